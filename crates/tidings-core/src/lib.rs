@@ -1,1 +1,1 @@
-//! placeholder
+//! Hub, shards, rooms.
