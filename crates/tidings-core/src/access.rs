@@ -206,19 +206,13 @@ impl Refusal {
 
     /// Appends the refusal object `{"code":…,"message":…,"retryable":…}` of `CONTRACT.md`.
     pub fn write_json(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"code\":\"");
-        out.extend_from_slice(self.code.as_str().as_bytes());
-        out.extend_from_slice(b"\",\"message\":");
-        tidings_wire::json::write_string(out, &self.message);
-        out.extend_from_slice(if self.code.retryable() {
-            b",\"retryable\":true"
-        } else {
-            b",\"retryable\":false"
-        });
-        if let Some(ms) = self.retry_after_ms {
-            out.extend_from_slice(format!(",\"retryAfterMs\":{ms}").as_bytes());
-        }
-        out.push(b'}');
+        let refusal = tidings_wire::plain::server::Refusal {
+            code: self.code.as_str(),
+            message: &self.message,
+            retryable: self.code.retryable(),
+            retry_after_ms: self.retry_after_ms.map(u64::from),
+        };
+        tidings_wire::plain::server::refusal_error(out, &refusal);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The bytes of an event in the form a member wants.
 
 use bytes::Bytes;
+pub use tidings_wire::names::{Dialect, Namespaces};
 use tidings_wire::websocket::{self, Opcode};
 use tidings_wire::{engineio, plain, socketio};
 
@@ -17,55 +18,6 @@ pub struct Form {
     pub offset: bool,
     /// Window bits of permessage-deflate; 0: not negotiated.
     pub deflate: u8,
-}
-
-/// A way to write an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Dialect {
-    /// Socket.IO v5 in JSON.
-    SocketIo,
-    /// Socket.IO v5 in msgpack.
-    Msgpack,
-    /// Plain JSON.
-    Plain,
-}
-
-/// The names of the namespaces, by index; 0 is `/`.
-#[derive(Debug, Clone)]
-pub struct Namespaces {
-    names: Vec<Box<str>>,
-}
-
-impl Namespaces {
-    /// The most there can be: an index is one byte.
-    pub const MOST: usize = 256;
-
-    /// `/` and the given names, in order and without repeats.
-    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut all: Vec<Box<str>> = vec!["/".into()];
-        for name in names {
-            if !all.iter().any(|known| **known == *name) && all.len() < Self::MOST {
-                all.push(name.into());
-            }
-        }
-        Self { names: all }
-    }
-
-    /// The index of a namespace, if it exists.
-    pub fn index(&self, name: &str) -> Option<u8> {
-        let at = self.names.iter().position(|known| **known == *name)?;
-        u8::try_from(at).ok()
-    }
-
-    /// The name of a namespace.
-    pub fn name(&self, index: u8) -> &str {
-        self.names.get(usize::from(index)).map_or("/", |name| name)
-    }
-
-    /// Every namespace's name.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(|name| &**name)
-    }
 }
 
 /// Writes an event as whole WebSocket frames in the given form.

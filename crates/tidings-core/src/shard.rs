@@ -219,13 +219,13 @@ impl Shard {
         std::mem::take(&mut self.overflowed)
     }
 
-    /// Whether a connection has been over half full for longer than `lag_ms`.
-    pub fn lags(&self, key: ConnKey, lag_ms: u64) -> bool {
-        self.holds(key)
-            && self.conns[key.slot as usize]
-                .outbox
-                .lagging_since()
-                .is_some_and(|since| self.now_ms.saturating_sub(since) >= lag_ms)
+    /// Connections that have been over half full for longer than `lag_ms`.
+    pub fn laggards(&self, lag_ms: u64) -> Vec<ConnKey> {
+        let lags = |conn: &Conn| {
+            conn.outbox.lagging_since().is_some_and(|since| self.now_ms.saturating_sub(since) >= lag_ms)
+        };
+        let slow = self.conns.iter().filter(|(_, conn)| conn.blocked && lags(conn));
+        slow.map(|(slot, conn)| ConnKey { slot: slot as u32, generation: conn.generation }).collect()
     }
 
     /// Takes the number of volatile messages dropped for a connection since the last call.
@@ -236,6 +236,13 @@ impl Shard {
     /// The last recorded event that went out whole to a connection.
     pub fn flushed(&self, slot: u32) -> u64 {
         self.conns.get(slot as usize).map_or(0, |conn| conn.flushed)
+    }
+
+    /// Says which recorded event a connection has heard before it came.
+    pub fn set_flushed(&mut self, slot: u32, sequence: u64) {
+        if let Some(conn) = self.conns.get_mut(slot as usize) {
+            conn.flushed = sequence;
+        }
     }
 
     /// Bytes that wait for a connection.

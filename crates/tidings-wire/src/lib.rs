@@ -7,6 +7,8 @@
 //! | [`socketio`] | Socket.IO v5 packets in the JSON dialect and in msgpack |
 //! | [`plain`] | the plain JSON dialect: client and server messages |
 //! | [`json`] | the structure check every payload passes before it is kept |
+//! | [`session`] | one client's protocol state, Socket.IO or plain |
+//! | [`names`] | dialects and the table of namespaces |
 //! | [`limits`] | the sizes and counts that are checked before memory is spent |
 //! | [`close`] | why the server hangs up: one table of codes and sentences |
 
@@ -14,7 +16,9 @@ pub mod close;
 pub mod engineio;
 pub mod json;
 pub mod limits;
+pub mod names;
 pub mod plain;
+pub mod session;
 pub mod socketio;
 pub mod websocket;
 

@@ -1,0 +1,212 @@
+//! A client as a handler on the front sees it, and what it can do for one.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use tidings_core::{ConnKey, Identity, Refusal, Room};
+use tidings_wire::CloseReason;
+use tokio::sync::oneshot;
+
+use crate::front::hello::Hello;
+use crate::ids::{SocketId, id_text};
+use crate::shard::inbox::{Inbox, Mail};
+use crate::shard::{Admission, AckTo};
+
+/// A future that a handler returns.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What answers events that are not the engine's own.
+///
+/// Runs on the front. The events of one client are handled one after the other, in the order they
+/// were said; different clients' at the same time.
+pub trait Handler: Send + Sync + 'static {
+    /// Decides whether a client that passed sign-in may join a namespace.
+    fn connect<'a>(
+        &'a self,
+        namespace: &'a str,
+        hello: &'a Hello,
+        auth: Option<&'a str>,
+    ) -> Answer<'a, Result<(), ConnectRefused>>;
+
+    /// A client has joined.
+    fn connected(&self, client: Client) -> Answer<'_, ()>;
+
+    /// A client said something.
+    fn handle(&self, call: Call) -> Answer<'_, ()>;
+
+    /// A client has left, or its connection is gone.
+    fn disconnected(&self, client: Client) -> Answer<'_, ()>;
+}
+
+/// Why a client may not join: what CONNECT_ERROR carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectRefused {
+    /// The message.
+    pub message: String,
+    /// More, as JSON.
+    pub data: Option<String>,
+}
+
+/// An event a client said.
+#[derive(Debug)]
+pub struct Call {
+    /// Who.
+    pub client: Client,
+    /// The id to acknowledge with, if it asked for that.
+    pub id: Option<u64>,
+    /// The event's name.
+    pub name: CompactString,
+    /// The arguments, each as JSON.
+    pub args: Vec<String>,
+    /// The binary their placeholders refer to.
+    pub attachments: Vec<Bytes>,
+}
+
+impl Call {
+    /// Acknowledges the event, if the client asked for that.
+    pub fn ack(&self, args: Vec<String>, attachments: Vec<Bytes>) {
+        if let Some(id) = self.id {
+            let namespace = self.client.namespace;
+            self.client.send(Emission::Ack { namespace, id, args, attachments });
+        }
+    }
+}
+
+/// What a client answers to an event of ours: its arguments as JSON, and their binary.
+pub type AckArgs = (Vec<String>, Vec<Bytes>);
+
+/// Where a client's answer goes.
+pub(crate) type AckReply = oneshot::Sender<AckArgs>;
+
+/// Answers a client owes us, by id.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting(pub(crate) HashMap<u64, AckReply>);
+
+impl Waiting {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn insert(&mut self, id: u64, reply: AckReply) {
+        self.0.insert(id, reply);
+    }
+
+    pub(crate) fn take(&mut self, id: u64) -> Option<AckReply> {
+        self.0.remove(&id)
+    }
+}
+
+/// A client in one namespace.
+///
+/// What is asked of it goes to its shard and is done in order; nothing waits for that. A client
+/// that is gone takes no notice.
+#[derive(Clone)]
+pub struct Client {
+    at: (usize, ConnKey),
+    inbox: Arc<Inbox>,
+    namespace: u8,
+    name: CompactString,
+    sid: SocketId,
+    who: Arc<Identity>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client({} in {})", self.id(), self.name)
+    }
+}
+
+impl Client {
+    pub(crate) fn new(
+        at: (usize, ConnKey),
+        inbox: Arc<Inbox>,
+        namespace: u8,
+        name: CompactString,
+        sid: SocketId,
+        who: Arc<Identity>,
+    ) -> Self {
+        Self { at, inbox, namespace, name, sid, who }
+    }
+
+    /// The public socket id.
+    pub fn id(&self) -> &str {
+        id_text(&self.sid)
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        &self.name
+    }
+
+    /// Who it is.
+    pub fn who(&self) -> &Identity {
+        &self.who
+    }
+
+    pub(crate) fn namespace_index(&self) -> u8 {
+        self.namespace
+    }
+
+    /// Sends an event; arguments are JSON, whose placeholders count over all of them.
+    pub fn emit(&self, name: &str, args: Vec<String>, attachments: Vec<Bytes>) {
+        self.event(name, args, attachments, None);
+    }
+
+    /// Sends an event and returns what the client answers; the receiver fails if it is gone.
+    pub fn emit_with_ack(
+        &self,
+        name: &str,
+        args: Vec<String>,
+        attachments: Vec<Bytes>,
+    ) -> oneshot::Receiver<AckArgs> {
+        let (reply, answer) = oneshot::channel();
+        self.event(name, args, attachments, Some(reply));
+        answer
+    }
+
+    /// Takes the client into a room, by the room's rules.
+    pub fn join(&self, room: Room) {
+        self.send(Emission::Join { namespace: self.namespace, room });
+    }
+
+    /// Sends the client out of the namespace; it does not come back by itself.
+    pub fn disconnect(&self) {
+        self.send(Emission::Disconnect { namespace: self.namespace });
+    }
+
+    /// Closes its connection; whether it comes back is the reason's.
+    pub fn close(&self, reason: CloseReason) {
+        self.send(Emission::Close(reason));
+    }
+
+    /// Cuts its connection without a word, as a broken network would.
+    pub fn cut(&self) {
+        self.send(Emission::Drop);
+    }
+
+    fn event(&self, name: &str, args: Vec<String>, attachments: Vec<Bytes>, ack: Option<AckReply>) {
+        let (namespace, name) = (self.namespace, name.into());
+        self.send(Emission::Event { namespace, name, args, attachments, ack });
+    }
+
+    fn send(&self, emission: Emission) {
+        self.inbox.push(Mail::Emit(self.at.1, emission));
+    }
+}
+
+/// Something to be done for one client, on its shard.
+pub(crate) enum Emission {
+    Answer { ack: AckTo, body: Result<Vec<u8>, Refusal> },
+    Admit { admission: Admission, auth: Option<String> },
+    Refuse { namespace: u8, message: String, data: Option<String> },
+    Event { namespace: u8, name: CompactString, args: Vec<String>, attachments: Vec<Bytes>, ack: Option<AckReply> },
+    Ack { namespace: u8, id: u64, args: Vec<String>, attachments: Vec<Bytes> },
+    Join { namespace: u8, room: Room },
+    Disconnect { namespace: u8 },
+    Close(CloseReason),
+    Drop,
+}

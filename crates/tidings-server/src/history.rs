@@ -1,0 +1,92 @@
+//! Answers that read a room: its history, and who is there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidings_core::frame::plain_data;
+use tidings_core::{Identity, Node, Position, Refusal, Room};
+use tidings_wire::json::write_string;
+use tokio::sync::oneshot;
+
+use crate::shard::inbox::Mail;
+use crate::shared::Shared;
+use crate::time::iso8601;
+
+/// The answer of the command `history`, as its JSON object.
+///
+/// # Errors
+/// The room's rules.
+pub(crate) fn answer(
+    node: &Node,
+    who: &Identity,
+    room: &Room,
+    since: Option<Position>,
+    limit: usize,
+) -> Result<Vec<u8>, Refusal> {
+    let read = node.history(who, room, since, limit)?;
+    let mut out = b"{\"ok\":true,\"room\":".to_vec();
+    write_string(&mut out, room.name());
+    let Some(read) = read else {
+        out.extend_from_slice(b",\"events\":[],\"more\":false}");
+        return Ok(out);
+    };
+    out.extend_from_slice(format!(",\"epoch\":\"{}\",\"events\":[", read.top.epoch).as_bytes());
+    for (at, event) in read.events.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(format!("{{\"messageId\":\"{}\",\"event\":", event.id).as_bytes());
+        write_string(&mut out, &event.event);
+        out.extend_from_slice(b",\"data\":");
+        out.extend_from_slice(plain_data(event).as_bytes());
+        let offset = event.position.map_or(0, |position| position.offset);
+        out.extend_from_slice(format!(",\"offset\":{offset},\"at\":\"{}\"}}", iso8601(event.at_ms)).as_bytes());
+    }
+    let last = read.events.last().and_then(|event| event.position);
+    let more = last.is_some_and(|last| last.offset < read.top.offset);
+    out.extend_from_slice(format!("],\"more\":{more}").as_bytes());
+    if since.is_some() {
+        out.extend_from_slice(format!(",\"complete\":{}", read.complete).as_bytes());
+    }
+    out.push(b'}');
+    Ok(out)
+}
+
+/// Members a page of the command `presence` lists at most.
+const PAGE: usize = 1_000;
+
+/// The answer of the command `presence`, for one who may see it.
+pub(crate) async fn presence(shared: &Arc<Shared>, room: &Room, page: usize) -> Result<Vec<u8>, Refusal> {
+    let (mut connections, mut users) = (0, BTreeMap::new());
+    for inbox in &shared.inboxes {
+        let (reply, members) = oneshot::channel();
+        inbox.push(Mail::Members(room.clone(), reply));
+        for who in members.await.unwrap_or_default() {
+            connections += 1;
+            if let Some(user) = &who.user {
+                users.entry(user.clone()).or_insert((who, 0)).1 += 1;
+            }
+        }
+    }
+    let mut out = b"{\"ok\":true,\"room\":".to_vec();
+    write_string(&mut out, room.name());
+    let count = users.len();
+    out.extend_from_slice(
+        format!(",\"counts\":{{\"connections\":{connections},\"users\":{count}}},\"members\":[").as_bytes(),
+    );
+    for (at, (user, (who, devices))) in users.iter().skip(page.saturating_mul(PAGE)).take(PAGE).enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"userId\":");
+        write_string(&mut out, user);
+        if let Some(name) = &who.name {
+            out.extend_from_slice(b",\"name\":");
+            write_string(&mut out, name);
+        }
+        out.extend_from_slice(format!(",\"status\":\"online\",\"devices\":{devices}}}").as_bytes());
+    }
+    let more = count > (page + 1).saturating_mul(PAGE);
+    out.extend_from_slice(format!("],\"more\":{more}}}").as_bytes());
+    Ok(out)
+}

@@ -1,0 +1,206 @@
+//! The configuration, worked out into what the engine asks for.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_core::frame::Namespaces;
+use tidings_core::room::{Keep, RoomSpec};
+use tidings_core::{Kinds, Lane, QueueLimits, Rule};
+use tidings_wire::session::{HeartbeatTimes, SocketIoTimes};
+use tidings_wire::websocket::DeflateConfig;
+use tidings_wire::{Limits, json};
+
+use crate::config::{Anonymous, Config, NamespaceAuth, RecoveryMode, RoomKindConfig};
+
+/// The configuration, worked out.
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    pub(crate) times: SocketIoTimes,
+    pub(crate) plain_auth_ms: u64,
+    pub(crate) lag_ms: u64,
+    pub(crate) queue: QueueLimits,
+    pub(crate) namespaces: Arc<Namespaces>,
+    namespace_auth: Vec<NamespaceAuth>,
+    recovery: RecoveryMode,
+    pub(crate) window_ms: u64,
+    pub(crate) sessions_per_shard: usize,
+    pub(crate) rooms_per_connection: usize,
+    pub(crate) takes_anonymous: bool,
+    pub(crate) query_token: bool,
+    pub(crate) deflate: Option<DeflateConfig>,
+    /// A handler is mounted that may ask for what was said at the handshake.
+    pub(crate) keeps_hello: bool,
+}
+
+impl Settings {
+    /// Works a configuration out for so many shards; `loopback`: no listener faces a network.
+    pub(crate) fn new(config: &Config, shards: usize, loopback: bool, handler: bool) -> Self {
+        let limits = &config.limits;
+        let namespaces = Namespaces::new(config.namespaces.keys().map(String::as_str));
+        let auth = |name: &str| config.namespaces.get(name).map_or(NamespaceAuth::Required, |ns| ns.auth);
+        Self {
+            limits: Limits {
+                message_bytes: limits.message_bytes,
+                frame_bytes: limits.message_bytes,
+                fragments: limits.fragments,
+                attachments: limits.attachments,
+                json_depth: limits.json_depth,
+                namespaces: limits.namespaces,
+                rooms: limits.rooms,
+                outstanding_acks: limits.outstanding_acks,
+                ..Limits::default()
+            },
+            times: SocketIoTimes {
+                heartbeat: HeartbeatTimes {
+                    interval_ms: config.heartbeat.interval_ms,
+                    timeout_ms: config.heartbeat.timeout_ms,
+                },
+                connect_ms: limits.connect_ms,
+                attachments_ms: ATTACHMENTS_MS,
+            },
+            plain_auth_ms: limits.plain_auth_ms,
+            lag_ms: limits.lag_ms,
+            queue: QueueLimits { bytes: limits.queue_bytes, messages: limits.queue_messages },
+            namespace_auth: namespaces.iter().map(auth).collect(),
+            namespaces: Arc::new(namespaces),
+            recovery: config.recovery.mode,
+            window_ms: config.recovery.window_seconds * 1_000,
+            sessions_per_shard: (config.recovery.sessions / shards).max(1),
+            rooms_per_connection: limits.rooms as usize,
+            takes_anonymous: match config.auth.anonymous {
+                Anonymous::Always => true,
+                Anonymous::Never => false,
+                Anonymous::Loopback => loopback,
+            },
+            query_token: config.auth.query_token,
+            deflate: config.websocket.compression.then(DeflateConfig::default),
+            keeps_hello: handler,
+        }
+    }
+
+    /// Whether a namespace needs a token.
+    pub(crate) fn namespace_auth(&self, namespace: u8) -> NamespaceAuth {
+        self.namespace_auth.get(usize::from(namespace)).copied().unwrap_or(NamespaceAuth::Required)
+    }
+
+    /// Whether a client gets the trailing offset of recovery.
+    pub(crate) fn gives_offsets(&self, python: bool, asked: Option<bool>) -> bool {
+        match self.recovery {
+            RecoveryMode::Always => true,
+            RecoveryMode::Never => false,
+            RecoveryMode::Auto => asked.unwrap_or(true) && !python,
+        }
+    }
+}
+
+/// From a binary packet to its last attachment.
+const ATTACHMENTS_MS: u64 = 10_000;
+
+/// The shipped kinds of rooms and the configured ones.
+///
+/// # Errors
+/// A sentence that names the kind and the key.
+pub fn kinds(config: &Config, loopback: bool) -> Result<Kinds, String> {
+    let mut kinds = Kinds::default();
+    let day = Duration::from_secs(24 * 3_600);
+    let mut shipped = vec![
+        ("lobby", spec(Rule::SignedIn, Rule::SignedIn, Keep::Recent { size: 1_000, ttl: day })),
+        ("user", spec(Rule::Owner, Rule::Server, Keep::Recent { size: 100, ttl: day })),
+        (
+            "metrics",
+            spec(
+                if loopback { Rule::Anyone } else { Rule::SignedIn },
+                Rule::Server,
+                Keep::Recent { size: 600, ttl: Duration::from_secs(900) },
+            ),
+        ),
+    ];
+    if config.no_limits {
+        shipped.push(("bench", spec(Rule::SignedIn, Rule::SignedIn, Keep::Nothing)));
+    }
+    for (kind, spec) in shipped {
+        kinds.declare(kind, spec);
+    }
+    for (kind, wanted) in &config.rooms {
+        let base = kinds.iter().find(|(known, _)| known == kind).map(|(_, spec)| spec.clone());
+        let base = base.unwrap_or_else(|| spec(Rule::Nobody, Rule::Nobody, Keep::Nothing));
+        let spec = configured(base, wanted).map_err(|problem| format!("[rooms.{kind}] {problem}"))?;
+        kinds.declare(kind, spec);
+    }
+    Ok(kinds)
+}
+
+/// Who hears a room may read its history and see who is there, unless it is said otherwise.
+fn spec(subscribe: Rule, publish: Rule, keep: Keep) -> RoomSpec {
+    let (history, presence) = (subscribe.clone(), subscribe.clone());
+    let (lane, members, message_bytes) = (Lane::Normal, None, None);
+    RoomSpec { subscribe, publish, history, presence, keep, lane, members, message_bytes }
+}
+
+fn configured(mut spec: RoomSpec, wanted: &RoomKindConfig) -> Result<RoomSpec, String> {
+    let rule = |name: &str, text: &Option<String>, rule: &mut Rule| -> Result<(), String> {
+        if let Some(text) = text {
+            *rule = Rule::parse(text).map_err(|problem| format!("{name}: {problem}"))?;
+        }
+        Ok(())
+    };
+    rule("subscribe", &wanted.subscribe, &mut spec.subscribe)?;
+    rule("publish", &wanted.publish, &mut spec.publish)?;
+    rule("history", &wanted.history, &mut spec.history)?;
+    rule("presence", &wanted.presence, &mut spec.presence)?;
+    if let Some(lane) = &wanted.lane {
+        spec.lane = Lane::parse(lane).ok_or("lane: one of critical, high, normal, low")?;
+    }
+    spec.keep = keep(spec.keep, wanted)?;
+    spec.members = wanted.members.or(spec.members);
+    spec.message_bytes = wanted.message_bytes.or(spec.message_bytes);
+    Ok(spec)
+}
+
+fn keep(base: Keep, wanted: &RoomKindConfig) -> Result<Keep, String> {
+    let (size, ttl) = match base {
+        Keep::Recent { size, ttl } => (size, ttl),
+        Keep::Nothing => (1_000, Duration::from_secs(24 * 3_600)),
+    };
+    let recent = Keep::Recent {
+        size: wanted.size.unwrap_or(size),
+        ttl: wanted.ttl_seconds.map_or(ttl, Duration::from_secs),
+    };
+    match wanted.keep.as_deref() {
+        Some("nothing") => Ok(Keep::Nothing),
+        Some("recent") => Ok(recent),
+        Some("durable") => Err("keep: `durable` needs the log, which this version does not have".into()),
+        Some(_) => Err("keep: one of nothing, recent".into()),
+        None if base == Keep::Nothing => Ok(Keep::Nothing),
+        None => Ok(recent),
+    }
+}
+
+/// What the engine reads of a client's auth payload.
+#[derive(Debug, Default)]
+pub(crate) struct AuthFields<'a> {
+    pub(crate) token: Option<Cow<'a, str>>,
+    pub(crate) pid: Option<Cow<'a, str>>,
+    pub(crate) offset: Option<Cow<'a, str>>,
+    pub(crate) recovery: Option<bool>,
+    pub(crate) gaps: bool,
+}
+
+impl<'a> AuthFields<'a> {
+    /// Reads a payload; what is missing or of another type is not there.
+    pub(crate) fn parse(auth: Option<&'a str>) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in auth.into_iter().flat_map(json::members) {
+            match json::string(name).as_deref() {
+                Some("token") => fields.token = json::string(value),
+                Some("pid") => fields.pid = json::string(value),
+                Some("offset") => fields.offset = json::string(value),
+                Some("recovery") => fields.recovery = Some(value != "false"),
+                Some("gaps") => fields.gaps = value == "true",
+                _ => {}
+            }
+        }
+        fields
+    }
+}

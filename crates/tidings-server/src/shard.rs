@@ -1,0 +1,203 @@
+//! A shard's thread: sockets, timers and mail around the core's plain shard.
+
+mod closing;
+mod command;
+pub(crate) mod inbox;
+mod lane;
+mod link;
+mod mail;
+mod plain;
+pub(crate) mod polling;
+mod read;
+pub(crate) mod recovery;
+mod socketio;
+mod timers;
+pub mod wheel;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+use tidings_core::{ConnKey, Node, Shard};
+
+use crate::ids::Entropy;
+use crate::settings::Settings;
+use crate::shared::Shared;
+pub(crate) use command::AckTo;
+pub(crate) use socketio::Admission;
+
+use closing::Lingering;
+use inbox::{Inbox, Mail};
+use link::Links;
+use recovery::Sessions;
+use wheel::Wheel;
+
+/// The token of the waker; connections use their slot, lingering sockets the range above.
+const WAKER: Token = Token(usize::MAX);
+const LINGERING: usize = 1 << 40;
+
+/// After so many sends of big rooms a shard lets reads and small rooms run.
+const SENDS_PER_TURN: usize = 512;
+
+/// Bytes one read may bring; shared by all connections of the shard.
+const READ_BYTES: usize = 64 * 1024;
+
+/// A shard's thread.
+pub(crate) struct ShardLoop {
+    shard: Shard,
+    links: Links,
+    wheel: Wheel,
+    poll: Poll,
+    inbox: Arc<Inbox>,
+    node: Arc<Node>,
+    settings: Arc<Settings>,
+    shared: Arc<Shared>,
+    sessions: Sessions,
+    lingering: Lingering,
+    entropy: Entropy,
+    started: Instant,
+    now_ms: u64,
+    read_buffer: Vec<u8>,
+    /// Connections that may have more to read than one turn takes.
+    unread: Vec<ConnKey>,
+    /// Connections whose commands wait for the front.
+    laned: Vec<ConnKey>,
+    /// Scratch for the timers that fire.
+    fired: Vec<ConnKey>,
+    /// When slow clients and kept sessions are looked at next.
+    sweep_ms: u64,
+    /// Scratch for the text of one packet and for the members of one answer.
+    packet: Vec<u8>,
+    body: Vec<u8>,
+    /// The server is going away: nobody is taken in any more.
+    draining: bool,
+    /// When each connection has to leave, the last one first.
+    leaving: Vec<(u64, ConnKey)>,
+    running: bool,
+}
+
+impl ShardLoop {
+    /// A shard's thread, not yet running.
+    pub(crate) fn new(poll: Poll, inbox: Arc<Inbox>, index: usize, shared: Arc<Shared>) -> Self {
+        let settings = shared.settings.clone();
+        let shard = Shard::new(index, settings.namespaces.clone(), settings.queue);
+        Self {
+            shard,
+            links: Links::default(),
+            wheel: Wheel::new(0),
+            poll,
+            inbox,
+            node: shared.node.clone(),
+            sessions: Sessions::new(settings.sessions_per_shard, settings.window_ms),
+            settings,
+            shared,
+            lingering: Lingering::default(),
+            entropy: Entropy::default(),
+            started: Instant::now(),
+            now_ms: 0,
+            read_buffer: vec![0; READ_BYTES],
+            unread: Vec::new(),
+            laned: Vec::new(),
+            fired: Vec::new(),
+            sweep_ms: 0,
+            packet: Vec::new(),
+            body: Vec::new(),
+            draining: false,
+            leaving: Vec::new(),
+            running: true,
+        }
+    }
+
+    /// Runs until it is stopped.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(1_024);
+        let mut mail = Vec::new();
+        while self.running {
+            self.wait(&mut events);
+            self.tick();
+            for event in &events {
+                self.ready(event);
+            }
+            self.reread();
+            self.inbox.take(&mut mail);
+            for letter in mail.drain(..) {
+                self.receive(letter);
+            }
+            self.timers();
+            self.dispatch_lanes();
+            self.shard.flush(&mut self.links, SENDS_PER_TURN);
+            self.after_flush();
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    fn wait(&mut self, events: &mut Events) {
+        let busy = self.shard.has_work() || !self.unread.is_empty() || !self.inbox.sleep();
+        let timeout = if busy {
+            Duration::ZERO
+        } else {
+            Duration::from_millis(self.next_ms().saturating_sub(self.elapsed_ms()).max(1))
+        };
+        if let Err(error) = self.poll.poll(events, Some(timeout))
+            && error.kind() != std::io::ErrorKind::Interrupted
+        {
+            tracing::error!(%error, "a shard cannot wait for its sockets");
+        }
+        self.inbox.wakes();
+    }
+
+    /// When something is due by the clock.
+    fn next_ms(&self) -> u64 {
+        // Without connections, kept sessions and closed sockets there is nothing to sweep.
+        let idle = self.shard.is_empty() && self.sessions.is_empty() && self.lingering.is_empty();
+        let sweep = if idle { u64::MAX } else { self.sweep_ms };
+        let leave = self.leaving.last().map_or(u64::MAX, |(at_ms, _)| *at_ms);
+        let timers = self.wheel.next_ms().unwrap_or(u64::MAX);
+        timers.min(sweep).min(leave).min(self.now_ms + 60_000)
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    fn tick(&mut self) {
+        self.now_ms = self.elapsed_ms();
+        self.shard.tick(self.now_ms);
+    }
+
+    fn ready(&mut self, event: &mio::event::Event) {
+        let token = event.token().0;
+        if token == WAKER.0 {
+            return;
+        }
+        if token >= LINGERING {
+            return self.lingering.ready(token - LINGERING);
+        }
+        let slot = token as u32;
+        let Some(key) = self.links.key(slot) else { return };
+        if event.is_writable() {
+            self.shard.writable(slot);
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.readable(key);
+        }
+    }
+
+    fn after_flush(&mut self) {
+        for key in self.shard.take_overflowed() {
+            self.close(key, tidings_wire::CloseReason::TooSlow);
+        }
+        for slot in self.links.take_answered() {
+            self.poll_answered(slot);
+        }
+        let counts = &self.shared.counts[self.shard.index()];
+        counts.connections.store(self.shard.len(), Ordering::Relaxed);
+        counts.publish(&self.shard.counters);
+    }
+}
+
+/// The token under which a waker for a shard's poll is registered.
+pub(crate) fn waker(poll: &Poll) -> std::io::Result<mio::Waker> {
+    mio::Waker::new(poll.registry(), WAKER)
+}

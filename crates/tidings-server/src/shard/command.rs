@@ -1,0 +1,328 @@
+//! The engine's own commands, the same on every door.
+
+use bytes::Bytes;
+use tidings_core::kinds::Action;
+use tidings_core::node::From;
+use tidings_core::{
+    Code, ConnKey, Epoch, Identity, Joined, Payload, Position, Publish, Published, Refusal, Room,
+};
+use tidings_wire::json::write_string;
+use tidings_wire::names::Dialect;
+use tidings_wire::plain::{self, BadField, HistoryBody, PublishBody, SubscribeBody};
+use tidings_wire::socketio::{encode, msgpack};
+
+use super::ShardLoop;
+use super::lane::Job;
+use crate::shared::wall_ms;
+
+/// Where an answer goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum AckTo {
+    /// To a Socket.IO client: the acknowledgement it asked for, if it did.
+    SocketIo { namespace: u8, id: Option<u64> },
+    /// To a plain client: the message with its id.
+    Plain { id: Option<u64> },
+}
+
+impl AckTo {
+    pub(crate) fn namespace(self) -> u8 {
+        match self {
+            Self::SocketIo { namespace, .. } => namespace,
+            Self::Plain { .. } => 0,
+        }
+    }
+}
+
+impl ShardLoop {
+    /// Runs a command of the engine; `false` if `name` is none.
+    pub(super) fn engine_command(
+        &mut self,
+        key: ConnKey,
+        ack: AckTo,
+        name: &str,
+        body: &str,
+        attachments: &[Bytes],
+    ) -> bool {
+        let limits = self.settings.limits;
+        let done = match name {
+            "ping" => {
+                self.answer(key, ack, |_| {});
+                return true;
+            }
+            _ if self.shared.handler_only => return false,
+            "publish" => match PublishBody::parse(body, &limits) {
+                Ok(publish) => self.publish(key, ack, &publish, attachments),
+                Err(bad) => Err(refused(bad)),
+            },
+            "subscribe" => match SubscribeBody::parse(body, &limits) {
+                Ok(subscribe) => self.subscribe(key, ack, &subscribe),
+                Err(bad) => Err(refused(bad)),
+            },
+            "unsubscribe" => match plain::RoomBody::parse(body, &limits) {
+                Ok(room) => self.unsubscribe(key, ack, &room.room),
+                Err(bad) => Err(refused(bad)),
+            },
+            "history" => match HistoryBody::parse(body, &limits) {
+                Ok(history) => self.history(key, ack, &history),
+                Err(bad) => Err(refused(bad)),
+            },
+            "presence" => match plain::PresenceBody::parse(body, &limits) {
+                Ok(presence) => self.presence(key, ack, &presence),
+                Err(bad) => Err(refused(bad)),
+            },
+            _ => return false,
+        };
+        if let Err(refusal) = done {
+            self.answer_refused(key, ack, name, &refusal);
+        }
+        true
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        key: ConnKey,
+        ack: AckTo,
+        body: &PublishBody<'_>,
+        attachments: &[Bytes],
+    ) -> Result<(), Refusal> {
+        let (who, room) = self.who_and_room(key, ack, &body.room)?;
+        let what = Publish {
+            room,
+            event: &body.event,
+            payload: Payload { json: Bytes::copy_from_slice(body.data.as_bytes()), attachments: attachments.into() },
+            lane: body.lane,
+            volatile: body.volatile,
+            key: body.key.as_deref(),
+            skip: body.except_self.then_some((self.shard.index(), key)),
+        };
+        let node = self.node.clone();
+        let published = node.publish_as(&who, what, Some(&mut self.shard), wall_ms())?;
+        if !matches!(ack, AckTo::SocketIo { id: None, .. }) {
+            self.answer(key, ack, |out| write_published(out, &body.room, &published));
+        }
+        Ok(())
+    }
+
+    pub(super) fn subscribe(&mut self, key: ConnKey, ack: AckTo, body: &SubscribeBody<'_>) -> Result<(), Refusal> {
+        let (who, room) = self.who_and_room(key, ack, &body.room)?;
+        if self.shard.rooms_of(key.slot) >= self.settings.rooms_per_connection {
+            return Err(Refusal::new(Code::BadRequest, "this connection is in too many rooms"));
+        }
+        let from = match (&body.since, body.rewind) {
+            (Some(since), _) => From::Position(position(since)),
+            (None, Some(count)) => From::Newest(count as usize),
+            (None, None) => From::Now,
+        };
+        let Some(link) = self.links.get(key) else { return Ok(()) };
+        let form = link.form(ack.namespace());
+        let node = self.node.clone();
+        let joined = node.join(&mut self.shard, key.slot, form, &who, &room, from)?;
+        self.answer(key, ack, |out| write_joined(out, &body.room, &joined));
+        self.after_join(key, ack, &room, &joined, matches!(from, From::Now));
+        Ok(())
+    }
+
+    /// Sends what a newcomer missed, then says that it is up to date.
+    fn after_join(&mut self, key: ConnKey, ack: AckTo, room: &Room, joined: &Joined, live: bool) {
+        let Some(link) = self.links.get(key) else { return };
+        let (form, gaps) = (link.form(ack.namespace()), self.tells_gaps(key, ack));
+        if joined.recovered == Some(false) && gaps {
+            self.tell_gap(key, ack, room, joined);
+        }
+        for missed in &joined.missed {
+            self.shard.replay(key.slot, missed, form);
+        }
+        if let Some(top) = joined.top.filter(|_| !live) {
+            self.tell_resumed(key, ack, room, top);
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, key: ConnKey, ack: AckTo, room: &str) -> Result<(), Refusal> {
+        let (_, room) = self.who_and_room(key, ack, room)?;
+        self.node.clone().leave(&mut self.shard, key.slot, &room, ack.namespace());
+        self.answer(key, ack, |_| {});
+        Ok(())
+    }
+
+    pub(super) fn history(&mut self, key: ConnKey, ack: AckTo, body: &HistoryBody<'_>) -> Result<(), Refusal> {
+        let (who, room) = self.who_and_room(key, ack, &body.room)?;
+        let since = body.since.as_ref().map(position);
+        let limit = body.limit.map_or(HISTORY_DEFAULT, |limit| (limit as usize).min(HISTORY_MOST));
+        self.queue(key, Job::History { ack, who, room, since, limit });
+        Ok(())
+    }
+
+    fn presence(&mut self, key: ConnKey, ack: AckTo, body: &plain::PresenceBody<'_>) -> Result<(), Refusal> {
+        let (who, room) = self.who_and_room(key, ack, &body.room)?;
+        self.node.admit(&who, &room, Action::Presence)?;
+        self.queue(key, Job::Presence { ack, room, page: body.page.unwrap_or(0) as usize });
+        Ok(())
+    }
+
+    /// Answers a command with `{"ok":true` and the members `write` adds.
+    pub(super) fn answer(&mut self, key: ConnKey, ack: AckTo, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut body = std::mem::take(&mut self.body);
+        body.clear();
+        body.extend_from_slice(b"{\"ok\":true");
+        write(&mut body);
+        body.push(b'}');
+        self.send_answer(key, ack, &body);
+        self.body = body;
+    }
+
+    /// Refuses a command: in the acknowledgement, or as an event where none was asked for.
+    pub(super) fn answer_refused(&mut self, key: ConnKey, ack: AckTo, command: &str, refusal: &Refusal) {
+        let mut body = std::mem::take(&mut self.body);
+        body.clear();
+        if let AckTo::SocketIo { namespace, id: None } = ack {
+            body.extend_from_slice(b"{\"command\":");
+            write_string(&mut body, command);
+            body.extend_from_slice(b",\"error\":");
+            refusal.write_json(&mut body);
+            body.push(b'}');
+            self.send_event(key, namespace, "tidings:error", &body);
+        } else {
+            body.extend_from_slice(b"{\"ok\":false,\"error\":");
+            refusal.write_json(&mut body);
+            body.push(b'}');
+            self.send_answer(key, ack, &body);
+        }
+        self.body = body;
+    }
+
+    /// Sends a finished answer, a JSON object.
+    pub(super) fn send_answer(&mut self, key: ConnKey, ack: AckTo, body: &[u8]) {
+        let body = std::str::from_utf8(body).unwrap_or("{}");
+        match ack {
+            AckTo::SocketIo { id: None, .. } => {}
+            AckTo::SocketIo { namespace, id: Some(id) } => {
+                let names = self.settings.namespaces.clone();
+                let name = names.name(namespace);
+                self.say(
+                    key,
+                    |out| encode::ack(out, name, id, &[body], 0),
+                    |out| msgpack::encode::ack(out, name, id, &[body], &[]),
+                );
+            }
+            AckTo::Plain { id } => self.say_plain(key, |out| plain::server::ack(out, id, body)),
+        }
+    }
+
+    /// Sends an event of the engine itself to one client.
+    pub(super) fn send_event(&mut self, key: ConnKey, namespace: u8, event: &str, data: &[u8]) {
+        let data = std::str::from_utf8(data).unwrap_or("{}");
+        let names = self.settings.namespaces.clone();
+        let name = names.name(namespace);
+        self.say(
+            key,
+            |out| encode::event(out, name, None, event, &[data], None, 0),
+            |out| msgpack::encode::event(out, name, None, event, &[data], None, &[]),
+        );
+    }
+
+    fn tells_gaps(&mut self, key: ConnKey, ack: AckTo) -> bool {
+        let Some(link) = self.links.get(key) else { return false };
+        link.dialect() == Dialect::Plain || link.seat(ack.namespace()).is_some_and(|seat| seat.gaps)
+    }
+
+    fn tell_gap(&mut self, key: ConnKey, ack: AckTo, room: &Room, joined: &Joined) {
+        let Some(top) = joined.top else { return };
+        let first = joined.missed.first().and_then(|missed| missed.position);
+        let resume_at = first.map_or(top.offset + 1, |position| position.offset);
+        let gap = plain::server::Gap {
+            room: room.name(),
+            reason: "trimmed",
+            epoch: &top.epoch.to_string(),
+            to: resume_at.saturating_sub(1),
+            resume_at,
+        };
+        match ack {
+            AckTo::Plain { .. } => self.say_plain(key, |out| plain::server::gap(out, &gap)),
+            AckTo::SocketIo { namespace, .. } => {
+                let mut body = Vec::new();
+                plain::server::gap_body(&mut body, &gap);
+                self.send_event(key, namespace, "tidings:gap", &body);
+            }
+        }
+    }
+
+    fn tell_resumed(&mut self, key: ConnKey, ack: AckTo, room: &Room, top: Position) {
+        let epoch = top.epoch.to_string();
+        match ack {
+            AckTo::Plain { .. } => {
+                self.say_plain(key, |out| plain::server::resumed(out, room.name(), &epoch, top.offset));
+            }
+            AckTo::SocketIo { namespace, .. } => {
+                let mut body = b"{\"room\":".to_vec();
+                write_string(&mut body, room.name());
+                write_position(&mut body, top, false);
+                body.push(b'}');
+                self.send_event(key, namespace, "tidings:resumed", &body);
+            }
+        }
+    }
+
+    fn who_and_room(
+        &mut self,
+        key: ConnKey,
+        ack: AckTo,
+        room: &str,
+    ) -> Result<(std::sync::Arc<Identity>, Room), Refusal> {
+        let most = self.settings.limits.room_name_bytes;
+        let seat = self.links.get(key).and_then(|link| link.seat(ack.namespace()));
+        let who = seat.map(|seat| seat.who.clone());
+        let who = who.ok_or_else(|| Refusal::new(Code::Unauthorized, "sign in first"))?;
+        let room = Room::new(&who.org, room, most)
+            .map_err(|bad| Refusal::new(Code::BadRequest, &bad.to_string()))?;
+        Ok((who, room))
+    }
+}
+
+/// Events a history answer holds where the client names no limit, and at most.
+const HISTORY_DEFAULT: usize = 100;
+const HISTORY_MOST: usize = 1_000;
+
+fn refused(bad: BadField) -> Refusal {
+    Refusal::new(Code::BadRequest, &bad.to_string())
+}
+
+fn position(since: &plain::Since<'_>) -> Position {
+    // An epoch that cannot be ours matches none, which is told as a gap.
+    let epoch = Epoch::parse(&since.epoch).unwrap_or(Epoch(0));
+    let tag = since.tag.as_deref().and_then(|tag| u32::from_str_radix(tag, 16).ok());
+    Position { epoch, offset: since.offset, tag: tag.unwrap_or(0) }
+}
+
+/// Appends `,"epoch":…,"offset":…` and, if wanted, `,"tag":…`.
+pub(crate) fn write_position(out: &mut Vec<u8>, position: Position, tag: bool) {
+    out.extend_from_slice(format!(",\"epoch\":\"{}\",\"offset\":{}", position.epoch, position.offset).as_bytes());
+    if tag {
+        out.extend_from_slice(format!(",\"tag\":\"{:08x}\"", position.tag).as_bytes());
+    }
+}
+
+/// Appends the members of a publish answer.
+pub(crate) fn write_published(out: &mut Vec<u8>, room: &str, published: &Published) {
+    out.extend_from_slice(b",\"room\":");
+    write_string(out, room);
+    out.extend_from_slice(format!(",\"messageId\":\"{}\"", published.id).as_bytes());
+    if let Some(position) = published.position {
+        write_position(out, position, true);
+    }
+    out.extend_from_slice(b",\"durability\":\"memory\"");
+    if published.duplicate {
+        out.extend_from_slice(b",\"duplicate\":true");
+    }
+}
+
+fn write_joined(out: &mut Vec<u8>, room: &str, joined: &Joined) {
+    out.extend_from_slice(b",\"room\":");
+    write_string(out, room);
+    if let Some(top) = joined.top {
+        write_position(out, top, true);
+    }
+    if let Some(recovered) = joined.recovered {
+        out.extend_from_slice(if recovered { b",\"recovered\":true" } else { b",\"recovered\":false" });
+    }
+}
+

@@ -1,0 +1,151 @@
+//! A shard's mailbox: what other threads want of it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use tidings_core::hub::lock;
+use tidings_core::{ConnKey, Identity, Post, Publication, Room};
+use tokio::sync::oneshot;
+
+use super::polling::PollAnswer;
+use super::recovery::{Parked, Resume};
+use crate::client::Emission;
+use crate::front::hello::Hello;
+use crate::ids::SessionKey;
+
+/// What other threads want of a shard.
+pub(crate) enum Mail {
+    /// A publication for the members it has.
+    Deliver(Arc<Publication>),
+    /// A WebSocket whose upgrade is done.
+    Socket(Box<NewSocket>),
+    /// A long-polling handshake.
+    OpenPolling(Box<Hello>, oneshot::Sender<PollAnswer>),
+    /// A GET that waits for packets.
+    Poll(SessionKey, oneshot::Sender<PollAnswer>),
+    /// The client gave up its GET.
+    PollAborted(SessionKey),
+    /// A POST with packets.
+    Post(SessionKey, Bytes, oneshot::Sender<PollAnswer>),
+    /// A POST that was refused before it was read; `true` ends the session.
+    BadPost(SessionKey, bool),
+    /// May a WebSocket take this session over?
+    MayUpgrade(SessionKey, oneshot::Sender<UpgradeAnswer>),
+    /// Something for one client, from a handler on the front.
+    Emit(ConnKey, Emission),
+    /// The front has worked off what it was given for a connection.
+    LaneIdle(ConnKey),
+    /// Another shard's client wants a session that may be here.
+    Resume(Box<Resume>),
+    /// The answer to that.
+    Resumed(Box<(Resume, Option<Parked>)>),
+    /// A session of this shard's making is now with another connection.
+    Moved(SessionKey, (usize, ConnKey)),
+    /// A session of this shard's making lost its connection, or is over.
+    Home(SessionKey, Option<Box<Parked>>),
+    /// Who is in a room, of this shard's connections?
+    Members(Room, oneshot::Sender<Vec<Arc<Identity>>>),
+    /// Close all connections within so many milliseconds.
+    Drain(u64),
+    /// Stop the loop.
+    Stop,
+}
+
+/// Whether a WebSocket may take a polling session over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UpgradeAnswer {
+    Yes,
+    UnknownSid,
+    NotPolling,
+}
+
+/// A WebSocket on its way from the front to a shard.
+pub(crate) struct NewSocket {
+    /// The socket, non-blocking.
+    pub(crate) stream: std::net::TcpStream,
+    /// What the front had already read behind the upgrade request.
+    pub(crate) read: Bytes,
+    /// The negotiated compression.
+    pub(crate) deflate: Option<tidings_wire::websocket::Deflate>,
+    /// What it speaks.
+    pub(crate) speaks: Speaks,
+    /// Who it is so far.
+    pub(crate) hello: Box<Hello>,
+}
+
+/// What a new WebSocket speaks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Speaks {
+    /// Socket.IO from the start.
+    SocketIo,
+    /// Socket.IO, to take a polling session over.
+    Upgrade(SessionKey),
+    /// Plain JSON.
+    Plain,
+    /// Raw echo, for codec conformance.
+    Echo,
+}
+
+/// A shard's mailbox; pushing wakes the shard if it sleeps.
+pub(crate) struct Inbox {
+    mail: Mutex<Vec<Mail>>,
+    awake: AtomicBool,
+    waker: mio::Waker,
+}
+
+/// Publications beyond this are refused: the shard is far behind.
+const DELIVERIES: usize = 65_536;
+
+impl Inbox {
+    pub(crate) fn new(waker: mio::Waker) -> Self {
+        Self { mail: Mutex::default(), awake: AtomicBool::new(false), waker }
+    }
+
+    /// Adds a letter and wakes the shard.
+    pub(crate) fn push(&self, letter: Mail) {
+        lock(&self.mail).push(letter);
+        self.wake();
+    }
+
+    /// Takes everything.
+    pub(crate) fn take(&self, into: &mut Vec<Mail>) {
+        std::mem::swap(&mut *lock(&self.mail), into);
+    }
+
+    /// Announces that the shard is about to sleep; `false` if there is mail after all.
+    pub(crate) fn sleep(&self) -> bool {
+        self.awake.store(false, Ordering::SeqCst);
+        lock(&self.mail).is_empty()
+    }
+
+    /// Says that the shard is awake and will look into the mailbox before it sleeps.
+    pub(crate) fn wakes(&self) {
+        self.awake.store(true, Ordering::SeqCst);
+    }
+
+    fn wake(&self) {
+        if !self.awake.swap(true, Ordering::SeqCst)
+            && let Err(error) = self.waker.wake()
+        {
+            tracing::error!(%error, "a shard could not be woken");
+        }
+    }
+}
+
+/// One shard's mailbox as the hub sees it.
+pub(crate) struct ShardPost(pub(crate) Arc<Inbox>);
+
+impl Post for ShardPost {
+    fn deliver(&self, publication: Arc<Publication>) -> bool {
+        {
+            let mut mail = lock(&self.0.mail);
+            if mail.len() >= DELIVERIES {
+                return false;
+            }
+            mail.push(Mail::Deliver(publication));
+        }
+        self.0.wake();
+        true
+    }
+}

@@ -1,0 +1,173 @@
+//! A connection's transport and protocol state, beside what the core knows of it.
+
+use std::io::{ErrorKind, Write};
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use mio::net::TcpStream;
+use tidings_core::frame::Form;
+use tidings_core::shard::Sent;
+use tidings_core::{ConnKey, Identity, Sink};
+use tidings_wire::names::Dialect;
+use tidings_wire::session::{PlainSession, SocketIo};
+use tidings_wire::websocket::Decoder;
+
+use super::lane::Lane;
+use super::polling::{PollAnswer, Polling};
+use crate::client::Waiting;
+use crate::front::hello::Hello;
+use crate::ids::{SessionKey, SocketId};
+
+/// One connection.
+pub(super) struct Link {
+    pub(super) key: ConnKey,
+    /// The secret of its session key; 0 where it has none.
+    pub(super) secret: u128,
+    pub(super) transport: Transport,
+    pub(super) decoder: Decoder,
+    /// Window bits of the negotiated compression; 0: none.
+    pub(super) deflate: u8,
+    pub(super) session: Session,
+    /// Who it is, in each namespace it has joined.
+    pub(super) seats: Vec<Seat>,
+    /// What it said at the handshake, while it can still be asked for.
+    pub(super) hello: Option<Box<Hello>>,
+    /// Commands that wait for the front.
+    pub(super) lane: Option<Box<Lane>>,
+    /// When its timer fires, in the shard's milliseconds.
+    pub(super) timer_ms: u64,
+}
+
+/// How its bytes travel.
+pub(super) enum Transport {
+    /// A WebSocket.
+    Socket(TcpStream),
+    /// Long polling.
+    Polling(Box<Polling>),
+}
+
+/// What it speaks, and how far it has come.
+pub(super) enum Session {
+    /// Socket.IO.
+    SocketIo(SocketIo),
+    /// A WebSocket that is about to take a polling session over.
+    Probe {
+        /// The polling session.
+        target: ConnKey,
+        /// When it has to have done so.
+        by_ms: u64,
+    },
+    /// Plain JSON.
+    Plain(PlainSession),
+    /// Raw echo, for codec conformance.
+    Echo,
+}
+
+/// Who a connection is in one namespace.
+pub(super) struct Seat {
+    pub(super) namespace: u8,
+    /// Whether recorded events carry the trailing offset.
+    pub(super) offset: bool,
+    /// Whether it wants to be told of gaps.
+    pub(super) gaps: bool,
+    pub(super) sid: SocketId,
+    /// Its private id, if the session can be taken up again.
+    pub(super) pid: Option<SessionKey>,
+    pub(super) who: Arc<Identity>,
+    /// Answers it owes us.
+    pub(super) waiting: Option<Box<Waiting>>,
+}
+
+impl Link {
+    /// The seat in a namespace.
+    pub(super) fn seat(&self, namespace: u8) -> Option<&Seat> {
+        self.seats.iter().find(|seat| seat.namespace == namespace)
+    }
+
+    /// The dialect it speaks.
+    pub(super) fn dialect(&self) -> Dialect {
+        match &self.session {
+            Session::SocketIo(session) => session.dialect(),
+            _ => Dialect::Plain,
+        }
+    }
+
+    /// The form in which it wants the events of a namespace.
+    pub(super) fn form(&self, namespace: u8) -> Form {
+        let offset = self.seat(namespace).is_some_and(|seat| seat.offset);
+        Form { dialect: self.dialect(), namespace, offset, deflate: self.deflate }
+    }
+
+    /// The user it is in `/`, for logs.
+    pub(super) fn user(&self) -> Option<&CompactString> {
+        self.seats.first().and_then(|seat| seat.who.user.as_ref())
+    }
+}
+
+/// The connections of a shard, by slot.
+#[derive(Default)]
+pub(super) struct Links {
+    links: Vec<Option<Link>>,
+    /// Polls that were answered since the last look.
+    answered: Vec<u32>,
+}
+
+impl Links {
+    pub(super) fn insert(&mut self, link: Link) {
+        let slot = link.key.slot as usize;
+        if self.links.len() <= slot {
+            self.links.resize_with(slot + 1, || None);
+        }
+        self.links[slot] = Some(link);
+    }
+
+    pub(super) fn remove(&mut self, key: ConnKey) -> Option<Link> {
+        self.get(key)?;
+        self.links[key.slot as usize].take()
+    }
+
+    pub(super) fn key(&self, slot: u32) -> Option<ConnKey> {
+        self.links.get(slot as usize)?.as_ref().map(|link| link.key)
+    }
+
+    pub(super) fn get(&mut self, key: ConnKey) -> Option<&mut Link> {
+        self.links.get_mut(key.slot as usize)?.as_mut().filter(|link| link.key == key)
+    }
+
+    pub(super) fn keys(&self) -> Vec<ConnKey> {
+        self.links.iter().flatten().map(|link| link.key).collect()
+    }
+
+    pub(super) fn take_answered(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.answered)
+    }
+}
+
+impl Sink for Links {
+    fn send(&mut self, slot: u32, bytes: &[u8]) -> Sent {
+        let Some(Some(link)) = self.links.get_mut(slot as usize) else { return Sent::Gone };
+        match &mut link.transport {
+            Transport::Socket(stream) => write(stream, bytes),
+            Transport::Polling(polling) => match polling.waiting.take() {
+                None => Sent::Bytes(0),
+                Some(waiting) => {
+                    self.answered.push(slot);
+                    // A client that gave up meanwhile is noticed by its aborted request.
+                    let _ = waiting.send(PollAnswer::packets(bytes));
+                    Sent::Bytes(bytes.len())
+                }
+            },
+        }
+    }
+}
+
+fn write(stream: &mut TcpStream, bytes: &[u8]) -> Sent {
+    loop {
+        match stream.write(bytes) {
+            Ok(count) => return Sent::Bytes(count),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Sent::Bytes(0),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return Sent::Gone,
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! What other threads want of a shard, worked off.
+
+use bytes::BytesMut;
+use mio::net::TcpStream;
+use mio::{Interest, Token};
+use tidings_core::ConnKey;
+use tidings_wire::CloseReason;
+use tidings_wire::session::{PlainSession, SocketIo};
+use tidings_wire::socketio::{encode, msgpack};
+use tidings_wire::websocket::{Decoder, Opcode, write_frame};
+
+use super::ShardLoop;
+use super::inbox::{Mail, NewSocket, Speaks};
+use super::lane::Job;
+use super::link::{Link, Seat, Session, Transport};
+use super::socketio::Admission;
+use crate::client::{Client, Emission, Waiting};
+use crate::front::hello::Hello;
+use crate::settings::AuthFields;
+
+impl ShardLoop {
+    pub(super) fn receive(&mut self, letter: Mail) {
+        match letter {
+            Mail::Deliver(publication) => self.shard.take(&publication),
+            Mail::Socket(socket) => self.take_socket(*socket),
+            Mail::OpenPolling(hello, reply) => self.open_polling(hello, reply),
+            Mail::Poll(session, reply) => self.poll_get(session, reply),
+            Mail::PollAborted(session) => self.poll_aborted(session),
+            Mail::Post(session, body, reply) => self.poll_post(session, &body, reply),
+            Mail::BadPost(session, ends) => self.bad_post(session, ends),
+            Mail::MayUpgrade(session, reply) => drop(reply.send(self.may_upgrade(session))),
+            Mail::Emit(key, emission) => self.emit(key, emission),
+            Mail::LaneIdle(key) => self.lane_idle(key),
+            Mail::Resume(resume) => self.seek(*resume),
+            Mail::Resumed(found) => self.resumed(found.0, found.1),
+            Mail::Moved(pid, at) => self.set_place(pid, at),
+            Mail::Home(pid, parked) => self.come_home(pid, parked.map(|parked| *parked)),
+            Mail::Members(room, reply) => drop(reply.send(self.members_of(&room))),
+            Mail::Drain(budget_ms) => self.drain(budget_ms),
+            Mail::Stop => self.running = false,
+        }
+    }
+
+    /// Makes a connection and starts its timer.
+    pub(super) fn open(
+        &mut self,
+        transport: Transport,
+        session: Session,
+        decoder: Decoder,
+        deflate: u8,
+        hello: Box<Hello>,
+    ) -> ConnKey {
+        let key = self.shard.open();
+        let (secret, hello) = (self.entropy.secret(), Some(hello));
+        let (seats, lane, timer_ms) = (Vec::new(), None, u64::MAX);
+        self.links.insert(Link { key, secret, transport, decoder, deflate, session, seats, hello, lane, timer_ms });
+        self.schedule(key);
+        key
+    }
+
+    fn take_socket(&mut self, new: NewSocket) {
+        let NewSocket { stream, read, deflate, speaks, hello } = new;
+        if self.draining {
+            return;
+        }
+        let times = &self.settings.times;
+        let session = match speaks {
+            Speaks::SocketIo => Session::SocketIo(SocketIo::new(self.now_ms, times)),
+            Speaks::Plain => {
+                let auth_ms = self.settings.plain_auth_ms;
+                Session::Plain(PlainSession::new(self.now_ms, auth_ms, &times.heartbeat))
+            }
+            Speaks::Upgrade(target) => {
+                Session::Probe { target: target.conn, by_ms: self.now_ms + UPGRADE_MS }
+            }
+            Speaks::Echo => Session::Echo,
+        };
+        let window = deflate.map_or(0, |deflate| deflate.window_bits);
+        let transport = Transport::Socket(TcpStream::from_std(stream));
+        let key = self.open(transport, session, Decoder::new(deflate), window, hello);
+        if !self.register(key) {
+            return self.gone(key);
+        }
+        if matches!(speaks, Speaks::SocketIo) {
+            let mut open = Vec::new();
+            self.write_open(key, &[], &mut open);
+            self.shard.reply(key.slot, |out| write_frame(out, Opcode::Text, &open));
+        }
+        if !read.is_empty() {
+            self.feed(key, &mut BytesMut::from(read));
+        }
+    }
+
+    fn register(&mut self, key: ConnKey) -> bool {
+        let Some(Link { transport: Transport::Socket(stream), .. }) = self.links.get(key) else { return false };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(stream, Token(key.slot as usize), interest).is_ok()
+    }
+
+    /// Does what a handler wants done for one client.
+    fn emit(&mut self, key: ConnKey, emission: Emission) {
+        match emission {
+            Emission::Answer { ack, body } => match body {
+                Ok(body) => self.send_answer(key, ack, &body),
+                Err(refusal) => self.answer_refused(key, ack, "", &refusal),
+            },
+            Emission::Admit { admission, auth } => {
+                let fields = AuthFields::parse(auth.as_deref());
+                self.admit_or_resume(key, admission, fields);
+            }
+            Emission::Refuse { namespace, message, data } => {
+                self.refuse(key, namespace, &message, data.as_deref());
+            }
+            Emission::Event { namespace, name, args, attachments, ack } => {
+                let id = ack.and_then(|reply| self.await_ack(key, namespace, reply));
+                let args: Vec<&str> = args.iter().map(String::as_str).collect();
+                let names = self.settings.namespaces.clone();
+                let ns = names.name(namespace);
+                self.say_with(
+                    key,
+                    |out| encode::event(out, ns, id, &name, &args, None, attachments.len() as u32),
+                    |out| msgpack::encode::event(out, ns, id, &name, &args, None, &attachments),
+                    &attachments,
+                );
+            }
+            Emission::Ack { namespace, id, args, attachments } => {
+                let args: Vec<&str> = args.iter().map(String::as_str).collect();
+                let names = self.settings.namespaces.clone();
+                let ns = names.name(namespace);
+                self.say_with(
+                    key,
+                    |out| encode::ack(out, ns, id, &args, attachments.len() as u32),
+                    |out| msgpack::encode::ack(out, ns, id, &args, &attachments),
+                    &attachments,
+                );
+            }
+            Emission::Join { namespace, room } => self.join_for_handler(key, namespace, &room),
+            Emission::Disconnect { namespace } => self.disconnect(key, namespace),
+            Emission::Close(reason) => self.close(key, reason),
+            Emission::Drop => self.drop_transport(key),
+        }
+    }
+
+    fn join_for_handler(&mut self, key: ConnKey, namespace: u8, room: &tidings_core::Room) {
+        let Some(link) = self.links.get(key) else { return };
+        let Some(who) = link.seat(namespace).map(|seat| seat.who.clone()) else { return };
+        let form = link.form(namespace);
+        let joined = self.node.clone().join(&mut self.shard, key.slot, form, &who, room, tidings_core::From::Now);
+        if let Err(refusal) = joined {
+            tracing::warn!(%refusal, "a handler's room could not be joined");
+        }
+    }
+
+    /// Tells a client that it is no longer in a namespace; it does not come back by itself.
+    fn disconnect(&mut self, key: ConnKey, namespace: u8) {
+        let Some(Link { session: Session::SocketIo(session), .. }) = self.links.get(key) else { return };
+        session.left(namespace);
+        self.node.clone().leave_all(&mut self.shard, key.slot, Some(namespace));
+        let names = self.settings.namespaces.clone();
+        let name = names.name(namespace);
+        self.say(key, |out| encode::disconnect(out, name), |out| msgpack::encode::disconnect(out, name));
+        let Some(link) = self.links.get(key) else { return };
+        if let Some(at) = link.seats.iter().position(|seat| seat.namespace == namespace) {
+            let seat = link.seats.swap_remove(at);
+            self.unseated(key, &seat);
+        }
+    }
+
+    /// Cuts a connection without a word, as a broken network would.
+    fn drop_transport(&mut self, key: ConnKey) {
+        self.shard.flush(&mut self.links, 0);
+        self.gone(key);
+    }
+
+    fn await_ack(&mut self, key: ConnKey, namespace: u8, reply: crate::client::AckReply) -> Option<u64> {
+        let most = self.settings.limits.outstanding_acks as usize;
+        let seat = self.links.get(key)?.seats.iter_mut().find(|seat| seat.namespace == namespace)?;
+        let waiting = seat.waiting.get_or_insert_default();
+        waiting.retain_open();
+        if waiting.len() >= most {
+            return None;
+        }
+        let id = self.shared.next_ack(namespace);
+        waiting.insert(id, reply);
+        Some(id)
+    }
+
+    /// A client answered an event of ours; answers nobody waits for are ignored.
+    pub(super) fn answered(
+        &mut self,
+        key: ConnKey,
+        namespace: u8,
+        id: u64,
+        data: &str,
+        attachments: Vec<bytes::Bytes>,
+    ) {
+        let Some(link) = self.links.get(key) else { return };
+        let Some(seat) = link.seats.iter_mut().find(|seat| seat.namespace == namespace) else { return };
+        let Some(waiting) = seat.waiting.as_deref_mut() else { return };
+        if let Some(reply) = waiting.take(id) {
+            let args = tidings_wire::json::elements(data).map(str::to_owned).collect();
+            let _ = reply.send((args, attachments));
+        }
+        if waiting.len() == 0 {
+            seat.waiting = None;
+        }
+    }
+
+    /// Asks the mounted handler whether a client may join.
+    pub(super) fn ask_handler(
+        &mut self,
+        key: ConnKey,
+        admission: Admission,
+        auth: Option<&str>,
+    ) {
+        let Some(handler) = self.shared.handler.clone() else { return };
+        let hello = self.links.get(key).and_then(|link| link.hello.clone()).unwrap_or_default();
+        let names = self.settings.namespaces.clone();
+        let inbox = self.inbox.clone();
+        let auth = auth.map(str::to_owned);
+        self.shared.front.spawn(async move {
+            let namespace = admission.namespace;
+            let verdict = handler.connect(names.name(namespace), &hello, auth.as_deref()).await;
+            let emission = match verdict {
+                Ok(()) => Emission::Admit { admission, auth },
+                Err(refused) => Emission::Refuse { namespace, message: refused.message, data: refused.data },
+            };
+            inbox.push(Mail::Emit(key, emission));
+        });
+    }
+
+    /// A client is in: the mounted handler is told.
+    pub(super) fn welcomed(&mut self, key: ConnKey, namespace: u8) {
+        if self.shared.handler.is_none() {
+            return;
+        }
+        if let Some(client) = self.client(key, namespace) {
+            self.queue(key, Job::Welcome(client));
+        }
+    }
+
+    /// A client has left a namespace: the mounted handler is told.
+    pub(super) fn unseated(&mut self, key: ConnKey, seat: &Seat) {
+        let Some(handler) = self.shared.handler.clone() else { return };
+        let name = self.settings.namespaces.name(seat.namespace).into();
+        let at = (self.shard.index(), key);
+        let client = Client::new(at, self.inbox.clone(), seat.namespace, name, seat.sid, seat.who.clone());
+        self.shared.front.spawn(async move { handler.disconnected(client).await });
+    }
+
+    /// A connection is gone, and so is its client in every namespace.
+    pub(super) fn disconnected(&mut self, link: &Link) {
+        for seat in &link.seats {
+            self.unseated(link.key, seat);
+        }
+    }
+
+    /// Who is in a room on this shard.
+    fn members_of(&mut self, room: &tidings_core::Room) -> Vec<std::sync::Arc<tidings_core::Identity>> {
+        let members: Vec<_> = self.shard.members(room).collect();
+        let seats = members.into_iter().filter_map(|(key, form)| {
+            let seat = self.links.get(key)?.seat(form.namespace)?;
+            Some(seat.who.clone())
+        });
+        seats.collect()
+    }
+
+    /// Closes a part of the connections now and the rest by and by.
+    fn drain(&mut self, budget_ms: u64) {
+        self.draining = true;
+        let keys = self.links.keys();
+        let count = keys.len().max(1) as u64;
+        for (at, key) in keys.into_iter().enumerate() {
+            let after_ms = budget_ms * at as u64 / count;
+            if let Some(link) = self.links.get(key)
+                && matches!(link.session, Session::Plain(_))
+            {
+                self.say_plain(key, |out| tidings_wire::plain::server::reconnect(out, after_ms));
+            }
+            self.leaving.push((self.now_ms + after_ms, key));
+        }
+        // The last to leave stands first, so that those whose time has come are at the end.
+        self.leaving.reverse();
+    }
+
+    /// Closes the connections whose time to leave has come.
+    pub(super) fn let_leave(&mut self) {
+        while let Some((at_ms, key)) = self.leaving.last().copied() {
+            if at_ms > self.now_ms {
+                return;
+            }
+            self.leaving.pop();
+            self.close(key, CloseReason::Draining);
+        }
+    }
+}
+
+/// How long a WebSocket may take to take a polling session over.
+const UPGRADE_MS: u64 = 10_000;
+
+impl Waiting {
+    /// Forgets those whose asker is gone.
+    fn retain_open(&mut self) {
+        self.0.retain(|_, reply| !reply.is_closed());
+    }
+}

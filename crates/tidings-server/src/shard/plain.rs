@@ -1,0 +1,137 @@
+//! What a client of the plain protocol says.
+
+use std::sync::Arc;
+
+use tidings_core::frame::write_message;
+use tidings_core::{Code, ConnKey, From, Refusal, Room};
+use tidings_wire::plain::{self, ClientMessage, DecodeError};
+use tidings_wire::websocket::Opcode;
+use tidings_wire::{CloseReason, Violation};
+
+use super::ShardLoop;
+use super::command::AckTo;
+use super::link::{Seat, Session};
+use super::read::Flow;
+use crate::ids::id_text;
+
+impl ShardLoop {
+    /// Handles one message of the plain protocol.
+    pub(super) fn plain_text(&mut self, key: ConnKey, text: &str) -> Flow {
+        let (now_ms, limits) = (self.now_ms, self.settings.limits);
+        let Some(link) = self.links.get(key) else { return Flow::Gone };
+        let Session::Plain(session) = &mut link.session else { return Flow::On };
+        session.heard(now_ms, &self.settings.times.heartbeat);
+        let signed_in = session.is_signed_in();
+        match plain::decode(text, &limits) {
+            Err(DecodeError::Violation(violation)) => return self.violated(key, violation),
+            Err(DecodeError::Refused { id, code: _, message }) => {
+                let refusal = Refusal::new(Code::BadRequest, &message);
+                self.answer_refused(key, AckTo::Plain { id }, "", &refusal);
+            }
+            Ok(ClientMessage::Auth { .. }) if signed_in => {
+                let refusal = Refusal::new(Code::Conflict, "already signed in");
+                self.answer_refused(key, AckTo::Plain { id: None }, "auth", &refusal);
+            }
+            Ok(ClientMessage::Auth { token, .. }) => self.plain_auth(key, token.as_deref()),
+            Ok(_) if !signed_in => {
+                self.close(key, CloseReason::SignIn);
+            }
+            Ok(message) => self.plain_message(key, message),
+        }
+        if self.links.get(key).is_some() { Flow::On } else { Flow::Gone }
+    }
+
+    fn plain_message(&mut self, key: ConnKey, message: ClientMessage<'_>) {
+        let (id, name, done) = match message {
+            ClientMessage::Auth { .. } | ClientMessage::Heartbeat => return,
+            ClientMessage::Ping { id } => return self.answer(key, AckTo::Plain { id }, |_| {}),
+            ClientMessage::Subscribe { id, body } => {
+                (id, "subscribe", self.subscribe(key, AckTo::Plain { id }, &body))
+            }
+            ClientMessage::Unsubscribe { id, room } => {
+                (id, "unsubscribe", self.unsubscribe(key, AckTo::Plain { id }, &room))
+            }
+            ClientMessage::Publish { id, body } => {
+                (id, "publish", self.publish(key, AckTo::Plain { id }, &body, &[]))
+            }
+            ClientMessage::History { id, body } => (id, "history", self.history(key, AckTo::Plain { id }, &body)),
+            ClientMessage::Presence { id, body } => {
+                (id, "presence", self.presence(key, AckTo::Plain { id }, &body))
+            }
+            ClientMessage::Command { id, .. } => {
+                (id, "command", Err(Refusal::new(Code::NotFound, "no such command")))
+            }
+            ClientMessage::Ack { .. } => return,
+        };
+        if let Err(refusal) = done {
+            self.answer_refused(key, AckTo::Plain { id }, name, &refusal);
+        }
+    }
+
+    fn plain_auth(&mut self, key: ConnKey, token: Option<&str>) {
+        let Some(link) = self.links.get(key) else { return };
+        let hello = link.hello.as_deref();
+        let query = hello.and_then(|hello| hello.query_token.as_deref());
+        let header = hello.and_then(|hello| hello.header_token.as_deref());
+        let who = match query.or(token).or(header) {
+            Some(token) => self.shared.sign_in.verify(token).map(Arc::new),
+            None if self.settings.takes_anonymous => Ok(self.shared.anonymous.clone()),
+            None => Err(Refusal::new(Code::Unauthorized, "a token is needed")),
+        };
+        let who = match who {
+            Ok(who) => who,
+            Err(refusal) => {
+                self.answer_refused(key, AckTo::Plain { id: None }, "auth", &refusal);
+                return self.close(key, CloseReason::SignIn);
+            }
+        };
+        let sid = self.entropy.socket_id();
+        let Some(link) = self.links.get(key) else { return };
+        link.hello = None;
+        let Session::Plain(session) = &mut link.session else { return };
+        session.signed_in();
+        link.seats = vec![Seat {
+            namespace: 0,
+            offset: false,
+            gaps: true,
+            sid,
+            pid: None,
+            who: who.clone(),
+            waiting: None,
+        }];
+        if let Some(user) = &who.user {
+            let (room, form) = (Room::of_user(&who.org, user), link.form(0));
+            // A configuration may close the kind `user`; then there is no personal room.
+            let _ = self.node.join(&mut self.shard, key.slot, form, &who, &room, From::Now);
+        }
+        let org = who.org.as_str();
+        self.say_plain(key, |out| {
+            plain::server::auth_ok(out, who.user.as_deref(), org, id_text(&sid), who.expires_at);
+        });
+    }
+
+    /// Sends one message of the plain protocol.
+    pub(super) fn say_plain(&mut self, key: ConnKey, write: impl FnOnce(&mut Vec<u8>)) {
+        let Some(link) = self.links.get(key) else { return };
+        let deflate = link.deflate;
+        self.packet.clear();
+        write(&mut self.packet);
+        let packet = &self.packet;
+        self.shard.reply(key.slot, |out| write_message(out, Opcode::Text, packet, deflate));
+    }
+
+    /// A WebSocket that is to take a polling session over says its first words.
+    pub(super) fn probe_text(&mut self, key: ConnKey, target: ConnKey, text: &str) -> Flow {
+        match text {
+            "2probe" => {
+                self.shard.reply(key.slot, |out| {
+                    tidings_wire::websocket::write_frame(out, Opcode::Text, b"3probe");
+                });
+                self.probed(target);
+                Flow::On
+            }
+            "5" => self.upgrade(key, target),
+            _ => self.violated(key, Violation::protocol("a probe must come first")),
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Long polling: a virtual connection whose bytes leave when a GET waits.
+
+use bytes::Bytes;
+use mio::{Interest, Token};
+use tidings_core::ConnKey;
+use tidings_wire::engineio::{self, HandshakeError, PayloadWriter};
+use tidings_wire::session::SocketIo;
+use tidings_wire::websocket::Decoder;
+use tokio::sync::oneshot;
+
+use super::ShardLoop;
+use super::inbox::UpgradeAnswer;
+use super::link::{Link, Session, Transport};
+use super::read::Flow;
+use crate::front::hello::Hello;
+use crate::ids::SessionKey;
+
+/// A polling session's transport.
+pub(super) struct Polling {
+    /// The GET that waits.
+    pub(super) waiting: Option<oneshot::Sender<PollAnswer>>,
+    /// A WebSocket has probed and is about to take over.
+    pub(super) upgrading: bool,
+}
+
+/// What a polling request is answered.
+#[derive(Debug)]
+pub(crate) enum PollAnswer {
+    /// 200 with packets.
+    Packets(Vec<u8>),
+    /// 200 `ok`, to a POST.
+    Taken,
+    /// An Engine.IO error.
+    Refused(HandshakeError),
+    /// 400 with an empty body, the session being over.
+    Over,
+}
+
+impl PollAnswer {
+    /// Whole WebSocket frames of ours, as one polling payload.
+    pub(super) fn packets(frames: &[u8]) -> Self {
+        let mut payload = PayloadWriter::new();
+        for (opcode, body) in Frames(frames) {
+            match opcode {
+                1 => payload.push_text(body),
+                2 => payload.push_binary(body),
+                _ => {}
+            }
+        }
+        Self::Packets(payload.into_body())
+    }
+
+    /// A close packet.
+    pub(super) fn close() -> Self {
+        Self::Packets(b"1".to_vec())
+    }
+
+    /// A noop, which ends the request and says nothing.
+    pub(super) fn noop() -> Self {
+        Self::Packets(b"6".to_vec())
+    }
+}
+
+/// The frames a server wrote itself: final, unmasked, uncompressed.
+struct Frames<'a>(&'a [u8]);
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = (u8, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let [first, second, rest @ ..] = self.0 else { return None };
+        let (length, rest) = match second {
+            126 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), &rest[2..]),
+            127 => (u64::from_be_bytes(*rest.first_chunk()?), &rest[8..]),
+            short => (u64::from(*short), rest),
+        };
+        let (body, rest) = rest.split_at_checked(length as usize)?;
+        self.0 = rest;
+        Some((first & 15, body))
+    }
+}
+
+impl ShardLoop {
+    /// Opens a polling session.
+    pub(super) fn open_polling(&mut self, hello: Box<Hello>, reply: oneshot::Sender<PollAnswer>) {
+        if self.draining {
+            // The client is told by the closed request; it comes back elsewhere.
+            return drop(reply);
+        }
+        let polling = Box::new(Polling { waiting: None, upgrading: false });
+        let session = Session::SocketIo(SocketIo::new(self.now_ms, &self.settings.times));
+        let key = self.open(Transport::Polling(polling), session, Decoder::default(), 0, hello);
+        let mut open = Vec::new();
+        self.write_open(key, &["websocket"], &mut open);
+        let _ = reply.send(PollAnswer::Packets(open));
+    }
+
+    /// Writes the open packet of a session.
+    pub(super) fn write_open(&mut self, key: ConnKey, upgrades: &[&str], out: &mut Vec<u8>) {
+        let Some(link) = self.links.get(key) else { return };
+        let sid = SessionKey { shard: self.shard.index(), conn: key, secret: link.secret }.to_text();
+        let beat = self.settings.times.heartbeat;
+        engineio::Open {
+            sid: &sid,
+            upgrades,
+            ping_interval_ms: beat.interval_ms,
+            ping_timeout_ms: beat.timeout_ms,
+            max_payload: self.settings.limits.message_bytes as u64,
+        }
+        .write(out);
+    }
+
+    /// A GET asks for packets.
+    pub(super) fn poll_get(&mut self, session: SessionKey, reply: oneshot::Sender<PollAnswer>) {
+        let key = session.conn;
+        let polling = match self.polling(session) {
+            Ok(polling) => polling,
+            Err(error) => return drop(reply.send(PollAnswer::Refused(error))),
+        };
+        if let Some(first) = polling.waiting.take() {
+            // One GET at a time: both end, and the session with them.
+            let _ = first.send(PollAnswer::close());
+            let _ = reply.send(PollAnswer::Over);
+            return self.gone(key);
+        }
+        polling.waiting = Some(reply);
+        let upgrading = polling.upgrading;
+        if upgrading && self.shard.waiting(key.slot) == 0 {
+            self.answer_noop(key);
+        }
+        self.shard.writable(key.slot);
+    }
+
+    /// The client gave its GET up; by the protocol that ends the session.
+    pub(super) fn poll_aborted(&mut self, session: SessionKey) {
+        if let Ok(polling) = self.polling(session)
+            && polling.waiting.as_ref().is_some_and(oneshot::Sender::is_closed)
+        {
+            polling.waiting = None;
+            self.gone(session.conn);
+        }
+    }
+
+    /// A POST brings packets.
+    pub(super) fn poll_post(&mut self, session: SessionKey, body: &Bytes, reply: oneshot::Sender<PollAnswer>) {
+        if let Err(error) = self.polling(session) {
+            return drop(reply.send(PollAnswer::Refused(error)));
+        }
+        let key = session.conn;
+        let limits = self.settings.limits;
+        let Ok(text) = std::str::from_utf8(body) else {
+            self.gone(key);
+            return drop(reply.send(PollAnswer::Over));
+        };
+        for packet in engineio::decode_payload(text, &limits) {
+            let flow = match packet {
+                Ok(engineio::Packet::Close) => {
+                    // It is taken, and then it is over.
+                    let _ = reply.send(PollAnswer::Taken);
+                    return drop(self.engine_packet(key, engineio::Packet::Close));
+                }
+                Ok(packet) => self.engine_packet(key, packet),
+                Err(violation) => self.violated(key, violation),
+            };
+            if matches!(flow, Flow::Gone) {
+                return drop(reply.send(PollAnswer::Over));
+            }
+        }
+        let _ = reply.send(PollAnswer::Taken);
+    }
+
+    /// A POST was refused before it was read.
+    pub(super) fn bad_post(&mut self, session: SessionKey, ends: bool) {
+        if ends && self.polling(session).is_ok() {
+            self.gone(session.conn);
+        }
+    }
+
+    /// Whether a WebSocket may take a session over.
+    pub(super) fn may_upgrade(&mut self, session: SessionKey) -> UpgradeAnswer {
+        match self.polling(session) {
+            Ok(polling) if !polling.upgrading => UpgradeAnswer::Yes,
+            Ok(_) | Err(HandshakeError::BadRequest) => UpgradeAnswer::NotPolling,
+            Err(_) => UpgradeAnswer::UnknownSid,
+        }
+    }
+
+    /// A WebSocket has probed: polls are ended, so that the client can change over.
+    pub(super) fn probed(&mut self, target: ConnKey) {
+        if let Some(Link { transport: Transport::Polling(polling), .. }) = self.links.get(target) {
+            polling.upgrading = true;
+        }
+        if self.shard.waiting(target.slot) == 0 {
+            self.answer_noop(target);
+        }
+    }
+
+    /// A probing WebSocket ended before it took over.
+    pub(super) fn probe_failed(&mut self, target: ConnKey) {
+        if let Some(Link { transport: Transport::Polling(polling), .. }) = self.links.get(target) {
+            polling.upgrading = false;
+        }
+    }
+
+    /// A GET was answered while a WebSocket is about to take over: nothing more to do, the next
+    /// one is ended at once.
+    pub(super) fn poll_answered(&mut self, slot: u32) {
+        tracing::trace!(slot, "poll answered");
+    }
+
+    /// A WebSocket takes a polling session over.
+    pub(super) fn upgrade(&mut self, probe: ConnKey, target: ConnKey) -> Flow {
+        // What was said to the probe itself is out already: the client has waited for it.
+        self.shard.flush(&mut self.links, 0);
+        let fits = matches!(
+            self.links.get(target),
+            Some(Link { transport: Transport::Polling(polling), .. }) if polling.upgrading
+        );
+        if !fits {
+            self.close(probe, tidings_wire::CloseReason::Protocol);
+            return Flow::Gone;
+        }
+        let Some(socket) = self.links.remove(probe) else { return Flow::Gone };
+        self.shard.close(probe);
+        let Transport::Socket(mut stream) = socket.transport else { return Flow::Gone };
+        let token = Token(target.slot as usize);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if self.poll.registry().reregister(&mut stream, token, interest).is_err() {
+            self.gone(target);
+            return Flow::Gone;
+        }
+        let Some(link) = self.links.get(target) else { return Flow::Gone };
+        link.deflate = socket.deflate;
+        let old = std::mem::replace(&mut link.transport, Transport::Socket(stream));
+        if let Transport::Polling(polling) = old
+            && let Some(waiting) = polling.waiting
+        {
+            let _ = waiting.send(PollAnswer::noop());
+        }
+        self.shard.writable(target.slot);
+        Flow::As(target)
+    }
+
+    fn answer_noop(&mut self, key: ConnKey) {
+        if let Some(Link { transport: Transport::Polling(polling), .. }) = self.links.get(key)
+            && let Some(waiting) = polling.waiting.take()
+        {
+            let _ = waiting.send(PollAnswer::noop());
+        }
+    }
+
+    /// The polling transport of a session, if the key is right.
+    fn polling(&mut self, session: SessionKey) -> Result<&mut Polling, HandshakeError> {
+        let link = self.links.get(session.conn).filter(|link| link.secret == session.secret);
+        match link.map(|link| (&mut link.transport, &link.session)) {
+            Some((Transport::Polling(polling), _)) => Ok(polling),
+            Some((Transport::Socket(_), Session::SocketIo(_))) => Err(HandshakeError::BadRequest),
+            _ => Err(HandshakeError::UnknownSid),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tidings_wire::websocket::{Opcode, write_frame};
+
+    use super::*;
+
+    #[test]
+    fn frames_become_one_payload_in_order() {
+        let mut frames = Vec::new();
+        write_frame(&mut frames, Opcode::Text, b"42[\"a\"]");
+        write_frame(&mut frames, Opcode::Binary, &[1, 2, 3, 4]);
+        write_frame(&mut frames, Opcode::Ping, b"");
+        let long = vec![b'x'; 70_000];
+        write_frame(&mut frames, Opcode::Text, &long);
+        let PollAnswer::Packets(body) = PollAnswer::packets(&frames) else { panic!("no packets") };
+        let text = String::from_utf8(body).unwrap();
+        let parts: Vec<&str> = text.split('\u{1e}').collect();
+        assert_eq!(&parts[..2], ["42[\"a\"]", "bAQIDBA=="]);
+        assert_eq!(parts[2].len(), 70_000);
+    }
+}

@@ -1,0 +1,261 @@
+//! What a Socket.IO client says, and what that leads to.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidings_core::frame::write_message;
+use tidings_core::{ConnKey, From, Identity, Room};
+use tidings_wire::names::Dialect;
+use tidings_wire::session::Heard;
+use tidings_wire::socketio::{self, encode, msgpack};
+use tidings_wire::websocket::Opcode;
+
+use super::ShardLoop;
+use super::command::AckTo;
+use super::lane::Job;
+use super::link::{Link, Seat, Session};
+use super::read::Flow;
+use super::recovery::Resume;
+use crate::client::{Call, Client};
+use crate::config::NamespaceAuth;
+use crate::ids::{SessionKey, id_text};
+use crate::settings::AuthFields;
+
+/// A client that passed sign-in for a namespace and is about to be let in.
+pub(crate) struct Admission {
+    pub(crate) namespace: u8,
+    pub(crate) who: Arc<Identity>,
+    pub(crate) offset: bool,
+    pub(crate) gaps: bool,
+}
+
+impl ShardLoop {
+    /// Acts on what a client said.
+    pub(super) fn socket_io(&mut self, key: ConnKey, heard: Heard<'_>) -> Flow {
+        match heard {
+            Heard::Nothing => {}
+            Heard::Connect { namespace: Ok(namespace), auth } => self.connect(key, namespace, auth.as_deref()),
+            Heard::Connect { namespace: Err(name), .. } => {
+                self.say(key, |out| encode::connect_error(out, &name, "Invalid namespace", None), |out| {
+                    msgpack::encode::connect_error(out, &name, "Invalid namespace", None);
+                });
+            }
+            Heard::Disconnect { namespace } => self.left_namespace(key, namespace),
+            Heard::Event { namespace, id, data, attachments } => {
+                self.event(key, namespace, id, &data, attachments);
+            }
+            Heard::Ack { namespace, id, data, attachments } => self.answered(key, namespace, id, &data, attachments),
+            Heard::Close => {
+                self.ended_by_client(key);
+                return Flow::Gone;
+            }
+        }
+        if self.links.get(key).is_some() { Flow::On } else { Flow::Gone }
+    }
+
+    /// Sends one packet, written in the dialect the client speaks.
+    pub(super) fn say(&mut self, key: ConnKey, json: impl FnOnce(&mut Vec<u8>), msgpack: impl FnOnce(&mut Vec<u8>)) {
+        self.say_with(key, json, msgpack, &[]);
+    }
+
+    /// The same, with the attachments that follow in the JSON dialect.
+    pub(super) fn say_with(
+        &mut self,
+        key: ConnKey,
+        json: impl FnOnce(&mut Vec<u8>),
+        msgpack: impl FnOnce(&mut Vec<u8>),
+        attachments: &[Bytes],
+    ) {
+        let Some(link) = self.links.get(key) else { return };
+        let deflate = link.deflate;
+        self.packet.clear();
+        let packet = &mut self.packet;
+        if link.dialect() == Dialect::Msgpack {
+            msgpack(packet);
+            self.shard.reply(key.slot, |out| write_message(out, Opcode::Binary, packet, deflate));
+            return;
+        }
+        json(packet);
+        self.shard.reply(key.slot, |out| {
+            write_message(out, Opcode::Text, packet, deflate);
+            for attachment in attachments {
+                write_message(out, Opcode::Binary, attachment, deflate);
+            }
+        });
+    }
+
+    fn connect(&mut self, key: ConnKey, namespace: u8, auth: Option<&str>) {
+        let fields = AuthFields::parse(auth);
+        let admission = match self.sign_in(key, namespace, &fields) {
+            Ok(admission) => admission,
+            Err(refusal) => {
+                let mut data = b"{\"code\":\"".to_vec();
+                data.extend_from_slice(refusal.code.as_str().as_bytes());
+                data.extend_from_slice(b"\"}");
+                let data = String::from_utf8(data).unwrap_or_default();
+                return self.refuse(key, namespace, &refusal.message, Some(&data));
+            }
+        };
+        if self.shared.handler.is_some() {
+            return self.ask_handler(key, admission, auth);
+        }
+        self.admit_or_resume(key, admission, fields);
+    }
+
+    /// Decides who a client is in a namespace: token from query, then payload, then header.
+    fn sign_in(
+        &mut self,
+        key: ConnKey,
+        namespace: u8,
+        fields: &AuthFields<'_>,
+    ) -> Result<Admission, tidings_core::Refusal> {
+        let settings = self.settings.clone();
+        let link = self.links.get(key).ok_or_else(tidings_core::Refusal::no_such_room)?;
+        let hello = link.hello.as_deref();
+        let query = hello.and_then(|hello| hello.query_token.as_deref());
+        let header = hello.and_then(|hello| hello.header_token.as_deref());
+        let python = hello.is_some_and(|hello| hello.python);
+        let who = match query.or(fields.token.as_deref()).or(header) {
+            Some(token) => Arc::new(self.shared.sign_in.verify(token)?),
+            None if settings.namespace_auth(namespace) == NamespaceAuth::Optional => {
+                self.shared.anonymous.clone()
+            }
+            None => {
+                let code = tidings_core::Code::Unauthorized;
+                return Err(tidings_core::Refusal::new(code, "sign-in is needed"));
+            }
+        };
+        let offset = settings.gives_offsets(python, fields.recovery);
+        Ok(Admission { namespace, who, offset, gaps: fields.gaps })
+    }
+
+    /// Lets a client in, with the session it wants to resume if that can be had.
+    pub(super) fn admit_or_resume(&mut self, key: ConnKey, admission: Admission, fields: AuthFields<'_>) {
+        let wanted = fields.pid.as_deref().and_then(SessionKey::parse);
+        match wanted.filter(|pid| admission.offset && pid.shard < self.node.hub().shards()) {
+            Some(pid) => {
+                let offset = fields.offset.map(Cow::into_owned);
+                let asker = (self.shard.index(), key);
+                self.seek(Resume { pid, at: (pid.shard, pid.conn), asker, offset, admission });
+            }
+            None => self.admit(key, admission),
+        }
+    }
+
+    /// Lets a client in with a fresh session.
+    pub(super) fn admit(&mut self, key: ConnKey, admission: Admission) {
+        let sid = self.entropy.socket_id();
+        let private = admission.offset.then(|| self.session_key(key));
+        let namespace = admission.namespace;
+        let personal = admission.who.user.clone().filter(|_| namespace == 0);
+        let room = personal.map(|user| Room::of_user(&admission.who.org, &user));
+        if !self.seat(key, admission, sid, private) {
+            return;
+        }
+        if let Some(room) = room {
+            self.join_personal(key, &room);
+        }
+        self.welcomed(key, namespace);
+    }
+
+    /// Gives a client its seat and tells it so; `false` if it is gone.
+    pub(super) fn seat(&mut self, key: ConnKey, admission: Admission, sid: [u8; 20], pid: Option<SessionKey>) -> bool {
+        let Some(link) = self.links.get(key) else { return false };
+        let Session::SocketIo(session) = &mut link.session else { return false };
+        let Admission { namespace, who, offset, gaps } = admission;
+        session.joined(namespace);
+        if link.seats.is_empty() {
+            link.seats.reserve_exact(1);
+        }
+        link.seats.push(Seat { namespace, offset, gaps, sid, pid, who, waiting: None });
+        if !self.settings.keeps_hello && link.hello.as_ref().is_some_and(|hello| !hello.has_tokens()) {
+            link.hello = None;
+        }
+        let name = self.settings.namespaces.clone();
+        let name = name.name(namespace);
+        let (sid, pid) = (id_text(&sid), pid.map(SessionKey::to_text));
+        self.say(
+            key,
+            |out| encode::connect(out, name, sid, pid.as_deref()),
+            |out| msgpack::encode::connect(out, name, sid, pid.as_deref()),
+        );
+        true
+    }
+
+    /// Refuses a namespace; the connection stays.
+    pub(super) fn refuse(&mut self, key: ConnKey, namespace: u8, message: &str, data: Option<&str>) {
+        if let Some(Link { session: Session::SocketIo(session), .. }) = self.links.get(key) {
+            session.refused();
+        }
+        let names = self.settings.namespaces.clone();
+        let name = names.name(namespace);
+        self.say(
+            key,
+            |out| encode::connect_error(out, name, message, data),
+            |out| msgpack::encode::connect_error(out, name, message, data),
+        );
+    }
+
+    fn session_key(&mut self, conn: ConnKey) -> SessionKey {
+        SessionKey { shard: self.shard.index(), conn, secret: self.entropy.secret() }
+    }
+
+    fn join_personal(&mut self, key: ConnKey, room: &Room) {
+        let Some(link) = self.links.get(key) else { return };
+        let (form, who) = (link.form(0), link.seats[0].who.clone());
+        // A configuration may close the kind `user`; then there is no personal room.
+        let _ = self.node.join(&mut self.shard, key.slot, form, &who, room, From::Now);
+    }
+
+    fn left_namespace(&mut self, key: ConnKey, namespace: u8) {
+        self.node.leave_all(&mut self.shard, key.slot, Some(namespace));
+        let Some(link) = self.links.get(key) else { return };
+        let Some(at) = link.seats.iter().position(|seat| seat.namespace == namespace) else { return };
+        let seat = link.seats.swap_remove(at);
+        self.unseated(key, &seat);
+    }
+
+    fn ended_by_client(&mut self, key: ConnKey) {
+        if let Some(Link { transport: super::link::Transport::Polling(polling), .. }) = self.links.get(key)
+            && let Some(waiting) = polling.waiting.take()
+        {
+            // The reference server answers the open poll with a noop before the session ends.
+            let _ = waiting.send(super::polling::PollAnswer::noop());
+        }
+        self.ended(key);
+    }
+
+    fn event(&mut self, key: ConnKey, namespace: u8, id: Option<u64>, data: &str, attachments: Vec<Bytes>) {
+        let Some(event) = socketio::event(data) else { return };
+        let ack = AckTo::SocketIo { namespace, id };
+        let argument = event.args.clone().next().unwrap_or("{}");
+        if namespace == 0 && self.engine_command(key, ack, &event.name, argument, &attachments) {
+            return;
+        }
+        let Some(client) = self.client(key, namespace) else { return };
+        if self.shared.handler.is_none() {
+            let message = "no such command";
+            let refusal = tidings_core::Refusal::new(tidings_core::Code::NotFound, message);
+            return self.answer_refused(key, ack, &event.name, &refusal);
+        }
+        let call = Call {
+            client,
+            id,
+            name: event.name.as_ref().into(),
+            args: event.args.map(str::to_owned).collect(),
+            attachments,
+        };
+        self.queue(key, Job::Handle(call));
+    }
+
+    /// A handle to a client in one namespace, for handlers on the front.
+    pub(super) fn client(&mut self, key: ConnKey, namespace: u8) -> Option<Client> {
+        let inbox = self.inbox.clone();
+        let (shard, settings) = (self.shard.index(), self.settings.clone());
+        let link = self.links.get(key)?;
+        let seat = link.seat(namespace)?;
+        let name = settings.namespaces.name(namespace).into();
+        Some(Client::new((shard, key), inbox, namespace, name, seat.sid, seat.who.clone()))
+    }
+}

@@ -1,0 +1,82 @@
+//! What is due by the clock: heartbeats, slow clients, kept sessions.
+
+use tidings_core::ConnKey;
+use tidings_wire::names::Dialect;
+use tidings_wire::session::Due;
+use tidings_wire::websocket::{Opcode, write_frame};
+use tidings_wire::{CloseReason, plain};
+
+use super::ShardLoop;
+use super::link::Session;
+
+/// Slow clients, kept sessions and lingering sockets are looked at this often.
+pub(super) const SWEEP_MS: u64 = 500;
+
+impl ShardLoop {
+    /// Does what is due.
+    pub(super) fn timers(&mut self) {
+        let mut fired = std::mem::take(&mut self.fired);
+        self.wheel.advance(self.now_ms, &mut fired);
+        for key in fired.drain(..) {
+            self.fire(key);
+        }
+        self.fired = fired;
+        if self.now_ms >= self.sweep_ms {
+            self.sweep_ms = self.now_ms + SWEEP_MS;
+            self.sessions.expire(self.now_ms);
+            self.lingering.expire(self.now_ms);
+            self.close_laggards();
+        }
+        self.let_leave();
+    }
+
+    /// Puts a connection on the wheel for the next thing that is due.
+    pub(super) fn schedule(&mut self, key: ConnKey) {
+        let Some(link) = self.links.get(key) else { return };
+        let at_ms = match &link.session {
+            Session::SocketIo(session) => session.poll_timeout(),
+            Session::Plain(session) => session.poll_timeout(),
+            Session::Probe { by_ms, .. } => *by_ms,
+            Session::Echo => return,
+        };
+        // An entry that stands for an earlier time will find out by itself that it is too early.
+        if at_ms < link.timer_ms {
+            link.timer_ms = at_ms;
+            self.wheel.insert(key, at_ms);
+        }
+    }
+
+    fn fire(&mut self, key: ConnKey) {
+        let now_ms = self.now_ms;
+        let Some(link) = self.links.get(key) else { return };
+        link.timer_ms = u64::MAX;
+        let due = match &mut link.session {
+            Session::SocketIo(session) => session.handle_timeout(now_ms, &self.settings.times),
+            Session::Plain(session) => session.handle_timeout(now_ms, &self.settings.times.heartbeat),
+            Session::Probe { by_ms, .. } if now_ms >= *by_ms => Due::Close(CloseReason::Protocol),
+            Session::Probe { .. } | Session::Echo => Due::Nothing,
+        };
+        match due {
+            Due::Nothing => {}
+            Due::Ping => self.ping(key),
+            Due::Close(reason) => return self.close(key, reason),
+        }
+        self.schedule(key);
+    }
+
+    fn ping(&mut self, key: ConnKey) {
+        let Some(link) = self.links.get(key) else { return };
+        if link.dialect() != Dialect::Plain {
+            return self.shard.reply(key.slot, |out| write_frame(out, Opcode::Text, b"2"));
+        }
+        let dropped = self.shard.take_dropped(key.slot);
+        self.say_plain(key, |out| plain::server::heartbeat(out, u64::from(dropped)));
+        self.shard.reply(key.slot, |out| write_frame(out, Opcode::Ping, b""));
+    }
+
+    fn close_laggards(&mut self) {
+        for key in self.shard.laggards(self.settings.lag_ms) {
+            self.close(key, CloseReason::TooSlow);
+        }
+    }
+}

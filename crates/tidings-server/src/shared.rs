@@ -1,0 +1,130 @@
+//! What all threads of a server share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tidings_core::shard::Counters;
+use tidings_core::{Identity, Node};
+use tidings_wire::CloseReason;
+
+use crate::client::Handler;
+use crate::settings::Settings;
+use crate::shard::inbox::Inbox;
+use crate::signin::SignIn;
+
+/// What all threads of a server share.
+pub(crate) struct Shared {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) node: Arc<Node>,
+    pub(crate) sign_in: SignIn,
+    /// The identity of clients without a token.
+    pub(crate) anonymous: Arc<Identity>,
+    pub(crate) inboxes: Vec<Arc<Inbox>>,
+    pub(crate) counts: Vec<Counts>,
+    /// Connections on their way to each shard.
+    pub(crate) handler: Option<Arc<dyn Handler>>,
+    /// Only the mounted handler answers events, but for `ping`.
+    pub(crate) handler_only: bool,
+    pub(crate) front: tokio::runtime::Handle,
+    /// It does not take anybody in any more.
+    pub(crate) draining: AtomicBool,
+    /// Ids of events that want an answer; one row for all clients, so that a broadcast could
+    /// share its bytes.
+    acks: AtomicU64,
+    closes: [AtomicU64; CloseReason::ALL.len()],
+}
+
+impl Shared {
+    #[expect(clippy::too_many_arguments, reason = "the parts of a server, each once")]
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        node: Arc<Node>,
+        sign_in: SignIn,
+        inboxes: Vec<Arc<Inbox>>,
+        handler: Option<Arc<dyn Handler>>,
+        handler_only: bool,
+        front: tokio::runtime::Handle,
+    ) -> Self {
+        Self {
+            settings,
+            node,
+            sign_in,
+            anonymous: Arc::new(Identity::anonymous()),
+            counts: inboxes.iter().map(|_| Counts::default()).collect(),
+            inboxes,
+            handler,
+            handler_only,
+            front,
+            draining: AtomicBool::new(false),
+            acks: AtomicU64::new(0),
+            closes: Default::default(),
+        }
+    }
+
+    /// The shard with the fewest connections.
+    pub(crate) fn least_loaded(&self) -> usize {
+        let load = |at: &usize| {
+            let counts = &self.counts[*at];
+            counts.connections.load(Ordering::Relaxed) + counts.coming.load(Ordering::Relaxed)
+        };
+        (0..self.inboxes.len()).min_by_key(load).unwrap_or(0)
+    }
+
+    /// Counts a close by its reason.
+    pub(crate) fn closed(&self, reason: CloseReason) {
+        if let Some(at) = CloseReason::ALL.iter().position(|known| *known == reason) {
+            self.closes[at].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often each reason has closed a connection.
+    pub(crate) fn closes(&self) -> impl Iterator<Item = (CloseReason, u64)> {
+        CloseReason::ALL.into_iter().zip(&self.closes).map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
+    }
+
+    /// The id of the next event that wants an answer.
+    pub(crate) fn next_ack(&self, _namespace: u8) -> u64 {
+        self.acks.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// One shard's numbers, as other threads may read them.
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) connections: AtomicUsize,
+    /// Sockets handed over and not yet taken.
+    pub(crate) coming: AtomicUsize,
+    delivered: AtomicU64,
+    writes: AtomicU64,
+    bytes: AtomicU64,
+    dropped: AtomicU64,
+    taken: AtomicU64,
+}
+
+impl Counts {
+    /// Publishes a shard's own counters.
+    pub(crate) fn publish(&self, counters: &Counters) {
+        self.delivered.store(counters.delivered, Ordering::Relaxed);
+        self.writes.store(counters.writes, Ordering::Relaxed);
+        self.bytes.store(counters.bytes, Ordering::Relaxed);
+        self.dropped.store(counters.dropped, Ordering::Relaxed);
+        self.taken.store(counters.taken, Ordering::Relaxed);
+    }
+
+    /// The shard's counters as they were last published.
+    pub(crate) fn counters(&self) -> Counters {
+        Counters {
+            delivered: self.delivered.load(Ordering::Relaxed),
+            writes: self.writes.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+            taken: self.taken.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn wall_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
