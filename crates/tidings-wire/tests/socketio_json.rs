@@ -236,7 +236,7 @@ fn packets_are_written_as_the_reference_server_writes_them() {
         ),
         (
             written(|out| {
-                encode::event(out, "/adm", Some(3), "b", &[r#"{"_placeholder":true,"num":0}"#], None, 1)
+                encode::event(out, "/adm", Some(3), "b", &[r#"{"_placeholder":true,"num":0}"#], None, 1);
             }),
             r#"451-/adm,3["b",{"_placeholder":true,"num":0}]"#,
         ),
