@@ -1,6 +1,6 @@
 //! Socket.IO v5 packets, as they travel inside an Engine.IO message.
 //!
-//! [`decode`] and [`encode`] are the JSON dialect, `msgpack` is the dialect of `socket.io-msgpack-parser`.
+//! [`decode`] and [`encode`] are the JSON dialect, [`msgpack`] is the dialect of `socket.io-msgpack-parser`.
 //!
 //! **Binary.** Everywhere in the server a payload with bytes inside is JSON text in which each byte string is
 //! the object `{"_placeholder":true,"num":N}`, beside a list of the byte strings. Of a payload with a
@@ -9,6 +9,7 @@
 
 mod decode;
 pub mod encode;
+pub mod msgpack;
 mod packet;
 mod placeholder;
 
