@@ -1,1 +1,40 @@
-//! placeholder
+//! The core of Tidings: rooms, shards, outboxes and history in memory.
+//!
+//! Nothing here knows a socket, HTTP, SQL or Redis. Everything published on this node enters
+//! through [`Node::publish`]; everything that reaches connections leaves through [`Hub`], one
+//! hand-over per shard, and then [`Shard::take`] and [`Shard::flush`].
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`room`] | a room's name and policy |
+//! | [`access`] | who a client is, rules, refusals |
+//! | [`kinds`] | the declared kinds of rooms |
+//! | [`publication`] | an event for a room, and where it stands in the room's history |
+//! | [`frame`] | the bytes of an event in the form a member wants |
+//! | [`outbox`] | what one connection still has to be sent |
+//! | [`shard`] | rooms, members and dirty connections of one thread |
+//! | [`recent`] | the newest events of a room, in memory |
+//! | [`hub`] | which shard has members of which room |
+//! | [`node`] | where they all meet: join, leave, publish |
+
+pub mod access;
+pub mod frame;
+pub mod hub;
+pub mod kinds;
+pub mod lane;
+pub mod node;
+pub mod outbox;
+pub mod publication;
+pub mod recent;
+pub mod room;
+pub mod shard;
+
+pub use access::{Code, Identity, Refusal, Rule, SharedIdentity};
+pub use hub::{Hub, Post};
+pub use kinds::Kinds;
+pub use lane::Lane;
+pub use node::{From, Joined, Node, Publish, Published};
+pub use outbox::{Outbox, QueueLimits};
+pub use publication::{Epoch, MessageId, Payload, Position, Publication};
+pub use room::{Keep, Org, Room, RoomSpec};
+pub use shard::{ConnKey, Shard, Sink};

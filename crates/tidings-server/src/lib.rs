@@ -1,1 +1,3 @@
-//! placeholder
+//! Listeners, shard loops, long polling, HTTP API, health and metrics.
+
+pub mod config;

@@ -1,0 +1,226 @@
+//! Who a client is, what a room demands, and what a client is told when we say no.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+
+use crate::room::{Org, Room};
+
+/// Who a client is, as its token said; shared by everything that acts for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The user's id; `None` is an anonymous client.
+    pub user: Option<CompactString>,
+    /// The organisation.
+    pub org: Org,
+    /// The display name, if the token has one.
+    pub name: Option<CompactString>,
+    /// The roles.
+    pub roles: Box<[CompactString]>,
+    /// Whether the e-mail address was verified.
+    pub email_verified: bool,
+    /// The scopes (`publish` and `admin` make it a server).
+    pub scopes: Box<[CompactString]>,
+    /// Other claims with a plain value, for rules of the form `claim:NAME=VALUE`.
+    pub claims: Box<[(CompactString, CompactString)]>,
+    /// When the token ends, in seconds since 1970; `None` for anonymous clients.
+    pub expires_at: Option<u64>,
+}
+
+impl Identity {
+    /// A client without a token.
+    pub fn anonymous() -> Self {
+        Self {
+            user: None,
+            org: Org::default(),
+            name: None,
+            roles: Box::default(),
+            email_verified: false,
+            scopes: Box::default(),
+            claims: Box::default(),
+            expires_at: None,
+        }
+    }
+
+    /// Whether it counts as a server: a token with scope `publish` or `admin`, or an administrator.
+    pub fn is_server(&self) -> bool {
+        self.scopes.iter().any(|s| s == "publish" || s == "admin") || self.is_admin()
+    }
+
+    /// Whether it administers its organisation.
+    pub fn is_admin(&self) -> bool {
+        self.scopes.iter().any(|s| s == "admin") || self.roles.iter().any(|r| r == "admin")
+    }
+}
+
+/// Who may do one thing with the rooms of a kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// Everybody, anonymous clients included.
+    Anyone,
+    /// Every signed-in client of the organisation.
+    SignedIn,
+    /// Signed in, with a verified e-mail address.
+    Verified,
+    /// Signed in, with this role.
+    Role(CompactString),
+    /// Signed in, with this claim at this value.
+    Claim(CompactString, CompactString),
+    /// The user whose id stands behind the kind: `user:42` belongs to 42.
+    Owner,
+    /// A token or key of a server (scope `publish`), or an administrator.
+    Server,
+    /// Nobody.
+    Nobody,
+}
+
+impl Rule {
+    /// Reads a rule as it stands in the configuration.
+    ///
+    /// # Errors
+    /// A sentence that says which words are rules.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "anyone" => Self::Anyone,
+            "signed-in" => Self::SignedIn,
+            "verified" => Self::Verified,
+            "owner" => Self::Owner,
+            "server" => Self::Server,
+            "nobody" => Self::Nobody,
+            _ => match (text.strip_prefix("role:"), text.strip_prefix("claim:").and_then(|c| c.split_once('='))) {
+                (Some(role), _) if !role.is_empty() => Self::Role(role.into()),
+                (_, Some((name, value))) if !name.is_empty() => Self::Claim(name.into(), value.into()),
+                _ => {
+                    return Err(format!(
+                        "`{text}` is not a rule; rules are anyone, signed-in, verified, role:NAME, claim:NAME=VALUE, owner, server, nobody"
+                    ));
+                }
+            },
+        })
+    }
+
+    /// Whether `who` passes this rule for `room`; the organisations must be the same in any case.
+    pub fn admits(&self, who: &Identity, room: &Room) -> bool {
+        if who.org != *room.org() {
+            return false;
+        }
+        let signed_in = who.user.is_some();
+        match self {
+            Self::Anyone => true,
+            Self::SignedIn => signed_in,
+            Self::Verified => signed_in && who.email_verified,
+            Self::Role(role) => signed_in && who.roles.iter().any(|r| r == role),
+            Self::Claim(name, value) => signed_in && who.claims.iter().any(|(n, v)| n == name && v == value),
+            Self::Owner => who.user.as_deref() == Some(room.id()),
+            Self::Server => who.is_server(),
+            Self::Nobody => false,
+        }
+    }
+}
+
+/// The code of a refusal, as clients see it; one table for sockets and HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// The request is malformed (400).
+    BadRequest,
+    /// No or no valid sign-in (401).
+    Unauthorized,
+    /// The token has expired (401).
+    TokenExpired,
+    /// One may see it but not do this (403).
+    Forbidden,
+    /// There is no such thing, or none one may see (404).
+    NotFound,
+    /// It contradicts what is there (409).
+    Conflict,
+    /// It is too big (413).
+    TooLarge,
+    /// Too much in too short a time (429).
+    RateLimited,
+    /// Not now (503).
+    Unavailable,
+    /// The disk is full (507).
+    StorageFull,
+}
+
+impl Code {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::Unauthorized => "unauthorized",
+            Self::TokenExpired => "token_expired",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::TooLarge => "too_large",
+            Self::RateLimited => "rate_limited",
+            Self::Unavailable => "unavailable",
+            Self::StorageFull => "storage_full",
+        }
+    }
+
+    /// The HTTP status.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Unauthorized | Self::TokenExpired => 401,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::Conflict => 409,
+            Self::TooLarge => 413,
+            Self::RateLimited => 429,
+            Self::Unavailable => 503,
+            Self::StorageFull => 507,
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    pub const fn retryable(self) -> bool {
+        matches!(self, Self::RateLimited | Self::Unavailable | Self::StorageFull)
+    }
+}
+
+/// What a client is told when we say no: code, sentence, and whether to try again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", code.as_str())]
+pub struct Refusal {
+    /// The code to branch on.
+    pub code: Code,
+    /// A sentence for people; never holds secrets or other tenants' names.
+    pub message: CompactString,
+    /// When to try again, in milliseconds, where that is known.
+    pub retry_after_ms: Option<u32>,
+}
+
+impl Refusal {
+    /// A refusal with a code and a sentence.
+    pub fn new(code: Code, message: &str) -> Self {
+        Self { code, message: message.into(), retry_after_ms: None }
+    }
+
+    /// There is no such room, or none this client may see; the two look the same.
+    pub fn no_such_room() -> Self {
+        Self::new(Code::NotFound, "no such room")
+    }
+
+    /// Appends the refusal object `{"code":…,"message":…,"retryable":…}` of `CONTRACT.md`.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"code\":\"");
+        out.extend_from_slice(self.code.as_str().as_bytes());
+        out.extend_from_slice(b"\",\"message\":");
+        tidings_wire::json::write_string(out, &self.message);
+        out.extend_from_slice(if self.code.retryable() {
+            b",\"retryable\":true"
+        } else {
+            b",\"retryable\":false"
+        });
+        if let Some(ms) = self.retry_after_ms {
+            out.extend_from_slice(format!(",\"retryAfterMs\":{ms}").as_bytes());
+        }
+        out.push(b'}');
+    }
+}
+
+/// An identity as it is shared by a connection and everything that acts for it.
+pub type SharedIdentity = Arc<Identity>;

@@ -1,0 +1,182 @@
+//! The bytes of an event in the form a member wants.
+
+use bytes::Bytes;
+use tidings_wire::websocket::{self, Opcode};
+use tidings_wire::{engineio, plain, socketio};
+
+use crate::publication::Publication;
+
+/// How events become bytes for one member; members of equal form share the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Form {
+    /// The dialect.
+    pub dialect: Dialect,
+    /// The index of the namespace through which it subscribed; 0 is `/`.
+    pub namespace: u8,
+    /// Whether recorded events carry the trailing offset of recovery.
+    pub offset: bool,
+    /// Window bits of permessage-deflate; 0: not negotiated.
+    pub deflate: u8,
+}
+
+/// A way to write an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Socket.IO v5 in JSON.
+    SocketIo,
+    /// Socket.IO v5 in msgpack.
+    Msgpack,
+    /// Plain JSON.
+    Plain,
+}
+
+/// The names of the namespaces, by index; 0 is `/`.
+#[derive(Debug, Clone)]
+pub struct Namespaces {
+    names: Vec<Box<str>>,
+}
+
+impl Namespaces {
+    /// The most there can be: an index is one byte.
+    pub const MOST: usize = 256;
+
+    /// `/` and the given names, in order and without repeats.
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut all: Vec<Box<str>> = vec!["/".into()];
+        for name in names {
+            if !all.iter().any(|known| **known == *name) && all.len() < Self::MOST {
+                all.push(name.into());
+            }
+        }
+        Self { names: all }
+    }
+
+    /// The index of a namespace, if it exists.
+    pub fn index(&self, name: &str) -> Option<u8> {
+        let at = self.names.iter().position(|known| **known == *name)?;
+        u8::try_from(at).ok()
+    }
+
+    /// The name of a namespace.
+    pub fn name(&self, index: u8) -> &str {
+        self.names.get(usize::from(index)).map_or("/", |name| name)
+    }
+
+    /// Every namespace's name.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| &**name)
+    }
+}
+
+/// Writes an event as whole WebSocket frames in the given form.
+pub fn encode(publication: &Publication, form: Form, namespaces: &Namespaces) -> Bytes {
+    let mut out = Vec::with_capacity(publication.payload.json.len() + publication.event.len() + 96);
+    match form.dialect {
+        Dialect::Plain => {
+            let mut text = Vec::with_capacity(publication.payload.json.len() + 192);
+            write_plain(&mut text, publication);
+            write_message(&mut out, Opcode::Text, &text, form.deflate);
+        }
+        Dialect::SocketIo => {
+            let text = socket_io_text(publication, form, namespaces);
+            write_message(&mut out, Opcode::Text, &text, form.deflate);
+            for attachment in &publication.payload.attachments {
+                write_message(&mut out, Opcode::Binary, attachment, form.deflate);
+            }
+        }
+        Dialect::Msgpack => {
+            let offset = offset_text(publication, form);
+            let mut packet = Vec::with_capacity(publication.payload.json.len() + 64);
+            socketio::msgpack::encode::event(
+                &mut packet,
+                namespaces.name(form.namespace),
+                None,
+                &publication.event,
+                &[publication.payload.text()],
+                offset.as_deref(),
+                &publication.payload.attachments,
+            );
+            write_message(&mut out, Opcode::Binary, &packet, form.deflate);
+        }
+    }
+    Bytes::from(out)
+}
+
+/// Writes one WebSocket message, compressed where that was negotiated and pays.
+pub fn write_message(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], deflate: u8) {
+    if deflate > 0 && payload.len() >= DEFLATE_FROM {
+        let mut small = Vec::with_capacity(payload.len() / 2);
+        websocket::compress(payload, deflate, &mut small);
+        websocket::write_header(out, opcode, small.len(), true);
+        out.extend_from_slice(&small);
+        return;
+    }
+    websocket::write_header(out, opcode, payload.len(), false);
+    out.extend_from_slice(payload);
+}
+
+/// Below this a message is sent as it is: it would hardly shrink.
+const DEFLATE_FROM: usize = 1_024;
+
+fn socket_io_text(publication: &Publication, form: Form, namespaces: &Namespaces) -> Vec<u8> {
+    let mut text = Vec::with_capacity(publication.payload.json.len() + publication.event.len() + 64);
+    socketio::encode::event(
+        &mut text,
+        namespaces.name(form.namespace),
+        None,
+        &publication.event,
+        &[publication.payload.text()],
+        offset_text(publication, form).as_deref(),
+        publication.payload.attachments.len() as u32,
+    );
+    text
+}
+
+/// The opaque offset of recovery: the organisation's sequence, marked with the node that gave it.
+fn offset_text(publication: &Publication, form: Form) -> Option<String> {
+    (form.offset && publication.sequence > 0)
+        .then(|| resume_offset(publication.id.node, publication.sequence))
+}
+
+/// Writes the opaque offset that stock clients send back when they resume.
+pub fn resume_offset(node: u64, sequence: u64) -> String {
+    format!("{node:x}.{sequence:x}")
+}
+
+/// Reads an opaque offset; `None` if it is not one of ours.
+pub fn parse_resume_offset(node: u64, text: &str) -> Option<u64> {
+    let (of, sequence) = text.split_once('.')?;
+    (u64::from_str_radix(of, 16).ok()? == node).then(|| u64::from_str_radix(sequence, 16).ok())?
+}
+
+fn write_plain(out: &mut Vec<u8>, publication: &Publication) {
+    let id = publication.id.to_string();
+    let position = publication.position.map(|p| (p.epoch.to_string(), p.offset, format!("{:08x}", p.tag)));
+    plain::server::event(
+        out,
+        &plain::server::Event {
+            room: publication.room.name(),
+            event: &publication.event,
+            data: &plain_data(publication),
+            message_id: &id,
+            epoch: position.as_ref().map(|(epoch, _, _)| epoch.as_str()),
+            offset: position.as_ref().map(|(_, offset, _)| *offset),
+            tag: position.as_ref().map(|(_, _, tag)| tag.as_str()),
+            ack: false,
+        },
+    );
+}
+
+/// The data as JSON alone: binary becomes base64 text in its place.
+pub fn plain_data(publication: &Publication) -> std::borrow::Cow<'_, str> {
+    let payload = &publication.payload;
+    if payload.attachments.is_empty() {
+        return payload.text().into();
+    }
+    socketio::inline_attachments(payload.text(), &payload.attachments, |bytes| {
+        let mut text = String::new();
+        engineio::base64(bytes, &mut text);
+        text
+    })
+    .into()
+}

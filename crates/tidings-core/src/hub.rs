@@ -1,0 +1,217 @@
+//! Which shard has members of which room.
+
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use hashbrown::HashMap;
+
+use crate::publication::{Epoch, Publication};
+use crate::recent::Recent;
+use crate::room::{Keep, Org, Room, RoomSpec};
+
+/// One shard's mailbox.
+pub trait Post: Send + Sync {
+    /// Hands a publication over; must not block. `false`: the mailbox is full and it is lost.
+    fn deliver(&self, publication: Arc<Publication>) -> bool;
+}
+
+/// The handle to all shards: who has members of which room.
+pub struct Hub {
+    posts: Box<[Box<dyn Post>]>,
+    rooms: Box<[RwLock<Rooms>]>,
+    hasher: foldhash::fast::RandomState,
+    sequences: Mutex<HashMap<Org, Arc<Sequence>>>,
+    /// Publications a full mailbox refused.
+    pub refused: AtomicU64,
+}
+
+type Rooms = HashMap<Room, Arc<Entry>, foldhash::fast::RandomState>;
+
+/// The directory is cut in so many parts, so that publishers seldom meet at one lock.
+const PARTS: usize = 64;
+
+/// The most shards there can be: an entry names them in one word.
+pub const SHARDS: usize = 64;
+
+/// The recorded events of an organisation are numbered in one row, under this lock.
+///
+/// The lock is held over append and hand-over, so every shard sees them in that order.
+pub type Sequence = Mutex<u64>;
+
+/// A room that has members or a history on this node.
+pub struct Entry {
+    /// The room.
+    pub room: Room,
+    /// Its policy.
+    pub spec: Arc<RoomSpec>,
+    /// A bit for each shard that has members.
+    shards: AtomicU64,
+    /// How many subscriptions it has on this node.
+    members: AtomicUsize,
+    /// What it keeps; `None` if nothing.
+    pub recent: Option<Mutex<Recent>>,
+    /// The numbering of its organisation.
+    pub sequence: Arc<Sequence>,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Entry({:?}, {} members)", self.room, self.members())
+    }
+}
+
+impl Entry {
+    /// How many subscriptions the room has on this node.
+    pub fn members(&self) -> usize {
+        self.members.load(Ordering::Relaxed)
+    }
+
+    /// Counts a subscription, unless the room is full.
+    pub fn admit(&self) -> bool {
+        let most = self.spec.members.unwrap_or(usize::MAX);
+        let add = |count: usize| (count < most).then_some(count + 1);
+        self.members.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+    }
+
+    /// Says that a subscription ended, and whether it was the last one of that shard.
+    pub fn left(&self, shard: usize, last: bool) {
+        self.members.fetch_sub(1, Ordering::Relaxed);
+        if last {
+            self.shards.fetch_and(!(1 << shard), Ordering::Release);
+        }
+    }
+
+    /// The history, locked.
+    pub fn history(&self) -> Option<MutexGuard<'_, Recent>> {
+        self.recent.as_ref().map(lock)
+    }
+
+    fn is_idle(&self, now_ms: u64) -> bool {
+        self.shards.load(Ordering::Acquire) == 0
+            && self.members() == 0
+            && self.history().is_none_or(|mut recent| recent.retire(now_ms))
+    }
+}
+
+/// Locks a mutex; what it guards is whole even if a thread panicked while holding it.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Hub {
+    /// A hub over the given mailboxes, one per shard.
+    ///
+    /// # Panics
+    /// If there are more than [`SHARDS`].
+    pub fn new(posts: Vec<Box<dyn Post>>) -> Self {
+        assert!(posts.len() <= SHARDS, "at most {SHARDS} shards");
+        Self {
+            posts: posts.into(),
+            rooms: (0..PARTS).map(|_| RwLock::default()).collect(),
+            hasher: foldhash::fast::RandomState::default(),
+            sequences: Mutex::default(),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.posts.len()
+    }
+
+    /// A room that has members or a history here.
+    pub fn find(&self, room: &Room) -> Option<Arc<Entry>> {
+        self.part(room).read().unwrap_or_else(PoisonError::into_inner).get(room).cloned()
+    }
+
+    /// The room's entry, made if there is none.
+    pub fn entry(&self, room: &Room, spec: &Arc<RoomSpec>, epoch: impl FnOnce() -> Epoch) -> Arc<Entry> {
+        if let Some(entry) = self.find(room) {
+            return entry;
+        }
+        let mut part = self.part(room).write().unwrap_or_else(PoisonError::into_inner);
+        part.entry(room.clone()).or_insert_with(|| Arc::new(self.make(room, spec, epoch()))).clone()
+    }
+
+    /// Registers a shard with a room and counts a subscription; `None` if the room is full.
+    ///
+    /// Done under the directory's lock, so that [`Hub::sweep`] cannot forget the room meanwhile.
+    pub fn enter(
+        &self,
+        room: &Room,
+        spec: &Arc<RoomSpec>,
+        shard: usize,
+        epoch: impl FnOnce() -> Epoch,
+    ) -> Option<Arc<Entry>> {
+        let mut part = self.part(room).write().unwrap_or_else(PoisonError::into_inner);
+        let entry = part.entry(room.clone()).or_insert_with(|| Arc::new(self.make(room, spec, epoch())));
+        entry.admit().then(|| {
+            entry.shards.fetch_or(1 << shard, Ordering::Release);
+            entry.clone()
+        })
+    }
+
+    /// Hands a publication to every shard that has members.
+    ///
+    /// The shard `here` is left out; whether it has members is the answer.
+    pub fn deliver(&self, entry: &Entry, publication: &Arc<Publication>, here: Option<usize>) -> bool {
+        let shards = entry.shards.load(Ordering::Acquire);
+        let own = here.map_or(0, |shard| 1 << shard);
+        let mut others = shards & !own;
+        while others != 0 {
+            let shard = others.trailing_zeros() as usize;
+            others &= others - 1;
+            if !self.posts[shard].deliver(publication.clone()) {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        shards & own != 0
+    }
+
+    /// Forgets rooms without members and history; returns how many are left.
+    pub fn sweep(&self, now_ms: u64) -> usize {
+        let parts = self.rooms.iter().map(|part| {
+            let mut part = part.write().unwrap_or_else(PoisonError::into_inner);
+            part.retain(|_, entry| !entry.is_idle(now_ms));
+            part.shrink_to(part.len() * 2);
+            part.len()
+        });
+        parts.sum()
+    }
+
+    /// Every room that has members or a history here.
+    pub fn entries(&self) -> Vec<Arc<Entry>> {
+        let parts = self.rooms.iter().map(|part| part.read().unwrap_or_else(PoisonError::into_inner));
+        parts.flat_map(|part| part.values().cloned().collect::<Vec<_>>()).collect()
+    }
+
+    /// How many rooms have members or a history here.
+    pub fn rooms(&self) -> usize {
+        self.rooms.iter().map(|part| part.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
+    }
+
+    /// The numbering of an organisation's recorded events.
+    pub fn sequence(&self, org: &Org) -> Arc<Sequence> {
+        lock(&self.sequences).entry(org.clone()).or_default().clone()
+    }
+
+    fn make(&self, room: &Room, spec: &Arc<RoomSpec>, epoch: Epoch) -> Entry {
+        let recent = match spec.keep {
+            Keep::Nothing => None,
+            Keep::Recent { size, ttl } => Some(Mutex::new(Recent::new(epoch, size, ttl))),
+        };
+        Entry {
+            room: room.clone(),
+            spec: spec.clone(),
+            shards: AtomicU64::new(0),
+            members: AtomicUsize::new(0),
+            recent,
+            sequence: self.sequence(room.org()),
+        }
+    }
+
+    fn part(&self, room: &Room) -> &RwLock<Rooms> {
+        &self.rooms[self.hasher.hash_one(room) as usize % PARTS]
+    }
+}

@@ -1,0 +1,3 @@
+//! How urgent an event is.
+
+pub use tidings_wire::plain::Lane;

@@ -1,0 +1,343 @@
+//! The only place where hub, history and rights meet: join, leave, publish.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::access::{Code, Identity, Refusal};
+use crate::frame::Form;
+use crate::hub::{Entry, Hub, lock};
+use crate::kinds::{Action, Kinds, admit};
+use crate::lane::Lane;
+use crate::publication::{Epoch, MessageId, Payload, Position, Publication};
+use crate::recent::{KeyRecord, Read, Recent};
+use crate::room::{Room, RoomSpec};
+use crate::shard::{ConnKey, Left, Shard};
+
+/// One node: every join, leave and publish goes through here.
+pub struct Node {
+    hub: Hub,
+    kinds: Kinds,
+    /// Drawn at random at each start; marks message ids, epochs and resume offsets.
+    id: u64,
+    messages: AtomicU64,
+    epochs: AtomicU64,
+    hasher: foldhash::fast::FixedState,
+}
+
+/// What is to be published.
+#[derive(Debug)]
+pub struct Publish<'a> {
+    /// The room.
+    pub room: Room,
+    /// The event's name.
+    pub event: &'a str,
+    /// The event's data, checked.
+    pub payload: Payload,
+    /// How urgent; the room's lane if not said.
+    pub lane: Option<Lane>,
+    /// Not recorded even if the room keeps events.
+    pub volatile: bool,
+    /// The idempotency key.
+    pub key: Option<&'a str>,
+    /// Who must not get it.
+    pub skip: Option<(usize, ConnKey)>,
+}
+
+/// What a publish became.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// The message.
+    pub id: MessageId,
+    /// Its place in the room's history; `None` if it was not recorded.
+    pub position: Option<Position>,
+    /// It had been published before with the same key; this is what it became then.
+    pub duplicate: bool,
+}
+
+/// From where a newcomer wants to hear a room.
+#[derive(Debug, Clone, Copy)]
+pub enum From {
+    /// From now on.
+    Now,
+    /// After a position it knows.
+    Position(Position),
+    /// The newest so many events first.
+    Newest(usize),
+    /// After a number of its organisation's recorded events (stock clients), but nothing from
+    /// before it first subscribed.
+    Sequence {
+        /// The last number it has heard.
+        heard: u64,
+        /// The number when it first subscribed.
+        since: u64,
+    },
+}
+
+/// What a newcomer is told and has to be sent.
+#[derive(Debug)]
+pub struct Joined {
+    /// The room's newest position; `None` if it keeps nothing.
+    pub top: Option<Position>,
+    /// What it missed, oldest first; to be sent after the answer.
+    pub missed: Vec<Arc<Publication>>,
+    /// Whether nothing is missing between where it was and now; `None` if it did not ask.
+    pub recovered: Option<bool>,
+}
+
+impl Node {
+    /// A node over the given hub and kinds; `id` is drawn at random by the caller.
+    pub fn new(hub: Hub, kinds: Kinds, id: u64) -> Self {
+        let (messages, epochs) = (AtomicU64::new(1), AtomicU64::new(1));
+        Self { hub, kinds, id, messages, epochs, hasher: foldhash::fast::FixedState::with_seed(id) }
+    }
+
+    /// The number drawn at this start.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The handle to all shards.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// The declared kinds of rooms.
+    pub fn kinds(&self) -> &Kinds {
+        &self.kinds
+    }
+
+    /// Decides whether `who` may do `action` in `room`.
+    ///
+    /// # Errors
+    /// As [`admit`].
+    pub fn admit(&self, who: &Identity, room: &Room, action: Action) -> Result<&Arc<RoomSpec>, Refusal> {
+        let spec = self.kinds.spec(room)?;
+        admit(spec, who, room, action)?;
+        Ok(spec)
+    }
+
+    /// Takes a connection of `shard` into a room, and reads what it missed.
+    ///
+    /// Order matters: it is registered and the history read while nothing can be appended; what
+    /// is then on its way to the shard and was read already is not delivered twice.
+    ///
+    /// # Errors
+    /// The room's rules; [`Code::Unavailable`] if the room is full.
+    pub fn join(
+        &self,
+        shard: &mut Shard,
+        slot: u32,
+        form: Form,
+        who: &Identity,
+        room: &Room,
+        from: From,
+    ) -> Result<Joined, Refusal> {
+        let spec = self.admit(who, room, Action::Subscribe)?;
+        if shard.is_member(slot, room, form.namespace) {
+            let top = shard.entry(room).and_then(|entry| entry.history().map(|recent| recent.top()));
+            return Ok(Joined { top, missed: Vec::new(), recovered: None });
+        }
+        let sequence = self.hub.sequence(room.org());
+        let sequence = lock(&sequence);
+        let entry = self.hub.enter(room, spec, shard.index(), || self.epoch());
+        let entry = entry.ok_or_else(|| Refusal::new(Code::Unavailable, "the room is full"))?;
+        let read = entry.history().map(|recent| read_from(&recent, from));
+        let since = match from {
+            From::Sequence { since, .. } => since,
+            _ => *sequence,
+        };
+        shard.join(slot, &entry, form, since, read.as_ref().map(|read| read.top.offset));
+        let recovered = match from {
+            From::Now => None,
+            _ => Some(read.as_ref().is_some_and(|read| read.complete)),
+        };
+        Ok(match read {
+            Some(read) => Joined { top: Some(read.top), missed: read.events, recovered },
+            None => Joined { top: None, missed: Vec::new(), recovered },
+        })
+    }
+
+    /// Takes a connection out of a room; whether it was in it.
+    pub fn leave(&self, shard: &mut Shard, slot: u32, room: &Room, namespace: u8) -> bool {
+        let left = shard.leave(slot, room, namespace);
+        left.iter().for_each(|left| left.entry.left(shard.index(), left.last));
+        left.is_some()
+    }
+
+    /// Takes a connection out of all rooms it is in through `namespace` (all: `None`).
+    pub fn leave_all(&self, shard: &mut Shard, slot: u32, namespace: Option<u8>) -> Vec<Left> {
+        let left = shard.leave_all(slot, namespace);
+        left.iter().for_each(|left| left.entry.left(shard.index(), left.last));
+        left
+    }
+
+    /// Publishes for a client, if the room's rules let it.
+    ///
+    /// # Errors
+    /// The room's rules; [`Code::TooLarge`] and [`Code::Conflict`] as [`Node::publish`].
+    pub fn publish_as(
+        &self,
+        who: &Identity,
+        what: Publish<'_>,
+        here: Option<&mut Shard>,
+        now_ms: u64,
+    ) -> Result<Published, Refusal> {
+        let spec = self.admit(who, &what.room, Action::Publish)?;
+        self.publish_in(spec, what, here, now_ms)
+    }
+
+    /// Publishes to a room; a call from a shard's own thread passes it as `here`.
+    ///
+    /// Volatile events go out at once. Recorded ones are numbered, kept and handed over under the
+    /// organisation's lock, to the own shard as well, so that all members see one order.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] for an undeclared kind, [`Code::TooLarge`] for more data than the kind
+    /// takes, [`Code::Conflict`] for a key that was used with another event.
+    pub fn publish(
+        &self,
+        what: Publish<'_>,
+        here: Option<&mut Shard>,
+        now_ms: u64,
+    ) -> Result<Published, Refusal> {
+        let spec = self.kinds.spec(&what.room)?;
+        self.publish_in(spec, what, here, now_ms)
+    }
+
+    /// The events of a room's history, for one who may read them.
+    ///
+    /// # Errors
+    /// The room's rules.
+    pub fn history(
+        &self,
+        who: &Identity,
+        room: &Room,
+        since: Option<Position>,
+        limit: usize,
+    ) -> Result<Option<Read>, Refusal> {
+        self.admit(who, room, Action::History)?;
+        let entry = self.hub.find(room);
+        Ok(entry.and_then(|entry| {
+            let recent = entry.history()?;
+            Some(match since {
+                Some(since) => recent.after(since, limit),
+                None => recent.newest(limit),
+            })
+        }))
+    }
+
+    /// Forgets rooms nobody needs; returns how many are left.
+    pub fn sweep(&self, now_ms: u64) -> usize {
+        self.hub.sweep(now_ms)
+    }
+
+    fn publish_in(
+        &self,
+        spec: &Arc<RoomSpec>,
+        what: Publish<'_>,
+        here: Option<&mut Shard>,
+        now_ms: u64,
+    ) -> Result<Published, Refusal> {
+        if spec.message_bytes.is_some_and(|most| what.payload.json.len() > most) {
+            return Err(Refusal::new(Code::TooLarge, "more data than this kind of room takes"));
+        }
+        if spec.keep != crate::room::Keep::Nothing && !what.volatile {
+            return self.record(spec, what, now_ms);
+        }
+        let id = self.message_id();
+        let Some(entry) = self.hub.find(&what.room) else {
+            return Ok(Published { id, position: None, duplicate: false });
+        };
+        let publication = Arc::new(self.publication(spec, what, id, None, 0, now_ms));
+        match here {
+            Some(shard) => {
+                if self.hub.deliver(&entry, &publication, Some(shard.index())) {
+                    shard.take(&publication);
+                }
+            }
+            None => {
+                self.hub.deliver(&entry, &publication, None);
+            }
+        }
+        Ok(Published { id, position: None, duplicate: false })
+    }
+
+    fn record(&self, spec: &Arc<RoomSpec>, what: Publish<'_>, now_ms: u64) -> Result<Published, Refusal> {
+        let sequence = self.hub.sequence(what.room.org());
+        let mut sequence = lock(&sequence);
+        let entry = self.live_entry(&what.room, spec);
+        let Some(mut recent) = entry.history() else { return Err(Refusal::no_such_room()) };
+        recent.expire(now_ms);
+        let body = what.key.map(|_| self.hasher.hash_one((what.event, &what.payload.json)));
+        if let Some(known) = what.key.and_then(|key| recent.key(key)) {
+            return match body {
+                Some(body) if body == known.body => {
+                    Ok(Published { id: known.id, position: known.position, duplicate: true })
+                }
+                _ => Err(Refusal::new(Code::Conflict, "this key was used with another event")),
+            };
+        }
+        let id = self.message_id();
+        let position = Some(recent.next(id));
+        *sequence += 1;
+        let key = what.key;
+        let publication = Arc::new(self.publication(spec, what, id, position, *sequence, now_ms));
+        recent.append(publication.clone());
+        if let (Some(key), Some(body)) = (key, body) {
+            recent.remember(key, KeyRecord { body, id, position, at_ms: now_ms });
+        }
+        drop(recent);
+        self.hub.deliver(&entry, &publication, None);
+        Ok(Published { id, position, duplicate: false })
+    }
+
+    /// The room's entry, looked up again if the hub forgot it between look-up and lock.
+    fn live_entry(&self, room: &Room, spec: &Arc<RoomSpec>) -> Arc<Entry> {
+        loop {
+            let entry = self.hub.entry(room, spec, || self.epoch());
+            if !entry.history().is_some_and(|recent| recent.is_retired()) {
+                return entry;
+            }
+        }
+    }
+
+    fn publication(
+        &self,
+        spec: &RoomSpec,
+        what: Publish<'_>,
+        id: MessageId,
+        position: Option<Position>,
+        sequence: u64,
+        at_ms: u64,
+    ) -> Publication {
+        Publication {
+            room: what.room,
+            event: what.event.into(),
+            payload: what.payload,
+            lane: what.lane.unwrap_or(spec.lane),
+            skip: what.skip,
+            id,
+            position,
+            sequence,
+            at_ms,
+        }
+    }
+
+    fn message_id(&self) -> MessageId {
+        MessageId { node: self.id, number: self.messages.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    fn epoch(&self) -> Epoch {
+        Epoch(self.hasher.hash_one(self.epochs.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+fn read_from(recent: &Recent, from: From) -> Read {
+    match from {
+        From::Now => Read { top: recent.top(), events: Vec::new(), complete: true },
+        From::Position(position) => recent.after(position, usize::MAX),
+        From::Newest(count) => recent.newest(count),
+        From::Sequence { heard, since } => recent.after_sequence(heard.max(since)),
+    }
+}

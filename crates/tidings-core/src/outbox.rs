@@ -1,0 +1,274 @@
+//! What one connection still has to be sent.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::lane::Lane;
+
+/// How much may wait for one connection.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueLimits {
+    /// Bytes at most; more is an overflow.
+    pub bytes: usize,
+    /// Messages at most; more is an overflow.
+    pub messages: usize,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        Self { bytes: 1 << 20, messages: 1_024 }
+    }
+}
+
+/// Finished bytes of one or more messages, waiting.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Whole WebSocket frames.
+    pub bytes: Bytes,
+    /// How many messages they are.
+    pub messages: u32,
+    /// The sequence of the last recorded event among them; 0 if none.
+    pub sequence: u64,
+    /// Whether it may be dropped when the connection is slow.
+    pub volatile: bool,
+}
+
+/// What became of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Pushed {
+    /// It waits.
+    Queued,
+    /// It was dropped, being volatile and the connection slow.
+    Dropped,
+    /// It does not fit and may not be dropped: the connection has to go.
+    Overflow,
+}
+
+/// What one connection still has to be sent: lanes by priority, bounded in bytes and messages.
+///
+/// An idle outbox is one pointer. Recorded events and replies share the normal lane, since their
+/// order is promised; only volatile events overtake or give way.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    queue: Option<Box<Queue>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    lanes: [VecDeque<Item>; LANES],
+    /// Replies written in place behind everything in the normal lane.
+    own: Vec<u8>,
+    own_messages: u32,
+    bytes: usize,
+    messages: usize,
+    /// The lane whose front item has been sent in part, and how much of it.
+    started: Option<(usize, usize)>,
+    /// Since when it is over half full, in the caller's milliseconds, and the bytes it had then.
+    lagging: Option<(u64, usize)>,
+}
+
+const LANES: usize = 4;
+const NORMAL: usize = 2;
+
+fn index(lane: Lane) -> usize {
+    match lane {
+        Lane::Critical => 0,
+        Lane::High => 1,
+        Lane::Normal => NORMAL,
+        Lane::Low => 3,
+    }
+}
+
+impl Outbox {
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_none()
+    }
+
+    /// Bytes that wait.
+    pub fn bytes(&self) -> usize {
+        self.queue.as_ref().map_or(0, |q| q.bytes)
+    }
+
+    /// Since when it has been over half full, in the caller's milliseconds.
+    pub fn lagging_since(&self) -> Option<u64> {
+        self.queue.as_ref().and_then(|q| q.lagging).map(|(since, _)| since)
+    }
+
+    /// Adds an item to a lane; `now_ms` marks the begin of lagging.
+    pub fn push(&mut self, item: Item, lane: Lane, limits: &QueueLimits, now_ms: u64) -> Pushed {
+        let queue = self.queue.get_or_insert_default();
+        let lane = if item.volatile { index(lane) } else { NORMAL };
+        queue.push(item, lane, limits, now_ms)
+    }
+
+    /// Writes a reply behind everything in the normal lane; replies are never dropped.
+    pub fn reply(&mut self, limits: &QueueLimits, write: impl FnOnce(&mut Vec<u8>)) -> Pushed {
+        let queue = self.queue.get_or_insert_default();
+        let before = queue.own.len();
+        write(&mut queue.own);
+        queue.bytes += queue.own.len() - before;
+        queue.own_messages += 1;
+        queue.messages += 1;
+        // Replies are bounded in bytes alone: their number is what the client itself asked for.
+        if queue.bytes > limits.bytes && queue.messages > 1 { Pushed::Overflow } else { Pushed::Queued }
+    }
+
+    /// Adds an item of a replay, which is bounded by what the room keeps and not by the queue.
+    pub fn replay(&mut self, item: Item) {
+        let queue = self.queue.get_or_insert_default();
+        queue.seal();
+        queue.add(item, NORMAL);
+    }
+
+    /// Puts back the part of `item` that the socket did not take; it goes out before all else.
+    pub fn put_back(&mut self, item: Item, sent: usize) {
+        let queue = self.queue.get_or_insert_default();
+        queue.bytes += item.bytes.len() - sent;
+        queue.messages += item.messages as usize;
+        queue.lanes[NORMAL].push_front(Item { volatile: false, ..item });
+        queue.started = Some((NORMAL, sent));
+    }
+
+    /// The bytes to send next: one item as it stands, or several gathered in `scratch`.
+    ///
+    /// Returns an empty slice when nothing waits. Call [`Outbox::sent`] with how much was taken.
+    pub fn gather<'a>(&'a mut self, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+        let Some(queue) = self.queue.as_deref_mut() else { return &[] };
+        queue.seal();
+        let skip = queue.started.map_or(0, |(_, sent)| sent);
+        if queue.lanes.iter().map(VecDeque::len).sum::<usize>() == 1 {
+            let item = queue.in_order().next();
+            return item.map_or(&[], |item| &item.bytes[skip..]);
+        }
+        scratch.clear();
+        for item in queue.in_order() {
+            if !scratch.is_empty() && scratch.len() + item.bytes.len() > GATHER_BYTES {
+                break;
+            }
+            scratch.extend_from_slice(&item.bytes);
+        }
+        &scratch[skip..]
+    }
+
+    /// Notes that the first `count` bytes of what [`Outbox::gather`] gave are gone.
+    ///
+    /// Returns the sequence of the last recorded event that is fully gone (0: none) and the number
+    /// of messages that are.
+    pub fn sent(&mut self, count: usize) -> (u64, usize) {
+        let Some(queue) = self.queue.as_deref_mut() else { return (0, 0) };
+        let done = queue.advance(count);
+        if queue.messages == 0 {
+            self.queue = None;
+        }
+        done
+    }
+
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        self.queue = None;
+    }
+}
+
+/// Small items are copied together up to this; what is larger goes out by itself.
+const GATHER_BYTES: usize = 64 * 1024;
+
+impl Queue {
+    fn push(&mut self, item: Item, lane: usize, limits: &QueueLimits, now_ms: u64) -> Pushed {
+        let (bytes, messages) = (self.bytes + item.bytes.len(), self.messages + item.messages as usize);
+        let over = |part: usize| bytes > limits.bytes / part || messages > limits.messages / part;
+        if over(2) {
+            self.lagging.get_or_insert((now_ms, self.bytes));
+            // One message may be larger than half the queue; it is the queue that must be short.
+            if item.volatile && self.messages > 0 {
+                return Pushed::Dropped;
+            }
+        }
+        if over(1) && self.messages > 0 {
+            self.drop_volatile();
+            if self.bytes + item.bytes.len() > limits.bytes || self.messages >= limits.messages {
+                return Pushed::Overflow;
+            }
+        }
+        self.seal();
+        self.add(item, lane);
+        Pushed::Queued
+    }
+
+    fn add(&mut self, item: Item, lane: usize) {
+        self.bytes += item.bytes.len();
+        self.messages += item.messages as usize;
+        self.lanes[lane].push_back(item);
+    }
+
+    fn drop_volatile(&mut self) {
+        let started = self.started.map(|(lane, _)| lane);
+        for (lane, items) in self.lanes.iter_mut().enumerate() {
+            let mut first = true;
+            items.retain(|item| {
+                let keep = !item.volatile || (first && started == Some(lane));
+                first = false;
+                if !keep {
+                    self.bytes -= item.bytes.len();
+                    self.messages -= item.messages as usize;
+                }
+                keep
+            });
+        }
+    }
+
+    /// Turns the replies written so far into an item, so that what comes next stands behind them.
+    fn seal(&mut self) {
+        if self.own.is_empty() {
+            return;
+        }
+        let bytes = Bytes::from(std::mem::take(&mut self.own));
+        let messages = std::mem::take(&mut self.own_messages);
+        self.lanes[NORMAL].push_back(Item { bytes, messages, sequence: 0, volatile: false });
+    }
+
+    /// The items as they go out: the one begun, then lane by lane.
+    fn in_order(&self) -> impl Iterator<Item = &Item> {
+        let started = self.started.map(|(lane, _)| lane);
+        let first = started.and_then(|lane| self.lanes[lane].front());
+        let rest = self.lanes.iter().enumerate();
+        let rest = rest.flat_map(move |(lane, items)| items.iter().skip(usize::from(started == Some(lane))));
+        first.into_iter().chain(rest)
+    }
+
+    fn advance(&mut self, count: usize) -> (u64, usize) {
+        let (mut left, mut sequence, mut messages) = (count, 0, 0);
+        while let Some(lane) = self.next_lane() {
+            let sent = self.started.map_or(0, |(_, sent)| sent);
+            let Some(item) = self.lanes[lane].front() else { break };
+            let open = item.bytes.len() - sent;
+            if left < open {
+                if left + sent > 0 {
+                    self.started = Some((lane, sent + left));
+                }
+                self.bytes -= left;
+                break;
+            }
+            left -= open;
+            self.bytes -= open;
+            self.messages -= item.messages as usize;
+            messages += item.messages as usize;
+            sequence = sequence.max(item.sequence);
+            self.lanes[lane].pop_front();
+            self.started = None;
+        }
+        if self.lagging.is_some_and(|(_, mark)| self.bytes <= mark / 2) {
+            self.lagging = None;
+        }
+        (sequence, messages)
+    }
+
+    fn next_lane(&self) -> Option<usize> {
+        match self.started {
+            Some((lane, _)) => Some(lane),
+            None => self.lanes.iter().position(|lane| !lane.is_empty()),
+        }
+    }
+}

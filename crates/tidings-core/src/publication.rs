@@ -1,0 +1,118 @@
+//! An event for a room, and where it stands in the room's history.
+
+use std::fmt;
+
+use bytes::Bytes;
+use compact_str::CompactString;
+
+use crate::lane::Lane;
+use crate::room::Room;
+use crate::shard::ConnKey;
+
+/// An event for a room; immutable and shared by every shard that has members.
+#[derive(Debug, Clone)]
+pub struct Publication {
+    /// The room.
+    pub room: Room,
+    /// The event's name.
+    pub event: CompactString,
+    /// The event's data.
+    pub payload: Payload,
+    /// How urgent it is.
+    pub lane: Lane,
+    /// A connection that must not get it, with the index of its shard.
+    pub skip: Option<(usize, ConnKey)>,
+    /// Its id, unique over all nodes and restarts.
+    pub id: MessageId,
+    /// Its place in the room's history; `None` if the room keeps nothing.
+    pub position: Option<Position>,
+    /// Its number among the recorded events of its organisation; 0 if it is not recorded.
+    pub sequence: u64,
+    /// When it was accepted, in milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// An event's data: JSON text, byte for byte as it came, and the binary it refers to.
+///
+/// Binary stands in the JSON as `{"_placeholder":true,"num":N}` with N counted per payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    /// The JSON text; checked at the edge.
+    pub json: Bytes,
+    /// The attachments the JSON refers to.
+    pub attachments: Box<[Bytes]>,
+}
+
+impl Payload {
+    /// A payload without binary.
+    pub fn json(json: impl Into<Bytes>) -> Self {
+        Self { json: json.into(), attachments: Box::default() }
+    }
+
+    /// The JSON as text.
+    pub fn text(&self) -> &str {
+        // Every door checks the text before it becomes a payload; `null` stands for what cannot be.
+        std::str::from_utf8(&self.json).unwrap_or("null")
+    }
+}
+
+/// The id of a message: the node that accepted it and a counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MessageId {
+    /// A random number drawn at each start of the node.
+    pub node: u64,
+    /// Counts from 1.
+    pub number: u64,
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{:x}", self.node, self.number)
+    }
+}
+
+/// A generation of a room's history; changes whenever stored history was lost or moved back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Epoch(pub u64);
+
+impl Epoch {
+    /// Reads an epoch as it stands on the wire.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok().map(Self)).flatten()
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A place in a room's history: epoch, offset without holes, and a mark of the message there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The generation of the history.
+    pub epoch: Epoch,
+    /// Counts from 1; 0 is before the first event.
+    pub offset: u64,
+    /// Four bytes of a hash of the message id at that offset; 0 at offset 0.
+    pub tag: u32,
+}
+
+impl Position {
+    /// The place before the first event.
+    pub fn start(epoch: Epoch) -> Self {
+        Self { epoch, offset: 0, tag: 0 }
+    }
+
+    /// The place of message `id` at `offset`.
+    pub fn of(epoch: Epoch, offset: u64, id: MessageId) -> Self {
+        Self { epoch, offset, tag: tag_of(id) }
+    }
+}
+
+/// FNV-1a over the id's bytes: stable over versions and machines, which `Hash` is not.
+fn tag_of(id: MessageId) -> u32 {
+    let bytes = id.node.to_be_bytes().into_iter().chain(id.number.to_be_bytes());
+    bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}

@@ -1,0 +1,203 @@
+//! The newest events of a room, in memory.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use compact_str::CompactString;
+use hashbrown::HashMap;
+
+use crate::publication::{Epoch, MessageId, Position, Publication};
+
+/// The newest events of a room: a ring with epoch and offset, and the idempotency keys seen.
+#[derive(Debug)]
+pub struct Recent {
+    epoch: Epoch,
+    size: usize,
+    ttl: Duration,
+    events: VecDeque<Arc<Publication>>,
+    top: Position,
+    /// The sequence of the newest event that is no longer kept.
+    trimmed: u64,
+    /// When the newest event was accepted, in milliseconds since 1970.
+    newest_at_ms: u64,
+    /// The hub has forgotten this history; nothing may be appended any more.
+    retired: bool,
+    keys: Keys,
+}
+
+/// A part of a room's history.
+#[derive(Debug, Clone)]
+pub struct Read {
+    /// The newest position of the room.
+    pub top: Position,
+    /// The events asked for, oldest first.
+    pub events: Vec<Arc<Publication>>,
+    /// Whether nothing between the position asked for and the first event is missing.
+    pub complete: bool,
+}
+
+impl Recent {
+    /// An empty history that keeps `size` events for `ttl` each.
+    pub fn new(epoch: Epoch, size: usize, ttl: Duration) -> Self {
+        let keys = Keys::default();
+        let (events, top) = (VecDeque::new(), Position::start(epoch));
+        Self { epoch, size, ttl, events, top, trimmed: 0, newest_at_ms: 0, retired: false, keys }
+    }
+
+    /// The newest position.
+    pub fn top(&self) -> Position {
+        self.top
+    }
+
+    /// The position the next event will have.
+    pub fn next(&self, id: MessageId) -> Position {
+        Position::of(self.epoch, self.top.offset + 1, id)
+    }
+
+    /// Appends the event that has [`Recent::next`] as its position.
+    pub fn append(&mut self, publication: Arc<Publication>) {
+        debug_assert_eq!(publication.position.map(|p| p.offset), Some(self.top.offset + 1));
+        self.expire(publication.at_ms);
+        self.newest_at_ms = publication.at_ms;
+        if let Some(position) = publication.position {
+            self.top = position;
+        }
+        self.events.push_back(publication);
+        while self.events.len() > self.size {
+            self.trim();
+        }
+    }
+
+    /// Drops what is older than the time each event is kept.
+    pub fn expire(&mut self, now_ms: u64) {
+        let ttl = self.ttl.as_millis() as u64;
+        while self.events.front().is_some_and(|event| event.at_ms.saturating_add(ttl) <= now_ms) {
+            self.trim();
+        }
+        self.keys.expire(now_ms);
+    }
+
+    /// Whether the room can be forgotten: nothing is kept, and nobody can hold a position that
+    /// would have to be answered for.
+    pub fn retire(&mut self, now_ms: u64) -> bool {
+        self.expire(now_ms);
+        let unknown = self.top.offset == 0 || self.newest_at_ms + META_TTL_MS <= now_ms;
+        self.retired = self.events.is_empty() && self.keys.is_empty() && unknown;
+        self.retired
+    }
+
+    /// Whether the hub has forgotten this history, so that the room has to be looked up again.
+    pub fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    /// The events after `since`, at most `limit`.
+    ///
+    /// Incomplete if `since` is of another epoch, lies in the future, names another message than
+    /// the one at that offset, or if events after it are no longer kept.
+    pub fn after(&self, since: Position, limit: usize) -> Read {
+        let same = since.epoch == self.epoch && since.offset <= self.top.offset && self.tag_fits(since);
+        let first = self.top.offset + 1 - self.events.len() as u64;
+        let complete = same && since.offset + 1 >= first;
+        let skip = if same { (since.offset + 1).saturating_sub(first) } else { 0 };
+        let events = self.events.iter().skip(skip as usize).take(limit).cloned().collect();
+        Read { top: self.top, events, complete }
+    }
+
+    /// The newest `count` events.
+    pub fn newest(&self, count: usize) -> Read {
+        let skip = self.events.len().saturating_sub(count);
+        let events = self.events.iter().skip(skip).cloned().collect();
+        Read { top: self.top, events, complete: true }
+    }
+
+    /// The events whose sequence is greater than `sequence`; incomplete if one is no longer kept.
+    pub fn after_sequence(&self, sequence: u64) -> Read {
+        let from = self.events.partition_point(|event| event.sequence <= sequence);
+        let events = self.events.iter().skip(from).cloned().collect();
+        Read { top: self.top, events, complete: self.trimmed <= sequence }
+    }
+
+    /// What is known of an idempotency key.
+    pub fn key(&self, key: &str) -> Option<&KeyRecord> {
+        self.keys.known.get(key)
+    }
+
+    /// Remembers an idempotency key.
+    pub fn remember(&mut self, key: &str, record: KeyRecord) {
+        self.keys.remember(key, record);
+    }
+
+    /// A tag of 0 is "not given".
+    fn tag_fits(&self, since: Position) -> bool {
+        if since.tag == 0 || since.offset == 0 {
+            return true;
+        }
+        if since.offset == self.top.offset {
+            return since.tag == self.top.tag;
+        }
+        let first = self.top.offset + 1 - self.events.len() as u64;
+        let at = since.offset.checked_sub(first).and_then(|at| self.events.get(at as usize));
+        at.and_then(|event| event.position).is_none_or(|position| position.tag == since.tag)
+    }
+
+    fn trim(&mut self) {
+        if let Some(event) = self.events.pop_front() {
+            self.trimmed = self.trimmed.max(event.sequence);
+        }
+    }
+}
+
+/// The newest position is known this long after the last event, though the events are gone: a
+/// client that was away while nothing was published has missed nothing.
+const META_TTL_MS: u64 = 24 * 3_600_000;
+
+/// What the first publish with a key became.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyRecord {
+    /// A hash of event name and data: the same key with another body is a conflict.
+    pub body: u64,
+    /// The message it became.
+    pub id: MessageId,
+    /// Where it stands.
+    pub position: Option<Position>,
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// Keys are good for ten minutes, and a room remembers so many.
+const KEY_TTL_MS: u64 = 600_000;
+const KEYS: usize = 10_000;
+
+#[derive(Debug, Default)]
+struct Keys {
+    known: HashMap<CompactString, KeyRecord>,
+    order: VecDeque<(u64, CompactString)>,
+}
+
+impl Keys {
+    fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    fn remember(&mut self, key: &str, record: KeyRecord) {
+        if self.known.len() >= KEYS {
+            self.forget_oldest();
+        }
+        self.order.push_back((record.at_ms, key.into()));
+        self.known.insert(key.into(), record);
+    }
+
+    fn expire(&mut self, now_ms: u64) {
+        while self.order.front().is_some_and(|(at, _)| at + KEY_TTL_MS <= now_ms) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, key)) = self.order.pop_front() {
+            self.known.remove(&key);
+        }
+    }
+}

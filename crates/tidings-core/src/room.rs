@@ -1,0 +1,149 @@
+//! A room's name and its policy.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::access::Rule;
+use crate::lane::Lane;
+
+/// An organisation: the border no room, user, event or count crosses.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Org(Arc<str>);
+
+impl Org {
+    /// The organisation of tokens that name none.
+    pub const DEFAULT: &'static str = "default";
+
+    /// Takes an organisation's name as it stands in a verified token or in the configuration.
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Org {
+    fn default() -> Self {
+        Self::new(Self::DEFAULT)
+    }
+}
+
+/// A room: organisation and name as one value that nobody can glue together by hand.
+///
+/// The name is `kind:id` or `kind:sub:id`; cloning counts a reference.
+#[derive(Clone)]
+pub struct Room(Arc<RoomName>);
+
+struct RoomName {
+    org: Org,
+    name: Box<str>,
+}
+
+impl Room {
+    /// Builds the room `name` of `org`.
+    ///
+    /// # Errors
+    /// [`BadRoomName`] if the name is empty, longer than `max_bytes`, has no kind before a first
+    /// colon with something behind it, or holds a control character.
+    pub fn new(org: &Org, name: &str, max_bytes: usize) -> Result<Self, BadRoomName> {
+        let well_formed = name.len() <= max_bytes
+            && matches!(name.split_once(':'), Some((kind, id)) if !kind.is_empty() && !id.is_empty())
+            && !name.chars().any(char::is_control);
+        if !well_formed {
+            return Err(BadRoomName);
+        }
+        Ok(Self(Arc::new(RoomName { org: org.clone(), name: name.into() })))
+    }
+
+    /// The personal room of a user.
+    pub fn of_user(org: &Org, user: &str) -> Self {
+        Self(Arc::new(RoomName { org: org.clone(), name: format!("user:{user}").into() }))
+    }
+
+    /// The organisation.
+    pub fn org(&self) -> &Org {
+        &self.0.org
+    }
+
+    /// The whole name, as on the wire.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The word before the first colon.
+    pub fn kind(&self) -> &str {
+        self.name().split_once(':').map_or(self.name(), |(kind, _)| kind)
+    }
+
+    /// What stands behind the first colon.
+    pub fn id(&self) -> &str {
+        self.name().split_once(':').map_or("", |(_, id)| id)
+    }
+}
+
+impl PartialEq for Room {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || (self.name() == other.name() && self.org() == other.org())
+    }
+}
+
+impl Eq for Room {}
+
+impl Hash for Room {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // `str` hashes end with a byte that no UTF-8 text holds, so the two cannot run together.
+        self.org().as_str().hash(state);
+        self.name().hash(state);
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Room({}/{})", self.org().as_str(), self.name())
+    }
+}
+
+/// A room name that cannot be one: empty, too long, without a kind, or with control characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a room is named kind:id, printable and not too long")]
+pub struct BadRoomName;
+
+/// What a room keeps of its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing: at most once, never replayed.
+    Nothing,
+    /// The newest events in memory.
+    Recent {
+        /// How many events.
+        size: usize,
+        /// How long each is kept.
+        ttl: Duration,
+    },
+}
+
+/// A room's policy, from the configuration of its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomSpec {
+    /// Who may subscribe.
+    pub subscribe: Rule,
+    /// Who may publish.
+    pub publish: Rule,
+    /// Who may read the history.
+    pub history: Rule,
+    /// Who may read presence and counts.
+    pub presence: Rule,
+    /// What is kept.
+    pub keep: Keep,
+    /// The lane of its events where the publisher names none.
+    pub lane: Lane,
+    /// Members at most on this node; `None` is without a limit.
+    pub members: Option<usize>,
+    /// Bytes of one event's data; `None` leaves it to the message limit.
+    pub message_bytes: Option<usize>,
+}

@@ -1,0 +1,302 @@
+//! Rooms, members and dirty connections of one thread.
+
+mod flush;
+mod members;
+mod run;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+use slab::Slab;
+
+use crate::frame::{self, Form, Namespaces};
+use crate::hub::Entry;
+use crate::lane::Lane;
+use crate::outbox::{Item, Outbox, Pushed, QueueLimits};
+use crate::publication::{MessageId, Publication};
+use crate::room::Room;
+
+pub use flush::{Sent, Sink};
+pub use members::Left;
+use members::{LocalRoom, Membership};
+use run::Run;
+
+/// Rooms, members and dirty connections of one thread: plain data, no locks, no I/O.
+///
+/// Driven in turns: `join`, `leave`, `take` and `reply` only note what is to be sent, then
+/// [`Shard::flush`] writes once per dirty connection. A publication to a big room is not pushed to
+/// its members at all but kept as a *run*: the events that met in this turn are gathered once and
+/// the same bytes go to every member. Whatever would disturb that order (a member that comes or
+/// goes, a connection that is behind) turns the run into ordinary outbox items first.
+pub struct Shard {
+    index: usize,
+    conns: Slab<Conn>,
+    generation: u32,
+    rooms: HashMap<Room, u32, foldhash::fast::RandomState>,
+    local: Slab<LocalRoom>,
+    runs: VecDeque<Run>,
+    hot: Vec<u32>,
+    limits: QueueLimits,
+    namespaces: Arc<Namespaces>,
+    now_ms: u64,
+    overflowed: Vec<ConnKey>,
+    scratch: Vec<u8>,
+    replays: Replays,
+    /// What happened so far; read by metrics.
+    pub counters: Counters,
+}
+
+/// What happened on a shard since it started.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counters {
+    /// Messages handed to sockets.
+    pub delivered: u64,
+    /// Writes it took.
+    pub writes: u64,
+    /// Bytes handed to sockets.
+    pub bytes: u64,
+    /// Volatile messages dropped for slow connections.
+    pub dropped: u64,
+    /// Publications taken.
+    pub taken: u64,
+}
+
+/// A connection on its shard: the slot, and a generation that tells reuses apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConnKey {
+    /// The slot.
+    pub slot: u32,
+    /// Differs for every connection the slot ever held.
+    pub generation: u32,
+}
+
+#[derive(Debug)]
+struct Conn {
+    generation: u32,
+    /// It is on the list of connections to flush.
+    dirty: bool,
+    /// Its socket takes nothing until it is writable again.
+    blocked: bool,
+    /// Volatile messages dropped since they were last told.
+    dropped: u32,
+    outbox: Outbox,
+    memberships: Vec<Membership>,
+    /// The last recorded event that went out whole.
+    flushed: u64,
+}
+
+/// From this many members on, a room's publications are gathered as a run.
+const RUN_FROM_MEMBERS: usize = 32;
+
+impl Shard {
+    /// The shard of this index, without connections.
+    pub fn new(index: usize, namespaces: Arc<Namespaces>, limits: QueueLimits) -> Self {
+        Self {
+            index,
+            conns: Slab::new(),
+            generation: 0,
+            rooms: HashMap::default(),
+            local: Slab::new(),
+            runs: VecDeque::new(),
+            hot: Vec::new(),
+            limits,
+            namespaces,
+            now_ms: 0,
+            overflowed: Vec::new(),
+            scratch: Vec::new(),
+            replays: Replays::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Sets the time of this turn, in milliseconds of the caller's monotonic clock.
+    pub fn tick(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+    }
+
+    /// Takes in a connection.
+    pub fn open(&mut self) -> ConnKey {
+        self.generation = self.generation.wrapping_add(1);
+        let slot = self.conns.insert(Conn {
+            generation: self.generation,
+            dirty: false,
+            blocked: false,
+            dropped: 0,
+            outbox: Outbox::default(),
+            memberships: Vec::new(),
+            flushed: 0,
+        });
+        ConnKey { slot: slot as u32, generation: self.generation }
+    }
+
+    /// Whether this very connection is still here.
+    pub fn holds(&self, key: ConnKey) -> bool {
+        self.conns.get(key.slot as usize).is_some_and(|conn| conn.generation == key.generation)
+    }
+
+    /// Lets a connection go; it must have left its rooms ([`Shard::leave_all`]).
+    pub fn close(&mut self, key: ConnKey) {
+        if self.holds(key) {
+            self.conns.remove(key.slot as usize);
+        }
+    }
+
+    /// Which of the node's shards it is.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// How many connections are here.
+    pub fn len(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// Whether no connection is here.
+    pub fn is_empty(&self) -> bool {
+        self.conns.is_empty()
+    }
+
+    /// The namespaces its members speak through.
+    pub fn namespaces(&self) -> &Arc<Namespaces> {
+        &self.namespaces
+    }
+
+    /// Takes a publication for the members this shard has.
+    pub fn take(&mut self, publication: &Arc<Publication>) {
+        self.counters.taken += 1;
+        let Some(&room) = self.rooms.get(&publication.room) else { return };
+        if publication.position.is_some() {
+            self.settle_recorded(room);
+        }
+        let local = &self.local[room as usize];
+        let plain_fan_out = publication.skip.is_none() && local.catching_up.is_empty();
+        if plain_fan_out && local.members.len() >= RUN_FROM_MEMBERS {
+            self.add_to_run(room, publication);
+        } else {
+            self.settle_room(room);
+            self.push_to_members(room, publication);
+        }
+    }
+
+    /// Writes a reply into a connection's outbox.
+    pub fn reply(&mut self, slot: u32, write: impl FnOnce(&mut Vec<u8>)) {
+        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+        if conn.outbox.reply(&self.limits, write) == Pushed::Overflow {
+            self.overflowed.push(ConnKey { slot, generation: conn.generation });
+        }
+        mark(&mut self.hot, conn, slot);
+    }
+
+    /// Sends one recorded event to one connection, as part of what it missed.
+    ///
+    /// The bytes are kept for a while: many who come back at once have missed the same.
+    pub fn replay(&mut self, slot: u32, publication: &Publication, form: Form) {
+        let bytes = self.replays.get(publication, form, &self.namespaces);
+        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+        conn.outbox.replay(Item { bytes, messages: 1, sequence: publication.sequence, volatile: false });
+        mark(&mut self.hot, conn, slot);
+    }
+
+    /// Adds an item to a connection's outbox.
+    pub fn push(&mut self, slot: u32, item: Item, lane: Lane) {
+        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+        let messages = item.messages;
+        match conn.outbox.push(item, lane, &self.limits, self.now_ms) {
+            Pushed::Queued => {}
+            Pushed::Dropped => {
+                conn.dropped += messages;
+                self.counters.dropped += u64::from(messages);
+            }
+            Pushed::Overflow => self.overflowed.push(ConnKey { slot, generation: conn.generation }),
+        }
+        mark(&mut self.hot, conn, slot);
+    }
+
+    /// Connections whose outbox overflowed since the last call; they have to be closed.
+    pub fn take_overflowed(&mut self) -> Vec<ConnKey> {
+        std::mem::take(&mut self.overflowed)
+    }
+
+    /// Whether a connection has been over half full for longer than `lag_ms`.
+    pub fn lags(&self, key: ConnKey, lag_ms: u64) -> bool {
+        self.holds(key)
+            && self.conns[key.slot as usize]
+                .outbox
+                .lagging_since()
+                .is_some_and(|since| self.now_ms.saturating_sub(since) >= lag_ms)
+    }
+
+    /// Takes the number of volatile messages dropped for a connection since the last call.
+    pub fn take_dropped(&mut self, slot: u32) -> u32 {
+        self.conns.get_mut(slot as usize).map_or(0, |conn| std::mem::take(&mut conn.dropped))
+    }
+
+    /// The last recorded event that went out whole to a connection.
+    pub fn flushed(&self, slot: u32) -> u64 {
+        self.conns.get(slot as usize).map_or(0, |conn| conn.flushed)
+    }
+
+    /// Bytes that wait for a connection.
+    pub fn waiting(&self, slot: u32) -> usize {
+        self.conns.get(slot as usize).map_or(0, |conn| conn.outbox.bytes())
+    }
+
+    /// The entry of a room that has members here.
+    pub fn entry(&self, room: &Room) -> Option<&Arc<Entry>> {
+        self.rooms.get(room).map(|&at| &self.local[at as usize].entry)
+    }
+}
+
+/// Puts a connection on the list of those to flush, once.
+fn mark(hot: &mut Vec<u32>, conn: &mut Conn, slot: u32) {
+    if !conn.dirty && !conn.blocked {
+        conn.dirty = true;
+        hot.push(slot);
+    }
+}
+
+/// The bytes of events that were replayed lately.
+#[derive(Default)]
+struct Replays {
+    made: HashMap<(MessageId, Form), Bytes, foldhash::fast::RandomState>,
+    bytes: usize,
+}
+
+/// Replayed bytes kept for those who missed the same; when it is full it starts anew.
+const REPLAY_BYTES: usize = 8 << 20;
+
+impl Replays {
+    fn get(&mut self, publication: &Publication, form: Form, namespaces: &Namespaces) -> Bytes {
+        if let Some(bytes) = self.made.get(&(publication.id, form)) {
+            return bytes.clone();
+        }
+        let bytes = frame::encode(publication, form, namespaces);
+        if self.bytes + bytes.len() > REPLAY_BYTES {
+            *self = Self::default();
+        }
+        self.bytes += bytes.len();
+        self.made.insert((publication.id, form), bytes.clone());
+        bytes
+    }
+}
+
+/// The bytes of one publication in each form asked for so far.
+#[derive(Default)]
+struct Forms {
+    made: Vec<(Form, Bytes)>,
+}
+
+impl Forms {
+    fn get(&mut self, form: Form, make: impl FnOnce() -> Bytes) -> &Bytes {
+        if let Some(at) = self.made.iter().position(|(known, _)| *known == form) {
+            return &self.made[at].1;
+        }
+        self.made.push((form, make()));
+        &self.made[self.made.len() - 1].1
+    }
+}
+
+#[cfg(test)]
+mod tests;

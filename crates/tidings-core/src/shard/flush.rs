@@ -1,0 +1,133 @@
+//! From outboxes and runs to sockets.
+
+use super::{Shard, mark};
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// So many bytes were taken; fewer than all means: not writable until further notice.
+    Bytes(usize),
+    /// The peer is gone; its connection will be closed by the one who reads.
+    Gone,
+}
+
+/// Where bytes leave: a socket, or a poll that waits.
+pub trait Sink {
+    /// Writes as much of `bytes` as the connection in `slot` takes now; never blocks.
+    fn send(&mut self, slot: u32, bytes: &[u8]) -> Sent;
+}
+
+impl Shard {
+    /// Whether something is left to be flushed.
+    pub fn has_work(&self) -> bool {
+        !self.hot.is_empty() || !self.runs.is_empty()
+    }
+
+    /// Says that a connection's socket takes bytes again.
+    pub fn writable(&mut self, slot: u32) {
+        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+        conn.blocked = false;
+        if !conn.outbox.is_empty() {
+            mark(&mut self.hot, conn, slot);
+        }
+    }
+
+    /// Writes to dirty connections, one write each; runs of big rooms after `budget` sends wait
+    /// for the next turn, so that reads and small rooms are not held up.
+    pub fn flush(&mut self, sink: &mut impl Sink, budget: usize) {
+        let mut hot = std::mem::take(&mut self.hot);
+        for slot in hot.drain(..) {
+            self.flush_one(slot, sink);
+        }
+        // Nothing marks a connection dirty while flushing, so the list's memory can be kept.
+        if self.hot.is_empty() {
+            self.hot = hot;
+        }
+        self.flush_runs(sink, budget);
+    }
+
+    fn flush_one(&mut self, slot: u32, sink: &mut impl Sink) {
+        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+        conn.dirty = false;
+        while !conn.blocked {
+            let bytes = conn.outbox.gather(&mut self.scratch);
+            if bytes.is_empty() {
+                return;
+            }
+            let length = bytes.len();
+            self.counters.writes += 1;
+            match sink.send(slot, bytes) {
+                Sent::Gone => {
+                    conn.blocked = true;
+                    conn.outbox.clear();
+                }
+                Sent::Bytes(count) => {
+                    let (sequence, messages) = conn.outbox.sent(count);
+                    conn.flushed = conn.flushed.max(sequence);
+                    conn.blocked = count < length;
+                    self.counters.bytes += count as u64;
+                    self.counters.delivered += messages as u64;
+                }
+            }
+        }
+    }
+
+    fn flush_runs(&mut self, sink: &mut impl Sink, mut budget: usize) {
+        while budget > 0 {
+            let Some(mut run) = self.runs.pop_front() else { return };
+            let Some(local) = self.local.get_mut(run.room as usize) else { continue };
+            let members = std::mem::take(&mut local.members);
+            let end = members.len().min(run.cursor + budget);
+            budget -= end - run.cursor;
+            let mut form = None;
+            for member in &members[run.cursor..end] {
+                let item = match &mut form {
+                    Some((known, item)) if *known == member.form => item,
+                    made => {
+                        let item = run.item(member.form, &self.namespaces);
+                        &mut made.insert((member.form, item)).1
+                    }
+                };
+                self.send_run(member.slot, item, run.lane(), sink);
+            }
+            run.cursor = end;
+            let done = end == members.len();
+            self.local[run.room as usize].members = members;
+            if !done {
+                self.runs.push_front(run);
+            }
+        }
+    }
+
+    /// Sends a run to one member: straight to its socket, or behind what already waits.
+    fn send_run(
+        &mut self,
+        slot: u32,
+        item: &crate::outbox::Item,
+        lane: crate::lane::Lane,
+        sink: &mut impl Sink,
+    ) {
+        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+        if conn.blocked || !conn.outbox.is_empty() {
+            return self.push(slot, item.clone(), lane);
+        }
+        self.counters.writes += 1;
+        match sink.send(slot, &item.bytes) {
+            Sent::Gone => conn.blocked = true,
+            Sent::Bytes(count) if count == item.bytes.len() => {
+                conn.flushed = conn.flushed.max(item.sequence);
+                self.counters.delivered += u64::from(item.messages);
+                self.counters.bytes += count as u64;
+            }
+            Sent::Bytes(count) => {
+                conn.blocked = true;
+                self.counters.bytes += count as u64;
+                if count > 0 {
+                    conn.outbox.put_back(item.clone(), count);
+                } else {
+                    self.push(slot, item.clone(), lane);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Who is in which room, on one shard.
+
+use std::sync::Arc;
+
+use super::{ConnKey, Forms, Shard};
+use crate::frame::{self, Form};
+use crate::hub::Entry;
+use crate::outbox::Item;
+use crate::publication::Publication;
+use crate::room::Room;
+
+/// A room that has members on this shard.
+pub(super) struct LocalRoom {
+    pub(super) entry: Arc<Entry>,
+    pub(super) members: Vec<Member>,
+    /// Newcomers that have read the history further than this room has been taken live.
+    pub(super) catching_up: Vec<CatchingUp>,
+    /// The offset of the last recorded event taken here.
+    pub(super) taken: u64,
+}
+
+/// A newcomer that must not get live what it has read from the history.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CatchingUp {
+    slot: u32,
+    namespace: u8,
+    read_to: u64,
+}
+
+/// One subscription; a connection may have one per namespace.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Member {
+    pub(super) slot: u32,
+    /// Where this subscription stands in the connection's own list.
+    pub(super) back: u32,
+    pub(super) form: Form,
+}
+
+/// The same subscription, seen from the connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Membership {
+    room: u32,
+    at: u32,
+    /// The organisation's sequence when it subscribed: what came before is not its business.
+    since: u64,
+}
+
+/// A subscription that ended, as recovery wants to remember it.
+#[derive(Debug, Clone)]
+pub struct Left {
+    /// The room.
+    pub entry: Arc<Entry>,
+    /// The form it was served in.
+    pub form: Form,
+    /// The organisation's sequence when it subscribed.
+    pub since: u64,
+    /// Whether it was the room's last member on this shard.
+    pub last: bool,
+}
+
+impl Shard {
+    /// Whether a connection is in a room through a namespace.
+    pub fn is_member(&self, slot: u32, room: &Room, namespace: u8) -> bool {
+        self.find(slot, room, namespace).is_some()
+    }
+
+    /// How many rooms a connection is in.
+    pub fn rooms_of(&self, slot: u32) -> usize {
+        self.conns.get(slot as usize).map_or(0, |conn| conn.memberships.len())
+    }
+
+    /// The names of the rooms a connection is in through a namespace.
+    pub fn room_names(&self, slot: u32, namespace: u8) -> Vec<Room> {
+        let Some(conn) = self.conns.get(slot as usize) else { return Vec::new() };
+        let rooms = conn.memberships.iter().filter_map(|membership| {
+            let room = self.local.get(membership.room as usize)?;
+            let member = room.members.get(membership.at as usize)?;
+            (member.form.namespace == namespace).then(|| room.entry.room.clone())
+        });
+        rooms.collect()
+    }
+
+    /// Adds a connection to a room; the caller has registered this shard with the entry.
+    ///
+    /// `since` is the organisation's sequence now; recorded events up to `read_to` have been read
+    /// from the history and are not delivered again.
+    pub fn join(&mut self, slot: u32, entry: &Arc<Entry>, form: Form, since: u64, read_to: Option<u64>) {
+        let room = self.local_room(entry);
+        self.settle_room(room);
+        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+        let local = &mut self.local[room as usize];
+        let (at, back) = (local.members.len() as u32, conn.memberships.len() as u32);
+        local.members.push(Member { slot, back, form });
+        conn.memberships.push(Membership { room, at, since });
+        if let Some(read_to) = read_to.filter(|offset| *offset > local.taken) {
+            local.catching_up.push(CatchingUp { slot, namespace: form.namespace, read_to });
+        }
+    }
+
+    /// Takes a connection out of a room; `None` if it was not in it.
+    pub fn leave(&mut self, slot: u32, room: &Room, namespace: u8) -> Option<Left> {
+        let membership = self.find(slot, room, namespace)?;
+        Some(self.remove(slot, membership))
+    }
+
+    /// Takes a connection out of every room it is in through `namespace` (all: `None`).
+    pub fn leave_all(&mut self, slot: u32, namespace: Option<u8>) -> Vec<Left> {
+        let mut left = Vec::new();
+        while let Some(at) = self.last_membership(slot, namespace) {
+            left.push(self.remove(slot, at));
+        }
+        left
+    }
+
+    /// Every connection that is in a room here, with the form it is served in.
+    pub fn members(&self, room: &Room) -> impl Iterator<Item = (ConnKey, Form)> {
+        let local = self.rooms.get(room).map(|&at| &self.local[at as usize]);
+        let members = local.into_iter().flat_map(|local| &local.members);
+        members.filter_map(|member| {
+            let conn = self.conns.get(member.slot as usize)?;
+            Some((ConnKey { slot: member.slot, generation: conn.generation }, member.form))
+        })
+    }
+
+    /// Pushes a publication to each member's outbox.
+    pub(super) fn push_to_members(&mut self, room: u32, publication: &Arc<Publication>) {
+        let mut forms = Forms::default();
+        let namespaces = self.namespaces.clone();
+        let members = std::mem::take(&mut self.local[room as usize].members);
+        for member in &members {
+            if self.is_skipped(publication, member.slot) || self.has_read(room, member, publication) {
+                continue;
+            }
+            let bytes = forms.get(member.form, || frame::encode(publication, member.form, &namespaces)).clone();
+            let volatile = publication.position.is_none();
+            let item = Item { bytes, messages: 1, sequence: publication.sequence, volatile };
+            self.push(member.slot, item, publication.lane);
+        }
+        let local = &mut self.local[room as usize];
+        local.members = members;
+        if let Some(position) = publication.position {
+            local.catching_up.retain(|newcomer| newcomer.read_to > position.offset);
+            local.taken = position.offset;
+        }
+    }
+
+    fn is_skipped(&self, publication: &Publication, slot: u32) -> bool {
+        publication.skip.is_some_and(|(shard, key)| {
+            shard == self.index && key.slot == slot && self.holds(key)
+        })
+    }
+
+    fn has_read(&self, room: u32, member: &Member, publication: &Publication) -> bool {
+        let Some(position) = publication.position else { return false };
+        self.local[room as usize].catching_up.iter().any(|newcomer| {
+            newcomer.slot == member.slot
+                && newcomer.namespace == member.form.namespace
+                && position.offset <= newcomer.read_to
+        })
+    }
+
+    fn local_room(&mut self, entry: &Arc<Entry>) -> u32 {
+        if let Some(&at) = self.rooms.get(&entry.room) {
+            return at;
+        }
+        let local = LocalRoom { entry: entry.clone(), members: Vec::new(), catching_up: Vec::new(), taken: 0 };
+        let at = self.local.insert(local) as u32;
+        self.rooms.insert(entry.room.clone(), at);
+        at
+    }
+
+    /// Where a subscription stands in the connection's list.
+    fn find(&self, slot: u32, room: &Room, namespace: u8) -> Option<usize> {
+        let room = *self.rooms.get(room)?;
+        let conn = self.conns.get(slot as usize)?;
+        conn.memberships.iter().position(|m| {
+            m.room == room && self.local[room as usize].members[m.at as usize].form.namespace == namespace
+        })
+    }
+
+    fn last_membership(&self, slot: u32, namespace: Option<u8>) -> Option<usize> {
+        let conn = self.conns.get(slot as usize)?;
+        conn.memberships.iter().rposition(|m| {
+            let member = self.local[m.room as usize].members[m.at as usize];
+            namespace.is_none_or(|wanted| member.form.namespace == wanted)
+        })
+    }
+
+    fn remove(&mut self, slot: u32, at: usize) -> Left {
+        let membership = self.conns[slot as usize].memberships[at];
+        self.settle_room(membership.room);
+        let conn = &mut self.conns[slot as usize];
+        conn.memberships.swap_remove(at);
+        // The subscription that took its place in the list has to be found there.
+        if let Some(moved) = conn.memberships.get(at) {
+            self.local[moved.room as usize].members[moved.at as usize].back = at as u32;
+        }
+        let local = &mut self.local[membership.room as usize];
+        let gone = local.members.swap_remove(membership.at as usize);
+        if let Some(moved) = local.members.get(membership.at as usize) {
+            self.conns[moved.slot as usize].memberships[moved.back as usize].at = membership.at;
+        }
+        local.catching_up.retain(|newcomer| newcomer.slot != slot || newcomer.namespace != gone.form.namespace);
+        let (entry, last) = (local.entry.clone(), local.members.is_empty());
+        if last {
+            self.rooms.remove(&entry.room);
+            self.local.remove(membership.room as usize);
+        }
+        Left { entry, form: gone.form, since: membership.since, last }
+    }
+}

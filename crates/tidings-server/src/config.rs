@@ -1,0 +1,339 @@
+//! What can be set, with defaults that are safe on the first start.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything a server can be told; every field has a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address of the main listener: REST, Socket.IO, plain WebSocket, console, health.
+    pub listen: String,
+    /// A second address that serves the plain protocol at `/` as well; empty: none.
+    pub ws_listen: String,
+    /// A listener of its own for console, admin API and `/metrics`; empty: on the main listener.
+    pub admin_listen: String,
+    /// Where secrets and data are kept.
+    pub data_dir: PathBuf,
+    /// Browser origins besides the server's own that may connect; `*` allows all.
+    pub allow_origin: Vec<String>,
+    /// Says that a proxy terminates TLS, which allows an address that is not loopback.
+    pub behind_proxy: bool,
+    /// Fills the server with lifelike traffic.
+    pub demo: bool,
+    /// Lifts rates, counts and admission caps for measuring; loopback listeners only.
+    pub no_limits: bool,
+    /// Shard threads; 0: one per core.
+    pub shards: usize,
+    /// Threads of the HTTP front; 0: one per core.
+    pub front_threads: usize,
+    /// Heartbeats.
+    pub heartbeat: HeartbeatConfig,
+    /// Sizes and structure of what clients send.
+    pub limits: LimitsConfig,
+    /// Sign-in.
+    pub auth: AuthConfig,
+    /// Connection state recovery for Socket.IO clients.
+    pub recovery: RecoveryConfig,
+    /// WebSocket options.
+    pub websocket: WebSocketConfig,
+    /// Leaving on SIGTERM.
+    pub drain: DrainConfig,
+    /// The host's own figures.
+    pub host: HostConfig,
+    /// Logging.
+    pub log: LogConfig,
+    /// Namespaces besides `/`, by name.
+    pub namespaces: BTreeMap<String, NamespaceConfig>,
+    /// Room kinds by name: the shipped ones can be changed, others added.
+    pub rooms: BTreeMap<String, RoomKindConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:3000".into(),
+            ws_listen: String::new(),
+            admin_listen: String::new(),
+            data_dir: "./data".into(),
+            allow_origin: Vec::new(),
+            behind_proxy: false,
+            demo: false,
+            no_limits: false,
+            shards: 0,
+            front_threads: 0,
+            heartbeat: HeartbeatConfig::default(),
+            limits: LimitsConfig::default(),
+            auth: AuthConfig::default(),
+            recovery: RecoveryConfig::default(),
+            websocket: WebSocketConfig::default(),
+            drain: DrainConfig::default(),
+            host: HostConfig::default(),
+            log: LogConfig::default(),
+            namespaces: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+        }
+    }
+}
+
+/// Heartbeats: the server pings, the client answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HeartbeatConfig {
+    /// Milliseconds between pings; longer is cheaper, and dead clients are found later.
+    pub interval_ms: u64,
+    /// Milliseconds a client may take to answer.
+    pub timeout_ms: u64,
+}
+
+impl Default for HeartbeatConfig {
+    fn default() -> Self {
+        Self { interval_ms: 25_000, timeout_ms: 20_000 }
+    }
+}
+
+/// Sizes and structure of what clients send.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Bytes of one message.
+    pub message_bytes: usize,
+    /// Fragments of one WebSocket message.
+    pub fragments: u32,
+    /// Binary attachments of one Socket.IO packet.
+    pub attachments: u32,
+    /// Nesting of JSON and msgpack.
+    pub json_depth: u32,
+    /// Namespaces of one connection.
+    pub namespaces: u32,
+    /// Rooms of one connection.
+    pub rooms: u32,
+    /// Acknowledgements one connection may leave open.
+    pub outstanding_acks: u32,
+    /// Bytes that may wait for one connection before it is closed as too slow.
+    pub queue_bytes: usize,
+    /// Messages that may wait for one connection before it is closed as too slow.
+    pub queue_messages: usize,
+    /// Milliseconds a connection may lag behind before it is closed as too slow.
+    pub lag_ms: u64,
+    /// Milliseconds a client of the plain protocol may take to sign in.
+    pub plain_auth_ms: u64,
+    /// Milliseconds a Socket.IO client may take to join a namespace.
+    pub connect_ms: u64,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            message_bytes: 1_000_000,
+            fragments: 1_024,
+            attachments: 10,
+            json_depth: 32,
+            namespaces: 10,
+            rooms: 128,
+            outstanding_acks: 1_000,
+            queue_bytes: 1 << 20,
+            queue_messages: 1_024,
+            lag_ms: 10_000,
+            plain_auth_ms: 5_000,
+            connect_ms: 10_000,
+        }
+    }
+}
+
+/// Sign-in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthConfig {
+    /// The raw bytes that sign tokens (HS256), at least 32; from file or environment only.
+    /// Empty: a random one is written to the data directory.
+    #[serde(skip_serializing)]
+    pub jwt_secret: String,
+    /// A file that holds the secret instead.
+    pub jwt_secret_file: String,
+    /// Whether anonymous clients are taken on the plain protocol.
+    pub anonymous: Anonymous,
+    /// Whether a token in the query string is read.
+    pub query_token: bool,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self {
+            jwt_secret: String::new(),
+            jwt_secret_file: String::new(),
+            anonymous: Anonymous::Loopback,
+            query_token: true,
+        }
+    }
+}
+
+/// Where anonymous clients are taken on the plain protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Anonymous {
+    /// While the listener is on loopback.
+    Loopback,
+    /// Nowhere.
+    Never,
+    /// Everywhere.
+    Always,
+}
+
+/// Connection state recovery for Socket.IO clients.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecoveryConfig {
+    /// Who gets the trailing offset argument: `auto` spares clients that cannot take it.
+    pub mode: RecoveryMode,
+    /// Seconds a session is kept after its connection broke.
+    pub window_seconds: u64,
+    /// Sessions kept at most; the oldest go first.
+    pub sessions: usize,
+}
+
+impl Default for RecoveryConfig {
+    fn default() -> Self {
+        Self { mode: RecoveryMode::Auto, window_seconds: 120, sessions: 100_000 }
+    }
+}
+
+/// Who gets the trailing offset argument of recovery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecoveryMode {
+    /// Every client but those that say `recovery:false` and python-engineio.
+    Auto,
+    /// Every client.
+    Always,
+    /// Nobody.
+    Never,
+}
+
+/// WebSocket options.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebSocketConfig {
+    /// Offers permessage-deflate; costs CPU per event and memory while inflating.
+    pub compression: bool,
+}
+
+/// Leaving on SIGTERM.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DrainConfig {
+    /// Seconds over which connections are closed; shorter than the supervisor's grace.
+    pub seconds: u64,
+}
+
+impl Default for DrainConfig {
+    fn default() -> Self {
+        Self { seconds: 10 }
+    }
+}
+
+/// The host's own figures, published to `metrics:host`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HostConfig {
+    /// Whether they are published.
+    pub publish: bool,
+    /// Milliseconds between two readings.
+    pub interval_ms: u64,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self { publish: true, interval_ms: 1_000 }
+    }
+}
+
+/// Logging.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// The filter: `info`, or by module such as `tidings_server=debug`.
+    pub filter: String,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { filter: "info".into(), format: LogFormat::Text }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A namespace besides `/`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NamespaceConfig {
+    /// Whether a token is needed.
+    pub auth: NamespaceAuth,
+}
+
+impl Default for NamespaceConfig {
+    fn default() -> Self {
+        Self { auth: NamespaceAuth::Required }
+    }
+}
+
+/// Whether a namespace needs a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NamespaceAuth {
+    /// A valid token.
+    Required,
+    /// Anonymous clients are taken; a bad token is refused all the same.
+    Optional,
+}
+
+/// A kind of rooms: the word before the first colon of their names.
+///
+/// What is left out keeps the shipped kind's value, or `nobody` and `nothing` for a new kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoomKindConfig {
+    /// Who may subscribe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscribe: Option<String>,
+    /// Who may publish.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publish: Option<String>,
+    /// Who may read the history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<String>,
+    /// Who may read presence and counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence: Option<String>,
+    /// `nothing` or `recent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<String>,
+    /// Events kept, for `recent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<usize>,
+    /// Seconds each is kept, for `recent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl_seconds: Option<u64>,
+    /// `critical`, `high`, `normal` or `low`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lane: Option<String>,
+    /// Members of one room at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members: Option<usize>,
+    /// Bytes of one event's data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_bytes: Option<usize>,
+}
