@@ -1,0 +1,189 @@
+use super::field::{BadField, Field, Since, pick};
+use super::lane::Lane;
+use crate::socketio::is_reserved;
+use crate::{Limits, json};
+use std::borrow::Cow;
+
+/// The most bytes of a token; what fits in a request's head fits here.
+pub const TOKEN_BYTES: usize = 16_384;
+
+/// The most event names one subscription may ask for.
+pub const MAX_EVENT_FILTERS: usize = 64;
+
+/// The body of `auth`, and of a Socket.IO CONNECT as far as it is ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthBody<'a> {
+    /// The token, at most [`TOKEN_BYTES`]; without one the client is anonymous.
+    pub token: Option<Cow<'a, str>>,
+    /// Whether the client wants offsets as trailing arguments.
+    pub recovery: Option<bool>,
+    /// Whether the client wants to be told of gaps.
+    pub gaps: Option<bool>,
+}
+
+/// The body of `subscribe`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscribeBody<'a> {
+    /// The room's name.
+    pub room: Cow<'a, str>,
+    /// Where to resume.
+    pub since: Option<Since<'a>>,
+    /// How many of the last events to send first.
+    pub rewind: Option<u32>,
+    /// The only event names to send, at most [`MAX_EVENT_FILTERS`].
+    pub events: Option<Vec<Cow<'a, str>>>,
+    /// The least urgent lane to send.
+    pub min_lane: Option<Lane>,
+}
+
+/// The body of a command that names a room and nothing else: `unsubscribe`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomBody<'a> {
+    /// The room's name.
+    pub room: Cow<'a, str>,
+}
+
+/// The body of `publish`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishBody<'a> {
+    /// The room's name.
+    pub room: Cow<'a, str>,
+    /// The event's name; never one that Socket.IO keeps for itself.
+    pub event: Cow<'a, str>,
+    /// The payload as raw JSON, byte for byte as the client wrote it.
+    pub data: &'a str,
+    /// The idempotency key, at most [`Limits::key_bytes`].
+    pub key: Option<Cow<'a, str>>,
+    /// The lane, if the client chose one.
+    pub lane: Option<Lane>,
+    /// Whether the event may be lost and is not recorded.
+    pub volatile: bool,
+    /// Whether the publisher's own connection is left out.
+    pub except_self: bool,
+}
+
+/// The body of `history`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryBody<'a> {
+    /// The room's name.
+    pub room: Cow<'a, str>,
+    /// The position after which to read.
+    pub since: Option<Since<'a>>,
+    /// The most events to answer with.
+    pub limit: Option<u32>,
+}
+
+/// The body of `presence`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresenceBody<'a> {
+    /// The room's name.
+    pub room: Cow<'a, str>,
+    /// Which page of the members.
+    pub page: Option<u32>,
+}
+
+// Each `parse` takes an object that passed `json::check`; a field it does not know is not looked at, and a
+// field given as null counts as not given.
+
+impl<'a> AuthBody<'a> {
+    /// Reads the body from a checked JSON object.
+    ///
+    /// # Errors
+    /// The first field that is of the wrong type, too long or given twice.
+    pub fn parse(object: &'a str) -> Result<Self, BadField> {
+        let [token, recovery, gaps] = pick(whole(object)?, ["token", "recovery", "gaps"])?;
+        Ok(Self { token: token.optional_text(TOKEN_BYTES)?, recovery: recovery.flag()?, gaps: gaps.flag()? })
+    }
+}
+
+impl<'a> SubscribeBody<'a> {
+    /// Reads the body from a checked JSON object.
+    ///
+    /// # Errors
+    /// The first field that is missing, of the wrong type, too long or given twice.
+    pub fn parse(object: &'a str, limits: &Limits) -> Result<Self, BadField> {
+        let names = ["room", "since", "rewind", "events", "minLane"];
+        let [room, since, rewind, events, min_lane] = pick(whole(object)?, names)?;
+        Ok(Self {
+            room: room.name(limits.room_name_bytes)?,
+            since: since.since()?,
+            rewind: rewind.small_number()?,
+            events: events.names(MAX_EVENT_FILTERS, limits.event_name_bytes)?,
+            min_lane: min_lane.lane()?,
+        })
+    }
+}
+
+impl<'a> RoomBody<'a> {
+    /// Reads the body from a checked JSON object.
+    ///
+    /// # Errors
+    /// If the room is missing, of the wrong type, too long or given twice.
+    pub fn parse(object: &'a str, limits: &Limits) -> Result<Self, BadField> {
+        let [room] = pick(whole(object)?, ["room"])?;
+        Ok(Self { room: room.name(limits.room_name_bytes)? })
+    }
+}
+
+impl<'a> PublishBody<'a> {
+    /// Reads the body from a checked JSON object.
+    ///
+    /// # Errors
+    /// The first field that is missing, of the wrong type, too long or given twice, and an event name that is
+    /// not the client's to use.
+    pub fn parse(object: &'a str, limits: &Limits) -> Result<Self, BadField> {
+        let names = ["room", "event", "data", "key", "lane", "volatile", "exceptSelf"];
+        let [room, event, data, key, lane, volatile, except_self] = pick(whole(object)?, names)?;
+        Ok(Self {
+            room: room.name(limits.room_name_bytes)?,
+            event: free_event_name(event, limits)?,
+            data: data.raw().ok_or(data.bad("is missing"))?,
+            key: key.optional_name(limits.key_bytes)?,
+            lane: lane.lane()?,
+            volatile: volatile.flag()?.unwrap_or(false),
+            except_self: except_self.flag()?.unwrap_or(false),
+        })
+    }
+}
+
+impl<'a> HistoryBody<'a> {
+    /// Reads the body from a checked JSON object.
+    ///
+    /// # Errors
+    /// The first field that is missing, of the wrong type, too long or given twice.
+    pub fn parse(object: &'a str, limits: &Limits) -> Result<Self, BadField> {
+        let [room, since, limit] = pick(whole(object)?, ["room", "since", "limit"])?;
+        Ok(Self {
+            room: room.name(limits.room_name_bytes)?,
+            since: since.since()?,
+            limit: limit.small_number()?,
+        })
+    }
+}
+
+impl<'a> PresenceBody<'a> {
+    /// Reads the body from a checked JSON object.
+    ///
+    /// # Errors
+    /// The first field that is missing, of the wrong type, too long or given twice.
+    pub fn parse(object: &'a str, limits: &Limits) -> Result<Self, BadField> {
+        let [room, page] = pick(whole(object)?, ["room", "page"])?;
+        Ok(Self { room: room.name(limits.room_name_bytes)?, page: page.small_number()? })
+    }
+}
+
+/// A reserved name would break the connection of every stock client in the room, and one of our own would
+/// let a member speak in the server's voice.
+fn free_event_name<'a>(event: Field<'a>, limits: &Limits) -> Result<Cow<'a, str>, BadField> {
+    let name = event.name(limits.event_name_bytes)?;
+    if is_reserved(&name) || name.starts_with("tidings:") {
+        return Err(event.bad("is a reserved name"));
+    }
+    Ok(name)
+}
+
+/// On Socket.IO the body is whatever argument the client chose to send.
+fn whole(object: &str) -> Result<&str, BadField> {
+    let starts = object.as_bytes().get(json::skip_space(object.as_bytes(), 0)) == Some(&b'{');
+    if starts { Ok(object) } else { Err(BadField { field: "body", problem: "must be an object" }) }
+}
