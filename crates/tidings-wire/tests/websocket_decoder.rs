@@ -155,6 +155,8 @@ fn a_ping_between_fragments_does_not_free_or_mix_the_message() {
     assert_eq!(take(&ping[..9]), (vec![], true));
     assert_eq!(take(&ping[9..]), (vec![Message::Ping(b"are you there".to_vec())], true));
     assert_eq!(take(&ping), (vec![Message::Ping(b"are you there".to_vec())], true));
+    assert_eq!(take(&ping[..7]), (vec![], true));
+    assert_eq!(take(&ping[7..]), (vec![Message::Ping(b"are you there".to_vec())], true));
     assert_eq!(take(&masked(0x00, 0, b"")), (vec![], true));
     assert_eq!(take(&masked(0x80, 0, b"two")), (vec![Message::Text("one two".into())], false));
 }
