@@ -52,7 +52,8 @@ impl Decoder {
     /// Takes the next finished message out of `input` and advances `input` behind it.
     ///
     /// `Ok(None)` means that `input` is used up; what was cut off at its end is kept inside, within
-    /// `limits`. Call until then: it also frees the memory of the message given out before.
+    /// `limits`. Call until then: it also frees the memory of the message given out before. A compressed
+    /// message keeps the limits twice: as it comes and inflated.
     ///
     /// # Errors
     /// The [`Violation`] to hang up with: framing (1002, RFC 6455 section 5), text that is not UTF-8
@@ -67,8 +68,12 @@ impl Decoder {
         match self.advance(input, limits) {
             Ok(Some(Found::InInput(incoming))) => Ok(Some(incoming)),
             Ok(Some(Found::Kept(opcode))) => {
-                let payload = self.unfinished.as_deref().map_or(&[][..], Unfinished::given);
-                incoming(opcode, payload).map(Some)
+                // Judged before it is lent: a refused message must not stay in memory.
+                if let Err(violation) = incoming(opcode, self.given()) {
+                    self.unfinished = None;
+                    return Err(violation);
+                }
+                incoming(opcode, self.given()).map(Some)
             }
             Ok(None) => Ok(None),
             Err(violation) => {
@@ -83,6 +88,10 @@ impl Decoder {
     /// A message given out of this memory counts until the next call of [`next`](Self::next).
     pub fn held(&self) -> usize {
         self.unfinished.as_deref().map_or(0, Unfinished::size)
+    }
+
+    fn given(&self) -> &[u8] {
+        self.unfinished.as_deref().map_or(&[], Unfinished::given)
     }
 
     #[inline]
