@@ -1,0 +1,73 @@
+//! The front: HTTP, handshakes, and everything that may wait.
+
+pub mod hello;
+mod health;
+mod metrics;
+mod origin;
+mod page;
+mod publish;
+mod serve;
+mod socketio;
+mod upgrade;
+
+pub(crate) use serve::{Door, accept};
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use tidings_core::Refusal;
+
+use crate::shared::Shared;
+use origin::Origins;
+
+/// What every listener's requests are answered with.
+pub(crate) struct Front {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) origins: Origins,
+    router: Router,
+    /// Requests under `/metrics` need a server's token.
+    pub(crate) guards_metrics: bool,
+    /// Raw engine and echo endpoints exist, for conformance suites.
+    pub(crate) test_endpoints: bool,
+}
+
+impl Front {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        origins: Origins,
+        guards_metrics: bool,
+        test_endpoints: bool,
+    ) -> Arc<Self> {
+        let router = Router::new()
+            .merge(health::routes(shared.clone()))
+            .merge(metrics::routes(shared.clone(), guards_metrics))
+            .merge(publish::routes(shared.clone()))
+            .merge(page::routes());
+        Arc::new(Self { shared, origins, router, guards_metrics, test_endpoints })
+    }
+}
+
+pub(crate) use origin::Origins as AllowedOrigins;
+
+/// A response with a body and its type.
+pub(crate) fn respond(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// A refusal as an HTTP answer: its status, and the refusal object as body.
+pub(crate) fn refuse(refusal: &Refusal) -> Response<Body> {
+    let mut body = Vec::new();
+    refusal.write_json(&mut body);
+    let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = respond(status, "application/json", body);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(ms) = refusal.retry_after_ms {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000)));
+    }
+    response
+}

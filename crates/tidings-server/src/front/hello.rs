@@ -1,0 +1,94 @@
+//! What a client said at its handshake.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use tidings_wire::engineio::Query;
+
+/// What a client said at its handshake, as far as somebody will still ask.
+#[derive(Debug, Clone)]
+pub struct Hello {
+    /// The address it came from.
+    pub remote: IpAddr,
+    /// The token in the query string.
+    pub query_token: Option<String>,
+    /// The token in the `Authorization` header.
+    pub header_token: Option<String>,
+    /// It is python-engineio, whose handlers take a fixed number of arguments.
+    pub python: bool,
+    /// It wants the engine alone, without Socket.IO (conformance suites).
+    pub engine_only: bool,
+    /// Everything else, kept only for a mounted handler.
+    pub request: Option<Box<RequestInfo>>,
+}
+
+impl Default for Hello {
+    fn default() -> Self {
+        Self {
+            remote: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            query_token: None,
+            header_token: None,
+            python: false,
+            engine_only: false,
+            request: None,
+        }
+    }
+}
+
+/// A handshake request, for handlers that want to look at it.
+#[derive(Debug, Clone)]
+pub struct RequestInfo {
+    /// Path and query.
+    pub url: String,
+    /// The query's parameters, decoded.
+    pub query: Vec<(String, String)>,
+    /// The headers, without cookies and credentials.
+    pub headers: Vec<(String, String)>,
+    /// When it came, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Whether it came from a page of another origin.
+    pub cross_origin: bool,
+}
+
+impl Hello {
+    /// Reads a handshake request.
+    pub(crate) fn read(parts: &Parts, remote: IpAddr, query: &Query<'_>, reads_query_token: bool, keep: bool) -> Self {
+        let token = query.pairs().find(|(name, _)| name == "token").map(|(_, value)| value.into_owned());
+        let request = keep.then(|| {
+            Box::new(RequestInfo {
+                url: parts.uri.to_string(),
+                query: query.pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
+                headers: harmless(&parts.headers),
+                at_ms: crate::shared::wall_ms(),
+                cross_origin: parts.headers.contains_key(header::ORIGIN),
+            })
+        });
+        Self {
+            remote,
+            query_token: token.filter(|token| reads_query_token && !token.is_empty()),
+            header_token: bearer(&parts.headers).map(str::to_owned),
+            python: query.is_python(),
+            engine_only: false,
+            request,
+        }
+    }
+
+    /// Whether a later sign-in may need it.
+    pub(crate) fn has_tokens(&self) -> bool {
+        self.query_token.is_some() || self.header_token.is_some() || self.python
+    }
+}
+
+/// The token of an `Authorization: Bearer` header.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+}
+
+fn harmless(headers: &HeaderMap) -> Vec<(String, String)> {
+    let secret = [header::COOKIE, header::AUTHORIZATION];
+    let kept = headers.iter().filter(|(name, _)| !secret.contains(name));
+    kept.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()
+}

@@ -1,0 +1,180 @@
+//! From an accepted socket to a request's answer, or to a shard.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tidings_core::hub::lock;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tower_service::Service;
+
+use super::origin::{Verdict, add_cors};
+use super::upgrade::Handover;
+use super::{Front, respond, socketio, upgrade};
+
+/// Bytes of a request's head, its headers, and the time to send it.
+const HEAD_BYTES: usize = 16 * 1024;
+const HEADERS: usize = 64;
+const HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// Handshakes worked on at once; memory for them is reused and stays small after a storm.
+const HANDSHAKES: usize = 256;
+
+/// A handshake waits no longer than this for its turn: slow peers must not keep others out.
+const HANDSHAKE_WAIT: Duration = Duration::from_millis(250);
+
+/// One listener.
+pub(crate) struct Door {
+    pub(crate) front: Arc<Front>,
+    /// `/` is the plain protocol here (`--ws-listen`).
+    pub(crate) plain_only: bool,
+    turns: Semaphore,
+}
+
+impl Door {
+    pub(crate) fn new(front: Arc<Front>, plain_only: bool) -> Arc<Self> {
+        Arc::new(Self { front, plain_only, turns: Semaphore::new(HANDSHAKES) })
+    }
+}
+
+/// Accepts until told to stop.
+pub(crate) async fn accept(listener: TcpListener, door: Arc<Door>, mut stop: watch::Receiver<bool>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.changed() => return,
+        };
+        match accepted {
+            Ok((stream, remote)) => {
+                tokio::spawn(serve(stream, remote, door.clone()));
+            }
+            Err(error) => {
+                // Most likely no descriptor is free; a moment later one may be.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, remote: SocketAddr, door: Arc<Door>) {
+    // The head's timer begins with its first byte; a peer that sends none is cut off here.
+    if !matches!(tokio::time::timeout(HEAD_TIME, stream.readable()).await, Ok(Ok(()))) {
+        return;
+    }
+    let turn = match door.turns.try_acquire() {
+        Ok(turn) => Some(turn),
+        Err(_) => tokio::time::timeout(HANDSHAKE_WAIT, door.turns.acquire()).await.ok().and_then(Result::ok),
+    };
+    let handover = Arc::new(Mutex::new(None));
+    let requests = Requests { door: door.clone(), remote: remote.ip(), handover: handover.clone() };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEADERS)
+        .serve_connection(TokioIo::new(stream), hyper_util::service::TowerToHyperService::new(requests))
+        .without_shutdown();
+    let Ok(parts) = connection.await else { return };
+    let Some(handover) = lock(&handover).take() else { return };
+    let (stream, read) = (parts.io.into_inner(), parts.read_buf);
+    if let Err(error) = upgrade::hand_over(&door.front.shared, stream, read, handover) {
+        tracing::debug!(%error, "a socket could not be handed over");
+    }
+    drop(turn);
+}
+
+/// The requests of one connection.
+#[derive(Clone)]
+struct Requests {
+    door: Arc<Door>,
+    remote: IpAddr,
+    /// Set when a request was answered with 101.
+    handover: Arc<Mutex<Option<Handover>>>,
+}
+
+impl Service<Request<Incoming>> for Requests {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move { Ok(this.answer(request).await) })
+    }
+}
+
+impl Requests {
+    async fn answer(self, request: Request<Incoming>) -> Response<Body> {
+        let front = self.door.front.clone();
+        let verdict = front.origins.judge(request.headers());
+        let socket_io = request.uri().path().starts_with("/socket.io/");
+        if verdict == Verdict::Refused {
+            return socketio::refused_origin(socket_io, upgrade::wanted(request.headers()));
+        }
+        if request.method() == Method::OPTIONS && verdict != Verdict::NoOrigin {
+            return preflight(&request, &verdict, front.origins.allows_credentials());
+        }
+        let mut response = self.route(request, socket_io).await;
+        add_cors(response.headers_mut(), &verdict, front.origins.allows_credentials());
+        response
+    }
+
+    async fn route(self, request: Request<Incoming>, socket_io: bool) -> Response<Body> {
+        let front = self.door.front.clone();
+        let path = request.uri().path();
+        let engine = front.test_endpoints && path.starts_with("/engine.io/");
+        if self.door.plain_only {
+            return self.plain(request);
+        }
+        if socket_io || engine {
+            return socketio::answer(&front, request, self.remote, &self.handover, engine).await;
+        }
+        if path == "/ws" {
+            return self.plain(request);
+        }
+        if front.test_endpoints && path == "/echo" {
+            return upgrade::echo(&front, request, self.remote, &self.handover);
+        }
+        let mut router = front.router.clone();
+        match router.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    fn plain(self, request: Request<Incoming>) -> Response<Body> {
+        upgrade::plain(&self.door.front, request, self.remote, &self.handover)
+    }
+}
+
+/// Answers a preflight as the npm package `cors` does, which stock clients have been tested with.
+fn preflight(request: &Request<Incoming>, verdict: &Verdict, credentials: bool) -> Response<Body> {
+    let mut response = respond(StatusCode::NO_CONTENT, "text/plain", "");
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_TYPE);
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE"),
+    );
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    add_cors(headers, verdict, credentials);
+    if let Some(wanted) = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+        headers.append(header::VARY, HeaderValue::from_static("Access-Control-Request-Headers"));
+    }
+    response
+}

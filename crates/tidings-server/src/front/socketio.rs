@@ -1,0 +1,210 @@
+//! The Socket.IO door: handshakes, long polling, upgrades.
+
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body as _, Incoming};
+use tidings_core::hub::lock;
+use tidings_wire::engineio::{HandshakeError, Query, Transport};
+use tokio::sync::oneshot;
+
+use super::hello::Hello;
+use super::upgrade::{self, Handover};
+use super::{Front, respond};
+use crate::ids::SessionKey;
+use crate::shard::inbox::{Mail, Speaks, UpgradeAnswer};
+use crate::shard::polling::PollAnswer;
+use crate::shared::Shared;
+
+/// A POST has to arrive whole within this time.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// Answers a request to the Socket.IO door.
+pub(super) async fn answer(
+    front: &Arc<Front>,
+    request: Request<Incoming>,
+    remote: IpAddr,
+    handover: &Mutex<Option<Handover>>,
+    engine_only: bool,
+) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let websocket = upgrade::wanted(&parts.headers);
+    match route(front, &parts, body, remote, handover, engine_only, websocket).await {
+        Ok(response) => response,
+        Err(error) if websocket => refused_upgrade(error.message()),
+        Err(error) => refused(&error),
+    }
+}
+
+/// Refuses a page of a foreign origin.
+pub(super) fn refused_origin(socket_io: bool, websocket: bool) -> Response<Body> {
+    if websocket || !socket_io {
+        return respond(StatusCode::FORBIDDEN, "text/plain", "this origin is not allowed");
+    }
+    refused(&HandshakeError::Forbidden("Forbidden".into()))
+}
+
+async fn route(
+    front: &Arc<Front>,
+    parts: &Parts,
+    body: Incoming,
+    remote: IpAddr,
+    handover: &Mutex<Option<Handover>>,
+    engine_only: bool,
+    websocket: bool,
+) -> Result<Response<Body>, HandshakeError> {
+    let shared = &front.shared;
+    let query = Query::parse(parts.uri.query().unwrap_or(""))?;
+    let transport = query.transport()?;
+    // Node judges the protocol's version of a handshake alone; a wrong one is wrong anywhere.
+    if query.sid.is_none() && parts.method != Method::GET {
+        return Err(HandshakeError::BadHandshakeMethod);
+    }
+    let session = match query.sid.as_deref() {
+        Some(sid) => Some(SessionKey::parse(sid).ok_or(HandshakeError::UnknownSid)?),
+        None => None,
+    };
+    let session = session.filter(|session| session.shard < shared.inboxes.len());
+    if query.sid.is_some() && session.is_none() {
+        return Err(HandshakeError::UnknownSid);
+    }
+    if (transport == Transport::WebSocket) != websocket {
+        return Err(HandshakeError::BadRequest);
+    }
+    query.version()?;
+    if shared.draining.load(Ordering::Relaxed) && session.is_none() {
+        return Ok(respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "the server is draining"));
+    }
+    let settings = &shared.settings;
+    let hello = || {
+        let mut hello = Hello::read(parts, remote, &query, settings.query_token, settings.keeps_hello);
+        hello.engine_only = engine_only;
+        Box::new(hello)
+    };
+    match (transport, session) {
+        (Transport::WebSocket, session) => {
+            let (shard, speaks) = match session {
+                Some(session) => {
+                    may_upgrade(shared, session).await?;
+                    (session.shard, Speaks::Upgrade(session))
+                }
+                None => (shared.least_loaded(), Speaks::SocketIo),
+            };
+            let accepted = upgrade::accept(&parts.method, parts.version, &parts.headers, settings.deflate.as_ref());
+            let accepted = match accepted {
+                Ok(accepted) => accepted,
+                Err(response) => return Ok(*response),
+            };
+            *lock(handover) = Some(Handover { shard, speaks, deflate: accepted.deflate, hello: hello() });
+            Ok(upgrade::switching(&accepted))
+        }
+        (Transport::Polling, None) => {
+            let inbox = &shared.inboxes[shared.least_loaded()];
+            let (reply, answer) = oneshot::channel();
+            inbox.push(Mail::OpenPolling(hello(), reply));
+            Ok(poll_response(answer.await.unwrap_or(PollAnswer::Over)))
+        }
+        (Transport::Polling, Some(session)) if parts.method == Method::GET => {
+            Ok(poll_response(get(shared, session).await))
+        }
+        (Transport::Polling, Some(session)) if parts.method == Method::POST => {
+            Ok(post(shared, session, parts, body).await)
+        }
+        // The reference server answers other methods like this.
+        (Transport::Polling, Some(_)) => Ok(respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "")),
+    }
+}
+
+async fn may_upgrade(shared: &Shared, session: SessionKey) -> Result<(), HandshakeError> {
+    let (reply, answer) = oneshot::channel();
+    shared.inboxes[session.shard].push(Mail::MayUpgrade(session, reply));
+    match answer.await {
+        Ok(UpgradeAnswer::Yes) => Ok(()),
+        Ok(UpgradeAnswer::NotPolling) => Err(HandshakeError::BadRequest),
+        Ok(UpgradeAnswer::UnknownSid) | Err(_) => Err(HandshakeError::UnknownSid),
+    }
+}
+
+async fn get(shared: &Arc<Shared>, session: SessionKey) -> PollAnswer {
+    let (reply, answer) = oneshot::channel();
+    shared.inboxes[session.shard].push(Mail::Poll(session, reply));
+    // Dropped before its answer came: the client has closed the request.
+    let mut guard = Aborted { shared, session, waiting: true };
+    let answer = answer.await.unwrap_or(PollAnswer::Over);
+    guard.waiting = false;
+    answer
+}
+
+/// Tells the shard when a GET is given up.
+struct Aborted<'a> {
+    shared: &'a Shared,
+    session: SessionKey,
+    waiting: bool,
+}
+
+impl Drop for Aborted<'_> {
+    fn drop(&mut self) {
+        if self.waiting {
+            self.shared.inboxes[self.session.shard].push(Mail::PollAborted(self.session));
+        }
+    }
+}
+
+async fn post(shared: &Shared, session: SessionKey, parts: &Parts, body: Incoming) -> Response<Body> {
+    let inbox = &shared.inboxes[session.shard];
+    let content_type = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if content_type == Some(b"application/octet-stream") {
+        inbox.push(Mail::BadPost(session, true));
+        return poll_response(PollAnswer::Over);
+    }
+    let most = shared.settings.limits.message_bytes;
+    if body.size_hint().lower() > most as u64 {
+        return too_large();
+    }
+    let body: Bytes = match tokio::time::timeout(BODY_TIME, Limited::new(body, most).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => return too_large(),
+        _ => {
+            inbox.push(Mail::BadPost(session, true));
+            return poll_response(PollAnswer::Over);
+        }
+    };
+    let (reply, answer) = oneshot::channel();
+    inbox.push(Mail::Post(session, body, reply));
+    poll_response(answer.await.unwrap_or(PollAnswer::Over))
+}
+
+fn poll_response(answer: PollAnswer) -> Response<Body> {
+    let mut response = match answer {
+        PollAnswer::Packets(body) => respond(StatusCode::OK, "text/plain; charset=UTF-8", body),
+        PollAnswer::Taken => respond(StatusCode::OK, "text/html", "ok"),
+        PollAnswer::Refused(error) => return refused(&error),
+        PollAnswer::Over => respond(StatusCode::BAD_REQUEST, "text/plain", ""),
+    };
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn refused(error: &HandshakeError) -> Response<Body> {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    respond(status, "application/json", error.body())
+}
+
+fn refused_upgrade(message: &str) -> Response<Body> {
+    let mut response = respond(StatusCode::BAD_REQUEST, "text/html", message.to_owned());
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn too_large() -> Response<Body> {
+    let mut response = respond(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "");
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
