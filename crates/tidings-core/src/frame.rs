@@ -3,7 +3,7 @@
 use bytes::Bytes;
 pub use tidings_wire::names::{Dialect, Namespaces};
 use tidings_wire::websocket::{self, Opcode};
-use tidings_wire::{engineio, plain, socketio};
+use tidings_wire::{plain, socketio};
 
 use crate::publication::Publication;
 
@@ -125,10 +125,5 @@ pub fn plain_data(publication: &Publication) -> std::borrow::Cow<'_, str> {
     if payload.attachments.is_empty() {
         return payload.text().into();
     }
-    socketio::inline_attachments(payload.text(), &payload.attachments, |bytes| {
-        let mut text = String::new();
-        engineio::base64(bytes, &mut text);
-        text
-    })
-    .into()
+    socketio::inline_attachments(payload.text(), &payload.attachments).into()
 }

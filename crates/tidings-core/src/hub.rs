@@ -174,8 +174,9 @@ impl Hub {
         let parts = self.rooms.iter().map(|part| {
             let mut part = part.write().unwrap_or_else(PoisonError::into_inner);
             part.retain(|_, entry| !entry.is_idle(now_ms));
-            part.shrink_to(part.len() * 2);
-            part.len()
+            let left = part.len();
+            part.shrink_to(left * 2);
+            left
         });
         parts.sum()
     }

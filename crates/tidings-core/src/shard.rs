@@ -304,6 +304,3 @@ impl Forms {
         &self.made[self.made.len() - 1].1
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,3 +1,30 @@
-//! Listeners, shard loops, long polling, HTTP API, health and metrics.
+//! Listeners, shard loops, long polling, the HTTP API, sign-in, health and metrics.
+//!
+//! A multi-threaded front accepts, answers HTTP and decides on upgrades, then hands the raw socket
+//! to a shard: one thread that owns its connections for life and runs no foreign code.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`server`] | start, drain, stop |
+//! | [`config`] | what can be set |
+//! | [`client`] | the seam for handlers of events that are not the engine's own |
+//! | [`signin`] | who a token says its bearer is |
+//! | [`ids`] | session keys and socket ids |
 
+pub mod client;
 pub mod config;
+mod front;
+mod history;
+pub mod ids;
+pub mod server;
+mod settings;
+mod shard;
+mod shared;
+pub mod signin;
+mod time;
+
+pub use client::{AckArgs, Call, Client, ConnectRefused, Handler};
+pub use config::Config;
+pub use front::hello::{Hello, RequestInfo};
+pub use server::{Extras, Publisher, Server, StartError};
+pub use settings::kinds;

@@ -15,4 +15,4 @@ mod placeholder;
 
 pub use decode::decode;
 pub use packet::{Event, Kind, Packet, event, is_reserved};
-pub use placeholder::{count_placeholders, shift_placeholders};
+pub use placeholder::{count_placeholders, inline_attachments, shift_placeholders};

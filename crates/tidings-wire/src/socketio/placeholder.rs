@@ -1,5 +1,7 @@
 use crate::Violation;
 use crate::json::{self, MAX_DEPTH, skip_space, string_end};
+use base64::Engine;
+use bytes::Bytes;
 use std::ops::Range;
 
 /// Counts the objects with `"_placeholder":true` in checked JSON.
@@ -28,6 +30,24 @@ pub fn shift_placeholders(json: &str, by: u32, out: &mut Vec<u8>) {
         done = digits.end;
     }
     out.extend_from_slice(&json.as_bytes()[done..]);
+}
+
+/// Checked JSON with each placeholder replaced by its attachment as a base64 string.
+///
+/// For dialects that carry text alone. Only for payloads that have attachments, as [`shift_placeholders`].
+pub fn inline_attachments(json: &str, attachments: &[Bytes]) -> String {
+    let mut out = String::with_capacity(json.len() + attachments.iter().map(|a| a.len() * 4 / 3 + 4).sum::<usize>());
+    let mut done = 0;
+    for placeholder in placeholders(json) {
+        let Some(bytes) = placeholder.num.and_then(|(_, num)| attachments.get(num as usize)) else { continue };
+        out.push_str(&json[done..placeholder.span.start]);
+        out.push('"');
+        base64::engine::general_purpose::STANDARD.encode_string(bytes, &mut out);
+        out.push('"');
+        done = placeholder.span.end;
+    }
+    out.push_str(&json[done..]);
+    out
 }
 
 /// Checks that each placeholder names one of `attachments` attachments.

@@ -1,0 +1,24 @@
+//! Health endpoints: always open, and they say only yes or no.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+
+use crate::shared::Shared;
+
+/// `/healthz`: the process answers. `/readyz`: it takes clients.
+pub(super) fn routes(shared: Arc<Shared>) -> Router {
+    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).with_state(shared)
+}
+
+async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
+    if shared.draining.load(Ordering::Relaxed) {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+    } else {
+        (StatusCode::OK, "ready\n")
+    }
+}

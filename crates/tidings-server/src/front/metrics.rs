@@ -1,0 +1,122 @@
+//! `/metrics` in the Prometheus text format, read when it is asked for.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode};
+use axum::routing::get;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use tidings_core::shard::Counters;
+use tidings_core::{Code, Refusal};
+
+use super::hello::bearer;
+use super::{refuse, respond};
+use crate::shared::Shared;
+
+/// `/metrics`; with `guarded`, for the token of a server only.
+pub(super) fn routes(shared: Arc<Shared>, guarded: bool) -> Router {
+    let mut registry = Registry::with_prefix("tidings");
+    registry.register_collector(Box::new(Engine(shared.clone())));
+    let state = Arc::new(Metrics { shared, registry, guarded });
+    Router::new().route("/metrics", get(metrics)).with_state(state)
+}
+
+struct Metrics {
+    shared: Arc<Shared>,
+    registry: Registry,
+    guarded: bool,
+}
+
+async fn metrics(State(state): State<Arc<Metrics>>, headers: HeaderMap) -> Response<Body> {
+    if state.guarded {
+        let who = bearer(&headers).map(|token| state.shared.sign_in.verify(token));
+        match who {
+            Some(Ok(who)) if who.is_server() => {}
+            Some(Ok(_)) => return refuse(&Refusal::new(Code::Forbidden, "a server's token is needed")),
+            Some(Err(refusal)) => return refuse(&refusal),
+            None => return refuse(&Refusal::new(Code::Unauthorized, "a token is needed")),
+        }
+    }
+    let mut out = String::new();
+    match text::encode(&mut out, &state.registry) {
+        Ok(()) => respond(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", out),
+        Err(_) => respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the metrics could not be written"),
+    }
+}
+
+/// Reads the shards' own counters; nothing is counted twice, and nothing per delivery.
+struct Engine(Arc<Shared>);
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+type Encoded = Result<(), std::fmt::Error>;
+
+impl Collector for Engine {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Encoded {
+        let shared = &self.0;
+        let connections: Vec<_> =
+            shared.counts.iter().map(|counts| counts.connections.load(Ordering::Relaxed)).collect();
+        per_shard(&mut encoder, "connections", "Connections that are open.", &connections)?;
+        let counters: Vec<Counters> = shared.counts.iter().map(|counts| counts.counters()).collect();
+        total(&mut encoder, "deliveries", "Messages handed to sockets.", &counters, |c| c.delivered)?;
+        total(&mut encoder, "writes", "Writes to sockets.", &counters, |c| c.writes)?;
+        total(&mut encoder, "sent_bytes", "Bytes handed to sockets.", &counters, |c| c.bytes)?;
+        total(&mut encoder, "dropped", "Volatile messages dropped for slow clients.", &counters, |c| c.dropped)?;
+        total(&mut encoder, "publications", "Publications taken by shards.", &counters, |c| c.taken)?;
+        let refused = shared.node.hub().refused.load(Ordering::Relaxed);
+        counter(&mut encoder, "publications_refused", "Publications a full mailbox refused.", refused)?;
+        gauge(&mut encoder, "rooms", "Rooms with members or history.", shared.node.hub().rooms() as i64)?;
+        self.closes(&mut encoder)
+    }
+}
+
+impl Engine {
+    fn closes(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let mut family =
+            encoder.encode_descriptor("closes", "Connections closed by the server.", None, MetricType::Counter)?;
+        for (reason, count) in self.0.closes() {
+            let labels = [("reason", reason.label())];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn total(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    counters: &[Counters],
+    read: impl Fn(&Counters) -> u64,
+) -> Encoded {
+    counter(encoder, name, help, counters.iter().map(read).sum())
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> Encoded {
+    ConstCounter::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: i64) -> Encoded {
+    ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+}
+
+fn per_shard(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, values: &[usize]) -> Encoded {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (shard, value) in values.iter().enumerate() {
+        let labels = [("shard", shard.to_string())];
+        ConstGauge::new(*value as i64).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}

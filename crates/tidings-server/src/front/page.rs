@@ -1,0 +1,55 @@
+//! The page at `/`: the host's figures, live, without a build step.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::routing::get;
+
+use super::respond;
+
+/// Each file of the page: path, type, contents.
+const FILES: [(&str, &str, &str); 10] = [
+    ("/", "text/html; charset=utf-8", include_str!("../../assets/index.html")),
+    ("/assets/style.css", "text/css; charset=utf-8", include_str!("../../assets/style.css")),
+    ("/assets/favicon.svg", "image/svg+xml", include_str!("../../assets/favicon.svg")),
+    ("/assets/app.js", SCRIPT, include_str!("../../assets/app.js")),
+    ("/assets/chart.js", SCRIPT, include_str!("../../assets/chart.js")),
+    ("/assets/link.js", SCRIPT, include_str!("../../assets/link.js")),
+    ("/assets/position.js", SCRIPT, include_str!("../../assets/position.js")),
+    ("/assets/reconnect.js", SCRIPT, include_str!("../../assets/reconnect.js")),
+    ("/assets/scale.js", SCRIPT, include_str!("../../assets/scale.js")),
+    ("/assets/series.js", SCRIPT, include_str!("../../assets/series.js")),
+];
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// What the page may do: talk to its own server, and nothing else.
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+pub(super) fn routes() -> Router {
+    FILES.iter().fold(Router::new(), |router, (path, content_type, text)| {
+        router.route(path, get(move || async move { file(content_type, text) }))
+    })
+}
+
+fn file(content_type: &'static str, text: &'static str) -> Response<Body> {
+    let mut response = respond(StatusCode::OK, content_type, text);
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    for (name, value) in headers {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    for (name, value) in [
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("permissions-policy", "camera=(), microphone=(), geolocation=()"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

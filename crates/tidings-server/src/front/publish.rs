@@ -1,0 +1,195 @@
+//! `POST /api/publish` and `/api/publish/batch`.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::routing::post;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tidings_core::{Code, Identity, Lane, Payload, Publish, Refusal, Room};
+use tidings_wire::{json, plain};
+
+use super::hello::bearer;
+use super::{refuse, respond};
+use crate::shard::write_published;
+use crate::shared::{Shared, wall_ms};
+
+/// Messages of one batch.
+const BATCH: usize = 1_000;
+
+pub(super) fn routes(shared: Arc<Shared>) -> Router {
+    let most = shared.settings.limits.message_bytes;
+    Router::new()
+        .route("/api/publish", post(publish))
+        .route("/api/publish/batch", post(batch))
+        // What is too large is refused by its declared length, before it is read.
+        .layer(DefaultBodyLimit::max(most))
+        .with_state(shared)
+}
+
+/// One message: to a room, to several, or to a user.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Message<'a> {
+    #[serde(borrow)]
+    room: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    rooms: Option<Vec<Cow<'a, str>>>,
+    #[serde(borrow)]
+    user_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    event: Cow<'a, str>,
+    #[serde(borrow)]
+    data: &'a RawValue,
+    #[serde(borrow)]
+    key: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    lane: Option<Cow<'a, str>>,
+    #[serde(default)]
+    volatile: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    messages: Vec<Message<'a>>,
+    #[serde(borrow)]
+    key: Option<Cow<'a, str>>,
+}
+
+async fn publish(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Received) -> Response<Body> {
+    answer(publish_one(&shared, &headers, body))
+}
+
+fn publish_one(shared: &Shared, headers: &HeaderMap, body: Received) -> Result<Vec<u8>, Refusal> {
+    let who = who(shared, headers)?;
+    let body = text(shared, &body)?;
+    let message: Message<'_> = serde_json::from_str(body).map_err(malformed)?;
+    send(shared, &who, &message)
+}
+
+async fn batch(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Received) -> Response<Body> {
+    answer(publish_batch(&shared, &headers, body))
+}
+
+/// Publishes in order; each message has its own result, and the batch one key.
+fn publish_batch(shared: &Shared, headers: &HeaderMap, body: Received) -> Result<Vec<u8>, Refusal> {
+    let who = who(shared, headers)?;
+    let body = text(shared, &body)?;
+    let mut batch: Batch<'_> = serde_json::from_str(body).map_err(malformed)?;
+    if batch.messages.len() > BATCH {
+        return Err(Refusal::new(Code::TooLarge, "more messages than a batch may have"));
+    }
+    if batch.messages.iter().any(|message| message.key.is_some()) {
+        return Err(Refusal::new(Code::BadRequest, "a batch has one key, its messages have none"));
+    }
+    let mut out = b"{\"ok\":true,\"results\":[".to_vec();
+    for (at, message) in batch.messages.iter_mut().enumerate() {
+        message.key = batch.key.as_ref().map(|key| format!("{key}:{at}").into());
+        if at > 0 {
+            out.push(b',');
+        }
+        write_result(&mut out, send(shared, &who, message));
+    }
+    out.extend_from_slice(b"]}");
+    Ok(out)
+}
+
+fn write_result(out: &mut Vec<u8>, result: Result<Vec<u8>, Refusal>) {
+    match result {
+        Ok(body) => out.extend_from_slice(&body),
+        Err(refusal) => {
+            out.extend_from_slice(b"{\"ok\":false,\"error\":");
+            refusal.write_json(out);
+            out.push(b'}');
+        }
+    }
+}
+
+fn send(shared: &Shared, who: &Identity, message: &Message<'_>) -> Result<Vec<u8>, Refusal> {
+    match (&message.room, &message.rooms, &message.user_id) {
+        (Some(room), None, None) => send_to(shared, who, message, room),
+        (None, None, Some(user)) => send_to(shared, who, message, &format!("user:{user}")),
+        (None, Some(rooms), None) if rooms.len() <= BATCH => {
+            let mut out = b"{\"ok\":true,\"results\":[".to_vec();
+            for (at, room) in rooms.iter().enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                write_result(&mut out, send_to(shared, who, message, room));
+            }
+            out.extend_from_slice(b"]}");
+            Ok(out)
+        }
+        (None, Some(_), None) => Err(Refusal::new(Code::TooLarge, "more rooms than one message may go to")),
+        _ => Err(Refusal::new(Code::BadRequest, "exactly one of room, rooms and userId is needed")),
+    }
+}
+
+fn send_to(shared: &Shared, who: &Identity, message: &Message<'_>, room: &str) -> Result<Vec<u8>, Refusal> {
+    let limits = &shared.settings.limits;
+    let bad = |text: &str| Refusal::new(Code::BadRequest, text);
+    if !plain::is_free_event_name(&message.event, limits) {
+        return Err(bad("event: is empty, too long or reserved"));
+    }
+    let key = message.key.as_deref();
+    if key.is_some_and(|key| key.is_empty() || key.len() > limits.key_bytes) {
+        return Err(bad("key: is empty or too long"));
+    }
+    let lane = match message.lane.as_deref() {
+        Some(name) => Some(Lane::parse(name).ok_or_else(|| bad("lane: is unknown"))?),
+        None => None,
+    };
+    let what = Publish {
+        room: Room::new(&who.org, room, limits.room_name_bytes).map_err(|error| bad(&error.to_string()))?,
+        event: &message.event,
+        payload: Payload::json(Bytes::copy_from_slice(message.data.get().as_bytes())),
+        lane,
+        volatile: message.volatile,
+        key,
+        skip: None,
+    };
+    let published = shared.node.publish_as(who, what, None, wall_ms())?;
+    let mut out = b"{\"ok\":true".to_vec();
+    write_published(&mut out, room, &published);
+    out.push(b'}');
+    Ok(out)
+}
+
+type Received = Result<Bytes, axum::extract::rejection::BytesRejection>;
+
+fn text<'a>(shared: &Shared, body: &'a Received) -> Result<&'a str, Refusal> {
+    let body = body.as_ref().map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
+        _ => Refusal::new(Code::BadRequest, "the body did not arrive"),
+    })?;
+    let text = std::str::from_utf8(body).map_err(|_| Refusal::new(Code::BadRequest, "the body is not UTF-8"))?;
+    json::check(text, shared.settings.limits.json_depth)
+        .map_err(|violation| Refusal::new(Code::BadRequest, violation.detail))?;
+    Ok(text)
+}
+
+fn who(shared: &Shared, headers: &HeaderMap) -> Result<Identity, Refusal> {
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(Refusal::new(Code::BadRequest, "an encoded body is not taken"));
+    }
+    let token = bearer(headers).ok_or_else(|| Refusal::new(Code::Unauthorized, "a token is needed"))?;
+    shared.sign_in.verify(token)
+}
+
+fn malformed(error: serde_json::Error) -> Refusal {
+    // serde names the field and the place; the text itself is not repeated.
+    Refusal::new(Code::BadRequest, &error.to_string().chars().take(200).collect::<String>())
+}
+
+fn answer(result: Result<Vec<u8>, Refusal>) -> Response<Body> {
+    match result {
+        Ok(body) => respond(StatusCode::OK, "application/json", body),
+        Err(refusal) => refuse(&refusal),
+    }
+}

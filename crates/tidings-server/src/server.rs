@@ -1,0 +1,251 @@
+//! A server: listeners, shards, and the way out.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tidings_core::{Hub, Node, Payload, Publish, Refusal, Room};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::client::Handler;
+use crate::config::Config;
+use crate::front::{self, AllowedOrigins, Door, Front};
+use crate::ids::Entropy;
+use crate::settings::{Settings, kinds};
+use crate::shard::inbox::{Inbox, Mail, ShardPost};
+use crate::shard::{self, ShardLoop};
+use crate::shared::{Shared, wall_ms};
+use crate::signin::SignIn;
+
+/// A running server.
+pub struct Server {
+    addr: SocketAddr,
+    ws_addr: Option<SocketAddr>,
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    drain: Duration,
+}
+
+/// What a server is given besides its configuration.
+#[derive(Default)]
+pub struct Extras {
+    /// Answers events that are not the engine's own.
+    pub handler: Option<Arc<dyn Handler>>,
+    /// Only the handler answers, but for `ping`; raw endpoints for conformance suites exist.
+    pub conformance: bool,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be used.
+    #[error("{0}")]
+    Config(String),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(String, io::Error),
+    /// A thread or a poll could not be made.
+    #[error("cannot start a shard: {0}")]
+    Shard(io::Error),
+}
+
+impl Server {
+    /// Starts a server; `config.auth.jwt_secret` has to be resolved.
+    ///
+    /// # Errors
+    /// [`StartError`] says which part of the configuration cannot be used.
+    pub async fn start(config: &Config, extras: Extras) -> Result<Self, StartError> {
+        let listener = listen(&config.listen)?;
+        let ws_listener = (!config.ws_listen.is_empty()).then(|| listen(&config.ws_listen)).transpose()?;
+        let listen_error = |error| StartError::Listen(config.listen.clone(), error);
+        let addr = listener.local_addr().map_err(listen_error)?;
+        let ws_addr = ws_listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let loopback = addr.ip().is_loopback() && ws_addr.is_none_or(|addr| addr.ip().is_loopback());
+        let (shared, threads) = start_shards(config, extras.handler, extras.conformance, loopback)?;
+
+        let (stop, stopped) = watch::channel(false);
+        let origins = AllowedOrigins::new(&config.allow_origin, config.behind_proxy, loopback);
+        let front = Front::new(shared.clone(), origins, !loopback, extras.conformance);
+        tokio::spawn(front::accept(listener, Door::new(front.clone(), false), stopped.clone()));
+        if let Some(listener) = ws_listener {
+            tokio::spawn(front::accept(listener, Door::new(front, true), stopped.clone()));
+        }
+        tokio::spawn(sweep(shared.clone(), stopped));
+        Ok(Self { addr, ws_addr, shared, threads, stop, drain: Duration::from_secs(config.drain.seconds) })
+    }
+
+    /// The address of the main listener.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The address of the listener for the plain protocol, if there is one.
+    pub fn ws_addr(&self) -> Option<SocketAddr> {
+        self.ws_addr
+    }
+
+    /// A handle through which this process itself publishes.
+    pub fn publisher(&self) -> Publisher {
+        Publisher(self.shared.clone())
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.shared.counts.iter().map(|counts| counts.connections.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Leaves: takes nobody in any more, closes connections one after the other so that they do
+    /// not all come back at once, and stops.
+    ///
+    /// Small servers are done in a moment; large ones take the whole drain time.
+    pub async fn drain(self) {
+        self.shared.draining.store(true, Ordering::SeqCst);
+        // Nobody listens for it any more if every listener has failed.
+        let _ = self.stop.send(true);
+        let budget = self.drain.min(PER_CONNECTION * self.connections() as u32);
+        for inbox in &self.shared.inboxes {
+            inbox.push(Mail::Drain(budget.as_millis() as u64));
+        }
+        let deadline = Instant::now() + budget + Duration::from_secs(1);
+        while self.connections() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.stop().await;
+    }
+
+    /// Stops at once.
+    pub async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        for inbox in &self.shared.inboxes {
+            inbox.push(Mail::Stop);
+        }
+        let threads = std::mem::take(&mut self.threads);
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                if thread.join().is_err() {
+                    tracing::error!("a shard panicked");
+                }
+            }
+        });
+        if joined.await.is_err() {
+            tracing::error!("the shards could not be waited for");
+        }
+    }
+}
+
+/// With fewer connections than fill the drain time at this pace, leaving is shorter.
+const PER_CONNECTION: Duration = Duration::from_millis(10);
+
+/// Publishes for the process itself, without asking for rights.
+#[derive(Clone)]
+pub struct Publisher(Arc<Shared>);
+
+impl Publisher {
+    /// Publishes an event with JSON data in the default organisation's room.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the room's kind does not exist or the data is no JSON.
+    pub fn publish(&self, room: &str, event: &str, json: String) -> Result<(), Refusal> {
+        let limits = &self.0.settings.limits;
+        let org = tidings_core::Org::default();
+        let bad = |text: &str| Refusal::new(tidings_core::Code::BadRequest, text);
+        let room = Room::new(&org, room, limits.room_name_bytes).map_err(|error| bad(&error.to_string()))?;
+        tidings_wire::json::check(&json, limits.json_depth).map_err(|violation| bad(violation.detail))?;
+        let payload = Payload::json(json);
+        let what = Publish { room, event, payload, lane: None, volatile: false, key: None, skip: None };
+        self.0.node.publish(what, None, wall_ms()).map(drop)
+    }
+}
+
+fn start_shards(
+    config: &Config,
+    handler: Option<Arc<dyn Handler>>,
+    handler_only: bool,
+    loopback: bool,
+) -> Result<(Arc<Shared>, Vec<JoinHandle<()>>), StartError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = if config.shards == 0 { cores } else { config.shards }.clamp(1, tidings_core::hub::SHARDS);
+    let sign_in = SignIn::new(config.auth.jwt_secret.as_bytes()).map_err(StartError::Config)?;
+    let settings = Arc::new(Settings::new(config, count, loopback, handler.is_some()));
+    let (mut polls, mut inboxes) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        let poll = mio::Poll::new().map_err(StartError::Shard)?;
+        inboxes.push(Arc::new(Inbox::new(shard::waker(&poll).map_err(StartError::Shard)?)));
+        polls.push(poll);
+    }
+    let posts = inboxes.iter().map(|inbox| Box::new(ShardPost(inbox.clone())) as Box<dyn tidings_core::Post>);
+    let kinds = kinds(config, loopback).map_err(StartError::Config)?;
+    let node = Node::new(Hub::new(posts.collect()), kinds, Entropy::default().secret() as u64);
+    let front = tokio::runtime::Handle::current();
+    let shared = Shared::new(settings, Arc::new(node), sign_in, inboxes, handler, handler_only, front);
+    let shared = Arc::new(shared);
+    let mut threads = Vec::new();
+    for (index, poll) in polls.into_iter().enumerate() {
+        let shared = shared.clone();
+        let (started, starts) = mpsc::channel();
+        let run = move || {
+            let inbox = shared.inboxes[index].clone();
+            let shard = ShardLoop::new(poll, inbox, index, shared);
+            // The starter waits only to learn that the thread lives.
+            let _ = started.send(());
+            shard.run();
+        };
+        let name = format!("shard-{index}");
+        threads.push(std::thread::Builder::new().name(name).spawn(run).map_err(StartError::Shard)?);
+        starts.recv().map_err(|_| StartError::Shard(io::Error::other("the thread ended")))?;
+    }
+    Ok((shared, threads))
+}
+
+/// Rooms nobody needs are forgotten this often.
+const SWEEP: Duration = Duration::from_secs(10);
+
+async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP) => {}
+            _ = stop.changed() => return,
+        }
+        let rooms = shared.node.sweep(wall_ms());
+        tracing::trace!(rooms, "swept");
+    }
+}
+
+/// Connections that wait to be accepted; a shorter queue loses some of those who all come at once.
+const BACKLOG: i32 = 4_096;
+
+/// Data that is not acknowledged for so long ends a connection.
+const USER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Opens a listener whose connections inherit what they need.
+fn listen(address: &str) -> Result<TcpListener, StartError> {
+    let failed = |error| StartError::Listen(address.to_owned(), error);
+    let parsed: SocketAddr = match address.parse() {
+        Ok(parsed) => parsed,
+        Err(_) => resolve(address).map_err(failed)?,
+    };
+    let open = || -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(parsed), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.set_tcp_nodelay(true)?;
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        socket.bind(&parsed.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    open().map_err(failed)
+}
+
+fn resolve(address: &str) -> io::Result<SocketAddr> {
+    use std::net::ToSocketAddrs;
+    let mut found = address.to_socket_addrs()?;
+    found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
+}
