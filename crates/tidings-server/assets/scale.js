@@ -30,6 +30,11 @@ export function text({ number, unit }) {
   return unit === "" ? number : `${number}\u00a0${unit}`;
 }
 
+// The same for an axis, whose numbers are round: `5.00` is `5`.
+export function roundText({ number, unit }) {
+  return text({ number: String(Number(number)), unit });
+}
+
 // `93784` seconds are `1 d 2 h`: the two greatest units that count.
 export function duration(seconds) {
   if (!Number.isFinite(seconds)) return "–";

@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { bytes, bytesPerSecond, duration, percent, roundUp, slopes, text, timeTicks, valueTicks } from "../scale.js";
+import { bytes, bytesPerSecond, duration, percent, roundText, roundUp, slopes, text, timeTicks, valueTicks } from "../scale.js";
 
 const nbsp = "\u00a0";
 
 test("bytes have three figures and the unit that fits", () => {
   const written = [0, 999, 999.6, 1000, 1536, 15_360, 153_600, 999_999, 24.68e9, 5e18].map((n) => text(bytes(n)));
   assert.deepEqual(written, ["0 B", "999 B", "1.00 kB", "1.00 kB", "1.54 kB", "15.4 kB", "154 kB", "1.00 MB", "24.7 GB", "5000 PB"].map((s) => s.replace(" ", nbsp)));
+});
+
+test("an axis leaves out decimals that say nothing", () => {
+  const written = [bytes(5e6), bytes(2500), percent(50), percent(100)].map(roundText);
+  assert.deepEqual(written, ["5 MB", "2.5 kB", "50 %", "100 %"].map((s) => s.replace(" ", nbsp)));
 });
 
 test("what is not a number is a dash without a unit", () => {
