@@ -242,6 +242,9 @@ function showCountdown() {
 
 function offerCopies() {
   for (const origin of document.querySelectorAll(".origin")) origin.textContent = location.origin;
+  // The commands look for the server where it listens by default.
+  const isDefault = /^http:\/\/(127\.0\.0\.1|localhost):3000$/.test(location.origin);
+  for (const url of document.querySelectorAll(".url")) url.textContent = isDefault ? "" : ` --url ${location.origin}`;
   for (const snippet of document.querySelectorAll(".snippet")) {
     const button = document.createElement("button");
     button.type = "button";
