@@ -1,2 +1,5 @@
 //! The binary.
+mod demo;
+mod host;
+
 fn main() {}
