@@ -1,6 +1,6 @@
 //! The front: HTTP, handshakes, and everything that may wait.
 
-pub mod hello;
+pub(crate) mod hello;
 mod health;
 mod metrics;
 mod origin;
@@ -27,8 +27,6 @@ pub(crate) struct Front {
     pub(crate) shared: Arc<Shared>,
     pub(crate) origins: Origins,
     router: Router,
-    /// Requests under `/metrics` need a server's token.
-    pub(crate) guards_metrics: bool,
     /// Raw engine and echo endpoints exist, for conformance suites.
     pub(crate) test_endpoints: bool,
 }
@@ -45,7 +43,7 @@ impl Front {
             .merge(metrics::routes(shared.clone(), guards_metrics))
             .merge(publish::routes(shared.clone()))
             .merge(page::routes());
-        Arc::new(Self { shared, origins, router, guards_metrics, test_endpoints })
+        Arc::new(Self { shared, origins, router, test_endpoints })
     }
 }
 

@@ -12,7 +12,7 @@ mod read;
 pub(crate) mod recovery;
 mod socketio;
 mod timers;
-pub mod wheel;
+mod wheel;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,7 +28,7 @@ pub(crate) use command::{AckTo, write_published};
 pub(crate) use socketio::Admission;
 
 use closing::Lingering;
-use inbox::{Inbox, Mail};
+use inbox::Inbox;
 use link::Links;
 use recovery::Sessions;
 use wheel::Wheel;

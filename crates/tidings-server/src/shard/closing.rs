@@ -112,8 +112,11 @@ impl ShardLoop {
         self.node.leave_all(&mut self.shard, key.slot, None);
         self.shard.close(key);
         self.disconnected(&link);
-        if let Transport::Polling(polling) = &mut link.transport {
-            polling.waiting.take().map(|waiting| waiting.send(PollAnswer::gone()));
+        if let Transport::Polling(polling) = &mut link.transport
+            && let Some(waiting) = polling.waiting.take()
+        {
+            // A request that was given up is not answered.
+            let _ = waiting.send(PollAnswer::Over);
         }
         Some(link)
     }

@@ -118,21 +118,21 @@ impl ShardLoop {
         let node = self.node.clone();
         let joined = node.join(&mut self.shard, key.slot, form, &who, &room, from)?;
         self.answer(key, ack, |out| write_joined(out, &body.room, &joined));
-        self.after_join(key, ack, &room, &joined, matches!(from, From::Now));
+        self.after_join(key, ack, &room, &joined, from);
         Ok(())
     }
 
     /// Sends what a newcomer missed, then says that it is up to date.
-    fn after_join(&mut self, key: ConnKey, ack: AckTo, room: &Room, joined: &Joined, live: bool) {
+    fn after_join(&mut self, key: ConnKey, ack: AckTo, room: &Room, joined: &Joined, from: From) {
         let Some(link) = self.links.get(key) else { return };
         let (form, gaps) = (link.form(ack.namespace()), self.tells_gaps(key, ack));
         if joined.recovered == Some(false) && gaps {
-            self.tell_gap(key, ack, room, joined);
+            self.tell_gap(key, ack, room, joined, from);
         }
         for missed in &joined.missed {
             self.shard.replay(key.slot, missed, form);
         }
-        if let Some(top) = joined.top.filter(|_| !live) {
+        if let Some(top) = joined.top.filter(|_| joined.recovered.is_some()) {
             self.tell_resumed(key, ack, room, top);
         }
     }
@@ -152,7 +152,7 @@ impl ShardLoop {
         Ok(())
     }
 
-    fn presence(&mut self, key: ConnKey, ack: AckTo, body: &plain::PresenceBody<'_>) -> Result<(), Refusal> {
+    pub(super) fn presence(&mut self, key: ConnKey, ack: AckTo, body: &plain::PresenceBody<'_>) -> Result<(), Refusal> {
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
         self.node.admit(&who, &room, Action::Presence)?;
         self.queue(key, Job::Presence { ack, room, page: body.page.unwrap_or(0) as usize });
@@ -225,16 +225,26 @@ impl ShardLoop {
         link.dialect() == Dialect::Plain || link.seat(ack.namespace()).is_some_and(|seat| seat.gaps)
     }
 
-    fn tell_gap(&mut self, key: ConnKey, ack: AckTo, room: &Room, joined: &Joined) {
-        let Some(top) = joined.top else { return };
+    fn tell_gap(&mut self, key: ConnKey, ack: AckTo, room: &Room, joined: &Joined, from: From) {
+        let (Some(top), From::Position(since)) = (joined.top, from) else { return };
         let first = joined.missed.first().and_then(|missed| missed.position);
         let resume_at = first.map_or(top.offset + 1, |position| position.offset);
+        let (reason, lost) = if since.epoch != top.epoch {
+            ("epoch", None)
+        } else if since.offset > top.offset {
+            ("rewind", None)
+        } else if since.offset + 1 >= resume_at {
+            // The positions fit, so the message the client has there is not the one that is kept.
+            ("corrupt", None)
+        } else {
+            ("trimmed", Some((since.offset + 1, resume_at - 1)))
+        };
         let gap = plain::server::Gap {
             room: room.name(),
-            reason: "trimmed",
-            epoch: &top.epoch.to_string(),
-            to: resume_at.saturating_sub(1),
-            resume_at,
+            reason,
+            from: lost.map(|(from, _)| from),
+            to: lost.map(|(_, to)| to),
+            resume_at: Some(resume_at),
         };
         match ack {
             AckTo::Plain { .. } => self.say_plain(key, |out| plain::server::gap(out, &gap)),

@@ -28,6 +28,8 @@ pub(super) struct Link {
     /// Window bits of the negotiated compression; 0: none.
     pub(super) deflate: u8,
     pub(super) session: Session,
+    /// Engine packets are echoed and nothing else is done (conformance suites).
+    pub(super) engine_only: bool,
     /// Who it is, in each namespace it has joined.
     pub(super) seats: Vec<Seat>,
     /// What it said at the handshake, while it can still be asked for.

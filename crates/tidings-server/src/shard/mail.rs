@@ -1,5 +1,7 @@
 //! What other threads want of a shard, worked off.
 
+use std::sync::atomic::Ordering;
+
 use bytes::BytesMut;
 use mio::net::TcpStream;
 use mio::{Interest, Token};
@@ -51,15 +53,33 @@ impl ShardLoop {
         hello: Box<Hello>,
     ) -> ConnKey {
         let key = self.shard.open();
-        let (secret, hello) = (self.entropy.secret(), Some(hello));
-        let (seats, lane, timer_ms) = (Vec::new(), None, u64::MAX);
-        self.links.insert(Link { key, secret, transport, decoder, deflate, session, seats, hello, lane, timer_ms });
+        let mut session = session;
+        let engine_only = hello.engine_only;
+        if let Session::SocketIo(session) = &mut session
+            && engine_only
+        {
+            session.joined(0);
+        }
+        self.links.insert(Link {
+            key,
+            secret: self.entropy.secret(),
+            transport,
+            decoder,
+            deflate,
+            session,
+            engine_only,
+            seats: Vec::new(),
+            hello: Some(hello),
+            lane: None,
+            timer_ms: u64::MAX,
+        });
         self.schedule(key);
         key
     }
 
     fn take_socket(&mut self, new: NewSocket) {
         let NewSocket { stream, read, deflate, speaks, hello } = new;
+        self.shared.counts[self.shard.index()].coming.fetch_sub(1, Ordering::Relaxed);
         if self.draining {
             return;
         }

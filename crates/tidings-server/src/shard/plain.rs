@@ -13,6 +13,7 @@ use super::command::AckTo;
 use super::link::{Seat, Session};
 use super::read::Flow;
 use crate::ids::id_text;
+use crate::time::iso8601;
 
 impl ShardLoop {
     /// Handles one message of the plain protocol.
@@ -28,11 +29,11 @@ impl ShardLoop {
                 let refusal = Refusal::new(Code::BadRequest, &message);
                 self.answer_refused(key, AckTo::Plain { id }, "", &refusal);
             }
-            Ok(ClientMessage::Auth { .. }) if signed_in => {
+            Ok(ClientMessage::Auth(_)) if signed_in => {
                 let refusal = Refusal::new(Code::Conflict, "already signed in");
                 self.answer_refused(key, AckTo::Plain { id: None }, "auth", &refusal);
             }
-            Ok(ClientMessage::Auth { token, .. }) => self.plain_auth(key, token.as_deref()),
+            Ok(ClientMessage::Auth(auth)) => self.plain_auth(key, auth.token.as_deref()),
             Ok(_) if !signed_in => {
                 self.close(key, CloseReason::SignIn);
             }
@@ -43,13 +44,13 @@ impl ShardLoop {
 
     fn plain_message(&mut self, key: ConnKey, message: ClientMessage<'_>) {
         let (id, name, done) = match message {
-            ClientMessage::Auth { .. } | ClientMessage::Heartbeat => return,
+            ClientMessage::Auth(_) | ClientMessage::Heartbeat => return,
             ClientMessage::Ping { id } => return self.answer(key, AckTo::Plain { id }, |_| {}),
             ClientMessage::Subscribe { id, body } => {
                 (id, "subscribe", self.subscribe(key, AckTo::Plain { id }, &body))
             }
-            ClientMessage::Unsubscribe { id, room } => {
-                (id, "unsubscribe", self.unsubscribe(key, AckTo::Plain { id }, &room))
+            ClientMessage::Unsubscribe { id, body } => {
+                (id, "unsubscribe", self.unsubscribe(key, AckTo::Plain { id }, &body.room))
             }
             ClientMessage::Publish { id, body } => {
                 (id, "publish", self.publish(key, AckTo::Plain { id }, &body, &[]))
@@ -104,10 +105,14 @@ impl ShardLoop {
             // A configuration may close the kind `user`; then there is no personal room.
             let _ = self.node.join(&mut self.shard, key.slot, form, &who, &room, From::Now);
         }
-        let org = who.org.as_str();
-        self.say_plain(key, |out| {
-            plain::server::auth_ok(out, who.user.as_deref(), org, id_text(&sid), who.expires_at);
-        });
+        let expires_at = who.expires_at.map(|seconds| iso8601(seconds * 1_000));
+        let auth = plain::server::AuthOk {
+            user_id: who.user.as_deref(),
+            org: who.org.as_str(),
+            session_id: id_text(&sid),
+            expires_at: expires_at.as_deref(),
+        };
+        self.say_plain(key, |out| plain::server::auth_ok(out, &auth));
     }
 
     /// Sends one message of the plain protocol.

@@ -156,6 +156,17 @@ impl ShardLoop {
     /// Handles one Engine.IO packet, from a WebSocket or from a POST.
     pub(super) fn engine_packet(&mut self, key: ConnKey, packet: engineio::Packet<'_>) -> Flow {
         let Some(link) = self.links.get(key) else { return Flow::Gone };
+        if link.engine_only {
+            match &packet {
+                engineio::Packet::Message(text) => {
+                    let text = format!("4{text}");
+                    return self.echo(key, Opcode::Text, text.as_bytes());
+                }
+                engineio::Packet::Binary(bytes) => return self.echo(key, Opcode::Binary, bytes),
+                _ => {}
+            }
+        }
+        let Some(link) = self.links.get(key) else { return Flow::Gone };
         let Session::SocketIo(session) = &mut link.session else { return Flow::On };
         let settings = &self.settings;
         let heard =

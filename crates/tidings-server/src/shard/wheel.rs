@@ -3,7 +3,7 @@
 use tidings_core::ConnKey;
 
 /// The wheel's step in milliseconds: heartbeats are not held to more.
-pub const TICK_MS: u64 = 20;
+const TICK_MS: u64 = 20;
 
 const SLOTS: usize = 2_048;
 
@@ -11,7 +11,7 @@ const SLOTS: usize = 2_048;
 ///
 /// Timers are never removed. A connection whose time has moved on, or which has gone, is found out
 /// when its entry fires; what lies beyond the wheel's reach is put in again on the way.
-pub struct Wheel {
+pub(super) struct Wheel {
     slots: Vec<Vec<(ConnKey, u64)>>,
     /// The next tick to be handled.
     tick: u64,
@@ -21,12 +21,12 @@ pub struct Wheel {
 
 impl Wheel {
     /// An empty wheel that starts at `now_ms`.
-    pub fn new(now_ms: u64) -> Self {
+    pub(super) fn new(now_ms: u64) -> Self {
         Self { slots: vec![Vec::new(); SLOTS], tick: now_ms / TICK_MS, earliest: u64::MAX }
     }
 
     /// Has a connection fire at `at_ms` or a little later.
-    pub fn insert(&mut self, key: ConnKey, at_ms: u64) {
+    pub(super) fn insert(&mut self, key: ConnKey, at_ms: u64) {
         let due = at_ms.div_ceil(TICK_MS).max(self.tick);
         let slot = due.min(self.tick + SLOTS as u64 - 1);
         self.earliest = self.earliest.min(slot);
@@ -34,12 +34,12 @@ impl Wheel {
     }
 
     /// When [`Wheel::advance`] has something to do, in milliseconds; `None` if nothing is waiting.
-    pub fn next_ms(&self) -> Option<u64> {
+    pub(super) fn next_ms(&self) -> Option<u64> {
         (self.earliest != u64::MAX).then_some(self.earliest * TICK_MS)
     }
 
     /// Moves on to `now_ms` and collects the connections that fire.
-    pub fn advance(&mut self, now_ms: u64, fired: &mut Vec<ConnKey>) {
+    pub(super) fn advance(&mut self, now_ms: u64, fired: &mut Vec<ConnKey>) {
         let now = now_ms / TICK_MS;
         if now < self.earliest {
             return;

@@ -172,14 +172,24 @@ impl<'a> PresenceBody<'a> {
     }
 }
 
-/// A reserved name would break the connection of every stock client in the room, and one of our own would
-/// let a member speak in the server's voice.
 fn free_event_name<'a>(event: Field<'a>, limits: &Limits) -> Result<Cow<'a, str>, BadField> {
     let name = event.name(limits.event_name_bytes)?;
-    if is_reserved(&name) || name.starts_with("tidings:") {
+    if !is_free_event_name(&name, limits) {
         return Err(event.bad("is a reserved name"));
     }
     Ok(name)
+}
+
+/// Whether a client may publish an event of this name.
+///
+/// A reserved name would break the connection of every stock client in the room, and one of our own would
+/// let a member speak in the server's voice.
+pub fn is_free_event_name(name: &str, limits: &Limits) -> bool {
+    !name.is_empty()
+        && name.len() <= limits.event_name_bytes
+        && !name.chars().any(char::is_control)
+        && !is_reserved(name)
+        && !name.starts_with("tidings:")
 }
 
 /// On Socket.IO the body is whatever argument the client chose to send.

@@ -130,6 +130,15 @@ pub fn event(out: &mut Vec<u8>, event: &Event<'_>) {
 pub fn gap(out: &mut Vec<u8>, gap: &Gap<'_>) {
     let mut message = Object::message(out, "gap");
     message.text("room", gap.room);
+    end_gap(message, gap);
+}
+
+/// Writes the same as an object without type, for dialects whose events have names.
+pub fn gap_body(out: &mut Vec<u8>, gap: &Gap<'_>) {
+    end_gap(Object::starting(out, "room", gap.room), gap);
+}
+
+fn end_gap(mut message: Object<'_>, gap: &Gap<'_>) {
     message.text("reason", gap.reason);
     message.number_or_null("from", gap.from);
     message.number_or_null("to", gap.to);

@@ -28,7 +28,7 @@ pub enum Incoming<'a> {
 /// A whole unfragmented frame is unmasked and handed out where it lies in the caller's buffer; only what
 /// a read has cut off is copied. After a [`Violation`] the connection is to be closed: what the decoder
 /// makes of further bytes has no meaning. So is what follows a [`Incoming::Close`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Decoder {
     deflate: Option<Deflate>,
     unfinished: Option<Box<Unfinished>>,
