@@ -1,9 +1,11 @@
 //! The binary: command line, configuration, logging.
 
+mod client;
 mod commands;
 mod config;
 mod output;
 mod serve;
+mod token;
 
 use std::process::ExitCode;
 
@@ -24,6 +26,12 @@ struct Line {
 enum Command {
     /// Runs the server.
     Serve(serve::ServeLine),
+    /// Prints a token signed with the local server's secret.
+    Token(token::TokenLine),
+    /// Publishes one event.
+    Publish(client::publish::PublishLine),
+    /// Follows rooms in the terminal.
+    Watch(client::watch::WatchLine),
     /// Prints the configuration in effect, with what each setting means and where it came from.
     Config(commands::ConfigLine),
 }
@@ -31,6 +39,9 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Line::parse().command {
         Command::Serve(line) => serve::run(line),
+        Command::Token(line) => token::run(line),
+        Command::Publish(line) => client::publish::run(line),
+        Command::Watch(line) => client::watch::run(line),
         Command::Config(line) => commands::config(line),
     };
     match done {

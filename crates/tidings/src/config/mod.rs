@@ -20,7 +20,7 @@ pub(crate) use check::refuse_unsafe;
 pub(crate) use flags::{LocateFlags, SettingFlags};
 pub(crate) use layers::{Inputs, resolve};
 pub(crate) use print::{to_json, to_toml};
-pub(crate) use secret::{JwtSecret, local as local_secret, resolve as resolve_secret};
+pub(crate) use secret::{has_secret, local as local_secret, random_hex, resolve as resolve_secret};
 
 /// The configuration in effect, with where each value came from.
 #[derive(Debug)]

@@ -71,6 +71,12 @@ pub(crate) fn resolve(resolved: &Resolved) -> Result<JwtSecret> {
     Ok(secret)
 }
 
+/// Whether there is a secret already, configured or in the data directory.
+pub(crate) fn has_secret(resolved: &Resolved) -> bool {
+    let file = resolved.config.data_dir.join(FILE_NAME);
+    matches!(configured(resolved), Ok(Some(_)) | Err(_)) || file.try_exists().unwrap_or(false)
+}
+
 /// The layer that is higher decides between the secret itself and a file with it.
 fn configured(resolved: &Resolved) -> Result<Option<JwtSecret>> {
     let at = |name: &str| resolved.values.get(&vec!["auth".to_owned(), name.to_owned()]);
