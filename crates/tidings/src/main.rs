@@ -1,5 +1,6 @@
 //! The binary: command line, configuration, logging.
 
+mod bench;
 mod client;
 mod commands;
 mod config;
@@ -32,6 +33,8 @@ enum Command {
     Publish(client::publish::PublishLine),
     /// Follows rooms in the terminal.
     Watch(client::watch::WatchLine),
+    /// Measures a server on this machine.
+    Bench(bench::BenchLine),
     /// Prints the configuration in effect, with what each setting means and where it came from.
     Config(commands::ConfigLine),
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Token(line) => token::run(line),
         Command::Publish(line) => client::publish::run(line),
         Command::Watch(line) => client::watch::run(line),
+        Command::Bench(line) => bench::run(line),
         Command::Config(line) => commands::config(line),
     };
     match done {

@@ -15,9 +15,12 @@ use tokio::net::TcpStream;
 use super::target::{Credential, Target};
 use crate::config::LocateFlags;
 use crate::output;
+use crate::token::Grant;
 
 /// The whole exchange, connecting included.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a token made here is valid.
+const TTL: Duration = Duration::from_secs(60);
 /// The most that is read of an answer.
 const MOST_ANSWER: usize = 1 << 20;
 /// The most that is read from standard input: more than any server takes by default.
@@ -59,7 +62,8 @@ pub(crate) struct PublishLine {
 pub(crate) fn run(line: PublishLine) -> Result<()> {
     let target = Target::parse(&line.url)?;
     let data = read_data(&line.data)?;
-    let credential = Credential::find(line.token, line.locate, &target, "tidings-publish", &line.org)?;
+    let grant = Grant { org: line.org, ..Grant::service("tidings-publish", TTL) };
+    let credential = Credential::find(line.token, line.locate, &target, grant)?;
     let Some(token) = credential.token()? else {
         bail!(
             "no token: give --token or TIDINGS_TOKEN, or run this where the server runs (its secret is looked for in \

@@ -1,15 +1,10 @@
 //! Where a server is, and the token to show there.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, bail};
 use hyper::Uri;
 
 use crate::config::{self, LocateFlags};
 use crate::token::Grant;
-
-/// How long a token made for one command is valid.
-const TTL: Duration = Duration::from_secs(300);
 
 /// A server's address, from a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +80,7 @@ impl Credential {
         given: Option<String>,
         locate: LocateFlags,
         target: &Target,
-        user: &str,
-        org: &str,
+        grant: Grant,
     ) -> Result<Self> {
         let from_env = || std::env::var("TIDINGS_TOKEN").ok().filter(|token| !token.is_empty());
         if let Some(token) = given.or_else(from_env) {
@@ -100,7 +94,6 @@ impl Credential {
         if !config::has_secret(&resolved) {
             return Ok(Self::Anonymous);
         }
-        let grant = Grant { org: org.into(), ..Grant::service(user, TTL) };
         Ok(Self::Minted { grant: Box::new(grant), secret: config::resolve_secret(&resolved)?.text })
     }
 

@@ -19,12 +19,15 @@ use super::follow::{Follow, Heard};
 use super::target::{Credential, Target};
 use crate::config::{LocateFlags, random_hex};
 use crate::output;
+use crate::token::Grant;
 
+/// How long a token made here is valid; each connection gets a new one.
+const TTL: Duration = Duration::from_secs(3_600);
 /// Connecting and the upgrade.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Our heartbeats; shorter than what proxies allow to be silent.
-const HEARTBEAT: Duration = Duration::from_secs(20);
-/// Silence after which the connection counts as dead: three of our heartbeats went unanswered.
+/// Our heartbeats; shorter than the time a server allows for an answer to its own.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Silence after which the connection counts as dead: six of our heartbeats went unanswered.
 const SILENCE: Duration = Duration::from_secs(65);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
@@ -62,7 +65,8 @@ pub(crate) struct WatchLine {
 /// The server does not let us in, or refuses every room.
 pub(crate) fn run(line: WatchLine) -> Result<()> {
     let target = Target::parse(&line.url)?;
-    let credential = Credential::find(line.token, line.locate, &target, "tidings-watch", &line.org)?;
+    let grant = Grant { org: line.org, ..Grant::service("tidings-watch", TTL) };
+    let credential = Credential::find(line.token, line.locate, &target, grant)?;
     let screen = Screen { json: line.json, colour: std::io::stdout().is_terminal() };
     let mut watch =
         Watch { target, credential, screen, follow: Follow::new(&line.rooms, line.rewind), wait: FIRST_WAIT };

@@ -130,7 +130,7 @@ fn flatten(table: &Table, path: &mut KeyPath, leaf: &mut dyn FnMut(&[String], &V
         path.push(name.clone());
         match value {
             Value::Table(below) if !below.is_empty() && Setting::has_below(path) => {
-                flatten(below, path, leaf)
+                flatten(below, path, leaf);
             }
             _ => leaf(path, value),
         }
