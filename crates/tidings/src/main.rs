@@ -1,5 +1,62 @@
-//! The binary.
+//! The binary: command line, configuration, logging.
+
+mod bench;
+mod client;
+mod commands;
+mod config;
 mod demo;
 mod host;
+mod output;
+mod serve;
+mod token;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A self-hosted realtime server: Socket.IO and plain JSON over WebSocket.
+#[derive(Debug, Parser)]
+#[command(name = "tidings", version, max_term_width = 110)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server.
+    Serve(serve::ServeLine),
+    /// Prints a token signed with the local server's secret.
+    Token(token::TokenLine),
+    /// Publishes one event.
+    Publish(client::publish::PublishLine),
+    /// Follows rooms in the terminal.
+    Watch(client::watch::WatchLine),
+    /// Measures a server on this machine.
+    Bench(bench::BenchLine),
+    /// Prints the configuration in effect, with what each setting means and where it came from.
+    Config(commands::ConfigLine),
+}
+
+fn main() -> ExitCode {
+    let done = match Line::parse().command {
+        Command::Serve(line) => serve::run(line),
+        Command::Token(line) => token::run(line),
+        Command::Publish(line) => client::publish::run(line),
+        Command::Watch(line) => client::watch::run(line),
+        Command::Bench(line) => bench::run(line),
+        Command::Config(line) => commands::config(line),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader has seen enough, as in `tidings config | head`.
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::from(if error.is::<config::Misconfigured>() { 2 } else { 1 })
+        }
+    }
+}

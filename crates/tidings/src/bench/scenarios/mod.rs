@@ -1,0 +1,135 @@
+//! The scenarios, and what they have in common.
+
+mod ack;
+mod broadcast;
+mod idle;
+mod storm;
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::clock::nanoseconds;
+use super::gauge::Reading;
+use super::line::{Listener, refusal};
+use super::plan::Scenario;
+use super::{Bench, bar};
+
+/// How long all connections together may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(120);
+/// Rest between connecting and measuring.
+const SETTLE: Duration = Duration::from_secs(1);
+/// How long is waited for what is still on its way.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Share of the time, in percent, above which the load generator is what limits the rate.
+const BUSY: f64 = 90.0;
+
+/// Runs the plan's scenario into the report.
+///
+/// # Errors
+/// Not everybody gets through, or the system fails us.
+pub(crate) fn run(bench: &mut Bench) -> Result<()> {
+    match bench.plan.scenario {
+        Scenario::Idle => idle::run(bench),
+        Scenario::Fanout | Scenario::Rooms => broadcast::run(bench),
+        Scenario::Ack => ack::run(bench),
+        Scenario::Storm => storm::run(bench),
+    }
+}
+
+/// Refusals without an ack, as they come from rates or rights.
+#[derive(Debug, Default)]
+struct Refusals {
+    count: u64,
+    first: Option<String>,
+}
+
+impl Refusals {
+    fn add(&mut self, message: &[u8]) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| refusal(message));
+    }
+}
+
+/// Hears nothing.
+struct Deaf;
+
+impl Listener for Deaf {}
+
+impl Bench {
+    fn read(&self) -> Option<Reading> {
+        self.gauge.as_ref().map(super::gauge::Gauge::read)
+    }
+
+    /// Connects everybody, rests, and reports what a connection costs.
+    fn connect(&mut self, listener: &mut impl Listener) -> Result<()> {
+        let (before, start) = (self.read(), self.crowd.now());
+        let shown = bar("connecting", self.crowd.lines.len() as u64);
+        self.crowd.connect_all(CONNECT_LIMIT, listener, |live| shown.set_position(live as u64))?;
+        shown.finish_and_clear();
+        let seconds = seconds(self.crowd.now() - start);
+        let lines = self.crowd.lines.len() as f64;
+        self.pass("settling", SETTLE, listener)?;
+        self.report.figure("connections", lines, "");
+        self.report.figure("connections a second", lines / seconds, "/s");
+        if let (Some(before), Some(after)) = (before, self.read()) {
+            let cpu = after.cpu.saturating_sub(before.cpu) as f64;
+            let memory = after.memory.saturating_sub(before.memory) as f64;
+            self.report.figure("CPU time to connect one", cpu / lines / 1_000.0, "µs");
+            self.report.figure("memory of one connection", memory / lines, "bytes");
+        }
+        Ok(())
+    }
+
+    /// Lets time pass while everybody listens.
+    fn pass(&mut self, words: &'static str, time: Duration, listener: &mut impl Listener) -> Result<()> {
+        let end = self.crowd.now() + nanoseconds(time);
+        let shown = bar(words, time.as_secs());
+        while self.crowd.now() < end {
+            self.crowd.turn(Some(end), listener)?;
+            shown.set_position(
+                time.as_secs().saturating_sub(end.saturating_sub(self.crowd.now()) / 1_000_000_000),
+            );
+        }
+        shown.finish_and_clear();
+        Ok(())
+    }
+
+    /// Reports the server's and our own share of the time since `start`.
+    fn report_shares(&mut self, start: u64, asleep: u64, before: Option<Reading>) {
+        let wall = (self.crowd.now() - start) as f64;
+        if let (Some(before), Some(after)) = (before, self.read()) {
+            self.report.figure(
+                "server CPU",
+                after.cpu.saturating_sub(before.cpu) as f64 * 100.0 / wall,
+                "% of a core",
+            );
+            self.report.figure("server memory", after.memory as f64 / 1e6, "MB");
+        }
+        let busy = 100.0 - (self.crowd.asleep - asleep) as f64 * 100.0 / wall;
+        self.report.figure("load generator busy", busy.max(0.0), "%");
+        if busy > BUSY {
+            let remark = format!(
+                "the load generator was busy {busy:.0} % of the time: rates and latencies are its own"
+            );
+            self.report.remarks.push(remark);
+        }
+    }
+
+    /// Reports what must not happen.
+    fn report_fate(&mut self, refusals: &Refusals) {
+        let fate = &self.crowd.fate;
+        let reason = fate.reason.clone().unwrap_or_default();
+        let closed = fate.closed;
+        self.report.problem(closed > 0, || format!("{closed} connections were closed; the first: {reason}"));
+        self.report.problem(refusals.count > 0, || {
+            let first = refusals.first.clone().unwrap_or_default();
+            format!("{} commands were refused; the first: {first}", refusals.count)
+        });
+    }
+}
+
+fn seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e9
+}

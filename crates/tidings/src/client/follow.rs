@@ -1,0 +1,291 @@
+//! What a follower of rooms knows: where it stands in each, and what to ask for when it comes back.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+/// How long a refused subscription waits if the server does not say.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// The rooms that are followed, over any number of connections.
+#[derive(Debug)]
+pub(crate) struct Follow {
+    rooms: Vec<Followed>,
+    rewind: Option<u32>,
+}
+
+#[derive(Debug)]
+struct Followed {
+    name: String,
+    position: Option<Position>,
+    refused: bool,
+    /// Whether this connection asked for missed events, which come after the ack.
+    asked_back: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Position {
+    epoch: String,
+    offset: u64,
+    tag: Option<Value>,
+}
+
+/// What a message of the server comes to.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Heard {
+    /// Nothing to do.
+    Nothing,
+    /// Signed in: subscribe now.
+    SignedIn,
+    /// An event to show, as it came.
+    Event(Map<String, Value>),
+    /// A sentence for the one who watches.
+    Note(String),
+    /// Leave and come back after this time, for this reason.
+    ComeBack(Duration, String),
+    /// No room is left to follow.
+    Over(String),
+}
+
+impl Follow {
+    /// Follows `rooms`; the first subscription of each asks for its last `rewind` events.
+    pub(crate) fn new(rooms: &[String], rewind: Option<u32>) -> Self {
+        let mut names: Vec<String> = rooms.to_vec();
+        names.sort();
+        names.dedup();
+        let rooms = names
+            .into_iter()
+            .map(|name| Followed { name, position: None, refused: false, asked_back: false })
+            .collect();
+        Self { rooms, rewind }
+    }
+
+    /// The subscriptions of a new connection; the id is the room's place, counted from 1.
+    pub(crate) fn subscriptions(&mut self) -> Vec<String> {
+        let rewind = self.rewind;
+        let rooms = self.rooms.iter_mut().enumerate().filter(|(_, room)| !room.refused);
+        rooms.map(|(index, room)| room.subscription(index + 1, rewind)).collect()
+    }
+
+    /// Takes one message of the server.
+    pub(crate) fn hear(&mut self, text: &str) -> Heard {
+        let Ok(Value::Object(message)) = serde_json::from_str::<Value>(text) else {
+            return Heard::Note("the server sent something that is not a message".into());
+        };
+        match message.get("type").and_then(Value::as_str) {
+            Some("auth:ok") => Heard::SignedIn,
+            Some("event") => self.event(message),
+            Some("ack") => self.ack(&message),
+            Some("resumed") => self.resumed(&message),
+            Some("gap") => gap(&message),
+            Some("reconnect") => {
+                let wait = message.get("afterMs").and_then(Value::as_u64).unwrap_or_default();
+                Heard::ComeBack(Duration::from_millis(wait), "the server asks to reconnect".into())
+            }
+            Some("heartbeat") => match message.get("dropped").and_then(Value::as_u64) {
+                Some(count @ 1..) => Heard::Note(format!("{count} volatile events were dropped")),
+                _ => Heard::Nothing,
+            },
+            _ => Heard::Nothing,
+        }
+    }
+
+    fn event(&mut self, message: Map<String, Value>) -> Heard {
+        let position = Position::of(&message);
+        let Some(room) = self.room(&message) else { return Heard::Nothing };
+        if let (Some(seen), Some(new)) = (&room.position, &position)
+            && seen.epoch == new.epoch
+            && new.offset <= seen.offset
+        {
+            return Heard::Nothing;
+        }
+        room.position = position.or(room.position.take());
+        Heard::Event(message)
+    }
+
+    fn ack(&mut self, message: &Map<String, Value>) -> Heard {
+        let id = message.get("id").and_then(Value::as_u64).and_then(|id| usize::try_from(id).ok());
+        let Some(room) = id.and_then(|id| self.rooms.get_mut(id.checked_sub(1)?)) else {
+            return Heard::Nothing;
+        };
+        if message.get("ok") != Some(&Value::Bool(true)) {
+            return self.refused(id.unwrap_or_default(), message);
+        }
+        let missed = room.asked_back && message.get("recovered") == Some(&Value::Bool(false));
+        if missed {
+            let before = room.position.take();
+            return match before {
+                Some(_) => {
+                    Heard::Note(format!("{}: some events were missed and cannot be replayed", room.name))
+                }
+                None => Heard::Nothing,
+            };
+        }
+        // Missed events still come behind the ack: its offset is where they end.
+        if !room.asked_back {
+            room.position = Position::of(message);
+        }
+        Heard::Nothing
+    }
+
+    fn refused(&mut self, id: usize, message: &Map<String, Value>) -> Heard {
+        let error = message.get("error").cloned().unwrap_or_default();
+        let text =
+            |name: &str| error.get(name).and_then(Value::as_str).unwrap_or("no reason given").to_owned();
+        let Some(room) = self.rooms.get_mut(id.saturating_sub(1)) else { return Heard::Nothing };
+        let reason = format!("{}: refused ({}): {}", room.name, text("code"), text("message"));
+        if error.get("retryable") == Some(&Value::Bool(true)) {
+            let wait = error.get("retryAfterMs").and_then(Value::as_u64).map_or(RETRY, Duration::from_millis);
+            return Heard::ComeBack(wait, reason);
+        }
+        room.refused = true;
+        if self.rooms.iter().all(|room| room.refused) { Heard::Over(reason) } else { Heard::Note(reason) }
+    }
+
+    fn resumed(&mut self, message: &Map<String, Value>) -> Heard {
+        let position = Position::of(message);
+        if let Some(room) = self.room(message) {
+            room.position = position.or(room.position.take());
+        }
+        Heard::Nothing
+    }
+
+    fn room(&mut self, message: &Map<String, Value>) -> Option<&mut Followed> {
+        let name = message.get("room")?.as_str()?;
+        self.rooms.iter_mut().find(|room| room.name == name)
+    }
+}
+
+impl Followed {
+    fn subscription(&mut self, id: usize, rewind: Option<u32>) -> String {
+        let mut message = json!({ "type": "subscribe", "id": id, "room": self.name });
+        match (&self.position, rewind) {
+            (Some(position), _) => {
+                message["since"] = json!({ "epoch": position.epoch, "offset": position.offset });
+                if let Some(tag) = &position.tag {
+                    message["since"]["tag"] = tag.clone();
+                }
+            }
+            (None, Some(count)) => message["rewind"] = count.into(),
+            (None, None) => {}
+        }
+        self.asked_back = message.get("since").is_some() || message.get("rewind").is_some();
+        message.to_string()
+    }
+}
+
+impl Position {
+    fn of(message: &Map<String, Value>) -> Option<Self> {
+        Some(Self {
+            epoch: message.get("epoch")?.as_str()?.into(),
+            offset: message.get("offset")?.as_u64()?,
+            tag: message.get("tag").cloned(),
+        })
+    }
+}
+
+fn gap(message: &Map<String, Value>) -> Heard {
+    let shown = |name: &str| message.get(name).map(Value::to_string).unwrap_or_else(|| "?".into());
+    Heard::Note(format!(
+        "{}: a gap from {} to {} ({})",
+        shown("room"),
+        shown("from"),
+        shown("to"),
+        shown("reason")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn one(rewind: Option<u32>) -> Follow {
+        Follow::new(&["chat:1".to_owned()], rewind)
+    }
+
+    fn event(offset: u64) -> String {
+        json!({"type":"event","room":"chat:1","event":"said","data":offset,"epoch":"e","offset":offset})
+            .to_string()
+    }
+
+    fn since(follow: &mut Follow) -> Value {
+        serde_json::from_str::<Value>(&follow.subscriptions()[0]).unwrap()["since"].clone()
+    }
+
+    #[test]
+    fn a_new_connection_asks_from_the_last_event_on() {
+        let mut follow = one(None);
+        assert_eq!(since(&mut follow), Value::Null);
+        follow.hear(r#"{"type":"ack","id":1,"ok":true,"room":"chat:1","epoch":"e","offset":4}"#);
+        assert_eq!(since(&mut follow), json!({"epoch":"e","offset":4}));
+        assert!(matches!(follow.hear(&event(5)), Heard::Event(_)));
+        assert_eq!(since(&mut follow), json!({"epoch":"e","offset":5}));
+    }
+
+    #[test]
+    fn missed_events_behind_the_ack_are_shown_once() {
+        let mut follow = one(Some(3));
+        assert!(follow.subscriptions()[0].contains(r#""rewind":3"#));
+        follow.hear(
+            r#"{"type":"ack","id":1,"ok":true,"room":"chat:1","epoch":"e","offset":9,"recovered":true}"#,
+        );
+        assert!(matches!(follow.hear(&event(8)), Heard::Event(_)));
+        assert!(matches!(follow.hear(&event(9)), Heard::Event(_)));
+        assert_eq!(follow.hear(&event(9)), Heard::Nothing);
+        follow.hear(r#"{"type":"resumed","room":"chat:1","epoch":"e","offset":9,"tag":"t"}"#);
+        assert_eq!(since(&mut follow), json!({"epoch":"e","offset":9,"tag":"t"}));
+    }
+
+    #[test]
+    fn a_resume_that_fails_is_told_and_starts_afresh() {
+        let mut follow = one(None);
+        follow.subscriptions();
+        follow.hear(&event(5));
+        follow.subscriptions();
+        let ack =
+            r#"{"type":"ack","id":1,"ok":true,"room":"chat:1","epoch":"f","offset":1,"recovered":false}"#;
+        assert!(matches!(follow.hear(ack), Heard::Note(_)));
+        let newer = r#"{"type":"event","room":"chat:1","event":"said","data":1,"epoch":"f","offset":1}"#;
+        assert!(matches!(follow.hear(newer), Heard::Event(_)));
+    }
+
+    #[test]
+    fn a_refused_room_is_given_up_and_a_busy_one_tried_again() {
+        let mut follow = Follow::new(&["a:1".into(), "b:1".into()], None);
+        let refused = |id: u32| {
+            let error = json!({"code":"forbidden","message":"no","retryable":false});
+            json!({"type":"ack","id":id,"ok":false,"error":error}).to_string()
+        };
+        assert!(matches!(follow.hear(&refused(1)), Heard::Note(_)));
+        assert_eq!(follow.subscriptions().len(), 1);
+        assert!(matches!(follow.hear(&refused(2)), Heard::Over(_)));
+
+        let busy = r#"{"type":"ack","id":1,"ok":false,"error":{"code":"unavailable","message":"later","retryable":true,"retryAfterMs":70}}"#;
+        assert!(
+            matches!(one(None).hear(busy), Heard::ComeBack(wait, _) if wait == Duration::from_millis(70))
+        );
+    }
+
+    #[test]
+    fn nothing_a_server_sends_panics() {
+        let strange = [
+            "",
+            "[]",
+            "null",
+            "{}",
+            r#"{"type":7}"#,
+            r#"{"type":"ack"}"#,
+            r#"{"type":"ack","id":0}"#,
+            r#"{"type":"ack","id":99}"#,
+            r#"{"type":"ack","id":-1}"#,
+            r#"{"type":"event"}"#,
+            r#"{"type":"event","room":"x:1"}"#,
+            r#"{"type":"gap"}"#,
+            r#"{"type":"reconnect","afterMs":-1}"#,
+        ];
+        for text in strange {
+            one(None).hear(text);
+        }
+    }
+}

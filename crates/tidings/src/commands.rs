@@ -1,0 +1,39 @@
+//! The commands that only look at the configuration.
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::config::{self, SettingFlags};
+use crate::output;
+
+/// `tidings config`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigLine {
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = Format::Toml)]
+    format: Format,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// A commented file that can be loaded again.
+    Toml,
+    /// One object per setting.
+    Json,
+}
+
+/// Prints the configuration in effect; what `serve` would refuse is an error after the print.
+///
+/// # Errors
+/// The configuration cannot be read, or a server would not start with it.
+pub(crate) fn config(line: ConfigLine) -> Result<()> {
+    let resolved = config::resolve(&line.settings.inputs())?;
+    resolved.warnings.iter().for_each(|warning| output::note(&format!("tidings: {warning}")));
+    match line.format {
+        Format::Toml => output::line(config::to_toml(&resolved).trim_end())?,
+        Format::Json => output::line(&serde_json::to_string_pretty(&config::to_json(&resolved))?)?,
+    }
+    config::refuse_unsafe(&resolved.config)
+}

@@ -1,0 +1,290 @@
+//! The secret that signs tokens: where it comes from, and what is refused as one.
+
+use std::fmt::Write as _;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use toml::Table;
+
+use super::{Origin, Resolved, refuse};
+
+/// The fewest bytes of a secret: as long as the output of HMAC-SHA-256 (RFC 7518 section 3.2).
+const LEAST_BYTES: usize = 32;
+/// Characters that must be left of a secret without its well-known words and repetitions.
+const LEAST_REST: usize = 16;
+/// The most that is read of a secret's file.
+const MOST_BYTES: u64 = 64 * 1024;
+/// The file in the data directory.
+const FILE_NAME: &str = "secrets.toml";
+/// Words of sample secrets, without separators, longest first.
+const SAMPLES: [&str; 22] = [
+    "astringsecretatleast256bitslong",
+    "astringsecretatleast512bitslong",
+    "pleasechangethissecret",
+    "your256bitsecret",
+    "your384bitsecret",
+    "your512bitsecret",
+    "yoursecretkey",
+    "supersecret",
+    "development",
+    "0123456789",
+    "1234567890",
+    "yoursecret",
+    "keyboardcat",
+    "changeme",
+    "changethis",
+    "replaceme",
+    "12345678",
+    "password",
+    "abcdefgh",
+    "example",
+    "secret",
+    "jwt",
+];
+
+/// A secret that was found good, and where it came from.
+#[derive(Clone)]
+pub(crate) struct JwtSecret {
+    /// The bytes of this text are the key.
+    pub(crate) text: String,
+    /// A sentence for the log.
+    pub(crate) origin: String,
+    /// What the operator should know.
+    pub(crate) warning: Option<String>,
+}
+
+/// Finds the secret: what is configured, else the one in the data directory, made if missing.
+///
+/// # Errors
+/// [`super::Misconfigured`] for a secret that is weak, unreadable or open to others.
+pub(crate) fn resolve(resolved: &Resolved) -> Result<JwtSecret> {
+    let secret = match configured(resolved)? {
+        Some(secret) => secret,
+        None => local(&resolved.config.data_dir)?,
+    };
+    if let Some(reason) = weakness(&secret.text) {
+        refuse!("the signing secret ({}) {reason}; `openssl rand -hex 32` makes a good one", secret.origin);
+    }
+    Ok(secret)
+}
+
+/// Whether there is a secret already, configured or in the data directory.
+pub(crate) fn has_secret(resolved: &Resolved) -> bool {
+    let file = resolved.config.data_dir.join(FILE_NAME);
+    matches!(configured(resolved), Ok(Some(_)) | Err(_)) || file.try_exists().unwrap_or(false)
+}
+
+/// The layer that is higher decides between the secret itself and a file with it.
+fn configured(resolved: &Resolved) -> Result<Option<JwtSecret>> {
+    let at = |name: &str| resolved.values.get(&vec!["auth".to_owned(), name.to_owned()]);
+    let inline = at("jwt_secret");
+    let file = at("jwt_secret_file").filter(|sourced| sourced.value.as_str() != Some(""));
+    if let (Some(inline), Some(file)) = (inline, file)
+        && inline.origin.layer() == file.origin.layer()
+    {
+        refuse!(
+            "both a signing secret ({}) and a file for it ({}) are set; set one",
+            inline.origin,
+            file.origin
+        );
+    }
+    let inline_wins = inline.map(|sourced| &sourced.origin) > file.map(|sourced| &sourced.origin);
+    match (inline, file) {
+        (Some(inline), _) if inline_wins => Ok(Some(from_setting(inline.value.as_str(), &inline.origin))),
+        (_, Some(file)) => from_file(Path::new(file.value.as_str().unwrap_or_default())).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn from_setting(text: Option<&str>, origin: &Origin) -> JwtSecret {
+    let warning = match origin {
+        Origin::File(path, _) if fs::metadata(path).is_ok_and(|found| is_open(&found)) => {
+            Some(format!("{} holds the signing secret and other users can read it", path.display()))
+        }
+        _ => None,
+    };
+    JwtSecret { text: text.unwrap_or_default().into(), origin: origin.to_string(), warning }
+}
+
+/// A named file may be readable by a group: container platforms mount secrets like that.
+fn from_file(path: &Path) -> Result<JwtSecret> {
+    let (text, open) = read(path)?;
+    let text =
+        text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)).into();
+    let warning =
+        open.then(|| format!("{} holds the signing secret and other users can read it", path.display()));
+    Ok(JwtSecret { text, origin: format!("file {}", path.display()), warning })
+}
+
+/// The secret of a data directory; directory and secret are made if they are missing.
+///
+/// # Errors
+/// [`super::Misconfigured`] if the file is open to other users or damaged.
+pub(crate) fn local(data_dir: &Path) -> Result<JwtSecret> {
+    let path = data_dir.join(FILE_NAME);
+    if !path.try_exists().unwrap_or(true) {
+        create(data_dir, &path).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let (text, open) = read(&path)?;
+    if open {
+        refuse!(
+            "{} can be read by other users; `chmod 600` it, or remove it to get a new one",
+            path.display()
+        );
+    }
+    let table = text.parse::<Table>().unwrap_or_default();
+    match table.get("jwt_secret").and_then(toml::Value::as_str) {
+        Some(secret) => {
+            Ok(JwtSecret { text: secret.into(), origin: format!("file {}", path.display()), warning: None })
+        }
+        None => refuse!("{} holds no jwt_secret; remove it to get a new one", path.display()),
+    }
+}
+
+fn read(path: &Path) -> Result<(String, bool)> {
+    let mut text = String::new();
+    let found = File::open(path).and_then(|file| {
+        let open = is_open(&file.metadata()?);
+        file.take(MOST_BYTES).read_to_string(&mut text)?;
+        Ok(open)
+    });
+    match found {
+        Ok(open) => Ok((text, open)),
+        Err(error) => refuse!("cannot read the signing secret from {}: {error}", path.display()),
+    }
+}
+
+fn is_open(found: &fs::Metadata) -> bool {
+    found.permissions().mode() & 0o077 != 0
+}
+
+/// Two processes that start at once must end with one secret, and never see half of it.
+fn create(data_dir: &Path, path: &Path) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
+    let draft = Draft(data_dir.join(format!("{FILE_NAME}.{}", random_hex::<8>()?)));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft.0)?;
+    writeln!(file, "# Signs the tokens of this server; whoever has it can be anyone.")?;
+    writeln!(file, "jwt_secret = \"{}\"", random_hex::<32>()?)?;
+    file.sync_all()?;
+    match fs::hard_link(&draft.0, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
+        _ => File::open(data_dir)?.sync_all()?,
+    }
+    Ok(())
+}
+
+/// A file that is removed whichever way its making ends.
+struct Draft(PathBuf);
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Nothing depends on it: a left-over draft is a secret nobody uses.
+        fs::remove_file(&self.0).ok();
+    }
+}
+
+/// Random bytes of the operating system, two characters each.
+///
+/// # Errors
+/// The system has none to give.
+pub(crate) fn random_hex<const BYTES: usize>() -> Result<String> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}
+
+/// Why a secret must not be used, to be read after "the signing secret".
+fn weakness(secret: &str) -> Option<String> {
+    if secret.len() < LEAST_BYTES {
+        return Some(format!("has {} bytes; it needs at least {LEAST_BYTES}", secret.len()));
+    }
+    if is_repetition(secret.as_bytes()) {
+        return Some("repeats itself".into());
+    }
+    let rest = without_samples(secret);
+    (rest.chars().count() < LEAST_REST).then(|| "is a well-known sample, or one that was padded".into())
+}
+
+fn is_repetition(bytes: &[u8]) -> bool {
+    (1..LEAST_REST).any(|period| bytes.iter().zip(bytes.iter().skip(period)).all(|(one, next)| one == next))
+}
+
+/// What is left without sample words, separators, and runs of one character.
+fn without_samples(secret: &str) -> String {
+    let mut rest: String = secret.to_lowercase().chars().filter(|c| !"-_. ".contains(*c)).collect();
+    for sample in SAMPLES {
+        rest = rest.replace(sample, "");
+    }
+    let characters: Vec<char> = rest.chars().collect();
+    characters.chunk_by(|one, next| one == next).filter(|run| run.len() < 4).flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn short_secrets_and_padded_samples_are_refused() {
+        let samples = [
+            "secret",
+            "changeme",
+            "your-256-bit-secret",
+            "your-256-bit-secret-your-256-bit-secret",
+            "your-256-bit-secret0000000000000000",
+            "a-string-secret-at-least-256-bits-long",
+            "secretsecretsecretsecretsecretsecret",
+            "changeme!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "12345678901234567890123456789012",
+            "My_Super_Secret_JWT_Secret_Key_12345678",
+            "abababababababababababababababababab",
+        ];
+        for sample in samples {
+            assert!(weakness(sample).is_some(), "{sample} was taken");
+        }
+    }
+
+    #[test]
+    fn random_secrets_are_taken() {
+        for _ in 0..200 {
+            let secret = random_hex::<16>().unwrap();
+            assert_eq!(weakness(&secret), None, "{secret}");
+        }
+        assert_eq!(weakness("kP9$wq!mZ2#vB7^nR4&tX1*cL6(hJ3)d"), None);
+    }
+
+    #[test]
+    fn a_directory_gets_one_secret_that_only_its_owner_can_read() {
+        let dir = std::env::temp_dir().join(format!("tidings-secret-{}", random_hex::<8>().unwrap()));
+        let first = local(&dir).unwrap();
+        let second = local(&dir).unwrap();
+        assert_eq!(first.text, second.text);
+        assert_eq!(first.text.len(), 64);
+        let path = dir.join(FILE_NAME);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1, "no draft is left");
+
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let refused = local(&dir).err().unwrap().to_string();
+        assert!(refused.contains("chmod 600"), "{refused}");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn two_that_start_at_once_end_with_one_secret() {
+        let dir = std::env::temp_dir().join(format!("tidings-secret-{}", random_hex::<8>().unwrap()));
+        let secrets: Vec<String> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| local(&dir).unwrap().text)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(secrets.iter().all(|secret| *secret == secrets[0]));
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

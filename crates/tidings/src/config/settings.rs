@@ -1,0 +1,400 @@
+//! The one table of settings: key, type, documentation, and whether it is a secret.
+//!
+//! Flags, environment names, checks and the printed configuration are all made from it.
+
+use toml::Value;
+
+/// One setting, or one field of every table whose name the operator chooses.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// Dotted key as in the file; a part in capitals stands for a name the operator chooses.
+    pub(crate) key: &'static str,
+    /// What may be written there.
+    pub(crate) kind: Kind,
+    /// What it is, its unit, and what gets worse when it is raised or switched on.
+    pub(crate) about: &'static str,
+    /// Never printed, never a flag's value.
+    pub(crate) secret: bool,
+}
+
+/// What may be written at a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// Any text.
+    Text,
+    /// `true` or `false`.
+    Switch,
+    /// A whole number between two bounds, both included.
+    Count(u64, u64),
+    /// Several texts; commas separate them in the environment and in a flag.
+    List,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+impl Kind {
+    /// Reads a value as it stands in the environment or in a flag.
+    ///
+    /// # Errors
+    /// A sentence that says what was expected.
+    pub(crate) fn read(self, text: &str) -> Result<Value, String> {
+        let value = match self {
+            Self::Text | Self::Choice(_) => Value::String(text.into()),
+            Self::Switch => match text {
+                "true" | "1" => Value::Boolean(true),
+                "false" | "0" => Value::Boolean(false),
+                _ => return Err(format!("expected true or false, found `{text}`")),
+            },
+            Self::Count(..) => {
+                let number =
+                    text.parse::<i64>().map_err(|_| format!("expected a whole number, found `{text}`"))?;
+                Value::Integer(number)
+            }
+            Self::List => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                Value::Array(items.map(|item| Value::String(item.into())).collect())
+            }
+        };
+        self.check(&value).map(|()| value)
+    }
+
+    /// Checks type and bounds of a value from any layer.
+    ///
+    /// # Errors
+    /// A sentence that says what was expected.
+    pub(crate) fn check(self, value: &Value) -> Result<(), String> {
+        match (self, value) {
+            (Self::Text, Value::String(_)) | (Self::Switch, Value::Boolean(_)) => Ok(()),
+            (Self::Count(least, most), Value::Integer(number)) => match u64::try_from(*number) {
+                Ok(number) if (least..=most).contains(&number) => Ok(()),
+                _ if most == ANY => Err(format!("expected {least} or more, found {number}")),
+                _ => Err(format!("expected {least} to {most}, found {number}")),
+            },
+            (Self::List, Value::Array(items)) if items.iter().all(Value::is_str) => Ok(()),
+            (Self::Choice(words), Value::String(word)) if words.contains(&word.as_str()) => Ok(()),
+            (Self::Choice(words), found) => Err(format!("expected {}, found {found}", words.join(" or "))),
+            (_, found) => Err(format!("expected {}, found {found}", self.noun())),
+        }
+    }
+
+    /// The value's name in help texts.
+    pub(crate) fn noun(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Switch => "true or false",
+            Self::Count(..) => "a whole number",
+            Self::List => "a list of texts",
+            Self::Choice(_) => "a word",
+        }
+    }
+}
+
+impl Setting {
+    /// Finds the row of a key; a part in capitals in the table fits any name.
+    pub(crate) fn find(path: &[String]) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.fits(path))
+    }
+
+    /// Whether some row lies below `path`, which makes it a table of the file.
+    pub(crate) fn has_below(path: &[String]) -> bool {
+        SETTINGS.iter().any(|setting| {
+            let parts = setting.parts();
+            parts.len() > path.len() && parts.iter().zip(path).all(|(part, name)| part_fits(part, name))
+        })
+    }
+
+    /// The name under which the environment is read.
+    pub(crate) fn env_name(&self) -> String {
+        format!("TIDINGS_{}", self.key.replace('.', "__").to_uppercase())
+    }
+
+    /// The flag without its dashes; none for secrets and for tables that the operator names.
+    pub(crate) fn flag_name(&self) -> Option<String> {
+        (!self.secret && !self.is_pattern()).then(|| self.key.replace(['.', '_'], "-"))
+    }
+
+    /// Whether the operator chooses a part of the key.
+    pub(crate) fn is_pattern(&self) -> bool {
+        self.parts().iter().any(|part| is_placeholder(part))
+    }
+
+    /// The table the key stands in; empty at the top.
+    pub(crate) fn section(&self) -> &'static str {
+        self.key.rsplit_once('.').map_or("", |(section, _)| section)
+    }
+
+    fn fits(&self, path: &[String]) -> bool {
+        let parts = self.parts();
+        parts.len() == path.len() && parts.iter().zip(path).all(|(part, name)| part_fits(part, name))
+    }
+
+    fn parts(&self) -> Vec<&'static str> {
+        self.key.split('.').collect()
+    }
+}
+
+fn part_fits(part: &str, name: &str) -> bool {
+    if is_placeholder(part) { !name.is_empty() } else { part == name }
+}
+
+fn is_placeholder(part: &str) -> bool {
+    part.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+const ANY: u64 = i64::MAX as u64;
+const HOUR_MS: u64 = 3_600_000;
+
+const fn row(key: &'static str, kind: Kind, about: &'static str) -> Setting {
+    Setting { key, kind, about, secret: false }
+}
+
+const fn secret(key: &'static str, about: &'static str) -> Setting {
+    Setting { key, kind: Kind::Text, about, secret: true }
+}
+
+/// Every setting, in the order in which it is printed: the top level first, then table by table.
+pub(crate) static SETTINGS: &[Setting] = &[
+    row(
+        "listen",
+        Kind::Text,
+        "Address and port of the main listener: REST, Socket.IO, plain WebSocket, console, health. An address \
+         that is not loopback needs behind_proxy. An address without a port takes the port from PORT, else 3000.",
+    ),
+    row(
+        "ws_listen",
+        Kind::Text,
+        "Address and port of a second listener that serves the plain protocol at / as well; empty: none. Each \
+         listener is one more door to guard.",
+    ),
+    row(
+        "admin_listen",
+        Kind::Text,
+        "Address and port of a listener of its own for console, admin API and /metrics; empty: they are on the \
+         main listener.",
+    ),
+    row(
+        "data_dir",
+        Kind::Text,
+        "Directory in which the signing key and data are kept; created for its owner alone if it is missing.",
+    ),
+    row(
+        "allow_origin",
+        Kind::List,
+        "Browser origins besides the server's own that may connect, such as https://app.example; * allows every \
+         web page a visitor has open to connect.",
+    ),
+    row(
+        "behind_proxy",
+        Kind::Switch,
+        "Says that a proxy terminates TLS, which allows listeners that are not on loopback. Without such a proxy \
+         tokens cross the network in the clear.",
+    ),
+    row(
+        "demo",
+        Kind::Switch,
+        "Fills the server with lifelike traffic and demo users. Costs some CPU; not for a server with real users.",
+    ),
+    row(
+        "no_limits",
+        Kind::Switch,
+        "Lifts rates, counts and admission caps for measuring, never sizes or structure; only while every listener \
+         is on loopback. One client can then use up the machine.",
+    ),
+    row(
+        "shards",
+        Kind::Count(0, 1024),
+        "Threads that own connections; 0: one per core. More than cores only adds switches between them.",
+    ),
+    row(
+        "front_threads",
+        Kind::Count(0, 1024),
+        "Threads for accepting, HTTP, sign-in and handlers; 0: one per core. More takes CPU time from the shards.",
+    ),
+    row(
+        "heartbeat.interval_ms",
+        Kind::Count(1_000, HOUR_MS),
+        "Milliseconds between pings. Longer is cheaper, but dead clients are found later, and proxies may cut \
+         connections that are silent for a minute.",
+    ),
+    row(
+        "heartbeat.timeout_ms",
+        Kind::Count(1_000, HOUR_MS),
+        "Milliseconds a client may take to answer a ping. Longer forgives bad networks, but dead clients count as \
+         present for longer.",
+    ),
+    row(
+        "limits.message_bytes",
+        Kind::Count(128, 1 << 30),
+        "Bytes of one message. Higher lets one client make the server hold more memory.",
+    ),
+    row(
+        "limits.fragments",
+        Kind::Count(1, 1 << 20),
+        "Fragments of one WebSocket message. Higher lets a client spend more of our CPU on one message.",
+    ),
+    row(
+        "limits.attachments",
+        Kind::Count(0, 1_000),
+        "Binary attachments of one Socket.IO packet. Higher lets one packet wait longer for its parts.",
+    ),
+    row(
+        "limits.json_depth",
+        Kind::Count(2, 128),
+        "Levels of nesting of JSON and msgpack. Higher takes more stack and CPU per message.",
+    ),
+    row(
+        "limits.namespaces",
+        Kind::Count(1, 10_000),
+        "Namespaces of one connection. Higher takes more memory per connection.",
+    ),
+    row(
+        "limits.rooms",
+        Kind::Count(1, 1_000_000),
+        "Rooms of one connection. Higher takes more memory and makes leaving slower.",
+    ),
+    row(
+        "limits.outstanding_acks",
+        Kind::Count(1, 1_000_000),
+        "Acknowledgements one connection may leave open. Higher takes more memory per connection.",
+    ),
+    row(
+        "limits.queue_bytes",
+        Kind::Count(1_024, 1 << 32),
+        "Bytes that may wait for one connection before it is closed as too slow. Higher lets slow clients hold more \
+         memory.",
+    ),
+    row(
+        "limits.queue_messages",
+        Kind::Count(1, 1 << 24),
+        "Messages that may wait for one connection before it is closed as too slow. Higher lets slow clients hold \
+         more memory.",
+    ),
+    row(
+        "limits.lag_ms",
+        Kind::Count(100, HOUR_MS),
+        "Milliseconds a connection may lag behind before it is closed as too slow. Higher delivers stale events.",
+    ),
+    row(
+        "limits.plain_auth_ms",
+        Kind::Count(100, HOUR_MS),
+        "Milliseconds a client of the plain protocol may take to sign in. Higher lets strangers hold connections.",
+    ),
+    row(
+        "limits.connect_ms",
+        Kind::Count(100, HOUR_MS),
+        "Milliseconds a Socket.IO client may take to join a namespace. Higher lets strangers hold connections.",
+    ),
+    secret(
+        "auth.jwt_secret",
+        "The raw bytes that sign and verify tokens (HS256), at least 32; from file or environment only (also \
+         JWT_SECRET). Not set: a random one is kept in secrets.toml in the data directory.",
+    ),
+    row(
+        "auth.jwt_secret_file",
+        Kind::Text,
+        "A file that holds the signing secret instead; one line break at its end is not part of it. Also read from \
+         JWT_SECRET_FILE.",
+    ),
+    row(
+        "auth.anonymous",
+        Kind::Choice(&["loopback", "never", "always"]),
+        "Where clients without a token are taken on the plain protocol: loopback (while the listener is on \
+         loopback), never, always. They may do only what `anyone` may; always lets strangers hold connections.",
+    ),
+    row(
+        "auth.query_token",
+        Kind::Switch,
+        "Whether a token in the query string is read, as existing clients need. Proxies may write it to their logs.",
+    ),
+    row(
+        "recovery.mode",
+        Kind::Choice(&["auto", "always", "never"]),
+        "Which Socket.IO clients get the trailing offset argument of recovery: auto (all but those that cannot take \
+         it), always (breaks handlers with a fixed number of arguments), never.",
+    ),
+    row(
+        "recovery.window_seconds",
+        Kind::Count(0, 86_400),
+        "Seconds a session is kept after its connection broke. Longer takes more memory after a wave of disconnects.",
+    ),
+    row(
+        "recovery.sessions",
+        Kind::Count(0, 100_000_000),
+        "Sessions kept for recovery at most; the oldest go first. Higher takes more memory.",
+    ),
+    row(
+        "websocket.compression",
+        Kind::Switch,
+        "Offers permessage-deflate. Saves bandwidth, costs CPU per event and memory while inflating.",
+    ),
+    row(
+        "drain.seconds",
+        Kind::Count(0, 3_600),
+        "Seconds over which connections are closed on SIGTERM; keep it shorter than the supervisor's grace. Longer \
+         spreads the reconnects and makes a restart slower.",
+    ),
+    row(
+        "host.publish",
+        Kind::Switch,
+        "Whether the host's own figures (CPU, memory, network) are published to the room metrics:host.",
+    ),
+    row(
+        "host.interval_ms",
+        Kind::Count(100, HOUR_MS),
+        "Milliseconds between two readings of the host's figures. Longer shows less, shorter costs more CPU.",
+    ),
+    row(
+        "log.filter",
+        Kind::Text,
+        "What is logged: error, warn, info, debug or trace, or by module such as info,tidings_server=debug. More \
+         costs CPU and disk.",
+    ),
+    row(
+        "log.format",
+        Kind::Choice(&["text", "json"]),
+        "How log lines look: text for people, json for one object a line.",
+    ),
+    row(
+        "namespaces.NAME.auth",
+        Kind::Choice(&["required", "optional"]),
+        "Whether this Socket.IO namespace needs a token; optional lets strangers hold connections.",
+    ),
+    row(
+        "rooms.KIND.subscribe",
+        Kind::Text,
+        "Who may subscribe: anyone, signed-in, verified, role:X, claim:N=V, owner, server or nobody.",
+    ),
+    row("rooms.KIND.publish", Kind::Text, "Who may publish, by the same words."),
+    row("rooms.KIND.history", Kind::Text, "Who may read the history, by the same words."),
+    row("rooms.KIND.presence", Kind::Text, "Who may read presence and counts, by the same words."),
+    row(
+        "rooms.KIND.keep",
+        Kind::Choice(&["nothing", "recent"]),
+        "What a room keeps of its events: nothing, or the recent ones in memory.",
+    ),
+    row(
+        "rooms.KIND.size",
+        Kind::Count(1, 1 << 24),
+        "Events kept per room, for recent. More takes more memory.",
+    ),
+    row(
+        "rooms.KIND.ttl_seconds",
+        Kind::Count(1, 31_536_000),
+        "Seconds each event is kept, for recent. Longer takes more memory.",
+    ),
+    row(
+        "rooms.KIND.lane",
+        Kind::Choice(&["critical", "high", "normal", "medium", "low"]),
+        "The lane of events that name none; what is critical is delivered first and dropped last.",
+    ),
+    row(
+        "rooms.KIND.members",
+        Kind::Count(1, ANY),
+        "Members of one room at most. More makes each event dearer.",
+    ),
+    row(
+        "rooms.KIND.message_bytes",
+        Kind::Count(1, 1 << 30),
+        "Bytes of one event's data. Higher multiplies by the room's members.",
+    ),
+];

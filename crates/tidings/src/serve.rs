@@ -1,0 +1,127 @@
+//! `tidings serve`.
+
+use std::io::Write;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Result;
+use clap::Args;
+use tidings_server::config::{Config, LogConfig, LogFormat};
+use tidings_server::{Extras, Publisher, Server};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{self, Misconfigured, SettingFlags};
+use crate::demo::Demo;
+use crate::host::Host;
+
+/// `tidings serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeLine {
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+/// Runs the server until it is told to leave.
+///
+/// # Errors
+/// [`Misconfigured`], or what stopped the server.
+pub(crate) fn run(line: ServeLine) -> Result<()> {
+    let resolved = config::resolve(&line.settings.inputs())?;
+    config::refuse_unsafe(&resolved.config)?;
+    let secret = config::resolve_secret(&resolved)?;
+    start_log(&resolved.config.log)?;
+    for warning in resolved.warnings.iter().chain(&secret.warning) {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!(secret = secret.origin, "signing secret found");
+    let mut config = resolved.config;
+    config.auth.jwt_secret = secret.text;
+    serve(config)
+}
+
+fn serve(config: Config) -> Result<()> {
+    let mut front = tokio::runtime::Builder::new_multi_thread();
+    if config.front_threads > 0 {
+        front.worker_threads(config.front_threads);
+    }
+    front.enable_all().thread_name("front").build()?.block_on(async {
+        let server = Server::start(&config, Extras::default()).await?;
+        if config.host.publish {
+            tokio::spawn(publish_host(server.publisher(), config.clone()));
+        }
+        if config.demo {
+            tokio::spawn(publish_demo(server.publisher()));
+        }
+        announce(&server)?;
+        leave(server).await
+    })
+}
+
+/// Says on standard output where the server listens; tools read this line.
+fn announce(server: &Server) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on http://{}", server.addr())?;
+    if let Some(addr) = server.ws_addr() {
+        writeln!(out, "plain protocol on ws://{addr}")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Waits for the signal to leave, and leaves; a second signal leaves at once.
+async fn leave(server: Server) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!(connections = server.connections(), "leaving");
+    tokio::select! {
+        () = server.drain() => tracing::info!("left"),
+        _ = terminate.recv() => tracing::warn!("left at once"),
+        _ = interrupt.recv() => tracing::warn!("left at once"),
+    }
+    Ok(())
+}
+
+/// Publishes this host's figures to `metrics:host`.
+async fn publish_host(publisher: Publisher, config: Config) {
+    let mut host = Host::new(&config.data_dir);
+    let mut pace = tokio::time::interval(Duration::from_millis(config.host.interval_ms.max(100)));
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        pace.tick().await;
+        let Some(figures) = host.read(Instant::now(), SystemTime::now()) else { continue };
+        let published = serde_json::to_string(&figures)
+            .map_err(anyhow::Error::from)
+            .and_then(|json| Ok(publisher.publish("metrics:host", "host", json)?));
+        if let Err(error) = published {
+            return tracing::warn!(%error, "the host's figures are not published");
+        }
+    }
+}
+
+/// Publishes lifelike traffic.
+async fn publish_demo(publisher: Publisher) {
+    let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(1, |since| since.as_secs());
+    for step in Demo::new(seed) {
+        tokio::time::sleep(step.after).await;
+        if let Err(error) = publisher.publish(step.room, step.event, step.data.to_string()) {
+            return tracing::warn!(%error, "the demo has stopped");
+        }
+    }
+}
+
+/// The log goes to standard error: standard output says where the server listens.
+fn start_log(log: &LogConfig) -> Result<()> {
+    let filter =
+        EnvFilter::try_new(&log.filter).map_err(|error| Misconfigured(format!("`log.filter`: {error}")))?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log.format {
+        LogFormat::Text => subscriber.init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The command line through the real binary.
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// A directory of its own, with an environment that holds nothing of the machine's.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tidings-cli-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn run(&self, arguments: &[&str], env: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+        command.env_clear().current_dir(&self.0).args(arguments).envs(env.iter().copied()).output().unwrap()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn config_reads_the_file_in_the_working_directory_the_environment_and_flags() {
+    let place = Place::new("layers");
+    std::fs::write(place.0.join("tidings.toml"), "[heartbeat]\ninterval_ms = 2000\ntimeout_ms = 2000\n")
+        .unwrap();
+    let env = [("TIDINGS_LIMITS__ROOMS", "7")];
+    let flags = ["config", "--heartbeat-timeout-ms", "3000", "--demo", "--host-publish=false"];
+    let output = place.run(&flags, &env);
+    assert!(output.status.success(), "{}", err(&output));
+    let printed = out(&output).parse::<toml::Table>().unwrap();
+    assert_eq!(printed["heartbeat"]["interval_ms"].as_integer(), Some(2000));
+    assert_eq!(printed["heartbeat"]["timeout_ms"].as_integer(), Some(3000));
+    assert_eq!(printed["limits"]["rooms"].as_integer(), Some(7));
+    assert_eq!(printed["demo"].as_bool(), Some(true));
+    assert_eq!(printed["host"]["publish"].as_bool(), Some(false));
+}
+
+#[test]
+fn a_list_flag_may_be_repeated_or_separated_by_commas() {
+    let place = Place::new("lists");
+    let flags =
+        ["config", "--allow-origin", "https://a.example,https://b.example", "--allow-origin", "http://c:1"];
+    let printed = out(&place.run(&flags, &[])).parse::<toml::Table>().unwrap();
+    assert_eq!(printed["allow_origin"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn the_printed_file_can_be_read_back_by_name() {
+    let place = Place::new("again");
+    let first = out(&place.run(&["config", "--heartbeat-interval-ms", "4000"], &[]));
+    std::fs::write(place.0.join("printed.toml"), &first).unwrap();
+    let second = place.run(&["config", "--config", "printed.toml", "--format", "json"], &[]);
+    let settings: serde_json::Value = serde_json::from_slice(&second.stdout).unwrap();
+    let rows = settings["settings"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["key"] == "heartbeat.interval_ms").unwrap();
+    assert_eq!((&row["value"], &row["from"]), (&4000.into(), &"file".into()));
+    let by_env = place.run(&["config"], &[("TIDINGS_CONFIG", "printed.toml")]);
+    assert!(out(&by_env).contains("interval_ms = 4000"));
+}
+
+#[test]
+fn what_the_operator_has_to_change_ends_with_code_2_and_a_reason() {
+    let place = Place::new("refusals");
+    let refused = |arguments: &[&str], env: &[(&str, &str)]| {
+        let output = place.run(arguments, env);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
+        err(&output)
+    };
+    assert!(refused(&["serve", "--listen", "0.0.0.0:3000"], &[]).contains("--behind-proxy"));
+    assert!(refused(&["serve", "--config", "missing.toml"], &[]).contains("missing.toml"));
+    assert!(refused(&["serve"], &[("TIDINGS_LISTN", "x")]).contains("TIDINGS_LISTN"));
+    assert!(refused(&["serve"], &[("JWT_SECRET", "changeme")]).contains("at least 32"));
+    assert!(refused(&["serve", "--heartbeat-interval-ms", "soon"], &[]).contains("whole number"));
+    assert!(refused(&["serve", "--auth-jwt-secret", "x"], &[]).contains("unexpected argument"));
+    assert!(!place.0.join("data").exists(), "a refused start leaves nothing behind");
+}
+
+#[test]
+fn a_data_directory_open_to_others_is_no_home_for_a_secret() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new("open");
+    let file = place.0.join("data/secrets.toml");
+    std::fs::create_dir_all(place.0.join("data")).unwrap();
+    std::fs::write(&file, "jwt_secret = \"0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a6978\"\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let output = place.run(&["serve"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("chmod 600"), "{}", err(&output));
+}
+
+#[test]
+fn help_names_every_flag_with_its_environment_variable() {
+    let help = out(&Place::new("help").run(&["serve", "--help"], &[]));
+    assert!(
+        help.contains("--heartbeat-interval-ms <N>") && help.contains("TIDINGS_HEARTBEAT__INTERVAL_MS"),
+        "{help}"
+    );
+    assert!(help.contains("--jwt-secret-file") && !help.contains("--auth-jwt-secret "), "{help}");
+}
