@@ -35,7 +35,7 @@ impl Wheel {
 
     /// When [`Wheel::advance`] has something to do, in milliseconds; `None` if nothing is waiting.
     pub(super) fn next_ms(&self) -> Option<u64> {
-        (self.earliest != u64::MAX).then_some(self.earliest * TICK_MS)
+        (self.earliest != u64::MAX).then(|| self.earliest * TICK_MS)
     }
 
     /// Moves on to `now_ms` and collects the connections that fire.
