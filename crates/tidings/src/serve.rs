@@ -1,5 +1,7 @@
 //! `tidings serve`.
 
+use std::io::IsTerminal as _;
+
 use anyhow::{Result, bail};
 use clap::Args;
 use tidings_server::config::{Config, LogConfig, LogFormat};
@@ -40,7 +42,10 @@ fn serve(_config: Config) -> Result<()> {
 fn start_log(log: &LogConfig) -> Result<()> {
     let filter =
         EnvFilter::try_new(&log.filter).map_err(|error| Misconfigured(format!("`log.filter`: {error}")))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => subscriber.init(),
         LogFormat::Json => subscriber.json().flatten_event(true).init(),
