@@ -44,6 +44,18 @@ impl Gauge {
     }
 }
 
+/// CPU time the whole machine has spent on anything, in nanoseconds; stolen time included.
+pub(crate) fn machine() -> u64 {
+    let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
+    machine_ticks(&fs::read_to_string("/proc/stat").unwrap_or_default()).unwrap_or_default() * tick
+}
+
+/// The first line is user, nice, system, idle, iowait, irq, softirq and steal (proc(5)).
+fn machine_ticks(stat: &str) -> Option<u64> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().take(8).enumerate();
+    fields.filter(|(index, _)| ![3, 4].contains(index)).map(|(_, field)| field.parse::<u64>().ok()).sum()
+}
+
 /// `utime` and `stime`; the process's name before them may hold spaces and parentheses.
 fn ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
@@ -66,6 +78,8 @@ mod tests {
         let stat = "7 (a) (b c) S 1 2 3 4 5 6 7 8 9 10 70 30 0 0 20 0 1 0";
         assert_eq!(ticks(stat), Some(100));
         assert_eq!(ticks(""), None);
+        assert_eq!(machine_ticks("cpu  1 2 4 1000 1000 8 16 32 64 64\ncpu0 1"), Some(63));
+        assert_eq!(machine_ticks(""), None);
         assert_eq!(resident("Name:\tx\nVmRSS:\t  12 kB\n"), Some(12 * 1024));
     }
 

@@ -141,7 +141,7 @@ fn settings(line: &BenchLine, plan: &Plan, place: &Place) -> Vec<(String, String
         ("connections", plan.conns.to_string()),
         ("seconds", plan.secs.as_secs().to_string()),
         ("client addresses", place.sources.to_string()),
-        ("cores of this machine", cores.to_string()),
+        ("cores the load generator may use", cores.to_string()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
     ];
     match plan.scenario {

@@ -10,7 +10,7 @@ use super::refuse;
 /// The port of a listener that names none.
 pub(crate) const DEFAULT_PORT: u16 = 3000;
 
-/// Refuses addresses and origins that are wrong, or not safe without more being said.
+/// Refuses addresses, directories and origins that are wrong, or not safe without more being said.
 ///
 /// # Errors
 /// [`super::Misconfigured`] with the reason and the way out.
@@ -20,6 +20,9 @@ pub(crate) fn refuse_unsafe(config: &Config) -> Result<()> {
         refuse_open(config, key, *address)?;
     }
     refuse_shared(&listeners)?;
+    if config.data_dir.as_os_str().is_empty() {
+        refuse!("`data_dir` is empty; name a directory, such as ./data");
+    }
     config.allow_origin.iter().try_for_each(|origin| refuse_bad_origin(origin))
 }
 

@@ -268,6 +268,7 @@ fn an_address_others_can_reach_needs_a_proxy_and_limits() {
     assert!(checked(&[("ws_listen", "192.0.2.1:1")]).unwrap_err().contains("`ws_listen`"));
     assert!(checked(&[("admin_listen", "[::]:1")]).unwrap_err().contains("`admin_listen`"));
     assert!(checked(&[("ws_listen", "127.0.0.1:3000")]).unwrap_err().contains("both"));
+    assert!(checked(&[("data_dir", "")]).unwrap_err().contains("`data_dir`"));
     assert!(checked(&[("listen", "example.com:80")]).unwrap_err().contains("not an address"));
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use anyhow::Result;
 
-use super::{DRAIN, Refusals, seconds};
+use super::{DRAIN, Mark, Refusals, seconds};
 use crate::bench::Bench;
 use crate::bench::clock::nanoseconds;
 use crate::bench::dialect::Proto;
@@ -102,20 +102,23 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     first_requests(bench, &mut asking);
     bench.pass("warming up", bench.plan.warm, &mut asking)?;
 
-    let (before, start, asleep) = (bench.read(), bench.crowd.now(), bench.crowd.asleep);
-    asking.counts_from = start;
+    let mark = bench.mark();
+    asking.counts_from = mark.at;
     bench.pass("asking", bench.plan.secs, &mut asking)?;
     asking.over = true;
     let end = bench.crowd.now() + nanoseconds(DRAIN);
     while asking.under_way() > 0 && bench.crowd.now() < end {
         bench.crowd.turn(Some(end), &mut asking)?;
     }
+    report(bench, &asking, &mark);
+    Ok(())
+}
 
-    let time = seconds(asking.last_at.saturating_sub(start));
+fn report(bench: &mut Bench, asking: &Asking, mark: &Mark) {
+    let time = seconds(asking.last_at.saturating_sub(mark.at));
     bench.report.figure("answers a second", asking.answered as f64 / time, "/s");
     bench.report.figure("answers", asking.answered as f64, "");
-    if let (Some(before), Some(after)) = (before, bench.read()) {
-        let cpu = seconds(after.cpu.saturating_sub(before.cpu));
+    if let Some(cpu) = bench.server_seconds(mark) {
         bench.report.figure("CPU of 1,000,000 answers", cpu / asking.answered as f64 * 1e6, "s");
     }
     for (name, count) in [
@@ -128,9 +131,8 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     }
     bench.report.latencies("answer", &asking.latencies);
     bench.report.timeline("answers", asking.timeline.clone());
-    bench.report_shares(start, asleep, before);
+    bench.report_shares(mark);
     bench.report_fate(&asking.refusals);
-    Ok(())
 }
 
 fn first_requests(bench: &mut Bench, asking: &mut Asking) {

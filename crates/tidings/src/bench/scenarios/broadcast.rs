@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{DRAIN, Refusals, seconds};
+use super::{DRAIN, Mark, Refusals, seconds};
 use crate::bench::clock::nanoseconds;
 use crate::bench::frames::text_frame;
 use crate::bench::line::Listener;
@@ -56,30 +56,22 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     press.run(bench, &mut ears, "warming up", bench.plan.warm)?;
     press.drain(bench, &mut ears)?;
 
-    let (before, start, asleep) = (bench.read(), bench.crowd.now(), bench.crowd.asleep);
+    let mark = bench.mark();
     press.stalls = 0;
-    ears.tally.begin(start);
+    ears.tally.begin(mark.at);
     press.run(bench, &mut ears, "publishing", bench.plan.secs)?;
     press.drain(bench, &mut ears)?;
-    report(bench, ears, press.stalls, start, asleep, before);
+    report(bench, &ears, press.stalls, &mark);
     Ok(())
 }
 
-fn report(
-    bench: &mut Bench,
-    ears: Ears,
-    stalls: u32,
-    start: u64,
-    asleep: u64,
-    before: Option<crate::bench::gauge::Reading>,
-) {
+fn report(bench: &mut Bench, ears: &Ears, stalls: u32, mark: &Mark) {
     let (tally, counts) = (&ears.tally, ears.tally.counts.clone());
-    let time = seconds(counts.last_at.saturating_sub(start));
+    let time = seconds(counts.last_at.saturating_sub(mark.at));
     bench.report.figure("deliveries a second", counts.delivered as f64 / time, "/s");
     bench.report.figure("publications a second", counts.published as f64 / time, "/s");
     bench.report.figure("deliveries", counts.delivered as f64, "");
-    if let (Some(before), Some(after)) = (before, bench.read()) {
-        let cpu = seconds(after.cpu.saturating_sub(before.cpu));
+    if let Some(cpu) = bench.server_seconds(mark) {
         bench.report.figure("CPU of 1,000,000 deliveries", cpu / counts.delivered as f64 * 1e6, "s");
     }
     let sums = [
@@ -95,7 +87,7 @@ fn report(
     }
     bench.report.latencies("delivery", &tally.latencies);
     bench.report.timeline("deliveries", tally.timeline.clone());
-    bench.report_shares(start, asleep, before);
+    bench.report_shares(mark);
     bench.report_fate(&ears.refusals);
 }
 

@@ -11,19 +11,18 @@ use crate::bench::Bench;
 /// Not everybody gets through.
 pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     bench.connect(&mut Deaf)?;
-    let (before, start, asleep) = (bench.read(), bench.crowd.now(), bench.crowd.asleep);
+    let mark = bench.mark();
     let received = bench.crowd.received();
     bench.pass("idle", bench.plan.secs, &mut Deaf)?;
-    let time = seconds(bench.crowd.now() - start);
+    let time = seconds(bench.crowd.now() - mark.at);
     let lines = bench.crowd.lines.len() as f64;
-    if let (Some(before), Some(after)) = (before, bench.read()) {
-        let share = after.cpu.saturating_sub(before.cpu) as f64 / 1e9 / time * 100.0;
-        bench.report.figure("CPU of 100 idle connections", share / lines * 100.0, "% of a core");
+    if let Some(cpu) = bench.server_seconds(&mark) {
+        bench.report.figure("CPU of 100 idle connections", cpu / time * 100.0 / lines * 100.0, "% of a core");
     }
     let traffic = (bench.crowd.received() - received) as f64;
     bench.report.figure("received by one connection", traffic / lines / time, "bytes/s");
     bench.report.figure("still connected", bench.crowd.fate.live as f64 * 100.0 / lines, "%");
-    bench.report_shares(start, asleep, before);
+    bench.report_shares(&mark);
     bench.report_fate(&Refusals::default());
     Ok(())
 }

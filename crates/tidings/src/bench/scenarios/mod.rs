@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::clock::nanoseconds;
-use super::gauge::Reading;
+use super::gauge::{Gauge, Reading, machine};
 use super::line::{Listener, refusal};
 use super::plan::Scenario;
 use super::{Bench, bar};
@@ -24,6 +24,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// Share of the time, in percent, above which the load generator is what limits the rate.
 const BUSY: f64 = 90.0;
+
+/// Share of a core, in percent, that other processes may take before a run is doubtful.
+const OTHERS: f64 = 12.0;
 
 /// Runs the plan's scenario into the report.
 ///
@@ -52,6 +55,15 @@ impl Refusals {
     }
 }
 
+/// Where everything stood at a moment.
+struct Mark {
+    at: u64,
+    asleep: u64,
+    server: Option<Reading>,
+    own: u64,
+    machine: u64,
+}
+
 /// Hears nothing.
 struct Deaf;
 
@@ -59,7 +71,7 @@ impl Listener for Deaf {}
 
 impl Bench {
     fn read(&self) -> Option<Reading> {
-        self.gauge.as_ref().map(super::gauge::Gauge::read)
+        self.gauge.as_ref().map(Gauge::read)
     }
 
     /// Connects everybody, rests, and reports what a connection costs.
@@ -77,7 +89,10 @@ impl Bench {
             let cpu = after.cpu.saturating_sub(before.cpu) as f64;
             let memory = after.memory.saturating_sub(before.memory) as f64;
             self.report.figure("CPU time to connect one", cpu / lines / 1_000.0, "µs");
-            self.report.figure("memory of one connection", memory / lines, "bytes");
+            // A server that was there before may have the memory of earlier connections to give.
+            if memory > 0.0 {
+                self.report.figure("memory of one connection", memory / lines, "bytes");
+            }
         }
         Ok(())
     }
@@ -96,24 +111,47 @@ impl Bench {
         Ok(())
     }
 
-    /// Reports the server's and our own share of the time since `start`.
-    fn report_shares(&mut self, start: u64, asleep: u64, before: Option<Reading>) {
-        let wall = (self.crowd.now() - start) as f64;
-        if let (Some(before), Some(after)) = (before, self.read()) {
-            self.report.figure(
-                "server CPU",
-                after.cpu.saturating_sub(before.cpu) as f64 * 100.0 / wall,
-                "% of a core",
-            );
-            self.report.figure("server memory", after.memory as f64 / 1e6, "MB");
+    /// Notes where everything stands now.
+    fn mark(&self) -> Mark {
+        Mark {
+            at: self.crowd.now(),
+            asleep: self.crowd.asleep,
+            server: self.read(),
+            own: Gauge::of(std::process::id()).map(|gauge| gauge.read().cpu).unwrap_or_default(),
+            machine: machine(),
         }
-        let busy = 100.0 - (self.crowd.asleep - asleep) as f64 * 100.0 / wall;
-        self.report.figure("load generator busy", busy.max(0.0), "%");
+    }
+
+    /// CPU seconds of the server since `mark`.
+    fn server_seconds(&self, mark: &Mark) -> Option<f64> {
+        let (before, after) = (mark.server?, self.read()?);
+        Some(seconds(after.cpu.saturating_sub(before.cpu)))
+    }
+
+    /// Reports everybody's share of the time since `mark`.
+    fn report_shares(&mut self, mark: &Mark) {
+        let now = self.mark();
+        let wall = (now.at - mark.at) as f64;
+        let share = |nanoseconds: u64| nanoseconds as f64 * 100.0 / wall;
+        let busy = (100.0 - share(now.asleep - mark.asleep)).max(0.0);
+        if let (Some(before), Some(after)) = (mark.server, now.server) {
+            let server = after.cpu.saturating_sub(before.cpu);
+            let ours = server + now.own.saturating_sub(mark.own);
+            let others = share(now.machine.saturating_sub(mark.machine).saturating_sub(ours));
+            self.report.figure("server CPU", share(server), "% of a core");
+            self.report.figure("server memory", after.memory as f64 / 1e6, "MB");
+            self.report.figure("CPU of other processes", others, "% of a core");
+            if others > OTHERS {
+                self.report.remarks.push(format!(
+                    "other processes took {others:.0} % of a core: repeat the run on a quiet machine"
+                ));
+            }
+        }
+        self.report.figure("load generator busy", busy, "%");
         if busy > BUSY {
-            let remark = format!(
+            self.report.remarks.push(format!(
                 "the load generator was busy {busy:.0} % of the time: rates and latencies are its own"
-            );
-            self.report.remarks.push(remark);
+            ));
         }
     }
 

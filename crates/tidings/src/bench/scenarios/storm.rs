@@ -36,7 +36,7 @@ impl Listener for Returning {
 pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     let mut ears = Ears::new(&bench.plan)?;
     bench.connect(&mut ears)?;
-    let (before, asleep) = (bench.read(), bench.crowd.asleep);
+    let mark = bench.mark();
     bench.crowd.kill_all();
     let start = bench.crowd.now();
     let mut returning =
@@ -47,13 +47,12 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     bench.report.figure("time until all were back", seconds(returning.last_at - start), "s");
     bench.report.figure("back", back as f64, "connections");
     bench.report.figure("tries that failed", f64::from(retries), "");
-    if let (Some(before), Some(after)) = (before, bench.read()) {
-        let cpu = after.cpu.saturating_sub(before.cpu) as f64 / 1_000.0;
-        bench.report.figure("CPU time of one return", cpu / back as f64, "µs");
+    if let Some(cpu) = bench.server_seconds(&mark) {
+        bench.report.figure("CPU time of one return", cpu * 1e6 / back as f64, "µs");
     }
     let missing = bench.crowd.lines.len() - back;
     bench.report.problem(missing > 0, || format!("{missing} connections did not come back"));
-    bench.report_shares(start, asleep, before);
+    bench.report_shares(&mark);
     bench.report.latencies("return", &returning.latencies);
     bench.report.timeline("returns", returning.timeline);
     prove(bench, &mut ears)?;
