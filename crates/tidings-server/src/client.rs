@@ -32,8 +32,8 @@ pub trait Handler: Send + Sync + 'static {
         auth: Option<&'a str>,
     ) -> Answer<'a, Result<(), ConnectRefused>>;
 
-    /// A client has joined.
-    fn connected(&self, client: Client) -> Answer<'_, ()>;
+    /// A client has joined, with the auth payload it sent and what it said at the handshake.
+    fn connected(&self, client: Client, auth: Option<String>, hello: Hello) -> Answer<'_, ()>;
 
     /// A client said something.
     fn handle(&self, call: Call) -> Answer<'_, ()>;

@@ -9,6 +9,7 @@ use super::ShardLoop;
 use super::command::AckTo;
 use super::inbox::Mail;
 use crate::client::{Call, Client, Emission};
+use crate::front::hello::Hello;
 use crate::history;
 use crate::shared::Shared;
 
@@ -30,7 +31,7 @@ pub(crate) enum Job {
     /// See who is in a room.
     Presence { ack: AckTo, room: Room, page: usize },
     /// Tell the mounted handler of a client that joined.
-    Welcome(Client),
+    Welcome(Client, Option<String>, Box<Hello>),
     /// An event for the mounted handler.
     Handle(Call),
 }
@@ -39,7 +40,7 @@ impl Job {
     fn ack(&self) -> AckTo {
         match self {
             Self::History { ack, .. } | Self::Presence { ack, .. } => *ack,
-            Self::Welcome(client) => AckTo::SocketIo { namespace: client.namespace_index(), id: None },
+            Self::Welcome(client, ..) => AckTo::SocketIo { namespace: client.namespace_index(), id: None },
             Self::Handle(call) => AckTo::SocketIo { namespace: call.client.namespace_index(), id: call.id },
         }
     }
@@ -95,9 +96,9 @@ async fn run(shared: &Arc<Shared>, shard: usize, key: ConnKey, job: Job) {
             (ack, history::answer(&shared.node, &who, &room, since, limit))
         }
         Job::Presence { ack, room, page } => (ack, history::presence(shared, &room, page).await),
-        Job::Welcome(client) => {
+        Job::Welcome(client, auth, hello) => {
             if let Some(handler) = &shared.handler {
-                handler.connected(client).await;
+                handler.connected(client, auth, *hello).await;
             }
             return;
         }

@@ -124,8 +124,9 @@ impl ShardLoop {
                 Ok(body) => self.send_answer(key, ack, &body),
                 Err(refusal) => self.answer_refused(key, ack, "", &refusal),
             },
-            Emission::Admit { admission, auth } => {
+            Emission::Admit { mut admission, auth } => {
                 let fields = AuthFields::parse(auth.as_deref());
+                admission.auth = auth.clone();
                 self.admit_or_resume(key, admission, fields);
             }
             Emission::Refuse { namespace, message, data } => {
@@ -250,12 +251,13 @@ impl ShardLoop {
     }
 
     /// A client is in: the mounted handler is told.
-    pub(super) fn welcomed(&mut self, key: ConnKey, namespace: u8) {
+    pub(super) fn welcomed(&mut self, key: ConnKey, namespace: u8, auth: Option<String>) {
         if self.shared.handler.is_none() {
             return;
         }
+        let hello = self.links.get(key).and_then(|link| link.hello.clone()).unwrap_or_default();
         if let Some(client) = self.client(key, namespace) {
-            self.queue(key, Job::Welcome(client));
+            self.queue(key, Job::Welcome(client, auth, hello));
         }
     }
 

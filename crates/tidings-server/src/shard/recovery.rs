@@ -197,6 +197,7 @@ impl ShardLoop {
         let heard = self.heard(&resume, &parked);
         let who = resume.admission.who.clone();
         let (namespace, gaps) = (resume.admission.namespace, resume.admission.gaps);
+        let auth = resume.admission.auth.clone();
         let missed = self.rejoin(key, &resume, &parked, &who, heard);
         if missed.is_none() && !gaps {
             self.node.leave_all(&mut self.shard, key.slot, Some(namespace));
@@ -215,7 +216,7 @@ impl ShardLoop {
         for publication in missed.unwrap_or_default() {
             self.shard.replay(key.slot, &publication, form);
         }
-        self.welcomed(key, namespace);
+        self.welcomed(key, namespace, auth);
     }
 
     /// The last recorded event the client has heard.

@@ -28,6 +28,8 @@ pub(crate) struct Admission {
     pub(crate) who: Arc<Identity>,
     pub(crate) offset: bool,
     pub(crate) gaps: bool,
+    /// The auth payload, for a mounted handler.
+    pub(crate) auth: Option<String>,
 }
 
 impl ShardLoop {
@@ -127,7 +129,7 @@ impl ShardLoop {
             }
         };
         let offset = settings.gives_offsets(python, fields.recovery);
-        Ok(Admission { namespace, who, offset, gaps: fields.gaps })
+        Ok(Admission { namespace, who, offset, gaps: fields.gaps, auth: None })
     }
 
     /// Lets a client in, with the session it wants to resume if that can be had.
@@ -144,7 +146,8 @@ impl ShardLoop {
     }
 
     /// Lets a client in with a fresh session.
-    pub(super) fn admit(&mut self, key: ConnKey, admission: Admission) {
+    pub(super) fn admit(&mut self, key: ConnKey, mut admission: Admission) {
+        let auth = admission.auth.take();
         let sid = self.entropy.socket_id();
         let private = admission.offset.then(|| self.session_key(key));
         let namespace = admission.namespace;
@@ -156,14 +159,14 @@ impl ShardLoop {
         if let Some(room) = room {
             self.join_personal(key, &room);
         }
-        self.welcomed(key, namespace);
+        self.welcomed(key, namespace, auth);
     }
 
     /// Gives a client its seat and tells it so; `false` if it is gone.
     pub(super) fn seat(&mut self, key: ConnKey, admission: Admission, sid: [u8; 20], pid: Option<SessionKey>) -> bool {
         let Some(link) = self.links.get(key) else { return false };
         let Session::SocketIo(session) = &mut link.session else { return false };
-        let Admission { namespace, who, offset, gaps } = admission;
+        let Admission { namespace, who, offset, gaps, auth: _ } = admission;
         session.joined(namespace);
         if link.seats.is_empty() {
             link.seats.reserve_exact(1);

@@ -82,10 +82,10 @@ mod tests {
         wheel.insert(key(1), 300);
         wheel.insert(key(2), 500);
         assert_eq!(wheel.next_ms(), Some(300));
-        assert_eq!(fired(&mut wheel, 299), []);
-        assert_eq!(fired(&mut wheel, 320), [1]);
+        assert_eq!(fired(&mut wheel, 299), Vec::<u32>::new());
+        assert_eq!(fired(&mut wheel, 320), vec![1]);
         assert_eq!(wheel.next_ms(), Some(500));
-        assert_eq!(fired(&mut wheel, 600), [2]);
+        assert_eq!(fired(&mut wheel, 600), vec![2]);
         assert_eq!(wheel.next_ms(), None);
     }
 
