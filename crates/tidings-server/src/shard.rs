@@ -188,9 +188,6 @@ impl ShardLoop {
         for key in self.shard.take_overflowed() {
             self.close(key, tidings_wire::CloseReason::TooSlow);
         }
-        for slot in self.links.take_answered() {
-            self.poll_answered(slot);
-        }
         let counts = &self.shared.counts[self.shard.index()];
         counts.connections.store(self.shard.len(), Ordering::Relaxed);
         counts.publish(&self.shard.counters);

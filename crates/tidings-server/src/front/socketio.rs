@@ -91,10 +91,7 @@ async fn route(
     match (transport, session) {
         (Transport::WebSocket, session) => {
             let (shard, speaks) = match session {
-                Some(session) => {
-                    may_upgrade(shared, session).await?;
-                    (session.shard, Speaks::Upgrade(session))
-                }
+                Some(session) => (session.shard, may_upgrade(shared, session).await?),
                 None => (shared.least_loaded(), Speaks::SocketIo),
             };
             let accepted = upgrade::accept(&parts.method, parts.version, &parts.headers, settings.deflate.as_ref());
@@ -122,12 +119,13 @@ async fn route(
     }
 }
 
-async fn may_upgrade(shared: &Shared, session: SessionKey) -> Result<(), HandshakeError> {
+/// The suites want a WebSocket that comes too late to be opened and then closed.
+async fn may_upgrade(shared: &Shared, session: SessionKey) -> Result<Speaks, HandshakeError> {
     let (reply, answer) = oneshot::channel();
     shared.inboxes[session.shard].push(Mail::MayUpgrade(session, reply));
     match answer.await {
-        Ok(UpgradeAnswer::Yes) => Ok(()),
-        Ok(UpgradeAnswer::NotPolling) => Err(HandshakeError::BadRequest),
+        Ok(UpgradeAnswer::Yes) => Ok(Speaks::Upgrade(session)),
+        Ok(UpgradeAnswer::NotPolling) => Ok(Speaks::TooLate),
         Ok(UpgradeAnswer::UnknownSid) | Err(_) => Err(HandshakeError::UnknownSid),
     }
 }

@@ -81,6 +81,8 @@ pub(crate) enum Speaks {
     SocketIo,
     /// Socket.IO, to take a polling session over.
     Upgrade(SessionKey),
+    /// It wanted to take over a session that another WebSocket has; it is closed at once.
+    TooLate,
     /// Plain JSON.
     Plain,
     /// Raw echo, for codec conformance.

@@ -58,6 +58,14 @@ pub(super) enum Session {
         target: ConnKey,
         /// When it has to have done so.
         by_ms: u64,
+        /// When an open poll is ended next, so that the client can change over; `u64::MAX` before
+        /// it has probed.
+        noop_ms: u64,
+    },
+    /// A polling session that its client has ended, while no poll was open to tell it by.
+    Ended {
+        /// When it is forgotten.
+        by_ms: u64,
     },
     /// Plain JSON.
     Plain(PlainSession),
@@ -110,8 +118,6 @@ impl Link {
 #[derive(Default)]
 pub(super) struct Links {
     links: Vec<Option<Link>>,
-    /// Polls that were answered since the last look.
-    answered: Vec<u32>,
 }
 
 impl Links {
@@ -140,9 +146,6 @@ impl Links {
         self.links.iter().flatten().map(|link| link.key).collect()
     }
 
-    pub(super) fn take_answered(&mut self) -> Vec<u32> {
-        std::mem::take(&mut self.answered)
-    }
 }
 
 impl Sink for Links {
@@ -153,7 +156,6 @@ impl Sink for Links {
             Transport::Polling(polling) => match polling.waiting.take() {
                 None => Sent::Bytes(0),
                 Some(waiting) => {
-                    self.answered.push(slot);
                     // A client that gave up meanwhile is noticed by its aborted request.
                     let _ = waiting.send(PollAnswer::packets(bytes));
                     Sent::Bytes(bytes.len())

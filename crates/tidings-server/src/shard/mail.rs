@@ -91,15 +91,19 @@ impl ShardLoop {
                 Session::Plain(PlainSession::new(self.now_ms, auth_ms, &times.heartbeat))
             }
             Speaks::Upgrade(target) => {
-                Session::Probe { target: target.conn, by_ms: self.now_ms + UPGRADE_MS }
+                let by_ms = self.now_ms + UPGRADE_MS;
+                Session::Probe { target: target.conn, by_ms, noop_ms: u64::MAX }
             }
-            Speaks::Echo => Session::Echo,
+            Speaks::Echo | Speaks::TooLate => Session::Echo,
         };
         let window = deflate.map_or(0, |deflate| deflate.window_bits);
         let transport = Transport::Socket(TcpStream::from_std(stream));
         let key = self.open(transport, session, Decoder::new(deflate), window, hello);
         if !self.register(key) {
             return self.gone(key);
+        }
+        if matches!(speaks, Speaks::TooLate) {
+            return self.close(key, CloseReason::Protocol);
         }
         if matches!(speaks, Speaks::SocketIo) {
             let mut open = Vec::new();

@@ -132,7 +132,7 @@ impl ShardLoop {
                 self.shard.reply(key.slot, |out| {
                     tidings_wire::websocket::write_frame(out, Opcode::Text, b"3probe");
                 });
-                self.probed(target);
+                self.probed(key, target);
                 Flow::On
             }
             "5" => self.upgrade(key, target),

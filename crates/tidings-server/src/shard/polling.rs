@@ -12,6 +12,7 @@ use super::ShardLoop;
 use super::inbox::UpgradeAnswer;
 use super::link::{Link, Session, Transport};
 use super::read::Flow;
+use super::timers::NOOP_MS;
 use crate::front::hello::Hello;
 use crate::ids::SessionKey;
 
@@ -113,6 +114,7 @@ impl ShardLoop {
     /// A GET asks for packets.
     pub(super) fn poll_get(&mut self, session: SessionKey, reply: oneshot::Sender<PollAnswer>) {
         let key = session.conn;
+        self.fire_if_due(key);
         let polling = match self.polling(session) {
             Ok(polling) => polling,
             Err(error) => return drop(reply.send(PollAnswer::Refused(error))),
@@ -124,9 +126,9 @@ impl ShardLoop {
             return self.gone(key);
         }
         polling.waiting = Some(reply);
-        let upgrading = polling.upgrading;
-        if upgrading && self.shard.waiting(key.slot) == 0 {
-            self.answer_noop(key);
+        if let Some(Link { session: Session::Ended { .. }, .. }) = self.links.get(key) {
+            self.end_poll(key);
+            return self.ended(key);
         }
         self.shard.writable(key.slot);
     }
@@ -143,10 +145,11 @@ impl ShardLoop {
 
     /// A POST brings packets.
     pub(super) fn poll_post(&mut self, session: SessionKey, body: &Bytes, reply: oneshot::Sender<PollAnswer>) {
+        let key = session.conn;
+        self.fire_if_due(key);
         if let Err(error) = self.polling(session) {
             return drop(reply.send(PollAnswer::Refused(error)));
         }
-        let key = session.conn;
         let limits = self.settings.limits;
         let Ok(text) = std::str::from_utf8(body) else {
             self.gone(key);
@@ -185,13 +188,27 @@ impl ShardLoop {
         }
     }
 
-    /// A WebSocket has probed: polls are ended, so that the client can change over.
-    pub(super) fn probed(&mut self, target: ConnKey) {
+    /// A WebSocket has probed: polls are ended from now on, so that the client can change over.
+    pub(super) fn probed(&mut self, probe: ConnKey, target: ConnKey) {
         if let Some(Link { transport: Transport::Polling(polling), .. }) = self.links.get(target) {
             polling.upgrading = true;
         }
-        if self.shard.waiting(target.slot) == 0 {
-            self.answer_noop(target);
+        let at_ms = self.now_ms + NOOP_MS;
+        if let Some(Link { session: Session::Probe { noop_ms, .. }, .. }) = self.links.get(probe) {
+            *noop_ms = at_ms;
+        }
+        self.schedule(probe);
+    }
+
+    /// Ends the open poll of a session, unless there is something to answer it with.
+    pub(super) fn end_poll(&mut self, key: ConnKey) {
+        if self.shard.waiting(key.slot) > 0 {
+            return;
+        }
+        if let Some(Link { transport: Transport::Polling(polling), .. }) = self.links.get(key)
+            && let Some(waiting) = polling.waiting.take()
+        {
+            let _ = waiting.send(PollAnswer::noop());
         }
     }
 
@@ -200,12 +217,6 @@ impl ShardLoop {
         if let Some(Link { transport: Transport::Polling(polling), .. }) = self.links.get(target) {
             polling.upgrading = false;
         }
-    }
-
-    /// A GET was answered while a WebSocket is about to take over: nothing more to do, the next
-    /// one is ended at once.
-    pub(super) fn poll_answered(&mut self, slot: u32) {
-        tracing::trace!(slot, "poll answered");
     }
 
     /// A WebSocket takes a polling session over.
@@ -239,14 +250,6 @@ impl ShardLoop {
         }
         self.shard.writable(target.slot);
         Flow::As(target)
-    }
-
-    fn answer_noop(&mut self, key: ConnKey) {
-        if let Some(Link { transport: Transport::Polling(polling), .. }) = self.links.get(key)
-            && let Some(waiting) = polling.waiting.take()
-        {
-            let _ = waiting.send(PollAnswer::noop());
-        }
     }
 
     /// The polling transport of a session, if the key is right.

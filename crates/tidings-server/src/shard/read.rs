@@ -139,6 +139,7 @@ impl ShardLoop {
             },
             Session::Plain(_) => self.plain_text(key, text),
             Session::Probe { target, .. } => self.probe_text(key, target, text),
+            Session::Ended { .. } => Flow::On,
             Session::Echo => self.echo(key, Opcode::Text, text.as_bytes()),
         }
     }
@@ -150,6 +151,7 @@ impl ShardLoop {
             Session::Echo => self.echo(key, Opcode::Binary, bytes),
             Session::Plain(_) => self.violated(key, Violation::protocol("binary on the plain protocol")),
             Session::Probe { .. } => self.violated(key, Violation::protocol("a probe must come first")),
+            Session::Ended { .. } => Flow::On,
         }
     }
 

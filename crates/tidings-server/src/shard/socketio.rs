@@ -14,7 +14,7 @@ use tidings_wire::websocket::Opcode;
 use super::ShardLoop;
 use super::command::AckTo;
 use super::lane::Job;
-use super::link::{Link, Seat, Session};
+use super::link::{Link, Seat, Session, Transport};
 use super::read::Flow;
 use super::recovery::Resume;
 use crate::client::{Call, Client};
@@ -31,6 +31,9 @@ pub(crate) struct Admission {
     /// The auth payload, for a mounted handler.
     pub(crate) auth: Option<String>,
 }
+
+/// How long an ended session waits for the poll that tells its client.
+const LAST_POLL_MS: u64 = 1_000;
 
 impl ShardLoop {
     /// Acts on what a client said.
@@ -118,7 +121,8 @@ impl ShardLoop {
         let query = hello.and_then(|hello| hello.query_token.as_deref());
         let header = hello.and_then(|hello| hello.header_token.as_deref());
         let python = hello.is_some_and(|hello| hello.python);
-        let who = match query.or(fields.token.as_deref()).or(header) {
+        let token = query.or(fields.token.as_deref()).or(header);
+        let who = match token.filter(|_| !self.shared.handler_only) {
             Some(token) => Arc::new(self.shared.sign_in.verify(token)?),
             None if settings.namespace_auth(namespace) == NamespaceAuth::Optional => {
                 self.shared.anonymous.clone()
@@ -219,14 +223,27 @@ impl ShardLoop {
         self.unseated(key, &seat);
     }
 
+    /// A client ends its session; its open poll is answered with a noop, as the reference does.
+    ///
+    /// The poll may still be on its way, on another connection: then the session is kept for it a
+    /// moment longer, without anything in it.
     fn ended_by_client(&mut self, key: ConnKey) {
-        if let Some(Link { transport: super::link::Transport::Polling(polling), .. }) = self.links.get(key)
-            && let Some(waiting) = polling.waiting.take()
-        {
-            // The reference server answers the open poll with a noop before the session ends.
-            let _ = waiting.send(super::polling::PollAnswer::noop());
+        let by_ms = self.now_ms + LAST_POLL_MS;
+        let Some(link) = self.links.get(key) else { return };
+        match &link.transport {
+            Transport::Polling(polling) if polling.waiting.is_none() => {
+                link.session = Session::Ended { by_ms };
+                for seat in std::mem::take(&mut link.seats) {
+                    self.unseated(key, &seat);
+                }
+                self.node.leave_all(&mut self.shard, key.slot, None);
+                self.schedule(key);
+            }
+            _ => {
+                self.end_poll(key);
+                self.ended(key);
+            }
         }
-        self.ended(key);
     }
 
     fn event(&mut self, key: ConnKey, namespace: u8, id: Option<u64>, data: &str, attachments: Vec<Bytes>) {

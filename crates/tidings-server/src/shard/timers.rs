@@ -9,6 +9,10 @@ use tidings_wire::{CloseReason, plain};
 use super::ShardLoop;
 use super::link::Session;
 
+/// While a client changes over to a WebSocket its open poll is ended this often, as the reference
+/// server does; until then messages still reach it.
+pub(super) const NOOP_MS: u64 = 100;
+
 /// Slow clients, kept sessions and lingering sockets are looked at this often.
 pub(super) const SWEEP_MS: u64 = 500;
 
@@ -36,13 +40,26 @@ impl ShardLoop {
         let at_ms = match &link.session {
             Session::SocketIo(session) => session.poll_timeout(),
             Session::Plain(session) => session.poll_timeout(),
-            Session::Probe { by_ms, .. } => *by_ms,
+            Session::Probe { by_ms, noop_ms, .. } => (*by_ms).min(*noop_ms),
+            Session::Ended { by_ms } => *by_ms,
             Session::Echo => return,
         };
         // An entry that stands for an earlier time will find out by itself that it is too early.
         if at_ms < link.timer_ms {
             link.timer_ms = at_ms;
             self.wheel.insert(key, at_ms);
+        }
+    }
+
+    /// Does what is due for a connection, if its time has come: a request must not be answered for
+    /// a session that is over by the clock.
+    pub(super) fn fire_if_due(&mut self, key: ConnKey) {
+        let due = self.links.get(key).is_some_and(|link| match &link.session {
+            Session::SocketIo(session) => session.poll_timeout() <= self.now_ms,
+            _ => false,
+        });
+        if due {
+            self.fire(key);
         }
     }
 
@@ -54,7 +71,14 @@ impl ShardLoop {
             Session::SocketIo(session) => session.handle_timeout(now_ms, &self.settings.times),
             Session::Plain(session) => session.handle_timeout(now_ms, &self.settings.times.heartbeat),
             Session::Probe { by_ms, .. } if now_ms >= *by_ms => Due::Close(CloseReason::Protocol),
-            Session::Probe { .. } | Session::Echo => Due::Nothing,
+            Session::Probe { target, noop_ms, .. } if now_ms >= *noop_ms => {
+                *noop_ms = now_ms + NOOP_MS;
+                let target = *target;
+                self.end_poll(target);
+                Due::Nothing
+            }
+            Session::Ended { by_ms } if now_ms >= *by_ms => return self.ended(key),
+            Session::Probe { .. } | Session::Ended { .. } | Session::Echo => Due::Nothing,
         };
         match due {
             Due::Nothing => {}
