@@ -20,10 +20,14 @@ export interface Asked {
 }
 
 /** Sends one request on a connection of its own. */
-export function ask(url: string, { method = "GET", headers, body, signal, deadline }: Asked = {}): Promise<Answer> {
+export function ask(
+  url: string,
+  { method = "GET", headers, body, signal, deadline }: Asked = {},
+): Promise<Answer> {
   const answer = new Promise<Answer>((resolve, reject) => {
     const chunks = body === undefined ? [] : Array.isArray(body) ? body : [body];
-    const length = Array.isArray(body) || body === undefined ? {} : { "content-length": Buffer.byteLength(body) };
+    const length =
+      Array.isArray(body) || body === undefined ? {} : { "content-length": Buffer.byteLength(body) };
     const sent = request(
       url,
       { method, agent: false, headers: { ...length, ...headers }, ...(signal && { signal }) },
@@ -81,7 +85,11 @@ export async function exchange(address: string, text: string, deadline?: number)
 }
 
 /** Asks for a WebSocket at `path` by hand, for the answers a WebSocket client hides. */
-export function upgradeByHand(address: string, path: string, headers: Record<string, string> = {}): Promise<string> {
+export function upgradeByHand(
+  address: string,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<string> {
   const lines = Object.entries({
     Host: address,
     Connection: "Upgrade",

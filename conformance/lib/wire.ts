@@ -30,7 +30,11 @@ export class Wire {
   }
 
   /** Opens a WebSocket; fails if the server refuses the upgrade. */
-  static async open(url: string, headers: Record<string, string> = {}, protocols: string[] = []): Promise<Wire> {
+  static async open(
+    url: string,
+    headers: Record<string, string> = {},
+    protocols: string[] = [],
+  ): Promise<Wire> {
     const socket = new WebSocket(url, protocols, { headers, perMessageDeflate: false });
     // Listeners come first: the server's first frame may follow its 101 in one segment.
     const wire = new Wire(socket);
@@ -81,7 +85,10 @@ export interface Handshake {
 }
 
 /** Opens an Engine.IO session over WebSocket. */
-export async function engineByWebSocket(server: Running, query = ""): Promise<Wire & { handshake: Handshake }> {
+export async function engineByWebSocket(
+  server: Running,
+  query = "",
+): Promise<Wire & { handshake: Handshake }> {
   const wire = await Wire.open(`${server.ws}/socket.io/?EIO=4&transport=websocket${query}`);
   return Object.assign(wire, { handshake: parseOpen(await wire.heard.next("open packet")) });
 }
@@ -105,7 +112,8 @@ export async function join(wire: Wire, rest = ""): Promise<{ sid: string; pid?: 
 }
 
 function parseOpen(packet: Heard): Handshake {
-  if (typeof packet !== "string" || !packet.startsWith("0{")) throw new Error(`no open packet: ${String(packet)}`);
+  if (typeof packet !== "string" || !packet.startsWith("0{"))
+    throw new Error(`no open packet: ${String(packet)}`);
   return JSON.parse(packet.slice(1)) as Handshake;
 }
 
@@ -177,8 +185,6 @@ export class Polling {
 
   /** Opens the WebSocket this session would upgrade to. */
   openWebSocket(): Promise<Wire> {
-    return Wire.open(
-      `${this.#server.ws}/socket.io/?EIO=4&transport=websocket&sid=${this.handshake.sid}`,
-    );
+    return Wire.open(`${this.#server.ws}/socket.io/?EIO=4&transport=websocket&sid=${this.handshake.sid}`);
   }
 }
