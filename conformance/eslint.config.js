@@ -19,6 +19,7 @@ export default tseslint.config(
       ],
     },
   },
+  { files: ["lib/page.js"], languageOptions: { globals: { globalThis: "readonly" } } },
   {
     files: ["**/*.mjs"],
     languageOptions: {

@@ -23,9 +23,11 @@ export function pause(ms: number): Promise<void> {
 export class Inbox<T> {
   readonly #ready: T[] = [];
   readonly #asking: ((item: T) => void)[] = [];
+  #listener: ((item: T) => void) | undefined;
 
   /** Adds an item behind all others. */
   push(item: T): void {
+    if (this.#listener) return this.#listener(item);
     const ask = this.#asking.shift();
     if (ask) ask(item);
     else this.#ready.push(item);
@@ -56,6 +58,12 @@ export class Inbox<T> {
       const item = await this.next(what);
       if (fits(item)) return item;
     }
+  }
+
+  /** Hands what is there and all that will come to `listener` from now on. */
+  each(listener: (item: T) => void): void {
+    this.#listener = listener;
+    this.drain().forEach(listener);
   }
 
   /** Takes what is there already. */

@@ -87,7 +87,8 @@ for (const [name, body] of [
     const answer = await polling.post(body);
     assert.ok([200, 400].includes(answer.status), `status ${answer.status}`);
     const next = await polling.get();
-    assert.ok(next.status === 400 || /(^|\x1e)1$/.test(next.body), `${next.status} ${next.body}`);
+    const last = next.body.split("\x1e").at(-1);
+    assert.ok(next.status === 400 || last === "1", `${next.status} ${next.body}`);
     await assertGone(polling);
   });
 }
@@ -172,7 +173,9 @@ fact("attachments may be split over several POSTs", async () => {
   await polling.post("bAQ==");
   await polling.post("bAg==");
   const answer = await polling.get();
-  assert.match(answer.body, /^462-7\[.*\]\x1ebAQ==\x1ebAg==$/);
+  const [event, ...attachments] = answer.body.split("\x1e");
+  assert.match(event ?? "", /^462-7\[/);
+  assert.deepEqual(attachments, ["bAQ==", "bAg=="]);
 });
 
 fact("a POST of several packets keeps their order among events of other kinds", async () => {
