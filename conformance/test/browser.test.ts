@@ -12,13 +12,15 @@ const servers = matrixFixtures();
 const fact = facts();
 const DIST = join(dirname(createRequire(import.meta.url).resolve("socket.io-client/package.json")), "dist");
 const SESSION = new URL("../lib/page.js", import.meta.url);
+// A page that is put in on the way has no address, and Chromium keeps such pages from loopback.
+const ARGUMENTS = ["--no-sandbox", "--disable-features=LocalNetworkAccessChecks"];
 const BUNDLES: Record<Parser, string> = { json: "socket.io.min.js", msgpack: "socket.io.msgpack.min.js" };
 
 let browser: Browser | undefined;
 
 before(async () => {
   const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
-  browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  browser = await chromium.launch({ executablePath, args: ARGUMENTS });
 });
 
 after(async () => {
