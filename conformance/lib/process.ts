@@ -1,0 +1,64 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { createInterface } from "node:readline";
+import { within } from "./wait.ts";
+
+/** The directory relative paths in the environment are meant from: the root of the repository. */
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/** A server under test: where it listens, and how to end it. */
+export interface Running {
+  /** `HOST:PORT`. */
+  address: string;
+  http: string;
+  ws: string;
+  /** Sends SIGTERM and waits for the exit; answers the exit code, `null` if a signal ended it. */
+  stop(): Promise<number | null>;
+}
+
+/** Starts `command` and waits for the line in which it says where it listens; `line` must capture HOST:PORT. */
+export async function start(command: string[], line: RegExp, env: NodeJS.ProcessEnv = {}): Promise<Running> {
+  const [program, ...args] = command;
+  if (!program) throw new Error("no command to start");
+  const child = spawn(program, args, {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const log: string[] = [];
+  const address = await within(announced(child, line, log), `start of ${command.join(" ")}`, 20_000).catch(
+    (error: unknown) => {
+      child.kill("SIGKILL");
+      throw new Error(`${String(error)}\n${log.join("\n")}`);
+    },
+  );
+  return { address, http: `http://${address}`, ws: `ws://${address}`, stop: () => stop(child) };
+}
+
+function announced(child: ChildProcess, line: RegExp, log: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`exited with ${code} before it listened`)));
+    for (const stream of [child.stdout, child.stderr]) {
+      if (!stream) continue;
+      // Reading on to the end keeps the pipe from filling up.
+      createInterface(stream).on("line", (text) => {
+        if (log.length < 100) log.push(text);
+        const address = line.exec(text)?.[1];
+        if (address) resolve(address);
+      });
+    }
+  });
+}
+
+async function stop(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  const exit = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+  child.kill("SIGTERM");
+  try {
+    return await within(exit, "exit after SIGTERM", 10_000);
+  } catch (error) {
+    child.kill("SIGKILL");
+    throw error;
+  }
+}
