@@ -3,7 +3,7 @@
 use bytes::Bytes;
 pub use tidings_wire::names::{Dialect, Namespaces};
 use tidings_wire::websocket::{self, Opcode};
-use tidings_wire::{plain, socketio};
+use tidings_wire::{engineio, plain, socketio};
 
 use crate::publication::Publication;
 
@@ -18,6 +18,8 @@ pub struct Form {
     pub offset: bool,
     /// Window bits of permessage-deflate; 0: not negotiated.
     pub deflate: u8,
+    /// The client cannot take binary: it gets base64 text instead.
+    pub text_only: bool,
 }
 
 /// Writes an event as whole WebSocket frames in the given form.
@@ -33,7 +35,7 @@ pub fn encode(publication: &Publication, form: Form, namespaces: &Namespaces) ->
             let text = socket_io_text(publication, form, namespaces);
             write_message(&mut out, Opcode::Text, &text, form.deflate);
             for attachment in &publication.payload.attachments {
-                write_message(&mut out, Opcode::Binary, attachment, form.deflate);
+                write_binary(&mut out, attachment, form.deflate, form.text_only);
             }
         }
         Dialect::Msgpack => {
@@ -48,7 +50,7 @@ pub fn encode(publication: &Publication, form: Form, namespaces: &Namespaces) ->
                 offset.as_deref(),
                 &publication.payload.attachments,
             );
-            write_message(&mut out, Opcode::Binary, &packet, form.deflate);
+            write_binary(&mut out, &packet, form.deflate, form.text_only);
         }
     }
     Bytes::from(out)
@@ -65,6 +67,16 @@ pub fn write_message(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], deflate:
     }
     websocket::write_header(out, opcode, payload.len(), false);
     out.extend_from_slice(payload);
+}
+
+/// Writes one binary message; as base64 text behind a `b` for clients that cannot take binary.
+pub fn write_binary(out: &mut Vec<u8>, payload: &[u8], deflate: u8, text_only: bool) {
+    if !text_only {
+        return write_message(out, Opcode::Binary, payload, deflate);
+    }
+    let mut body = engineio::PayloadWriter::new();
+    body.push_binary(payload);
+    write_message(out, Opcode::Text, &body.into_body(), deflate);
 }
 
 /// Below this a message is sent as it is: it would hardly shrink.

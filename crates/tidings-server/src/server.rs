@@ -152,12 +152,20 @@ impl Publisher {
     /// # Errors
     /// [`Refusal`] if the room's kind does not exist or the data is no JSON.
     pub fn publish(&self, room: &str, event: &str, json: String) -> Result<(), Refusal> {
+        self.publish_payload(room, event, Payload::json(json))
+    }
+
+    /// The same with binary in the data.
+    ///
+    /// # Errors
+    /// As [`Publisher::publish`].
+    pub fn publish_payload(&self, room: &str, event: &str, payload: Payload) -> Result<(), Refusal> {
         let limits = &self.0.settings.limits;
         let org = tidings_core::Org::default();
         let bad = |text: &str| Refusal::new(tidings_core::Code::BadRequest, text);
         let room = Room::new(&org, room, limits.room_name_bytes).map_err(|error| bad(&error.to_string()))?;
-        tidings_wire::json::check(&json, limits.json_depth).map_err(|violation| bad(violation.detail))?;
-        let payload = Payload::json(json);
+        tidings_wire::json::check(payload.text(), limits.json_depth)
+            .map_err(|violation| bad(violation.detail))?;
         let what = Publish { room, event, payload, lane: None, volatile: false, key: None, skip: None };
         self.0.node.publish(what, None, wall_ms()).map(drop)
     }

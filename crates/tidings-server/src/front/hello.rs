@@ -17,6 +17,8 @@ pub struct Hello {
     pub header_token: Option<String>,
     /// It is python-engineio, whose handlers take a fixed number of arguments.
     pub python: bool,
+    /// It cannot take binary.
+    pub text_only: bool,
     /// It wants the engine alone, without Socket.IO (conformance suites).
     pub engine_only: bool,
     /// Everything else, kept only for a mounted handler.
@@ -30,6 +32,7 @@ impl Default for Hello {
             query_token: None,
             header_token: None,
             python: false,
+            text_only: false,
             engine_only: false,
             request: None,
         }
@@ -69,6 +72,7 @@ impl Hello {
             query_token: token.filter(|token| reads_query_token && !token.is_empty()),
             header_token: bearer(&parts.headers).map(str::to_owned),
             python: query.is_python(),
+            text_only: query.b64,
             engine_only: false,
             request,
         }

@@ -128,7 +128,12 @@ impl Requests {
         if request.method() == Method::OPTIONS && verdict != Verdict::NoOrigin {
             return preflight(&request, &verdict, front.origins.allows_credentials());
         }
+        let upgrade = upgrade::wanted(request.headers());
         let mut response = self.route(request, socket_io).await;
+        if upgrade && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            // What follows on this connection would be frames, not requests.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         add_cors(response.headers_mut(), &verdict, front.origins.allows_credentials());
         response
     }

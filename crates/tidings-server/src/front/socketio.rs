@@ -78,7 +78,8 @@ async fn route(
     if (transport == Transport::WebSocket) != websocket {
         return Err(HandshakeError::BadRequest);
     }
-    query.version()?;
+    // A version other than the session's is a bad request; one of no server is unsupported.
+    query.version().map_err(|error| if session.is_some() { HandshakeError::BadRequest } else { error })?;
     if shared.draining.load(Ordering::Relaxed) && session.is_none() {
         return Ok(respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "the server is draining"));
     }
@@ -166,9 +167,13 @@ async fn post(shared: &Shared, session: SessionKey, parts: &Parts, body: Incomin
     if body.size_hint().lower() > most as u64 {
         return too_large();
     }
+    inbox.push(Mail::Posting(session));
     let body: Bytes = match tokio::time::timeout(BODY_TIME, Limited::new(body, most).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => return too_large(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            inbox.push(Mail::BadPost(session, false));
+            return too_large();
+        }
         _ => {
             inbox.push(Mail::BadPost(session, true));
             return poll_response(PollAnswer::Over);

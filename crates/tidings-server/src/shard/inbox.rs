@@ -26,6 +26,8 @@ pub(crate) enum Mail {
     Poll(SessionKey, oneshot::Sender<PollAnswer>),
     /// The client gave up its GET.
     PollAborted(SessionKey),
+    /// A POST has begun.
+    Posting(SessionKey),
     /// A POST with packets.
     Post(SessionKey, Bytes, oneshot::Sender<PollAnswer>),
     /// A POST that was refused before it was read; `true` ends the session.

@@ -27,6 +27,8 @@ pub(super) struct Link {
     pub(super) decoder: Decoder,
     /// Window bits of the negotiated compression; 0: none.
     pub(super) deflate: u8,
+    /// The client cannot take binary.
+    pub(super) text_only: bool,
     pub(super) session: Session,
     /// Engine packets are echoed and nothing else is done (conformance suites).
     pub(super) engine_only: bool,
@@ -105,7 +107,7 @@ impl Link {
     /// The form in which it wants the events of a namespace.
     pub(super) fn form(&self, namespace: u8) -> Form {
         let offset = self.seat(namespace).is_some_and(|seat| seat.offset);
-        Form { dialect: self.dialect(), namespace, offset, deflate: self.deflate }
+        Form { dialect: self.dialect(), namespace, offset, deflate: self.deflate, text_only: self.text_only }
     }
 
     /// The user it is in `/`, for logs.

@@ -28,6 +28,7 @@ impl ShardLoop {
             Mail::OpenPolling(hello, reply) => self.open_polling(hello, reply),
             Mail::Poll(session, reply) => self.poll_get(session, reply),
             Mail::PollAborted(session) => self.poll_aborted(session),
+            Mail::Posting(session) => self.posting(session),
             Mail::Post(session, body, reply) => self.poll_post(session, &body, reply),
             Mail::BadPost(session, ends) => self.bad_post(session, ends),
             Mail::MayUpgrade(session, reply) => drop(reply.send(self.may_upgrade(session))),
@@ -54,7 +55,7 @@ impl ShardLoop {
     ) -> ConnKey {
         let key = self.shard.open();
         let mut session = session;
-        let engine_only = hello.engine_only;
+        let (engine_only, text_only) = (hello.engine_only, hello.text_only);
         if let Session::SocketIo(session) = &mut session
             && engine_only
         {
@@ -66,6 +67,7 @@ impl ShardLoop {
             transport,
             decoder,
             deflate,
+            text_only,
             session,
             engine_only,
             seats: Vec::new(),

@@ -20,6 +20,8 @@ use crate::ids::SessionKey;
 pub(super) struct Polling {
     /// The GET that waits.
     pub(super) waiting: Option<oneshot::Sender<PollAnswer>>,
+    /// A POST is on its way.
+    posting: bool,
     /// A WebSocket has probed and is about to take over.
     pub(super) upgrading: bool,
 }
@@ -88,7 +90,7 @@ impl ShardLoop {
             // The client is told by the closed request; it comes back elsewhere.
             return drop(reply);
         }
-        let polling = Box::new(Polling { waiting: None, upgrading: false });
+        let polling = Box::new(Polling { waiting: None, posting: false, upgrading: false });
         let session = Session::SocketIo(SocketIo::new(self.now_ms, &self.settings.times));
         let key = self.open(Transport::Polling(polling), session, Decoder::default(), 0, hello);
         let mut open = Vec::new();
@@ -143,12 +145,22 @@ impl ShardLoop {
         }
     }
 
+    /// A POST has begun; one at a time, or the session ends.
+    pub(super) fn posting(&mut self, session: SessionKey) {
+        match self.polling(session) {
+            Ok(polling) if polling.posting => self.gone(session.conn),
+            Ok(polling) => polling.posting = true,
+            Err(_) => {}
+        }
+    }
+
     /// A POST brings packets.
     pub(super) fn poll_post(&mut self, session: SessionKey, body: &Bytes, reply: oneshot::Sender<PollAnswer>) {
         let key = session.conn;
         self.fire_if_due(key);
-        if let Err(error) = self.polling(session) {
-            return drop(reply.send(PollAnswer::Refused(error)));
+        match self.polling(session) {
+            Ok(polling) => polling.posting = false,
+            Err(error) => return drop(reply.send(PollAnswer::Refused(error))),
         }
         let limits = self.settings.limits;
         let Ok(text) = std::str::from_utf8(body) else {
@@ -174,8 +186,10 @@ impl ShardLoop {
 
     /// A POST was refused before it was read.
     pub(super) fn bad_post(&mut self, session: SessionKey, ends: bool) {
-        if ends && self.polling(session).is_ok() {
-            self.gone(session.conn);
+        match self.polling(session) {
+            Ok(_) if ends => self.gone(session.conn),
+            Ok(polling) => polling.posting = false,
+            Err(_) => {}
         }
     }
 

@@ -244,9 +244,7 @@ impl ShardLoop {
     ) -> Option<Vec<Arc<Publication>>> {
         let link = self.links.get(key)?;
         let admission = &resume.admission;
-        let (dialect, deflate) = (link.dialect(), link.deflate);
-        let (namespace, offset) = (admission.namespace, admission.offset);
-        let form = tidings_core::frame::Form { dialect, namespace, offset, deflate };
+        let form = tidings_core::frame::Form { offset: admission.offset, ..link.form(admission.namespace) };
         let (mut missed, mut complete) = (Vec::new(), true);
         for (room, since) in &parked.rooms {
             let from = From::Sequence { heard, since: *since };

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidings_core::frame::write_message;
+use tidings_core::frame::{write_binary, write_message};
 use tidings_core::{ConnKey, From, Identity, Room};
 use tidings_wire::names::Dialect;
 use tidings_wire::session::Heard;
@@ -73,19 +73,19 @@ impl ShardLoop {
         attachments: &[Bytes],
     ) {
         let Some(link) = self.links.get(key) else { return };
-        let deflate = link.deflate;
+        let (deflate, text_only) = (link.deflate, link.text_only);
         self.packet.clear();
         let packet = &mut self.packet;
         if link.dialect() == Dialect::Msgpack {
             msgpack(packet);
-            self.shard.reply(key.slot, |out| write_message(out, Opcode::Binary, packet, deflate));
+            self.shard.reply(key.slot, |out| write_binary(out, packet, deflate, text_only));
             return;
         }
         json(packet);
         self.shard.reply(key.slot, |out| {
             write_message(out, Opcode::Text, packet, deflate);
             for attachment in attachments {
-                write_message(out, Opcode::Binary, attachment, deflate);
+                write_binary(out, attachment, deflate, text_only);
             }
         });
     }

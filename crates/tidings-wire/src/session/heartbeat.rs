@@ -9,6 +9,9 @@ pub struct HeartbeatTimes {
     pub timeout_ms: u64,
 }
 
+/// A ping that goes out no later than this is timed as if it had been in time.
+const LATE_MS: u64 = 50;
+
 /// One connection's heartbeat.
 ///
 /// The next ping is timed from the last answer. Something else heard while the answer is due
@@ -70,7 +73,9 @@ impl Heartbeat {
             return Beat::Dead;
         }
         self.state = State::Waiting;
-        self.due_ms = now_ms + times.timeout_ms;
+        // Timed from when the ping was due, unless it went out late because the process stood still.
+        let pinged_ms = if now_ms - self.due_ms <= LATE_MS { self.due_ms } else { now_ms };
+        self.due_ms = pinged_ms + times.timeout_ms;
         Beat::Ping
     }
 }
@@ -88,6 +93,16 @@ mod tests {
         assert_eq!(beat.handle_timeout(300, &TIMES), Beat::Ping);
         assert_eq!(beat.handle_timeout(499, &TIMES), Beat::Rest);
         assert_eq!(beat.handle_timeout(500, &TIMES), Beat::Dead);
+    }
+
+    #[test]
+    fn a_ping_that_was_held_up_gives_the_client_its_whole_time() {
+        let mut beat = Heartbeat::new(0, &TIMES);
+        assert_eq!(beat.handle_timeout(320, &TIMES), Beat::Ping);
+        assert_eq!(beat.poll_timeout(), 500);
+        let mut beat = Heartbeat::new(0, &TIMES);
+        assert_eq!(beat.handle_timeout(30_000, &TIMES), Beat::Ping);
+        assert_eq!(beat.poll_timeout(), 30_200);
     }
 
     #[test]
