@@ -131,7 +131,8 @@ impl Shard {
             if self.is_skipped(publication, member.slot) || self.has_read(room, member, publication) {
                 continue;
             }
-            let bytes = forms.get(member.form, || frame::encode(publication, member.form, &namespaces)).clone();
+            let bytes =
+                forms.get(member.form, || frame::encode(publication, member.form, &namespaces)).clone();
             let volatile = publication.position.is_none();
             let item = Item { bytes, messages: 1, sequence: publication.sequence, volatile };
             self.push(member.slot, item, publication.lane);
@@ -145,9 +146,9 @@ impl Shard {
     }
 
     fn is_skipped(&self, publication: &Publication, slot: u32) -> bool {
-        publication.skip.is_some_and(|(shard, key)| {
-            shard == self.index && key.slot == slot && self.holds(key)
-        })
+        publication
+            .skip
+            .is_some_and(|(shard, key)| shard == self.index && key.slot == slot && self.holds(key))
     }
 
     fn has_read(&self, room: u32, member: &Member, publication: &Publication) -> bool {
@@ -163,7 +164,8 @@ impl Shard {
         if let Some(&at) = self.rooms.get(&entry.room) {
             return at;
         }
-        let local = LocalRoom { entry: entry.clone(), members: Vec::new(), catching_up: Vec::new(), taken: 0 };
+        let local =
+            LocalRoom { entry: entry.clone(), members: Vec::new(), catching_up: Vec::new(), taken: 0 };
         let at = self.local.insert(local) as u32;
         self.rooms.insert(entry.room.clone(), at);
         at
@@ -200,7 +202,9 @@ impl Shard {
         if let Some(moved) = local.members.get(membership.at as usize) {
             self.conns[moved.slot as usize].memberships[moved.back as usize].at = membership.at;
         }
-        local.catching_up.retain(|newcomer| newcomer.slot != slot || newcomer.namespace != gone.form.namespace);
+        local
+            .catching_up
+            .retain(|newcomer| newcomer.slot != slot || newcomer.namespace != gone.form.namespace);
         let (entry, last) = (local.entry.clone(), local.members.is_empty());
         if last {
             self.rooms.remove(&entry.room);
