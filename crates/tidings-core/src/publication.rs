@@ -35,7 +35,7 @@ pub struct Publication {
 /// An event's data: JSON text, byte for byte as it came, and the binary it refers to.
 ///
 /// Binary stands in the JSON as `{"_placeholder":true,"num":N}` with N counted per payload.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Payload {
     /// The JSON text; checked at the edge.
     pub json: Bytes,
