@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use common::{DAY_MS, HOUR_MS, anyone, event, node, node_with_mailboxes, plain, room, shard};
 use tidings_core::kinds::Action;
-use tidings_core::{Code, From, Identity, Org, Payload, Publish, Room};
+use tidings_core::{Code, From, Identity, Node, Org, Payload, Publish, Room};
 
 #[test]
 fn a_key_answers_a_repeat_with_what_the_first_became() {
@@ -171,6 +171,20 @@ fn a_room_is_forgotten_only_when_nobody_can_miss_anything() {
     let anew = node.publish(event("rec:1", "e"), None, 30 * HOUR_MS).unwrap().position.unwrap();
     assert_ne!(anew.epoch, first.epoch, "a lost history has another epoch");
     assert_eq!(anew.offset, 1);
+}
+
+#[test]
+fn a_sweep_drops_old_events_of_rooms_with_members() {
+    let (node, _) = node();
+    let mut here = shard(0);
+    let slot = here.open().slot;
+    node.join(&mut here, slot, plain(), &anyone(), &room("rec:1"), From::Now).unwrap();
+    let top = node.publish(event("rec:1", "e"), None, 0).unwrap().position.unwrap();
+    let kept = |node: &Node| node.history(&anyone(), &room("rec:1"), None, 9).unwrap().unwrap();
+    node.sweep(HOUR_MS - 1);
+    assert_eq!(kept(&node).events.len(), 1);
+    node.sweep(HOUR_MS);
+    assert_eq!((kept(&node).events.len(), kept(&node).top), (0, top));
 }
 
 /// One thread forgets a room that is old enough while another publishes to it again: wherever the

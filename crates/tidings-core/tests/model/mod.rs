@@ -182,7 +182,7 @@ impl World {
         let top = log.last().and_then(|event| self.events[*event].position);
         assert_eq!(
             joined.top.map(|top| top.offset),
-            ROOMS[room].starts_with("rec").then(|| log.len() as u64)
+            ROOMS[room].starts_with("rec").then_some(log.len() as u64)
         );
         if let (Some(known), Some(told)) = (top, joined.top) {
             assert_eq!(known, told);
