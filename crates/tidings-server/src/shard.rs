@@ -40,6 +40,9 @@ const LINGERING: usize = 1 << 40;
 /// After so many sends of big rooms a shard lets reads and small rooms run.
 const SENDS_PER_TURN: usize = 512;
 
+/// A hundredth of what one send costs.
+const GRACE_PER_MEMBER: Duration = Duration::from_nanos(30);
+
 /// Bytes one read may bring; shared by all connections of the shard.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -70,6 +73,8 @@ pub(crate) struct ShardLoop {
     /// Scratch for the text of one packet and for the members of one answer.
     packet: Vec<u8>,
     body: Vec<u8>,
+    /// Since when the next run waits for more events.
+    fresh_since: Option<Instant>,
     /// The server is going away: nobody is taken in any more.
     draining: bool,
     /// When each connection has to leave, the last one first.
@@ -103,6 +108,7 @@ impl ShardLoop {
             sweep_ms: 0,
             packet: Vec::new(),
             body: Vec::new(),
+            fresh_since: None,
             draining: false,
             leaving: Vec::new(),
             running: true,
@@ -126,9 +132,27 @@ impl ShardLoop {
             }
             self.timers();
             self.dispatch_lanes();
-            self.shard.flush(&mut self.links, SENDS_PER_TURN);
+            let sends = self.sends();
+            self.shard.flush(&mut self.links, sends);
             self.after_flush();
+            if sends == 0 {
+                std::thread::yield_now();
+            }
         }
+    }
+
+    /// How many sends of big rooms this turn may make.
+    ///
+    /// Events that come one by one from other threads would each be sent by itself, if the first
+    /// began at once. It waits for the others a hundredth of the time its own sends will take.
+    fn sends(&mut self) -> usize {
+        let Some(members) = self.shard.fresh_run() else {
+            self.fresh_since = None;
+            return SENDS_PER_TURN;
+        };
+        let since = self.fresh_since.get_or_insert_with(Instant::now);
+        let grace = GRACE_PER_MEMBER * members as u32;
+        if since.elapsed() < grace { 0 } else { SENDS_PER_TURN }
     }
 
     /// Sleeps until there is something to do.
@@ -185,8 +209,15 @@ impl ShardLoop {
     }
 
     fn after_flush(&mut self) {
-        for key in self.shard.take_overflowed() {
-            self.close(key, tidings_wire::CloseReason::TooSlow);
+        // Closing one may overflow others, to whom what it left unsettled now falls.
+        loop {
+            let overflowed = self.shard.take_overflowed();
+            if overflowed.is_empty() {
+                break;
+            }
+            for key in overflowed {
+                self.close(key, tidings_wire::CloseReason::TooSlow);
+            }
         }
         let counts = &self.shared.counts[self.shard.index()];
         counts.connections.store(self.shard.len(), Ordering::Relaxed);

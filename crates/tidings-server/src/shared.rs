@@ -86,7 +86,7 @@ impl Shared {
     }
 
     /// The id of the next event that wants an answer.
-    pub(crate) fn next_ack(&self, _namespace: u8) -> u64 {
+    pub(crate) fn next_ack(&self) -> u64 {
         self.acks.fetch_add(1, Ordering::Relaxed)
     }
 }

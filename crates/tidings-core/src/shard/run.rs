@@ -67,6 +67,12 @@ fn gather(publications: &[Arc<Publication>], form: Form, namespaces: &Namespaces
 }
 
 impl Shard {
+    /// The members of the next run, if nothing of it has been sent: more events may join it.
+    pub fn fresh_run(&self) -> Option<usize> {
+        let run = self.runs.front().filter(|run| run.cursor == 0)?;
+        self.local.get(run.room as usize).map(|local| local.members.len())
+    }
+
     /// Adds a publication to a run of the same kind that has not begun, or makes one.
     pub(super) fn add_to_run(&mut self, room: u32, publication: &Arc<Publication>) {
         if let Some(position) = publication.position {

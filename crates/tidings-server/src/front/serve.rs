@@ -26,6 +26,9 @@ const HEAD_BYTES: usize = 16 * 1024;
 const HEADERS: usize = 64;
 const HEAD_TIME: Duration = Duration::from_secs(10);
 
+/// A request to the API has to arrive whole and be answered within this time.
+const REQUEST_TIME: Duration = Duration::from_secs(30);
+
 /// Handshakes worked on at once; memory for them is reused and stays small after a storm.
 const HANDSHAKES: usize = 256;
 
@@ -151,9 +154,10 @@ impl Requests {
             return upgrade::echo(&front, request, self.remote, &self.handover);
         }
         let mut router = front.router.clone();
-        match router.call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+        match tokio::time::timeout(REQUEST_TIME, router.call(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_) => respond(StatusCode::REQUEST_TIMEOUT, "text/plain", "the request took too long"),
         }
     }
 

@@ -216,7 +216,7 @@ impl ShardLoop {
         if waiting.len() >= most {
             return None;
         }
-        let id = self.shared.next_ack(namespace);
+        let id = self.shared.next_ack();
         waiting.insert(id, reply);
         Some(id)
     }

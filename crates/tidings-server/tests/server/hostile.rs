@@ -37,7 +37,8 @@ const SOCKET_IO: &str = "/socket.io/?EIO=4&transport=websocket";
 
 fn request(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
-    let head = format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}Content-Length: {length}\r\n\r\n");
+    let head =
+        format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}Content-Length: {length}\r\n\r\n");
     [head.as_bytes(), body].concat()
 }
 
@@ -122,9 +123,15 @@ fn a_plain_client_is_told_what_was_wrong_and_stays() {
         let mut wire = Wire::subscribed(addr, "open:1");
         let table = [
             ("{\"type\":\"nothing\",\"id\":2}", "\"id\":2,\"ok\":false,\"error\":{\"code\":\"bad_request\""),
-            ("{\"type\":\"subscribe\",\"id\":3,\"room\":7}", "\"id\":3,\"ok\":false,\"error\":{\"code\":\"bad_request\""),
+            (
+                "{\"type\":\"subscribe\",\"id\":3,\"room\":7}",
+                "\"id\":3,\"ok\":false,\"error\":{\"code\":\"bad_request\"",
+            ),
             ("{\"type\":\"subscribe\",\"id\":4,\"room\":\"nokind:1\"}", "\"code\":\"not_found\""),
-            ("{\"type\":\"publish\",\"id\":5,\"room\":\"open:1\",\"event\":\"disconnect\",\"data\":1}", "\"code\":\"bad_request\""),
+            (
+                "{\"type\":\"publish\",\"id\":5,\"room\":\"open:1\",\"event\":\"disconnect\",\"data\":1}",
+                "\"code\":\"bad_request\"",
+            ),
             ("{\"type\":\"command\",\"id\":6,\"ns\":\"/x\",\"name\":\"y\"}", "\"code\":\"not_found\""),
             ("{\"type\":\"ping\",\"id\":7}", "\"id\":7,\"ok\":true"),
         ];
@@ -172,7 +179,8 @@ fn more_rooms_and_namespaces_than_allowed_are_refused() {
 fn a_publish_that_is_cut_off_publishes_nothing() {
     with_server(&config(), |addr, _| {
         let mut hears = Wire::subscribed(addr, "open:cut");
-        let publish = "{\"type\":\"publish\",\"id\":2,\"room\":\"open:cut\",\"event\":\"e\",\"data\":\"half\"}";
+        let publish =
+            "{\"type\":\"publish\",\"id\":2,\"room\":\"open:cut\",\"event\":\"e\",\"data\":\"half\"}";
         let whole = frame(0x81, publish.as_bytes());
         for cut in 1..whole.len() {
             let mut wire = Wire::subscribed(addr, "open:other");
