@@ -41,7 +41,7 @@ impl ShardLoop {
         match heard {
             Heard::Nothing => {}
             Heard::Connect { namespace: Ok(namespace), auth } => {
-                self.connect(key, namespace, auth.as_deref())
+                self.connect(key, namespace, auth.as_deref());
             }
             Heard::Connect { namespace: Err(name), .. } => {
                 self.say(
@@ -57,7 +57,7 @@ impl ShardLoop {
                 self.event(key, namespace, id, &data, attachments);
             }
             Heard::Ack { namespace, id, data, attachments } => {
-                self.answered(key, namespace, id, &data, attachments)
+                self.answered(key, namespace, id, &data, attachments);
             }
             Heard::Close => {
                 self.ended_by_client(key);

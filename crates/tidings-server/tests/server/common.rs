@@ -7,10 +7,10 @@ use std::time::Duration;
 use tidings_server::{Config, Extras, Server};
 
 /// Nothing here takes longer; a test that waits for more has failed.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The configuration most tests start from: one shard, a free port, everything measured is allowed.
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     let mut config = Config { listen: "127.0.0.1:0".into(), no_limits: true, shards: 1, ..Config::default() };
     config.auth.jwt_secret = "a secret of the server's own tests, long enough".into();
     config.rooms.insert("open".into(), room("recent"));
@@ -28,7 +28,7 @@ fn room(keep: &str) -> tidings_server::config::RoomKindConfig {
 }
 
 /// Runs a test against a server; blocking client code runs beside it.
-pub fn with_server<T: Send + 'static>(
+pub(crate) fn with_server<T: Send + 'static>(
     config: &Config,
     test: impl FnOnce(SocketAddr, tidings_server::Publisher) -> T + Send + 'static,
 ) -> T {
@@ -43,14 +43,14 @@ pub fn with_server<T: Send + 'static>(
 }
 
 /// A connection that speaks bytes.
-pub struct Wire {
-    pub stream: TcpStream,
-    pub read: Vec<u8>,
+pub(crate) struct Wire {
+    pub(crate) stream: TcpStream,
+    pub(crate) read: Vec<u8>,
 }
 
 /// A frame from the server.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Frame {
+pub(crate) enum Frame {
     Text(String),
     Close(u16),
     Other(u8),
@@ -59,7 +59,7 @@ pub enum Frame {
 }
 
 impl Wire {
-    pub fn connect(addr: SocketAddr) -> Self {
+    pub(crate) fn connect(addr: SocketAddr) -> Self {
         let stream = TcpStream::connect(addr).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
@@ -67,7 +67,7 @@ impl Wire {
     }
 
     /// A WebSocket at `path`.
-    pub fn open(addr: SocketAddr, path: &str) -> Self {
+    pub(crate) fn open(addr: SocketAddr, path: &str) -> Self {
         let mut wire = Self::connect(addr);
         wire.send(upgrade(path).as_bytes());
         assert!(wire.head().starts_with("HTTP/1.1 101"), "no upgrade");
@@ -75,7 +75,7 @@ impl Wire {
     }
 
     /// A plain client that has signed in anonymously and subscribed to a room.
-    pub fn subscribed(addr: SocketAddr, room: &str) -> Self {
+    pub(crate) fn subscribed(addr: SocketAddr, room: &str) -> Self {
         let mut wire = Self::open(addr, "/ws");
         wire.say("{\"type\":\"auth\"}");
         wire.hear("auth:ok");
@@ -84,17 +84,17 @@ impl Wire {
         wire
     }
 
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
     /// Sends one masked text frame.
-    pub fn say(&mut self, text: &str) {
+    pub(crate) fn say(&mut self, text: &str) {
         self.send(&frame(0x81, text.as_bytes()));
     }
 
     /// The next frame.
-    pub fn next(&mut self) -> Frame {
+    pub(crate) fn next(&mut self) -> Frame {
         loop {
             if let Some((opcode, body, used)) = parse(&self.read) {
                 let body = self.read[body].to_vec();
@@ -112,7 +112,7 @@ impl Wire {
     }
 
     /// The next text that holds `part`.
-    pub fn hear(&mut self, part: &str) -> String {
+    pub(crate) fn hear(&mut self, part: &str) -> String {
         loop {
             match self.next() {
                 Frame::Text(text) if text.contains(part) => return text,
@@ -123,7 +123,7 @@ impl Wire {
     }
 
     /// The close code, after everything else was read.
-    pub fn closed(&mut self) -> Option<u16> {
+    pub(crate) fn closed(&mut self) -> Option<u16> {
         loop {
             match self.next() {
                 Frame::Close(code) => return Some(code),
@@ -134,7 +134,7 @@ impl Wire {
     }
 
     /// The head of an HTTP answer.
-    pub fn head(&mut self) -> String {
+    pub(crate) fn head(&mut self) -> String {
         loop {
             if let Some(end) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
                 let head = self.read.drain(..end + 4).collect();
@@ -147,7 +147,7 @@ impl Wire {
     }
 
     /// Everything until the connection is closed.
-    pub fn rest(&mut self) -> String {
+    pub(crate) fn rest(&mut self) -> String {
         while self.more() > 0 {}
         String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
     }
@@ -166,7 +166,7 @@ impl Wire {
 }
 
 /// An upgrade request.
-pub fn upgrade(path: &str) -> String {
+pub(crate) fn upgrade(path: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -174,7 +174,7 @@ pub fn upgrade(path: &str) -> String {
 }
 
 /// A client's frame, masked with zeros.
-pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = vec![first];
     match payload.len() {
         short @ 0..=125 => out.push(0x80 | short as u8),
