@@ -57,7 +57,7 @@ pub fn inline_attachments(json: &str, attachments: &[Bytes]) -> String {
 /// payload, so that a packet of 1 MB could unfold into 10 GB.
 pub(super) fn check_placeholders(json: &str, attachments: u32, limits: &Limits) -> Result<(), Violation> {
     for (count, found) in (1..).zip(placeholders(json)) {
-        if !found.num.is_some_and(|(_, num)| num < attachments) {
+        if found.num.is_none_or(|(_, num)| num >= attachments) {
             return Err(Violation::protocol("placeholder without attachment"));
         }
         if count > limits.attachments {
