@@ -3,7 +3,8 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tidings_wire::socketio::{count_placeholders, shift_placeholders};
+use tidings_wire::socketio::{count_placeholders, decode, msgpack, shift_placeholders};
+use tidings_wire::{CloseReason, Limits};
 
 fn shifted(json: &str, by: u32) -> String {
     let mut out = b"before ".to_vec();
@@ -86,4 +87,30 @@ proptest! {
         prop_assert!(count_placeholders(&text) <= text.len());
         prop_assert!(shifted(&text, 7).len() >= text.len());
     }
+}
+
+#[test]
+fn a_small_packet_cannot_unfold_into_a_large_one() {
+    let limits = Limits::default();
+    let packet = |count: usize| {
+        let placeholders = vec![r#"{"_placeholder":true,"num":0}"#; count].join(",");
+        format!("51-[\"e\",{placeholders}]")
+    };
+    assert!(decode(&packet(10), &limits).is_ok(), "several may name the same attachment");
+    assert_eq!(decode(&packet(11), &limits).map_err(|bad| bad.reason), Err(CloseReason::Structure));
+}
+
+#[test]
+fn a_small_msgpack_packet_cannot_either() {
+    let packed = |count: u8| {
+        let mut packet = b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\xdc\x00".to_vec();
+        packet.extend_from_slice(&[count + 1, 0xa1, b'e', 0xc4, 1, b'x']);
+        for _ in 1..count {
+            packet.extend_from_slice(b"\x82\xac_placeholder\xc3\xa3num\x00");
+        }
+        packet
+    };
+    let read = |count| msgpack::decode(&packed(count), &Limits::default()).map_err(|bad| bad.reason);
+    assert_eq!(read(10).map(|packet| packet.attachments.len()), Ok(1));
+    assert_eq!(read(11), Err(CloseReason::Structure));
 }

@@ -212,7 +212,7 @@ impl ShardLoop {
     /// Refuses a namespace; the connection stays.
     pub(super) fn refuse(&mut self, key: ConnKey, namespace: u8, message: &str, data: Option<&str>) {
         if let Some(Link { session: Session::SocketIo(session), .. }) = self.links.get(key) {
-            session.refused();
+            session.refused(namespace);
         }
         let names = self.settings.namespaces.clone();
         let name = names.name(namespace);

@@ -25,13 +25,13 @@ pub struct SocketIoTimes {
 ///
 /// Which namespaces are joined is known here, so that what a client may not say is refused before
 /// anybody else sees it; who it is in each of them is the caller's. After [`Heard::Connect`] the
-/// caller answers with [`SocketIo::joined`] or by leaving it at that.
+/// caller answers with [`SocketIo::joined`] or [`SocketIo::refused`].
 #[derive(Debug)]
 pub struct SocketIo {
     dialect: Option<Dialect>,
     joined: Vec<u8>,
     /// Namespaces whose CONNECT is being decided.
-    asking: u32,
+    asking: Vec<u8>,
     heartbeat: Heartbeat,
     /// When the client has to be in a namespace; `u64::MAX` once it was.
     connect_by_ms: u64,
@@ -100,7 +100,7 @@ impl SocketIo {
         Self {
             dialect: None,
             joined: Vec::new(),
-            asking: 0,
+            asking: Vec::new(),
             heartbeat: Heartbeat::new(now_ms, &times.heartbeat),
             connect_by_ms: now_ms + times.connect_ms,
             pending: None,
@@ -119,19 +119,29 @@ impl SocketIo {
 
     /// Says that the client's CONNECT was granted.
     pub fn joined(&mut self, namespace: u8) {
-        self.asking = self.asking.saturating_sub(1);
+        self.refused(namespace);
         self.connect_by_ms = u64::MAX;
-        self.joined.push(namespace);
+        if !self.is_joined(namespace) {
+            self.joined.push(namespace);
+        }
     }
 
     /// Says that the client's CONNECT was refused.
-    pub fn refused(&mut self) {
-        self.asking = self.asking.saturating_sub(1);
+    pub fn refused(&mut self, namespace: u8) {
+        self.asking.retain(|asking| *asking != namespace);
+        if self.asking.is_empty() {
+            self.asking = Vec::new();
+        }
     }
 
     /// Says that the client is no longer in a namespace.
     pub fn left(&mut self, namespace: u8) {
         self.joined.retain(|joined| *joined != namespace);
+    }
+
+    /// Bytes held for a binary packet whose attachments are still to come.
+    pub fn held(&self) -> usize {
+        self.pending.as_ref().map_or(0, |pending| pending.bytes)
     }
 
     /// Takes one Engine.IO packet and says what it means.
@@ -164,12 +174,17 @@ impl SocketIo {
     /// When [`SocketIo::handle_timeout`] has something to say.
     pub fn poll_timeout(&self) -> u64 {
         let pending = self.pending.as_ref().map_or(u64::MAX, |pending| pending.by_ms);
-        self.heartbeat.poll_timeout().min(self.connect_by_ms).min(pending)
+        self.heartbeat.poll_timeout().min(self.connect_by_ms()).min(pending)
+    }
+
+    /// While a CONNECT is being decided the client is not the one who is late.
+    fn connect_by_ms(&self) -> u64 {
+        if self.asking.is_empty() { self.connect_by_ms } else { u64::MAX }
     }
 
     /// Says what is due at `now_ms`.
     pub fn handle_timeout(&mut self, now_ms: u64, times: &SocketIoTimes) -> Due {
-        if now_ms >= self.connect_by_ms && self.asking == 0 {
+        if now_ms >= self.connect_by_ms() {
             return Due::Close(CloseReason::Protocol);
         }
         if self.pending.as_ref().is_some_and(|pending| now_ms >= pending.by_ms) {
@@ -252,6 +267,10 @@ impl SocketIo {
             return Ok(Heard::Nothing);
         }
         let Pending { kind, namespace, id, data, got, .. } = *pending;
+        if !self.is_joined(namespace) {
+            // The server took it out of the namespace while the attachments were on their way.
+            return Ok(Heard::Nothing);
+        }
         Ok(said(kind, namespace, id, Cow::Owned(data), got))
     }
 
@@ -292,13 +311,13 @@ impl SocketIo {
         let Some(index) = namespaces.index(&namespace) else {
             return Ok(Heard::Connect { namespace: Err(namespace), auth: None });
         };
-        if self.is_joined(index) || self.asking >= limits.namespaces {
+        if self.is_joined(index) || self.asking.contains(&index) {
             return Err(Violation::protocol("a namespace is joined once"));
         }
-        if self.joined.len() >= limits.namespaces as usize {
+        if self.joined.len() + self.asking.len() >= limits.namespaces as usize {
             return Err(Violation::structure("too many namespaces"));
         }
-        self.asking += 1;
+        self.asking.push(index);
         Ok(Heard::Connect { namespace: Ok(index), auth })
     }
 

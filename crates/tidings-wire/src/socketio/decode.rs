@@ -24,7 +24,7 @@ pub fn decode<'a>(text: &'a str, limits: &Limits) -> Result<Packet<'a>, Violatio
     let data = take_data(rest, limits)?;
     check_data(kind, data)?;
     if let Some(data) = data.filter(|_| kind.is_binary()) {
-        check_placeholders(data, attachments)?;
+        check_placeholders(data, attachments, limits)?;
     }
     Ok(Packet { kind, namespace, id, data, attachments })
 }

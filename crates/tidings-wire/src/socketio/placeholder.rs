@@ -1,5 +1,5 @@
-use crate::Violation;
 use crate::json::{self, MAX_DEPTH, skip_space, string_end};
+use crate::{Limits, Violation};
 use base64::Engine;
 use bytes::Bytes;
 use std::ops::Range;
@@ -55,14 +55,19 @@ pub fn inline_attachments(json: &str, attachments: &[Bytes]) -> String {
 
 /// Checks that each placeholder names one of `attachments` attachments.
 ///
-/// Several may name the same one and some may be named by none, as in Node.
-pub(super) fn check_placeholders(json: &str, attachments: u32) -> Result<(), Violation> {
-    let fits = |found: Placeholder| found.num.is_some_and(|(_, num)| num < attachments);
-    if placeholders(json).all(fits) {
-        Ok(())
-    } else {
-        Err(Violation::protocol("placeholder without attachment"))
+/// Several may name the same one and some may be named by none, as in Node. But there are no more
+/// than a packet may have attachments: each becomes a copy of its own where binary goes inside the
+/// payload, so that a packet of 1 MB could unfold into 10 GB.
+pub(super) fn check_placeholders(json: &str, attachments: u32, limits: &Limits) -> Result<(), Violation> {
+    for (count, found) in (1..).zip(placeholders(json)) {
+        if found.num.is_none_or(|(_, num)| num >= attachments) {
+            return Err(Violation::protocol("placeholder without attachment"));
+        }
+        if count > limits.attachments {
+            return Err(Violation::structure("too many placeholders"));
+        }
     }
+    Ok(())
 }
 
 /// An object with `"_placeholder":true`.

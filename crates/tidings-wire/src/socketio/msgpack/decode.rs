@@ -90,7 +90,7 @@ impl<'a> Envelope<'a> {
         check_data(kind, data.as_deref())?;
         if let Some(data) = data.as_deref().filter(|_| !attachments.is_empty()) {
             let count = u32::try_from(attachments.len()).unwrap_or(limits.attachments);
-            check_placeholders(data, count)?;
+            check_placeholders(data, count, limits)?;
         }
         let kind = kind.with_attachments(!attachments.is_empty());
         let id = self.id.flatten();
