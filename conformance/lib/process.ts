@@ -22,7 +22,7 @@ export async function start(command: string[], line: RegExp, env: NodeJS.Process
   if (!program) throw new Error("no command to start");
   const child = spawn(program, args, {
     cwd: ROOT,
-    env: { ...process.env, ...env },
+    env: { ...inherited(), ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const log: string[] = [];
@@ -33,6 +33,11 @@ export async function start(command: string[], line: RegExp, env: NodeJS.Process
     },
   );
   return { address, http: `http://${address}`, ws: `ws://${address}`, stop: () => stop(child) };
+}
+
+/** The environment without our own settings: a server takes what begins with TIDINGS_ for its configuration. */
+function inherited(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("TIDINGS_")));
 }
 
 function announced(child: ChildProcess, line: RegExp, log: string[]): Promise<string> {

@@ -14,6 +14,9 @@ use crate::room::{Keep, Org, Room, RoomSpec};
 pub trait Post: Send + Sync {
     /// Hands a publication over; must not block. `false`: the mailbox is full and it is lost.
     fn deliver(&self, publication: Arc<Publication>) -> bool;
+
+    /// Hands over a publication for everybody of its room's organisation, in a room or not.
+    fn announce(&self, publication: Arc<Publication>);
 }
 
 /// The handle to all shards: who has members of which room.
@@ -167,6 +170,11 @@ impl Hub {
             }
         }
         shards & own != 0
+    }
+
+    /// Hands a publication to every shard, for everybody of its room's organisation.
+    pub fn announce(&self, publication: &Arc<Publication>) {
+        self.posts.iter().for_each(|post| post.announce(publication.clone()));
     }
 
     /// Forgets rooms without members and history; returns how many are left.

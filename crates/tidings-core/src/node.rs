@@ -11,7 +11,7 @@ use crate::kinds::{Action, Kinds, admit};
 use crate::lane::Lane;
 use crate::publication::{Epoch, MessageId, Payload, Position, Publication};
 use crate::recent::{KeyRecord, Read, Recent};
-use crate::room::{Room, RoomSpec};
+use crate::room::{Org, Room, RoomSpec};
 use crate::shard::{ConnKey, Left, Shard};
 
 /// One node: every join, leave and publish goes through here.
@@ -203,6 +203,41 @@ impl Node {
     ) -> Result<Published, Refusal> {
         let spec = self.kinds.spec(&what.room)?;
         self.publish_in(spec, what, here, now_ms)
+    }
+
+    /// Publishes to everybody of an organisation, whatever rooms they are in; volatile.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] for one who is no server; another's organisation does not exist.
+    pub fn announce(
+        &self,
+        who: &Identity,
+        org: &Org,
+        event: &str,
+        payload: Payload,
+        lane: Option<Lane>,
+        now_ms: u64,
+    ) -> Result<Published, Refusal> {
+        if who.org != *org {
+            return Err(Refusal::new(Code::NotFound, "no such organisation"));
+        }
+        if !who.is_server() {
+            return Err(Refusal::new(Code::Forbidden, "only servers speak to everybody"));
+        }
+        let id = self.message_id();
+        let publication = Publication {
+            room: Room::of_everybody(org),
+            event: event.into(),
+            payload,
+            lane: lane.unwrap_or(Lane::Normal),
+            skip: None,
+            id,
+            position: None,
+            sequence: 0,
+            at_ms: now_ms,
+        };
+        self.hub.announce(&Arc::new(publication));
+        Ok(Published { id, position: None, duplicate: false })
     }
 
     /// The events of a room's history, for one who may read them.

@@ -65,6 +65,11 @@ impl Room {
         Self(Arc::new(RoomName { org: org.clone(), name: format!("user:{user}").into() }))
     }
 
+    /// The name under which everybody of an organisation is spoken to; nobody can join it.
+    pub fn of_everybody(org: &Org) -> Self {
+        Self(Arc::new(RoomName { org: org.clone(), name: format!("org:{}", org.as_str()).into() }))
+    }
+
     /// The organisation.
     pub fn org(&self) -> &Org {
         &self.0.org

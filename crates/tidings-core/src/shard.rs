@@ -19,7 +19,7 @@ use crate::publication::{MessageId, Publication};
 use crate::room::Room;
 
 pub use flush::{Sent, Sink};
-pub use members::Left;
+pub use members::{Filter, Left};
 use members::{LocalRoom, Membership};
 use run::Run;
 
@@ -171,7 +171,7 @@ impl Shard {
             self.settle_recorded(room);
         }
         let local = &self.local[room as usize];
-        let plain_fan_out = publication.skip.is_none() && local.catching_up.is_empty();
+        let plain_fan_out = publication.skip.is_none() && local.catching_up.is_empty() && local.choosy == 0;
         if plain_fan_out && local.members.len() >= RUN_FROM_MEMBERS {
             self.add_to_run(room, publication);
         } else {

@@ -6,6 +6,7 @@ mod metrics;
 mod origin;
 mod page;
 mod publish;
+mod rooms;
 mod serve;
 mod socketio;
 mod upgrade;
@@ -16,8 +17,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, Response, StatusCode, header};
-use tidings_core::Refusal;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use tidings_core::{Code, Identity, Refusal};
 
 use crate::shared::Shared;
 use origin::Origins;
@@ -42,9 +43,15 @@ impl Front {
             .merge(health::routes(shared.clone()))
             .merge(metrics::routes(shared.clone(), guards_metrics))
             .merge(publish::routes(shared.clone()))
-            .merge(page::routes());
+            .merge(rooms::routes(shared.clone()))
+            .merge(page::routes())
+            .fallback(nothing_here);
         Arc::new(Self { shared, origins, router, test_endpoints })
     }
+}
+
+async fn nothing_here() -> Response<Body> {
+    refuse(&Refusal::new(Code::NotFound, "there is nothing at this path"))
 }
 
 pub(crate) use origin::Origins as AllowedOrigins;
@@ -57,10 +64,17 @@ pub(crate) fn respond(status: StatusCode, content_type: &'static str, body: impl
     response
 }
 
+/// Who asks, by the token of the `Authorization` header.
+pub(crate) fn signed_in(shared: &Shared, headers: &HeaderMap) -> Result<Identity, Refusal> {
+    let token = hello::bearer(headers).ok_or_else(|| Refusal::new(Code::Unauthorized, "a token is needed"))?;
+    shared.sign_in.verify(token)
+}
+
 /// A refusal as an HTTP answer: its status, and the refusal object as body.
 pub(crate) fn refuse(refusal: &Refusal) -> Response<Body> {
-    let mut body = Vec::new();
+    let mut body = b"{\"ok\":false,\"error\":".to_vec();
     refusal.write_json(&mut body);
+    body.push(b'}');
     let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = respond(status, "application/json", body);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

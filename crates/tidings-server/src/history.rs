@@ -9,6 +9,7 @@ use tidings_wire::json::write_string;
 use tokio::sync::oneshot;
 
 use crate::shard::inbox::Mail;
+use crate::shard::write_position;
 use crate::shared::Shared;
 use crate::time::iso8601;
 
@@ -89,4 +90,18 @@ pub(crate) async fn presence(shared: &Arc<Shared>, room: &Room, page: usize) -> 
     let more = count > (page + 1).saturating_mul(PAGE);
     out.extend_from_slice(format!("],\"more\":{more}}}").as_bytes());
     Ok(out)
+}
+
+/// A room's numbers, as a JSON object: connections on this node, and where its history stands.
+pub(crate) fn stats(node: &Node, room: &Room) -> Vec<u8> {
+    let entry = node.hub().find(room);
+    let connections = entry.as_ref().map_or(0, |entry| entry.members());
+    let mut out = b"{\"ok\":true,\"room\":".to_vec();
+    write_string(&mut out, room.name());
+    out.extend_from_slice(format!(",\"connections\":{connections}").as_bytes());
+    if let Some(top) = entry.and_then(|entry| entry.history().map(|recent| recent.top())) {
+        write_position(&mut out, top, true);
+    }
+    out.push(b'}');
+    out
 }

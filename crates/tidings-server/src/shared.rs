@@ -36,7 +36,6 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    #[expect(clippy::too_many_arguments, reason = "the parts of a server, each once")]
     pub(crate) fn new(
         settings: Arc<Settings>,
         node: Arc<Node>,

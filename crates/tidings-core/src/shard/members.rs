@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
+
 use super::{ConnKey, Forms, Shard};
 use crate::frame::{self, Form};
 use crate::hub::Entry;
+use crate::lane::Lane;
 use crate::outbox::Item;
 use crate::publication::Publication;
 use crate::room::Room;
@@ -17,6 +20,25 @@ pub(super) struct LocalRoom {
     pub(super) catching_up: Vec<CatchingUp>,
     /// The offset of the last recorded event taken here.
     pub(super) taken: u64,
+    /// How many of its subscriptions want only some of the events.
+    pub(super) choosy: u32,
+}
+
+/// Which of a room's events a subscription wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    /// The events by name; `None`: all.
+    pub events: Option<Box<[CompactString]>>,
+    /// Nothing less urgent than this.
+    pub min_lane: Option<Lane>,
+}
+
+impl Filter {
+    /// Whether the subscription wants an event.
+    pub fn passes(&self, publication: &Publication) -> bool {
+        self.events.as_ref().is_none_or(|names| names.contains(&publication.event))
+            && self.min_lane.is_none_or(|least| publication.lane >= least)
+    }
 }
 
 /// A newcomer that must not get live what it has read from the history.
@@ -37,12 +59,13 @@ pub(super) struct Member {
 }
 
 /// The same subscription, seen from the connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Membership {
     room: u32,
     at: u32,
     /// The organisation's sequence when it subscribed: what came before is not its business.
     since: u64,
+    filter: Option<Box<Filter>>,
 }
 
 /// A subscription that ended, as recovery wants to remember it.
@@ -54,6 +77,8 @@ pub struct Left {
     pub form: Form,
     /// The organisation's sequence when it subscribed.
     pub since: u64,
+    /// Which events it wanted; `None`: all.
+    pub filter: Option<Box<Filter>>,
     /// Whether it was the room's last member on this shard.
     pub last: bool,
 }
@@ -91,9 +116,19 @@ impl Shard {
         let local = &mut self.local[room as usize];
         let (at, back) = (local.members.len() as u32, conn.memberships.len() as u32);
         local.members.push(Member { slot, back, form });
-        conn.memberships.push(Membership { room, at, since });
+        conn.memberships.push(Membership { room, at, since, filter: None });
         if let Some(read_to) = read_to.filter(|offset| *offset > local.taken) {
             local.catching_up.push(CatchingUp { slot, namespace: form.namespace, read_to });
+        }
+    }
+
+    /// Has a subscription get only some of the room's events from now on.
+    pub fn set_filter(&mut self, slot: u32, room: &Room, namespace: u8, filter: Filter) {
+        let Some(at) = self.find(slot, room, namespace) else { return };
+        let room = self.conns[slot as usize].memberships[at].room;
+        self.settle_room(room);
+        if self.conns[slot as usize].memberships[at].filter.replace(Box::new(filter)).is_none() {
+            self.local[room as usize].choosy += 1;
         }
     }
 
@@ -122,6 +157,18 @@ impl Shard {
         })
     }
 
+    /// Pushes a publication to the given connections, each in its form, in a room or not.
+    pub fn push_to(&mut self, to: impl IntoIterator<Item = (u32, Form)>, publication: &Publication) {
+        let mut forms = Forms::default();
+        let namespaces = self.namespaces.clone();
+        for (slot, form) in to {
+            let bytes = forms.get(form, || frame::encode(publication, form, &namespaces)).clone();
+            let volatile = publication.position.is_none();
+            let item = Item { bytes, messages: 1, sequence: publication.sequence, volatile };
+            self.push(slot, item, publication.lane);
+        }
+    }
+
     /// Pushes a publication to each member's outbox.
     pub(super) fn push_to_members(&mut self, room: u32, publication: &Arc<Publication>) {
         let mut forms = Forms::default();
@@ -129,6 +176,9 @@ impl Shard {
         let members = std::mem::take(&mut self.local[room as usize].members);
         for member in &members {
             if self.is_skipped(publication, member.slot) || self.has_read(room, member, publication) {
+                continue;
+            }
+            if self.local[room as usize].choosy > 0 && !self.wants(member, publication) {
                 continue;
             }
             let bytes = forms.get(member.form, || frame::encode(publication, member.form, &namespaces)).clone();
@@ -150,6 +200,12 @@ impl Shard {
         })
     }
 
+    fn wants(&self, member: &Member, publication: &Publication) -> bool {
+        let conn = self.conns.get(member.slot as usize);
+        let membership = conn.and_then(|conn| conn.memberships.get(member.back as usize));
+        membership.and_then(|membership| membership.filter.as_ref()).is_none_or(|filter| filter.passes(publication))
+    }
+
     fn has_read(&self, room: u32, member: &Member, publication: &Publication) -> bool {
         let Some(position) = publication.position else { return false };
         self.local[room as usize].catching_up.iter().any(|newcomer| {
@@ -163,7 +219,7 @@ impl Shard {
         if let Some(&at) = self.rooms.get(&entry.room) {
             return at;
         }
-        let local = LocalRoom { entry: entry.clone(), members: Vec::new(), catching_up: Vec::new(), taken: 0 };
+        let local = LocalRoom { entry: entry.clone(), members: Vec::new(), catching_up: Vec::new(), taken: 0, choosy: 0 };
         let at = self.local.insert(local) as u32;
         self.rooms.insert(entry.room.clone(), at);
         at
@@ -187,10 +243,9 @@ impl Shard {
     }
 
     fn remove(&mut self, slot: u32, at: usize) -> Left {
-        let membership = self.conns[slot as usize].memberships[at];
-        self.settle_room(membership.room);
+        self.settle_room(self.conns[slot as usize].memberships[at].room);
         let conn = &mut self.conns[slot as usize];
-        conn.memberships.swap_remove(at);
+        let membership = conn.memberships.swap_remove(at);
         // The subscription that took its place in the list has to be found there.
         if let Some(moved) = conn.memberships.get(at) {
             self.local[moved.room as usize].members[moved.at as usize].back = at as u32;
@@ -201,11 +256,12 @@ impl Shard {
             self.conns[moved.slot as usize].memberships[moved.back as usize].at = membership.at;
         }
         local.catching_up.retain(|newcomer| newcomer.slot != slot || newcomer.namespace != gone.form.namespace);
+        local.choosy -= u32::from(membership.filter.is_some());
         let (entry, last) = (local.entry.clone(), local.members.is_empty());
         if last {
             self.rooms.remove(&entry.room);
             self.local.remove(membership.room as usize);
         }
-        Left { entry, form: gone.form, since: membership.since, last }
+        Left { entry, form: gone.form, since: membership.since, filter: membership.filter, last }
     }
 }

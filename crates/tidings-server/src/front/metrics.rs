@@ -17,8 +17,7 @@ use prometheus_client::registry::Registry;
 use tidings_core::shard::Counters;
 use tidings_core::{Code, Refusal};
 
-use super::hello::bearer;
-use super::{refuse, respond};
+use super::{refuse, respond, signed_in};
 use crate::shared::Shared;
 
 /// `/metrics`; with `guarded`, for the token of a server only.
@@ -37,12 +36,10 @@ struct Metrics {
 
 async fn metrics(State(state): State<Arc<Metrics>>, headers: HeaderMap) -> Response<Body> {
     if state.guarded {
-        let who = bearer(&headers).map(|token| state.shared.sign_in.verify(token));
-        match who {
-            Some(Ok(who)) if who.is_server() => {}
-            Some(Ok(_)) => return refuse(&Refusal::new(Code::Forbidden, "a server's token is needed")),
-            Some(Err(refusal)) => return refuse(&refusal),
-            None => return refuse(&Refusal::new(Code::Unauthorized, "a token is needed")),
+        match signed_in(&state.shared, &headers) {
+            Ok(who) if who.is_server() => {}
+            Ok(_) => return refuse(&Refusal::new(Code::Forbidden, "a server's token is needed")),
+            Err(refusal) => return refuse(&refusal),
         }
     }
     let mut out = String::new();

@@ -11,11 +11,10 @@ use axum::routing::post;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tidings_core::{Code, Identity, Lane, Payload, Publish, Refusal, Room};
+use tidings_core::{Code, Identity, Lane, Org, Payload, Publish, Refusal, Room};
 use tidings_wire::{json, plain};
 
-use super::hello::bearer;
-use super::{refuse, respond};
+use super::{refuse, respond, signed_in};
 use crate::shard::write_published;
 use crate::shared::{Shared, wall_ms};
 
@@ -32,7 +31,7 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// One message: to a room, to several, or to a user.
+/// One message: to a room, to several, to a user, or to everybody of the organisation.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Message<'a> {
@@ -42,6 +41,8 @@ struct Message<'a> {
     rooms: Option<Vec<Cow<'a, str>>>,
     #[serde(borrow)]
     user_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    org: Option<Cow<'a, str>>,
     #[serde(borrow)]
     event: Cow<'a, str>,
     #[serde(borrow)]
@@ -112,10 +113,10 @@ fn write_result(out: &mut Vec<u8>, result: Result<Vec<u8>, Refusal>) {
 }
 
 fn send(shared: &Shared, who: &Identity, message: &Message<'_>) -> Result<Vec<u8>, Refusal> {
-    match (&message.room, &message.rooms, &message.user_id) {
-        (Some(room), None, None) => send_to(shared, who, message, room),
-        (None, None, Some(user)) => send_to(shared, who, message, &format!("user:{user}")),
-        (None, Some(rooms), None) if rooms.len() <= BATCH => {
+    match (&message.room, &message.rooms, &message.user_id, &message.org) {
+        (Some(room), None, None, None) => send_to(shared, who, message, room),
+        (None, None, Some(user), None) => send_to(shared, who, message, &format!("user:{user}")),
+        (None, Some(rooms), None, None) if rooms.len() <= BATCH => {
             let mut out = b"{\"ok\":true,\"results\":[".to_vec();
             for (at, room) in rooms.iter().enumerate() {
                 if at > 0 {
@@ -126,32 +127,22 @@ fn send(shared: &Shared, who: &Identity, message: &Message<'_>) -> Result<Vec<u8
             out.extend_from_slice(b"]}");
             Ok(out)
         }
-        (None, Some(_), None) => Err(Refusal::new(Code::TooLarge, "more rooms than one message may go to")),
-        _ => Err(Refusal::new(Code::BadRequest, "exactly one of room, rooms and userId is needed")),
+        (None, Some(_), None, None) => Err(Refusal::new(Code::TooLarge, "more rooms than one message may go to")),
+        (None, None, None, Some(org)) => announce(shared, who, message, org),
+        _ => Err(Refusal::new(Code::BadRequest, "exactly one of room, rooms, userId and org is needed")),
     }
 }
 
 fn send_to(shared: &Shared, who: &Identity, message: &Message<'_>, room: &str) -> Result<Vec<u8>, Refusal> {
     let limits = &shared.settings.limits;
-    let bad = |text: &str| Refusal::new(Code::BadRequest, text);
-    if !plain::is_free_event_name(&message.event, limits) {
-        return Err(bad("event: is empty, too long or reserved"));
-    }
-    let key = message.key.as_deref();
-    if key.is_some_and(|key| key.is_empty() || key.len() > limits.key_bytes) {
-        return Err(bad("key: is empty or too long"));
-    }
-    let lane = match message.lane.as_deref() {
-        Some(name) => Some(Lane::parse(name).ok_or_else(|| bad("lane: is unknown"))?),
-        None => None,
-    };
+    let lane = checked_lane(shared, message)?;
     let what = Publish {
         room: Room::new(&who.org, room, limits.room_name_bytes).map_err(|error| bad(&error.to_string()))?,
         event: &message.event,
-        payload: Payload::json(Bytes::copy_from_slice(message.data.get().as_bytes())),
+        payload: payload(message),
         lane,
         volatile: message.volatile,
-        key,
+        key: message.key.as_deref(),
         skip: None,
     };
     let published = shared.node.publish_as(who, what, None, wall_ms())?;
@@ -159,6 +150,36 @@ fn send_to(shared: &Shared, who: &Identity, message: &Message<'_>, room: &str) -
     write_published(&mut out, room, &published);
     out.push(b'}');
     Ok(out)
+}
+
+fn announce(shared: &Shared, who: &Identity, message: &Message<'_>, org: &str) -> Result<Vec<u8>, Refusal> {
+    let lane = checked_lane(shared, message)?;
+    let (org, payload) = (Org::new(org), payload(message));
+    let published = shared.node.announce(who, &org, &message.event, payload, lane, wall_ms())?;
+    Ok(format!("{{\"ok\":true,\"messageId\":\"{}\",\"durability\":\"memory\"}}", published.id).into_bytes())
+}
+
+fn payload(message: &Message<'_>) -> Payload {
+    Payload::json(Bytes::copy_from_slice(message.data.get().as_bytes()))
+}
+
+/// Checks the parts every message has, and reads its lane.
+fn checked_lane(shared: &Shared, message: &Message<'_>) -> Result<Option<Lane>, Refusal> {
+    let limits = &shared.settings.limits;
+    if !plain::is_free_event_name(&message.event, limits) {
+        return Err(bad("event: is empty, too long or reserved"));
+    }
+    if message.key.as_ref().is_some_and(|key| key.is_empty() || key.len() > limits.key_bytes) {
+        return Err(bad("key: is empty or too long"));
+    }
+    match message.lane.as_deref() {
+        Some(name) => Lane::parse(name).map(Some).ok_or_else(|| bad("lane: is unknown")),
+        None => Ok(None),
+    }
+}
+
+fn bad(text: &str) -> Refusal {
+    Refusal::new(Code::BadRequest, text)
 }
 
 type Received = Result<Bytes, axum::extract::rejection::BytesRejection>;
@@ -176,10 +197,9 @@ fn text<'a>(shared: &Shared, body: &'a Received) -> Result<&'a str, Refusal> {
 
 fn who(shared: &Shared, headers: &HeaderMap) -> Result<Identity, Refusal> {
     if headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(Refusal::new(Code::BadRequest, "an encoded body is not taken"));
+        return Err(bad("an encoded body is not taken"));
     }
-    let token = bearer(headers).ok_or_else(|| Refusal::new(Code::Unauthorized, "a token is needed"))?;
-    shared.sign_in.verify(token)
+    signed_in(shared, headers)
 }
 
 fn malformed(error: serde_json::Error) -> Refusal {

@@ -122,18 +122,14 @@ impl Requests {
         let front = self.door.front.clone();
         let verdict = front.origins.judge(request.headers());
         let socket_io = request.uri().path().starts_with("/socket.io/");
+        let upgrade = upgrade::wanted(request.headers());
         if verdict == Verdict::Refused {
-            return socketio::refused_origin(socket_io, upgrade::wanted(request.headers()));
+            return closing(socketio::refused_origin(socket_io, upgrade), upgrade);
         }
         if request.method() == Method::OPTIONS && verdict != Verdict::NoOrigin {
             return preflight(&request, &verdict, front.origins.allows_credentials());
         }
-        let upgrade = upgrade::wanted(request.headers());
-        let mut response = self.route(request, socket_io).await;
-        if upgrade && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            // What follows on this connection would be frames, not requests.
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
+        let mut response = closing(self.route(request, socket_io).await, upgrade);
         add_cors(response.headers_mut(), &verdict, front.origins.allows_credentials());
         response
     }
@@ -164,6 +160,15 @@ impl Requests {
     fn plain(self, request: Request<Incoming>) -> Response<Body> {
         upgrade::plain(&self.door.front, request, self.remote, &self.handover)
     }
+}
+
+/// Ends the connection of a client that wanted an upgrade and did not get it: what it sends next
+/// would be frames, not requests.
+fn closing(mut response: Response<Body>, upgrade: bool) -> Response<Body> {
+    if upgrade && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Answers a preflight as the npm package `cors` does, which stock clients have been tested with.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use tidings_core::kinds::Action;
 use tidings_core::node::From;
+use tidings_core::shard::Filter;
 use tidings_core::{
     Code, ConnKey, Epoch, Identity, Joined, Payload, Position, Publish, Published, Refusal, Room,
 };
@@ -116,7 +117,11 @@ impl ShardLoop {
         let Some(link) = self.links.get(key) else { return Ok(()) };
         let form = link.form(ack.namespace());
         let node = self.node.clone();
-        let joined = node.join(&mut self.shard, key.slot, form, &who, &room, from)?;
+        let mut joined = node.join(&mut self.shard, key.slot, form, &who, &room, from)?;
+        if let Some(filter) = filter(body) {
+            joined.missed.retain(|missed| filter.passes(missed));
+            self.shard.set_filter(key.slot, &room, form.namespace, filter);
+        }
         self.answer(key, ack, |out| write_joined(out, &body.room, &joined));
         self.after_join(key, ack, &room, &joined, from);
         Ok(())
@@ -286,6 +291,12 @@ impl ShardLoop {
             .map_err(|bad| Refusal::new(Code::BadRequest, &bad.to_string()))?;
         Ok((who, room))
     }
+}
+
+/// What a subscription asks for, if not for everything.
+fn filter(body: &SubscribeBody<'_>) -> Option<Filter> {
+    let events = body.events.as_ref().map(|names| names.iter().map(|name| name.as_ref().into()).collect());
+    (events.is_some() || body.min_lane.is_some()).then_some(Filter { events, min_lane: body.min_lane })
 }
 
 /// Events a history answer holds where the client names no limit, and at most.

@@ -18,6 +18,8 @@ use crate::ids::SessionKey;
 pub(crate) enum Mail {
     /// A publication for the members it has.
     Deliver(Arc<Publication>),
+    /// A publication for everybody of its organisation.
+    Announce(Arc<Publication>),
     /// A WebSocket whose upgrade is done.
     Socket(Box<NewSocket>),
     /// A long-polling handshake.
@@ -151,5 +153,9 @@ impl Post for ShardPost {
         }
         self.0.wake();
         true
+    }
+
+    fn announce(&self, publication: Arc<Publication>) {
+        self.0.push(Mail::Announce(publication));
     }
 }

@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use mio::net::TcpStream;
 use tidings_core::frame::Form;
 use tidings_core::shard::Sent;
-use tidings_core::{ConnKey, Identity, Sink};
+use tidings_core::{ConnKey, Identity, Org, Sink};
 use tidings_wire::names::Dialect;
 use tidings_wire::session::{PlainSession, SocketIo};
 use tidings_wire::websocket::Decoder;
@@ -142,6 +142,14 @@ impl Links {
 
     pub(super) fn get(&mut self, key: ConnKey) -> Option<&mut Link> {
         self.links.get_mut(key.slot as usize)?.as_mut().filter(|link| link.key == key)
+    }
+
+    /// Every client of an organisation, with the form it wants, once per namespace it is in.
+    pub(super) fn seated(&self, org: &Org) -> Vec<(u32, Form)> {
+        let links = self.links.iter().flatten();
+        let seats = links.flat_map(|link| link.seats.iter().map(move |seat| (link, seat)));
+        let of_org = seats.filter(|(_, seat)| seat.who.org == *org);
+        of_org.map(|(link, seat)| (link.key.slot, link.form(seat.namespace))).collect()
     }
 
     pub(super) fn keys(&self) -> Vec<ConnKey> {

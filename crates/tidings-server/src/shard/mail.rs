@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use bytes::BytesMut;
 use mio::net::TcpStream;
 use mio::{Interest, Token};
-use tidings_core::ConnKey;
+use tidings_core::{ConnKey, Publication};
 use tidings_wire::CloseReason;
 use tidings_wire::session::{PlainSession, SocketIo};
 use tidings_wire::socketio::{encode, msgpack};
@@ -24,6 +24,7 @@ impl ShardLoop {
     pub(super) fn receive(&mut self, letter: Mail) {
         match letter {
             Mail::Deliver(publication) => self.shard.take(&publication),
+            Mail::Announce(publication) => self.announce(&publication),
             Mail::Socket(socket) => self.take_socket(*socket),
             Mail::OpenPolling(hello, reply) => self.open_polling(hello, reply),
             Mail::Poll(session, reply) => self.poll_get(session, reply),
@@ -42,6 +43,11 @@ impl ShardLoop {
             Mail::Drain(budget_ms) => self.drain(budget_ms),
             Mail::Stop => self.running = false,
         }
+    }
+
+    fn announce(&mut self, publication: &Publication) {
+        let everybody = self.links.seated(publication.room.org());
+        self.shard.push_to(everybody, publication);
     }
 
     /// Makes a connection and starts its timer.

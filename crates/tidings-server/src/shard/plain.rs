@@ -44,7 +44,11 @@ impl ShardLoop {
 
     fn plain_message(&mut self, key: ConnKey, message: ClientMessage<'_>) {
         let (id, name, done) = match message {
-            ClientMessage::Auth(_) | ClientMessage::Heartbeat => return,
+            ClientMessage::Auth(_) => return,
+            ClientMessage::Heartbeat => {
+                let dropped = u64::from(self.shard.take_dropped(key.slot));
+                return self.say_plain(key, |out| plain::server::heartbeat(out, dropped));
+            }
             ClientMessage::Ping { id } => return self.answer(key, AckTo::Plain { id }, |_| {}),
             ClientMessage::Subscribe { id, body } => {
                 (id, "subscribe", self.subscribe(key, AckTo::Plain { id }, &body))

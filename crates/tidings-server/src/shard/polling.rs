@@ -172,7 +172,8 @@ impl ShardLoop {
                 Ok(engineio::Packet::Close) => {
                     // It is taken, and then it is over.
                     let _ = reply.send(PollAnswer::Taken);
-                    return drop(self.engine_packet(key, engineio::Packet::Close));
+                    self.engine_packet(key, engineio::Packet::Close);
+                    return;
                 }
                 Ok(packet) => self.engine_packet(key, packet),
                 Err(violation) => self.violated(key, violation),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tidings_core::frame::parse_resume_offset;
 use tidings_core::node::From;
+use tidings_core::shard::Filter;
 use tidings_core::{ConnKey, Identity, Publication, Room};
 use tidings_wire::CloseReason;
 
@@ -34,8 +35,8 @@ pub(crate) struct Parked {
     namespace: u8,
     sid: SocketId,
     who: Arc<Identity>,
-    /// Its rooms, each with the organisation's sequence when it subscribed.
-    rooms: Vec<(Room, u64)>,
+    /// Its rooms, each with the organisation's sequence when it subscribed and what it wanted.
+    rooms: Vec<(Room, u64, Option<Box<Filter>>)>,
     /// The last recorded event that went out whole.
     flushed: u64,
     /// When it was parked, in the home shard's milliseconds.
@@ -246,11 +247,15 @@ impl ShardLoop {
         let admission = &resume.admission;
         let form = tidings_core::frame::Form { offset: admission.offset, ..link.form(admission.namespace) };
         let (mut missed, mut complete) = (Vec::new(), true);
-        for (room, since) in &parked.rooms {
+        for (room, since, filter) in &parked.rooms {
             let from = From::Sequence { heard, since: *since };
             // A room one may no longer enter is left out; rights are judged anew.
-            let Ok(joined) = self.node.join(&mut self.shard, key.slot, form, who, room, from) else { continue };
+            let Ok(mut joined) = self.node.join(&mut self.shard, key.slot, form, who, room, from) else { continue };
             complete &= joined.top.is_none() || joined.recovered == Some(true);
+            if let Some(filter) = filter {
+                joined.missed.retain(|missed| filter.passes(missed));
+                self.shard.set_filter(key.slot, room, form.namespace, (**filter).clone());
+            }
             missed.extend(joined.missed);
         }
         missed.sort_by_key(|publication| publication.sequence);
@@ -263,7 +268,7 @@ impl ShardLoop {
             namespace: seat.namespace,
             sid: seat.sid,
             who: seat.who.clone(),
-            rooms: left.into_iter().map(|left| (left.entry.room.clone(), left.since)).collect(),
+            rooms: left.into_iter().map(|left| (left.entry.room.clone(), left.since, left.filter)).collect(),
             flushed: self.shard.flushed(key.slot),
             at_ms: self.now_ms,
         }

@@ -1,0 +1,136 @@
+//! `GET /api/rooms` and what can be read of one room.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, Response, StatusCode};
+use axum::routing::get;
+use tidings_core::kinds::Action;
+use tidings_core::{Code, Epoch, Identity, Position, Refusal, Room};
+use tidings_wire::engineio::Query;
+use tidings_wire::json::write_string;
+
+use super::{refuse, respond, signed_in};
+use crate::history;
+use crate::shared::Shared;
+
+/// Events a history answer holds where none are asked for, and at most.
+const HISTORY_DEFAULT: usize = 100;
+const HISTORY_MOST: usize = 1_000;
+
+pub(super) fn routes(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/api/rooms", get(rooms))
+        .route("/api/rooms/{room}/history", get(history))
+        .route("/api/rooms/{room}/presence", get(presence))
+        .route("/api/rooms/{room}/stats", get(stats))
+        .with_state(shared)
+}
+
+/// The organisation's rooms on this node, for its servers and administrators.
+async fn rooms(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response<Body> {
+    answer(signed_in(&shared, &headers).and_then(|who| list(&shared, &who)))
+}
+
+fn list(shared: &Shared, who: &Identity) -> Result<Vec<u8>, Refusal> {
+    if !who.is_server() {
+        return Err(Refusal::new(Code::Forbidden, "only servers and administrators list rooms"));
+    }
+    let mut entries = shared.node.hub().entries();
+    entries.retain(|entry| *entry.room.org() == who.org);
+    entries.sort_by(|a, b| a.room.name().cmp(b.room.name()));
+    let mut out = b"{\"ok\":true,\"rooms\":[".to_vec();
+    for (at, entry) in entries.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"room\":");
+        write_string(&mut out, entry.room.name());
+        out.extend_from_slice(format!(",\"connections\":{}}}", entry.members()).as_bytes());
+    }
+    out.extend_from_slice(b"]}");
+    Ok(out)
+}
+
+/// A room's history: `?since=EPOCH:OFFSET[:TAG]&limit=N`.
+async fn history(
+    State(shared): State<Arc<Shared>>,
+    Path(room): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response<Body> {
+    answer(who_and_room(&shared, &headers, &room).and_then(|(who, room)| {
+        let query = Query::parse(query.as_deref().unwrap_or("")).map_err(|_| bad("too many parameters"))?;
+        let value = |wanted: &str| query.pairs().find(|(name, _)| name == wanted).map(|(_, value)| value);
+        let since = value("since").map(|text| position(&text)).transpose()?;
+        let limit = match value("limit") {
+            Some(text) => text.parse::<usize>().map_err(|_| bad("limit: is no number"))?.min(HISTORY_MOST),
+            None => HISTORY_DEFAULT,
+        };
+        history::answer(&shared.node, &who, &room, since, limit)
+    }))
+}
+
+/// Who is in a room: `?page=N`.
+async fn presence(
+    State(shared): State<Arc<Shared>>,
+    Path(room): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let room = who_and_room(&shared, &headers, &room).and_then(|(who, room)| {
+        shared.node.admit(&who, &room, Action::Presence)?;
+        Ok(room)
+    });
+    let room = match room {
+        Ok(room) => room,
+        Err(refusal) => return refuse(&refusal),
+    };
+    let query = query.unwrap_or_default();
+    let page = query.split('&').find_map(|pair| pair.strip_prefix("page=")).and_then(|page| page.parse().ok());
+    answer(history::presence(&shared, &room, page.unwrap_or(0)).await)
+}
+
+/// A room's numbers: connections, and where its history stands.
+async fn stats(
+    State(shared): State<Arc<Shared>>,
+    Path(room): Path<String>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    answer(who_and_room(&shared, &headers, &room).and_then(|(who, room)| {
+        shared.node.admit(&who, &room, Action::Presence)?;
+        Ok(history::stats(&shared.node, &room))
+    }))
+}
+
+fn who_and_room(shared: &Shared, headers: &HeaderMap, room: &str) -> Result<(Identity, Room), Refusal> {
+    let who = signed_in(shared, headers)?;
+    let most = shared.settings.limits.room_name_bytes;
+    let room = Room::new(&who.org, room, most).map_err(|error| bad(&error.to_string()))?;
+    Ok((who, room))
+}
+
+fn position(text: &str) -> Result<Position, Refusal> {
+    let mut parts = text.split(':');
+    let wrong = || bad("since: is not EPOCH:OFFSET or EPOCH:OFFSET:TAG");
+    let epoch = parts.next().and_then(Epoch::parse).ok_or_else(wrong)?;
+    let offset = parts.next().and_then(|offset| offset.parse().ok()).ok_or_else(wrong)?;
+    let tag = match parts.next() {
+        Some(tag) => u32::from_str_radix(tag, 16).map_err(|_| wrong())?,
+        None => 0,
+    };
+    if parts.next().is_some() { Err(wrong()) } else { Ok(Position { epoch, offset, tag }) }
+}
+
+fn bad(text: &str) -> Refusal {
+    Refusal::new(Code::BadRequest, text)
+}
+
+fn answer(result: Result<Vec<u8>, Refusal>) -> Response<Body> {
+    match result {
+        Ok(body) => respond(StatusCode::OK, "application/json", body),
+        Err(refusal) => refuse(&refusal),
+    }
+}
