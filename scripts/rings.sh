@@ -32,7 +32,7 @@ summaries() {
     /^test result: / { for (i = 1; i < NF; i++) { if ($(i + 1) == "passed;") good += $i; if ($(i + 1) == "failed;") bad += $i } }
     /^ +Summary \[/ { for (i = 1; i < NF; i++) { if ($(i + 1) ~ /^passed,?$/) good += $i; if ($(i + 1) ~ /^(failed|exec|timed),?$/) bad += $i } }
     /^[#ℹ]+ pass [0-9]+$/ { good += $NF }
-    /^[#ℹ]+ fail [0-9]+$/ { bad += $NF }
+    /^[#ℹ]+ (fail|cancelled) [0-9]+$/ { bad += $NF }
     END { print good + 0, bad + 0 }'
 }
 

@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 source scripts/rings.sh
 
 target=$(cd "$(dirname "${CARGO_TARGET_DIR:-target}")" && pwd)/$(basename "${CARGO_TARGET_DIR:-target}")
-export TIDINGS_BIN=$target/debug/tidings TIDINGS_FIXTURE=$target/debug/tidings-fixture
+# Only the conformance tests get these: a server takes what begins with TIDINGS_ for its configuration.
+servers=(TIDINGS_BIN="$target/debug/tidings" TIDINGS_FIXTURE="$target/debug/tidings-fixture")
 
 rust_tests() {
   if ! cargo nextest --version >/dev/null 2>&1; then
@@ -32,13 +33,14 @@ else
   echo "cargo-deny is not here: licences and sources are not checked"
 fi
 ring "build" cargo build --workspace --all-targets --locked
-if ((${#broken[@]})) && [[ " ${broken[*]} " == *" build "* ]]; then
+if [[ " ${broken[*]-} " == *" build "* ]]; then
+  # Nothing below can run, and each would say so at length.
   closing
 fi
 ring "rust" rust_tests
 ring "page" page_tests
 ring "lint of the conformance tests" npm run --silent lint --prefix conformance
-ring "conformance" npm test --silent --prefix conformance
-ring "conformance of the running server" npm run --silent test:serve --prefix conformance
+ring "conformance" env "${servers[@]}" npm test --silent --prefix conformance
+ring "conformance of the running server" env "${servers[@]}" npm run --silent test:serve --prefix conformance
 ring "examples" examples_parse
 closing
