@@ -87,7 +87,10 @@ impl Rule {
             "owner" => Self::Owner,
             "server" => Self::Server,
             "nobody" => Self::Nobody,
-            _ => match (text.strip_prefix("role:"), text.strip_prefix("claim:").and_then(|c| c.split_once('='))) {
+            _ => match (
+                text.strip_prefix("role:"),
+                text.strip_prefix("claim:").and_then(|c| c.split_once('=')),
+            ) {
                 (Some(role), _) if !role.is_empty() => Self::Role(role.into()),
                 (_, Some((name, value))) if !name.is_empty() => Self::Claim(name.into(), value.into()),
                 _ => {

@@ -5,7 +5,7 @@ pub use tidings_wire::names::{Dialect, Namespaces};
 use tidings_wire::websocket::{self, Opcode};
 use tidings_wire::{engineio, plain, socketio};
 
-use crate::publication::Publication;
+use crate::publication::{Publication, parse_hex};
 
 /// How events become bytes for one member; members of equal form share the same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -110,7 +110,7 @@ pub fn resume_offset(node: u64, sequence: u64) -> String {
 /// Reads an opaque offset; `None` if it is not one of ours.
 pub fn parse_resume_offset(node: u64, text: &str) -> Option<u64> {
     let (of, sequence) = text.split_once('.')?;
-    (u64::from_str_radix(of, 16).ok()? == node).then(|| u64::from_str_radix(sequence, 16).ok())?
+    (parse_hex(of)? == node).then(|| parse_hex(sequence))?
 }
 
 fn write_plain(out: &mut Vec<u8>, publication: &Publication) {

@@ -90,10 +90,12 @@ impl Entry {
         self.recent.as_ref().map(lock)
     }
 
-    fn is_idle(&self, now_ms: u64) -> bool {
-        self.shards.load(Ordering::Acquire) == 0
-            && self.members() == 0
-            && self.history().is_none_or(|mut recent| recent.retire(now_ms))
+    /// Drops what is too old; whether the room can be forgotten.
+    fn expire(&self, now_ms: u64) -> bool {
+        let needed = self.shards.load(Ordering::Acquire) != 0 || self.members() != 0;
+        let Some(mut recent) = self.history() else { return !needed };
+        recent.expire(now_ms);
+        !needed && recent.retire(now_ms)
     }
 }
 
@@ -177,11 +179,12 @@ impl Hub {
         self.posts.iter().for_each(|post| post.announce(publication.clone()));
     }
 
-    /// Forgets rooms without members and history; returns how many are left.
+    /// Drops events that are too old and rooms without members and history; returns how many
+    /// rooms are left.
     pub fn sweep(&self, now_ms: u64) -> usize {
         let parts = self.rooms.iter().map(|part| {
             let mut part = part.write().unwrap_or_else(PoisonError::into_inner);
-            part.retain(|_, entry| !entry.is_idle(now_ms));
+            part.retain(|_, entry| !entry.expire(now_ms));
             let left = part.len();
             part.shrink_to(left * 2);
             left

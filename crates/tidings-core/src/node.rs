@@ -1,8 +1,8 @@
 //! The only place where hub, history and rights meet: join, leave, publish.
 
 use std::hash::BuildHasher;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard};
 
 use crate::access::{Code, Identity, Refusal};
 use crate::frame::Form;
@@ -301,10 +301,28 @@ impl Node {
     fn record(&self, spec: &Arc<RoomSpec>, what: Publish<'_>, now_ms: u64) -> Result<Published, Refusal> {
         let sequence = self.hub.sequence(what.room.org());
         let mut sequence = lock(&sequence);
-        let entry = self.live_entry(&what.room, spec);
-        let Some(mut recent) = entry.history() else { return Err(Refusal::no_such_room()) };
+        loop {
+            let entry = self.hub.entry(&what.room, spec, || self.epoch());
+            let Some(recent) = entry.history() else { return Err(Refusal::no_such_room()) };
+            // The hub may have forgotten the room between look-up and lock: then nobody would
+            // ever read what is appended here.
+            if !recent.is_retired() {
+                return self.append(&entry, recent, &mut sequence, what, now_ms);
+            }
+        }
+    }
+
+    /// Numbers, keeps and hands over a recorded event, unless its key is known.
+    fn append(
+        &self,
+        entry: &Entry,
+        mut recent: MutexGuard<'_, Recent>,
+        sequence: &mut u64,
+        what: Publish<'_>,
+        now_ms: u64,
+    ) -> Result<Published, Refusal> {
         recent.expire(now_ms);
-        let body = what.key.map(|_| self.hasher.hash_one((what.event, &what.payload.json)));
+        let body = what.key.map(|_| self.hasher.hash_one((what.event, &what.payload)));
         if let Some(known) = what.key.and_then(|key| recent.key(key)) {
             return match body {
                 Some(body) if body == known.body => {
@@ -317,24 +335,14 @@ impl Node {
         let position = Some(recent.next(id));
         *sequence += 1;
         let key = what.key;
-        let publication = Arc::new(self.publication(spec, what, id, position, *sequence, now_ms));
+        let publication = Arc::new(self.publication(&entry.spec, what, id, position, *sequence, now_ms));
         recent.append(publication.clone());
         if let (Some(key), Some(body)) = (key, body) {
             recent.remember(key, KeyRecord { body, id, position, at_ms: now_ms });
         }
         drop(recent);
-        self.hub.deliver(&entry, &publication, None);
+        self.hub.deliver(entry, &publication, None);
         Ok(Published { id, position, duplicate: false })
-    }
-
-    /// The room's entry, looked up again if the hub forgot it between look-up and lock.
-    fn live_entry(&self, room: &Room, spec: &Arc<RoomSpec>) -> Arc<Entry> {
-        loop {
-            let entry = self.hub.entry(room, spec, || self.epoch());
-            if !entry.history().is_some_and(|recent| recent.is_retired()) {
-                return entry;
-            }
-        }
     }
 
     fn publication(

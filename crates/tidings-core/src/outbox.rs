@@ -40,6 +40,8 @@ pub struct Item {
 pub enum Pushed {
     /// It waits.
     Queued,
+    /// It waits, and so many volatile messages were dropped to make room for it.
+    Displaced(u32),
     /// It was dropped, being volatile and the connection slow.
     Dropped,
     /// It does not fit and may not be dropped: the connection has to go.
@@ -109,11 +111,22 @@ impl Outbox {
         let queue = self.queue.get_or_insert_default();
         let before = queue.own.len();
         write(&mut queue.own);
-        queue.bytes += queue.own.len() - before;
+        let written = queue.own.len() - before;
+        if written == 0 {
+            self.free();
+            return Pushed::Queued;
+        }
+        queue.bytes += written;
         queue.own_messages += 1;
         queue.messages += 1;
         // Replies are bounded in bytes alone: their number is what the client itself asked for.
-        if queue.bytes > limits.bytes && queue.messages > 1 { Pushed::Overflow } else { Pushed::Queued }
+        if queue.bytes <= limits.bytes || queue.messages == 1 {
+            return Pushed::Queued;
+        }
+        if queue.bytes - queue.droppable().0 > limits.bytes {
+            return Pushed::Overflow;
+        }
+        Pushed::Displaced(queue.drop_volatile())
     }
 
     /// Adds an item of a replay, which is bounded by what the room keeps and not by the queue.
@@ -124,7 +137,10 @@ impl Outbox {
     }
 
     /// Puts back the part of `item` that the socket did not take; it goes out before all else.
+    ///
+    /// Only for an outbox that is empty, where an item was sent without waiting in it.
     pub fn put_back(&mut self, item: Item, sent: usize) {
+        debug_assert!(self.is_empty(), "what was begun would be torn");
         let queue = self.queue.get_or_insert_default();
         queue.bytes += item.bytes.len() - sent;
         queue.messages += item.messages as usize;
@@ -139,9 +155,10 @@ impl Outbox {
         let Some(queue) = self.queue.as_deref_mut() else { return &[] };
         queue.seal();
         let skip = queue.started.map_or(0, |(_, sent)| sent);
-        if queue.lanes.iter().map(VecDeque::len).sum::<usize>() == 1 {
-            let item = queue.in_order().next();
-            return item.map_or(&[], |item| &item.bytes[skip..]);
+        let alone = queue.lanes.iter().map(VecDeque::len).sum::<usize>() == 1;
+        let first = queue.in_order().next().filter(|item| alone || item.bytes.len() >= GATHER_BYTES);
+        if let Some(item) = first {
+            return &item.bytes[skip..];
         }
         scratch.clear();
         for item in queue.in_order() {
@@ -160,10 +177,24 @@ impl Outbox {
     pub fn sent(&mut self, count: usize) -> (u64, usize) {
         let Some(queue) = self.queue.as_deref_mut() else { return (0, 0) };
         let done = queue.advance(count);
-        if queue.messages == 0 {
+        self.free();
+        done
+    }
+
+    fn free(&mut self) {
+        if self.queue.as_ref().is_some_and(|queue| queue.messages == 0) {
             self.queue = None;
         }
-        done
+    }
+
+    /// What is left of the message whose begin has been sent; nothing else can follow before it.
+    pub fn unfinished(&self) -> &[u8] {
+        let started = self.queue.as_deref().and_then(|queue| Some((queue, queue.started?)));
+        started
+            .and_then(|(queue, (lane, sent))| {
+                queue.lanes[lane].front().and_then(|item| item.bytes.get(sent..))
+            })
+            .unwrap_or(&[])
     }
 
     /// Drops everything.
@@ -186,15 +217,32 @@ impl Queue {
                 return Pushed::Dropped;
             }
         }
+        let mut dropped = 0;
         if over(1) && self.messages > 0 {
-            self.drop_volatile();
-            if self.bytes + item.bytes.len() > limits.bytes || self.messages >= limits.messages {
+            // Nothing is dropped for an item that would not fit all the same.
+            let (bytes, messages) = self.droppable();
+            if self.bytes - bytes + item.bytes.len() > limits.bytes
+                || self.messages - messages >= limits.messages
+            {
                 return Pushed::Overflow;
             }
+            dropped = self.drop_volatile();
         }
         self.seal();
         self.add(item, lane);
-        Pushed::Queued
+        if dropped == 0 { Pushed::Queued } else { Pushed::Displaced(dropped) }
+    }
+
+    /// The bytes and messages that may be dropped: what is volatile and not begun.
+    fn droppable(&self) -> (usize, usize) {
+        let begun =
+            |lane: usize, at: usize| at == 0 && self.started.is_some_and(|(started, _)| started == lane);
+        let items = self.lanes.iter().enumerate().flat_map(|(lane, items)| {
+            items.iter().enumerate().filter(move |(at, item)| item.volatile && !begun(lane, *at))
+        });
+        items.fold((0, 0), |(bytes, messages), (_, item)| {
+            (bytes + item.bytes.len(), messages + item.messages as usize)
+        })
     }
 
     fn add(&mut self, item: Item, lane: usize) {
@@ -203,8 +251,9 @@ impl Queue {
         self.lanes[lane].push_back(item);
     }
 
-    fn drop_volatile(&mut self) {
+    fn drop_volatile(&mut self) -> u32 {
         let started = self.started.map(|(lane, _)| lane);
+        let mut dropped = 0;
         for (lane, items) in self.lanes.iter_mut().enumerate() {
             let mut first = true;
             items.retain(|item| {
@@ -213,10 +262,12 @@ impl Queue {
                 if !keep {
                     self.bytes -= item.bytes.len();
                     self.messages -= item.messages as usize;
+                    dropped += item.messages;
                 }
                 keep
             });
         }
+        dropped
     }
 
     /// Turns the replies written so far into an item, so that what comes next stands behind them.

@@ -35,7 +35,7 @@ pub struct Publication {
 /// An event's data: JSON text, byte for byte as it came, and the binary it refers to.
 ///
 /// Binary stands in the JSON as `{"_placeholder":true,"num":N}` with N counted per payload.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Payload {
     /// The JSON text; checked at the edge.
     pub json: Bytes,
@@ -78,8 +78,14 @@ pub struct Epoch(pub u64);
 impl Epoch {
     /// Reads an epoch as it stands on the wire.
     pub fn parse(text: &str) -> Option<Self> {
-        (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok().map(Self)).flatten()
+        (text.len() == 16).then(|| parse_hex(text).map(Self)).flatten()
     }
+}
+
+/// Reads hexadecimal digits and nothing else; the standard library takes a sign as well.
+pub(crate) fn parse_hex(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits.then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
 
 impl fmt::Display for Epoch {

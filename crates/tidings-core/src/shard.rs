@@ -79,6 +79,8 @@ struct Conn {
     dirty: bool,
     /// Its socket takes nothing until it is writable again.
     blocked: bool,
+    /// Something it is owed did not fit: nothing may follow, since that would hide the hole.
+    overflowed: bool,
     /// Volatile messages dropped since they were last told.
     dropped: u32,
     outbox: Outbox,
@@ -123,6 +125,7 @@ impl Shard {
             generation: self.generation,
             dirty: false,
             blocked: false,
+            overflowed: false,
             dropped: 0,
             outbox: Outbox::default(),
             memberships: Vec::new(),
@@ -182,39 +185,53 @@ impl Shard {
 
     /// Writes a reply into a connection's outbox.
     pub fn reply(&mut self, slot: u32, write: impl FnOnce(&mut Vec<u8>)) {
-        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
-        if conn.outbox.reply(&self.limits, write) == Pushed::Overflow {
-            self.overflowed.push(ConnKey { slot, generation: conn.generation });
-        }
-        mark(&mut self.hot, conn, slot);
+        let Some(conn) = self.conns.get_mut(slot as usize).filter(|conn| !conn.overflowed) else { return };
+        let pushed = conn.outbox.reply(&self.limits, write);
+        self.pushed(slot, pushed, 0);
     }
 
     /// Sends one recorded event to one connection, as part of what it missed.
     ///
-    /// The bytes are kept for a while: many who come back at once have missed the same.
+    /// The bytes are kept for a while: many who come back at once have missed the same. Without
+    /// the offset of recovery in its form the event does not count for [`Shard::flushed`]: it may
+    /// be newer than events of other rooms that are still on their way here.
     pub fn replay(&mut self, slot: u32, publication: &Publication, form: Form) {
         let bytes = self.replays.get(publication, form, &self.namespaces);
-        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
-        conn.outbox.replay(Item { bytes, messages: 1, sequence: publication.sequence, volatile: false });
+        let Some(conn) = self.conns.get_mut(slot as usize).filter(|conn| !conn.overflowed) else { return };
+        let sequence = if form.offset { publication.sequence } else { 0 };
+        conn.outbox.replay(Item { bytes, messages: 1, sequence, volatile: false });
         mark(&mut self.hot, conn, slot);
     }
 
     /// Adds an item to a connection's outbox.
     pub fn push(&mut self, slot: u32, item: Item, lane: Lane) {
-        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+        let Some(conn) = self.conns.get_mut(slot as usize).filter(|conn| !conn.overflowed) else { return };
         let messages = item.messages;
-        match conn.outbox.push(item, lane, &self.limits, self.now_ms) {
-            Pushed::Queued => {}
-            Pushed::Dropped => {
-                conn.dropped += messages;
-                self.counters.dropped += u64::from(messages);
+        let pushed = conn.outbox.push(item, lane, &self.limits, self.now_ms);
+        self.pushed(slot, pushed, messages);
+    }
+
+    /// Draws the consequences of a push of so many messages.
+    fn pushed(&mut self, slot: u32, pushed: Pushed, messages: u32) {
+        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+        let dropped = match pushed {
+            Pushed::Queued => 0,
+            Pushed::Displaced(others) => others,
+            Pushed::Dropped => messages,
+            Pushed::Overflow => {
+                conn.overflowed = true;
+                self.overflowed.push(ConnKey { slot, generation: conn.generation });
+                0
             }
-            Pushed::Overflow => self.overflowed.push(ConnKey { slot, generation: conn.generation }),
-        }
+        };
+        conn.dropped += dropped;
+        self.counters.dropped += u64::from(dropped);
         mark(&mut self.hot, conn, slot);
     }
 
     /// Connections whose outbox overflowed since the last call; they have to be closed.
+    ///
+    /// What waited before goes out, and nothing that comes after: it would follow a hole.
     pub fn take_overflowed(&mut self) -> Vec<ConnKey> {
         std::mem::take(&mut self.overflowed)
     }
@@ -236,6 +253,11 @@ impl Shard {
     /// The last recorded event that went out whole to a connection.
     pub fn flushed(&self, slot: u32) -> u64 {
         self.conns.get(slot as usize).map_or(0, |conn| conn.flushed)
+    }
+
+    /// What is left of the message to a connection whose begin has been sent.
+    pub fn unfinished(&self, slot: u32) -> &[u8] {
+        self.conns.get(slot as usize).map_or(&[], |conn| conn.outbox.unfinished())
     }
 
     /// Says which recorded event a connection has heard before it came.

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::front::hello::Hello;
 use crate::ids::{SocketId, id_text};
 use crate::shard::inbox::{Inbox, Mail};
-use crate::shard::{Admission, AckTo};
+use crate::shard::{AckTo, Admission};
 
 /// A future that a handler returns.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -200,13 +200,39 @@ impl Client {
 
 /// Something to be done for one client, on its shard.
 pub(crate) enum Emission {
-    Answer { ack: AckTo, body: Result<Vec<u8>, Refusal> },
-    Admit { admission: Admission, auth: Option<String> },
-    Refuse { namespace: u8, message: String, data: Option<String> },
-    Event { namespace: u8, name: CompactString, args: Vec<String>, attachments: Vec<Bytes>, ack: Option<AckReply> },
-    Ack { namespace: u8, id: u64, args: Vec<String>, attachments: Vec<Bytes> },
-    Join { namespace: u8, room: Room },
-    Disconnect { namespace: u8 },
+    Answer {
+        ack: AckTo,
+        body: Result<Vec<u8>, Refusal>,
+    },
+    Admit {
+        admission: Admission,
+        auth: Option<String>,
+    },
+    Refuse {
+        namespace: u8,
+        message: String,
+        data: Option<String>,
+    },
+    Event {
+        namespace: u8,
+        name: CompactString,
+        args: Vec<String>,
+        attachments: Vec<Bytes>,
+        ack: Option<AckReply>,
+    },
+    Ack {
+        namespace: u8,
+        id: u64,
+        args: Vec<String>,
+        attachments: Vec<Bytes>,
+    },
+    Join {
+        namespace: u8,
+        room: Room,
+    },
+    Disconnect {
+        namespace: u8,
+    },
     Close(CloseReason),
     Drop,
 }

@@ -1,7 +1,7 @@
 //! The front: HTTP, handshakes, and everything that may wait.
 
-pub(crate) mod hello;
 mod health;
+pub(crate) mod hello;
 mod metrics;
 mod origin;
 mod page;
@@ -57,7 +57,11 @@ async fn nothing_here() -> Response<Body> {
 pub(crate) use origin::Origins as AllowedOrigins;
 
 /// A response with a body and its type.
-pub(crate) fn respond(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+pub(crate) fn respond(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Body> {
     let mut response = Response::new(Body::from(body.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -66,7 +70,8 @@ pub(crate) fn respond(status: StatusCode, content_type: &'static str, body: impl
 
 /// Who asks, by the token of the `Authorization` header.
 pub(crate) fn signed_in(shared: &Shared, headers: &HeaderMap) -> Result<Identity, Refusal> {
-    let token = hello::bearer(headers).ok_or_else(|| Refusal::new(Code::Unauthorized, "a token is needed"))?;
+    let token =
+        hello::bearer(headers).ok_or_else(|| Refusal::new(Code::Unauthorized, "a token is needed"))?;
     shared.sign_in.verify(token)
 }
 

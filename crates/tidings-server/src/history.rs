@@ -41,7 +41,9 @@ pub(crate) fn answer(
         out.extend_from_slice(b",\"data\":");
         out.extend_from_slice(plain_data(event).as_bytes());
         let offset = event.position.map_or(0, |position| position.offset);
-        out.extend_from_slice(format!(",\"offset\":{offset},\"at\":\"{}\"}}", iso8601(event.at_ms)).as_bytes());
+        out.extend_from_slice(
+            format!(",\"offset\":{offset},\"at\":\"{}\"}}", iso8601(event.at_ms)).as_bytes(),
+        );
     }
     let last = read.events.last().and_then(|event| event.position);
     let more = last.is_some_and(|last| last.offset < read.top.offset);

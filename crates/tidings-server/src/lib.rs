@@ -26,6 +26,6 @@ mod time;
 pub use client::{AckArgs, Call, Client, ConnectRefused, Handler};
 pub use config::Config;
 pub use front::hello::{Hello, RequestInfo};
-pub use signin::SignIn;
 pub use server::{Extras, Publisher, Server, StartError};
 pub use settings::kinds;
+pub use signin::SignIn;

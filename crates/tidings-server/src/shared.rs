@@ -79,7 +79,10 @@ impl Shared {
 
     /// How often each reason has closed a connection.
     pub(crate) fn closes(&self) -> impl Iterator<Item = (CloseReason, u64)> {
-        CloseReason::ALL.into_iter().zip(&self.closes).map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
+        CloseReason::ALL
+            .into_iter()
+            .zip(&self.closes)
+            .map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
     }
 
     /// The id of the next event that wants an answer.

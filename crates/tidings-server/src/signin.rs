@@ -27,7 +27,20 @@ const TOKEN_BYTES: usize = 8_192;
 
 /// Claims that have a field of their own and are not kept as others.
 const KNOWN: [&str; 14] = [
-    "sub", "userId", "id", "org", "roles", "email_verified", "name", "exp", "nbf", "iat", "scope", "iss", "aud", "jti",
+    "sub",
+    "userId",
+    "id",
+    "org",
+    "roles",
+    "email_verified",
+    "name",
+    "exp",
+    "nbf",
+    "iat",
+    "scope",
+    "iss",
+    "aud",
+    "jti",
 ];
 
 #[derive(Debug, Deserialize)]
@@ -155,7 +168,8 @@ mod tests {
     fn a_token_of_another_algorithm_or_key_is_refused() {
         let sign_in = SignIn::new(SECRET).unwrap();
         let claims = json!({"sub": "a", "exp": now_seconds() + 60});
-        let other = encode(&Header::new(Algorithm::HS384), &claims, &EncodingKey::from_secret(SECRET)).unwrap();
+        let other =
+            encode(&Header::new(Algorithm::HS384), &claims, &EncodingKey::from_secret(SECRET)).unwrap();
         assert_eq!(sign_in.verify(&other).unwrap_err().code, Code::Unauthorized);
         let foreign = encode(&Header::default(), &claims, &EncodingKey::from_secret(&[7; 40])).unwrap();
         assert_eq!(sign_in.verify(&foreign).unwrap_err().code, Code::Unauthorized);

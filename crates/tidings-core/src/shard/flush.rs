@@ -107,7 +107,7 @@ impl Shard {
         lane: crate::lane::Lane,
         sink: &mut impl Sink,
     ) {
-        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+        let Some(conn) = self.conns.get_mut(slot as usize).filter(|conn| !conn.overflowed) else { return };
         if conn.blocked || !conn.outbox.is_empty() {
             return self.push(slot, item.clone(), lane);
         }

@@ -181,7 +181,8 @@ impl Shard {
             if self.local[room as usize].choosy > 0 && !self.wants(member, publication) {
                 continue;
             }
-            let bytes = forms.get(member.form, || frame::encode(publication, member.form, &namespaces)).clone();
+            let bytes =
+                forms.get(member.form, || frame::encode(publication, member.form, &namespaces)).clone();
             let volatile = publication.position.is_none();
             let item = Item { bytes, messages: 1, sequence: publication.sequence, volatile };
             self.push(member.slot, item, publication.lane);
@@ -195,15 +196,17 @@ impl Shard {
     }
 
     fn is_skipped(&self, publication: &Publication, slot: u32) -> bool {
-        publication.skip.is_some_and(|(shard, key)| {
-            shard == self.index && key.slot == slot && self.holds(key)
-        })
+        publication
+            .skip
+            .is_some_and(|(shard, key)| shard == self.index && key.slot == slot && self.holds(key))
     }
 
     fn wants(&self, member: &Member, publication: &Publication) -> bool {
         let conn = self.conns.get(member.slot as usize);
         let membership = conn.and_then(|conn| conn.memberships.get(member.back as usize));
-        membership.and_then(|membership| membership.filter.as_ref()).is_none_or(|filter| filter.passes(publication))
+        membership
+            .and_then(|membership| membership.filter.as_ref())
+            .is_none_or(|filter| filter.passes(publication))
     }
 
     fn has_read(&self, room: u32, member: &Member, publication: &Publication) -> bool {
@@ -219,7 +222,13 @@ impl Shard {
         if let Some(&at) = self.rooms.get(&entry.room) {
             return at;
         }
-        let local = LocalRoom { entry: entry.clone(), members: Vec::new(), catching_up: Vec::new(), taken: 0, choosy: 0 };
+        let local = LocalRoom {
+            entry: entry.clone(),
+            members: Vec::new(),
+            catching_up: Vec::new(),
+            taken: 0,
+            choosy: 0,
+        };
         let at = self.local.insert(local) as u32;
         self.rooms.insert(entry.room.clone(), at);
         at
@@ -255,7 +264,9 @@ impl Shard {
         if let Some(moved) = local.members.get(membership.at as usize) {
             self.conns[moved.slot as usize].memberships[moved.back as usize].at = membership.at;
         }
-        local.catching_up.retain(|newcomer| newcomer.slot != slot || newcomer.namespace != gone.form.namespace);
+        local
+            .catching_up
+            .retain(|newcomer| newcomer.slot != slot || newcomer.namespace != gone.form.namespace);
         local.choosy -= u32::from(membership.filter.is_some());
         let (entry, last) = (local.entry.clone(), local.members.is_empty());
         if last {

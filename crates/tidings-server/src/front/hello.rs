@@ -56,7 +56,13 @@ pub struct RequestInfo {
 
 impl Hello {
     /// Reads a handshake request.
-    pub(crate) fn read(parts: &Parts, remote: IpAddr, query: &Query<'_>, reads_query_token: bool, keep: bool) -> Self {
+    pub(crate) fn read(
+        parts: &Parts,
+        remote: IpAddr,
+        query: &Query<'_>,
+        reads_query_token: bool,
+        keep: bool,
+    ) -> Self {
         let token = query.pairs().find(|(name, _)| name == "token").map(|(_, value)| value.into_owned());
         let request = keep.then(|| {
             Box::new(RequestInfo {

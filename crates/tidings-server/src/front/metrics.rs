@@ -45,7 +45,9 @@ async fn metrics(State(state): State<Arc<Metrics>>, headers: HeaderMap) -> Respo
     let mut out = String::new();
     match text::encode(&mut out, &state.registry) {
         Ok(()) => respond(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", out),
-        Err(_) => respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the metrics could not be written"),
+        Err(_) => {
+            respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the metrics could not be written")
+        }
     }
 }
 
@@ -70,7 +72,9 @@ impl Collector for Engine {
         total(&mut encoder, "deliveries", "Messages handed to sockets.", &counters, |c| c.delivered)?;
         total(&mut encoder, "writes", "Writes to sockets.", &counters, |c| c.writes)?;
         total(&mut encoder, "sent_bytes", "Bytes handed to sockets.", &counters, |c| c.bytes)?;
-        total(&mut encoder, "dropped", "Volatile messages dropped for slow clients.", &counters, |c| c.dropped)?;
+        total(&mut encoder, "dropped", "Volatile messages dropped for slow clients.", &counters, |c| {
+            c.dropped
+        })?;
         total(&mut encoder, "publications", "Publications taken by shards.", &counters, |c| c.taken)?;
         let refused = shared.node.hub().refused.load(Ordering::Relaxed);
         counter(&mut encoder, "publications_refused", "Publications a full mailbox refused.", refused)?;
@@ -81,8 +85,12 @@ impl Collector for Engine {
 
 impl Engine {
     fn closes(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let mut family =
-            encoder.encode_descriptor("closes", "Connections closed by the server.", None, MetricType::Counter)?;
+        let mut family = encoder.encode_descriptor(
+            "closes",
+            "Connections closed by the server.",
+            None,
+            MetricType::Counter,
+        )?;
         for (reason, count) in self.0.closes() {
             let labels = [("reason", reason.label())];
             ConstCounter::new(count).encode(family.encode_family(&labels)?)?;

@@ -49,7 +49,11 @@ impl Origins {
             return Verdict::Own;
         }
         let listed = self.allowed.contains(&origin.to_ascii_lowercase());
-        if origin != "null" && listed || self.any { Verdict::Allowed(value.clone()) } else { Verdict::Refused }
+        if origin != "null" && listed || self.any {
+            Verdict::Allowed(value.clone())
+        } else {
+            Verdict::Refused
+        }
     }
 
     /// Whether credentials may be sent: never where any page may ask.
@@ -58,11 +62,11 @@ impl Origins {
     }
 
     fn is_own(&self, origin: &str, host: &str) -> bool {
-        let same = |scheme: &str| {
-            origin.strip_prefix(scheme).is_some_and(|rest| rest.eq_ignore_ascii_case(host))
-        };
+        let same =
+            |scheme: &str| origin.strip_prefix(scheme).is_some_and(|rest| rest.eq_ignore_ascii_case(host));
         // A name that some foreign server resolves to 127.0.0.1 does not make its page our own.
-        (same("http://") || self.behind_proxy && same("https://")) && (!self.loopback || names_this_machine(host))
+        (same("http://") || self.behind_proxy && same("https://"))
+            && (!self.loopback || names_this_machine(host))
     }
 }
 
@@ -100,7 +104,8 @@ mod tests {
 
     #[test]
     fn twenty_origins_are_judged_as_the_table_says() {
-        let origins = Origins::new(&["https://a.example".into(), "http://b.example:8080".into()], false, true);
+        let origins =
+            Origins::new(&["https://a.example".into(), "http://b.example:8080".into()], false, true);
         let table = [
             ("https://a.example", true),
             ("HTTPS://A.EXAMPLE", true),

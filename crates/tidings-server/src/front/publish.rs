@@ -127,7 +127,9 @@ fn send(shared: &Shared, who: &Identity, message: &Message<'_>) -> Result<Vec<u8
             out.extend_from_slice(b"]}");
             Ok(out)
         }
-        (None, Some(_), None, None) => Err(Refusal::new(Code::TooLarge, "more rooms than one message may go to")),
+        (None, Some(_), None, None) => {
+            Err(Refusal::new(Code::TooLarge, "more rooms than one message may go to"))
+        }
         (None, None, None, Some(org)) => announce(shared, who, message, org),
         _ => Err(Refusal::new(Code::BadRequest, "exactly one of room, rooms, userId and org is needed")),
     }
@@ -189,7 +191,8 @@ fn text<'a>(shared: &Shared, body: &'a Received) -> Result<&'a str, Refusal> {
         StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
         _ => Refusal::new(Code::BadRequest, "the body did not arrive"),
     })?;
-    let text = std::str::from_utf8(body).map_err(|_| Refusal::new(Code::BadRequest, "the body is not UTF-8"))?;
+    let text =
+        std::str::from_utf8(body).map_err(|_| Refusal::new(Code::BadRequest, "the body is not UTF-8"))?;
     json::check(text, shared.settings.limits.json_depth)
         .map_err(|violation| Refusal::new(Code::BadRequest, violation.detail))?;
     Ok(text)

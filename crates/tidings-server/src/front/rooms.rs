@@ -89,7 +89,8 @@ async fn presence(
         Err(refusal) => return refuse(&refusal),
     };
     let query = query.unwrap_or_default();
-    let page = query.split('&').find_map(|pair| pair.strip_prefix("page=")).and_then(|page| page.parse().ok());
+    let page =
+        query.split('&').find_map(|pair| pair.strip_prefix("page=")).and_then(|page| page.parse().ok());
     answer(history::presence(&shared, &room, page.unwrap_or(0)).await)
 }
 

@@ -95,7 +95,8 @@ async fn route(
                 Some(session) => (session.shard, may_upgrade(shared, session).await?),
                 None => (shared.least_loaded(), Speaks::SocketIo),
             };
-            let accepted = upgrade::accept(&parts.method, parts.version, &parts.headers, settings.deflate.as_ref());
+            let accepted =
+                upgrade::accept(&parts.method, parts.version, &parts.headers, settings.deflate.as_ref());
             let accepted = match accepted {
                 Ok(accepted) => accepted,
                 Err(response) => return Ok(*response),

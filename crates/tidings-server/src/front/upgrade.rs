@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use axum::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header,
+};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use tidings_core::hub::lock;
@@ -90,7 +92,8 @@ pub(super) fn accept(
 ) -> Result<Accepted, Box<Response<Body>>> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let joined = |name: HeaderName| {
-        let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+        let values: Vec<&str> =
+            headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
         (!values.is_empty()).then(|| values.join(", "))
     };
     let (connection, extensions) = (joined(header::CONNECTION), joined(header::SEC_WEBSOCKET_EXTENSIONS));

@@ -1,11 +1,11 @@
 //! How connections end.
 
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 
 use mio::net::TcpStream;
 use mio::{Interest, Token};
 use slab::Slab;
-use tidings_core::{ConnKey, Sink};
+use tidings_core::ConnKey;
 use tidings_wire::CloseReason;
 use tidings_wire::websocket::write_close;
 
@@ -13,32 +13,59 @@ use super::link::{Link, Session, Transport};
 use super::polling::PollAnswer;
 use super::{LINGERING, ShardLoop};
 
-/// How long a closed socket is read on, so that the close frame is not lost to a reset.
+/// How long a closed socket is kept, so that the close frame is not lost to a reset.
 const LINGER_MS: u64 = 2_000;
+
+/// The same for a client that was too slow: it has to read on before it can see why.
+const SLOW_LINGER_MS: u64 = 10_000;
 
 /// Sockets that were closed by us, waiting for the peer to close as well.
 #[derive(Default)]
 pub(super) struct Lingering {
-    /// Each with the time when it is dropped.
-    sockets: Slab<(TcpStream, u64)>,
+    sockets: Slab<Leaving>,
+}
+
+struct Leaving {
+    stream: TcpStream,
+    /// What is still to be written: the end of a message, and the close frame.
+    rest: Vec<u8>,
+    until_ms: u64,
+}
+
+impl Leaving {
+    /// Writes what is left and throws away what the peer still says; `false` when it is over.
+    fn go_on(&mut self) -> bool {
+        if !self.rest.is_empty() {
+            match self.stream.write(&self.rest) {
+                Ok(count) => drop(self.rest.drain(..count)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return false,
+            }
+            if self.rest.is_empty() && self.stream.shutdown(std::net::Shutdown::Write).is_err() {
+                return false;
+            }
+        }
+        let mut waste = [0; 4_096];
+        for _ in 0..16 {
+            match self.stream.read(&mut waste) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        // The peer floods a socket that is closed.
+        false
+    }
 }
 
 impl Lingering {
-    /// Throws away what a peer still says; lets the socket go when it has closed.
+    /// Goes on with a socket that has become readable or writable.
     pub(super) fn ready(&mut self, at: usize) {
-        let Some((stream, _)) = self.sockets.get_mut(at) else { return };
-        let mut waste = [0; 4_096];
-        for _ in 0..16 {
-            match stream.read(&mut waste) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => break,
-            }
+        if self.sockets.get_mut(at).is_some_and(|leaving| !leaving.go_on()) {
+            self.sockets.remove(at);
         }
-        // The peer has closed, or floods a socket that is closed: either way it is over.
-        self.sockets.remove(at);
     }
 
     /// Whether no socket lingers.
@@ -49,31 +76,36 @@ impl Lingering {
     /// Drops sockets whose peer does not close.
     pub(super) fn expire(&mut self, now_ms: u64) {
         if !self.sockets.is_empty() {
-            self.sockets.retain(|_, (_, until)| *until > now_ms);
+            self.sockets.retain(|_, leaving| leaving.until_ms > now_ms);
         }
     }
 }
 
 impl ShardLoop {
     /// Closes a connection and says why; its session may be resumed if the reason allows it.
+    ///
+    /// What was said before goes out before the close frame as far as the socket takes it; of the
+    /// rest only the message that has begun is finished.
     pub(super) fn close(&mut self, key: ConnKey, reason: CloseReason) {
         if self.links.get(key).is_none() {
             return;
         }
-        // What was said before the close goes out before it, as far as the socket takes it.
         self.shard.flush(&mut self.links, 0);
-        let waiting = self.shard.waiting(key.slot);
-        if reason != CloseReason::PingTimeout && waiting == 0 {
-            let mut frame = Vec::new();
-            write_close(&mut frame, reason.code(), reason.sentence());
-            self.say_goodbye(key, &frame);
-        }
+        let mut rest = self.shard.unfinished(key.slot).to_vec();
+        write_close(&mut rest, reason.code(), reason.sentence());
         let resumable = !matches!(reason, CloseReason::Revoked | CloseReason::Replaced);
         let Some(link) = self.forget(key, resumable) else { return };
         self.shared.closed(reason);
-        tracing::debug!(slot = key.slot, user = link.user().map(|u| u.as_str()), reason = reason.label(), "closed");
-        if let Transport::Socket(stream) = link.transport {
-            self.linger(stream);
+        tracing::debug!(
+            slot = key.slot,
+            user = link.user().map(|u| u.as_str()),
+            reason = reason.label(),
+            "closed"
+        );
+        if let Transport::Socket(stream) = link.transport
+            && reason != CloseReason::PingTimeout
+        {
+            self.linger(stream, rest, reason);
         }
     }
 
@@ -85,21 +117,6 @@ impl ShardLoop {
     /// Ends a connection whose client said that it is over: nothing is kept.
     pub(super) fn ended(&mut self, key: ConnKey) {
         self.forget(key, false);
-    }
-
-    fn say_goodbye(&mut self, key: ConnKey, frame: &[u8]) {
-        let Some(link) = self.links.get(key) else { return };
-        match &mut link.transport {
-            Transport::Socket(_) => {
-                // The peer closes or not; there is nobody left to tell.
-                let _ = self.links.send(key.slot, frame);
-            }
-            Transport::Polling(polling) => {
-                if let Some(waiting) = polling.waiting.take() {
-                    let _ = waiting.send(PollAnswer::close());
-                }
-            }
-        }
     }
 
     /// Takes a connection out of everything.
@@ -116,21 +133,19 @@ impl ShardLoop {
             && let Some(waiting) = polling.waiting.take()
         {
             // A request that was given up is not answered.
-            let _ = waiting.send(PollAnswer::Over);
+            let _ = waiting.send(PollAnswer::close());
         }
         Some(link)
     }
 
-    fn linger(&mut self, mut stream: TcpStream) {
-        if stream.shutdown(std::net::Shutdown::Write).is_err() {
-            return;
-        }
-        let until = self.now_ms + LINGER_MS;
+    fn linger(&mut self, mut stream: TcpStream, rest: Vec<u8>, reason: CloseReason) {
+        let slow = reason == CloseReason::TooSlow;
+        let until_ms = self.now_ms + if slow { SLOW_LINGER_MS } else { LINGER_MS };
         let entry = self.lingering.sockets.vacant_entry();
-        let token = Token(LINGERING + entry.key());
-        if self.poll.registry().reregister(&mut stream, token, Interest::READABLE).is_ok() {
-            let at = entry.key();
-            entry.insert((stream, until));
+        let (at, token) = (entry.key(), Token(LINGERING + entry.key()));
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if self.poll.registry().reregister(&mut stream, token, interest).is_ok() {
+            entry.insert(Leaving { stream, rest, until_ms });
             self.lingering.ready(at);
         }
     }

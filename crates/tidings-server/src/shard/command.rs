@@ -90,7 +90,10 @@ impl ShardLoop {
         let what = Publish {
             room,
             event: &body.event,
-            payload: Payload { json: Bytes::copy_from_slice(body.data.as_bytes()), attachments: attachments.into() },
+            payload: Payload {
+                json: Bytes::copy_from_slice(body.data.as_bytes()),
+                attachments: attachments.into(),
+            },
             lane: body.lane,
             volatile: body.volatile,
             key: body.key.as_deref(),
@@ -104,7 +107,12 @@ impl ShardLoop {
         Ok(())
     }
 
-    pub(super) fn subscribe(&mut self, key: ConnKey, ack: AckTo, body: &SubscribeBody<'_>) -> Result<(), Refusal> {
+    pub(super) fn subscribe(
+        &mut self,
+        key: ConnKey,
+        ack: AckTo,
+        body: &SubscribeBody<'_>,
+    ) -> Result<(), Refusal> {
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
         if self.shard.rooms_of(key.slot) >= self.settings.rooms_per_connection {
             return Err(Refusal::new(Code::BadRequest, "this connection is in too many rooms"));
@@ -149,7 +157,12 @@ impl ShardLoop {
         Ok(())
     }
 
-    pub(super) fn history(&mut self, key: ConnKey, ack: AckTo, body: &HistoryBody<'_>) -> Result<(), Refusal> {
+    pub(super) fn history(
+        &mut self,
+        key: ConnKey,
+        ack: AckTo,
+        body: &HistoryBody<'_>,
+    ) -> Result<(), Refusal> {
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
         let since = body.since.as_ref().map(position);
         let limit = body.limit.map_or(HISTORY_DEFAULT, |limit| (limit as usize).min(HISTORY_MOST));
@@ -157,7 +170,12 @@ impl ShardLoop {
         Ok(())
     }
 
-    pub(super) fn presence(&mut self, key: ConnKey, ack: AckTo, body: &plain::PresenceBody<'_>) -> Result<(), Refusal> {
+    pub(super) fn presence(
+        &mut self,
+        key: ConnKey,
+        ack: AckTo,
+        body: &plain::PresenceBody<'_>,
+    ) -> Result<(), Refusal> {
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
         self.node.admit(&who, &room, Action::Presence)?;
         self.queue(key, Job::Presence { ack, room, page: body.page.unwrap_or(0) as usize });
@@ -316,7 +334,9 @@ fn position(since: &plain::Since<'_>) -> Position {
 
 /// Appends `,"epoch":…,"offset":…` and, if wanted, `,"tag":…`.
 pub(crate) fn write_position(out: &mut Vec<u8>, position: Position, tag: bool) {
-    out.extend_from_slice(format!(",\"epoch\":\"{}\",\"offset\":{}", position.epoch, position.offset).as_bytes());
+    out.extend_from_slice(
+        format!(",\"epoch\":\"{}\",\"offset\":{}", position.epoch, position.offset).as_bytes(),
+    );
     if tag {
         out.extend_from_slice(format!(",\"tag\":\"{:08x}\"", position.tag).as_bytes());
     }
@@ -346,4 +366,3 @@ fn write_joined(out: &mut Vec<u8>, room: &str, joined: &Joined) {
         out.extend_from_slice(if recovered { b",\"recovered\":true" } else { b",\"recovered\":false" });
     }
 }
-

@@ -155,7 +155,6 @@ impl Links {
     pub(super) fn keys(&self) -> Vec<ConnKey> {
         self.links.iter().flatten().map(|link| link.key).collect()
     }
-
 }
 
 impl Sink for Links {

@@ -124,7 +124,9 @@ impl ShardLoop {
     }
 
     fn register(&mut self, key: ConnKey) -> bool {
-        let Some(Link { transport: Transport::Socket(stream), .. }) = self.links.get(key) else { return false };
+        let Some(Link { transport: Transport::Socket(stream), .. }) = self.links.get(key) else {
+            return false;
+        };
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(stream, Token(key.slot as usize), interest).is_ok()
     }
@@ -178,7 +180,8 @@ impl ShardLoop {
         let Some(link) = self.links.get(key) else { return };
         let Some(who) = link.seat(namespace).map(|seat| seat.who.clone()) else { return };
         let form = link.form(namespace);
-        let joined = self.node.clone().join(&mut self.shard, key.slot, form, &who, room, tidings_core::From::Now);
+        let joined =
+            self.node.clone().join(&mut self.shard, key.slot, form, &who, room, tidings_core::From::Now);
         if let Err(refusal) = joined {
             tracing::warn!(%refusal, "a handler's room could not be joined");
         }
@@ -240,12 +243,7 @@ impl ShardLoop {
     }
 
     /// Asks the mounted handler whether a client may join.
-    pub(super) fn ask_handler(
-        &mut self,
-        key: ConnKey,
-        admission: Admission,
-        auth: Option<&str>,
-    ) {
+    pub(super) fn ask_handler(&mut self, key: ConnKey, admission: Admission, auth: Option<&str>) {
         let Some(handler) = self.shared.handler.clone() else { return };
         let hello = self.links.get(key).and_then(|link| link.hello.clone()).unwrap_or_default();
         let names = self.settings.namespaces.clone();

@@ -59,7 +59,9 @@ impl ShardLoop {
             ClientMessage::Publish { id, body } => {
                 (id, "publish", self.publish(key, AckTo::Plain { id }, &body, &[]))
             }
-            ClientMessage::History { id, body } => (id, "history", self.history(key, AckTo::Plain { id }, &body)),
+            ClientMessage::History { id, body } => {
+                (id, "history", self.history(key, AckTo::Plain { id }, &body))
+            }
             ClientMessage::Presence { id, body } => {
                 (id, "presence", self.presence(key, AckTo::Plain { id }, &body))
             }

@@ -155,7 +155,12 @@ impl ShardLoop {
     }
 
     /// A POST brings packets.
-    pub(super) fn poll_post(&mut self, session: SessionKey, body: &Bytes, reply: oneshot::Sender<PollAnswer>) {
+    pub(super) fn poll_post(
+        &mut self,
+        session: SessionKey,
+        body: &Bytes,
+        reply: oneshot::Sender<PollAnswer>,
+    ) {
         let key = session.conn;
         self.fire_if_due(key);
         match self.polling(session) {

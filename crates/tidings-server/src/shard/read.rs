@@ -99,7 +99,12 @@ impl ShardLoop {
 
     /// Closes a connection that broke a rule of the wire.
     pub(super) fn violated(&mut self, key: ConnKey, violation: Violation) -> Flow {
-        tracing::debug!(slot = key.slot, reason = violation.reason.label(), detail = violation.detail, "violation");
+        tracing::debug!(
+            slot = key.slot,
+            reason = violation.reason.label(),
+            detail = violation.detail,
+            "violation"
+        );
         self.close(key, violation.reason);
         Flow::Gone
     }

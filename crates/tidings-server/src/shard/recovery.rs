@@ -222,15 +222,13 @@ impl ShardLoop {
 
     /// The last recorded event the client has heard.
     ///
-    /// Its own word counts where it is one of ours and no more than was sent. A word that is not
-    /// ours was spoilt by some event's last argument: then it is what was flushed. No word at all
-    /// means that nothing was heard since the session began.
+    /// Its own word counts where it is one of ours. A word that is not was spoilt by some event's
+    /// last argument: then it is what was flushed. No word at all means that nothing was heard
+    /// since the session began.
     fn heard(&self, resume: &Resume, parked: &Parked) -> u64 {
         match resume.offset.as_deref() {
             None => 0,
-            Some(text) => {
-                parse_resume_offset(self.node.id(), text).unwrap_or(u64::MAX).min(parked.flushed)
-            }
+            Some(text) => parse_resume_offset(self.node.id(), text).unwrap_or(parked.flushed),
         }
     }
 
@@ -250,7 +248,9 @@ impl ShardLoop {
         for (room, since, filter) in &parked.rooms {
             let from = From::Sequence { heard, since: *since };
             // A room one may no longer enter is left out; rights are judged anew.
-            let Ok(mut joined) = self.node.join(&mut self.shard, key.slot, form, who, room, from) else { continue };
+            let Ok(mut joined) = self.node.join(&mut self.shard, key.slot, form, who, room, from) else {
+                continue;
+            };
             complete &= joined.top.is_none() || joined.recovered == Some(true);
             if let Some(filter) = filter {
                 joined.missed.retain(|missed| filter.passes(missed));

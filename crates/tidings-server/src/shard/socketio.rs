@@ -40,17 +40,25 @@ impl ShardLoop {
     pub(super) fn socket_io(&mut self, key: ConnKey, heard: Heard<'_>) -> Flow {
         match heard {
             Heard::Nothing => {}
-            Heard::Connect { namespace: Ok(namespace), auth } => self.connect(key, namespace, auth.as_deref()),
+            Heard::Connect { namespace: Ok(namespace), auth } => {
+                self.connect(key, namespace, auth.as_deref())
+            }
             Heard::Connect { namespace: Err(name), .. } => {
-                self.say(key, |out| encode::connect_error(out, &name, "Invalid namespace", None), |out| {
-                    msgpack::encode::connect_error(out, &name, "Invalid namespace", None);
-                });
+                self.say(
+                    key,
+                    |out| encode::connect_error(out, &name, "Invalid namespace", None),
+                    |out| {
+                        msgpack::encode::connect_error(out, &name, "Invalid namespace", None);
+                    },
+                );
             }
             Heard::Disconnect { namespace } => self.left_namespace(key, namespace),
             Heard::Event { namespace, id, data, attachments } => {
                 self.event(key, namespace, id, &data, attachments);
             }
-            Heard::Ack { namespace, id, data, attachments } => self.answered(key, namespace, id, &data, attachments),
+            Heard::Ack { namespace, id, data, attachments } => {
+                self.answered(key, namespace, id, &data, attachments)
+            }
             Heard::Close => {
                 self.ended_by_client(key);
                 return Flow::Gone;
@@ -60,7 +68,12 @@ impl ShardLoop {
     }
 
     /// Sends one packet, written in the dialect the client speaks.
-    pub(super) fn say(&mut self, key: ConnKey, json: impl FnOnce(&mut Vec<u8>), msgpack: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn say(
+        &mut self,
+        key: ConnKey,
+        json: impl FnOnce(&mut Vec<u8>),
+        msgpack: impl FnOnce(&mut Vec<u8>),
+    ) {
         self.say_with(key, json, msgpack, &[]);
     }
 
@@ -167,7 +180,13 @@ impl ShardLoop {
     }
 
     /// Gives a client its seat and tells it so; `false` if it is gone.
-    pub(super) fn seat(&mut self, key: ConnKey, admission: Admission, sid: [u8; 20], pid: Option<SessionKey>) -> bool {
+    pub(super) fn seat(
+        &mut self,
+        key: ConnKey,
+        admission: Admission,
+        sid: [u8; 20],
+        pid: Option<SessionKey>,
+    ) -> bool {
         let Some(link) = self.links.get(key) else { return false };
         let Session::SocketIo(session) = &mut link.session else { return false };
         let Admission { namespace, who, offset, gaps, auth: _ } = admission;

@@ -57,7 +57,8 @@ impl Wheel {
         for (key, due) in early {
             self.insert(key, due * TICK_MS);
         }
-        let ahead = (self.tick..self.tick + SLOTS as u64).find(|tick| !self.slots[*tick as usize % SLOTS].is_empty());
+        let ahead =
+            (self.tick..self.tick + SLOTS as u64).find(|tick| !self.slots[*tick as usize % SLOTS].is_empty());
         self.earliest = ahead.unwrap_or(u64::MAX);
     }
 }

@@ -211,10 +211,23 @@ impl SocketIo {
             return Ok(Heard::Nothing);
         }
         let data = packet.data.map(Cow::Borrowed);
-        self.packet(packet.kind, Cow::Borrowed(packet.namespace), packet.id, data, Vec::new(), namespaces, limits)
+        self.packet(
+            packet.kind,
+            Cow::Borrowed(packet.namespace),
+            packet.id,
+            data,
+            Vec::new(),
+            namespaces,
+            limits,
+        )
     }
 
-    fn binary<'a>(&mut self, bytes: &[u8], namespaces: &Namespaces, limits: &Limits) -> Result<Heard<'a>, Violation> {
+    fn binary<'a>(
+        &mut self,
+        bytes: &[u8],
+        namespaces: &Namespaces,
+        limits: &Limits,
+    ) -> Result<Heard<'a>, Violation> {
         if self.pending.is_some() {
             return self.attachment(bytes, limits);
         }
@@ -295,7 +308,13 @@ impl SocketIo {
     }
 }
 
-fn said<'a>(kind: Kind, namespace: u8, id: Option<u64>, data: Cow<'a, str>, attachments: Vec<Bytes>) -> Heard<'a> {
+fn said<'a>(
+    kind: Kind,
+    namespace: u8,
+    id: Option<u64>,
+    data: Cow<'a, str>,
+    attachments: Vec<Bytes>,
+) -> Heard<'a> {
     match (kind, id) {
         (Kind::Event | Kind::BinaryEvent, id) => Heard::Event { namespace, id, data, attachments },
         (Kind::Ack | Kind::BinaryAck, Some(id)) => Heard::Ack { namespace, id, data, attachments },

@@ -36,10 +36,13 @@ pub fn shift_placeholders(json: &str, by: u32, out: &mut Vec<u8>) {
 ///
 /// For dialects that carry text alone. Only for payloads that have attachments, as [`shift_placeholders`].
 pub fn inline_attachments(json: &str, attachments: &[Bytes]) -> String {
-    let mut out = String::with_capacity(json.len() + attachments.iter().map(|a| a.len() * 4 / 3 + 4).sum::<usize>());
+    let mut out =
+        String::with_capacity(json.len() + attachments.iter().map(|a| a.len() * 4 / 3 + 4).sum::<usize>());
     let mut done = 0;
     for placeholder in placeholders(json) {
-        let Some(bytes) = placeholder.num.and_then(|(_, num)| attachments.get(num as usize)) else { continue };
+        let Some(bytes) = placeholder.num.and_then(|(_, num)| attachments.get(num as usize)) else {
+            continue;
+        };
         out.push_str(&json[done..placeholder.span.start]);
         out.push('"');
         base64::engine::general_purpose::STANDARD.encode_string(bytes, &mut out);
