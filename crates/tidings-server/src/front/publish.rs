@@ -68,7 +68,7 @@ async fn publish(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Re
 }
 
 fn publish_one(shared: &Shared, headers: &HeaderMap, body: Received) -> Result<Vec<u8>, Refusal> {
-    let who = who(shared, headers)?;
+    let who = who(shared, headers, &body)?;
     let body = text(shared, &body)?;
     let message: Message<'_> = serde_json::from_str(body).map_err(malformed)?;
     send(shared, &who, &message)
@@ -80,7 +80,7 @@ async fn batch(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Rece
 
 /// Publishes in order; each message has its own result, and the batch one key.
 fn publish_batch(shared: &Shared, headers: &HeaderMap, body: Received) -> Result<Vec<u8>, Refusal> {
-    let who = who(shared, headers)?;
+    let who = who(shared, headers, &body)?;
     let body = text(shared, &body)?;
     let mut batch: Batch<'_> = serde_json::from_str(body).map_err(malformed)?;
     if batch.messages.len() > BATCH {
@@ -198,7 +198,16 @@ fn text<'a>(shared: &Shared, body: &'a Received) -> Result<&'a str, Refusal> {
     Ok(text)
 }
 
-fn who(shared: &Shared, headers: &HeaderMap) -> Result<Identity, Refusal> {
+fn received(body: &Received) -> Result<&Bytes, Refusal> {
+    body.as_ref().map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
+        _ => bad("the body did not arrive"),
+    })
+}
+
+/// Who publishes; what cannot be taken from anybody is refused before that is asked.
+fn who(shared: &Shared, headers: &HeaderMap, body: &Received) -> Result<Identity, Refusal> {
+    received(body)?;
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(bad("an encoded body is not taken"));
     }

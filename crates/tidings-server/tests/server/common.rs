@@ -1,0 +1,202 @@
+//! A server to test and a client that speaks bytes.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use tidings_server::{Config, Extras, Server};
+
+/// Nothing here takes longer; a test that waits for more has failed.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The configuration most tests start from: one shard, a free port, everything measured is allowed.
+pub fn config() -> Config {
+    let mut config = Config { listen: "127.0.0.1:0".into(), no_limits: true, shards: 1, ..Config::default() };
+    config.auth.jwt_secret = "a secret of the server's own tests, long enough".into();
+    config.rooms.insert("open".into(), room("recent"));
+    config.rooms.insert("loose".into(), room("nothing"));
+    config
+}
+
+fn room(keep: &str) -> tidings_server::config::RoomKindConfig {
+    tidings_server::config::RoomKindConfig {
+        subscribe: Some("anyone".into()),
+        publish: Some("anyone".into()),
+        keep: Some(keep.into()),
+        ..Default::default()
+    }
+}
+
+/// Runs a test against a server; blocking client code runs beside it.
+pub fn with_server<T: Send + 'static>(
+    config: &Config,
+    test: impl FnOnce(SocketAddr, tidings_server::Publisher) -> T + Send + 'static,
+) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = Server::start(config, Extras::default()).await.unwrap();
+        let (addr, publisher) = (server.addr(), server.publisher());
+        let done = tokio::task::spawn_blocking(move || test(addr, publisher)).await.unwrap();
+        server.stop().await;
+        done
+    })
+}
+
+/// A connection that speaks bytes.
+pub struct Wire {
+    pub stream: TcpStream,
+    pub read: Vec<u8>,
+}
+
+/// A frame from the server.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Frame {
+    Text(String),
+    Close(u16),
+    Other(u8),
+    /// The connection is closed.
+    End,
+}
+
+impl Wire {
+    pub fn connect(addr: SocketAddr) -> Self {
+        let stream = TcpStream::connect(addr).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        Self { stream, read: Vec::new() }
+    }
+
+    /// A WebSocket at `path`.
+    pub fn open(addr: SocketAddr, path: &str) -> Self {
+        let mut wire = Self::connect(addr);
+        wire.send(upgrade(path).as_bytes());
+        assert!(wire.head().starts_with("HTTP/1.1 101"), "no upgrade");
+        wire
+    }
+
+    /// A plain client that has signed in anonymously and subscribed to a room.
+    pub fn subscribed(addr: SocketAddr, room: &str) -> Self {
+        let mut wire = Self::open(addr, "/ws");
+        wire.say("{\"type\":\"auth\"}");
+        wire.hear("auth:ok");
+        wire.say(&format!("{{\"type\":\"subscribe\",\"id\":1,\"room\":\"{room}\"}}"));
+        wire.hear("\"ok\":true");
+        wire
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Sends one masked text frame.
+    pub fn say(&mut self, text: &str) {
+        self.send(&frame(0x81, text.as_bytes()));
+    }
+
+    /// The next frame.
+    pub fn next(&mut self) -> Frame {
+        loop {
+            if let Some((opcode, body, used)) = parse(&self.read) {
+                let body = self.read[body].to_vec();
+                self.read.drain(..used);
+                return match opcode {
+                    1 => Frame::Text(String::from_utf8(body).unwrap()),
+                    8 => Frame::Close(u16::from_be_bytes([body[0], body[1]])),
+                    other => Frame::Other(other),
+                };
+            }
+            if self.more() == 0 {
+                return Frame::End;
+            }
+        }
+    }
+
+    /// The next text that holds `part`.
+    pub fn hear(&mut self, part: &str) -> String {
+        loop {
+            match self.next() {
+                Frame::Text(text) if text.contains(part) => return text,
+                Frame::Text(_) | Frame::Other(_) => {}
+                end => panic!("{end:?} while waiting for {part}"),
+            }
+        }
+    }
+
+    /// The close code, after everything else was read.
+    pub fn closed(&mut self) -> Option<u16> {
+        loop {
+            match self.next() {
+                Frame::Close(code) => return Some(code),
+                Frame::End => return None,
+                _ => {}
+            }
+        }
+    }
+
+    /// The head of an HTTP answer.
+    pub fn head(&mut self) -> String {
+        loop {
+            if let Some(end) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
+                let head = self.read.drain(..end + 4).collect();
+                return String::from_utf8(head).unwrap();
+            }
+            if self.more() == 0 {
+                return String::new();
+            }
+        }
+    }
+
+    /// Everything until the connection is closed.
+    pub fn rest(&mut self) -> String {
+        while self.more() > 0 {}
+        String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
+    }
+
+    fn more(&mut self) -> usize {
+        let mut buffer = [0; 64 * 1024];
+        match self.stream.read(&mut buffer) {
+            Ok(count) => {
+                self.read.extend_from_slice(&buffer[..count]);
+                count
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => 0,
+            Err(error) => panic!("nothing within {DEADLINE:?}: {error}"),
+        }
+    }
+}
+
+/// An upgrade request.
+pub fn upgrade(path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
+
+/// A client's frame, masked with zeros.
+pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut out = vec![first];
+    match payload.len() {
+        short @ 0..=125 => out.push(0x80 | short as u8),
+        middle @ 126..=0xffff => {
+            out.push(0x80 | 126);
+            out.extend_from_slice(&(middle as u16).to_be_bytes());
+        }
+        long => {
+            out.push(0x80 | 127);
+            out.extend_from_slice(&(long as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(payload);
+    out
+}
+
+fn parse(bytes: &[u8]) -> Option<(u8, std::ops::Range<usize>, usize)> {
+    let (length, head) = match *bytes.get(1)? {
+        126 => (usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().unwrap())), 4),
+        127 => (u64::from_be_bytes(bytes.get(2..10)?.try_into().unwrap()) as usize, 10),
+        short => (usize::from(short), 2),
+    };
+    (bytes.len() >= head + length).then(|| (bytes[0] & 15, head..head + length, head + length))
+}

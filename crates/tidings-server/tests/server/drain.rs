@@ -1,0 +1,54 @@
+//! Leaving: everybody is told, and the server ends.
+
+use tidings_server::{Extras, Server};
+
+use crate::common::{Wire, config};
+
+#[test]
+fn a_draining_server_tells_its_clients_and_closes_them_with_1012() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = Server::start(&config(), Extras::default()).await.unwrap();
+        let addr = server.addr();
+        let connect = move || -> Vec<Wire> { (0..20).map(|_| Wire::subscribed(addr, "open:1")).collect() };
+        let clients = tokio::task::spawn_blocking(connect).await.unwrap();
+        assert_eq!(server.connections(), 20);
+        let read = tokio::task::spawn_blocking(move || {
+            clients
+                .into_iter()
+                .map(|mut wire| {
+                    let told = wire.hear("reconnect").contains("afterMs");
+                    (told, wire.closed())
+                })
+                .collect::<Vec<_>>()
+        });
+        server.drain().await;
+        assert_eq!(read.await.unwrap(), vec![(true, Some(1012)); 20]);
+        assert!(std::net::TcpStream::connect(addr).is_err(), "nobody is taken in any more");
+    });
+}
+
+#[test]
+fn a_client_that_comes_while_the_server_drains_is_sent_away() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = Server::start(&config(), Extras::default()).await.unwrap();
+        let addr = server.addr();
+        // It was accepted before, and asks only now.
+        let waiting = tokio::task::spawn_blocking(move || {
+            let mut first = Wire::connect(addr);
+            first.send(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+            assert!(first.head().starts_with("HTTP/1.1 200"));
+            first.read.clear();
+            first
+        });
+        let mut kept = waiting.await.unwrap();
+        server.drain().await;
+        let last = tokio::task::spawn_blocking(move || {
+            kept.send(crate::common::upgrade("/ws").as_bytes());
+            kept.head()
+        });
+        let head = last.await.unwrap();
+        assert!(head.is_empty() || head.starts_with("HTTP/1.1 503"), "{head}");
+    });
+}
