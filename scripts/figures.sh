@@ -61,7 +61,7 @@ bench() { # bench SCENARIO FLAGS...
   bench idle --conns 10000
   bench fanout --conns 10000 --window 1
   bench fanout --conns 10000 --window 16
-  bench fanout --conns 10000 --window 16 --proto ws
+  bench fanout --conns 10000 --window 16 --proto plain
   bench rooms --conns 10000 --rooms 2000 --rate 2000
   bench ack --conns 100 --outstanding 10
   bench storm --conns 5000
