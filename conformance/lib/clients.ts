@@ -14,7 +14,7 @@ export interface Client {
   recovered?: boolean;
   volatile: Client;
   auth: unknown;
-  io: Manager;
+  io: Io;
   connect(): Client;
   disconnect(): Client;
   close(): Client;
@@ -28,7 +28,7 @@ export interface Client {
 }
 
 /** The part of a client's manager the tests look at. */
-export interface Manager {
+export interface Io {
   engine: {
     transport: { name: string };
     close(): void;

@@ -455,6 +455,8 @@ proptest! {
     fn any_items_are_judged_as_the_oracle_judges_them(mut bytes in prop::collection::vec(prop_oneof![
         any::<u8>(), 0x90u8..0x93, 0x80u8..0x82, 0xa0u8..0xa3, 0xc0u8..0xe0,
     ], 0..24)) {
+        // The oracle reads the byte that the format never uses as nil; we refuse it.
+        bytes.iter_mut().filter(|byte| **byte == 0xc1).for_each(|byte| *byte = 0xc0);
         // Packed as an unknown field the value may be anything; only its extent matters.
         let mut rest = &bytes[..];
         let exact = rmpv::decode::read_value_ref(&mut rest).is_ok() && rest.is_empty();

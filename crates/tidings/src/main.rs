@@ -18,11 +18,13 @@ use clap::{Parser, Subcommand};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A self-hosted realtime server: Socket.IO and plain JSON over WebSocket.
+///
+/// Without a command it serves, with the configuration in effect.
 #[derive(Debug, Parser)]
 #[command(name = "tidings", version, max_term_width = 110)]
 struct Line {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -42,7 +44,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let done = match Line::parse().command {
+    let command = Line::parse().command.unwrap_or_else(|| Command::Serve(serve::ServeLine::default()));
+    let done = match command {
         Command::Serve(line) => serve::run(line),
         Command::Token(line) => token::run(line),
         Command::Publish(line) => client::publish::run(line),

@@ -16,7 +16,7 @@ use crate::demo::Demo;
 use crate::host::Host;
 
 /// `tidings serve`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct ServeLine {
     #[command(flatten)]
     settings: SettingFlags,

@@ -92,6 +92,13 @@ fn what_the_operator_has_to_change_ends_with_code_2_and_a_reason() {
 }
 
 #[test]
+fn without_a_command_it_is_serve_that_starts() {
+    let output = Place::new("bare").run(&[], &[("JWT_SECRET", "changeme")]);
+    assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+    assert!(out(&output).is_empty() && err(&output).contains("at least 32"), "{}", err(&output));
+}
+
+#[test]
 fn a_data_directory_open_to_others_is_no_home_for_a_secret() {
     use std::os::unix::fs::PermissionsExt as _;
     let place = Place::new("open");

@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::iso8601::iso8601;
-use super::kernel::{Memory, Moved, Processor, Ticks};
+use super::kernel::{CpuTime, Memory, Moved, Ticks};
 
 /// The kernel's counters at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Reading {
     /// Processor time.
-    pub(crate) processor: Processor,
+    pub(crate) processor: CpuTime,
     /// Memory.
     pub(crate) memory: Memory,
     /// Bytes read and written, by disk.
@@ -126,7 +126,7 @@ impl HostFigures {
     }
 }
 
-fn cpu(before: &Processor, after: &Processor, load1: f64) -> CpuFigures {
+fn cpu(before: &CpuTime, after: &CpuTime, load1: f64) -> CpuFigures {
     let per_core = after.cores.iter().map(|(number, ticks)| {
         // A core that was switched on in between has no reading to compare with.
         before.cores.get(number).map_or(0.0, |earlier| busy_percent(*earlier, *ticks))

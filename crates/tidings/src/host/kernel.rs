@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Processor time since the start of the machine, for all cores together and for each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Processor {
+pub(crate) struct CpuTime {
     /// All cores together.
     pub(crate) all: Ticks,
     /// Each core that is switched on, by its number.
@@ -42,8 +42,8 @@ pub(crate) struct Moved {
 }
 
 /// Reads `/proc/stat`.
-pub(crate) fn processor(stat: &str) -> Processor {
-    let mut processor = Processor::default();
+pub(crate) fn processor(stat: &str) -> CpuTime {
+    let mut processor = CpuTime::default();
     for line in stat.lines() {
         let Some((name, fields)) = line.split_once(' ') else { continue };
         match name.strip_prefix("cpu") {

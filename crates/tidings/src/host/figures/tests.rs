@@ -17,7 +17,7 @@ fn moved(name: &str, inward: u64, outward: u64) -> BTreeMap<String, Moved> {
 }
 
 fn with_cores(all: Ticks, cores: &[(u32, Ticks)]) -> Reading {
-    let processor = Processor { all, cores: cores.iter().copied().collect() };
+    let processor = CpuTime { all, cores: cores.iter().copied().collect() };
     Reading { processor, ..Reading::default() }
 }
 

@@ -117,7 +117,7 @@ fn load_and_uptime_are_the_first_numbers_of_their_files() {
 
 #[test]
 fn empty_files_read_as_nothing() {
-    assert_eq!(processor(""), Processor::default());
+    assert_eq!(processor(""), CpuTime::default());
     assert_eq!(memory(""), Memory::default());
     assert!(disks("").is_empty());
     assert!(interfaces("").is_empty());

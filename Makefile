@@ -1,0 +1,50 @@
+# Everything a developer does here by name; `make` alone lists it.
+# What is more than a line lives in scripts/.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fmt conformance fuzz figures bench clean
+
+help: ## Lists the targets.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: ## Builds the server and starts it with lifelike traffic.
+	@scripts/needs.sh build
+	cargo build --release --locked
+	@echo
+	@echo "The page with this machine's figures: http://127.0.0.1:$${PORT:-3000}   (Ctrl-C stops the server)"
+	@echo "In another terminal: $(TARGET)/release/tidings watch lobby:market lobby:welcome"
+	@echo
+	@exec $(TARGET)/release/tidings serve --demo
+
+test: ## Installs what tests need, then runs all of them.
+	@scripts/needs.sh build test
+	@scripts/test.sh
+
+lint: ## Formatting, lints, licences; changes nothing.
+	@scripts/needs.sh build lint
+	@scripts/lint.sh
+
+fmt: ## Formats Rust and TypeScript.
+	@scripts/needs.sh build lint
+	cargo fmt --all
+	npm run --silent format --prefix conformance
+
+conformance: ## Official suites (SOCKETIO_REPO names a clone) and Autobahn.
+	@scripts/needs.sh build lint
+	@scripts/conformance.sh
+
+fuzz: ## Every fuzz target for a while; needs a nightly toolchain and cargo-fuzz.
+	@fuzz/run.sh
+
+figures: ## Measures the table of docs/figures.md; RIG names the yardstick.
+	@scripts/needs.sh build
+	@scripts/figures.sh
+
+bench: ## Benchmarks of single functions.
+	cargo bench --workspace --locked
+
+clean: ## Removes everything that was built or installed here.
+	cargo clean
+	rm -rf .tools conformance/node_modules examples/*/node_modules

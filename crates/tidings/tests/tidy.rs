@@ -1,0 +1,262 @@
+//! The rules of the house that a machine can check: who may depend on whom, sizes, names, links.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Folders that hold what others wrote, what was built, or what fuzzing found.
+const FOREIGN: [&str; 7] = [".git", ".tools", "target", "node_modules", "data", "corpus", "bench-results"];
+
+/// Every file of the repository with one of these endings, and its text.
+fn files(endings: &[&str]) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() && !FOREIGN.contains(&name) {
+                folders.push(path);
+            } else if path.is_file() && endings.iter().any(|ending| name.ends_with(ending)) {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no file ends with {endings:?}");
+    found.sort();
+    found
+}
+
+/// The path as it is named in a message.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().display().to_string()
+}
+
+fn nothing(complaints: Vec<String>) {
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Everything a crate of ours is built from, itself left out.
+fn dependencies(package: &str) -> Vec<String> {
+    let format = ["--prefix", "none", "--format", "{p}"];
+    let which = ["tree", "--locked", "--offline", "--edges", "normal,build", "--package", package];
+    let tree = cargo(&[which.as_slice(), format.as_slice()].concat());
+    let names = tree.lines().filter_map(|line| line.split(' ').next());
+    names.filter(|name| !name.is_empty() && *name != package).map(str::to_owned).collect()
+}
+
+/// The crates of the workspace, by name and manifest.
+fn members() -> Vec<(String, PathBuf)> {
+    let json = cargo(&["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"]);
+    let metadata: Value = serde_json::from_str(&json).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let text = |package: &Value, key: &str| package[key].as_str().unwrap().to_owned();
+    packages.iter().map(|package| (text(package, "name"), text(package, "manifest_path").into())).collect()
+}
+
+/// Drivers of databases, by the beginning of their names.
+const STORES: [&str; 6] = ["redis", "sqlx", "rusqlite", "libsqlite3", "tokio-postgres", "diesel"];
+/// The front: whoever has one of these knows HTTP.
+const HTTP: [&str; 4] = ["hyper", "axum", "http-body", "tower"];
+
+#[test]
+fn dependencies_go_one_way() {
+    let ours = ["tidings", "tidings-server", "tidings-core", "tidings-fixture"];
+    let io = ["tokio", "mio", "socket2", "polling"];
+    let chance = ["rand", "rand_core", "getrandom"];
+    let table: [(&str, Vec<&[&str]>); 3] = [
+        ("tidings-wire", vec![&ours, &io, &HTTP, &STORES, &chance]),
+        ("tidings-core", vec![&["tidings", "tidings-server"], &io, &HTTP, &STORES]),
+        ("tidings-server", vec![&["tidings"], &STORES]),
+    ];
+    let mut complaints = Vec::new();
+    for (package, forbidden) in table {
+        let found = dependencies(package);
+        assert!(found.len() > 3, "the dependencies of {package} were not read: {found:?}");
+        for name in forbidden.concat() {
+            let exactly = name.starts_with("tidings") || !STORES.contains(&name) && !HTTP.contains(&name);
+            let hit = found.iter().find(|dep| if exactly { *dep == name } else { dep.starts_with(name) });
+            complaints.extend(hit.map(|dep| format!("{package} depends on {dep}")));
+        }
+    }
+    nothing(complaints);
+}
+
+#[test]
+fn every_crate_is_under_the_lints_of_the_workspace() {
+    let members = members();
+    assert!(members.len() > 3, "the members were not read");
+    let unlinted = members.into_iter().filter(|(_, manifest)| {
+        !fs::read_to_string(manifest).unwrap().contains("[lints]\nworkspace = true\n")
+    });
+    nothing(unlinted.map(|(name, _)| format!("{name}: [lints] workspace = true is missing")).collect());
+}
+
+/// Endings of what people write and read here.
+const SOURCE: [&str; 8] = [".rs", ".ts", ".mjs", ".js", ".py", ".sh", ".css", ".html"];
+/// Lines no file may exceed, and lines half of the files stay below.
+const LONGEST: usize = 600;
+const MEDIAN: usize = 300;
+
+#[test]
+fn files_are_short_enough_to_be_read() {
+    let mut lengths: Vec<(usize, PathBuf)> =
+        files(&SOURCE).into_iter().map(|(path, text)| (text.lines().count(), path)).collect();
+    lengths.sort();
+    let median = lengths[lengths.len() / 2].0;
+    println!("{} files, median {median} lines", lengths.len());
+    assert!(median <= MEDIAN, "half of the files have more than {median} lines");
+    let long = lengths.iter().filter(|(length, _)| *length > LONGEST);
+    nothing(long.map(|(length, path)| format!("{}: {length} lines", shown(path))).collect());
+}
+
+/// Words that name a role in somebody's head and not a thing.
+const BANNED: [&str; 9] =
+    ["Manager", "Helper", "Helpers", "Util", "Utils", "Processor", "Factory", "Impl", "Service"];
+
+/// The words that come before the name of a type where it is made.
+const MAKES_A_TYPE: [&str; 7] = ["struct", "enum", "trait", "type", "union", "class", "interface"];
+
+/// The types a text makes.
+fn types_made(text: &str) -> impl Iterator<Item = &str> {
+    let code = text.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+    code.flat_map(|line| {
+        let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        let made = words.windows(2).filter(|pair| MAKES_A_TYPE.contains(&pair[0])).map(|pair| pair[1]);
+        made.filter(|name| name.starts_with(char::is_uppercase)).collect::<Vec<_>>()
+    })
+}
+
+/// The words a name in camel case is made of.
+fn words_of(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() || words.is_empty() {
+            words.push(String::new());
+        }
+        words.last_mut().unwrap().push(letter);
+    }
+    words
+}
+
+#[test]
+fn types_and_files_are_named_after_things() {
+    assert_eq!(types_made(concat!("pub str", "uct HttpUtil<T> {")).collect::<Vec<_>>(), ["HttpUtil"]);
+    assert_eq!(words_of("HttpUtil"), ["Http", "Util"]);
+    let mut complaints = Vec::new();
+    for (path, text) in files(&[".rs", ".ts", ".js", ".mjs"]) {
+        for name in types_made(&text) {
+            if words_of(name).iter().any(|word| BANNED.contains(&word.as_str())) {
+                complaints.push(format!("{}: {name}", shown(&path)));
+            }
+        }
+        let stem = path.file_stem().unwrap().to_str().unwrap().to_lowercase();
+        if BANNED.iter().any(|word| word.to_lowercase() == stem) {
+            complaints.push(shown(&path));
+        }
+    }
+    nothing(complaints);
+}
+
+/// The part of a source file that is test code; all of it under `tests/`.
+fn test_code<'a>(path: &Path, text: &'a str) -> &'a str {
+    if path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs") {
+        return text;
+    }
+    text.find("#[cfg(test)]").map_or("", |at| &text[at..])
+}
+
+#[test]
+fn no_test_sleeps_and_none_is_switched_off() {
+    // Written in two halves, or this file would be the first to be found.
+    let (sleeping, ignored) = (["thread::", "sleep"].concat(), ["#[", "ignore"].concat());
+    let mut complaints = Vec::new();
+    for (path, text) in files(&[".rs"]) {
+        let test = test_code(&path, &text);
+        if test.contains(&sleeping) {
+            complaints.push(format!("{}: a test sleeps", shown(&path)));
+        }
+        if text.contains(&ignored) {
+            complaints.push(format!("{}: a test is switched off", shown(&path)));
+        }
+    }
+    nothing(complaints);
+}
+
+/// What stands between `open` and `close`, wherever both are on one line outside of code blocks.
+fn between<'a>(text: &'a str, open: &'a str, close: char) -> Vec<&'a str> {
+    let mut in_block = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        in_block ^= line.trim_start().starts_with("```");
+        if in_block {
+            continue;
+        }
+        let mut rest = line;
+        while let Some((_, after)) = rest.split_once(open) {
+            let Some((inner, left)) = after.split_once(close) else { break };
+            found.push(inner);
+            rest = left;
+        }
+    }
+    found
+}
+
+/// Folders whose files are named in documents by their path from the root.
+const NAMED: [&str; 7] = ["crates/", "conformance/", "docs/", "examples/", "fuzz/", "scripts/", ".ci/"];
+
+#[test]
+fn documents_name_only_files_that_exist() {
+    let mut complaints = Vec::new();
+    for (path, text) in files(&[".md"]) {
+        let folder = path.parent().unwrap();
+        for link in between(&text, "](", ')') {
+            let target = link.split('#').next().unwrap();
+            let elsewhere = link.contains("://") || link.starts_with("mailto:");
+            if !elsewhere && !target.is_empty() && !folder.join(target).exists() {
+                complaints.push(format!("{}: the link {link}", shown(&path)));
+            }
+        }
+        for code in between(&text, "`", '`') {
+            let is_path =
+                NAMED.iter().any(|named| code.starts_with(named)) && !code.contains(['*', ' ', '{']);
+            if is_path && !root().join(code).exists() {
+                complaints.push(format!("{}: the path {code}", shown(&path)));
+            }
+        }
+    }
+    nothing(complaints);
+}
+
+#[test]
+fn documents_name_only_targets_of_the_makefile() {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let targets: Vec<&str> =
+        makefile.lines().filter_map(|line| line.split_once(": ##")).map(|it| it.0).collect();
+    assert!(targets.contains(&"test"), "the targets were not read: {targets:?}");
+    let mut complaints = Vec::new();
+    for (path, text) in files(&[".md"]) {
+        for code in between(&text, "`make ", '`') {
+            let target = code.split(' ').next().unwrap();
+            if !targets.contains(&target) {
+                complaints.push(format!("{}: make {target}", shown(&path)));
+            }
+        }
+    }
+    nothing(complaints);
+}

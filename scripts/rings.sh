@@ -1,0 +1,45 @@
+# Sourced by the scripts that run many checks: each check is a ring that is shown, timed and counted.
+# A ring's tests are counted from its runner's own summary. A ring without one, such as a lint, is one test.
+
+logs=.tools/logs
+mkdir -p "$logs"
+passed=0 failed=0 broken=()
+
+# ring NAME COMMAND...: runs a command, shows and keeps what it prints; goes on if it fails.
+ring() {
+  local name=$1 log=$logs/${1// /-}.log status=0 start=$SECONDS
+  shift
+  printf '\n== %s\n' "$name"
+  "$@" 2>&1 | tee "$log" || status=$?
+  count "$log" "$status"
+  ((status == 0)) || broken+=("$name")
+  printf -- '-- %s: %s s\n' "$name" $((SECONDS - start))
+  return 0
+}
+
+count() {
+  local good bad
+  read -r good bad < <(summaries <"$1")
+  # What broke without a failed test, such as a build, is one failure.
+  if (($2 != 0 && bad == 0)); then bad=1; fi
+  if (($2 == 0 && good + bad == 0)); then good=1; fi
+  passed=$((passed + good)) failed=$((failed + bad))
+}
+
+# Adds up the summary lines of cargo test, nextest and node --test.
+summaries() {
+  sed 's/\x1b\[[0-9;]*m//g' | awk '
+    /^test result: / { for (i = 1; i < NF; i++) { if ($(i + 1) == "passed;") good += $i; if ($(i + 1) == "failed;") bad += $i } }
+    /^ +Summary \[/ { for (i = 1; i < NF; i++) { if ($(i + 1) ~ /^passed,?$/) good += $i; if ($(i + 1) ~ /^(failed|exec|timed),?$/) bad += $i } }
+    /^[#ℹ]+ pass [0-9]+$/ { good += $NF }
+    /^[#ℹ]+ (fail|cancelled) [0-9]+$/ { bad += $NF }
+    END { print good + 0, bad + 0 }'
+}
+
+# closing: says what broke, and how many passed and failed; fails if anything did.
+closing() {
+  printf '\n'
+  ((${#broken[@]} == 0)) || printf 'broken: %s\n' "${broken[@]}"
+  printf '%s passed, %s failed\n' "$passed" "$failed"
+  ((failed == 0 && ${#broken[@]} == 0))
+}
