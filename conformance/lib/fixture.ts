@@ -36,6 +36,7 @@ export function fixture(mode: Mode, flags: string[] = []): Running {
       return get().ws;
     },
     stop: () => get().stop(),
+    kill: () => get().kill(),
   };
 }
 

@@ -14,6 +14,8 @@ export interface Running {
   ws: string;
   /** Sends SIGTERM and waits for the exit; answers the exit code, `null` if a signal ended it. */
   stop(): Promise<number | null>;
+  /** Sends SIGKILL and waits until the process is gone. */
+  kill(): Promise<void>;
 }
 
 /** Starts `command` and waits for the line in which it says where it listens; `line` must capture HOST:PORT. */
@@ -32,7 +34,13 @@ export async function start(command: string[], line: RegExp, env: NodeJS.Process
       throw new Error(`${String(error)}\n${log.join("\n")}`);
     },
   );
-  return { address, http: `http://${address}`, ws: `ws://${address}`, stop: () => stop(child) };
+  return {
+    address,
+    http: `http://${address}`,
+    ws: `ws://${address}`,
+    stop: () => stop(child),
+    kill: () => kill(child),
+  };
 }
 
 /** The environment without our own settings: a server takes what begins with TIDINGS_ for its configuration. */
@@ -66,4 +74,11 @@ async function stop(child: ChildProcess): Promise<number | null> {
     child.kill("SIGKILL");
     throw error;
   }
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  child.kill("SIGKILL");
+  await within(exit, "exit after SIGKILL");
 }

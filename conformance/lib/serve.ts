@@ -8,26 +8,24 @@ import { start, type Running } from "./process.ts";
 /** The key the server under test and the tokens of the tests share. */
 export const SECRET = "conformance-key-of-more-than-32-bytes";
 
-/** Starts `tidings serve` on a free port with an empty data directory of its own. */
-export async function startServer(flags: string[] = []): Promise<Running> {
+/** Starts `tidings serve`, on a free port unless told which, with an empty data directory of its own. */
+export async function startServer(flags: string[] = [], listen = "127.0.0.1:0"): Promise<Running> {
   const command = process.env["TIDINGS_BIN"]?.split(/\s+/).filter(Boolean);
   if (!command?.length) throw new Error("TIDINGS_BIN names no server; see conformance/README.md");
   const data = mkdtempSync(join(tmpdir(), "tidings-conformance-"));
   const running = await start(
-    [...command, "serve", "--listen", "127.0.0.1:0", "--data-dir", data, ...flags],
+    [...command, "serve", "--listen", listen, "--data-dir", data, ...flags],
     /listening on http:\/\/(127\.0\.0\.1:\d+)/,
     { JWT_SECRET: SECRET },
   );
-  return {
-    ...running,
-    stop: async () => {
-      try {
-        return await running.stop();
-      } finally {
-        rmSync(data, { recursive: true, force: true });
-      }
-    },
+  const emptied = async <T>(ending: Promise<T>): Promise<T> => {
+    try {
+      return await ending;
+    } finally {
+      rmSync(data, { recursive: true, force: true });
+    }
   };
+  return { ...running, stop: () => emptied(running.stop()), kill: () => emptied(running.kill()) };
 }
 
 /** A server that lives as long as the test file that asks for it. */

@@ -26,7 +26,7 @@ socket.on("host", (figures) => {
   const { cpu, memory, network } = figures;
   const bar = "█".repeat(Math.round(cpu.percent / 5)).padEnd(20, "·");
   const received = Math.round(network.receivedBytesPerSecond / 1000);
-  console.log(`${figures.at.slice(11, 19)}  CPU ${bar} ${cpu.percent.toFixed(1).padStart(5)} %  memory ${memory.percent} %  ${received} kB/s in`);
+  console.log(`${figures.at.slice(11, 19)}  CPU ${bar} ${cpu.percent.toFixed(1).padStart(5)} %  memory ${memory.percent.toFixed(1)} %  ${received} kB/s in`);
 });
 
 socket.on("disconnect", (reason) => console.log(`disconnected: ${reason}`));

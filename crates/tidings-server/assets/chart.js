@@ -200,9 +200,9 @@ export class Chart {
       ink.fillRect(from, view.upper, to - from, view.lower - view.upper);
       ink.fillStyle = this.#colors.gapInk;
       ink.textBaseline = "top";
-      ink.textAlign = "center";
-      ink.fillText("gap", (from + to) / 2, view.upper + 4);
-      ink.textAlign = "left";
+      const width = ink.measureText("gap").width;
+      const middle = (Math.max(from, view.left) + Math.min(to, view.right) - width) / 2;
+      ink.fillText("gap", Math.max(view.left, Math.min(middle, view.right - width)), view.upper + 4);
     }
   }
 

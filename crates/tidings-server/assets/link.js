@@ -4,10 +4,9 @@ import { Position } from "./position.js";
 import { backoff, closeAdvice } from "./reconnect.js";
 
 const SIGN_IN_WITHIN_MS = 10_000;
-// Often enough that a server which allows 20 s for an answer always has one in time.
-const HEARTBEAT_MS = 10_000;
-const NO_ANSWER_TO_OWN_ECHO_MS = 2_000;
-// The server's own interval and patience, and a little.
+// The server answers each; its own heartbeats need no answer but the browser's to the ping with them.
+const HEARTBEAT_MS = 20_000;
+// Two heartbeats went unanswered, and a little.
 const SILENCE_MS = 50_000;
 // A connection that lived this long ends a row of failures.
 const STEADY_MS = 5_000;
@@ -32,7 +31,6 @@ export class Link {
   #wait = null;
   #patience = null;
   #heartbeat = null;
-  #lastBeat = -Infinity;
   #askedToWait = false;
   #head = null;
   #inGap = false;
@@ -99,8 +97,6 @@ export class Link {
         return this.#tell("live");
       case "reconnect":
         return this.#leaveFor(Number(message.afterMs) || 0);
-      case "heartbeat":
-        return this.#answerHeartbeat();
     }
   }
 
@@ -111,7 +107,7 @@ export class Link {
     const from = since === undefined ? { rewind } : { since };
     this.#send({ type: "subscribe", id: this.#commandId, room, ...from });
     this.#watchForSilence();
-    this.#heartbeat = this.#clock.setInterval(() => this.#beat(), HEARTBEAT_MS);
+    this.#heartbeat = this.#clock.setInterval(() => this.#send({ type: "heartbeat" }), HEARTBEAT_MS);
   }
 
   #acked(ack) {
@@ -190,16 +186,6 @@ export class Link {
   #watchForSilence() {
     this.#clock.clearTimeout(this.#patience);
     this.#patience = this.#clock.setTimeout(() => this.#giveUp(), SILENCE_MS);
-  }
-
-  #beat() {
-    this.#lastBeat = this.#clock.now();
-    this.#send({ type: "heartbeat" });
-  }
-
-  // A server that echoes our heartbeat is not asked again by the echo.
-  #answerHeartbeat() {
-    if (this.#clock.now() - this.#lastBeat > NO_ANSWER_TO_OWN_ECHO_MS) this.#beat();
   }
 
   #drop() {

@@ -10,6 +10,7 @@
 //! | [`client`] | the seam for handlers of events that are not the engine's own |
 //! | [`signin`] | who a token says its bearer is |
 //! | [`ids`] | session keys and socket ids |
+//! | [`time`] | wall-clock times as text |
 
 pub mod client;
 pub mod config;
@@ -21,7 +22,7 @@ mod settings;
 mod shard;
 mod shared;
 pub mod signin;
-mod time;
+pub mod time;
 
 pub use client::{AckArgs, Call, Client, ConnectRefused, Handler};
 pub use config::Config;

@@ -172,6 +172,9 @@ fn keep(base: Keep, wanted: &RoomKindConfig) -> Result<Keep, String> {
         Some("recent") => Ok(recent),
         Some("durable") => Err("keep: `durable` needs the log, which this version does not have".into()),
         Some(_) => Err("keep: one of nothing, recent".into()),
+        None if base == Keep::Nothing && (wanted.size.is_some() || wanted.ttl_seconds.is_some()) => {
+            Err("keep: size and ttl_seconds need keep = \"recent\"".into())
+        }
         None if base == Keep::Nothing => Ok(Keep::Nothing),
         None => Ok(recent),
     }

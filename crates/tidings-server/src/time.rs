@@ -4,7 +4,7 @@
 ///
 /// Days become a date by the proleptic Gregorian calendar, counted in eras of 400 years from
 /// 0000-03-01, so that the leap day is the last of its year.
-pub(crate) fn iso8601(at_ms: u64) -> String {
+pub fn iso8601(at_ms: u64) -> String {
     let (days, ms) = (at_ms / 86_400_000, at_ms % 86_400_000);
     let day = days + 719_468;
     let (era, of_era) = (day / 146_097, day % 146_097);
@@ -28,6 +28,15 @@ mod tests {
         assert_eq!(iso8601(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(iso8601(951_782_399_999), "2000-02-28T23:59:59.999Z");
         assert_eq!(iso8601(951_782_400_000), "2000-02-29T00:00:00.000Z");
+        assert_eq!(iso8601(1_709_251_199_999), "2024-02-29T23:59:59.999Z");
+        assert_eq!(iso8601(1_709_251_200_000), "2024-03-01T00:00:00.000Z");
         assert_eq!(iso8601(1_795_219_200_000), "2026-11-21T00:00:00.000Z");
+        assert_eq!(iso8601(4_107_542_399_000), "2100-02-28T23:59:59.000Z");
+        assert_eq!(iso8601(4_107_542_400_000), "2100-03-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn the_last_time_that_can_be_told_is_told() {
+        assert!(iso8601(u64::MAX).ends_with('Z'));
     }
 }

@@ -7,7 +7,6 @@
 //! left out or zero, never an error: figures about the host must not stop a server.
 
 mod figures;
-mod iso8601;
 mod kernel;
 
 use std::path::{Path, PathBuf};

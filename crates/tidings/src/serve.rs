@@ -1,11 +1,12 @@
 //! `tidings serve`.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
 use clap::Args;
 use tidings_server::config::{Config, LogConfig, LogFormat};
+use tidings_server::server::StartError;
 use tidings_server::{Extras, Publisher, Server};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
@@ -46,7 +47,10 @@ fn serve(config: Config) -> Result<()> {
         front.worker_threads(config.front_threads);
     }
     front.enable_all().thread_name("front").build()?.block_on(async {
-        let server = Server::start(&config, Extras::default()).await?;
+        let server = match Server::start(&config, Extras::default()).await {
+            Err(StartError::Config(problem)) => return Err(Misconfigured(problem).into()),
+            started => started?,
+        };
         if config.host.publish {
             tokio::spawn(publish_host(server.publisher(), config.clone()));
         }
@@ -118,7 +122,10 @@ async fn publish_demo(publisher: Publisher) {
 fn start_log(log: &LogConfig) -> Result<()> {
     let filter =
         EnvFilter::try_new(&log.filter).map_err(|error| Misconfigured(format!("`log.filter`: {error}")))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => subscriber.init(),
         LogFormat::Json => subscriber.json().flatten_event(true).init(),

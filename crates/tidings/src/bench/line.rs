@@ -9,7 +9,7 @@ use mio::net::TcpStream;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::clock::Clock;
-use super::dialect::{Proto, SUBSCRIBE_ID, Said};
+use super::dialect::{PONG, Proto, SUBSCRIBE_ID, Said};
 use super::frames::{Frames, Opcode, pong_frame, text_frame};
 use crate::client::target::Credential;
 
@@ -20,8 +20,6 @@ const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const MOST_HEAD: usize = 16 * 1024;
 /// The most that may wait to be sent: a server that stops reading ends the line, not our memory.
 const MOST_OUT: usize = 16 << 20;
-/// Nanoseconds between two answers to heartbeats, lest two sides that both answer never stop.
-const BETWEEN_HEARTBEATS: u64 = 5_000_000_000;
 
 /// What all lines have in common.
 #[derive(Debug)]
@@ -121,7 +119,6 @@ pub(crate) struct Line {
     frames: Frames,
     head: Vec<u8>,
     out: Vec<u8>,
-    heartbeat_at: u64,
     /// When the current connection was begun.
     pub(crate) dialled_at: u64,
     /// Bytes received.
@@ -140,7 +137,6 @@ impl Line {
             frames: Frames::default(),
             head: Vec::new(),
             out: Vec::new(),
-            heartbeat_at: 0,
             dialled_at: 0,
             received: 0,
             reason: None,
@@ -326,7 +322,7 @@ impl Line {
                 }
             }
             Said::Ack { id, ok } => listener.ack(self, index, id, ok, message, now),
-            Said::Ping => self.answer_ping(place, now),
+            Said::Ping => self.queue(&text_frame(PONG)),
             Said::Open => self.sign_in(place, index),
             Said::Ready if self.stage == Stage::SignIn => self.ready(place, index, now, listener),
             Said::Refused(words) if pending => self.close(refusal(words)),
@@ -347,14 +343,6 @@ impl Line {
     fn go_live(&mut self, index: usize, now: u64, listener: &mut impl Listener) {
         self.stage = Stage::Live;
         listener.live(self, index, now);
-    }
-
-    fn answer_ping(&mut self, place: &Place, now: u64) {
-        if place.proto == Proto::Plain && now.saturating_sub(self.heartbeat_at) < BETWEEN_HEARTBEATS {
-            return;
-        }
-        self.heartbeat_at = now;
-        self.queue(&text_frame(place.proto.pong()));
     }
 }
 

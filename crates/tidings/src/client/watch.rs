@@ -25,10 +25,10 @@ use crate::token::Grant;
 const TTL: Duration = Duration::from_secs(3_600);
 /// Connecting and the upgrade.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Our heartbeats; shorter than the time a server allows for an answer to its own.
-const HEARTBEAT: Duration = Duration::from_secs(10);
-/// Silence after which the connection counts as dead: six of our heartbeats went unanswered.
-const SILENCE: Duration = Duration::from_secs(65);
+/// Between our heartbeats, each of which the server answers.
+const HEARTBEAT: Duration = Duration::from_secs(20);
+/// Silence after which the connection counts as dead: two of our heartbeats went unanswered.
+const SILENCE: Duration = Duration::from_secs(50);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// The most one message may hold.

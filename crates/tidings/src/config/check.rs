@@ -23,7 +23,19 @@ pub(crate) fn refuse_unsafe(config: &Config) -> Result<()> {
     if config.data_dir.as_os_str().is_empty() {
         refuse!("`data_dir` is empty; name a directory, such as ./data");
     }
-    config.allow_origin.iter().try_for_each(|origin| refuse_bad_origin(origin))
+    if !config.admin_listen.is_empty() {
+        refuse!(
+            "`admin_listen`: this version has no listener of its own for the console and /metrics; leave it out"
+        );
+    }
+    config.allow_origin.iter().try_for_each(|origin| refuse_bad_origin(origin))?;
+    config.namespaces.keys().try_for_each(|name| refuse_bad_namespace(name))?;
+    config.rooms.keys().try_for_each(|kind| refuse_bad_kind(kind))?;
+    let loopback = listeners.iter().all(|(_, address)| address.ip().is_loopback());
+    match tidings_server::kinds(config, loopback) {
+        Err(problem) => refuse!("{problem}"),
+        Ok(_) => Ok(()),
+    }
 }
 
 /// The listeners that are configured, by key.
@@ -88,6 +100,24 @@ fn refuse_bad_origin(origin: &str) -> Result<()> {
             "`allow_origin`: `{origin}` is not an origin; write scheme and host without a path, such as \
              https://app.example or http://localhost:5173, or *"
         );
+    }
+    Ok(())
+}
+
+/// Clients name a namespace with a slash first; a comma ends its name, a question mark begins a query.
+fn refuse_bad_namespace(name: &str) -> Result<()> {
+    if !name.starts_with('/') || name.contains([',', '?']) || name.contains(char::is_control) {
+        refuse!(
+            "`namespaces.{name}`: the name of a namespace begins with a slash, as in [namespaces.\"/chat\"]"
+        );
+    }
+    Ok(())
+}
+
+/// A kind is what stands before a room's first colon.
+fn refuse_bad_kind(kind: &str) -> Result<()> {
+    if kind.is_empty() || kind.contains(':') || kind.contains(char::is_control) {
+        refuse!("`rooms.{kind}`: a kind is the word before the first colon, as in [rooms.chat] for chat:42");
     }
     Ok(())
 }

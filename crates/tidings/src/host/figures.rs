@@ -1,18 +1,18 @@
 //! From two readings of the kernel's counters to what a dashboard shows.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
+use tidings_server::time::iso8601;
 
-use super::iso8601::iso8601;
-use super::kernel::{CpuTime, Memory, Moved, Ticks};
+use super::kernel::{Memory, Moved, Processor, Ticks};
 
 /// The kernel's counters at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Reading {
     /// Processor time.
-    pub(crate) processor: CpuTime,
+    pub(crate) processor: Processor,
     /// Memory.
     pub(crate) memory: Memory,
     /// Bytes read and written, by disk.
@@ -112,7 +112,7 @@ impl HostFigures {
         let (read, written) = rates(&before.disks, &after.disks, elapsed);
         let (received, sent) = rates(&before.interfaces, &after.interfaces, elapsed);
         Self {
-            at: iso8601(wall),
+            at: moment(wall),
             cpu: cpu(&before.processor, &after.processor, after.load1),
             memory: memory(after.memory),
             disk: DiskFigures {
@@ -126,7 +126,13 @@ impl HostFigures {
     }
 }
 
-fn cpu(before: &CpuTime, after: &CpuTime, load1: f64) -> CpuFigures {
+/// A moment as text; a clock before 1970 reads as 1970.
+fn moment(wall: SystemTime) -> String {
+    let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+    iso8601(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn cpu(before: &Processor, after: &Processor, load1: f64) -> CpuFigures {
     let per_core = after.cores.iter().map(|(number, ticks)| {
         // A core that was switched on in between has no reading to compare with.
         before.cores.get(number).map_or(0.0, |earlier| busy_percent(*earlier, *ticks))
