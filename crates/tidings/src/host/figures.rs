@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use tidings_server::time::iso8601;
 
-use super::kernel::{Memory, Moved, Processor, Ticks};
+use super::kernel::{CpuTime, Memory, Moved, Ticks};
 
 /// The kernel's counters at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Reading {
-    /// Processor time.
-    pub(crate) processor: Processor,
+    /// CpuTime time.
+    pub(crate) processor: CpuTime,
     /// Memory.
     pub(crate) memory: Memory,
     /// Bytes read and written, by disk.
@@ -44,7 +44,7 @@ pub(crate) struct Space {
 pub(crate) struct HostFigures {
     /// When the second reading was taken, ISO 8601 UTC.
     pub(crate) at: String,
-    /// Processor.
+    /// CpuTime.
     pub(crate) cpu: CpuFigures,
     /// Memory.
     pub(crate) memory: MemoryFigures,
@@ -132,7 +132,7 @@ fn moment(wall: SystemTime) -> String {
     iso8601(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn cpu(before: &Processor, after: &Processor, load1: f64) -> CpuFigures {
+fn cpu(before: &CpuTime, after: &CpuTime, load1: f64) -> CpuFigures {
     let per_core = after.cores.iter().map(|(number, ticks)| {
         // A core that was switched on in between has no reading to compare with.
         before.cores.get(number).map_or(0.0, |earlier| busy_percent(*earlier, *ticks))
