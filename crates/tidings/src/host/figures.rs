@@ -11,7 +11,7 @@ use super::kernel::{CpuTime, Memory, Moved, Ticks};
 /// The kernel's counters at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Reading {
-    /// CpuTime time.
+    /// Processor time.
     pub(crate) processor: CpuTime,
     /// Memory.
     pub(crate) memory: Memory,
@@ -44,7 +44,7 @@ pub(crate) struct Space {
 pub(crate) struct HostFigures {
     /// When the second reading was taken, ISO 8601 UTC.
     pub(crate) at: String,
-    /// CpuTime.
+    /// Processor.
     pub(crate) cpu: CpuFigures,
     /// Memory.
     pub(crate) memory: MemoryFigures,
