@@ -35,7 +35,7 @@ conformance: ## Official suites (SOCKETIO_REPO names a clone) and Autobahn.
 	@scripts/needs.sh build lint
 	@scripts/conformance.sh
 
-fuzz: ## Every fuzz target for a while; needs a nightly toolchain and cargo-fuzz.
+fuzz: ## Every fuzz target for ten minutes; needs cargo-fuzz.
 	@fuzz/run.sh
 
 figures: ## Measures the table of docs/figures.md; RIG names the yardstick.

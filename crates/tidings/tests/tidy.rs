@@ -13,7 +13,8 @@ fn root() -> PathBuf {
 }
 
 /// Folders that hold what others wrote, what was built, or what fuzzing found.
-const FOREIGN: [&str; 7] = [".git", ".tools", "target", "node_modules", "data", "corpus", "bench-results"];
+const FOREIGN: [&str; 9] =
+    [".git", ".tools", ".venv", ".artifacts", "target", "node_modules", "data", "corpus", "bench-results"];
 
 /// Every file of the repository with one of these endings, and its text.
 fn files(endings: &[&str]) -> Vec<(PathBuf, String)> {
