@@ -3,11 +3,14 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitOptions};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{self, SignalKind};
 
 use crate::config::{local_secret, random_hex};
 
@@ -22,6 +25,8 @@ const LISTENING: &str = "listening on ";
 pub(crate) struct OwnServer {
     child: Child,
     directory: PathBuf,
+    /// Whether it has been stopped: its process number may be another's by now.
+    is_over: Arc<AtomicBool>,
     /// Where it listens, as `http://ADDRESS`.
     pub(crate) url: String,
     /// The secret it signs and verifies with.
@@ -36,9 +41,13 @@ impl OwnServer {
     pub(crate) fn start() -> Result<Self> {
         let directory = std::env::temp_dir().join(format!("tidings-bench-{}", random_hex::<8>()?));
         let secret = local_secret(&directory)?.text;
+        // Before the server is started: from here on no signal ends us without it.
+        let signals = Signals::new()?;
         let child = spawn(&directory);
         let child = child.inspect_err(|_| drop(std::fs::remove_dir_all(&directory)))?;
-        let mut server = Self { child, directory, url: String::new(), secret };
+        let is_over = Arc::<AtomicBool>::default();
+        signals.take_along(Pid::from_child(&child), directory.clone(), is_over.clone());
+        let mut server = Self { child, directory, is_over, url: String::new(), secret };
         server.url = server.wait_until_it_listens()?;
         Ok(server)
     }
@@ -85,6 +94,7 @@ impl OwnServer {
             drop(sender);
             watchdog.join().ok();
         }
+        self.is_over.store(true, Ordering::SeqCst);
     }
 }
 
@@ -92,6 +102,44 @@ impl Drop for OwnServer {
     fn drop(&mut self) {
         self.stop();
         std::fs::remove_dir_all(&self.directory).ok();
+    }
+}
+
+/// The signals that tell a run to end.
+struct Signals {
+    runtime: Runtime,
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let (interrupt, terminate) = {
+            let _inside = runtime.enter();
+            (unix::signal(SignalKind::interrupt())?, unix::signal(SignalKind::terminate())?)
+        };
+        Ok(Self { runtime, interrupt, terminate })
+    }
+
+    /// Ends the server and removes its directory when one comes, and then this process.
+    fn take_along(mut self, server: Pid, directory: PathBuf, is_over: Arc<AtomicBool>) {
+        std::thread::spawn(move || {
+            let number = self.runtime.block_on(async {
+                tokio::select! {
+                    _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
+                    _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
+                }
+            });
+            if !is_over.load(Ordering::SeqCst) {
+                rustix::process::kill_process(server, Signal::KILL).ok();
+                // Only what has ended writes nothing more into the directory.
+                rustix::process::waitpid(Some(server), WaitOptions::empty()).ok();
+                std::fs::remove_dir_all(&directory).ok();
+            }
+            // As a shell reports a program that a signal ended.
+            std::process::exit(128 + number);
+        });
     }
 }
 
