@@ -3,8 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -21,12 +20,15 @@ const LEAVE: Duration = Duration::from_secs(10);
 /// What it says when it listens.
 const LISTENING: &str = "listening on ";
 
+/// Whether the server has been stopped: its process number may be another's by now. Who holds the
+/// lock is the one who stops it.
+type Over = Arc<Mutex<bool>>;
+
 /// A server that is stopped, and its directory removed, when this is dropped.
 pub(crate) struct OwnServer {
     child: Child,
     directory: PathBuf,
-    /// Whether it has been stopped: its process number may be another's by now.
-    is_over: Arc<AtomicBool>,
+    is_over: Over,
     /// Where it listens, as `http://ADDRESS`.
     pub(crate) url: String,
     /// The secret it signs and verifies with.
@@ -45,7 +47,7 @@ impl OwnServer {
         let signals = Signals::new()?;
         let child = spawn(&directory);
         let child = child.inspect_err(|_| drop(std::fs::remove_dir_all(&directory)))?;
-        let is_over = Arc::<AtomicBool>::default();
+        let is_over = Over::default();
         signals.take_along(Pid::from_child(&child), directory.clone(), is_over.clone());
         let mut server = Self { child, directory, is_over, url: String::new(), secret };
         server.url = server.wait_until_it_listens()?;
@@ -80,6 +82,8 @@ impl OwnServer {
     }
 
     fn stop(&mut self) {
+        let is_over = self.is_over.clone();
+        let mut over = lock(&is_over);
         if let Ok(None) = self.child.try_wait() {
             // It may end in between; then there is nothing left to stop.
             rustix::process::kill_process(Pid::from_child(&self.child), Signal::TERM).ok();
@@ -94,7 +98,7 @@ impl OwnServer {
             drop(sender);
             watchdog.join().ok();
         }
-        self.is_over.store(true, Ordering::SeqCst);
+        *over = true;
     }
 }
 
@@ -103,6 +107,10 @@ impl Drop for OwnServer {
         self.stop();
         std::fs::remove_dir_all(&self.directory).ok();
     }
+}
+
+fn lock(over: &Over) -> MutexGuard<'_, bool> {
+    over.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The signals that tell a run to end.
@@ -123,7 +131,7 @@ impl Signals {
     }
 
     /// Ends the server and removes its directory when one comes, and then this process.
-    fn take_along(mut self, server: Pid, directory: PathBuf, is_over: Arc<AtomicBool>) {
+    fn take_along(mut self, server: Pid, directory: PathBuf, is_over: Over) {
         std::thread::spawn(move || {
             let number = self.runtime.block_on(async {
                 tokio::select! {
@@ -131,7 +139,9 @@ impl Signals {
                     _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
                 }
             });
-            if !is_over.load(Ordering::SeqCst) {
+            // Held to the end: the run, which will fail now, waits for it and gets no word in.
+            let over = lock(&is_over);
+            if !*over {
                 rustix::process::kill_process(server, Signal::KILL).ok();
                 // Only what has ended writes nothing more into the directory.
                 rustix::process::waitpid(Some(server), WaitOptions::empty()).ok();
