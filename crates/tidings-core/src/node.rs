@@ -133,19 +133,52 @@ impl Node {
         room: &Room,
         from: From,
     ) -> Result<Joined, Refusal> {
+        let sequence = self.hub.sequence(room.org());
+        let sequence = lock(&sequence);
+        self.join_at(*sequence, shard, slot, form, who, room, from)
+    }
+
+    /// Takes a connection into all rooms of a session it takes up again.
+    ///
+    /// All at one point of the organisation's sequence: with one room after the other, an event
+    /// recorded in between could reach the client behind a later one, and its single offset would
+    /// skip it should the connection break just then.
+    pub fn rejoin(
+        &self,
+        shard: &mut Shard,
+        slot: u32,
+        form: Form,
+        who: &Identity,
+        rooms: &[(Room, From)],
+    ) -> Vec<Result<Joined, Refusal>> {
+        let sequence = self.hub.sequence(&who.org);
+        let sequence = lock(&sequence);
+        let join = |(room, from): &(Room, From)| self.join_at(*sequence, shard, slot, form, who, room, *from);
+        rooms.iter().map(join).collect()
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "who joins what, from where, and the point in time")]
+    fn join_at(
+        &self,
+        sequence: u64,
+        shard: &mut Shard,
+        slot: u32,
+        form: Form,
+        who: &Identity,
+        room: &Room,
+        from: From,
+    ) -> Result<Joined, Refusal> {
         let spec = self.admit(who, room, Action::Subscribe)?;
         if shard.is_member(slot, room, form.namespace) {
             let top = shard.entry(room).and_then(|entry| entry.history().map(|recent| recent.top()));
             return Ok(Joined { top, missed: Vec::new(), recovered: None });
         }
-        let sequence = self.hub.sequence(room.org());
-        let sequence = lock(&sequence);
         let entry = self.hub.enter(room, spec, shard.index(), || self.epoch());
         let entry = entry.ok_or_else(|| Refusal::new(Code::Unavailable, "the room is full"))?;
         let read = entry.history().map(|recent| read_from(&recent, from));
         let since = match from {
             From::Sequence { since, .. } => since,
-            _ => *sequence,
+            _ => sequence,
         };
         shard.join(slot, &entry, form, since, read.as_ref().map(|read| read.top.offset));
         let recovered = match from {

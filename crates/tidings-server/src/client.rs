@@ -24,13 +24,14 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Runs on the front. The events of one client are handled one after the other, in the order they
 /// were said; different clients' at the same time.
 pub trait Handler: Send + Sync + 'static {
-    /// Decides whether a client that passed sign-in may join a namespace.
+    /// Decides whether a client that passed sign-in may join a namespace, and which rooms it is in
+    /// from the first moment, as far as their rules let it.
     fn connect<'a>(
         &'a self,
         namespace: &'a str,
         hello: &'a Hello,
         auth: Option<&'a str>,
-    ) -> Answer<'a, Result<(), ConnectRefused>>;
+    ) -> Answer<'a, Result<Vec<Room>, ConnectRefused>>;
 
     /// A client has joined, with the auth payload it sent and what it said at the handshake.
     fn connected(&self, client: Client, auth: Option<String>, hello: Hello) -> Answer<'_, ()>;
@@ -207,6 +208,7 @@ pub(crate) enum Emission {
     Admit {
         admission: Admission,
         auth: Option<String>,
+        rooms: Vec<Room>,
     },
     Refuse {
         namespace: u8,

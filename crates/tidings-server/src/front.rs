@@ -14,6 +14,7 @@ mod upgrade;
 pub(crate) use serve::{Door, accept};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -28,8 +29,16 @@ pub(crate) struct Front {
     pub(crate) shared: Arc<Shared>,
     pub(crate) origins: Origins,
     router: Router,
-    /// Raw engine and echo endpoints exist, for conformance suites.
-    pub(crate) test_endpoints: bool,
+    pub(crate) tests: TestDoors,
+}
+
+/// What only conformance suites need.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TestDoors {
+    /// Raw engine and echo endpoints exist.
+    pub(crate) open: bool,
+    /// Socket.IO handshakes are answered so much later.
+    pub(crate) handshake_delay: Duration,
 }
 
 impl Front {
@@ -37,7 +46,7 @@ impl Front {
         shared: Arc<Shared>,
         origins: Origins,
         guards_metrics: bool,
-        test_endpoints: bool,
+        tests: TestDoors,
     ) -> Arc<Self> {
         let router = Router::new()
             .merge(health::routes(shared.clone()))
@@ -46,7 +55,7 @@ impl Front {
             .merge(rooms::routes(shared.clone()))
             .merge(page::routes())
             .fallback(nothing_here);
-        Arc::new(Self { shared, origins, router, test_endpoints })
+        Arc::new(Self { shared, origins, router, tests })
     }
 }
 

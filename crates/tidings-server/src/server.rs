@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::client::Handler;
 use crate::config::Config;
-use crate::front::{self, AllowedOrigins, Door, Front};
+use crate::front::{self, AllowedOrigins, Door, Front, TestDoors};
 use crate::ids::Entropy;
 use crate::settings::{Settings, kinds};
 use crate::shard::inbox::{Inbox, Mail, ShardPost};
@@ -39,6 +39,8 @@ pub struct Extras {
     pub handler: Option<Arc<dyn Handler>>,
     /// Only the handler answers, but for `ping`; raw endpoints for conformance suites exist.
     pub conformance: bool,
+    /// Socket.IO handshakes are answered so much later (conformance suites).
+    pub handshake_delay: Duration,
 }
 
 /// Why a server did not start.
@@ -71,7 +73,8 @@ impl Server {
 
         let (stop, stopped) = watch::channel(false);
         let origins = AllowedOrigins::new(&config.allow_origin, config.behind_proxy, loopback);
-        let front = Front::new(shared.clone(), origins, !loopback, extras.conformance);
+        let tests = TestDoors { open: extras.conformance, handshake_delay: extras.handshake_delay };
+        let front = Front::new(shared.clone(), origins, !loopback, tests);
         tokio::spawn(front::accept(listener, Door::new(front.clone(), false), stopped.clone()));
         if let Some(listener) = ws_listener {
             tokio::spawn(front::accept(listener, Door::new(front, true), stopped.clone()));

@@ -40,6 +40,9 @@ const LINGERING: usize = 1 << 40;
 /// After so many sends of big rooms a shard lets reads and small rooms run.
 const SENDS_PER_TURN: usize = 512;
 
+/// After so many letters of one turn what they led to is sent.
+const LETTERS: usize = 256;
+
 /// A hundredth of what one send costs.
 const GRACE_PER_MEMBER: Duration = Duration::from_nanos(30);
 
@@ -127,8 +130,12 @@ impl ShardLoop {
             }
             self.reread();
             self.inbox.take(&mut mail);
-            for letter in mail.drain(..) {
+            for (at, letter) in mail.drain(..).enumerate() {
                 self.receive(letter);
+                if at % LETTERS == LETTERS - 1 {
+                    // A burst must not fill the outboxes of those who keep up.
+                    self.shard.flush(&mut self.links, 0);
+                }
             }
             self.timers();
             self.dispatch_lanes();

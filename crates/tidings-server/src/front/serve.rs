@@ -140,7 +140,7 @@ impl Requests {
     async fn route(self, request: Request<Incoming>, socket_io: bool) -> Response<Body> {
         let front = self.door.front.clone();
         let path = request.uri().path();
-        let engine = front.test_endpoints && path.starts_with("/engine.io/");
+        let engine = front.tests.open && path.starts_with("/engine.io/");
         if self.door.plain_only {
             return self.plain(request);
         }
@@ -150,7 +150,7 @@ impl Requests {
         if path == "/ws" {
             return self.plain(request);
         }
-        if front.test_endpoints && path == "/echo" {
+        if front.tests.open && path == "/echo" {
             return upgrade::echo(&front, request, self.remote, &self.handover);
         }
         let mut router = front.router.clone();

@@ -83,6 +83,9 @@ async fn route(
     if shared.draining.load(Ordering::Relaxed) && session.is_none() {
         return Ok(respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "the server is draining"));
     }
+    if session.is_none() && !front.tests.handshake_delay.is_zero() {
+        tokio::time::sleep(front.tests.handshake_delay).await;
+    }
     let settings = &shared.settings;
     let hello = || {
         let mut hello = Hello::read(parts, remote, &query, settings.query_token, settings.keeps_hello);

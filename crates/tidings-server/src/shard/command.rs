@@ -1,6 +1,7 @@
 //! The engine's own commands, the same on every door.
 
 use bytes::Bytes;
+use tidings_core::frame::Form;
 use tidings_core::kinds::Action;
 use tidings_core::node::From;
 use tidings_core::shard::Filter;
@@ -142,6 +143,9 @@ impl ShardLoop {
         if joined.recovered == Some(false) && gaps {
             self.tell_gap(key, ack, room, joined, from);
         }
+        // The single offset of a stock client is for what comes live: a part of one room's past
+        // must not move it.
+        let form = Form { offset: false, ..form };
         for missed in &joined.missed {
             self.shard.replay(key.slot, missed, form);
         }

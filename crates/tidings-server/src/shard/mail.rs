@@ -138,9 +138,10 @@ impl ShardLoop {
                 Ok(body) => self.send_answer(key, ack, &body),
                 Err(refusal) => self.answer_refused(key, ack, "", &refusal),
             },
-            Emission::Admit { mut admission, auth } => {
+            Emission::Admit { mut admission, auth, rooms } => {
                 let fields = AuthFields::parse(auth.as_deref());
                 admission.auth = auth.clone();
+                admission.rooms = rooms;
                 self.admit_or_resume(key, admission, fields);
             }
             Emission::Refuse { namespace, message, data } => {
@@ -176,7 +177,7 @@ impl ShardLoop {
         }
     }
 
-    fn join_for_handler(&mut self, key: ConnKey, namespace: u8, room: &tidings_core::Room) {
+    pub(super) fn join_for_handler(&mut self, key: ConnKey, namespace: u8, room: &tidings_core::Room) {
         let Some(link) = self.links.get(key) else { return };
         let Some(who) = link.seat(namespace).map(|seat| seat.who.clone()) else { return };
         let form = link.form(namespace);
@@ -253,7 +254,7 @@ impl ShardLoop {
             let namespace = admission.namespace;
             let verdict = handler.connect(names.name(namespace), &hello, auth.as_deref()).await;
             let emission = match verdict {
-                Ok(()) => Emission::Admit { admission, auth },
+                Ok(rooms) => Emission::Admit { admission, auth, rooms },
                 Err(refused) => Emission::Refuse { namespace, message: refused.message, data: refused.data },
             };
             inbox.push(Mail::Emit(key, emission));

@@ -205,7 +205,10 @@ impl ShardLoop {
             self.send_home(resume.pid, None);
             return self.admit(key, resume.admission);
         }
-        self.shard.set_flushed(key.slot, heard);
+        // Another namespace of this connection may be further: what counts is that nothing is lost.
+        let alone = self.links.get(key).is_some_and(|link| link.seats.is_empty());
+        let flushed = if alone { heard } else { heard.min(self.shard.flushed(key.slot)) };
+        self.shard.set_flushed(key.slot, flushed);
         if !self.seat(key, resume.admission, parked.sid, Some(resume.pid)) {
             return;
         }
@@ -245,10 +248,13 @@ impl ShardLoop {
         let admission = &resume.admission;
         let form = tidings_core::frame::Form { offset: admission.offset, ..link.form(admission.namespace) };
         let (mut missed, mut complete) = (Vec::new(), true);
-        for (room, since, filter) in &parked.rooms {
-            let from = From::Sequence { heard, since: *since };
+        let from = |since| From::Sequence { heard, since };
+        let rooms: Vec<_> =
+            parked.rooms.iter().map(|(room, since, _)| (room.clone(), from(*since))).collect();
+        let joined = self.node.rejoin(&mut self.shard, key.slot, form, who, &rooms);
+        for (joined, (room, _, filter)) in joined.into_iter().zip(&parked.rooms) {
             // A room one may no longer enter is left out; rights are judged anew.
-            let Ok(mut joined) = self.node.join(&mut self.shard, key.slot, form, who, room, from) else {
+            let Ok(mut joined) = joined else {
                 continue;
             };
             complete &= joined.top.is_none() || joined.recovered == Some(true);

@@ -30,6 +30,8 @@ pub(crate) struct Admission {
     pub(crate) gaps: bool,
     /// The auth payload, for a mounted handler.
     pub(crate) auth: Option<String>,
+    /// The rooms it is in from the first moment.
+    pub(crate) rooms: Vec<Room>,
 }
 
 /// How long an ended session waits for the poll that tells its client.
@@ -146,7 +148,7 @@ impl ShardLoop {
             }
         };
         let offset = settings.gives_offsets(python, fields.recovery);
-        Ok(Admission { namespace, who, offset, gaps: fields.gaps, auth: None })
+        Ok(Admission { namespace, who, offset, gaps: fields.gaps, auth: None, rooms: Vec::new() })
     }
 
     /// Lets a client in, with the session it wants to resume if that can be had.
@@ -164,7 +166,7 @@ impl ShardLoop {
 
     /// Lets a client in with a fresh session.
     pub(super) fn admit(&mut self, key: ConnKey, mut admission: Admission) {
-        let auth = admission.auth.take();
+        let (auth, rooms) = (admission.auth.take(), std::mem::take(&mut admission.rooms));
         let sid = self.entropy.socket_id();
         let private = admission.offset.then(|| self.session_key(key));
         let namespace = admission.namespace;
@@ -175,6 +177,9 @@ impl ShardLoop {
         }
         if let Some(room) = room {
             self.join_personal(key, &room);
+        }
+        for room in rooms {
+            self.join_for_handler(key, namespace, &room);
         }
         self.welcomed(key, namespace, auth);
     }
@@ -189,7 +194,7 @@ impl ShardLoop {
     ) -> bool {
         let Some(link) = self.links.get(key) else { return false };
         let Session::SocketIo(session) = &mut link.session else { return false };
-        let Admission { namespace, who, offset, gaps, auth: _ } = admission;
+        let Admission { namespace, who, offset, gaps, .. } = admission;
         session.joined(namespace);
         if link.seats.is_empty() {
             link.seats.reserve_exact(1);
