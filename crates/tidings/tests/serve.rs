@@ -267,6 +267,24 @@ fn a_client_that_does_not_sign_in_first_and_within_five_seconds_is_closed_with_4
 }
 
 #[test]
+fn a_client_that_answers_is_pinged_again_after_the_interval_whatever_the_timeout() {
+    let place = Place::new("heartbeat");
+    let flags = ["--heartbeat-interval-ms", "1000", "--heartbeat-timeout-ms", "60000"];
+    let server = place.serve(&flags);
+    let mut client = server.enter(json!({ "sub": "alice" }));
+    for _ in 0..3 {
+        client.hear("heartbeat");
+    }
+
+    let path = "/socket.io/?EIO=4&transport=websocket";
+    let mut client = Plain::open(&server.address, path).socket;
+    for _ in 0..3 {
+        while client.read().unwrap() != Message::text("2") {}
+        client.send(Message::text("3")).unwrap();
+    }
+}
+
+#[test]
 fn every_rule_lets_in_whom_it_names_and_nobody_else() {
     const RULES: [(&str, &str); 8] = [
         ("anyone", "anyone"),

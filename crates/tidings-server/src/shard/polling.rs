@@ -187,6 +187,7 @@ impl ShardLoop {
                 return drop(reply.send(PollAnswer::Over));
             }
         }
+        self.schedule(key);
         let _ = reply.send(PollAnswer::Taken);
     }
 

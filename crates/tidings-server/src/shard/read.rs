@@ -94,6 +94,8 @@ impl ShardLoop {
             Some(link) => link.decoder = decoder,
             None => return Flow::Gone,
         }
+        // An answered heartbeat may bring the next one forward.
+        self.schedule(key);
         if moved { Flow::As(key) } else { Flow::On }
     }
 
