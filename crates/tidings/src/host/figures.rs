@@ -44,7 +44,7 @@ pub(crate) struct Space {
 pub(crate) struct HostFigures {
     /// When the second reading was taken, ISO 8601 UTC.
     pub(crate) at: String,
-    /// Processor.
+    /// Processors.
     pub(crate) cpu: CpuFigures,
     /// Memory.
     pub(crate) memory: MemoryFigures,
