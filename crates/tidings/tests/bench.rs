@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -118,9 +119,10 @@ impl Run {
     fn report(&self, arguments: &str, url: &str) -> Value {
         let output = self.output(arguments, url);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        for name in ["report.md", "plot.svg"] {
-            assert!(std::fs::metadata(self.0.join(name)).unwrap().len() > 200, "{name}");
-        }
+        let text = std::fs::read_to_string(self.0.join("report.md")).unwrap();
+        assert!(text.len() > 200, "{text}");
+        let drawing = std::fs::metadata(self.0.join("plot.svg"));
+        assert_eq!(text.contains("plot.svg"), drawing.is_ok_and(|drawing| drawing.len() > 1_000));
         serde_json::from_slice(&std::fs::read(self.0.join("report.json")).unwrap()).unwrap()
     }
 }
@@ -195,6 +197,49 @@ fn idle_reports_that_all_stayed() {
     let report = Run::new("idle").report("idle --conns 10", &server(usize::MAX));
     assert_eq!(figure(&report, "still connected"), 100.0);
     assert_eq!(figure(&report, "connections"), 10.0);
+}
+
+#[test]
+fn idle_has_nothing_to_draw_and_fanout_has() {
+    let (idle, fanout) = (Run::new("undrawn"), Run::new("drawn"));
+    idle.report("idle --conns 2", &server(usize::MAX));
+    fanout.report("fanout --conns 2 --rate 20", &server(usize::MAX));
+    assert!(!idle.0.join("plot.svg").exists() && fanout.0.join("plot.svg").exists());
+}
+
+/// What the kernel says of a process, `None` once it is gone or only waits to be reaped.
+fn alive(pid: &str) -> Option<()> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    (!stat.rsplit(')').next()?.trim_start().starts_with('Z')).then_some(())
+}
+
+/// Looks again and again until there is an answer, for ten seconds.
+fn soon<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        match look() {
+            Some(found) => return found,
+            None => assert!(Instant::now() < end, "{what}"),
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_run_that_is_interrupted_takes_its_server_and_its_directory_along() {
+    let scratch = Run::new("interrupted");
+    std::fs::create_dir_all(&scratch.0).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+    command.env_clear().env("TMPDIR", &scratch.0).current_dir(&scratch.0);
+    let mut bench = command.args(["bench", "idle", "--conns", "5", "--secs", "60"]).spawn().unwrap();
+    let pid = bench.id();
+    let children = || std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok();
+    let server = soon("a server", || Some(children()?.split_whitespace().next()?.to_owned()));
+    rustix::process::kill_process(rustix::process::Pid::from_child(&bench), rustix::process::Signal::INT)
+        .unwrap();
+    assert_eq!(bench.wait().unwrap().code(), Some(130));
+    soon("the server is gone", || alive(&server).is_none().then_some(()));
+    assert_eq!(std::fs::read_dir(&scratch.0).unwrap().count(), 0, "nothing is left behind");
 }
 
 #[test]

@@ -3,11 +3,13 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitOptions};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{self, SignalKind};
 
 use crate::config::{local_secret, random_hex};
 
@@ -18,10 +20,15 @@ const LEAVE: Duration = Duration::from_secs(10);
 /// What it says when it listens.
 const LISTENING: &str = "listening on ";
 
+/// Whether the server has been stopped: its process number may be another's by now. Who holds the
+/// lock is the one who stops it.
+type Over = Arc<Mutex<bool>>;
+
 /// A server that is stopped, and its directory removed, when this is dropped.
 pub(crate) struct OwnServer {
     child: Child,
     directory: PathBuf,
+    is_over: Over,
     /// Where it listens, as `http://ADDRESS`.
     pub(crate) url: String,
     /// The secret it signs and verifies with.
@@ -36,9 +43,13 @@ impl OwnServer {
     pub(crate) fn start() -> Result<Self> {
         let directory = std::env::temp_dir().join(format!("tidings-bench-{}", random_hex::<8>()?));
         let secret = local_secret(&directory)?.text;
+        // Before the server is started: from here on no signal ends us without it.
+        let signals = Signals::new()?;
         let child = spawn(&directory);
         let child = child.inspect_err(|_| drop(std::fs::remove_dir_all(&directory)))?;
-        let mut server = Self { child, directory, url: String::new(), secret };
+        let is_over = Over::default();
+        signals.take_along(Pid::from_child(&child), directory.clone(), is_over.clone());
+        let mut server = Self { child, directory, is_over, url: String::new(), secret };
         server.url = server.wait_until_it_listens()?;
         Ok(server)
     }
@@ -71,6 +82,8 @@ impl OwnServer {
     }
 
     fn stop(&mut self) {
+        let is_over = self.is_over.clone();
+        let mut over = lock(&is_over);
         if let Ok(None) = self.child.try_wait() {
             // It may end in between; then there is nothing left to stop.
             rustix::process::kill_process(Pid::from_child(&self.child), Signal::TERM).ok();
@@ -85,6 +98,7 @@ impl OwnServer {
             drop(sender);
             watchdog.join().ok();
         }
+        *over = true;
     }
 }
 
@@ -92,6 +106,50 @@ impl Drop for OwnServer {
     fn drop(&mut self) {
         self.stop();
         std::fs::remove_dir_all(&self.directory).ok();
+    }
+}
+
+fn lock(over: &Over) -> MutexGuard<'_, bool> {
+    over.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The signals that tell a run to end.
+struct Signals {
+    runtime: Runtime,
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let (interrupt, terminate) = {
+            let _inside = runtime.enter();
+            (unix::signal(SignalKind::interrupt())?, unix::signal(SignalKind::terminate())?)
+        };
+        Ok(Self { runtime, interrupt, terminate })
+    }
+
+    /// Ends the server and removes its directory when one comes, and then this process.
+    fn take_along(mut self, server: Pid, directory: PathBuf, is_over: Over) {
+        std::thread::spawn(move || {
+            let number = self.runtime.block_on(async {
+                tokio::select! {
+                    _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
+                    _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
+                }
+            });
+            // Held to the end: the run, which will fail now, waits for it and gets no word in.
+            let over = lock(&is_over);
+            if !*over {
+                rustix::process::kill_process(server, Signal::KILL).ok();
+                // Only what has ended writes nothing more into the directory.
+                rustix::process::waitpid(Some(server), WaitOptions::empty()).ok();
+                std::fs::remove_dir_all(&directory).ok();
+            }
+            // As a shell reports a program that a signal ended.
+            std::process::exit(128 + number);
+        });
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn run(line: BenchLine) -> Result<()> {
     crowd.concurrency = line.conc;
 
     let mut bench = Bench { crowd, plan, gauge, report: Report::default() };
-    scenarios::run(&mut bench)?;
+    scenarios::run(&mut bench).map_err(|error| explained(error, own.is_none()))?;
     drop(own);
 
     let mut report = bench.report;
@@ -68,6 +68,14 @@ pub(crate) fn run(line: BenchLine) -> Result<()> {
     report.write(&directory)?;
     output::line(report.text().trim_end())?;
     output::line(&format!("  written to {}", directory.display()))
+}
+
+/// What a server that was not started for measuring says, with the way out.
+fn explained(error: anyhow::Error, is_given: bool) -> anyhow::Error {
+    if is_given && error.to_string().contains("no such room") {
+        return error.context("only a server started with --no-limits has rooms to measure in");
+    }
+    error
 }
 
 /// A run under way.

@@ -88,7 +88,7 @@ impl Report {
         }
     }
 
-    /// Writes `report.json`, `report.md` and `plot.svg`.
+    /// Writes `report.json`, `report.md` and, if there is something to draw, `plot.svg`.
     ///
     /// # Errors
     /// The directory cannot be made or written.
@@ -99,8 +99,14 @@ impl Report {
         };
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         put("report.json", &serde_json::to_string_pretty(self)?)?;
-        put("plot.svg", &plot::svg(self))?;
+        if self.is_drawn() {
+            put("plot.svg", &plot::svg(self))?;
+        }
         put("report.md", &self.markdown())
+    }
+
+    fn is_drawn(&self) -> bool {
+        self.latency.is_some() || self.timeline.is_some()
     }
 
     /// The report as Markdown, with the drawing beside it.
@@ -124,7 +130,10 @@ impl Report {
         for remark in &self.remarks {
             let _ = write!(text, "\n{remark}\n");
         }
-        text.push_str("\n![latency and timeline](plot.svg)\n\n| setting | value |\n|---|---|\n");
+        if self.is_drawn() {
+            text.push_str("\n![latency and timeline](plot.svg)\n");
+        }
+        text.push_str("\n| setting | value |\n|---|---|\n");
         for (name, value) in &self.settings {
             let _ = writeln!(text, "| {name} | {value} |");
         }

@@ -21,6 +21,8 @@ struct Followed {
     refused: bool,
     /// Whether this connection asked for missed events, which come after the ack.
     asked_back: bool,
+    /// Whether a loss was told of that the server may speak of once more.
+    is_told: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +57,7 @@ impl Follow {
         names.dedup();
         let rooms = names
             .into_iter()
-            .map(|name| Followed { name, position: None, refused: false, asked_back: false })
+            .map(|name| Followed { name, position: None, refused: false, asked_back: false, is_told: false })
             .collect();
         Self { rooms, rewind }
     }
@@ -77,7 +79,7 @@ impl Follow {
             Some("event") => self.event(message),
             Some("ack") => self.ack(&message),
             Some("resumed") => self.resumed(&message),
-            Some("gap") => gap(&message),
+            Some("gap") => self.gap(&message),
             Some("reconnect") => {
                 let wait = message.get("afterMs").and_then(Value::as_u64).unwrap_or_default();
                 Heard::ComeBack(Duration::from_millis(wait), "the server asks to reconnect".into())
@@ -116,6 +118,7 @@ impl Follow {
             let before = room.position.take();
             return match before {
                 Some(_) => {
+                    room.is_told = true;
                     Heard::Note(format!("{}: some events were missed and cannot be replayed", room.name))
                 }
                 None => Heard::Nothing,
@@ -150,6 +153,20 @@ impl Follow {
         Heard::Nothing
     }
 
+    fn gap(&mut self, message: &Map<String, Value>) -> Heard {
+        let Some(room) = self.room(message) else { return Heard::Nothing };
+        if std::mem::take(&mut room.is_told) {
+            return Heard::Nothing;
+        }
+        let number = |name: &str| message.get(name).and_then(Value::as_u64);
+        let lost = match (number("from"), number("to")) {
+            (Some(from), Some(to)) => format!("events {from} to {to} were lost"),
+            _ => "some events were lost".into(),
+        };
+        let reason = message.get("reason").and_then(Value::as_str).unwrap_or("no reason given");
+        Heard::Note(format!("{}: {lost} ({reason})", room.name))
+    }
+
     fn room(&mut self, message: &Map<String, Value>) -> Option<&mut Followed> {
         let name = message.get("room")?.as_str()?;
         self.rooms.iter_mut().find(|room| room.name == name)
@@ -169,6 +186,7 @@ impl Followed {
             (None, Some(count)) => message["rewind"] = count.into(),
             (None, None) => {}
         }
+        self.is_told = false;
         self.asked_back = message.get("since").is_some() || message.get("rewind").is_some();
         message.to_string()
     }
@@ -182,17 +200,6 @@ impl Position {
             tag: message.get("tag").cloned(),
         })
     }
-}
-
-fn gap(message: &Map<String, Value>) -> Heard {
-    let shown = |name: &str| message.get(name).map(Value::to_string).unwrap_or_else(|| "?".into());
-    Heard::Note(format!(
-        "{}: a gap from {} to {} ({})",
-        shown("room"),
-        shown("from"),
-        shown("to"),
-        shown("reason")
-    ))
 }
 
 #[cfg(test)]
@@ -246,8 +253,19 @@ mod tests {
         let ack =
             r#"{"type":"ack","id":1,"ok":true,"room":"chat:1","epoch":"f","offset":1,"recovered":false}"#;
         assert!(matches!(follow.hear(ack), Heard::Note(_)));
+        let gap = r#"{"type":"gap","room":"chat:1","reason":"epoch","from":null,"to":null}"#;
+        assert_eq!(follow.hear(gap), Heard::Nothing, "one loss is told once");
         let newer = r#"{"type":"event","room":"chat:1","event":"said","data":1,"epoch":"f","offset":1}"#;
         assert!(matches!(follow.hear(newer), Heard::Event(_)));
+    }
+
+    #[test]
+    fn a_gap_is_told_with_what_is_known_of_it() {
+        let mut follow = one(None);
+        let known = r#"{"type":"gap","room":"chat:1","reason":"slow","from":3,"to":5}"#;
+        assert_eq!(follow.hear(known), Heard::Note("chat:1: events 3 to 5 were lost (slow)".into()));
+        let unknown = r#"{"type":"gap","room":"chat:1","reason":"epoch","from":null,"to":null}"#;
+        assert_eq!(follow.hear(unknown), Heard::Note("chat:1: some events were lost (epoch)".into()));
     }
 
     #[test]

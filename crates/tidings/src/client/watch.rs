@@ -67,6 +67,9 @@ pub(crate) fn run(line: WatchLine) -> Result<()> {
     let target = Target::parse(&line.url)?;
     let grant = Grant { org: line.org, ..Grant::service("tidings-watch", TTL) };
     let credential = Credential::find(line.token, line.locate, &target, grant)?;
+    if matches!(credential, Credential::Anonymous) {
+        output::note("no token given and no local secret found: watching as nobody in particular");
+    }
     let screen = Screen { json: line.json, colour: std::io::stdout().is_terminal() };
     let mut watch =
         Watch { target, credential, screen, follow: Follow::new(&line.rooms, line.rewind), wait: FIRST_WAIT };
