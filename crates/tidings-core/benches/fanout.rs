@@ -37,6 +37,8 @@ impl Post for Nowhere {
     fn deliver(&self, _publication: Arc<Publication>) -> bool {
         true
     }
+
+    fn announce(&self, _publication: Arc<Publication>) {}
 }
 
 fn namespaces() -> Namespaces {
@@ -44,7 +46,7 @@ fn namespaces() -> Namespaces {
 }
 
 fn form(dialect: Dialect) -> Form {
-    Form { dialect, namespace: 0, offset: dialect == Dialect::SocketIo, deflate: 0 }
+    Form { dialect, namespace: 0, offset: dialect == Dialect::SocketIo, deflate: 0, text_only: false }
 }
 
 fn room(number: usize) -> Room {

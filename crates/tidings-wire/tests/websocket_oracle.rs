@@ -117,7 +117,10 @@ fn compare(bytes: &[u8]) -> Result<(), TestCaseError> {
     let rest_of_the_frame = [0; LONGEST_HEADER + LARGEST_FRAME];
     let (mut theirs, verdict) = ask_tungstenite(&[bytes, &rest_of_the_frame].concat());
     match violation.detail {
-        "length not in its shortest form" => theirs.truncate(messages.len()),
+        // They judge the length alone: a small one may come in the form for large ones.
+        "length not in its shortest form" | "control frame longer than 125 bytes" => {
+            theirs.truncate(messages.len());
+        }
         "close code that must not be sent" if verdict == Verdict::Fine => {
             prop_assert_eq!(theirs.pop(), Some(their_protocol_violation()));
         }
