@@ -131,7 +131,7 @@ pub fn kinds(config: &Config, loopback: bool) -> Result<Kinds, String> {
     Ok(kinds)
 }
 
-/// Who hears a room may read its history and see who is there, unless it is said otherwise.
+/// A shipped kind: who hears a room may read its history and see who is there.
 fn spec(subscribe: Rule, publish: Rule, keep: Keep) -> RoomSpec {
     let (history, presence) = (subscribe.clone(), subscribe.clone());
     let (lane, members, message_bytes) = (Lane::Normal, None, None);

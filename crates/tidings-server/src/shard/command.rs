@@ -118,6 +118,10 @@ impl ShardLoop {
         if self.shard.rooms_of(key.slot) >= self.settings.rooms_per_connection {
             return Err(Refusal::new(Code::BadRequest, "this connection is in too many rooms"));
         }
+        if body.rewind.is_some() {
+            // What was said before one came is history, whatever the command is called.
+            self.node.admit(&who, &room, Action::History)?;
+        }
         let from = match (&body.since, body.rewind) {
             (Some(since), _) => From::Position(position(since)),
             (None, Some(count)) => From::Newest(count as usize),
