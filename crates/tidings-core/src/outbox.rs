@@ -204,7 +204,7 @@ impl Outbox {
 }
 
 /// Small items are copied together up to this; what is larger goes out by itself.
-const GATHER_BYTES: usize = 64 * 1024;
+const GATHER_BYTES: usize = 128 * 1024;
 
 impl Queue {
     fn push(&mut self, item: Item, lane: usize, limits: &QueueLimits, now_ms: u64) -> Pushed {

@@ -1,6 +1,10 @@
 //! From outboxes and runs to sockets.
 
+use super::members::Member;
+use super::run::Run;
 use super::{Shard, mark};
+use crate::lane::Lane;
+use crate::outbox::Item;
 
 /// What became of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,36 +81,39 @@ impl Shard {
             let Some(mut run) = self.runs.pop_front() else { return };
             let Some(local) = self.local.get_mut(run.room as usize) else { continue };
             let members = std::mem::take(&mut local.members);
-            let end = members.len().min(run.cursor + budget);
-            budget -= end - run.cursor;
-            let mut form = None;
-            for member in &members[run.cursor..end] {
-                let item = match &mut form {
-                    Some((known, item)) if *known == member.form => item,
-                    made => {
-                        let item = run.item(member.form, &self.namespaces);
-                        &mut made.insert((member.form, item)).1
-                    }
-                };
-                self.send_run(member.slot, item, run.lane(), sink);
+            let mut goes_on = true;
+            while goes_on && budget > 0 {
+                let stretch = run.stretch(members.len(), budget);
+                let count = stretch.len();
+                self.send_stretch(&mut run, &members[stretch], sink);
+                budget -= count;
+                goes_on = run.advance(count, members.len());
             }
-            run.cursor = end;
-            let done = end == members.len();
             self.local[run.room as usize].members = members;
-            if !done {
-                self.runs.push_front(run);
+            if goes_on {
+                // Another room's turn comes first: a room that never falls silent holds up none.
+                self.runs.push_back(run);
             }
         }
     }
 
+    /// Sends the events under way to members that all want them.
+    fn send_stretch(&mut self, run: &mut Run, members: &[Member], sink: &mut impl Sink) {
+        let mut form = None;
+        for member in members {
+            let item = match &mut form {
+                Some((known, item)) if *known == member.form => item,
+                made => {
+                    let item = run.item(member.form, &self.namespaces);
+                    &mut made.insert((member.form, item)).1
+                }
+            };
+            self.send_run(member.slot, item, run.lane(), sink);
+        }
+    }
+
     /// Sends a run to one member: straight to its socket, or behind what already waits.
-    fn send_run(
-        &mut self,
-        slot: u32,
-        item: &crate::outbox::Item,
-        lane: crate::lane::Lane,
-        sink: &mut impl Sink,
-    ) {
+    fn send_run(&mut self, slot: u32, item: &Item, lane: Lane, sink: &mut impl Sink) {
         let Some(conn) = self.conns.get_mut(slot as usize).filter(|conn| !conn.overflowed) else { return };
         if conn.blocked || !conn.outbox.is_empty() {
             return self.push(slot, item.clone(), lane);

@@ -1,67 +1,122 @@
-//! Events of one room that met in one turn, sent to all its members as the same bytes.
+//! Events of one big room on their way round its members, the same bytes for all of them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::members::Member;
 use super::{Forms, Shard};
 use crate::frame::{self, Form, Namespaces};
 use crate::lane::Lane;
 use crate::outbox::Item;
 use crate::publication::Publication;
 
-/// Events of one room that met in one turn.
+/// Events of one big room on their way round its members.
+///
+/// A cursor goes round the members; an event joins wherever the cursor is and is done when it comes
+/// by there again. So a member is written to once a round with everything that came since, and an
+/// event that comes in the middle of a round waits for none to end: it takes one round, not two.
+/// All events under way are wanted by the member at the cursor, whence the same bytes for all.
 pub(super) struct Run {
     pub(super) room: u32,
-    pub(super) publications: Vec<Arc<Publication>>,
-    /// Bytes of payload gathered so far.
+    under_way: VecDeque<UnderWay>,
+    /// Bytes of payload under way.
     bytes: usize,
-    /// The next member to be sent to; from the first send on nothing is added.
-    pub(super) cursor: usize,
-    forms: Forms,
+    /// The next member to be sent to.
+    cursor: usize,
+    /// Members sent to since the run began.
+    sent: u64,
+    /// All events under way, one behind the other.
+    gathered: Forms,
 }
 
-/// More than this is not gathered into one run: a write should stay within a socket's buffer.
+struct UnderWay {
+    publication: Arc<Publication>,
+    frames: Forms,
+    /// It is done when so many members have been sent to.
+    until: u64,
+}
+
+/// More than this is not gathered: a write should stay within a socket's buffer.
 const RUN_BYTES: usize = 128 * 1024;
 
 /// More runs than this do not wait: the oldest becomes outbox items, which are bounded by size.
 const RUNS: usize = 64;
 
 impl Run {
-    fn takes(&self, room: u32, publication: &Publication) -> bool {
-        self.room == room
-            && self.cursor == 0
-            && self.forms.made.is_empty()
-            && self.bytes + publication.payload.json.len() <= RUN_BYTES
-            && self.publications[0].lane == publication.lane
-            && self.publications[0].position.is_some() == publication.position.is_some()
+    fn new(room: u32) -> Self {
+        let (under_way, gathered) = (VecDeque::new(), Forms::default());
+        Self { room, under_way, bytes: 0, cursor: 0, sent: 0, gathered }
     }
 
-    /// All events as one item in the given form; made once per form.
+    fn takes(&self, publication: &Publication) -> bool {
+        self.bytes + publication.payload.json.len() <= RUN_BYTES
+            && self.lane() == publication.lane
+            && self.is_recorded() == publication.position.is_some()
+    }
+
+    fn add(&mut self, publication: &Arc<Publication>, members: usize) {
+        self.bytes += publication.payload.json.len();
+        self.gathered = Forms::default();
+        let (publication, frames) = (publication.clone(), Forms::default());
+        self.under_way.push_back(UnderWay { publication, frames, until: self.sent + members as u64 });
+    }
+
+    /// How many of `members` come next that want the same events, within a budget.
+    pub(super) fn stretch(&self, members: usize, budget: usize) -> std::ops::Range<usize> {
+        let same = self.under_way.front().map_or(0, |first| (first.until - self.sent) as usize);
+        self.cursor..members.min(self.cursor + same.min(budget))
+    }
+
+    /// Notes that so many members were sent to; `false` when nothing is under way any more.
+    pub(super) fn advance(&mut self, count: usize, members: usize) -> bool {
+        self.sent += count as u64;
+        self.cursor = (self.cursor + count) % members.max(1);
+        while self.under_way.front().is_some_and(|first| first.until <= self.sent) {
+            let done = self.under_way.pop_front();
+            self.bytes -= done.map_or(0, |done| done.publication.payload.json.len());
+            self.gathered = Forms::default();
+        }
+        !self.under_way.is_empty()
+    }
+
+    /// All events under way as one item in the given form; made once per form.
     pub(super) fn item(&mut self, form: Form, namespaces: &Namespaces) -> Item {
-        let publications = &self.publications;
-        let bytes = self.forms.get(form, || gather(publications, form, namespaces)).clone();
-        let last = &publications[publications.len() - 1];
+        let under_way = &mut self.under_way;
+        let bytes = self.gathered.get(form, || gather(under_way, form, namespaces)).clone();
+        let last = under_way.back().map(|last| &last.publication);
         Item {
             bytes,
-            messages: publications.len() as u32,
-            sequence: last.sequence,
-            volatile: last.position.is_none(),
+            messages: under_way.len() as u32,
+            sequence: last.map_or(0, |last| last.sequence),
+            volatile: last.is_none_or(|last| last.position.is_none()),
         }
     }
 
     pub(super) fn lane(&self) -> Lane {
-        self.publications[0].lane
+        self.under_way.front().map_or(Lane::Normal, |first| first.publication.lane)
+    }
+
+    fn is_recorded(&self) -> bool {
+        self.under_way.front().is_some_and(|first| first.publication.position.is_some())
     }
 }
 
-fn gather(publications: &[Arc<Publication>], form: Form, namespaces: &Namespaces) -> Bytes {
-    if let [only] = publications {
-        return frame::encode(only, form, namespaces);
+impl UnderWay {
+    fn frame(&mut self, form: Form, namespaces: &Namespaces) -> &Bytes {
+        let publication = &self.publication;
+        self.frames.get(form, || frame::encode(publication, form, namespaces))
+    }
+}
+
+fn gather(under_way: &mut VecDeque<UnderWay>, form: Form, namespaces: &Namespaces) -> Bytes {
+    if under_way.len() == 1 {
+        return under_way[0].frame(form, namespaces).clone();
     }
     let mut all = BytesMut::new();
-    for publication in publications {
-        all.extend_from_slice(&frame::encode(publication, form, namespaces));
+    for event in under_way {
+        all.extend_from_slice(event.frame(form, namespaces));
     }
     all.freeze()
 }
@@ -69,67 +124,76 @@ fn gather(publications: &[Arc<Publication>], form: Form, namespaces: &Namespaces
 impl Shard {
     /// The members of the next run, if nothing of it has been sent: more events may join it.
     pub fn fresh_run(&self) -> Option<usize> {
-        let run = self.runs.front().filter(|run| run.cursor == 0)?;
+        let run = self.runs.front().filter(|run| run.sent == 0)?;
         self.local.get(run.room as usize).map(|local| local.members.len())
     }
 
-    /// Adds a publication to a run of the same kind that has not begun, or makes one.
+    /// Adds a publication to the room's run, or makes one.
     pub(super) fn add_to_run(&mut self, room: u32, publication: &Arc<Publication>) {
+        if self.runs.iter().any(|run| run.room == room && !run.takes(publication)) {
+            self.settle_room(room);
+        }
+        let local = &mut self.local[room as usize];
         if let Some(position) = publication.position {
-            self.local[room as usize].taken = position.offset;
+            local.taken = position.offset;
         }
-        // Only the room's newest run will do: an older one with space would turn the order round.
-        let newest = self.runs.iter_mut().rev().find(|run| run.room == room);
-        if let Some(run) = newest.filter(|run| run.takes(room, publication)) {
-            run.bytes += publication.payload.json.len();
-            run.publications.push(publication.clone());
-            return;
+        let members = local.members.len();
+        if let Some(run) = self.runs.iter_mut().find(|run| run.room == room) {
+            return run.add(publication, members);
         }
-        if self.runs.len() >= RUNS {
-            self.settle_first(1);
+        if self.runs.len() >= RUNS
+            && let Some(oldest) = self.runs.pop_front()
+        {
+            self.settle(oldest);
         }
-        self.runs.push_back(Run {
-            room,
-            publications: vec![publication.clone()],
-            bytes: publication.payload.json.len(),
-            cursor: 0,
-            forms: Forms::default(),
-        });
+        let mut run = Run::new(room);
+        run.add(publication, members);
+        self.runs.push_back(run);
     }
 
-    /// Turns the runs up to the last one of `room` into outbox items.
+    /// Turns the run of `room`, if there is one, into outbox items.
     pub(super) fn settle_room(&mut self, room: u32) {
-        if let Some(last) = self.runs.iter().rposition(|run| run.room == room) {
-            self.settle_first(last + 1);
+        if let Some(at) = self.runs.iter().position(|run| run.room == room)
+            && let Some(run) = self.runs.remove(at)
+        {
+            self.settle(run);
         }
     }
 
-    /// Turns the runs up to the last recorded one of another room into outbox items.
+    /// Turns the recorded runs of other rooms into outbox items.
     ///
     /// Recorded events of an organisation reach a connection in the order of their sequence, so
-    /// that the single offset a stock client keeps is true for all its rooms. Runs of one room
-    /// keep that order by themselves.
+    /// that the single offset a stock client keeps is true for all its rooms. A room's run keeps
+    /// that order by itself.
     pub(super) fn settle_recorded(&mut self, next: u32) {
-        let other = |run: &Run| run.publications[0].position.is_some() && run.room != next;
-        if let Some(last) = self.runs.iter().rposition(other) {
-            self.settle_first(last + 1);
+        while let Some(at) = self.runs.iter().position(|run| run.is_recorded() && run.room != next) {
+            if let Some(run) = self.runs.remove(at) {
+                self.settle(run);
+            }
         }
     }
 
-    fn settle_first(&mut self, count: usize) {
+    /// Pushes to each member what it has not had yet.
+    fn settle(&mut self, mut run: Run) {
+        let Some(local) = self.local.get_mut(run.room as usize) else { return };
+        let members = std::mem::take(&mut local.members);
+        for (at, member) in members.iter().enumerate() {
+            self.settle_member(&mut run, at, member, members.len());
+        }
+        if let Some(local) = self.local.get_mut(run.room as usize) {
+            local.members = members;
+        }
+    }
+
+    fn settle_member(&mut self, run: &mut Run, at: usize, member: &Member, members: usize) {
+        // The cursor would come to it when so many members had been sent to.
+        let reached = run.sent + ((at + members - run.cursor) % members) as u64;
         let namespaces = self.namespaces.clone();
-        for _ in 0..count {
-            let Some(mut run) = self.runs.pop_front() else { return };
-            let Some(local) = self.local.get_mut(run.room as usize) else { continue };
-            let members = std::mem::take(&mut local.members);
-            let lane = run.lane();
-            for member in members.iter().skip(run.cursor) {
-                let item = run.item(member.form, &namespaces);
-                self.push(member.slot, item, lane);
-            }
-            if let Some(local) = self.local.get_mut(run.room as usize) {
-                local.members = members;
-            }
+        for event in run.under_way.iter_mut().filter(|event| event.until > reached) {
+            let bytes = event.frame(member.form, &namespaces).clone();
+            let publication = &event.publication;
+            let (sequence, volatile) = (publication.sequence, publication.position.is_none());
+            self.push(member.slot, Item { bytes, messages: 1, sequence, volatile }, publication.lane);
         }
     }
 }
