@@ -210,15 +210,15 @@ fn a_sequence_counts_when_its_item_is_gone_to_the_last_byte() {
 #[test]
 fn a_large_item_goes_out_where_it_lies() {
     let mut outbox = Outbox::default();
-    let large = "x".repeat(100_000);
+    let large = "x".repeat(200_000);
     recorded(&mut outbox, &large, 1);
     recorded(&mut outbox, "small", 2);
     let mut scratch = Vec::new();
-    assert_eq!(outbox.gather(&mut scratch).len(), 100_000);
+    assert_eq!(outbox.gather(&mut scratch).len(), 200_000);
     outbox.sent(10);
-    assert_eq!(outbox.gather(&mut scratch).len(), 99_990);
+    assert_eq!(outbox.gather(&mut scratch).len(), 199_990);
     assert!(scratch.is_empty(), "nothing was copied");
-    assert_eq!(drain(&mut outbox, 99_990), large[10..].to_owned() + "small");
+    assert_eq!(drain(&mut outbox, 199_990), large[10..].to_owned() + "small");
 }
 
 #[derive(Debug, Clone)]
