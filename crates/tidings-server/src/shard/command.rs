@@ -8,7 +8,7 @@ use tidings_core::shard::Filter;
 use tidings_core::{
     Code, ConnKey, Epoch, Identity, Joined, Payload, Position, Publish, Published, Refusal, Room,
 };
-use tidings_wire::json::write_string;
+use tidings_wire::json::{self, write_string};
 use tidings_wire::names::Dialect;
 use tidings_wire::plain::{self, BadField, HistoryBody, PublishBody, SubscribeBody};
 use tidings_wire::socketio::{encode, msgpack};
@@ -42,16 +42,19 @@ impl ShardLoop {
         key: ConnKey,
         ack: AckTo,
         name: &str,
-        body: &str,
+        mut args: json::Elements<'_>,
         attachments: &[Bytes],
     ) -> bool {
+        if name == "ping" {
+            self.answer(key, ack, |_| {});
+            return true;
+        }
+        if self.shared.handler_only {
+            return false;
+        }
         let limits = self.settings.limits;
+        let body = args.next().unwrap_or("{}");
         let done = match name {
-            "ping" => {
-                self.answer(key, ack, |_| {});
-                return true;
-            }
-            _ if self.shared.handler_only => return false,
             "publish" => match PublishBody::parse(body, &limits) {
                 Ok(publish) => self.publish(key, ack, &publish, attachments),
                 Err(bad) => Err(refused(bad)),

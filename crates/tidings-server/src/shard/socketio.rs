@@ -273,8 +273,8 @@ impl ShardLoop {
     fn event(&mut self, key: ConnKey, namespace: u8, id: Option<u64>, data: &str, attachments: Vec<Bytes>) {
         let Some(event) = socketio::event(data) else { return };
         let ack = AckTo::SocketIo { namespace, id };
-        let argument = event.args.clone().next().unwrap_or("{}");
-        if namespace == 0 && self.engine_command(key, ack, &event.name, argument, &attachments) {
+        let args = event.args.clone();
+        if namespace == 0 && self.engine_command(key, ack, &event.name, args, &attachments) {
             return;
         }
         let Some(client) = self.client(key, namespace) else { return };
