@@ -273,7 +273,7 @@ impl ShardLoop {
     fn event(&mut self, key: ConnKey, namespace: u8, id: Option<u64>, data: &str, attachments: Vec<Bytes>) {
         let Some(event) = socketio::event(data) else { return };
         let ack = AckTo::SocketIo { namespace, id };
-        let args = event.args.clone();
+        let args = event.args;
         if namespace == 0 && self.engine_command(key, ack, &event.name, args, &attachments) {
             return;
         }
