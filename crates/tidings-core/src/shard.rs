@@ -27,7 +27,7 @@ use run::Run;
 ///
 /// Driven in turns: `join`, `leave`, `take` and `reply` only note what is to be sent, then
 /// [`Shard::flush`] writes once per dirty connection. A publication to a big room is not pushed to
-/// its members at all but kept as a *run*: the events that met in this turn are gathered once and
+/// its members at all but kept as a *run* that goes round them: the events under way are gathered once and
 /// the same bytes go to every member. Whatever would disturb that order (a member that comes or
 /// goes, a connection that is behind) turns the run into ordinary outbox items first.
 pub struct Shard {
