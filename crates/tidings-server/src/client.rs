@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use compact_str::CompactString;
-use tidings_core::{ConnKey, Identity, Refusal, Room};
+use tidings_core::{ConnKey, Identity, Room};
 use tidings_wire::CloseReason;
 use tokio::sync::oneshot;
 
 use crate::front::hello::Hello;
 use crate::ids::{SocketId, id_text};
 use crate::shard::inbox::{Inbox, Mail};
-use crate::shard::{AckTo, Admission};
+use crate::shard::Admission;
 
 /// A future that a handler returns.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -201,10 +201,6 @@ impl Client {
 
 /// Something to be done for one client, on its shard.
 pub(crate) enum Emission {
-    Answer {
-        ack: AckTo,
-        body: Result<Vec<u8>, Refusal>,
-    },
     Admit {
         admission: Admission,
         auth: Option<String>,

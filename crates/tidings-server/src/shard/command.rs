@@ -46,7 +46,7 @@ impl ShardLoop {
         attachments: &[Bytes],
     ) -> bool {
         if name == "ping" {
-            self.answer(key, ack, |_| {});
+            self.send_answer(key, ack, "{\"ok\":true}");
             return true;
         }
         if self.shared.handler_only {
@@ -200,7 +200,7 @@ impl ShardLoop {
         body.extend_from_slice(b"{\"ok\":true");
         write(&mut body);
         body.push(b'}');
-        self.send_answer(key, ack, &body);
+        self.send_answer(key, ack, text(&body));
         self.body = body;
     }
 
@@ -219,23 +219,21 @@ impl ShardLoop {
             body.extend_from_slice(b"{\"ok\":false,\"error\":");
             refusal.write_json(&mut body);
             body.push(b'}');
-            self.send_answer(key, ack, &body);
+            self.send_answer(key, ack, text(&body));
         }
         self.body = body;
     }
 
     /// Sends a finished answer, a JSON object.
-    pub(super) fn send_answer(&mut self, key: ConnKey, ack: AckTo, body: &[u8]) {
-        let body = std::str::from_utf8(body).unwrap_or("{}");
+    pub(super) fn send_answer(&mut self, key: ConnKey, ack: AckTo, body: &str) {
         match ack {
             AckTo::SocketIo { id: None, .. } => {}
             AckTo::SocketIo { namespace, id: Some(id) } => {
-                let names = self.settings.namespaces.clone();
-                let name = names.name(namespace);
                 self.say(
                     key,
-                    |out| encode::ack(out, name, id, &[body], 0),
-                    |out| msgpack::encode::ack(out, name, id, &[body], &[]),
+                    namespace,
+                    |out, name| encode::ack(out, name, id, &[body], 0),
+                    |out, name| msgpack::encode::ack(out, name, id, &[body], &[]),
                 );
             }
             AckTo::Plain { id } => self.say_plain(key, |out| plain::server::ack(out, id, body)),
@@ -244,13 +242,12 @@ impl ShardLoop {
 
     /// Sends an event of the engine itself to one client.
     pub(super) fn send_event(&mut self, key: ConnKey, namespace: u8, event: &str, data: &[u8]) {
-        let data = std::str::from_utf8(data).unwrap_or("{}");
-        let names = self.settings.namespaces.clone();
-        let name = names.name(namespace);
+        let data = text(data);
         self.say(
             key,
-            |out| encode::event(out, name, None, event, &[data], None, 0),
-            |out| msgpack::encode::event(out, name, None, event, &[data], None, &[]),
+            namespace,
+            |out, name| encode::event(out, name, None, event, &[data], None, 0),
+            |out, name| msgpack::encode::event(out, name, None, event, &[data], None, &[]),
         );
     }
 
@@ -331,6 +328,11 @@ fn filter(body: &SubscribeBody<'_>) -> Option<Filter> {
 /// Events a history answer holds where the client names no limit, and at most.
 const HISTORY_DEFAULT: usize = 100;
 const HISTORY_MOST: usize = 1_000;
+
+/// What we wrote ourselves, as text.
+pub(super) fn text(body: &[u8]) -> &str {
+    std::str::from_utf8(body).unwrap_or("{}")
+}
 
 fn refused(bad: BadField) -> Refusal {
     Refusal::new(Code::BadRequest, &bad.to_string())

@@ -8,6 +8,7 @@ use tidings_core::hub::lock;
 use tidings_core::{ConnKey, Identity, Post, Publication, Room};
 use tokio::sync::oneshot;
 
+use super::lane::Answer;
 use super::polling::PollAnswer;
 use super::recovery::{Parked, Resume};
 use crate::client::Emission;
@@ -38,8 +39,10 @@ pub(crate) enum Mail {
     MayUpgrade(SessionKey, oneshot::Sender<UpgradeAnswer>),
     /// Something for one client, from a handler on the front.
     Emit(ConnKey, Emission),
-    /// The front has worked off what it was given for a connection.
-    LaneIdle(ConnKey),
+    /// Answers of the front to a connection's commands; it is still at work on more.
+    Answers(ConnKey, Vec<Answer>),
+    /// The front has worked off what it was given for these connections, with these last answers.
+    LanesDone(Vec<(ConnKey, Vec<Answer>)>),
     /// Another shard's client wants a session that may be here.
     Resume(Box<Resume>),
     /// The answer to that.

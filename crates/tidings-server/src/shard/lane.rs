@@ -1,14 +1,17 @@
 //! Commands that need the front: one ordered, bounded lane per connection.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use tidings_core::{Code, ConnKey, Identity, Position, Refusal, Room};
 
 use super::ShardLoop;
-use super::command::AckTo;
+use super::command::{AckTo, text};
 use super::inbox::Mail;
-use crate::client::{Call, Client, Emission};
+use crate::client::{Call, Client};
 use crate::front::hello::Hello;
 use crate::history;
 use crate::shared::Shared;
@@ -36,7 +39,19 @@ pub(crate) enum Job {
     Handle(Call),
 }
 
+/// What the front answers to a command.
+pub(crate) struct Answer {
+    ack: AckTo,
+    /// A finished JSON object.
+    body: Result<Vec<u8>, Refusal>,
+}
+
 impl Job {
+    /// Whether it may send to the client by itself, which must not overtake answers before it.
+    fn speaks(&self) -> bool {
+        matches!(self, Self::Welcome(..) | Self::Handle(..))
+    }
+
     fn ack(&self) -> AckTo {
         match self {
             Self::History { ack, .. } | Self::Presence { ack, .. } => *ack,
@@ -61,19 +76,16 @@ impl ShardLoop {
         lane.jobs.push_back(job);
     }
 
-    /// Hands the commands that met in this turn to the front, one task per connection.
+    /// Hands the commands that met in this turn to the front, in one task for all connections.
     pub(super) fn dispatch_lanes(&mut self) {
-        while let Some(key) = self.laned.pop() {
+        let mut lanes = Vec::new();
+        for key in std::mem::take(&mut self.laned) {
             let Some(lane) = self.links.get(key).and_then(|link| link.lane.as_deref_mut()) else { continue };
             lane.busy = true;
-            let jobs = std::mem::take(&mut lane.jobs);
-            let (shared, shard) = (self.shared.clone(), self.shard.index());
-            self.shared.front.spawn(async move {
-                for job in jobs {
-                    run(&shared, shard, key, job).await;
-                }
-                shared.inboxes[shard].push(Mail::LaneIdle(key));
-            });
+            lanes.push((key, std::mem::take(&mut lane.jobs)));
+        }
+        if !lanes.is_empty() {
+            self.shared.front.spawn(work_off(self.shared.clone(), self.shard.index(), lanes));
         }
     }
 
@@ -88,26 +100,94 @@ impl ShardLoop {
             _ => link.lane = None,
         }
     }
+
+    /// Sends what the front answered to one connection, in order.
+    pub(super) fn answers(&mut self, key: ConnKey, answers: Vec<Answer>) {
+        for Answer { ack, body } in answers {
+            match body {
+                Ok(body) => self.send_answer(key, ack, text(&body)),
+                Err(refusal) => self.answer_refused(key, ack, "", &refusal),
+            }
+        }
+    }
 }
 
-async fn run(shared: &Arc<Shared>, shard: usize, key: ConnKey, job: Job) {
-    let (ack, body) = match job {
-        Job::History { ack, who, room, since, limit } => {
-            (ack, history::answer(&shared.node, &who, &room, since, limit))
+/// Works off the lanes of one turn.
+///
+/// What is done without waiting goes back in one letter for all; a lane that has to wait goes on in
+/// a task of its own, so that it holds up its own client alone.
+async fn work_off(shared: Arc<Shared>, shard: usize, lanes: Vec<(ConnKey, VecDeque<Job>)>) {
+    let mut done = Vec::with_capacity(lanes.len());
+    for (key, jobs) in lanes {
+        let mut lane = Box::pin(work_off_one(shared.clone(), shard, key, jobs));
+        match at_once(lane.as_mut()).await {
+            Some(answers) => done.push((key, answers)),
+            None => {
+                let shared = shared.clone();
+                tokio::spawn(async move {
+                    let answers = lane.await;
+                    shared.inboxes[shard].push(Mail::LanesDone(vec![(key, answers)]));
+                });
+            }
         }
-        Job::Presence { ack, room, page } => (ack, history::presence(shared, &room, page).await),
+    }
+    shared.inboxes[shard].push(Mail::LanesDone(done));
+}
+
+/// Works off one connection's commands; before it has to wait it sends the answers it has.
+async fn work_off_one(shared: Arc<Shared>, shard: usize, key: ConnKey, jobs: VecDeque<Job>) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for job in jobs {
+        if job.speaks() {
+            send(&shared, shard, key, &mut answers);
+        }
+        let mut doing = pin!(run(&shared, job));
+        let answer = match at_once(doing.as_mut()).await {
+            Some(answer) => answer,
+            None => {
+                send(&shared, shard, key, &mut answers);
+                doing.await
+            }
+        };
+        answers.extend(answer);
+    }
+    answers
+}
+
+fn send(shared: &Shared, shard: usize, key: ConnKey, answers: &mut Vec<Answer>) {
+    if !answers.is_empty() {
+        shared.inboxes[shard].push(Mail::Answers(key, std::mem::take(answers)));
+    }
+}
+
+/// What a future gives without waiting, if it does.
+async fn at_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+async fn run(shared: &Arc<Shared>, job: Job) -> Option<Answer> {
+    match job {
+        Job::History { ack, who, room, since, limit } => {
+            Some(Answer { ack, body: history::answer(&shared.node, &who, &room, since, limit) })
+        }
+        Job::Presence { ack, room, page } => {
+            Some(Answer { ack, body: history::presence(shared, &room, page).await })
+        }
         Job::Welcome(client, auth, hello) => {
             if let Some(handler) = &shared.handler {
                 handler.connected(client, auth, *hello).await;
             }
-            return;
+            None
         }
         Job::Handle(call) => {
             if let Some(handler) = &shared.handler {
                 handler.handle(call).await;
             }
-            return;
+            None
         }
-    };
-    shared.inboxes[shard].push(Mail::Emit(key, Emission::Answer { ack, body }));
+    }
 }

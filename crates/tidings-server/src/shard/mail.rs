@@ -34,7 +34,13 @@ impl ShardLoop {
             Mail::BadPost(session, ends) => self.bad_post(session, ends),
             Mail::MayUpgrade(session, reply) => drop(reply.send(self.may_upgrade(session))),
             Mail::Emit(key, emission) => self.emit(key, emission),
-            Mail::LaneIdle(key) => self.lane_idle(key),
+            Mail::Answers(key, answers) => self.answers(key, answers),
+            Mail::LanesDone(lanes) => {
+                for (key, answers) in lanes {
+                    self.answers(key, answers);
+                    self.lane_idle(key);
+                }
+            }
             Mail::Resume(resume) => self.seek(*resume),
             Mail::Resumed(found) => self.resumed(found.0, found.1),
             Mail::Moved(pid, at) => self.set_place(pid, at),
@@ -134,10 +140,6 @@ impl ShardLoop {
     /// Does what a handler wants done for one client.
     fn emit(&mut self, key: ConnKey, emission: Emission) {
         match emission {
-            Emission::Answer { ack, body } => match body {
-                Ok(body) => self.send_answer(key, ack, &body),
-                Err(refusal) => self.answer_refused(key, ack, "", &refusal),
-            },
             Emission::Admit { mut admission, auth, rooms } => {
                 let fields = AuthFields::parse(auth.as_deref());
                 admission.auth = auth.clone();
@@ -150,23 +152,21 @@ impl ShardLoop {
             Emission::Event { namespace, name, args, attachments, ack } => {
                 let id = ack.and_then(|reply| self.await_ack(key, namespace, reply));
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
-                let names = self.settings.namespaces.clone();
-                let ns = names.name(namespace);
                 self.say_with(
                     key,
-                    |out| encode::event(out, ns, id, &name, &args, None, attachments.len() as u32),
-                    |out| msgpack::encode::event(out, ns, id, &name, &args, None, &attachments),
+                    namespace,
+                    |out, ns| encode::event(out, ns, id, &name, &args, None, attachments.len() as u32),
+                    |out, ns| msgpack::encode::event(out, ns, id, &name, &args, None, &attachments),
                     &attachments,
                 );
             }
             Emission::Ack { namespace, id, args, attachments } => {
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
-                let names = self.settings.namespaces.clone();
-                let ns = names.name(namespace);
                 self.say_with(
                     key,
-                    |out| encode::ack(out, ns, id, &args, attachments.len() as u32),
-                    |out| msgpack::encode::ack(out, ns, id, &args, &attachments),
+                    namespace,
+                    |out, ns| encode::ack(out, ns, id, &args, attachments.len() as u32),
+                    |out, ns| msgpack::encode::ack(out, ns, id, &args, &attachments),
                     &attachments,
                 );
             }
@@ -193,9 +193,7 @@ impl ShardLoop {
         let Some(Link { session: Session::SocketIo(session), .. }) = self.links.get(key) else { return };
         session.left(namespace);
         self.node.clone().leave_all(&mut self.shard, key.slot, Some(namespace));
-        let names = self.settings.namespaces.clone();
-        let name = names.name(namespace);
-        self.say(key, |out| encode::disconnect(out, name), |out| msgpack::encode::disconnect(out, name));
+        self.say(key, namespace, encode::disconnect, msgpack::encode::disconnect);
         let Some(link) = self.links.get(key) else { return };
         if let Some(at) = link.seats.iter().position(|seat| seat.namespace == namespace) {
             let seat = link.seats.swap_remove(at);

@@ -48,10 +48,9 @@ impl ShardLoop {
             Heard::Connect { namespace: Err(name), .. } => {
                 self.say(
                     key,
-                    |out| encode::connect_error(out, &name, "Invalid namespace", None),
-                    |out| {
-                        msgpack::encode::connect_error(out, &name, "Invalid namespace", None);
-                    },
+                    0,
+                    |out, _| encode::connect_error(out, &name, "Invalid namespace", None),
+                    |out, _| msgpack::encode::connect_error(out, &name, "Invalid namespace", None),
                 );
             }
             Heard::Disconnect { namespace } => self.left_namespace(key, namespace),
@@ -69,34 +68,38 @@ impl ShardLoop {
         if self.links.get(key).is_some() { Flow::On } else { Flow::Gone }
     }
 
-    /// Sends one packet, written in the dialect the client speaks.
+    /// Sends one packet of a namespace, written in the dialect the client speaks.
+    ///
+    /// The writers get the namespace's name.
     pub(super) fn say(
         &mut self,
         key: ConnKey,
-        json: impl FnOnce(&mut Vec<u8>),
-        msgpack: impl FnOnce(&mut Vec<u8>),
+        namespace: u8,
+        json: impl FnOnce(&mut Vec<u8>, &str),
+        msgpack: impl FnOnce(&mut Vec<u8>, &str),
     ) {
-        self.say_with(key, json, msgpack, &[]);
+        self.say_with(key, namespace, json, msgpack, &[]);
     }
 
     /// The same, with the attachments that follow in the JSON dialect.
     pub(super) fn say_with(
         &mut self,
         key: ConnKey,
-        json: impl FnOnce(&mut Vec<u8>),
-        msgpack: impl FnOnce(&mut Vec<u8>),
+        namespace: u8,
+        json: impl FnOnce(&mut Vec<u8>, &str),
+        msgpack: impl FnOnce(&mut Vec<u8>, &str),
         attachments: &[Bytes],
     ) {
         let Some(link) = self.links.get(key) else { return };
         let (deflate, text_only) = (link.deflate, link.text_only);
         self.packet.clear();
-        let packet = &mut self.packet;
+        let (packet, name) = (&mut self.packet, self.settings.namespaces.name(namespace));
         if link.dialect() == Dialect::Msgpack {
-            msgpack(packet);
+            msgpack(packet, name);
             self.shard.reply(key.slot, |out| write_binary(out, packet, deflate, text_only));
             return;
         }
-        json(packet);
+        json(packet, name);
         self.shard.reply(key.slot, |out| {
             write_message(out, Opcode::Text, packet, deflate);
             for attachment in attachments {
@@ -203,13 +206,12 @@ impl ShardLoop {
         if !self.settings.keeps_hello && link.hello.as_ref().is_some_and(|hello| !hello.has_tokens()) {
             link.hello = None;
         }
-        let name = self.settings.namespaces.clone();
-        let name = name.name(namespace);
         let (sid, pid) = (id_text(&sid), pid.map(SessionKey::to_text));
         self.say(
             key,
-            |out| encode::connect(out, name, sid, pid.as_deref()),
-            |out| msgpack::encode::connect(out, name, sid, pid.as_deref()),
+            namespace,
+            |out, name| encode::connect(out, name, sid, pid.as_deref()),
+            |out, name| msgpack::encode::connect(out, name, sid, pid.as_deref()),
         );
         true
     }
@@ -219,12 +221,11 @@ impl ShardLoop {
         if let Some(Link { session: Session::SocketIo(session), .. }) = self.links.get(key) {
             session.refused(namespace);
         }
-        let names = self.settings.namespaces.clone();
-        let name = names.name(namespace);
         self.say(
             key,
-            |out| encode::connect_error(out, name, message, data),
-            |out| msgpack::encode::connect_error(out, name, message, data),
+            namespace,
+            |out, name| encode::connect_error(out, name, message, data),
+            |out, name| msgpack::encode::connect_error(out, name, message, data),
         );
     }
 

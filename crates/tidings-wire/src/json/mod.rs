@@ -11,5 +11,5 @@ mod text;
 
 pub use check::{MAX_DEPTH, check};
 pub use scan::{Elements, Members, elements, members};
-pub(crate) use scan::{skip_space, skip_value, string_end};
+pub(crate) use scan::{first_plain_string, skip_space, skip_value, string_end};
 pub use text::{string, string_lossy, unsigned, write_string};

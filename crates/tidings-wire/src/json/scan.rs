@@ -59,6 +59,19 @@ fn inside(container: &str, open: u8) -> &str {
     if container.as_bytes().get(start) == Some(&open) { &container[start + 1..] } else { "" }
 }
 
+/// Takes a string literal without escapes from the start of an array and gives what is between its
+/// quotes and the elements after it; the way of nearly every event's name.
+pub(crate) fn first_plain_string(array: &str) -> Option<(&str, Elements<'_>)> {
+    let bytes = array.as_bytes();
+    let end = if bytes.starts_with(b"[\"") { plain_run(bytes, 2) } else { return None };
+    if bytes.get(end) != Some(&b'"') {
+        return None;
+    }
+    let mut rest = array.get(skip_space(bytes, end + 1)..)?;
+    take_comma(&mut rest);
+    Some((array.get(2..end)?, Elements { rest }))
+}
+
 /// Takes one value and the space around it; none at the end of the container.
 fn take_value<'a>(rest: &mut &'a str) -> Option<&'a str> {
     let bytes = rest.as_bytes();
@@ -129,26 +142,32 @@ fn scalar_end(bytes: &[u8], at: usize) -> usize {
 }
 
 /// The first position at or after `at` of a quote, a backslash or a control character, or the end.
+#[inline]
 pub(super) fn plain_run(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
-        let marks = special_bytes(u64::from_le_bytes(chunk));
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        let marks = special_bytes(chunk);
         if marks != 0 {
             return at + (marks.trailing_zeros() / 8) as usize;
         }
-        at += 8;
+        at += WIDE;
     }
-    while bytes.get(at).is_some_and(|&byte| byte != b'"' && byte != b'\\' && byte >= 0x20) {
+    while bytes.get(at).is_some_and(|&byte| !is_special(byte)) {
         at += 1;
     }
     at.min(bytes.len())
 }
 
-/// Marks the high bit of each byte that ends a plain run; exact for the lowest marked byte.
-fn special_bytes(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let quote = word ^ (ONES * b'"' as u64);
-    let slash = word ^ (ONES * b'\\' as u64);
-    let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word;
-    (below(quote, 1) | below(slash, 1) | below(word, 0x20)) & HIGH
+/// Bytes looked at together.
+const WIDE: usize = 16;
+
+/// Marks each byte that ends a plain run; without a branch, so that the compiler compares them all
+/// at once.
+#[inline]
+fn special_bytes(chunk: &[u8; WIDE]) -> u128 {
+    u128::from_le_bytes(chunk.map(|byte| u8::from(is_special(byte))))
+}
+
+#[inline]
+fn is_special(byte: u8) -> bool {
+    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
 }

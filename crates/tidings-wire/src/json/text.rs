@@ -19,8 +19,12 @@ pub fn string_lossy(literal: &str) -> Option<Cow<'_, str>> {
 ///
 /// Nineteen digits always fit in 64 bits; a sign, a fraction or an exponent gives none.
 pub fn unsigned(literal: &str) -> Option<u64> {
-    let digits = (1..=19).contains(&literal.len()) && literal.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { literal.parse().ok() } else { None }
+    if !(1..=19).contains(&literal.len()) {
+        return None;
+    }
+    literal
+        .bytes()
+        .try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0')))
 }
 
 /// Appends `text` as a JSON string literal, quotes included.

@@ -70,6 +70,9 @@ pub struct Event<'a> {
 /// None if it is not an array that starts with a string or a number. Payloads of decoded packets always
 /// have a name.
 pub fn event(data: &str) -> Option<Event<'_>> {
+    if let Some((name, args)) = json::first_plain_string(data) {
+        return Some(Event { name: Cow::Borrowed(name), args });
+    }
     let mut args = json::elements(data);
     let first = args.next()?;
     let name = match first.bytes().next()? {
