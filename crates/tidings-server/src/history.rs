@@ -25,7 +25,8 @@ pub(crate) fn answer(
     limit: usize,
 ) -> Result<Vec<u8>, Refusal> {
     let read = node.history(who, room, since, limit)?;
-    let mut out = b"{\"ok\":true,\"room\":".to_vec();
+    let mut out = Vec::with_capacity(HISTORY_BYTES);
+    out.extend_from_slice(b"{\"ok\":true,\"room\":");
     write_string(&mut out, room.name());
     let Some(read) = read else {
         out.extend_from_slice(b",\"events\":[],\"more\":false}");
@@ -54,6 +55,9 @@ pub(crate) fn answer(
     out.push(b'}');
     Ok(out)
 }
+
+/// Room for an answer with a few events, so that it is not moved while it grows.
+const HISTORY_BYTES: usize = 256;
 
 /// Members a page of the command `presence` lists at most.
 const PAGE: usize = 1_000;

@@ -24,7 +24,7 @@ use tidings_core::{ConnKey, Node, Shard};
 use crate::ids::Entropy;
 use crate::settings::Settings;
 use crate::shared::Shared;
-pub(crate) use command::{AckTo, write_position, write_published};
+pub(crate) use command::{write_position, write_published};
 pub(crate) use socketio::Admission;
 
 use closing::Lingering;

@@ -34,9 +34,9 @@ pub(crate) enum Job {
     /// See who is in a room.
     Presence { ack: AckTo, room: Room, page: usize },
     /// Tell the mounted handler of a client that joined.
-    Welcome(Client, Option<String>, Box<Hello>),
+    Welcome(Box<Client>, Option<String>, Box<Hello>),
     /// An event for the mounted handler.
-    Handle(Call),
+    Handle(Box<Call>),
 }
 
 /// What the front answers to a command.
@@ -179,13 +179,13 @@ async fn run(shared: &Arc<Shared>, job: Job) -> Option<Answer> {
         }
         Job::Welcome(client, auth, hello) => {
             if let Some(handler) = &shared.handler {
-                handler.connected(client, auth, *hello).await;
+                handler.connected(*client, auth, *hello).await;
             }
             None
         }
         Job::Handle(call) => {
             if let Some(handler) = &shared.handler {
-                handler.handle(call).await;
+                handler.handle(*call).await;
             }
             None
         }

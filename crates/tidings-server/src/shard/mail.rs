@@ -266,7 +266,7 @@ impl ShardLoop {
         }
         let hello = self.links.get(key).and_then(|link| link.hello.clone()).unwrap_or_default();
         if let Some(client) = self.client(key, namespace) {
-            self.queue(key, Job::Welcome(client, auth, hello));
+            self.queue(key, Job::Welcome(Box::new(client), auth, hello));
         }
     }
 

@@ -291,7 +291,7 @@ impl ShardLoop {
             args: event.args.map(str::to_owned).collect(),
             attachments,
         };
-        self.queue(key, Job::Handle(call));
+        self.queue(key, Job::Handle(Box::new(call)));
     }
 
     /// A handle to a client in one namespace, for handlers on the front.
