@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 
 use crate::front::hello::Hello;
 use crate::ids::{SocketId, id_text};
-use crate::shard::inbox::{Inbox, Mail};
 use crate::shard::Admission;
+use crate::shard::inbox::{Inbox, Mail};
 
 /// A future that a handler returns.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

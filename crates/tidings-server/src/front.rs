@@ -1,17 +1,21 @@
 //! The front: HTTP, handshakes, and everything that may wait.
 
+mod accept;
+mod direct;
 mod health;
 pub(crate) mod hello;
 mod metrics;
 mod origin;
 mod page;
 mod publish;
+mod replay;
 mod rooms;
 mod serve;
 mod socketio;
 mod upgrade;
 
-pub(crate) use serve::{Door, accept};
+pub(crate) use accept::Accepting;
+pub(crate) use serve::Door;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,14 +7,14 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
 use tidings_core::{Hub, Node, Payload, Publish, Refusal, Room};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::client::Handler;
 use crate::config::Config;
-use crate::front::{self, AllowedOrigins, Door, Front, TestDoors};
+use crate::front::{Accepting, AllowedOrigins, Door, Front, TestDoors};
 use crate::ids::Entropy;
 use crate::settings::{Settings, kinds};
 use crate::shard::inbox::{Inbox, Mail, ShardPost};
@@ -28,6 +28,7 @@ pub struct Server {
     ws_addr: Option<SocketAddr>,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
+    accepting: Vec<Accepting>,
     stop: watch::Sender<bool>,
     drain: Duration,
 }
@@ -52,6 +53,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
     Listen(String, io::Error),
+    /// A listener's thread could not be made.
+    #[error("cannot accept connections: {0}")]
+    Accept(io::Error),
     /// A thread or a poll could not be made.
     #[error("cannot start a shard: {0}")]
     Shard(io::Error),
@@ -75,12 +79,16 @@ impl Server {
         let origins = AllowedOrigins::new(&config.allow_origin, config.behind_proxy, loopback);
         let tests = TestDoors { open: extras.conformance, handshake_delay: extras.handshake_delay };
         let front = Front::new(shared.clone(), origins, !loopback, tests);
-        tokio::spawn(front::accept(listener, Door::new(front.clone(), false), stopped.clone()));
+        let accept = |listener, plain_only| {
+            Accepting::start(listener, Door::new(front.clone(), plain_only)).map_err(StartError::Accept)
+        };
+        let mut accepting = vec![accept(listener, false)?];
         if let Some(listener) = ws_listener {
-            tokio::spawn(front::accept(listener, Door::new(front, true), stopped.clone()));
+            accepting.push(accept(listener, true)?);
         }
         tokio::spawn(sweep(shared.clone(), stopped));
-        Ok(Self { addr, ws_addr, shared, threads, stop, drain: Duration::from_secs(config.drain.seconds) })
+        let drain = Duration::from_secs(config.drain.seconds);
+        Ok(Self { addr, ws_addr, shared, threads, accepting, stop, drain })
     }
 
     /// The address of the main listener.
@@ -107,8 +115,9 @@ impl Server {
     /// not all come back at once, and stops.
     ///
     /// Small servers are done in a moment; large ones take the whole drain time.
-    pub async fn drain(self) {
+    pub async fn drain(mut self) {
         self.shared.draining.store(true, Ordering::SeqCst);
+        self.accepting.clear();
         // Nobody listens for it any more if every listener has failed.
         let _ = self.stop.send(true);
         let budget = self.drain.min(PER_CONNECTION * self.connections() as u32);
@@ -124,6 +133,7 @@ impl Server {
 
     /// Stops at once.
     pub async fn stop(mut self) {
+        self.accepting.clear();
         let _ = self.stop.send(true);
         for inbox in &self.shared.inboxes {
             inbox.push(Mail::Stop);
@@ -250,7 +260,7 @@ fn listen(address: &str) -> Result<TcpListener, StartError> {
         socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
         socket.bind(&parsed.into())?;
         socket.listen(BACKLOG)?;
-        TcpListener::from_std(socket.into())
+        Ok(TcpListener::from_std(socket.into()))
     };
     open().map_err(failed)
 }

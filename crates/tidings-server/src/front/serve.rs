@@ -2,28 +2,31 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tidings_core::hub::lock;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tower_service::Service;
 
 use super::origin::{Verdict, add_cors};
-use super::upgrade::Handover;
+use super::replay::Replay;
+use super::upgrade::{Handover, Switch};
 use super::{Front, respond, socketio, upgrade};
 
 /// Bytes of a request's head, its headers, and the time to send it.
-const HEAD_BYTES: usize = 16 * 1024;
-const HEADERS: usize = 64;
+pub(super) const HEAD_BYTES: usize = 16 * 1024;
+pub(super) const HEADERS: usize = 64;
 const HEAD_TIME: Duration = Duration::from_secs(10);
 
 /// A request to the API has to arrive whole and be answered within this time.
@@ -49,29 +52,18 @@ impl Door {
     }
 }
 
-/// Accepts until told to stop.
-pub(crate) async fn accept(listener: TcpListener, door: Arc<Door>, mut stop: watch::Receiver<bool>) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.changed() => return,
-        };
-        match accepted {
-            Ok((stream, remote)) => {
-                tokio::spawn(serve(stream, remote, door.clone()));
-            }
-            Err(error) => {
-                // Most likely no descriptor is free; a moment later one may be.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
+/// Serves a socket in a task of its own, after the bytes that were read from it.
+pub(super) fn spawn(door: &Arc<Door>, stream: mio::net::TcpStream, remote: IpAddr, read: &[u8]) {
+    let task = serve(stream, remote, door.clone(), Bytes::copy_from_slice(read));
+    door.front.shared.front.spawn(task);
 }
 
-async fn serve(stream: TcpStream, remote: SocketAddr, door: Arc<Door>) {
-    // The head's timer begins with its first byte; a peer that sends none is cut off here.
-    if !matches!(tokio::time::timeout(HEAD_TIME, stream.readable()).await, Ok(Ok(()))) {
+async fn serve(stream: mio::net::TcpStream, remote: IpAddr, door: Arc<Door>, read: Bytes) {
+    let Ok(stream) = TcpStream::from_std(stream.into()) else { return };
+    // The head's timer begins with its first byte; a peer that sends none is cut off here. What was read
+    // already may be refused at once, and hyper drops a refusal that it cannot write at once.
+    let interest = if read.is_empty() { Interest::READABLE } else { Interest::WRITABLE };
+    if !matches!(tokio::time::timeout(HEAD_TIME, stream.ready(interest)).await, Ok(Ok(_))) {
         return;
     }
     let turn = match door.turns.try_acquire() {
@@ -79,18 +71,18 @@ async fn serve(stream: TcpStream, remote: SocketAddr, door: Arc<Door>) {
         Err(_) => tokio::time::timeout(HANDSHAKE_WAIT, door.turns.acquire()).await.ok().and_then(Result::ok),
     };
     let handover = Arc::new(Mutex::new(None));
-    let requests = Requests { door: door.clone(), remote: remote.ip(), handover: handover.clone() };
+    let requests = Requests { door: door.clone(), remote, handover: handover.clone() };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS)
-        .serve_connection(TokioIo::new(stream), hyper_util::service::TowerToHyperService::new(requests))
+        .serve_connection(Replay::new(read, stream), hyper_util::service::TowerToHyperService::new(requests))
         .without_shutdown();
     let Ok(parts) = connection.await else { return };
     let Some(handover) = lock(&handover).take() else { return };
     let (stream, read) = (parts.io.into_inner(), parts.read_buf);
-    if let Err(error) = upgrade::hand_over(&door.front.shared, stream, read, handover) {
+    if let Err(error) = upgrade::hand_over(&door.front.shared, stream, &read, handover) {
         tracing::debug!(%error, "a socket could not be handed over");
     }
     drop(turn);
@@ -142,16 +134,16 @@ impl Requests {
         let path = request.uri().path();
         let engine = front.tests.open && path.starts_with("/engine.io/");
         if self.door.plain_only {
-            return self.plain(request);
+            return self.switch(request, upgrade::plain);
         }
         if socket_io || engine {
             return socketio::answer(&front, request, self.remote, &self.handover, engine).await;
         }
         if path == "/ws" {
-            return self.plain(request);
+            return self.switch(request, upgrade::plain);
         }
         if front.tests.open && path == "/echo" {
-            return upgrade::echo(&front, request, self.remote, &self.handover);
+            return self.switch(request, upgrade::echo);
         }
         let mut router = front.router.clone();
         match tokio::time::timeout(REQUEST_TIME, router.call(request)).await {
@@ -161,10 +153,20 @@ impl Requests {
         }
     }
 
-    fn plain(self, request: Request<Incoming>) -> Response<Body> {
-        upgrade::plain(&self.door.front, request, self.remote, &self.handover)
+    /// Answers an upgrade, and notes where the socket goes if it is granted.
+    fn switch(self, request: Request<Incoming>, judge: Judge) -> Response<Body> {
+        let (parts, _) = request.into_parts();
+        match judge(&self.door.front, &parts, self.remote) {
+            Ok(Switch { handover, response }) => {
+                *lock(&self.handover) = Some(handover);
+                response
+            }
+            Err(refused) => *refused,
+        }
     }
 }
+
+type Judge = fn(&Front, &Parts, IpAddr) -> Result<Switch, Box<Response<Body>>>;
 
 /// Ends the connection of a client that wanted an upgrade and did not get it: what it sends next
 /// would be frames, not requests.

@@ -16,7 +16,7 @@ use tidings_wire::engineio::{HandshakeError, Query, Transport};
 use tokio::sync::oneshot;
 
 use super::hello::Hello;
-use super::upgrade::{self, Handover};
+use super::upgrade::{self, Handover, Switch};
 use super::{Front, respond};
 use crate::ids::SessionKey;
 use crate::shard::inbox::{Mail, Speaks, UpgradeAnswer};
@@ -86,26 +86,20 @@ async fn route(
     if session.is_none() && !front.tests.handshake_delay.is_zero() {
         tokio::time::sleep(front.tests.handshake_delay).await;
     }
-    let settings = &shared.settings;
-    let hello = || {
-        let mut hello = Hello::read(parts, remote, &query, settings.query_token, settings.keeps_hello);
-        hello.engine_only = engine_only;
-        Box::new(hello)
-    };
+    let hello = || hello(front, parts, remote, &query, engine_only);
     match (transport, session) {
         (Transport::WebSocket, session) => {
             let (shard, speaks) = match session {
                 Some(session) => (session.shard, may_upgrade(shared, session).await?),
                 None => (shared.least_loaded(), Speaks::SocketIo),
             };
-            let accepted =
-                upgrade::accept(&parts.method, parts.version, &parts.headers, settings.deflate.as_ref());
-            let accepted = match accepted {
-                Ok(accepted) => accepted,
-                Err(response) => return Ok(*response),
-            };
-            *lock(handover) = Some(Handover { shard, speaks, deflate: accepted.deflate, hello: hello() });
-            Ok(upgrade::switching(&accepted))
+            Ok(match switch(shared, parts, hello(), shard, speaks) {
+                Ok(Switch { handover: granted, response }) => {
+                    *lock(handover) = Some(granted);
+                    response
+                }
+                Err(refused) => *refused,
+            })
         }
         (Transport::Polling, None) => {
             let inbox = &shared.inboxes[shared.least_loaded()];
@@ -122,6 +116,38 @@ async fn route(
         // The reference server answers other methods like this.
         (Transport::Polling, Some(_)) => Ok(respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "")),
     }
+}
+
+/// Grants a fresh WebSocket that nothing stands against.
+pub(super) fn direct(front: &Front, parts: &Parts, remote: IpAddr) -> Option<Switch> {
+    let shared = &front.shared;
+    let query = Query::parse(parts.uri.query().unwrap_or("")).ok()?;
+    let fresh = query.sid.is_none() && query.transport() == Ok(Transport::WebSocket);
+    let open = !shared.draining.load(Ordering::Relaxed) && front.tests.handshake_delay.is_zero();
+    if !fresh || !open || query.version().is_err() {
+        return None;
+    }
+    let hello = hello(front, parts, remote, &query, false);
+    switch(shared, parts, hello, shared.least_loaded(), Speaks::SocketIo).ok()
+}
+
+fn switch(
+    shared: &Shared,
+    parts: &Parts,
+    hello: Box<Hello>,
+    shard: usize,
+    speaks: Speaks,
+) -> Result<Switch, Box<Response<Body>>> {
+    let deflate = shared.settings.deflate.as_ref();
+    let accepted = upgrade::accept(&parts.method, parts.version, &parts.headers, deflate)?;
+    let response = upgrade::switching(&accepted);
+    Ok(Switch { handover: Handover { shard, speaks, deflate: accepted.deflate, hello }, response })
+}
+
+fn hello(front: &Front, parts: &Parts, remote: IpAddr, query: &Query<'_>, engine_only: bool) -> Box<Hello> {
+    let settings = &front.shared.settings;
+    let hello = Hello::read(parts, remote, query, settings.query_token, settings.keeps_hello);
+    Box::new(Hello { engine_only, ..hello })
 }
 
 /// The suites want a WebSocket that comes too late to be opened and then closed.

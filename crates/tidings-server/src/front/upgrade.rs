@@ -2,15 +2,11 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
-use axum::http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header,
-};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header};
 use bytes::Bytes;
-use hyper::body::Incoming;
-use tidings_core::hub::lock;
 use tidings_wire::engineio::Query;
 use tidings_wire::websocket::{self, Accepted, Deflate, DeflateConfig, UpgradeRequest};
 use tokio::net::TcpStream;
@@ -33,54 +29,40 @@ pub(crate) fn wanted(headers: &HeaderMap) -> bool {
     headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// Answers an upgrade to the plain protocol.
-pub(super) fn plain(
-    front: &Front,
-    request: Request<Incoming>,
-    remote: IpAddr,
-    handover: &Mutex<Option<Handover>>,
-) -> Response<Body> {
-    open(front, request, remote, handover, Speaks::Plain)
+/// A granted upgrade: where the socket goes, and the 101.
+pub(super) struct Switch {
+    pub(super) handover: Handover,
+    pub(super) response: Response<Body>,
 }
 
-/// Answers an upgrade to the raw echo of conformance suites.
-pub(super) fn echo(
-    front: &Front,
-    request: Request<Incoming>,
-    remote: IpAddr,
-    handover: &Mutex<Option<Handover>>,
-) -> Response<Body> {
-    open(front, request, remote, handover, Speaks::Echo)
+/// Judges an upgrade to the plain protocol.
+pub(super) fn plain(front: &Front, parts: &Parts, remote: IpAddr) -> Result<Switch, Box<Response<Body>>> {
+    open(front, parts, remote, Speaks::Plain)
 }
 
-fn open(
-    front: &Front,
-    request: Request<Incoming>,
-    remote: IpAddr,
-    handover: &Mutex<Option<Handover>>,
-    speaks: Speaks,
-) -> Response<Body> {
-    let (parts, _) = request.into_parts();
+/// Judges an upgrade to the raw echo of conformance suites.
+pub(super) fn echo(front: &Front, parts: &Parts, remote: IpAddr) -> Result<Switch, Box<Response<Body>>> {
+    open(front, parts, remote, Speaks::Echo)
+}
+
+fn open(front: &Front, parts: &Parts, remote: IpAddr, speaks: Speaks) -> Result<Switch, Box<Response<Body>>> {
     if front.shared.draining.load(Ordering::Relaxed) {
-        return respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "the server is draining");
+        let text = "the server is draining";
+        return Err(Box::new(respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain", text)));
     }
     if !wanted(&parts.headers) {
-        return upgrade_required();
+        return Err(Box::new(upgrade_required()));
     }
     let settings = &front.shared.settings;
     let Ok(query) = Query::parse(parts.uri.query().unwrap_or("")) else {
-        return respond(StatusCode::BAD_REQUEST, "text/plain", "the query has too many parameters");
+        let text = "the query has too many parameters";
+        return Err(Box::new(respond(StatusCode::BAD_REQUEST, "text/plain", text)));
     };
-    let accepted = match accept(&parts.method, parts.version, &parts.headers, settings.deflate.as_ref()) {
-        Ok(accepted) => accepted,
-        Err(response) => return *response,
-    };
-    let hello = Hello::read(&parts, remote, &query, settings.query_token, false);
+    let accepted = accept(&parts.method, parts.version, &parts.headers, settings.deflate.as_ref())?;
+    let hello = Box::new(Hello::read(parts, remote, &query, settings.query_token, false));
     let shard = front.shared.least_loaded();
     let response = switching(&accepted);
-    let hello = Box::new(hello);
-    *lock(handover) = Some(Handover { shard, speaks, deflate: accepted.deflate, hello });
-    response
+    Ok(Switch { handover: Handover { shard, speaks, deflate: accepted.deflate, hello }, response })
 }
 
 /// Judges an upgrade request by RFC 6455.
@@ -133,21 +115,31 @@ pub(super) fn switching(accepted: &Accepted) -> Response<Body> {
     response
 }
 
-/// Gives an upgraded socket to its shard, with what was already read from it.
+/// Gives a socket to its shard after the HTTP server has sent the 101, with what was already read.
 pub(super) fn hand_over(
-    shared: &Arc<Shared>,
+    shared: &Shared,
     stream: TcpStream,
-    read: Bytes,
+    read: &[u8],
     handover: Handover,
 ) -> std::io::Result<()> {
-    let Handover { shard, speaks, deflate, hello } = handover;
-    let stream = stream.into_std()?;
+    let stream = mio::net::TcpStream::from_std(stream.into_std()?);
     // The front's buffer is as large as a head may be; what is left in it is copied out.
-    let read = if read.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(&read) };
-    shared.counts[shard].coming.fetch_add(1, Ordering::Relaxed);
-    let socket = Box::new(NewSocket { stream, read, deflate, speaks, hello });
-    shared.inboxes[shard].push(Mail::Socket(socket));
+    to_shard(shared, stream, Vec::new(), Bytes::copy_from_slice(read), handover);
     Ok(())
+}
+
+/// Gives a socket to its shard, with what it has to send first and what was already read.
+pub(super) fn to_shard(
+    shared: &Shared,
+    stream: mio::net::TcpStream,
+    reply: Vec<u8>,
+    read: Bytes,
+    handover: Handover,
+) {
+    let Handover { shard, speaks, deflate, hello } = handover;
+    shared.counts[shard].coming.fetch_add(1, Ordering::Relaxed);
+    let socket = Box::new(NewSocket { stream, reply, read, deflate, speaks, hello });
+    shared.inboxes[shard].push(Mail::Socket(socket));
 }
 
 fn upgrade_required() -> Response<Body> {

@@ -70,7 +70,9 @@ pub(crate) enum UpgradeAnswer {
 /// A WebSocket on its way from the front to a shard.
 pub(crate) struct NewSocket {
     /// The socket, non-blocking.
-    pub(crate) stream: std::net::TcpStream,
+    pub(crate) stream: mio::net::TcpStream,
+    /// What has to be sent before anything else: the 101, if the HTTP server has not sent it.
+    pub(crate) reply: Vec<u8>,
     /// What the front had already read behind the upgrade request.
     pub(crate) read: Bytes,
     /// The negotiated compression.

@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
-use mio::net::TcpStream;
 use mio::{Interest, Token};
 use tidings_core::{ConnKey, Publication};
 use tidings_wire::CloseReason;
@@ -92,7 +91,7 @@ impl ShardLoop {
     }
 
     fn take_socket(&mut self, new: NewSocket) {
-        let NewSocket { stream, read, deflate, speaks, hello } = new;
+        let NewSocket { stream, reply, read, deflate, speaks, hello } = new;
         self.shared.counts[self.shard.index()].coming.fetch_sub(1, Ordering::Relaxed);
         if self.draining {
             return;
@@ -111,11 +110,12 @@ impl ShardLoop {
             Speaks::Echo | Speaks::TooLate => Session::Echo,
         };
         let window = deflate.map_or(0, |deflate| deflate.window_bits);
-        let transport = Transport::Socket(TcpStream::from_std(stream));
+        let transport = Transport::Socket(stream);
         let key = self.open(transport, session, Decoder::new(deflate), window, hello);
         if !self.register(key) {
             return self.gone(key);
         }
+        self.shard.reply(key.slot, |out| out.extend_from_slice(&reply));
         if matches!(speaks, Speaks::TooLate) {
             return self.close(key, CloseReason::Protocol);
         }
