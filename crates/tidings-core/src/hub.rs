@@ -2,11 +2,11 @@
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use hashbrown::HashMap;
 
-use crate::publication::{Epoch, Publication};
+use crate::publication::{Epoch, Position, Publication};
 use crate::recent::Recent;
 use crate::room::{Keep, Org, Room, RoomSpec};
 
@@ -52,8 +52,10 @@ pub struct Entry {
     shards: AtomicU64,
     /// How many subscriptions it has on this node.
     members: AtomicUsize,
-    /// What it keeps; `None` if nothing.
-    pub recent: Option<Mutex<Recent>>,
+    /// The epoch its history begins with.
+    epoch: Epoch,
+    /// Its history, made when it is first needed: most personal rooms never hear an event.
+    recent: OnceLock<Box<Mutex<Recent>>>,
     /// The numbering of its organisation.
     pub sequence: Arc<Sequence>,
 }
@@ -85,14 +87,30 @@ impl Entry {
         }
     }
 
-    /// The history, locked.
+    /// The history, locked; `None` if the room keeps nothing.
     pub fn history(&self) -> Option<MutexGuard<'_, Recent>> {
-        self.recent.as_ref().map(lock)
+        let Keep::Recent { size, ttl } = self.spec.keep else { return None };
+        let make = || Box::new(Mutex::new(Recent::new(self.epoch, size, ttl)));
+        Some(lock(self.recent.get_or_init(make)))
+    }
+
+    /// The newest position of the history; `None` if the room keeps nothing.
+    pub fn top(&self) -> Option<Position> {
+        match (self.spec.keep, self.recent.get()) {
+            (Keep::Nothing, _) => None,
+            (Keep::Recent { .. }, None) => Some(Position::start(self.epoch)),
+            (Keep::Recent { .. }, Some(recent)) => Some(lock(recent).top()),
+        }
     }
 
     /// Drops what is too old; whether the room can be forgotten.
     fn expire(&self, now_ms: u64) -> bool {
         let needed = self.shards.load(Ordering::Acquire) != 0 || self.members() != 0;
+        if needed && self.recent.get().is_none() {
+            return false;
+        }
+        // A history that was never needed is made all the same: whoever is about to append to it has
+        // to see that it was forgotten.
         let Some(mut recent) = self.history() else { return !needed };
         recent.expire(now_ms);
         !needed && recent.retire(now_ms)
@@ -209,16 +227,13 @@ impl Hub {
     }
 
     fn make(&self, room: &Room, spec: &Arc<RoomSpec>, epoch: Epoch) -> Entry {
-        let recent = match spec.keep {
-            Keep::Nothing => None,
-            Keep::Recent { size, ttl } => Some(Mutex::new(Recent::new(epoch, size, ttl))),
-        };
         Entry {
             room: room.clone(),
             spec: spec.clone(),
             shards: AtomicU64::new(0),
             members: AtomicUsize::new(0),
-            recent,
+            epoch,
+            recent: OnceLock::new(),
             sequence: self.sequence(room.org()),
         }
     }

@@ -170,12 +170,12 @@ impl Node {
     ) -> Result<Joined, Refusal> {
         let spec = self.admit(who, room, Action::Subscribe)?;
         if shard.is_member(slot, room, form.namespace) {
-            let top = shard.entry(room).and_then(|entry| entry.history().map(|recent| recent.top()));
+            let top = shard.entry(room).and_then(|entry| entry.top());
             return Ok(Joined { top, missed: Vec::new(), recovered: None });
         }
         let entry = self.hub.enter(room, spec, shard.index(), || self.epoch());
         let entry = entry.ok_or_else(|| Refusal::new(Code::Unavailable, "the room is full"))?;
-        let read = entry.history().map(|recent| read_from(&recent, from));
+        let read = read_from(&entry, from);
         let since = match from {
             From::Sequence { since, .. } => since,
             _ => sequence,
@@ -409,11 +409,12 @@ impl Node {
     }
 }
 
-fn read_from(recent: &Recent, from: From) -> Read {
-    match from {
-        From::Now => Read { top: recent.top(), events: Vec::new(), complete: true },
-        From::Position(position) => recent.after(position, usize::MAX),
-        From::Newest(count) => recent.newest(count),
-        From::Sequence { heard, since } => recent.after_sequence(heard.max(since)),
-    }
+/// What a newcomer has missed; `None` if the room keeps nothing.
+fn read_from(entry: &Entry, from: From) -> Option<Read> {
+    Some(match from {
+        From::Now => Read { top: entry.top()?, events: Vec::new(), complete: true },
+        From::Position(position) => entry.history()?.after(position, usize::MAX),
+        From::Newest(count) => entry.history()?.newest(count),
+        From::Sequence { heard, since } => entry.history()?.after_sequence(heard.max(since)),
+    })
 }

@@ -105,7 +105,7 @@ pub(crate) fn stats(node: &Node, room: &Room) -> Vec<u8> {
     let mut out = b"{\"ok\":true,\"room\":".to_vec();
     write_string(&mut out, room.name());
     out.extend_from_slice(format!(",\"connections\":{connections}").as_bytes());
-    if let Some(top) = entry.and_then(|entry| entry.history().map(|recent| recent.top())) {
+    if let Some(top) = entry.and_then(|entry| entry.top()) {
         write_position(&mut out, top, true);
     }
     out.push(b'}');

@@ -115,6 +115,13 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         let local = &mut self.local[room as usize];
         let (at, back) = (local.members.len() as u32, conn.memberships.len() as u32);
+        // Most personal rooms have one member, and most connections one room.
+        if local.members.is_empty() {
+            local.members.reserve_exact(1);
+        }
+        if conn.memberships.is_empty() {
+            conn.memberships.reserve_exact(1);
+        }
         local.members.push(Member { slot, back, form });
         conn.memberships.push(Membership { room, at, since, filter: None });
         if let Some(read_to) = read_to.filter(|offset| *offset > local.taken) {
