@@ -25,6 +25,10 @@ pub struct Identity {
     pub claims: Box<[(CompactString, CompactString)]>,
     /// When the token ends, in seconds since 1970; `None` for anonymous clients.
     pub expires_at: Option<u64>,
+    /// When the token was made, in seconds since 1970, if it says so.
+    pub issued_at: Option<u64>,
+    /// The token's own id (`jti`), by which it alone can be revoked.
+    pub token_id: Option<CompactString>,
 }
 
 impl Identity {
@@ -39,6 +43,8 @@ impl Identity {
             scopes: Box::default(),
             claims: Box::default(),
             expires_at: None,
+            issued_at: None,
+            token_id: None,
         }
     }
 

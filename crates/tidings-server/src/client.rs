@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use compact_str::CompactString;
-use tidings_core::{ConnKey, Identity, Room};
+use tidings_core::{ConnKey, Identity, Refusal, Room};
 use tidings_wire::CloseReason;
 use tokio::sync::oneshot;
 
@@ -211,6 +211,8 @@ pub(crate) enum Emission {
         message: String,
         data: Option<String>,
     },
+    /// The front has judged the token of a plain client.
+    Judged(Result<Arc<Identity>, Refusal>),
     Event {
         namespace: u8,
         name: CompactString,

@@ -153,6 +153,19 @@ pub struct AuthConfig {
     pub jwt_secret: String,
     /// A file that holds the secret instead.
     pub jwt_secret_file: String,
+    /// The secret before this one: tokens signed with it are still taken.
+    #[serde(skip_serializing)]
+    pub jwt_secret_previous: String,
+    /// A file that holds the previous secret instead.
+    pub jwt_secret_previous_file: String,
+    /// The `iss` that tokens signed with the shared secret must have; empty: not looked at.
+    pub issuer: String,
+    /// The audiences of which such a token must name one; empty: not looked at.
+    pub audience: Vec<String>,
+    /// The `iss` and `aud` of the tokens this server issues.
+    pub own_issuer: String,
+    /// Others whose tokens are taken.
+    pub issuers: Vec<IssuerConfig>,
     /// Whether anonymous clients are taken on the plain protocol.
     pub anonymous: Anonymous,
     /// Whether a token in the query string is read.
@@ -164,8 +177,69 @@ impl Default for AuthConfig {
         Self {
             jwt_secret: String::new(),
             jwt_secret_file: String::new(),
+            jwt_secret_previous: String::new(),
+            jwt_secret_previous_file: String::new(),
+            issuer: String::new(),
+            audience: Vec::new(),
+            own_issuer: "tidings".into(),
+            issuers: Vec::new(),
             anonymous: Anonymous::Loopback,
             query_token: true,
+        }
+    }
+}
+
+/// An issuer whose tokens are taken; exactly one source of keys is named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IssuerConfig {
+    /// The exact `iss` of its tokens.
+    pub issuer: String,
+    /// The audiences of which a token must name one; empty: not looked at.
+    pub audience: Vec<String>,
+    /// The organisation for which alone it speaks; empty: the token says which.
+    pub org: String,
+    /// A file with a shared secret of at least 32 bytes.
+    pub secret_file: String,
+    /// What is signed with the shared secret: `HS256`, `HS384` or `HS512`.
+    pub algorithm: String,
+    /// A PEM file with one or more public keys.
+    pub public_key_file: String,
+    /// A file with a JSON Web Key Set.
+    pub jwks_file: String,
+    /// Where its JSON Web Key Set is fetched; https, or http on loopback.
+    pub jwks_url: String,
+    /// The claim that names the user; empty: `sub`, else `userId`, else `id`.
+    pub user_claim: String,
+    /// The claim with the display name. Names of claims may be paths: `profile.name`.
+    pub name_claim: String,
+    /// The claim with the roles, a list of texts.
+    pub roles_claim: String,
+    /// The claim that says whether the e-mail address is verified.
+    pub email_verified_claim: String,
+    /// The claim that names the organisation.
+    pub org_claim: String,
+    /// The claim with the scopes: words of one text, or a list of texts.
+    pub scope_claim: String,
+}
+
+impl Default for IssuerConfig {
+    fn default() -> Self {
+        Self {
+            issuer: String::new(),
+            audience: Vec::new(),
+            org: String::new(),
+            secret_file: String::new(),
+            algorithm: "HS256".into(),
+            public_key_file: String::new(),
+            jwks_file: String::new(),
+            jwks_url: String::new(),
+            user_claim: String::new(),
+            name_claim: "name".into(),
+            roles_claim: "roles".into(),
+            email_verified_claim: "email_verified".into(),
+            org_claim: "org".into(),
+            scope_claim: "scope".into(),
         }
     }
 }

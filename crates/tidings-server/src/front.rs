@@ -26,6 +26,8 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tidings_core::{Code, Identity, Refusal};
 
 use crate::shared::Shared;
+use crate::signin::ApiKey;
+use crate::signin::api_key::MARK;
 use origin::Origins;
 
 /// What every listener's requests are answered with.
@@ -81,11 +83,26 @@ pub(crate) fn respond(
     response
 }
 
-/// Who asks, by the token of the `Authorization` header.
-pub(crate) fn signed_in(shared: &Shared, headers: &HeaderMap) -> Result<Identity, Refusal> {
-    let token =
-        hello::bearer(headers).ok_or_else(|| Refusal::new(Code::Unauthorized, "a token is needed"))?;
-    shared.sign_in.verify(token)
+/// Who asks: by the token of the `Authorization` header, or by an API key there or in `X-API-Key`.
+pub(crate) async fn signed_in(shared: &Shared, headers: &HeaderMap) -> Result<Identity, Refusal> {
+    let unauthorized = |text| Refusal::new(Code::Unauthorized, text);
+    let shown = headers.get("x-api-key").map(|key| key.to_str().unwrap_or_default());
+    let bearer = hello::bearer(headers);
+    match (shown, bearer) {
+        // Which of the two would count is nothing to guess about.
+        (Some(_), Some(_)) => Err(unauthorized("a token and a key are too much; one is needed")),
+        (Some(key), None) => by_key(shared, key).await,
+        (None, Some(key)) if key.starts_with(MARK) => by_key(shared, key).await,
+        (None, Some(token)) => shared.sign_in.verify_on_front(token).await,
+        (None, None) => Err(unauthorized("a token is needed")),
+    }
+}
+
+async fn by_key(shared: &Shared, key: &str) -> Result<Identity, Refusal> {
+    let wrong = || Refusal::new(Code::Unauthorized, "the key is not valid");
+    let key = ApiKey::parse(key).ok_or_else(wrong)?;
+    let keys = shared.api_keys.as_ref().ok_or_else(wrong)?;
+    keys.lookup(&key).await.ok_or_else(wrong)
 }
 
 /// A refusal as an HTTP answer: its status, and the refusal object as body.

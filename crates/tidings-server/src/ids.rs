@@ -53,6 +53,16 @@ impl SessionKey {
     }
 }
 
+/// 128 random bits of the operating system, as 32 hexadecimal digits.
+///
+/// # Errors
+/// The system has none to give.
+pub(crate) fn random_hex() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
 /// A public socket id: 20 characters, as adapters of other servers expect.
 pub type SocketId = [u8; 20];
 

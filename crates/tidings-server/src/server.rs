@@ -20,7 +20,7 @@ use crate::settings::{Settings, kinds};
 use crate::shard::inbox::{Inbox, Mail, ShardPost};
 use crate::shard::{self, ShardLoop};
 use crate::shared::{Shared, wall_ms};
-use crate::signin::SignIn;
+use crate::signin::{ApiKeys, SignIn};
 
 /// A running server.
 pub struct Server {
@@ -38,6 +38,8 @@ pub struct Server {
 pub struct Extras {
     /// Answers events that are not the engine's own.
     pub handler: Option<Arc<dyn Handler>>,
+    /// Who keeps the keys of other programs; none: no key is taken.
+    pub api_keys: Option<Arc<dyn ApiKeys>>,
     /// Only the handler answers, but for `ping`; raw endpoints for conformance suites exist.
     pub conformance: bool,
     /// Socket.IO handshakes are answered so much later (conformance suites).
@@ -73,7 +75,7 @@ impl Server {
         let addr = listener.local_addr().map_err(listen_error)?;
         let ws_addr = ws_listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let loopback = addr.ip().is_loopback() && ws_addr.is_none_or(|addr| addr.ip().is_loopback());
-        let (shared, threads) = start_shards(config, extras.handler, extras.conformance, loopback)?;
+        let (shared, threads) = start_shards(config, &extras, loopback)?;
 
         let (stop, stopped) = watch::channel(false);
         let origins = AllowedOrigins::new(&config.allow_origin, config.behind_proxy, loopback);
@@ -86,6 +88,7 @@ impl Server {
         if let Some(listener) = ws_listener {
             accepting.push(accept(listener, true)?);
         }
+        shared.sign_in.keep_fresh(&stopped);
         tokio::spawn(sweep(shared.clone(), stopped));
         let drain = Duration::from_secs(config.drain.seconds);
         Ok(Self { addr, ws_addr, shared, threads, accepting, stop, drain })
@@ -186,14 +189,13 @@ impl Publisher {
 
 fn start_shards(
     config: &Config,
-    handler: Option<Arc<dyn Handler>>,
-    handler_only: bool,
+    extras: &Extras,
     loopback: bool,
 ) -> Result<(Arc<Shared>, Vec<JoinHandle<()>>), StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let count = if config.shards == 0 { cores } else { config.shards }.clamp(1, tidings_core::hub::SHARDS);
-    let sign_in = SignIn::new(config.auth.jwt_secret.as_bytes()).map_err(StartError::Config)?;
-    let settings = Arc::new(Settings::new(config, count, loopback, handler.is_some()));
+    let sign_in = SignIn::configured(&config.auth).map_err(StartError::Config)?;
+    let settings = Arc::new(Settings::new(config, count, loopback, extras.handler.is_some()));
     let (mut polls, mut inboxes) = (Vec::new(), Vec::new());
     for _ in 0..count {
         let poll = mio::Poll::new().map_err(StartError::Shard)?;
@@ -204,7 +206,9 @@ fn start_shards(
     let kinds = kinds(config, loopback).map_err(StartError::Config)?;
     let node = Node::new(Hub::new(posts.collect()), kinds, Entropy::default().secret() as u64);
     let front = tokio::runtime::Handle::current();
-    let shared = Shared::new(settings, Arc::new(node), sign_in, inboxes, handler, handler_only, front);
+    let (handler, only) = (extras.handler.clone(), extras.conformance);
+    let mut shared = Shared::new(settings, Arc::new(node), sign_in, inboxes, handler, only, front);
+    shared.api_keys = extras.api_keys.clone();
     let shared = Arc::new(shared);
     let mut threads = Vec::new();
     for (index, poll) in polls.into_iter().enumerate() {
@@ -234,6 +238,7 @@ async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
             _ = stop.changed() => return,
         }
         let rooms = shared.node.sweep(wall_ms());
+        shared.sign_in.revoked().remove_ended(wall_ms() / 1_000);
         tracing::trace!(rooms, "swept");
     }
 }

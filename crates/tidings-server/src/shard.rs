@@ -2,6 +2,7 @@
 
 mod closing;
 mod command;
+mod entry;
 pub(crate) mod inbox;
 mod lane;
 mod link;

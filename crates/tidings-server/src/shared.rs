@@ -11,7 +11,7 @@ use tidings_wire::CloseReason;
 use crate::client::Handler;
 use crate::settings::Settings;
 use crate::shard::inbox::Inbox;
-use crate::signin::SignIn;
+use crate::signin::{ApiKeys, SignIn};
 
 /// What all threads of a server share.
 pub(crate) struct Shared {
@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) counts: Vec<Counts>,
     /// Connections on their way to each shard.
     pub(crate) handler: Option<Arc<dyn Handler>>,
+    /// Who keeps the keys of other programs.
+    pub(crate) api_keys: Option<Arc<dyn ApiKeys>>,
     /// Only the mounted handler answers events, but for `ping`.
     pub(crate) handler_only: bool,
     pub(crate) front: tokio::runtime::Handle,
@@ -53,6 +55,7 @@ impl Shared {
             counts: inboxes.iter().map(|_| Counts::default()).collect(),
             inboxes,
             handler,
+            api_keys: None,
             handler_only,
             front,
             draining: AtomicBool::new(false),

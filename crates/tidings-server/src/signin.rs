@@ -1,125 +1,290 @@
-//! Who a token says its bearer is.
+//! Who a token says its bearer is, and whether that is believed.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `token` | a token's parts, read strictly |
+//! | `keys`, `source`, `fetch`, `refresh` | keys pinned to their algorithm, where they are read, and when again |
+//! | `issuer`, `claims` | whose tokens are believed, and what they say |
+//! | `issue` | tokens of our own |
+//! | `revoked` | tokens that were called back |
+//! | `api_key` | keys of other programs |
+//! | `fault` | what can be wrong |
 
+pub mod api_key;
+mod claims;
+mod fault;
+mod fetch;
+mod issue;
+mod issuer;
+mod keys;
+mod refresh;
+pub mod revoked;
+mod source;
+mod token;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
-use serde::Deserialize;
-use serde_json::Value;
-use tidings_core::{Code, Identity, Org, Refusal};
+use tidings_core::{Identity, Refusal};
+use tokio::sync::{Semaphore, watch};
 
-/// Verifies tokens signed with the shared secret (HS256).
-///
-/// The key carries its algorithm: a token that names another one is refused. `exp` is demanded,
-/// `nbf` judged; the user is `sub`, else `userId`, else `id`.
-pub struct SignIn {
-    key: DecodingKey,
-    validation: Validation,
-}
+use crate::config::AuthConfig;
+use claims::Claims;
+use fault::Faults;
+use issue::OwnKey;
+use issuer::{Issuer, is_shared};
+use revoked::Revoked;
+use token::Token;
 
-/// The least bytes of a secret.
+pub use api_key::{ApiKey, ApiKeys};
+pub use fault::Fault;
+pub use issue::{Grant, Signer};
+pub use refresh::RefreshTimes;
+pub use token::TOKEN_BYTES;
+
+/// The least bytes of a secret (RFC 7518 section 3.2).
 pub const SECRET_BYTES: usize = 32;
 
-/// Seconds by which clocks may differ.
-const LEEWAY_SECONDS: u64 = 30;
+/// Issuers that can be configured.
+pub const ISSUERS: usize = 32;
 
-/// A token longer than this is refused before it is looked at.
-const TOKEN_BYTES: usize = 8_192;
+/// Tokens that wait for a key at once; more are refused as `unavailable`.
+const WAITING: usize = 1_024;
 
-/// Claims that have a field of their own and are not kept as others.
-const KNOWN: [&str; 14] = [
-    "sub",
-    "userId",
-    "id",
-    "org",
-    "roles",
-    "email_verified",
-    "name",
-    "exp",
-    "nbf",
-    "iat",
-    "scope",
-    "iss",
-    "aud",
-    "jti",
-];
+/// Decides who the bearer of a token is.
+///
+/// A key carries its algorithm and belongs to one issuer; a token whose `iss` is a configured
+/// issuer's is judged by that issuer's keys alone, any other by the shared secret. Nothing in a
+/// token leads to a file, an address or a query.
+pub struct SignIn {
+    signer: Signer,
+    own: Issuer,
+    shared: Issuer,
+    issuers: HashMap<String, Arc<Issuer>>,
+    times: RefreshTimes,
+    waiting: Semaphore,
+    revoked: Revoked,
+    faults: Faults,
+}
 
-#[derive(Debug, Deserialize)]
-struct Claims {
-    exp: u64,
-    #[serde(flatten)]
-    other: serde_json::Map<String, Value>,
+/// How far a token could be judged without keeping a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is good, and this is who its bearer is.
+    Known(Identity),
+    /// Its signature takes a public key: [`SignIn::verify_on_front`] has to judge it.
+    Front,
+}
+
+/// What is known of an issuer's keys, for metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerHealth {
+    /// The issuer's name.
+    pub issuer: String,
+    /// Keys held.
+    pub keys: usize,
+    /// Seconds since they were read; `None`: never.
+    pub age_seconds: Option<u64>,
+    /// Readings that brought keys.
+    pub good: u64,
+    /// Readings that did not.
+    pub failed: u64,
 }
 
 impl SignIn {
-    /// Verifies with the raw bytes of a secret.
+    /// Judges by a shared secret alone.
     ///
     /// # Errors
     /// A sentence if it is shorter than [`SECRET_BYTES`].
     pub fn new(secret: &[u8]) -> Result<Self, String> {
-        if secret.len() < SECRET_BYTES {
-            return Err(format!("the signing secret must have at least {SECRET_BYTES} bytes"));
-        }
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.leeway = LEEWAY_SECONDS;
-        validation.validate_nbf = true;
-        // Issuer and audience are judged once they can be configured.
-        validation.validate_aud = false;
-        validation.set_required_spec_claims(&["exp"]);
-        Ok(Self { key: DecodingKey::from_secret(secret), validation })
+        let jwt_secret = String::from_utf8(secret.to_vec()).map_err(|_| "the signing secret is not text")?;
+        Self::configured(&AuthConfig { jwt_secret, ..AuthConfig::default() })
     }
 
-    /// Verifies a token.
+    /// Judges as configured; files of keys are read, `jwt_secret` has to be resolved.
     ///
     /// # Errors
-    /// [`Code::TokenExpired`] for one that was good, [`Code::Unauthorized`] for any other.
-    pub fn verify(&self, token: &str) -> Result<Identity, Refusal> {
-        if token.len() > TOKEN_BYTES {
-            return Err(Refusal::new(Code::Unauthorized, "the token is too long"));
+    /// A sentence that says what about the configuration cannot be used.
+    pub fn configured(config: &AuthConfig) -> Result<Self, String> {
+        Self::with_times(config, RefreshTimes::default())
+    }
+
+    /// The same with other times for reading keys again.
+    ///
+    /// # Errors
+    /// As [`SignIn::configured`].
+    pub fn with_times(config: &AuthConfig, times: RefreshTimes) -> Result<Self, String> {
+        let previous = Some(&config.jwt_secret_previous).filter(|secret| !secret.is_empty());
+        let secrets: Vec<&[u8]> =
+            [&config.jwt_secret].into_iter().chain(previous).map(|s| s.as_bytes()).collect();
+        refuse_doubles(config, &secrets)?;
+        let shared = Issuer::fixed(&config.issuer, &config.audience, issuer::shared_keys(secrets.clone())?);
+        let own: Vec<OwnKey> = secrets.iter().map(|secret| OwnKey::derive(secret)).collect();
+        let mut issuers = HashMap::new();
+        for configured in &config.issuers {
+            let issuer = Issuer::configured(configured, &times)?;
+            issuers.insert(issuer.name.clone(), Arc::new(issuer));
         }
-        let claims = decode::<Claims>(token, &self.key, &self.validation).map_err(|error| {
-            use jsonwebtoken::errors::ErrorKind;
-            match error.kind() {
-                ErrorKind::ExpiredSignature => Refusal::new(Code::TokenExpired, "the token has expired"),
-                _ => Refusal::new(Code::Unauthorized, "the token is not valid"),
-            }
-        })?;
-        identity(claims.claims)
+        Ok(Self {
+            own: issue::own_issuer(&config.own_issuer, &own)?,
+            signer: Signer::new(config.jwt_secret.as_bytes(), &config.own_issuer),
+            shared,
+            issuers,
+            times,
+            waiting: Semaphore::new(WAITING),
+            revoked: Revoked::default(),
+            faults: Faults::default(),
+        })
+    }
+
+    /// Keeps the issuers' keys fresh, on the runtime of the caller, until `stop` changes.
+    pub fn keep_fresh(&self, stop: &watch::Receiver<bool>) {
+        for issuer in self.issuers.values() {
+            tokio::spawn(refresh::keep_fresh(issuer.clone(), self.times, stop.clone()));
+        }
+    }
+
+    /// Judges a token as far as that does not keep a shard: all but public keys.
+    ///
+    /// # Errors
+    /// What the client is told.
+    pub fn check(&self, token: &str) -> Result<Verdict, Refusal> {
+        self.judge(token, false).map_err(|fault| self.faults.count(fault))
+    }
+
+    /// Judges a token with the keys that are held now; never waits, but a public key takes up to 0.2 ms.
+    ///
+    /// # Errors
+    /// What the client is told.
+    pub fn verify(&self, token: &str) -> Result<Identity, Refusal> {
+        self.verified(token).map_err(|fault| self.faults.count(fault))
+    }
+
+    /// The same, and says exactly what is wrong with the token; not for clients.
+    ///
+    /// # Errors
+    /// The fault.
+    pub fn verified(&self, token: &str) -> Result<Identity, Fault> {
+        match self.judge(token, true)? {
+            Verdict::Known(who) => Ok(who),
+            // With all means a verdict is final.
+            Verdict::Front => Err(Fault::Algorithm),
+        }
+    }
+
+    /// Judges a token on the front; a key that is not known is waited for, but only one reading long.
+    ///
+    /// # Errors
+    /// What the client is told; `unavailable` if too many wait already.
+    pub async fn verify_on_front(&self, token: &str) -> Result<Identity, Refusal> {
+        self.verified_on_front(token).await.map_err(|fault| self.faults.count(fault))
+    }
+
+    async fn verified_on_front(&self, token: &str) -> Result<Identity, Fault> {
+        match self.verified(token) {
+            Err(Fault::UnknownKey) => {}
+            judged => return judged,
+        }
+        let issuer = {
+            let token = Token::read(token)?;
+            self.issuer_of(&token, &Claims::read(&token.claims))?.name.clone()
+        };
+        let issuer = self.issuers.get(&issuer).ok_or(Fault::UnknownKey)?;
+        let Ok(_place) = self.waiting.try_acquire() else { return Err(Fault::Busy) };
+        if !issuer.freshness.renewed(&self.times).await {
+            return Err(Fault::UnknownKey);
+        }
+        self.verified(token)
+    }
+
+    /// Makes a token of our own.
+    ///
+    /// # Errors
+    /// A sentence if the grant cannot be put into one.
+    pub fn issue(&self, grant: &Grant) -> Result<String, String> {
+        self.signer.sign(grant)
+    }
+
+    /// The tokens that were called back.
+    pub fn revoked(&self) -> &Revoked {
+        &self.revoked
+    }
+
+    /// How often each fault was found.
+    pub fn faults(&self) -> impl Iterator<Item = (Fault, u64)> {
+        self.faults.read()
+    }
+
+    /// How the keys of each configured issuer are.
+    pub fn health(&self) -> Vec<IssuerHealth> {
+        let health = |issuer: &Arc<Issuer>| {
+            let (keys, age_seconds) = issuer.keys();
+            let count =
+                |count: &std::sync::atomic::AtomicU64| count.load(std::sync::atomic::Ordering::Relaxed);
+            let (good, failed) = (count(&issuer.freshness.good), count(&issuer.freshness.failed));
+            IssuerHealth { issuer: issuer.name.clone(), keys, age_seconds, good, failed }
+        };
+        let mut all: Vec<_> = self.issuers.values().map(health).collect();
+        all.sort_by(|a, b| a.issuer.cmp(&b.issuer));
+        all
+    }
+
+    fn judge(&self, token: &str, with_public_keys: bool) -> Result<Verdict, Fault> {
+        let token = Token::read(token)?;
+        let claims = Claims::read(&token.claims);
+        let issuer = self.issuer_of(&token, &claims)?;
+        if !with_public_keys && !is_shared(token.algorithm) {
+            // Only a configured issuer has public keys.
+            return if issuer.source.is_some() { Ok(Verdict::Front) } else { Err(Fault::Algorithm) };
+        }
+        let who = issuer.verify(&token, &claims, now_seconds())?;
+        if self.revoked.concerns(&who) { Err(Fault::Revoked) } else { Ok(Verdict::Known(who)) }
+    }
+
+    /// Whose keys a token is judged by; what it says of itself chooses among those we know, no more.
+    fn issuer_of(&self, token: &Token<'_>, claims: &Claims<'_>) -> Result<&Issuer, Fault> {
+        let name = claims.issuer()?;
+        let Some(name) = name.as_deref() else { return Ok(&self.shared) };
+        if let Some(issuer) = self.issuers.get(name) {
+            return Ok(issuer);
+        }
+        let is_own = token.kid.as_ref().is_some_and(|kid| self.own.has_key(kid));
+        Ok(if is_own && name == self.own.name { &self.own } else { &self.shared })
     }
 }
 
-fn identity(claims: Claims) -> Result<Identity, Refusal> {
-    let other = &claims.other;
-    let text = |name: &str| other.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let user = ["sub", "userId", "id"].into_iter().find_map(|name| match other.get(name) {
-        Some(Value::Number(number)) => Some(number.to_string()),
-        _ => text(name).map(str::to_owned),
-    });
-    let user = user.filter(|user| user.len() <= 200 && !user.chars().any(char::is_control));
-    let user = user.ok_or_else(|| Refusal::new(Code::Unauthorized, "the token names no user"))?;
-    let org = match other.get("org") {
-        None | Some(Value::Null) => Org::default(),
-        Some(_) => text("org")
-            .filter(|org| org.len() <= 200 && !org.chars().any(char::is_control))
-            .map(Org::new)
-            .ok_or_else(|| Refusal::new(Code::Unauthorized, "the token's organisation is not valid"))?,
-    };
-    let roles = other.get("roles").and_then(Value::as_array);
-    let plain = |value: &Value| match value {
-        Value::String(text) => Some(text.as_str().into()),
-        Value::Bool(_) | Value::Number(_) => Some(value.to_string().into()),
-        _ => None,
-    };
-    let rest = other.iter().filter(|(name, _)| !KNOWN.contains(&name.as_str()));
-    Ok(Identity {
-        user: Some(user.into()),
-        org,
-        name: text("name").map(Into::into),
-        roles: roles.into_iter().flatten().filter_map(|role| role.as_str().map(Into::into)).collect(),
-        email_verified: other.get("email_verified") == Some(&Value::Bool(true)),
-        scopes: text("scope").unwrap_or("").split_ascii_whitespace().map(Into::into).collect(),
-        claims: rest.filter_map(|(name, value)| Some((name.as_str().into(), plain(value)?))).collect(),
-        expires_at: Some(claims.exp),
-    })
+/// Refuses names that mean two issuers, and secrets that serve two purposes.
+fn refuse_doubles(config: &AuthConfig, secrets: &[&[u8]]) -> Result<(), String> {
+    if config.issuers.len() > ISSUERS {
+        return Err(format!("more than {ISSUERS} [[auth.issuers]]"));
+    }
+    if config.own_issuer.is_empty() {
+        return Err("`auth.own_issuer` is empty; it is the `iss` of the tokens this server issues".into());
+    }
+    if secrets.len() == 2 && secrets[0] == secrets[1] {
+        return Err("the previous signing secret is the current one; remove it".into());
+    }
+    let mut seen = vec![config.own_issuer.as_str()];
+    let mut held: Vec<Vec<u8>> = secrets.iter().map(|secret| secret.to_vec()).collect();
+    for issuer in std::iter::once(config.issuer.as_str())
+        .filter(|name| !name.is_empty())
+        .chain(config.issuers.iter().map(|issuer| issuer.issuer.as_str()))
+    {
+        if seen.contains(&issuer) {
+            return Err(format!("{issuer:?} is the name of two issuers"));
+        }
+        seen.push(issuer);
+    }
+    for issuer in config.issuers.iter().filter(|issuer| !issuer.secret_file.is_empty()) {
+        let text = source::read_file(issuer.secret_file.as_ref()).unwrap_or_default();
+        let secret = source::secret_of(&text).as_bytes().to_vec();
+        if !secret.is_empty() && held.contains(&secret) {
+            return Err(format!("{}: this secret serves another purpose already", issuer.secret_file));
+        }
+        held.push(secret);
+    }
+    Ok(())
 }
 
 /// Seconds since 1970.
@@ -130,8 +295,9 @@ pub fn now_seconds() -> u64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use jsonwebtoken::{EncodingKey, Header, encode};
-    use serde_json::json;
+    use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+    use serde_json::{Value, json};
+    use tidings_core::Code;
 
     use super::*;
 

@@ -31,13 +31,18 @@ pub(crate) fn run(line: ServeLine) -> Result<()> {
     let resolved = config::resolve(&line.settings.inputs())?;
     config::refuse_unsafe(&resolved.config)?;
     let secret = config::resolve_secret(&resolved)?;
+    let previous = config::resolve_previous_secret(&resolved)?;
+    config::refuse_weak_issuers(&resolved)?;
     start_log(&resolved.config.log)?;
-    for warning in resolved.warnings.iter().chain(&secret.warning) {
+    for warning in
+        resolved.warnings.iter().chain(&secret.warning).chain(previous.iter().flat_map(|p| &p.warning))
+    {
         tracing::warn!("{warning}");
     }
     tracing::info!(secret = secret.origin, "signing secret found");
     let mut config = resolved.config;
     config.auth.jwt_secret = secret.text;
+    config.auth.jwt_secret_previous = previous.map(|previous| previous.text).unwrap_or_default();
     serve(config)
 }
 

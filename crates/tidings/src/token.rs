@@ -1,17 +1,14 @@
-//! `tidings token`: tokens signed with the server's own secret.
+//! `tidings token`: tokens signed in the server's own name.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use serde::Serialize;
+use tidings_server::config::Config;
+use tidings_server::signin::{Grant, Signer};
 
-use crate::config::{self, LocateFlags, random_hex};
+use crate::config::{self, LocateFlags};
 use crate::output;
-
-/// Issuer and audience of the tokens that Tidings issues.
-const OURS: &str = "tidings";
 
 /// `tidings token`.
 #[derive(Debug, Args)]
@@ -46,102 +43,39 @@ pub(crate) struct TokenLine {
 /// # Errors
 /// No good secret; an empty user, organisation or scope.
 pub(crate) fn run(line: TokenLine) -> Result<()> {
-    let secret = config::resolve_secret(&config::resolve(&line.locate.inputs())?)?;
+    let resolved = config::resolve(&line.locate.inputs())?;
+    let secret = config::resolve_secret(&resolved)?;
     if let Some(warning) = &secret.warning {
         output::note(&format!("tidings: {warning}"));
-    }
-    if line.user.is_empty() || line.org.is_empty() {
-        bail!("a token needs a user and an organisation that are not empty");
-    }
-    if line.scopes.iter().any(|scope| scope.is_empty() || scope.contains(' ')) {
-        bail!("a scope is one word; repeat --scope for several");
     }
     let grant = Grant {
         user: line.user,
         org: line.org,
-        roles: line.roles,
-        scopes: line.scopes,
         name: line.name,
-        verified: line.verified,
-        ttl: line.ttl,
+        roles: line.roles,
+        email_verified: line.verified,
+        scopes: line.scopes,
+        token_id: None,
+        lifetime_seconds: line.ttl.as_secs(),
     };
-    output::line(&grant.sign(&secret.text)?)
+    let token = signer(&resolved.config, &secret.text).sign(&grant).map_err(anyhow::Error::msg)?;
+    output::line(&token)
 }
 
-/// What a token is to say.
-#[derive(Debug, Clone)]
-pub(crate) struct Grant {
-    /// The user.
-    pub(crate) user: String,
-    /// The organisation.
-    pub(crate) org: String,
-    /// The user's roles.
-    pub(crate) roles: Vec<String>,
-    /// Scopes, one word each.
-    pub(crate) scopes: Vec<String>,
-    /// The name others see.
-    pub(crate) name: Option<String>,
-    /// Whether the e-mail address is verified.
-    pub(crate) verified: bool,
-    /// How long it is valid from now.
-    pub(crate) ttl: Duration,
-}
-
-impl Grant {
-    /// A service that may publish, as `user` of the default organisation.
-    pub(crate) fn service(user: &str, ttl: Duration) -> Self {
-        Self {
-            user: user.into(),
-            org: "default".into(),
-            roles: Vec::new(),
-            scopes: vec!["publish".into()],
-            name: None,
-            verified: false,
-            ttl,
-        }
-    }
-
-    /// Signs it with HS256 (RFC 7515 appendix A.1).
-    ///
-    /// # Errors
-    /// No clock or no randomness.
-    pub(crate) fn sign(&self, secret: &str) -> Result<String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        let claims = Claims {
-            iss: OURS,
-            aud: OURS,
-            sub: &self.user,
-            org: &self.org,
-            roles: &self.roles,
-            email_verified: self.verified,
-            iat: now,
-            exp: now.saturating_add(self.ttl.as_secs()),
-            jti: random_hex::<16>()?,
-            typ: "access",
-            scope: self.scopes.join(" "),
-            name: self.name.as_deref(),
-        };
-        let key = EncodingKey::from_secret(secret.as_bytes());
-        Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)?)
+/// A service that may publish, as `user` of the default organisation.
+pub(crate) fn service(user: &str, ttl: Duration) -> Grant {
+    Grant {
+        user: user.into(),
+        org: "default".into(),
+        scopes: vec!["publish".into()],
+        lifetime_seconds: ttl.as_secs(),
+        ..Grant::default()
     }
 }
 
-#[derive(Debug, Serialize)]
-struct Claims<'a> {
-    iss: &'a str,
-    aud: &'a str,
-    sub: &'a str,
-    org: &'a str,
-    roles: &'a [String],
-    email_verified: bool,
-    iat: u64,
-    exp: u64,
-    jti: String,
-    typ: &'a str,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    scope: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
+/// Signs in the name of a configured server.
+pub(crate) fn signer(config: &Config, secret: &str) -> Signer {
+    Signer::new(secret.as_bytes(), &config.auth.own_issuer)
 }
 
 /// Reads `90s`, `30m`, `1h` or `7d`, one second or more; a bare number is seconds.

@@ -36,7 +36,7 @@ struct Metrics {
 
 async fn metrics(State(state): State<Arc<Metrics>>, headers: HeaderMap) -> Response<Body> {
     if state.guarded {
-        match signed_in(&state.shared, &headers) {
+        match signed_in(&state.shared, &headers).await {
             Ok(who) if who.is_server() => {}
             Ok(_) => return refuse(&Refusal::new(Code::Forbidden, "a server's token is needed")),
             Err(refusal) => return refuse(&refusal),
@@ -79,7 +79,8 @@ impl Collector for Engine {
         let refused = shared.node.hub().refused.load(Ordering::Relaxed);
         counter(&mut encoder, "publications_refused", "Publications a full mailbox refused.", refused)?;
         gauge(&mut encoder, "rooms", "Rooms with members or history.", shared.node.hub().rooms() as i64)?;
-        self.closes(&mut encoder)
+        self.closes(&mut encoder)?;
+        self.sign_in(&mut encoder)
     }
 }
 
@@ -96,6 +97,41 @@ impl Engine {
             ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
         }
         Ok(())
+    }
+}
+
+impl Engine {
+    /// Refused tokens, and how fresh the keys of each configured issuer are.
+    fn sign_in(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let sign_in = &self.0.sign_in;
+        let about = "Tokens that were refused.";
+        let mut family = encoder.encode_descriptor("tokens_refused", about, None, MetricType::Counter)?;
+        for (fault, count) in sign_in.faults() {
+            ConstCounter::new(count).encode(family.encode_family(&[("fault", fault.label())])?)?;
+        }
+        let about = "Readings of an issuer's keys.";
+        let mut family = encoder.encode_descriptor("issuer_readings", about, None, MetricType::Counter)?;
+        let health = sign_in.health();
+        for issuer in &health {
+            for (outcome, count) in [("good", issuer.good), ("failed", issuer.failed)] {
+                let labels = [("issuer", issuer.issuer.as_str()), ("outcome", outcome)];
+                ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let about = "Keys held of an issuer.";
+        let mut family = encoder.encode_descriptor("issuer_keys", about, None, MetricType::Gauge)?;
+        for issuer in &health {
+            let labels = [("issuer", issuer.issuer.as_str())];
+            ConstGauge::new(issuer.keys as i64).encode(family.encode_family(&labels)?)?;
+        }
+        let about = "Seconds since an issuer's keys were read.";
+        let mut family = encoder.encode_descriptor("issuer_age_seconds", about, None, MetricType::Gauge)?;
+        for issuer in &health {
+            let Some(age) = issuer.age_seconds else { continue };
+            let labels = [("issuer", issuer.issuer.as_str())];
+            ConstGauge::new(age as i64).encode(family.encode_family(&labels)?)?;
+        }
+        gauge(encoder, "revocations", "Revocations in force.", sign_in.revoked().len() as i64)
     }
 }
 

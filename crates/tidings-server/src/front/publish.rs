@@ -64,23 +64,23 @@ struct Batch<'a> {
 }
 
 async fn publish(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Received) -> Response<Body> {
-    answer(publish_one(&shared, &headers, body))
+    answer(publish_one(&shared, &headers, body).await)
 }
 
-fn publish_one(shared: &Shared, headers: &HeaderMap, body: Received) -> Result<Vec<u8>, Refusal> {
-    let who = who(shared, headers, &body)?;
+async fn publish_one(shared: &Shared, headers: &HeaderMap, body: Received) -> Result<Vec<u8>, Refusal> {
+    let who = who(shared, headers, &body).await?;
     let body = text(shared, &body)?;
     let message: Message<'_> = serde_json::from_str(body).map_err(malformed)?;
     send(shared, &who, &message)
 }
 
 async fn batch(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Received) -> Response<Body> {
-    answer(publish_batch(&shared, &headers, body))
+    answer(publish_batch(&shared, &headers, body).await)
 }
 
 /// Publishes in order; each message has its own result, and the batch one key.
-fn publish_batch(shared: &Shared, headers: &HeaderMap, body: Received) -> Result<Vec<u8>, Refusal> {
-    let who = who(shared, headers, &body)?;
+async fn publish_batch(shared: &Shared, headers: &HeaderMap, body: Received) -> Result<Vec<u8>, Refusal> {
+    let who = who(shared, headers, &body).await?;
     let body = text(shared, &body)?;
     let mut batch: Batch<'_> = serde_json::from_str(body).map_err(malformed)?;
     if batch.messages.len() > BATCH {
@@ -206,12 +206,12 @@ fn received(body: &Received) -> Result<&Bytes, Refusal> {
 }
 
 /// Who publishes; what cannot be taken from anybody is refused before that is asked.
-fn who(shared: &Shared, headers: &HeaderMap, body: &Received) -> Result<Identity, Refusal> {
+async fn who(shared: &Shared, headers: &HeaderMap, body: &Received) -> Result<Identity, Refusal> {
     received(body)?;
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(bad("an encoded body is not taken"));
     }
-    signed_in(shared, headers)
+    signed_in(shared, headers).await
 }
 
 fn malformed(error: serde_json::Error) -> Refusal {

@@ -31,7 +31,7 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
 
 /// The organisation's rooms on this node, for its servers and administrators.
 async fn rooms(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response<Body> {
-    answer(signed_in(&shared, &headers).and_then(|who| list(&shared, &who)))
+    answer(signed_in(&shared, &headers).await.and_then(|who| list(&shared, &who)))
 }
 
 fn list(shared: &Shared, who: &Identity) -> Result<Vec<u8>, Refusal> {
@@ -61,7 +61,7 @@ async fn history(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response<Body> {
-    answer(who_and_room(&shared, &headers, &room).and_then(|(who, room)| {
+    answer(who_and_room(&shared, &headers, &room).await.and_then(|(who, room)| {
         let query = Query::parse(query.as_deref().unwrap_or("")).map_err(|_| bad("too many parameters"))?;
         let value = |wanted: &str| query.pairs().find(|(name, _)| name == wanted).map(|(_, value)| value);
         let since = value("since").map(|text| position(&text)).transpose()?;
@@ -80,7 +80,7 @@ async fn presence(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let room = who_and_room(&shared, &headers, &room).and_then(|(who, room)| {
+    let room = who_and_room(&shared, &headers, &room).await.and_then(|(who, room)| {
         shared.node.admit(&who, &room, Action::Presence)?;
         Ok(room)
     });
@@ -100,14 +100,14 @@ async fn stats(
     Path(room): Path<String>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    answer(who_and_room(&shared, &headers, &room).and_then(|(who, room)| {
+    answer(who_and_room(&shared, &headers, &room).await.and_then(|(who, room)| {
         shared.node.admit(&who, &room, Action::Presence)?;
         Ok(history::stats(&shared.node, &room))
     }))
 }
 
-fn who_and_room(shared: &Shared, headers: &HeaderMap, room: &str) -> Result<(Identity, Room), Refusal> {
-    let who = signed_in(shared, headers)?;
+async fn who_and_room(shared: &Shared, headers: &HeaderMap, room: &str) -> Result<(Identity, Room), Refusal> {
+    let who = signed_in(shared, headers).await?;
     let most = shared.settings.limits.room_name_bytes;
     let room = Room::new(&who.org, room, most).map_err(|error| bad(&error.to_string()))?;
     Ok((who, room))

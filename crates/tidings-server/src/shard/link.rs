@@ -12,6 +12,7 @@ use tidings_wire::names::Dialect;
 use tidings_wire::session::{PlainSession, SocketIo};
 use tidings_wire::websocket::Decoder;
 
+use super::entry::Held;
 use super::lane::Lane;
 use super::polling::{PollAnswer, Polling};
 use crate::client::Waiting;
@@ -38,6 +39,8 @@ pub(super) struct Link {
     pub(super) hello: Option<Box<Hello>>,
     /// Commands that wait for the front.
     pub(super) lane: Option<Box<Lane>>,
+    /// What a plain client says while the front judges its token.
+    pub(super) held: Option<Box<Held>>,
     /// When its timer fires, in the shard's milliseconds.
     pub(super) timer_ms: u64,
 }

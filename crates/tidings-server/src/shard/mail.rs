@@ -15,7 +15,7 @@ use super::inbox::{Mail, NewSocket, Speaks};
 use super::lane::Job;
 use super::link::{Link, Seat, Session, Transport};
 use super::socketio::Admission;
-use crate::client::{Client, Emission, Waiting};
+use crate::client::{Client, Emission, Handler, Waiting};
 use crate::front::hello::Hello;
 use crate::settings::AuthFields;
 
@@ -84,6 +84,7 @@ impl ShardLoop {
             seats: Vec::new(),
             hello: Some(hello),
             lane: None,
+            held: None,
             timer_ms: u64::MAX,
         });
         self.schedule(key);
@@ -148,7 +149,10 @@ impl ShardLoop {
             }
             Emission::Refuse { namespace, message, data } => {
                 self.refuse(key, namespace, &message, data.as_deref());
+                // The time to be in a namespace runs again.
+                self.schedule(key);
             }
+            Emission::Judged(who) => self.judged(key, who),
             Emission::Event { namespace, name, args, attachments, ack } => {
                 let id = ack.and_then(|reply| self.await_ack(key, namespace, reply));
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -249,12 +253,8 @@ impl ShardLoop {
         let inbox = self.inbox.clone();
         let auth = auth.map(str::to_owned);
         self.shared.front.spawn(async move {
-            let namespace = admission.namespace;
-            let verdict = handler.connect(names.name(namespace), &hello, auth.as_deref()).await;
-            let emission = match verdict {
-                Ok(rooms) => Emission::Admit { admission, auth, rooms },
-                Err(refused) => Emission::Refuse { namespace, message: refused.message, data: refused.data },
-            };
+            let name = names.name(admission.namespace);
+            let emission = ask(Some(&*handler), admission, name, &hello, auth).await;
             inbox.push(Mail::Emit(key, emission));
         });
     }
@@ -322,6 +322,24 @@ impl ShardLoop {
             }
             self.leaving.pop();
             self.close(key, CloseReason::Draining);
+        }
+    }
+}
+
+/// Asks the mounted handler, if there is one, whether a client that passed sign-in may join.
+pub(super) async fn ask(
+    handler: Option<&dyn Handler>,
+    admission: Admission,
+    namespace: &str,
+    hello: &Hello,
+    auth: Option<String>,
+) -> Emission {
+    let Some(handler) = handler else { return Emission::Admit { admission, auth, rooms: Vec::new() } };
+    match handler.connect(namespace, hello, auth.as_deref()).await {
+        Ok(rooms) => Emission::Admit { admission, auth, rooms },
+        Err(refused) => {
+            let (message, data) = (refused.message, refused.data);
+            Emission::Refuse { namespace: admission.namespace, message, data }
         }
     }
 }

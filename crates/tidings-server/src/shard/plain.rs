@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use tidings_core::frame::write_message;
-use tidings_core::{Code, ConnKey, From, Refusal, Room};
+use tidings_core::{Code, ConnKey, From, Identity, Refusal, Room};
 use tidings_wire::plain::{self, ClientMessage, DecodeError};
 use tidings_wire::websocket::Opcode;
 use tidings_wire::{CloseReason, Violation};
 
 use super::ShardLoop;
 use super::command::AckTo;
+use super::entry::{Entry, token_of};
 use super::link::{Seat, Session};
 use super::read::Flow;
 use crate::ids::id_text;
@@ -23,6 +24,9 @@ impl ShardLoop {
         let Session::Plain(session) = &mut link.session else { return Flow::On };
         session.heard(now_ms, &self.settings.times.heartbeat);
         let signed_in = session.is_signed_in();
+        if link.held.is_some() {
+            return self.hold(key, text);
+        }
         match plain::decode(text, &limits) {
             Err(DecodeError::Violation(violation)) => return self.violated(key, violation),
             Err(DecodeError::Refused { id, code: _, message }) => {
@@ -77,14 +81,20 @@ impl ShardLoop {
 
     fn plain_auth(&mut self, key: ConnKey, token: Option<&str>) {
         let Some(link) = self.links.get(key) else { return };
-        let hello = link.hello.as_deref();
-        let query = hello.and_then(|hello| hello.query_token.as_deref());
-        let header = hello.and_then(|hello| hello.header_token.as_deref());
-        let who = match query.or(token).or(header) {
-            Some(token) => self.shared.sign_in.verify(token).map(Arc::new),
-            None if self.settings.takes_anonymous => Ok(self.shared.anonymous.clone()),
+        let entry = match token_of(link.hello.as_deref(), token) {
+            Some(token) => Entry::of(&self.shared.sign_in, token),
+            None if self.settings.takes_anonymous => Ok(Entry::Known(self.shared.anonymous.clone())),
             None => Err(Refusal::new(Code::Unauthorized, "a token is needed")),
         };
+        match entry {
+            Ok(Entry::Known(who)) => self.plain_entered(key, Ok(who)),
+            Ok(Entry::Front(token)) => self.check_plain_on_front(key, token),
+            Err(refusal) => self.plain_entered(key, Err(refusal)),
+        }
+    }
+
+    /// Lets a client in, or tells it why not and closes it.
+    pub(super) fn plain_entered(&mut self, key: ConnKey, who: Result<Arc<Identity>, Refusal>) {
         let who = match who {
             Ok(who) => who,
             Err(refusal) => {

@@ -13,6 +13,7 @@ use tidings_wire::websocket::Opcode;
 
 use super::ShardLoop;
 use super::command::AckTo;
+use super::entry::{Entry, refusal_data, token_of};
 use super::lane::Job;
 use super::link::{Link, Seat, Session, Transport};
 use super::read::Flow;
@@ -32,6 +33,22 @@ pub(crate) struct Admission {
     pub(crate) auth: Option<String>,
     /// The rooms it is in from the first moment.
     pub(crate) rooms: Vec<Room>,
+}
+
+/// What a client asked for, while nobody has said yet who it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request {
+    pub(super) namespace: u8,
+    offset: bool,
+    gaps: bool,
+}
+
+impl Request {
+    /// The same, now that it is known who asks.
+    pub(super) fn admission(self, who: Arc<Identity>) -> Admission {
+        let Self { namespace, offset, gaps } = self;
+        Admission { namespace, who, offset, gaps, auth: None, rooms: Vec::new() }
+    }
 }
 
 /// How long an ended session waits for the poll that tells its client.
@@ -110,20 +127,19 @@ impl ShardLoop {
 
     fn connect(&mut self, key: ConnKey, namespace: u8, auth: Option<&str>) {
         let fields = AuthFields::parse(auth);
-        let admission = match self.sign_in(key, namespace, &fields) {
-            Ok(admission) => admission,
-            Err(refusal) => {
-                let mut data = b"{\"code\":\"".to_vec();
-                data.extend_from_slice(refusal.code.as_str().as_bytes());
-                data.extend_from_slice(b"\"}");
-                let data = String::from_utf8(data).unwrap_or_default();
-                return self.refuse(key, namespace, &refusal.message, Some(&data));
+        match self.sign_in(key, namespace, &fields) {
+            Ok((request, Entry::Known(who))) => {
+                let admission = request.admission(who);
+                if self.shared.handler.is_some() {
+                    return self.ask_handler(key, admission, auth);
+                }
+                self.admit_or_resume(key, admission, fields);
             }
-        };
-        if self.shared.handler.is_some() {
-            return self.ask_handler(key, admission, auth);
+            Ok((request, Entry::Front(token))) => self.check_on_front(key, request, token, auth),
+            Err(refusal) => {
+                self.refuse(key, namespace, &refusal.message, Some(&refusal_data(&refusal)));
+            }
         }
-        self.admit_or_resume(key, admission, fields);
     }
 
     /// Decides who a client is in a namespace: token from query, then payload, then header.
@@ -132,26 +148,25 @@ impl ShardLoop {
         key: ConnKey,
         namespace: u8,
         fields: &AuthFields<'_>,
-    ) -> Result<Admission, tidings_core::Refusal> {
+    ) -> Result<(Request, Entry), tidings_core::Refusal> {
         let settings = self.settings.clone();
         let link = self.links.get(key).ok_or_else(tidings_core::Refusal::no_such_room)?;
         let hello = link.hello.as_deref();
-        let query = hello.and_then(|hello| hello.query_token.as_deref());
-        let header = hello.and_then(|hello| hello.header_token.as_deref());
         let python = hello.is_some_and(|hello| hello.python);
-        let token = query.or(fields.token.as_deref()).or(header);
-        let who = match token.filter(|_| !self.shared.handler_only) {
-            Some(token) => Arc::new(self.shared.sign_in.verify(token)?),
+        let offset = settings.gives_offsets(python, fields.recovery);
+        let request = Request { namespace, offset, gaps: fields.gaps };
+        let token = token_of(hello, fields.token.as_deref());
+        let entry = match token.filter(|_| !self.shared.handler_only) {
+            Some(token) => Entry::of(&self.shared.sign_in, token)?,
             None if settings.namespace_auth(namespace) == NamespaceAuth::Optional => {
-                self.shared.anonymous.clone()
+                Entry::Known(self.shared.anonymous.clone())
             }
             None => {
                 let code = tidings_core::Code::Unauthorized;
                 return Err(tidings_core::Refusal::new(code, "sign-in is needed"));
             }
         };
-        let offset = settings.gives_offsets(python, fields.recovery);
-        Ok(Admission { namespace, who, offset, gaps: fields.gaps, auth: None, rooms: Vec::new() })
+        Ok((request, entry))
     }
 
     /// Lets a client in, with the session it wants to resume if that can be had.

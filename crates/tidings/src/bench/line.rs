@@ -55,10 +55,10 @@ impl Place {
 
     fn sign_in(&self, index: usize) -> Result<Vec<u8>> {
         let token = match &self.credential {
-            Credential::Minted { grant, secret } => {
+            Credential::Minted { grant, signer } => {
                 let mut grant = grant.clone();
                 grant.user = format!("bench-{index:05}");
-                Some(grant.sign(secret)?)
+                Some(signer.sign(&grant).map_err(anyhow::Error::msg)?)
             }
             other => other.token()?,
         };

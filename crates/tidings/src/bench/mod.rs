@@ -24,6 +24,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::process::{Resource, Rlimit};
+use tidings_server::config::Config;
 
 use self::child::OwnServer;
 use self::clock::Clock;
@@ -35,7 +36,7 @@ use self::plan::{Plan, Rate, Scenario};
 use self::report::Report;
 use crate::client::target::{Credential, Target};
 use crate::output;
-use crate::token::Grant;
+use crate::token;
 
 /// Tokens outlive the longest run.
 const TTL: Duration = Duration::from_secs(4 * 3_600);
@@ -90,9 +91,13 @@ fn place(line: &BenchLine, plan: &Plan, own: Option<&OwnServer>) -> Result<Place
     let url = own.map_or_else(|| line.url.clone().unwrap_or_default(), |own| own.url.clone());
     let target = Target::parse(&url)?;
     let address = loopback(&target)?;
-    let grant = Grant::service("bench", TTL);
+    let grant = token::service("bench", TTL);
     let credential = match own {
-        Some(own) => Credential::Minted { grant: Box::new(grant), secret: own.secret.clone() },
+        Some(own) => {
+            // A child server has the configuration's defaults.
+            let signer = token::signer(&Config::default(), &own.secret);
+            Credential::Minted { grant: Box::new(grant), signer }
+        }
         None => Credential::find(line.token.clone(), line.locate.clone(), &target, grant)?,
     };
     Ok(Place {

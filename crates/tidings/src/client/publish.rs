@@ -10,12 +10,13 @@ use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tidings_server::signin::Grant;
 use tokio::net::TcpStream;
 
 use super::target::{Credential, Target};
 use crate::config::LocateFlags;
 use crate::output;
-use crate::token::Grant;
+use crate::token;
 
 /// The whole exchange, connecting included.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -62,7 +63,7 @@ pub(crate) struct PublishLine {
 pub(crate) fn run(line: PublishLine) -> Result<()> {
     let target = Target::parse(&line.url)?;
     let data = read_data(&line.data)?;
-    let grant = Grant { org: line.org, ..Grant::service("tidings-publish", TTL) };
+    let grant = Grant { org: line.org, ..token::service("tidings-publish", TTL) };
     let credential = Credential::find(line.token, line.locate, &target, grant)?;
     let Some(token) = credential.token()? else {
         bail!(

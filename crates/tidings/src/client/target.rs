@@ -2,9 +2,10 @@
 
 use anyhow::{Context as _, Result, bail};
 use hyper::Uri;
+use tidings_server::signin::{Grant, Signer};
 
 use crate::config::{self, LocateFlags};
-use crate::token::Grant;
+use crate::token::signer;
 
 /// A server's address, from a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +65,8 @@ pub(crate) enum Credential {
     Minted {
         /// What it says.
         grant: Box<Grant>,
-        /// The server's secret.
-        secret: String,
+        /// Signs in that server's name.
+        signer: Signer,
     },
     /// None.
     Anonymous,
@@ -94,7 +95,8 @@ impl Credential {
         if !config::has_secret(&resolved) {
             return Ok(Self::Anonymous);
         }
-        Ok(Self::Minted { grant: Box::new(grant), secret: config::resolve_secret(&resolved)?.text })
+        let secret = config::resolve_secret(&resolved)?.text;
+        Ok(Self::Minted { grant: Box::new(grant), signer: signer(&resolved.config, &secret) })
     }
 
     /// The token to show now.
@@ -104,7 +106,7 @@ impl Credential {
     pub(crate) fn token(&self) -> Result<Option<String>> {
         match self {
             Self::Given(token) => Ok(Some(token.clone())),
-            Self::Minted { grant, secret } => grant.sign(secret).map(Some),
+            Self::Minted { grant, signer } => signer.sign(grant).map(Some).map_err(anyhow::Error::msg),
             Self::Anonymous => Ok(None),
         }
     }

@@ -9,6 +9,7 @@ use clap::Args;
 use futures_util::{SinkExt as _, StreamExt as _};
 use jiff::{Timestamp, Zoned};
 use serde_json::{Map, Value, json};
+use tidings_server::signin::Grant;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -19,7 +20,7 @@ use super::follow::{Follow, Heard};
 use super::target::{Credential, Target};
 use crate::config::{LocateFlags, random_hex};
 use crate::output;
-use crate::token::Grant;
+use crate::token;
 
 /// How long a token made here is valid; each connection gets a new one.
 const TTL: Duration = Duration::from_secs(3_600);
@@ -65,7 +66,7 @@ pub(crate) struct WatchLine {
 /// The server does not let us in, or refuses every room.
 pub(crate) fn run(line: WatchLine) -> Result<()> {
     let target = Target::parse(&line.url)?;
-    let grant = Grant { org: line.org, ..Grant::service("tidings-watch", TTL) };
+    let grant = Grant { org: line.org, ..token::service("tidings-watch", TTL) };
     let credential = Credential::find(line.token, line.locate, &target, grant)?;
     if matches!(credential, Credential::Anonymous) {
         output::note("no token given and no local secret found: watching as nobody in particular");

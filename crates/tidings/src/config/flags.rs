@@ -102,6 +102,7 @@ fn arg(setting: &'static Setting, defaults: &Table) -> Option<Arg> {
         Kind::List => arg.value_name("LIST").action(ArgAction::Append),
         Kind::Count(..) => arg.value_name("N").action(ArgAction::Set),
         Kind::Choice(words) => arg.value_name(words.join("|")).action(ArgAction::Set),
+        Kind::Tables => arg.value_name("TOML").action(ArgAction::Set),
         Kind::Text => arg.value_name("TEXT").action(ArgAction::Set),
     })
 }

@@ -20,7 +20,10 @@ pub(crate) use check::refuse_unsafe;
 pub(crate) use flags::{LocateFlags, SettingFlags};
 pub(crate) use layers::{Inputs, resolve};
 pub(crate) use print::{to_json, to_toml};
-pub(crate) use secret::{has_secret, local as local_secret, random_hex, resolve as resolve_secret};
+pub(crate) use secret::{
+    has_secret, local as local_secret, random_hex, refuse_weak_issuers, resolve as resolve_secret,
+    resolve_previous as resolve_previous_secret,
+};
 
 /// The configuration in effect, with where each value came from.
 #[derive(Debug)]

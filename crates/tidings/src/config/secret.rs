@@ -71,17 +71,53 @@ pub(crate) fn resolve(resolved: &Resolved) -> Result<JwtSecret> {
     Ok(secret)
 }
 
+/// Finds the previous secret, if one is configured; it has to be as good as the current one.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) fn resolve_previous(resolved: &Resolved) -> Result<Option<JwtSecret>> {
+    let Some(secret) = named(resolved, "jwt_secret_previous", "jwt_secret_previous_file")? else {
+        return Ok(None);
+    };
+    // Unlike the current one, an empty previous secret is an absent one.
+    if secret.text.is_empty() {
+        return Ok(None);
+    }
+    match weakness(&secret.text) {
+        Some(reason) => refuse!("the previous signing secret ({}) {reason}", secret.origin),
+        None => Ok(Some(secret)),
+    }
+}
+
+/// Refuses issuers whose shared secret is weak.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) fn refuse_weak_issuers(resolved: &Resolved) -> Result<()> {
+    for issuer in resolved.config.auth.issuers.iter().filter(|issuer| !issuer.secret_file.is_empty()) {
+        let secret = from_file(Path::new(&issuer.secret_file))?;
+        if let Some(reason) = weakness(&secret.text) {
+            refuse!("the secret of the issuer {:?} ({}) {reason}", issuer.issuer, secret.origin);
+        }
+    }
+    Ok(())
+}
+
 /// Whether there is a secret already, configured or in the data directory.
 pub(crate) fn has_secret(resolved: &Resolved) -> bool {
     let file = resolved.config.data_dir.join(FILE_NAME);
     matches!(configured(resolved), Ok(Some(_)) | Err(_)) || file.try_exists().unwrap_or(false)
 }
 
-/// The layer that is higher decides between the secret itself and a file with it.
 fn configured(resolved: &Resolved) -> Result<Option<JwtSecret>> {
+    named(resolved, "jwt_secret", "jwt_secret_file")
+}
+
+/// The layer that is higher decides between the secret itself and a file with it.
+fn named(resolved: &Resolved, inline: &str, file: &str) -> Result<Option<JwtSecret>> {
     let at = |name: &str| resolved.values.get(&vec!["auth".to_owned(), name.to_owned()]);
-    let inline = at("jwt_secret");
-    let file = at("jwt_secret_file").filter(|sourced| sourced.value.as_str() != Some(""));
+    let inline = at(inline);
+    let file = at(file).filter(|sourced| sourced.value.as_str() != Some(""));
     if let (Some(inline), Some(file)) = (inline, file)
         && inline.origin.layer() == file.origin.layer()
     {

@@ -28,6 +28,9 @@ pub(crate) enum Kind {
     Count(u64, u64),
     /// Several texts; commas separate them in the environment and in a flag.
     List,
+    /// A list of tables, checked field by field when the configuration is read; one line of TOML in
+    /// the environment and in a flag.
+    Tables,
     /// One of these words.
     Choice(&'static [&'static str]),
 }
@@ -50,6 +53,11 @@ impl Kind {
                     text.parse::<i64>().map_err(|_| format!("expected a whole number, found `{text}`"))?;
                 Value::Integer(number)
             }
+            Self::Tables => {
+                let line = format!("tables = {text}").parse::<toml::Table>();
+                let line = line.map_err(|error| format!("expected {}: {}", self.noun(), error.message()))?;
+                line.get("tables").cloned().unwrap_or(Value::Array(Vec::new()))
+            }
             Self::List => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Value::Array(items.map(|item| Value::String(item.into())).collect())
@@ -71,6 +79,7 @@ impl Kind {
                 _ => Err(format!("expected {least} to {most}, found {number}")),
             },
             (Self::List, Value::Array(items)) if items.iter().all(Value::is_str) => Ok(()),
+            (Self::Tables, Value::Array(items)) if items.iter().all(Value::is_table) => Ok(()),
             (Self::Choice(words), Value::String(word)) if words.contains(&word.as_str()) => Ok(()),
             (Self::Choice(words), found) => Err(format!("expected {}, found {found}", words.join(" or "))),
             (_, found) => Err(format!("expected {}, found {found}", self.noun())),
@@ -84,6 +93,7 @@ impl Kind {
             Self::Switch => "true or false",
             Self::Count(..) => "a whole number",
             Self::List => "a list of texts",
+            Self::Tables => "a list of tables such as [{ issuer = \"https://a.example/\" }]",
             Self::Choice(_) => "a word",
         }
     }
@@ -294,6 +304,41 @@ pub(crate) static SETTINGS: &[Setting] = &[
         Kind::Text,
         "A file that holds the signing secret instead; one line break at its end is not part of it. Also read from \
          JWT_SECRET_FILE.",
+    ),
+    secret(
+        "auth.jwt_secret_previous",
+        "The secret before this one: while it is set, tokens signed with either are taken. From file or \
+         environment only.",
+    ),
+    row(
+        "auth.jwt_secret_previous_file",
+        Kind::Text,
+        "A file that holds the previous secret instead. Remove it when the last of its tokens has ended.",
+    ),
+    row(
+        "auth.issuer",
+        Kind::Text,
+        "The `iss` that tokens signed with the shared secret must have; empty: it is not looked at. Tokens that \
+         this server issues have their own.",
+    ),
+    row(
+        "auth.audience",
+        Kind::List,
+        "The audiences of which a token signed with the shared secret must name one (`aud`); empty: it is not \
+         looked at, and tokens made for other services are taken too.",
+    ),
+    row(
+        "auth.own_issuer",
+        Kind::Text,
+        "The `iss` and `aud` of the tokens this server issues; a new name ends those under the old one.",
+    ),
+    row(
+        "auth.issuers",
+        Kind::Tables,
+        "Others whose tokens are taken: issuer, audience, org, one of secret_file (with algorithm), \
+         public_key_file, jwks_file or jwks_url, and the claims user_claim, name_claim, roles_claim, \
+         email_verified_claim, org_claim, scope_claim. Each can name every user of its organisation, and, without \
+         org, of all.",
     ),
     row(
         "auth.anonymous",

@@ -1,0 +1,163 @@
+//! A token's three parts, read strictly and before any key is touched.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use compact_str::CompactString;
+use jsonwebtoken::Algorithm;
+use tidings_wire::json;
+
+use super::Fault;
+
+/// A token longer than this is refused before it is looked at.
+pub const TOKEN_BYTES: usize = 8_192;
+
+/// Bytes of a decoded header.
+const HEADER_BYTES: usize = 1_024;
+
+/// Bytes of a key's name.
+pub(super) const KID_BYTES: usize = 64;
+
+/// Levels of nesting in header and claims.
+const DEPTH: u32 = 16;
+
+/// Members of one object in header or claims.
+const MEMBERS: usize = 256;
+
+/// Header members that name a key, an address or a rule of their own; none is ever followed.
+const NEVER: [&str; 6] = ["jku", "x5u", "jwk", "zip", "crit", "b64"];
+
+/// A token whose form is right; nothing of it is believed yet.
+#[derive(Debug)]
+pub(super) struct Token<'a> {
+    /// What the header says the signature is.
+    pub(super) algorithm: Algorithm,
+    /// The name of the key.
+    pub(super) kid: Option<CompactString>,
+    /// What is signed: header and claims as they were sent.
+    pub(super) message: &'a str,
+    /// The signature, base64url.
+    pub(super) signature: &'a str,
+    /// The claims: one JSON object in which no name stands twice.
+    pub(super) claims: String,
+}
+
+impl<'a> Token<'a> {
+    /// Takes a token apart.
+    pub(super) fn read(token: &'a str) -> Result<Self, Fault> {
+        if token.len() > TOKEN_BYTES {
+            return Err(Fault::TooLong);
+        }
+        let (message, signature) = token.rsplit_once('.').ok_or(Fault::Malformed)?;
+        let (header, claims) = message.split_once('.').ok_or(Fault::Malformed)?;
+        let mut buffer = [0; HEADER_BYTES];
+        let length = URL_SAFE_NO_PAD.decode_slice(header, &mut buffer).map_err(|_| Fault::Malformed)?;
+        let header = std::str::from_utf8(&buffer[..length]).map_err(|_| Fault::Malformed)?;
+        let (algorithm, kid) = read_header(header)?;
+        let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| Fault::Malformed)?;
+        let claims = String::from_utf8(claims).map_err(|_| Fault::Malformed)?;
+        strict(&claims)?;
+        Ok(Self { algorithm, kid, message, signature, claims })
+    }
+}
+
+fn read_header(header: &str) -> Result<(Algorithm, Option<CompactString>), Fault> {
+    strict(header)?;
+    let (mut algorithm, mut kid) = (None, None);
+    for (name, value) in json::members(header) {
+        let name = json::string(name).ok_or(Fault::Malformed)?;
+        match name.as_ref() {
+            "alg" => algorithm = Some(json::string(value).ok_or(Fault::Algorithm)?),
+            "kid" => kid = Some(read_kid(value)?),
+            "typ" => check_type(&json::string(value).ok_or(Fault::Header)?)?,
+            name if NEVER.contains(&name) => return Err(Fault::Header),
+            _ => {}
+        }
+    }
+    let algorithm = algorithm.and_then(|name| known(&name)).ok_or(Fault::Algorithm)?;
+    Ok((algorithm, kid))
+}
+
+/// The algorithms we take, by their exact names (RFC 7518 section 3.1, RFC 8037).
+pub(super) fn known(name: &str) -> Option<Algorithm> {
+    Some(match name {
+        "HS256" => Algorithm::HS256,
+        "HS384" => Algorithm::HS384,
+        "HS512" => Algorithm::HS512,
+        "RS256" => Algorithm::RS256,
+        "ES256" => Algorithm::ES256,
+        "ES384" => Algorithm::ES384,
+        "EdDSA" => Algorithm::EdDSA,
+        _ => return None,
+    })
+}
+
+fn read_kid(value: &str) -> Result<CompactString, Fault> {
+    let kid = json::string(value).filter(|kid| is_kid(kid)).ok_or(Fault::Header)?;
+    Ok(kid.into())
+}
+
+/// Whether a text can be the name of a key: it is only ever compared, but it also gets into logs.
+pub(super) fn is_kid(kid: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~+/=:@".contains(&byte);
+    (1..=KID_BYTES).contains(&kid.len()) && kid.bytes().all(fits) && !kid.contains("..")
+}
+
+/// Access tokens call themselves a JWT, an access token (RFC 9068), or nothing.
+fn check_type(name: &str) -> Result<(), Fault> {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_prefix("application/").unwrap_or(&name);
+    if matches!(name, "jwt" | "at+jwt" | "access") { Ok(()) } else { Err(Fault::Purpose) }
+}
+
+/// Checks that a text is one JSON object of bounded depth in which no name stands twice.
+///
+/// Two parsers that disagree on which of two equal names counts are how a token means one thing to
+/// its issuer and another to us.
+fn strict(text: &str) -> Result<(), Fault> {
+    json::check(text, DEPTH).map_err(|_| Fault::Malformed)?;
+    if !text.starts_with('{') {
+        return Err(Fault::Malformed);
+    }
+    no_twins(text)
+}
+
+/// Looks for equal names, in nested values too; the depth is bounded already.
+fn no_twins(value: &str) -> Result<(), Fault> {
+    match value.as_bytes().first() {
+        Some(b'[') => json::elements(value).try_for_each(no_twins),
+        Some(b'{') => {
+            let mut names = Vec::with_capacity(16);
+            for (name, value) in json::members(value) {
+                let name = json::string(name).ok_or(Fault::Malformed)?;
+                if names.len() == MEMBERS || names.contains(&name) {
+                    return Err(Fault::Malformed);
+                }
+                names.push(name);
+                no_twins(value)?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_stand_twice_are_found_at_any_depth_and_in_any_spelling() {
+        let twice = |text: &str| no_twins(text).is_err();
+        assert!(twice(r#"{"a":1,"a":2}"#) && twice(r#"{"sub":1,"s\u0075b":2}"#));
+        assert!(twice(r#"{"a":[{"b":{"c":1,"c":1}}]}"#));
+        assert!(!twice(r#"{"a":{"a":{"a":1}},"b":["a","a"]}"#));
+    }
+
+    #[test]
+    fn a_key_has_a_short_plain_name() {
+        assert!(is_kid("a") && is_kid("2026-01/abc=") && is_kid(&"k".repeat(64)));
+        for bad in ["", "../../dev/null", "' OR 1", "a\0", "a b", "ä", &"k".repeat(65)] {
+            assert!(!is_kid(bad), "{bad}");
+        }
+    }
+}
