@@ -1,5 +1,6 @@
 //! What a client said at its handshake.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::http::request::Parts;
@@ -7,7 +8,9 @@ use axum::http::{HeaderMap, header};
 use tidings_wire::engineio::Query;
 
 /// What a client said at its handshake, as far as somebody will still ask.
-#[derive(Debug, Clone)]
+///
+/// What it shows of itself in a log holds no token, wherever one was sent.
+#[derive(Clone)]
 pub struct Hello {
     /// The address it came from.
     pub remote: IpAddr,
@@ -39,8 +42,21 @@ impl Default for Hello {
     }
 }
 
+impl fmt::Debug for Hello {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hello")
+            .field("remote", &self.remote)
+            .field("query_token", &self.query_token.is_some())
+            .field("header_token", &self.header_token.is_some())
+            .field("python", &self.python)
+            .field("text_only", &self.text_only)
+            .field("request", &self.request)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A handshake request, for handlers that want to look at it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RequestInfo {
     /// Path and query.
     pub url: String,
@@ -52,6 +68,20 @@ pub struct RequestInfo {
     pub at_ms: u64,
     /// Whether it came from a page of another origin.
     pub cross_origin: bool,
+}
+
+impl fmt::Debug for RequestInfo {
+    /// The path without its query, which may hold a token, and no values of anything.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.url.split('?').next().unwrap_or_default();
+        let names: Vec<&str> = self.query.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("RequestInfo")
+            .field("path", &path)
+            .field("query", &names)
+            .field("at_ms", &self.at_ms)
+            .field("cross_origin", &self.cross_origin)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Hello {
@@ -99,6 +129,34 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 fn harmless(headers: &HeaderMap) -> Vec<(String, String)> {
     let secret = [header::COOKIE, header::AUTHORIZATION];
-    let kept = headers.iter().filter(|(name, _)| !secret.contains(name));
+    let harmless = |name: &header::HeaderName| !secret.contains(name) && name != "x-api-key";
+    let kept = headers.iter().filter(|(name, _)| harmless(name));
     kept.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use axum::http::Request;
+
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_handshake_holds_no_token() {
+        let request = Request::get("/socket.io/?EIO=4&token=secret-one")
+            .header("Authorization", "Bearer secret-two")
+            .header("Cookie", "secret-three")
+            .header("X-API-Key", "secret-four")
+            .body(())
+            .unwrap();
+        let (parts, ()) = request.into_parts();
+        let query = Query::parse("EIO=4&token=secret-one").unwrap();
+        let hello = Hello::read(&parts, IpAddr::V4(Ipv4Addr::LOCALHOST), &query, true, true);
+        assert_eq!(hello.query_token.as_deref(), Some("secret-one"));
+        assert_eq!(hello.header_token.as_deref(), Some("secret-two"));
+        let shown = format!("{hello:?}");
+        assert!(!shown.contains("secret") && shown.contains("/socket.io/"), "{shown}");
+        let kept = &hello.request.unwrap().headers;
+        assert!(!kept.iter().any(|(_, value)| value.contains("secret")), "{kept:?}");
+    }
 }

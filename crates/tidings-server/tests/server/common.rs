@@ -32,9 +32,18 @@ pub(crate) fn with_server<T: Send + 'static>(
     config: &Config,
     test: impl FnOnce(SocketAddr, tidings_server::Publisher) -> T + Send + 'static,
 ) -> T {
+    with_extras(config, Extras::default(), test)
+}
+
+/// The same with more than the configuration.
+pub(crate) fn with_extras<T: Send + 'static>(
+    config: &Config,
+    extras: Extras,
+    test: impl FnOnce(SocketAddr, tidings_server::Publisher) -> T + Send + 'static,
+) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let server = Server::start(config, Extras::default()).await.unwrap();
+        let server = Server::start(config, extras).await.unwrap();
         let (addr, publisher) = (server.addr(), server.publisher());
         let done = tokio::task::spawn_blocking(move || test(addr, publisher)).await.unwrap();
         server.stop().await;

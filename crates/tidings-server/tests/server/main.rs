@@ -5,3 +5,4 @@ mod common;
 mod drain;
 mod hostile;
 mod slow_clients;
+mod tokens;

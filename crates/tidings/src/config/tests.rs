@@ -207,7 +207,9 @@ fn room_kinds_come_from_the_file_and_single_fields_from_the_environment() {
 fn what_is_printed_can_be_loaded_again_and_means_the_same() {
     let file = "allow_origin = [\"https://a.example\", \"http://localhost:5173\"]\ndata_dir = \"with \\\"quotes\\\"\"\n\
                 [rooms.chat]\nsubscribe = \"anyone\"\nsize = 3\n[rooms.empty]\n[rooms.\"a.b c\"]\nlane = \"low\"\n\
-                [namespaces.\"/chat\"]\nauth = \"optional\"\n";
+                [namespaces.\"/chat\"]\nauth = \"optional\"\n\
+                [[auth.issuers]]\nissuer = \"https://a.example/\"\naudience = [\"x\"]\njwks_file = \"a \\\"b\\\".json\"\n\
+                [[auth.issuers]]\nissuer = \"b\"\n";
     let before = resolved(file, &[("TIDINGS_DEMO", "true")], &[("heartbeat.interval_ms", "4000")]).unwrap();
     let printed = to_toml(&before);
     assert_eq!(resolved(&printed, &[], &[]).unwrap().config, before.config, "{printed}");
