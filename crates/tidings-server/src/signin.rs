@@ -49,7 +49,8 @@ pub const SECRET_BYTES: usize = 32;
 /// Issuers that can be configured.
 pub const ISSUERS: usize = 32;
 
-/// Tokens that wait for a key at once; more are refused as `unavailable`.
+/// Tokens that wait for a key at once, and tokens that wait for their turn to be checked with a
+/// public key; more of either are refused as `unavailable`.
 const WAITING: usize = 1_024;
 
 /// Decides who the bearer of a token is.
@@ -63,7 +64,13 @@ pub struct SignIn {
     shared: Issuer,
     issuers: HashMap<String, Arc<Issuer>>,
     times: RefreshTimes,
+    /// Places of tokens that wait for a key.
     waiting: Semaphore,
+    /// Places of tokens that wait for a turn.
+    queue: Semaphore,
+    /// Public keys at work at once: half of the threads, so that a flood of forged tokens leaves the
+    /// others for everything else.
+    turns: Semaphore,
     revoked: Revoked,
     faults: Faults,
 }
@@ -121,6 +128,7 @@ impl SignIn {
         refuse_doubles(config, &secrets)?;
         let shared = Issuer::fixed(&config.issuer, &config.audience, issuer::shared_keys(secrets.clone())?);
         let own: Vec<OwnKey> = secrets.iter().map(|secret| OwnKey::derive(secret)).collect();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let mut issuers = HashMap::new();
         for configured in &config.issuers {
             let issuer = Issuer::configured(configured, &times)?;
@@ -133,6 +141,8 @@ impl SignIn {
             issuers,
             times,
             waiting: Semaphore::new(WAITING),
+            queue: Semaphore::new(WAITING),
+            turns: Semaphore::new(threads.div_ceil(2)),
             revoked: Revoked::default(),
             faults: Faults::default(),
         })
@@ -153,7 +163,8 @@ impl SignIn {
         self.judge(token, false).map_err(|fault| self.faults.count(fault))
     }
 
-    /// Judges a token with the keys that are held now; never waits, but a public key takes up to 0.2 ms.
+    /// Judges a token with the keys that are held now; never waits, but a public key takes up to a
+    /// millisecond.
     ///
     /// # Errors
     /// What the client is told.
@@ -182,20 +193,32 @@ impl SignIn {
     }
 
     async fn verified_on_front(&self, token: &str) -> Result<Identity, Fault> {
-        match self.verified(token) {
+        if let Verdict::Known(who) = self.judge(token, false)? {
+            return Ok(who);
+        }
+        match self.verified_in_turn(token).await {
             Err(Fault::UnknownKey) => {}
             judged => return judged,
         }
-        let issuer = {
-            let token = Token::read(token)?;
-            self.issuer_of(&token, &Claims::read(&token.claims))?.name.clone()
-        };
-        let issuer = self.issuers.get(&issuer).ok_or(Fault::UnknownKey)?;
-        let Ok(_place) = self.waiting.try_acquire() else { return Err(Fault::Busy) };
-        if !issuer.freshness.renewed(&self.times).await {
-            return Err(Fault::UnknownKey);
-        }
+        self.renewed_for(token).await?;
+        self.verified_in_turn(token).await
+    }
+
+    async fn verified_in_turn(&self, token: &str) -> Result<Identity, Fault> {
+        let Ok(_place) = self.queue.try_acquire() else { return Err(Fault::Busy) };
+        let Ok(_turn) = self.turns.acquire().await else { return Err(Fault::Busy) };
         self.verified(token)
+    }
+
+    /// Waits for newer keys of the issuer that a token names.
+    async fn renewed_for(&self, token: &str) -> Result<(), Fault> {
+        let name = {
+            let token = Token::read(token)?;
+            Claims::read(&token.claims).issuer()?.unwrap_or_default().into_owned()
+        };
+        let issuer = self.issuers.get(&name).ok_or(Fault::UnknownKey)?;
+        let Ok(_place) = self.waiting.try_acquire() else { return Err(Fault::Busy) };
+        if issuer.freshness.renewed(&self.times).await { Ok(()) } else { Err(Fault::UnknownKey) }
     }
 
     /// Makes a token of our own.

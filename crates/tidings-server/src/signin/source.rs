@@ -46,17 +46,22 @@ impl Source {
     /// # Errors
     /// A sentence that names the file.
     pub(super) fn read_now(&self) -> Result<Option<KeySet>, String> {
-        let (path, read): (_, &dyn Fn(&str) -> Result<KeySet, String>) = match self {
+        let path = match self {
+            Self::Secret(path, _) | Self::Pem(path) | Self::Jwks(path) => path,
             Self::Fetched(_) => return Ok(None),
-            Self::Pem(path) => (path, &KeySet::from_pem),
-            Self::Jwks(path) => (path, &KeySet::from_jwks),
-            Self::Secret(path, algorithm) => (path, &|text: &str| {
-                let key = Key::secret(secret_of(text).as_bytes(), *algorithm)?;
-                Ok(KeySet::unnamed([key]))
-            }),
         };
-        let text = read_file(path).map_err(|why| format!("{}: {why}", path.display()))?;
-        read(&text).map(Some).map_err(|why| format!("{}: {why}", path.display()))
+        let keys = read_file(path).and_then(|text| self.keys_in(&text));
+        keys.map(Some).map_err(|why| format!("{}: {why}", path.display()))
+    }
+
+    fn keys_in(&self, text: &str) -> Result<KeySet, String> {
+        match self {
+            Self::Pem(_) => KeySet::from_pem(text),
+            Self::Jwks(_) | Self::Fetched(_) => KeySet::from_jwks(text),
+            Self::Secret(_, algorithm) => {
+                Ok(KeySet::unnamed([Key::secret(secret_of(text).as_bytes(), *algorithm)?]))
+            }
+        }
     }
 
     /// Reads the keys again; answers for how long they are good, if the issuer says so.
@@ -67,7 +72,7 @@ impl Source {
         if let Self::Fetched(address) = self {
             let fetched = fetch::get(address, most).await?;
             let text = String::from_utf8(fetched.body).map_err(|_| "the key set is not UTF-8")?;
-            return Ok((KeySet::from_jwks(&text)?, fetched.good_for));
+            return Ok((self.keys_in(&text)?, fetched.good_for));
         }
         let this = self.clone();
         let read = tokio::task::spawn_blocking(move || this.read_now());
