@@ -32,11 +32,10 @@ pub(crate) fn run(line: ServeLine) -> Result<()> {
     config::refuse_unsafe(&resolved.config)?;
     let secret = config::resolve_secret(&resolved)?;
     let previous = config::resolve_previous_secret(&resolved)?;
-    config::refuse_weak_issuers(&resolved)?;
+    let open = config::refuse_weak_issuers(&resolved)?;
     start_log(&resolved.config.log)?;
-    for warning in
-        resolved.warnings.iter().chain(&secret.warning).chain(previous.iter().flat_map(|p| &p.warning))
-    {
+    let secrets = secret.warning.iter().chain(previous.iter().flat_map(|secret| &secret.warning));
+    for warning in resolved.warnings.iter().chain(secrets).chain(&open) {
         tracing::warn!("{warning}");
     }
     tracing::info!(secret = secret.origin, "signing secret found");

@@ -219,6 +219,6 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while !holds() {
         assert!(std::time::Instant::now() < deadline, "{what}: not within ten seconds");
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        tokio::task::yield_now().await;
     }
 }

@@ -89,18 +89,20 @@ pub(crate) fn resolve_previous(resolved: &Resolved) -> Result<Option<JwtSecret>>
     }
 }
 
-/// Refuses issuers whose shared secret is weak.
+/// Refuses issuers whose shared secret is weak; answers what the operator should know.
 ///
 /// # Errors
 /// As [`resolve`].
-pub(crate) fn refuse_weak_issuers(resolved: &Resolved) -> Result<()> {
+pub(crate) fn refuse_weak_issuers(resolved: &Resolved) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
     for issuer in resolved.config.auth.issuers.iter().filter(|issuer| !issuer.secret_file.is_empty()) {
         let secret = from_file(Path::new(&issuer.secret_file))?;
         if let Some(reason) = weakness(&secret.text) {
             refuse!("the secret of the issuer {:?} ({}) {reason}", issuer.issuer, secret.origin);
         }
+        warnings.extend(secret.warning);
     }
-    Ok(())
+    Ok(warnings)
 }
 
 /// Whether there is a secret already, configured or in the data directory.
