@@ -2,7 +2,7 @@
 # Makes sure that what the named steps need is here, and installs what is missing.
 #   needs.sh build   a C compiler, for the allocator
 #            lint    rustfmt, clippy, the npm packages of conformance/
-#            test    the same, Chromium, Python with venv
+#            test    the same, Chromium, Python with venv, PostgreSQL's programs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,6 +14,9 @@ want() { # want PACKAGE CHECK...: notes a Debian package whose check fails
   "$@" >/dev/null 2>&1 || packages+=("$package")
 }
 
+# Where the package puts them, not where PATH may have a client alone.
+postgresql_programs() { compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
+
 install_packages() {
   ((${#packages[@]})) || return 0
   if ! command -v apt-get >/dev/null; then
@@ -24,6 +27,11 @@ install_packages() {
   # Without a terminal nobody can type a password.
   [[ $(id -u) -eq 0 ]] || { [[ -t 0 ]] && root=(sudo) || root=(sudo -n); }
   echo "installing ${packages[*]}"
+  # The tests start servers of their own: the package's need not run, and none is made for it.
+  if [[ " ${packages[*]} " == *" postgresql "* && ! -e /etc/postgresql-common/createcluster.conf ]]; then
+    "${root[@]}" install -d /etc/postgresql-common
+    echo 'create_main_cluster = false' | "${root[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null
+  fi
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends "${packages[@]}"
 }
@@ -48,6 +56,7 @@ for step in "$@"; do
     test)
       want chromium test -x "${CHROMIUM:-/usr/bin/chromium}"
       want python3-venv python3 -c 'import venv, ensurepip'
+      want postgresql postgresql_programs
       ;;
     *)
       echo "needs.sh: no step is called $step" >&2

@@ -72,18 +72,26 @@ fn members() -> Vec<(String, PathBuf)> {
 
 /// Drivers of databases, by the beginning of their names.
 const STORES: [&str; 6] = ["redis", "sqlx", "rusqlite", "libsqlite3", "tokio-postgres", "diesel"];
+/// The same without the one the store is built on.
+const OTHER_STORES: [&str; 4] = ["redis", "rusqlite", "tokio-postgres", "diesel"];
 /// The front: whoever has one of these knows HTTP.
 const HTTP: [&str; 4] = ["hyper", "axum", "http-body", "tower"];
 
 #[test]
 fn dependencies_go_one_way() {
-    let ours = ["tidings", "tidings-server", "tidings-core", "tidings-fixture"];
+    let ours =
+        ["tidings", "tidings-server", "tidings-core", "tidings-store", "tidings-testkit", "tidings-fixture"];
     let io = ["tokio", "mio", "socket2", "polling"];
     let chance = ["rand", "rand_core", "getrandom"];
-    let table: [(&str, Vec<&[&str]>); 3] = [
+    let above_core = ["tidings", "tidings-server", "tidings-store", "tidings-testkit"];
+    let above_store = ["tidings", "tidings-server", "tidings-testkit", "tidings-fixture"];
+    let table: [(&str, Vec<&[&str]>); 6] = [
         ("tidings-wire", vec![&ours, &io, &HTTP, &STORES, &chance]),
-        ("tidings-core", vec![&["tidings", "tidings-server"], &io, &HTTP, &STORES]),
-        ("tidings-server", vec![&["tidings"], &STORES]),
+        ("tidings-core", vec![&above_core, &io, &HTTP, &STORES]),
+        ("tidings-store", vec![&above_store, &HTTP, &OTHER_STORES]),
+        ("tidings-server", vec![&["tidings", "tidings-testkit"], &OTHER_STORES]),
+        ("tidings-testkit", vec![&["tidings"]]),
+        ("tidings", vec![&["tidings-testkit"], &OTHER_STORES]),
     ];
     let mut complaints = Vec::new();
     for (package, forbidden) in table {

@@ -1,0 +1,149 @@
+//! How the connections of a store are made.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::pool::PoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Database, SqlitePool};
+
+use crate::error::{Result, StoreError};
+use crate::options::StoreOptions;
+use crate::sql::within;
+use crate::store::Pools;
+
+/// A connection to PostgreSQL that nobody used for so long is closed.
+const IDLE: Duration = Duration::from_secs(10 * 60);
+/// A transaction whose node went silent is ended by PostgreSQL after so long, and its locks with it.
+const SILENT_TRANSACTION: Duration = Duration::from_secs(60);
+
+/// Opens what `url` names.
+pub(crate) async fn pools(url: &str, options: &StoreOptions) -> Result<Pools> {
+    if url == "sqlite::memory:" {
+        return memory(options).await;
+    }
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        return file(Path::new(path.strip_prefix("//").unwrap_or(path)), options).await;
+    }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return postgres(url, options).await;
+    }
+    // The rest of it may hold a password, so none of it is repeated.
+    unusable("the database URL begins with neither sqlite: nor postgres://".into())
+}
+
+fn unusable<T>(sentence: String) -> Result<T> {
+    Err(StoreError::Unusable(sentence))
+}
+
+/// Every connection would have a memory of its own, so there is one.
+async fn memory(options: &StoreOptions) -> Result<Pools> {
+    let connect = SqliteConnectOptions::new().in_memory(true);
+    let pool = pool(1, options).min_connections(1).idle_timeout(None).max_lifetime(None);
+    let writer = pool.connect_with(connect).await?;
+    Ok(Pools::Sqlite { readers: writer.clone(), writer })
+}
+
+async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
+    if path.as_os_str().is_empty() || path.as_os_str().as_encoded_bytes().contains(&b'?') {
+        return unusable("a SQLite URL is sqlite: and a path, without parameters".into());
+    }
+    let _alone = alone(path.to_owned(), options.migration).await?;
+    create(path)?;
+    let connect = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(options.statement)
+        .disable_statement_logging();
+    let opened = |error: sqlx::Error| match StoreError::from(error) {
+        StoreError::Corrupt(_) => {
+            StoreError::Unusable(format!("{} is damaged or no SQLite database", path.display()))
+        }
+        error => error,
+    };
+    let writer: SqlitePool = pool(1, options).connect_with(connect.clone()).await.map_err(opened)?;
+    let connect = connect.pragma("query_only", "1");
+    let readers = pool(options.readers.max(1), options).connect_with(connect).await.map_err(opened)?;
+    Ok(Pools::Sqlite { writer, readers })
+}
+
+/// Holds the directory's lock, so that of two who open a new file at once one makes it.
+///
+/// The file itself must not be opened by anybody but SQLite: closing it would drop SQLite's locks.
+async fn alone(path: PathBuf, patience: Duration) -> Result<File> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let shown = folder.display().to_string();
+    let lock = tokio::task::spawn_blocking(move || {
+        let folder = File::open(folder)?;
+        folder.lock().map(|()| folder)
+    });
+    match tokio::time::timeout(patience, lock).await {
+        Ok(Ok(Ok(folder))) => Ok(folder),
+        Ok(Ok(Err(error))) => unusable(format!("cannot open the directory {shown}: {error}")),
+        Ok(Err(_)) => Err(StoreError::Bug("the lock's task ended".into())),
+        Err(_) => Err(StoreError::Unavailable(format!("another process holds the lock of {shown}"))),
+    }
+}
+
+/// Makes the file for its owner alone, and refuses one that others can read.
+fn create(path: &Path) -> Result<()> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    if let Err(error) = made
+        && error.kind() != std::io::ErrorKind::AlreadyExists
+    {
+        return unusable(format!("cannot make {}: {error}", path.display()));
+    }
+    match std::fs::metadata(path) {
+        Err(error) => unusable(format!("cannot read {}: {error}", path.display())),
+        Ok(found) if !found.is_file() => unusable(format!("{} is not a file", path.display())),
+        Ok(found) if found.permissions().mode() & 0o077 != 0 => unusable(format!(
+            "{} can be read by other users and holds password hashes; `chmod 600` it",
+            path.display()
+        )),
+        Ok(_) => Ok(()),
+    }
+}
+
+async fn postgres(url: &str, options: &StoreOptions) -> Result<Pools> {
+    // The parser's error may quote the password.
+    let Ok(connect) = PgConnectOptions::from_str(url) else {
+        return unusable(
+            "the database URL cannot be read; it is postgres://USER:PASSWORD@HOST:PORT/NAME".into(),
+        );
+    };
+    let mut connect = connect.application_name("tidings").disable_statement_logging();
+    if !url.contains("sslmode=") && !is_here(&connect) {
+        connect = connect.ssl_mode(PgSslMode::VerifyFull);
+    }
+    let ms = |time: Duration| time.as_millis().to_string();
+    let connect = connect.options([
+        ("statement_timeout", ms(options.statement)),
+        ("idle_in_transaction_session_timeout", ms(SILENT_TRANSACTION)),
+    ]);
+    let pool = pool(options.connections.max(2), options).idle_timeout(IDLE);
+    let opened = within(options.acquire + options.statement, pool.connect_with(connect)).await;
+    opened.map(Pools::Postgres).map_err(|error| match error {
+        StoreError::Unusable(said) => StoreError::Unusable(format!("PostgreSQL refuses us: {said}")),
+        error => error,
+    })
+}
+
+/// Whether what is sent stays on this machine.
+fn is_here(connect: &PgConnectOptions) -> bool {
+    let host = connect.get_host();
+    let loopback = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    connect.get_socket().is_some() || host.starts_with('/') || host == "localhost" || loopback
+}
+
+fn pool<D: Database>(most: u32, options: &StoreOptions) -> PoolOptions<D> {
+    PoolOptions::new().max_connections(most).acquire_timeout(options.acquire)
+}

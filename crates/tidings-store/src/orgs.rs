@@ -1,0 +1,92 @@
+//! Organisations.
+
+use tidings_core::Org;
+
+use crate::args;
+use crate::error::{Result, StoreError};
+use crate::options::{LONG_BYTES, SHORT_BYTES, page};
+use crate::sql::{Reader, Row, Tx, bounded};
+
+/// An organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Organisation {
+    /// Its name in tokens and keys; never changes.
+    pub org: Org,
+    /// The name people read.
+    pub name: String,
+    /// When it was made.
+    pub created_ms: u64,
+    /// JSON that its administrators choose; the store does not look inside.
+    pub settings: String,
+}
+
+impl Tx {
+    /// Makes an organisation with empty settings.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if there is one of this name.
+    pub async fn create_org(&mut self, org: &Org, name: &str, now_ms: u64) -> Result<()> {
+        bounded(org.as_str(), SHORT_BYTES, "an organisation's id is 1 to 1024 bytes")?;
+        bounded(name, SHORT_BYTES, "an organisation's name is 1 to 1024 bytes")?;
+        let sql = "INSERT INTO organisations (org, name, created_ms, settings) VALUES ($1, $2, $3, '{}')";
+        let done = self.run(sql, args![org, name, now_ms]).await;
+        done.map(drop).map_err(|error| error.about("the organisation", "organisation"))
+    }
+
+    /// Makes an organisation unless there is one, as for those that a trusted issuer names.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn ensure_org(&mut self, org: &Org, now_ms: u64) -> Result<()> {
+        bounded(org.as_str(), SHORT_BYTES, "an organisation's id is 1 to 1024 bytes")?;
+        let sql = "INSERT INTO organisations (org, name, created_ms, settings) VALUES ($1, $1, $2, '{}') \
+                   ON CONFLICT (org) DO NOTHING";
+        self.run(sql, args![org, now_ms]).await.map(drop)
+    }
+
+    /// Changes an organisation's name and settings.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]
+    pub async fn change_org(&mut self, org: &Org, name: &str, settings: &str) -> Result<()> {
+        bounded(name, SHORT_BYTES, "an organisation's name is 1 to 1024 bytes")?;
+        bounded(settings, LONG_BYTES, "an organisation's settings are 1 to 65536 bytes")?;
+        let sql = "UPDATE organisations SET name = $2, settings = $3 WHERE org = $1";
+        one(self.run(sql, args![org, name, settings]).await?, "organisation")
+    }
+}
+
+impl Reader {
+    /// Finds an organisation.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn org(&mut self, org: &Org) -> Result<Option<Organisation>> {
+        let sql = "SELECT org, name, created_ms, settings FROM organisations WHERE org = $1";
+        self.row(sql, args![org]).await?.as_ref().map(organisation).transpose()
+    }
+
+    /// Lists organisations by name, after `after`; for operators.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn orgs(&mut self, after: &str, limit: u32) -> Result<Vec<Organisation>> {
+        let sql =
+            "SELECT org, name, created_ms, settings FROM organisations WHERE org > $1 ORDER BY org LIMIT $2";
+        self.rows(sql, args![after, page(limit)]).await?.iter().map(organisation).collect()
+    }
+}
+
+fn organisation(row: &Row) -> Result<Organisation> {
+    Ok(Organisation {
+        org: row.org(0)?,
+        name: row.text(1)?,
+        created_ms: row.count(2)?,
+        settings: row.text(3)?,
+    })
+}
+
+/// One row had to change.
+pub(crate) fn one(changed: u64, missing: &'static str) -> Result<()> {
+    if changed == 0 { Err(StoreError::NotFound(missing)) } else { Ok(()) }
+}

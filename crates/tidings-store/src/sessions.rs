@@ -1,0 +1,154 @@
+//! Sessions: who is or was connected, from where, and how it ended.
+
+use tidings_core::Org;
+
+use crate::args;
+use crate::digest::Digest;
+use crate::error::Result;
+use crate::options::{PRUNE_MOST, SHORT_BYTES, page};
+use crate::sql::{Reader, Row, Tx, bounded};
+
+/// A session as it begins.
+#[derive(Debug, Clone, Copy)]
+pub struct NewSession<'a> {
+    /// The digest of its id, since whoever has the id has the session.
+    pub digest: &'a Digest,
+    /// The user; none for anonymous clients. Users of other issuers need no account here.
+    pub user: Option<&'a str>,
+    /// The node that holds it.
+    pub node: &'a str,
+    /// The door it came through: `socket.io`, `plain`, `http`.
+    pub door: &'a str,
+    /// The client's address, as it was judged.
+    pub address: &'a str,
+}
+
+/// A session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The digest of its id.
+    pub digest: Digest,
+    /// The user; none for anonymous clients.
+    pub user: Option<String>,
+    /// The node that holds or held it.
+    pub node: String,
+    /// The door it came through.
+    pub door: String,
+    /// The client's address, as it was judged.
+    pub address: String,
+    /// When it began.
+    pub created_ms: u64,
+    /// When something was heard of it.
+    pub seen_ms: u64,
+    /// When and why it ended.
+    pub ended: Option<(u64, String)>,
+}
+
+impl Tx {
+    /// Notes that a session begins.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`](crate::StoreError::Conflict) if there is one of this id.
+    pub async fn begin_session(&mut self, org: &Org, session: &NewSession<'_>, now_ms: u64) -> Result<()> {
+        let texts = [session.user.unwrap_or("-"), session.node, session.door, session.address];
+        texts
+            .iter()
+            .try_for_each(|text| bounded(text, SHORT_BYTES, "a session's texts are 1 to 1024 bytes"))?;
+        let sql = "INSERT INTO sessions (org, digest, user_id, node, door, address, created_ms, seen_ms) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+        let NewSession { digest, user, node, door, address } = *session;
+        let done = self.run(sql, args![org, digest, user, node, door, address, now_ms]).await;
+        done.map(drop).map_err(|error| error.about("the session", "organisation"))
+    }
+
+    /// Notes that something was heard of a session; `false` if it has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn see_session(&mut self, org: &Org, digest: &Digest, now_ms: u64) -> Result<bool> {
+        let sql = "UPDATE sessions SET seen_ms = $3 WHERE org = $1 AND digest = $2 AND ended_ms IS NULL";
+        Ok(self.run(sql, args![org, digest, now_ms]).await? > 0)
+    }
+
+    /// Notes how a session ended; `false` if it had ended before.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn end_session(
+        &mut self,
+        org: &Org,
+        digest: &Digest,
+        cause: &str,
+        now_ms: u64,
+    ) -> Result<bool> {
+        bounded(cause, SHORT_BYTES, "a cause is 1 to 1024 bytes")?;
+        let sql = "UPDATE sessions SET ended_ms = $3, cause = $4 \
+                   WHERE org = $1 AND digest = $2 AND ended_ms IS NULL";
+        Ok(self.run(sql, args![org, digest, now_ms, cause]).await? > 0)
+    }
+
+    /// Notes that a node's sessions have ended, as when it starts again after a crash.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn end_sessions_of_node(&mut self, node: &str, cause: &str, now_ms: u64) -> Result<u64> {
+        bounded(cause, SHORT_BYTES, "a cause is 1 to 1024 bytes")?;
+        let sql = "UPDATE sessions SET ended_ms = $2, cause = $3 WHERE node = $1 AND ended_ms IS NULL";
+        self.run(sql, args![node, now_ms, cause]).await
+    }
+
+    /// Deletes sessions not seen since `before_ms`, ended or not, of all organisations; at most [`PRUNE_MOST`] a call.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn prune_sessions(&mut self, before_ms: u64) -> Result<u64> {
+        let sql = "DELETE FROM sessions WHERE (org, digest) IN \
+                   (SELECT org, digest FROM sessions WHERE seen_ms < $1 ORDER BY seen_ms LIMIT $2)";
+        self.run(sql, args![before_ms, PRUNE_MOST]).await
+    }
+}
+
+/// The columns of a session, before the rest of a statement.
+macro_rules! sessions {
+    ($rest:literal) => {
+        concat!(
+            "SELECT digest, user_id, node, door, address, created_ms, seen_ms, ended_ms, cause FROM sessions ",
+            $rest
+        )
+    };
+}
+
+impl Reader {
+    /// Finds a session.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn session(&mut self, org: &Org, digest: &Digest) -> Result<Option<Session>> {
+        let sql = sessions!("WHERE org = $1 AND digest = $2");
+        self.row(sql, args![org, digest]).await?.as_ref().map(session).transpose()
+    }
+
+    /// A user's sessions, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn sessions(&mut self, org: &Org, user: &str, limit: u32) -> Result<Vec<Session>> {
+        let sql = sessions!("WHERE org = $1 AND user_id = $2 ORDER BY created_ms DESC, digest LIMIT $3");
+        self.rows(sql, args![org, user, page(limit)]).await?.iter().map(session).collect()
+    }
+}
+
+fn session(row: &Row) -> Result<Session> {
+    let ended_ms = row.count_or_none(7)?;
+    let cause = row.text_or_none(8)?.unwrap_or_default();
+    Ok(Session {
+        digest: row.digest(0)?,
+        user: row.text_or_none(1)?,
+        node: row.text(2)?,
+        door: row.text(3)?,
+        address: row.text(4)?,
+        created_ms: row.count(5)?,
+        seen_ms: row.count(6)?,
+        ended: ended_ms.map(|ms| (ms, cause)),
+    })
+}

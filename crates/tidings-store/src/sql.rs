@@ -1,0 +1,347 @@
+//! Statements for both databases.
+//!
+//! One text serves both: placeholders are `$1, $2 …`, values are whole numbers, texts and bytes,
+//! and types in tables are `BIGINT`, `TEXT` and `BYTEA`, which SQLite takes as they are.
+
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Postgres, Row as _, Sqlite, Transaction};
+use tidings_core::Org;
+
+use crate::digest::Digest;
+use crate::error::{Result, StoreError};
+
+/// A value of a statement; absent ones keep their type.
+#[derive(Debug, Clone, Copy)]
+pub enum Value<'a> {
+    /// A whole number; times are milliseconds since 1970, yes is 1.
+    Int(Option<i64>),
+    /// A text without NUL, which PostgreSQL cannot store.
+    Text(Option<&'a str>),
+    /// Bytes.
+    Bytes(Option<&'a [u8]>),
+}
+
+macro_rules! values {
+    ($($from:ty => $with:expr),* $(,)?) => {
+        $(impl<'a> From<$from> for Value<'a> {
+            fn from(value: $from) -> Self {
+                let with: fn($from) -> Self = $with;
+                with(value)
+            }
+        })*
+    };
+}
+
+values! {
+    i64 => |number| Self::Int(Some(number)),
+    u64 => |number| Self::Int(Some(stored(number))),
+    u32 => |number| Self::Int(Some(number.into())),
+    Option<u64> => |number| Self::Int(number.map(stored)),
+    bool => |yes| Self::Int(Some(yes.into())),
+    &'a str => |text| Self::Text(Some(text)),
+    &'a String => |text| Self::Text(Some(text)),
+    Option<&'a str> => Self::Text,
+    &'a Option<String> => |text| Self::Text(text.as_deref()),
+    &'a [u8] => |bytes| Self::Bytes(Some(bytes)),
+    &'a Digest => |digest| Self::Bytes(Some(digest.as_bytes())),
+    &'a Org => |org| Self::Text(Some(org.as_str())),
+}
+
+/// Both databases count to 2^63; a later time than that is as good as that.
+fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Makes the values of a statement: `args![&org, id, now]`.
+#[macro_export]
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { &[$($crate::sql::Value::from($value)),*] };
+}
+
+/// A row that was read; columns are counted from 0.
+#[derive(Debug)]
+pub struct Row(AnyRow);
+
+#[derive(Debug)]
+enum AnyRow {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+macro_rules! column {
+    ($row:expr, $at:expr) => {
+        match &$row.0 {
+            AnyRow::Sqlite(row) => row.try_get($at),
+            AnyRow::Postgres(row) => row.try_get($at),
+        }
+        .map_err(StoreError::from)
+    };
+}
+
+impl Row {
+    /// A whole number.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the column holds something else.
+    pub fn int(&self, at: usize) -> Result<i64> {
+        column!(self, at)
+    }
+
+    /// A time or count; what is negative was never stored by us.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the column holds something else.
+    pub fn count(&self, at: usize) -> Result<u64> {
+        u64::try_from(self.int(at)?).map_err(|_| StoreError::Corrupt("a count is negative".into()))
+    }
+
+    /// A time or count that may be absent.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the column holds something else.
+    pub fn count_or_none(&self, at: usize) -> Result<Option<u64>> {
+        let number: Option<i64> = column!(self, at)?;
+        number.map(u64::try_from).transpose().map_err(|_| StoreError::Corrupt("a count is negative".into()))
+    }
+
+    /// Yes or no.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the column holds something else.
+    pub fn flag(&self, at: usize) -> Result<bool> {
+        Ok(self.int(at)? != 0)
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the column holds something else.
+    pub fn text(&self, at: usize) -> Result<String> {
+        column!(self, at)
+    }
+
+    /// A text that may be absent.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the column holds something else.
+    pub fn text_or_none(&self, at: usize) -> Result<Option<String>> {
+        column!(self, at)
+    }
+
+    /// Bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the column holds something else.
+    pub fn bytes(&self, at: usize) -> Result<Vec<u8>> {
+        column!(self, at)
+    }
+
+    /// An organisation.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the column holds something else.
+    pub fn org(&self, at: usize) -> Result<Org> {
+        Ok(Org::new(&self.text(at)?))
+    }
+
+    /// A digest.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the column holds something else.
+    pub fn digest(&self, at: usize) -> Result<Digest> {
+        Digest::from_bytes(&self.bytes(at)?).ok_or_else(|| StoreError::Corrupt("a digest is not one".into()))
+    }
+}
+
+/// A connection, inside of a transaction or not.
+pub(crate) enum Session {
+    Sqlite(PoolConnection<Sqlite>),
+    SqliteTx(Transaction<'static, Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+    PostgresTx(Transaction<'static, Postgres>),
+}
+
+enum Line<'a> {
+    Sqlite(&'a mut SqliteConnection),
+    Postgres(&'a mut PgConnection),
+}
+
+impl Session {
+    fn line(&mut self) -> Line<'_> {
+        match self {
+            Self::Sqlite(connection) => Line::Sqlite(connection),
+            Self::SqliteTx(transaction) => Line::Sqlite(transaction),
+            Self::Postgres(connection) => Line::Postgres(connection),
+            Self::PostgresTx(transaction) => Line::Postgres(transaction),
+        }
+    }
+}
+
+macro_rules! bound {
+    ($database:ty, $sql:expr, $values:expr) => {{
+        let mut query = sqlx::query::<$database>($sql);
+        for value in $values {
+            query = match *value {
+                Value::Int(number) => query.bind(number),
+                Value::Text(text) => query.bind(text),
+                Value::Bytes(bytes) => query.bind(bytes),
+            };
+        }
+        query
+    }};
+}
+
+/// Reads what is stored; a connection of its own until it is dropped.
+///
+/// Outside of a transaction each statement sees what is committed when it starts.
+pub struct Reader {
+    pub(crate) session: Session,
+    /// How long one statement may take.
+    pub(crate) patience: Duration,
+    /// A statement failed; what a transaction did before is lost.
+    pub(crate) failed: bool,
+}
+
+impl Reader {
+    pub(crate) fn new(session: Session, patience: Duration) -> Self {
+        Self { session, patience, failed: false }
+    }
+
+    /// Whether the database is PostgreSQL, for the rare text that has to differ.
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.session, Session::Postgres(_) | Session::PostgresTx(_))
+    }
+
+    /// Every row of a statement, which has to bound their number itself.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a transaction is over after one.
+    pub async fn rows(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>> {
+        self.refuse_unusable(values)?;
+        let patience = self.patience;
+        let found = match self.session.line() {
+            Line::Sqlite(line) => {
+                let rows = within(patience, bound!(Sqlite, sql, values).fetch_all(line)).await;
+                rows.map(|rows| rows.into_iter().map(|row| Row(AnyRow::Sqlite(row))).collect())
+            }
+            Line::Postgres(line) => {
+                let rows = within(patience, bound!(Postgres, sql, values).fetch_all(line)).await;
+                rows.map(|rows| rows.into_iter().map(|row| Row(AnyRow::Postgres(row))).collect())
+            }
+        };
+        self.noted(found)
+    }
+
+    /// The first row of a statement.
+    ///
+    /// # Errors
+    /// As [`Reader::rows`].
+    pub async fn row(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<Row>> {
+        Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    fn refuse_unusable(&self, values: &[Value<'_>]) -> Result<()> {
+        if self.failed {
+            return Err(StoreError::Bug("a transaction was used after an error".into()));
+        }
+        if values.iter().any(|value| matches!(value, Value::Text(Some(text)) if text.contains('\0'))) {
+            return Err(StoreError::Invalid("a text holds a NUL character"));
+        }
+        Ok(())
+    }
+
+    fn noted<T>(&mut self, done: Result<T>) -> Result<T> {
+        let inside = matches!(self.session, Session::SqliteTx(_) | Session::PostgresTx(_));
+        self.failed |= done.is_err() && inside;
+        done
+    }
+}
+
+/// A transaction: it reads and writes, and is forgotten unless it is committed.
+///
+/// After an error it is over, on both databases; drop it and begin another.
+pub struct Tx(pub(crate) Reader);
+
+impl Deref for Tx {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.0
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Reader {
+        &mut self.0
+    }
+}
+
+impl Tx {
+    /// Runs a statement and says how many rows it changed.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the transaction is over after one.
+    pub async fn run(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64> {
+        self.refuse_unusable(values)?;
+        let patience = self.patience;
+        let done = match self.session.line() {
+            Line::Sqlite(line) => {
+                let done = within(patience, bound!(Sqlite, sql, values).execute(line)).await;
+                done.map(|done| done.rows_affected())
+            }
+            Line::Postgres(line) => {
+                let done = within(patience, bound!(Postgres, sql, values).execute(line)).await;
+                done.map(|done| done.rows_affected())
+            }
+        };
+        self.noted(done)
+    }
+
+    /// Runs a text of several statements without values.
+    pub(crate) async fn run_script(&mut self, sql: &'static str) -> Result<()> {
+        let patience = self.patience;
+        let done = match self.session.line() {
+            Line::Sqlite(line) => within(patience, sqlx::raw_sql(sql).execute(line)).await.map(drop),
+            Line::Postgres(line) => within(patience, sqlx::raw_sql(sql).execute(line)).await.map(drop),
+        };
+        self.noted(done)
+    }
+
+    /// Makes everything that was done in it last, and visible to others.
+    ///
+    /// # Errors
+    /// [`StoreError`]; if it is [`StoreError::Unavailable`] nobody knows whether it lasts.
+    pub async fn commit(self) -> Result<()> {
+        self.refuse_unusable(&[])?;
+        let Reader { session, patience, .. } = self.0;
+        match session {
+            Session::SqliteTx(transaction) => within(patience, transaction.commit()).await,
+            Session::PostgresTx(transaction) => within(patience, transaction.commit()).await,
+            Session::Sqlite(_) | Session::Postgres(_) => {
+                Err(StoreError::Bug("a commit outside of a transaction".into()))
+            }
+        }
+    }
+}
+
+/// Bounds the time of one exchange with the database.
+pub(crate) async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T> {
+    match tokio::time::timeout(patience, work).await {
+        Ok(done) => done.map_err(StoreError::from),
+        Err(_) => Err(StoreError::Unavailable(format!("no answer within {} ms", patience.as_millis()))),
+    }
+}
+
+/// Refuses a text that is empty or too long, by what it is.
+pub(crate) fn bounded(text: &str, most: usize, why: &'static str) -> Result<()> {
+    if text.is_empty() || text.len() > most { Err(StoreError::Invalid(why)) } else { Ok(()) }
+}

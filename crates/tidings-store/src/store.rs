@@ -1,0 +1,134 @@
+//! The store: its pools, and the way into them.
+
+use std::time::Duration;
+
+use sqlx::{PgPool, SqlitePool};
+
+use crate::error::Result;
+use crate::migrate::{self, Migration};
+use crate::open;
+use crate::options::StoreOptions;
+use crate::sql::{Reader, Session, Tx, within};
+
+/// Records and transactions; cloning it counts a reference.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) pools: Pools,
+    options: StoreOptions,
+}
+
+#[derive(Clone)]
+pub(crate) enum Pools {
+    /// One connection writes, the others read; in memory both are the same one.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+impl Store {
+    /// Opens the database at `url` and brings it to the shape this version needs.
+    ///
+    /// `sqlite:PATH` is a file, made for its owner alone if it is missing; `sqlite::memory:` is gone with
+    /// the store; `postgres://…` is a server's. Several processes may open the same one at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`](crate::StoreError::Unusable) with a sentence for the operator;
+    /// [`StoreError::Unavailable`](crate::StoreError::Unavailable) if it does not answer.
+    pub async fn open(url: &str, options: &StoreOptions) -> Result<Self> {
+        let store = Self { pools: open::pools(url, options).await?, options: options.clone() };
+        store.migrate(migrate::OURS).await?;
+        Ok(store)
+    }
+
+    /// Brings the tables of an owner to the shape its list describes; what was done before is left.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`](crate::StoreError::Unusable) if the database is newer than the list, or an
+    /// old migration was changed.
+    pub async fn migrate(&self, list: &[Migration]) -> Result<()> {
+        let mut tx = self.begin().await?;
+        tx.patience = self.options.migration;
+        migrate::run(&mut tx, list).await?;
+        tx.commit().await
+    }
+
+    /// Takes a connection for reading.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`](crate::StoreError::Unavailable) if none becomes free in time.
+    pub async fn read(&self) -> Result<Reader> {
+        let session = match &self.pools {
+            Pools::Sqlite { readers, .. } => Session::Sqlite(within(self.whole(), readers.acquire()).await?),
+            Pools::Postgres(pool) => Session::Postgres(within(self.whole(), pool.acquire()).await?),
+        };
+        Ok(Reader::new(session, self.options.statement))
+    }
+
+    /// Takes a connection that sees one moment for as long as it is held.
+    pub(crate) async fn snapshot(&self) -> Result<Reader> {
+        let session = match &self.pools {
+            Pools::Sqlite { readers, .. } => {
+                Session::SqliteTx(within(self.whole(), readers.begin_with("BEGIN DEFERRED")).await?)
+            }
+            Pools::Postgres(pool) => {
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                Session::PostgresTx(within(self.whole(), pool.begin_with(begin)).await?)
+            }
+        };
+        Ok(Reader::new(session, self.options.statement))
+    }
+
+    /// Begins a transaction. On SQLite there is one at a time, so that none fails half-way.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`](crate::StoreError::Unavailable) if its turn does not come in time.
+    pub async fn begin(&self) -> Result<Tx> {
+        let session = match &self.pools {
+            Pools::Sqlite { writer, .. } => {
+                Session::SqliteTx(within(self.whole(), writer.begin_with("BEGIN IMMEDIATE")).await?)
+            }
+            Pools::Postgres(pool) => {
+                let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
+                Session::PostgresTx(within(self.whole(), pool.begin_with(begin)).await?)
+            }
+        };
+        Ok(Tx(Reader::new(session, self.options.statement)))
+    }
+
+    /// Asks whether the database answers.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError), mostly `Unavailable`.
+    pub async fn ping(&self) -> Result<()> {
+        self.read().await?.row("SELECT seq FROM audit_head", &[]).await.map(drop)
+    }
+
+    /// Whether the database is PostgreSQL, which several nodes can share.
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.pools, Pools::Postgres(_))
+    }
+
+    /// Waits for what is under way and closes every connection.
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// The longest a connection and its first statement may take.
+    fn whole(&self) -> Duration {
+        self.options.acquire + self.options.statement
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.is_postgres() { "Store(PostgreSQL)" } else { "Store(SQLite)" })
+    }
+}

@@ -1,0 +1,11 @@
+//! What a store promises, asked of SQLite and of a real PostgreSQL with the same tests.
+#![allow(clippy::unwrap_used)]
+
+mod accounts;
+mod audit;
+mod bed;
+mod isolation;
+mod opening;
+mod refresh;
+mod revocations;
+mod sessions;

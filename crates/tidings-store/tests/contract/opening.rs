@@ -1,0 +1,208 @@
+//! How a database is opened, shaped and left.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use tidings_core::Org;
+use tidings_store::{Migration, Store, StoreError, StoreOptions, args};
+use tidings_testkit::{Place, Postgres};
+
+use crate::bed::{Bed, NOW, both, options, tx};
+
+both!(
+    what_was_committed_is_there_after_opening_again,
+    two_who_open_a_new_database_at_once_both_can,
+    a_newer_database_is_refused,
+    a_migration_that_was_changed_is_refused,
+    an_app_brings_tables_of_its_own,
+    a_migration_that_fails_leaves_nothing,
+    a_call_that_gets_no_connection_is_told_to_come_back,
+);
+
+async fn what_was_committed_is_there_after_opening_again(bed: &Bed) {
+    let org = bed.org("acme").await;
+    let mut tx = bed.store.begin().await.unwrap();
+    tx.create_org(&Org::new("half"), "half", NOW).await.unwrap();
+    drop(tx);
+    bed.store.close().await;
+    let again = Store::open(&bed.url, &options()).await.unwrap();
+    let mut reader = again.read().await.unwrap();
+    assert!(reader.org(&org).await.unwrap().is_some());
+    assert!(reader.org(&Org::new("half")).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_kill_in_the_middle_of_a_transaction_keeps_what_was_committed_and_nothing_else() {
+    let bed = Bed::sqlite().await;
+    let org = bed.org("acme").await;
+    let mut tx = bed.store.begin().await.unwrap();
+    tx.create_org(&Org::new("half"), "half", NOW).await.unwrap();
+    // What lies on the disk at this moment is what a process that is killed now leaves behind.
+    let left = Place::new();
+    let path = bed.url.strip_prefix("sqlite:").unwrap();
+    for ending in ["", "-wal"] {
+        std::fs::copy(format!("{path}{ending}"), left.path().join(format!("left.db{ending}"))).unwrap();
+    }
+    tx.commit().await.unwrap();
+    let store =
+        Store::open(&format!("sqlite:{}", left.path().join("left.db").display()), &options()).await.unwrap();
+    let mut reader = store.read().await.unwrap();
+    assert!(reader.org(&org).await.unwrap().is_some());
+    assert!(reader.org(&Org::new("half")).await.unwrap().is_none());
+}
+
+async fn two_who_open_a_new_database_at_once_both_can(bed: &Bed) {
+    let place = Place::new();
+    for round in 0..5 {
+        let url = if bed.store.is_postgres() {
+            Postgres::shared().database().await
+        } else {
+            format!("sqlite:{}", place.path().join(format!("{round}.db")).display())
+        };
+        let open = || {
+            let url = url.clone();
+            tokio::spawn(async move { Store::open(&url, &options()).await })
+        };
+        let openers: Vec<_> = (0..4).map(|_| open()).collect();
+        for opener in openers {
+            let store = opener.await.unwrap().unwrap();
+            tx!(store, tx => tx.ensure_org(&Org::new("acme"), NOW).await.unwrap());
+        }
+    }
+}
+
+async fn a_newer_database_is_refused(bed: &Bed) {
+    bed.behind("INSERT INTO migrations SELECT owner, 9000, name, checksum FROM migrations WHERE number = 1")
+        .await
+        .unwrap();
+    let refused = Store::open(&bed.url, &options()).await.unwrap_err();
+    let StoreError::Unusable(sentence) = refused else { panic!("{refused}") };
+    assert!(sentence.contains("newer than this version") && sentence.contains("9000"), "{sentence}");
+}
+
+async fn a_migration_that_was_changed_is_refused(bed: &Bed) {
+    bed.behind("UPDATE migrations SET checksum = (SELECT hash FROM audit_head) WHERE number = 2")
+        .await
+        .unwrap();
+    let refused = Store::open(&bed.url, &options()).await.unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::Unusable(said) if said.contains("migration 2 of core")),
+        "{refused}"
+    );
+}
+
+const NOTES: Migration = Migration {
+    owner: "notes",
+    number: 1,
+    name: "notes",
+    both: "CREATE TABLE notes (org TEXT NOT NULL, note TEXT NOT NULL);",
+    sqlite: "",
+    postgres: "",
+};
+
+async fn an_app_brings_tables_of_its_own(bed: &Bed) {
+    bed.store.migrate(&[NOTES]).await.unwrap();
+    bed.store.migrate(&[NOTES]).await.unwrap();
+    let org = Org::new("acme");
+    tx!(bed.store, tx => {
+        tx.run("INSERT INTO notes (org, note) VALUES ($1, $2)", args![&org, "hello"]).await.unwrap();
+    });
+    let second = Migration { number: 2, both: "ALTER TABLE notes ADD COLUMN at_ms BIGINT;", ..NOTES };
+    bed.store.migrate(&[NOTES, second]).await.unwrap();
+    let mut reader = bed.store.read().await.unwrap();
+    let rows = reader.rows("SELECT note, at_ms FROM notes WHERE org = $1", args![&org]).await.unwrap();
+    assert_eq!((rows[0].text(0).unwrap().as_str(), rows[0].count_or_none(1).unwrap()), ("hello", None));
+    drop(reader);
+    assert!(matches!(bed.store.migrate(&[NOTES]).await, Err(StoreError::Unusable(_))));
+}
+
+async fn a_migration_that_fails_leaves_nothing(bed: &Bed) {
+    let wrong = Migration { number: 2, both: "CREATE TABLE more (x BIGINT); NOT SQL;", ..NOTES };
+    assert!(bed.store.migrate(&[NOTES, wrong]).await.is_err());
+    bed.behind("CREATE TABLE more (x BIGINT); CREATE TABLE notes (x BIGINT)").await.unwrap();
+}
+
+async fn a_call_that_gets_no_connection_is_told_to_come_back(bed: &Bed) {
+    let short = std::time::Duration::from_millis(50);
+    let options = StoreOptions { readers: 1, connections: 2, acquire: short, statement: short, ..options() };
+    // The tables are there, so that nothing of it is short but the waiting.
+    let store = Store::open(&bed.url, &options).await.unwrap();
+    let held = (store.begin().await.unwrap(), store.read().await.unwrap());
+    let refused = store.begin().await.err().unwrap();
+    assert!(refused.is_retryable(), "{refused}");
+    assert!(store.read().await.err().unwrap().is_retryable());
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_file_is_its_owners_alone_and_one_that_others_can_read_is_refused() {
+    let bed = Bed::sqlite().await;
+    bed.org("acme").await;
+    let path = std::path::PathBuf::from(bed.url.strip_prefix("sqlite:").unwrap());
+    for entry in std::fs::read_dir(path.parent().unwrap()).unwrap() {
+        let mode = entry.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let refused = Store::open(&bed.url, &options()).await.unwrap_err().to_string();
+    assert!(refused.contains("chmod 600"), "{refused}");
+}
+
+#[tokio::test]
+async fn every_commit_of_sqlite_reaches_the_disk() {
+    let bed = Bed::sqlite().await;
+    let mut tx = bed.store.begin().await.unwrap();
+    let mut pragma = async |sql| tx.row(sql, &[]).await.unwrap().unwrap();
+    assert_eq!(pragma("PRAGMA journal_mode").await.text(0).unwrap(), "wal");
+    assert_eq!(pragma("PRAGMA synchronous").await.int(0).unwrap(), 2, "FULL");
+    assert_eq!(pragma("PRAGMA foreign_keys").await.int(0).unwrap(), 1);
+    drop(tx);
+    let mut reader = bed.store.read().await.unwrap();
+    assert!(reader.rows("DELETE FROM organisations", &[]).await.is_err(), "a reader does not write");
+}
+
+#[tokio::test]
+async fn a_store_in_memory_is_one_for_all_who_hold_it() {
+    let store = Store::open("sqlite::memory:", &options()).await.unwrap();
+    tx!(store, tx => tx.create_org(&Org::new("acme"), "acme", NOW).await.unwrap());
+    assert!(store.clone().read().await.unwrap().org(&Org::new("acme")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_url_that_cannot_be_used_is_refused_without_repeating_its_password() {
+    for url in ["mysql://u:hunter2@h/d", "postgres://u:hunter2@h:port/d", "sqlite:", "sqlite:/nonexistent/x"]
+    {
+        let refused = Store::open(url, &options()).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Unusable(_)), "{refused}");
+        assert!(!refused.to_string().contains("hunter2"), "{refused}");
+    }
+    let place = Place::new();
+    let path = place.path().join("text.db");
+    std::fs::write(&path, "this is no database, and long enough to be taken for one: ".repeat(50)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let refused = Store::open(&format!("sqlite:{}", path.display()), &options()).await.unwrap_err();
+    assert!(refused.to_string().contains("no SQLite database"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_gone_is_unavailable_and_one_that_was_never_there_too() {
+    let mut server = Postgres::start();
+    let url = server.database().await;
+    let quick = std::time::Duration::from_secs(2);
+    let options = StoreOptions { acquire: quick, statement: quick, ..StoreOptions::default() };
+    let store = Store::open(&url, &options).await.unwrap();
+    store.ping().await.unwrap();
+    server.stop();
+    assert!(store.ping().await.unwrap_err().is_retryable());
+    assert!(Store::open(&url, &options).await.unwrap_err().is_retryable());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_elsewhere_has_to_prove_itself() {
+    let quick = std::time::Duration::from_secs(2);
+    let options = StoreOptions { acquire: quick, statement: quick, ..StoreOptions::default() };
+    let url = Postgres::shared().database().await;
+    Store::open(&url, &options).await.unwrap();
+    // The tests' server has no certificate: asked as one elsewhere would be, it is refused.
+    let strict = Store::open(&format!("{url}?sslmode=verify-full"), &options).await.unwrap_err();
+    assert!(strict.to_string().contains("TLS") || strict.to_string().contains("upgrade"), "{strict}");
+}

@@ -1,0 +1,106 @@
+//! Refresh tokens.
+
+use tidings_core::Org;
+use tidings_store::refresh::{NewFamily, Rotation};
+
+use crate::bed::{Bed, NOW, both, digest, tx};
+
+both!(
+    a_token_is_good_once_and_its_successor_after_it,
+    a_second_use_ends_the_family_and_says_so,
+    of_a_thousand_that_refresh_at_once_one_wins,
+    a_family_that_ended_or_expired_is_not_renewed,
+    a_new_password_ends_all_of_a_users_families,
+    families_are_pruned_by_age,
+);
+
+async fn family(bed: &Bed, id: &str) -> Org {
+    let org = bed.org("acme").await;
+    bed.user(&org, "u").await;
+    more(bed, &org, id).await;
+    org
+}
+
+async fn more(bed: &Bed, org: &Org, id: &str) {
+    let first = digest(id);
+    let new = NewFamily { id, user: "u", digest: &first, expires_ms: NOW + 1_000 };
+    tx!(bed.store, tx => tx.create_family(org, &new, NOW).await.unwrap());
+}
+
+async fn rotate(bed: &Bed, old: &str, new: &str, now_ms: u64) -> Rotation {
+    bed.store.rotate(&digest(old), &digest(new), now_ms).await.unwrap()
+}
+
+async fn a_token_is_good_once_and_its_successor_after_it(bed: &Bed) {
+    let org = family(bed, "f").await;
+    let Rotation::Rotated(first) = rotate(bed, "f", "f1", NOW + 1).await else { panic!() };
+    assert_eq!((first.org, first.user.as_str(), first.rotated_ms), (org.clone(), "u", NOW + 1));
+    assert!(matches!(rotate(bed, "f1", "f2", NOW + 2).await, Rotation::Rotated(_)));
+    assert_eq!(rotate(bed, "unknown", "f3", NOW + 2).await, Rotation::Unknown);
+    let of_token = bed.store.read().await.unwrap().family_of_token(&digest("f1")).await.unwrap().unwrap();
+    assert_eq!(of_token.id, "f");
+    assert_eq!(bed.store.read().await.unwrap().families(&org, "u", 10).await.unwrap(), [of_token]);
+}
+
+async fn a_second_use_ends_the_family_and_says_so(bed: &Bed) {
+    let org = family(bed, "f").await;
+    rotate(bed, "f", "f1", NOW).await;
+    let reused = rotate(bed, "f", "f2", NOW + 5).await;
+    assert!(matches!(&reused, Rotation::Reused { first: true, family } if family.user == "u"), "{reused:?}");
+    assert!(matches!(rotate(bed, "f", "f2", NOW + 6).await, Rotation::Reused { first: false, .. }));
+    // The good one is no longer good, and using it is no reuse.
+    assert!(matches!(rotate(bed, "f1", "f3", NOW + 7).await, Rotation::Revoked(_)));
+    let ended = bed.store.read().await.unwrap().family(&org, "f").await.unwrap().unwrap();
+    assert_eq!(ended.revoked, Some((NOW + 5, "reuse".into())));
+}
+
+async fn of_a_thousand_that_refresh_at_once_one_wins(bed: &Bed) {
+    let org = family(bed, "f").await;
+    let second = bed.second().await;
+    let tasks: Vec<_> = (0..1_000)
+        .map(|number| {
+            let store = if number % 2 == 0 { bed.store.clone() } else { second.clone() };
+            tokio::spawn(async move {
+                store.rotate(&digest("f"), &digest(&format!("f{number}")), NOW).await.unwrap()
+            })
+        })
+        .collect();
+    let (mut won, mut first, mut reused) = (0, 0, 0);
+    for task in tasks {
+        match task.await.unwrap() {
+            Rotation::Rotated(_) => won += 1,
+            Rotation::Reused { first: true, .. } => first += 1,
+            Rotation::Reused { first: false, .. } => reused += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((won, first, reused), (1, 1, 998));
+    let ended = bed.store.read().await.unwrap().family(&org, "f").await.unwrap().unwrap();
+    assert!(ended.revoked.is_some());
+}
+
+async fn a_family_that_ended_or_expired_is_not_renewed(bed: &Bed) {
+    let org = family(bed, "f").await;
+    more(bed, &org, "g").await;
+    assert!(matches!(rotate(bed, "f", "f1", NOW + 1_000).await, Rotation::Expired(_)));
+    assert!(matches!(rotate(bed, "f", "f1", NOW + 999).await, Rotation::Rotated(_)), "it was not used up");
+    assert!(tx!(bed.store, tx => tx.revoke_family(&org, "g", "signed out", NOW).await.unwrap()));
+    assert!(!tx!(bed.store, tx => tx.revoke_family(&org, "g", "again", NOW).await.unwrap()));
+    let Rotation::Revoked(ended) = rotate(bed, "g", "g1", NOW + 1).await else { panic!() };
+    assert_eq!(ended.revoked, Some((NOW, "signed out".into())));
+}
+
+async fn a_new_password_ends_all_of_a_users_families(bed: &Bed) {
+    let org = family(bed, "f").await;
+    more(bed, &org, "g").await;
+    let ended = tx!(bed.store, tx => tx.revoke_families(&org, "u", "password", NOW).await.unwrap());
+    assert_eq!(ended, 2);
+    assert!(matches!(rotate(bed, "f", "f1", NOW).await, Rotation::Revoked(_)));
+}
+
+async fn families_are_pruned_by_age(bed: &Bed) {
+    family(bed, "f").await;
+    assert_eq!(tx!(bed.store, tx => tx.prune_families(NOW + 1_000).await.unwrap()), 0);
+    assert_eq!(tx!(bed.store, tx => tx.prune_families(NOW + 1_001).await.unwrap()), 1);
+    assert_eq!(rotate(bed, "f", "f1", NOW).await, Rotation::Unknown);
+}
