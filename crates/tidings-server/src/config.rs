@@ -35,6 +35,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Sign-in.
     pub auth: AuthConfig,
+    /// Where accounts, keys and the audit log are kept.
+    pub database: DatabaseConfig,
     /// Connection state recovery for Socket.IO clients.
     pub recovery: RecoveryConfig,
     /// WebSocket options.
@@ -67,6 +69,7 @@ impl Default for Config {
             heartbeat: HeartbeatConfig::default(),
             limits: LimitsConfig::default(),
             auth: AuthConfig::default(),
+            database: DatabaseConfig::default(),
             recovery: RecoveryConfig::default(),
             websocket: WebSocketConfig::default(),
             drain: DrainConfig::default(),
@@ -254,6 +257,18 @@ pub enum Anonymous {
     Never,
     /// Everywhere.
     Always,
+}
+
+/// Where accounts, keys and the audit log are kept.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// `sqlite:PATH` or `postgres://…`; from file or environment only, since it may hold a password.
+    /// Empty: a SQLite file in the data directory.
+    #[serde(skip_serializing)]
+    pub url: String,
+    /// A file that holds the URL instead.
+    pub url_file: String,
 }
 
 /// Connection state recovery for Socket.IO clients.

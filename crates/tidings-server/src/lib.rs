@@ -17,6 +17,7 @@ pub mod config;
 mod front;
 mod history;
 pub mod ids;
+mod records;
 pub mod server;
 mod settings;
 mod shard;

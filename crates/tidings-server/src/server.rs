@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
 use tidings_core::{Hub, Node, Payload, Publish, Refusal, Room};
+use tidings_store::Store;
 use tokio::sync::watch;
 
 use crate::client::Handler;
@@ -42,6 +43,8 @@ pub struct Extras {
     pub api_keys: Option<Arc<dyn ApiKeys>>,
     /// Only the handler answers, but for `ping`; raw endpoints for conformance suites exist.
     pub conformance: bool,
+    /// Accounts, keys and the audit log; without one the server is not ready only while it drains.
+    pub store: Option<Store>,
     /// Socket.IO handshakes are answered so much later (conformance suites).
     pub handshake_delay: Duration,
 }
@@ -205,10 +208,7 @@ fn start_shards(
     let posts = inboxes.iter().map(|inbox| Box::new(ShardPost(inbox.clone())) as Box<dyn tidings_core::Post>);
     let kinds = kinds(config, loopback).map_err(StartError::Config)?;
     let node = Node::new(Hub::new(posts.collect()), kinds, Entropy::default().secret() as u64);
-    let front = tokio::runtime::Handle::current();
-    let (handler, only) = (extras.handler.clone(), extras.conformance);
-    let mut shared = Shared::new(settings, Arc::new(node), sign_in, inboxes, handler, only, front);
-    shared.api_keys = extras.api_keys.clone();
+    let shared = Shared::new(settings, Arc::new(node), sign_in, inboxes, extras);
     let shared = Arc::new(shared);
     let mut threads = Vec::new();
     for (index, poll) in polls.into_iter().enumerate() {

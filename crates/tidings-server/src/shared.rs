@@ -9,6 +9,8 @@ use tidings_core::{Identity, Node};
 use tidings_wire::CloseReason;
 
 use crate::client::Handler;
+use crate::records::Records;
+use crate::server::Extras;
 use crate::settings::Settings;
 use crate::shard::inbox::Inbox;
 use crate::signin::{ApiKeys, SignIn};
@@ -28,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) api_keys: Option<Arc<dyn ApiKeys>>,
     /// Only the mounted handler answers events, but for `ping`.
     pub(crate) handler_only: bool,
+    /// Accounts, keys and the audit log.
+    pub(crate) records: Option<Records>,
     pub(crate) front: tokio::runtime::Handle,
     /// It does not take anybody in any more.
     pub(crate) draining: AtomicBool,
@@ -38,14 +42,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Has to be called on the front's runtime.
     pub(crate) fn new(
         settings: Arc<Settings>,
         node: Arc<Node>,
         sign_in: SignIn,
         inboxes: Vec<Arc<Inbox>>,
-        handler: Option<Arc<dyn Handler>>,
-        handler_only: bool,
-        front: tokio::runtime::Handle,
+        extras: &Extras,
     ) -> Self {
         Self {
             settings,
@@ -54,10 +57,11 @@ impl Shared {
             anonymous: Arc::new(Identity::anonymous()),
             counts: inboxes.iter().map(|_| Counts::default()).collect(),
             inboxes,
-            handler,
-            api_keys: None,
-            handler_only,
-            front,
+            handler: extras.handler.clone(),
+            api_keys: extras.api_keys.clone(),
+            handler_only: extras.conformance,
+            records: extras.store.clone().map(Records::new),
+            front: tokio::runtime::Handle::current(),
             draining: AtomicBool::new(false),
             acks: AtomicU64::new(0),
             closes: Default::default(),

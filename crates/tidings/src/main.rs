@@ -7,8 +7,10 @@ mod config;
 mod demo;
 mod host;
 mod output;
+mod records;
 mod serve;
 mod token;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -39,6 +41,8 @@ enum Command {
     Watch(client::watch::WatchLine),
     /// Measures a server on this machine.
     Bench(bench::BenchLine),
+    /// Checks what is stored, and says the first thing that is wrong with it.
+    Verify(verify::VerifyLine),
     /// Prints the configuration in effect, with what each setting means and where it came from.
     Config(commands::ConfigLine),
 }
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
         Command::Publish(line) => client::publish::run(line),
         Command::Watch(line) => client::watch::run(line),
         Command::Bench(line) => bench::run(line),
+        Command::Verify(line) => verify::run(line),
         Command::Config(line) => commands::config(line),
     };
     match done {

@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{self, Misconfigured, SettingFlags};
 use crate::demo::Demo;
 use crate::host::Host;
+use crate::records;
 
 /// `tidings serve`.
 #[derive(Debug, Default, Args)]
@@ -39,9 +40,12 @@ pub(crate) fn run(line: ServeLine) -> Result<()> {
         tracing::warn!("{warning}");
     }
     tracing::info!(secret = secret.origin, "signing secret found");
+    let url = config::database_url(&resolved)?;
+    url.warning.iter().for_each(|warning| tracing::warn!("{warning}"));
     let mut config = resolved.config;
     config.auth.jwt_secret = secret.text;
     config.auth.jwt_secret_previous = previous.map(|previous| previous.text).unwrap_or_default();
+    config.database.url = url.text;
     serve(config)
 }
 
@@ -51,7 +55,9 @@ fn serve(config: Config) -> Result<()> {
         front.worker_threads(config.front_threads);
     }
     front.enable_all().thread_name("front").build()?.block_on(async {
-        let server = match Server::start(&config, Extras::default()).await {
+        let store = records::open(&config.database.url).await?;
+        let extras = Extras { store: Some(store.clone()), ..Extras::default() };
+        let server = match Server::start(&config, extras).await {
             Err(StartError::Config(problem)) => return Err(Misconfigured(problem).into()),
             started => started?,
         };
@@ -62,7 +68,9 @@ fn serve(config: Config) -> Result<()> {
             tokio::spawn(publish_demo(server.publisher()));
         }
         announce(&server)?;
-        leave(server).await
+        leave(server).await?;
+        store.close().await;
+        Ok(())
     })
 }
 

@@ -10,15 +10,19 @@ use axum::routing::get;
 
 use crate::shared::Shared;
 
-/// `/healthz`: the process answers. `/readyz`: it takes clients.
+/// `/healthz`: the process answers. `/readyz`: it takes clients, and its store answers.
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).with_state(shared)
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
     if shared.draining.load(Ordering::Relaxed) {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-    } else {
-        (StatusCode::OK, "ready\n")
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+    }
+    match &shared.records {
+        Some(records) if !records.answers().await => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n")
+        }
+        _ => (StatusCode::OK, "ready\n"),
     }
 }

@@ -75,12 +75,42 @@ impl LocateFlags {
             ("data_dir", "--data-dir", self.data_dir),
             ("auth.jwt_secret_file", "--jwt-secret-file", self.jwt_secret_file),
         ];
-        let layer = named.into_iter().filter_map(|(key, flag, text)| {
-            let sourced = Sourced { value: Value::String(text?), origin: Origin::Flag(flag.into()) };
-            Some((path_of(key), sourced))
-        });
-        Inputs::of_process(self.config, layer.collect())
+        Inputs::of_process(self.config, texts(named))
     }
+}
+
+/// The flags that say where a server keeps its database.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct DatabaseFlags {
+    /// The server's configuration file [env: TIDINGS_CONFIG] [default: tidings.toml, if it is there].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The server's data directory [env: TIDINGS_DATA_DIR] [default: ./data].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// A file that holds the URL of the database [env: DATABASE_URL_FILE].
+    #[arg(long, value_name = "FILE")]
+    database_url_file: Option<String>,
+}
+
+impl DatabaseFlags {
+    /// Joins the flags with the environment of this process.
+    pub(crate) fn inputs(self) -> Inputs {
+        let named = [
+            ("data_dir", "--data-dir", self.data_dir),
+            ("database.url_file", "--database-url-file", self.database_url_file),
+        ];
+        Inputs::of_process(self.config, texts(named))
+    }
+}
+
+/// A layer of the flags that were given.
+fn texts<const N: usize>(named: [(&'static str, &'static str, Option<String>); N]) -> Layer {
+    let given = named.into_iter().filter_map(|(key, flag, text)| {
+        let sourced = Sourced { value: Value::String(text?), origin: Origin::Flag(flag.into()) };
+        Some((path_of(key), sourced))
+    });
+    given.collect()
 }
 
 fn arg(setting: &'static Setting, defaults: &Table) -> Option<Arg> {

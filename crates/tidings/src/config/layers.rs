@@ -18,7 +18,7 @@ const DEFAULT_FILE: &str = "tidings.toml";
 /// Names under `TIDINGS_` that are not settings of the server.
 const OTHER_NAMES: [&str; 2] = ["TIDINGS_CONFIG", "TIDINGS_TOKEN"];
 /// Names that say where other software is, for versions that use it.
-const IGNORED_NAMES: [&str; 2] = ["DATABASE_URL", "REDIS_URL"];
+const IGNORED_NAMES: [&str; 1] = ["REDIS_URL"];
 
 /// What the layers are read from.
 #[derive(Debug, Default, Clone)]
@@ -199,6 +199,12 @@ fn short_names(inputs: &Inputs, below: &Layer, layer: &mut Layer) -> Result<()> 
     }
     if let Some(file) = inputs.text("JWT_SECRET_FILE")? {
         put(&["auth", "jwt_secret_file"], "JWT_SECRET_FILE", file.into());
+    }
+    if let Some(url) = inputs.text("DATABASE_URL")? {
+        put(&["database", "url"], "DATABASE_URL", url.into());
+    }
+    if let Some(file) = inputs.text("DATABASE_URL_FILE")? {
+        put(&["database", "url_file"], "DATABASE_URL_FILE", file.into());
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Configuration: defaults, then the file, then the environment, then flags.
 
 mod check;
+mod database;
 mod flags;
 mod layers;
 mod print;
@@ -17,7 +18,8 @@ use tidings_server::config::Config;
 use toml::Value;
 
 pub(crate) use check::refuse_unsafe;
-pub(crate) use flags::{LocateFlags, SettingFlags};
+pub(crate) use database::url as database_url;
+pub(crate) use flags::{DatabaseFlags, LocateFlags, SettingFlags};
 pub(crate) use layers::{Inputs, resolve};
 pub(crate) use print::{to_json, to_toml};
 pub(crate) use secret::{

@@ -45,9 +45,9 @@ const SAMPLES: [&str; 22] = [
     "jwt",
 ];
 
-/// A secret that was found good, and where it came from.
+/// A secret that was found, and where it came from.
 #[derive(Clone)]
-pub(crate) struct JwtSecret {
+pub(crate) struct Found {
     /// The bytes of this text are the key.
     pub(crate) text: String,
     /// A sentence for the log.
@@ -60,7 +60,7 @@ pub(crate) struct JwtSecret {
 ///
 /// # Errors
 /// [`super::Misconfigured`] for a secret that is weak, unreadable or open to others.
-pub(crate) fn resolve(resolved: &Resolved) -> Result<JwtSecret> {
+pub(crate) fn resolve(resolved: &Resolved) -> Result<Found> {
     let secret = match configured(resolved)? {
         Some(secret) => secret,
         None => local(&resolved.config.data_dir)?,
@@ -75,10 +75,9 @@ pub(crate) fn resolve(resolved: &Resolved) -> Result<JwtSecret> {
 ///
 /// # Errors
 /// As [`resolve`].
-pub(crate) fn resolve_previous(resolved: &Resolved) -> Result<Option<JwtSecret>> {
-    let Some(secret) = named(resolved, "jwt_secret_previous", "jwt_secret_previous_file")? else {
-        return Ok(None);
-    };
+pub(crate) fn resolve_previous(resolved: &Resolved) -> Result<Option<Found>> {
+    let keys = ["auth", "jwt_secret_previous", "jwt_secret_previous_file"];
+    let Some(secret) = given(resolved, keys, "previous signing secret")? else { return Ok(None) };
     // Unlike the current one, an empty previous secret is an absent one.
     if secret.text.is_empty() {
         return Ok(None);
@@ -96,7 +95,7 @@ pub(crate) fn resolve_previous(resolved: &Resolved) -> Result<Option<JwtSecret>>
 pub(crate) fn refuse_weak_issuers(resolved: &Resolved) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for issuer in resolved.config.auth.issuers.iter().filter(|issuer| !issuer.secret_file.is_empty()) {
-        let secret = from_file(Path::new(&issuer.secret_file))?;
+        let secret = from_file(Path::new(&issuer.secret_file), "secret of an issuer")?;
         if let Some(reason) = weakness(&secret.text) {
             refuse!("the secret of the issuer {:?} ({}) {reason}", issuer.issuer, secret.origin);
         }
@@ -111,62 +110,62 @@ pub(crate) fn has_secret(resolved: &Resolved) -> bool {
     matches!(configured(resolved), Ok(Some(_)) | Err(_)) || file.try_exists().unwrap_or(false)
 }
 
-fn configured(resolved: &Resolved) -> Result<Option<JwtSecret>> {
-    named(resolved, "jwt_secret", "jwt_secret_file")
+fn configured(resolved: &Resolved) -> Result<Option<Found>> {
+    given(resolved, ["auth", "jwt_secret", "jwt_secret_file"], "signing secret")
 }
 
-/// The layer that is higher decides between the secret itself and a file with it.
-fn named(resolved: &Resolved, inline: &str, file: &str) -> Result<Option<JwtSecret>> {
-    let at = |name: &str| resolved.values.get(&vec!["auth".to_owned(), name.to_owned()]);
+/// The layer that is higher decides between a secret itself and a file with it.
+///
+/// `keys` are the section, the key of the secret and that of the file; `what` is the secret's name for people.
+pub(super) fn given(resolved: &Resolved, keys: [&str; 3], what: &str) -> Result<Option<Found>> {
+    let [section, inline, file] = keys;
+    let at = |name: &str| resolved.values.get(&vec![section.to_owned(), name.to_owned()]);
     let inline = at(inline);
     let file = at(file).filter(|sourced| sourced.value.as_str() != Some(""));
     if let (Some(inline), Some(file)) = (inline, file)
         && inline.origin.layer() == file.origin.layer()
     {
-        refuse!(
-            "both a signing secret ({}) and a file for it ({}) are set; set one",
-            inline.origin,
-            file.origin
-        );
+        refuse!("both a {what} ({}) and a file for it ({}) are set; set one", inline.origin, file.origin);
     }
     let inline_wins = inline.map(|sourced| &sourced.origin) > file.map(|sourced| &sourced.origin);
     match (inline, file) {
-        (Some(inline), _) if inline_wins => Ok(Some(from_setting(inline.value.as_str(), &inline.origin))),
-        (_, Some(file)) => from_file(Path::new(file.value.as_str().unwrap_or_default())).map(Some),
+        (Some(inline), _) if inline_wins => {
+            Ok(Some(from_setting(inline.value.as_str(), &inline.origin, what)))
+        }
+        (_, Some(file)) => from_file(Path::new(file.value.as_str().unwrap_or_default()), what).map(Some),
         _ => Ok(None),
     }
 }
 
-fn from_setting(text: Option<&str>, origin: &Origin) -> JwtSecret {
+fn from_setting(text: Option<&str>, origin: &Origin, what: &str) -> Found {
     let warning = match origin {
         Origin::File(path, _) if fs::metadata(path).is_ok_and(|found| is_open(&found)) => {
-            Some(format!("{} holds the signing secret and other users can read it", path.display()))
+            Some(format!("{} holds the {what} and other users can read it", path.display()))
         }
         _ => None,
     };
-    JwtSecret { text: text.unwrap_or_default().into(), origin: origin.to_string(), warning }
+    Found { text: text.unwrap_or_default().into(), origin: origin.to_string(), warning }
 }
 
 /// A named file may be readable by a group: container platforms mount secrets like that.
-fn from_file(path: &Path) -> Result<JwtSecret> {
-    let (text, open) = read(path)?;
+fn from_file(path: &Path, what: &str) -> Result<Found> {
+    let (text, open) = read(path, what)?;
     let text =
         text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)).into();
-    let warning =
-        open.then(|| format!("{} holds the signing secret and other users can read it", path.display()));
-    Ok(JwtSecret { text, origin: format!("file {}", path.display()), warning })
+    let warning = open.then(|| format!("{} holds the {what} and other users can read it", path.display()));
+    Ok(Found { text, origin: format!("file {}", path.display()), warning })
 }
 
 /// The secret of a data directory; directory and secret are made if they are missing.
 ///
 /// # Errors
 /// [`super::Misconfigured`] if the file is open to other users or damaged.
-pub(crate) fn local(data_dir: &Path) -> Result<JwtSecret> {
+pub(crate) fn local(data_dir: &Path) -> Result<Found> {
     let path = data_dir.join(FILE_NAME);
     if !path.try_exists().unwrap_or(true) {
         create(data_dir, &path).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let (text, open) = read(&path)?;
+    let (text, open) = read(&path, "signing secret")?;
     if open {
         refuse!(
             "{} can be read by other users; `chmod 600` it, or remove it to get a new one",
@@ -176,13 +175,13 @@ pub(crate) fn local(data_dir: &Path) -> Result<JwtSecret> {
     let table = text.parse::<Table>().unwrap_or_default();
     match table.get("jwt_secret").and_then(toml::Value::as_str) {
         Some(secret) => {
-            Ok(JwtSecret { text: secret.into(), origin: format!("file {}", path.display()), warning: None })
+            Ok(Found { text: secret.into(), origin: format!("file {}", path.display()), warning: None })
         }
         None => refuse!("{} holds no jwt_secret; remove it to get a new one", path.display()),
     }
 }
 
-fn read(path: &Path) -> Result<(String, bool)> {
+fn read(path: &Path, what: &str) -> Result<(String, bool)> {
     let mut text = String::new();
     let found = File::open(path).and_then(|file| {
         let open = is_open(&file.metadata()?);
@@ -191,7 +190,7 @@ fn read(path: &Path) -> Result<(String, bool)> {
     });
     match found {
         Ok(open) => Ok((text, open)),
-        Err(error) => refuse!("cannot read the signing secret from {}: {error}", path.display()),
+        Err(error) => refuse!("cannot read the {what} from {}: {error}", path.display()),
     }
 }
 
@@ -201,7 +200,7 @@ fn is_open(found: &fs::Metadata) -> bool {
 
 /// Two processes that start at once must end with one secret, and never see half of it.
 fn create(data_dir: &Path, path: &Path) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
+    make_directory(data_dir)?;
     let draft = Draft(data_dir.join(format!("{FILE_NAME}.{}", random_hex::<8>()?)));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft.0)?;
     writeln!(file, "# Signs the tokens of this server; whoever has it can be anyone.")?;
@@ -212,6 +211,11 @@ fn create(data_dir: &Path, path: &Path) -> Result<()> {
         _ => File::open(data_dir)?.sync_all()?,
     }
     Ok(())
+}
+
+/// Makes the data directory for its owner alone, unless it is there.
+pub(super) fn make_directory(data_dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir)
 }
 
 /// A file that is removed whichever way its making ends.

@@ -351,6 +351,18 @@ pub(crate) static SETTINGS: &[Setting] = &[
         Kind::Switch,
         "Whether a token in the query string is read, as existing clients need. Proxies may write it to their logs.",
     ),
+    secret(
+        "database.url",
+        "Where accounts, keys, revocations, sessions and the audit log are kept: sqlite:PATH or \
+         postgres://USER:PASSWORD@HOST:PORT/NAME; from file or environment only (also DATABASE_URL). Not set: \
+         tidings.db in the data directory.",
+    ),
+    row(
+        "database.url_file",
+        Kind::Text,
+        "A file that holds the URL of the database instead; one line break at its end is not part of it. Also read \
+         from DATABASE_URL_FILE.",
+    ),
     row(
         "recovery.mode",
         Kind::Choice(&["auto", "always", "never"]),

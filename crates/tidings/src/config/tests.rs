@@ -184,9 +184,9 @@ fn names_that_belong_to_others_are_no_settings() {
 
 #[test]
 fn what_this_version_does_not_use_is_named_in_a_warning() {
-    let env = [("DATABASE_URL", "postgres://user:hidden@db/x"), ("REDIS_URL", "redis://r")];
+    let env = [("REDIS_URL", "redis://user:hidden@r")];
     let warnings = resolved("", &env, &[]).unwrap().warnings.join("\n");
-    assert!(warnings.contains("DATABASE_URL") && warnings.contains("REDIS_URL"), "{warnings}");
+    assert!(warnings.contains("REDIS_URL"), "{warnings}");
     assert!(!warnings.contains("hidden"), "{warnings}");
 }
 
@@ -224,11 +224,13 @@ fn what_is_printed_can_be_loaded_again_and_means_the_same() {
 #[test]
 fn no_print_shows_a_secret() {
     let secret = "correct-horse-battery-staple-0123";
-    let resolved = resolved("", &[("JWT_SECRET", secret)], &[]).unwrap();
-    assert_eq!(resolved.config.auth.jwt_secret, secret);
+    let password = "pw-of-the-database-8271";
+    let url = format!("postgres://u:{password}@db/x");
+    let resolved = resolved("", &[("JWT_SECRET", secret), ("DATABASE_URL", &url)], &[]).unwrap();
+    assert_eq!((resolved.config.auth.jwt_secret.as_str(), &resolved.config.database.url), (secret, &url));
     let printed = [to_toml(&resolved), to_json(&resolved).to_string()];
     for text in printed {
-        assert!(!text.contains(secret), "{text}");
+        assert!(!text.contains(secret) && !text.contains(password), "{text}");
         assert!(text.contains("JWT_SECRET"), "{text}");
     }
 }
@@ -252,6 +254,22 @@ fn the_higher_layer_decides_between_a_secret_and_its_file() {
     let missing = resolved("", &[("JWT_SECRET_FILE", "/nonexistent/secret")], &[]).unwrap();
     assert!(secret(missing).unwrap_err().is::<Misconfigured>());
     assert!(Path::new(path).exists());
+}
+
+#[test]
+fn the_database_is_a_file_of_the_data_directory_unless_a_url_or_a_file_with_one_is_set() {
+    let url = |file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]| {
+        database_url(&resolved(file, env, flags).unwrap()).map(|found| found.text)
+    };
+    assert_eq!(url("data_dir = \"d\"", &[], &[]).unwrap(), "sqlite:d/tidings.db");
+    let inline = ("DATABASE_URL", "postgres://u:hidden@db/x");
+    assert_eq!(url("", &[inline], &[]).unwrap(), inline.1);
+    let named = TempFile::with("postgres://u:fromfile@db/x\n");
+    let path = named.0.to_str().unwrap();
+    assert_eq!(url("", &[inline], &[("database.url_file", path)]).unwrap(), "postgres://u:fromfile@db/x");
+    let both = url("", &[inline, ("DATABASE_URL_FILE", path)], &[]).unwrap_err();
+    assert!(both.is::<Misconfigured>() && both.to_string().contains("set one"), "{both}");
+    assert!(!both.to_string().contains("hidden"), "{both}");
 }
 
 #[test]
