@@ -52,6 +52,9 @@ async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
     if path.as_os_str().is_empty() || path.as_os_str().as_encoded_bytes().contains(&b'?') {
         return unusable("a SQLite URL is sqlite: and a path, without parameters".into());
     }
+    if !options.create && !path.exists() {
+        return unusable(format!("there is no database at {}", path.display()));
+    }
     let _alone = alone(path.to_owned(), options.migration).await?;
     create(path)?;
     let connect = SqliteConnectOptions::new()

@@ -14,6 +14,8 @@ pub const LONG_BYTES: usize = 64 * 1_024;
 /// How much a store opens, and how long it waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
+    /// Whether a SQLite file is made if it is missing.
+    pub create: bool,
     /// Connections that read a SQLite file besides the one that writes.
     pub readers: u32,
     /// Connections to PostgreSQL.
@@ -29,6 +31,7 @@ pub struct StoreOptions {
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
+            create: true,
             readers: 4,
             connections: 10,
             acquire: Duration::from_secs(5),

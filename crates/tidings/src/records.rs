@@ -9,8 +9,8 @@ use crate::config::Misconfigured;
 ///
 /// # Errors
 /// [`Misconfigured`] if the operator has to change something; else why it does not answer.
-pub(crate) async fn open(url: &str) -> Result<Store> {
-    Store::open(url, &StoreOptions::default()).await.map_err(|error| match error {
+pub(crate) async fn open(url: &str, options: StoreOptions) -> Result<Store> {
+    Store::open(url, &options).await.map_err(|error| match error {
         StoreError::Unusable(sentence) => Misconfigured(format!("the database: {sentence}")).into(),
         error => anyhow!("cannot open the database: {error}"),
     })

@@ -3,11 +3,12 @@
 use std::io::{IsTerminal as _, Write};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
 use tidings_server::config::{Config, LogConfig, LogFormat};
 use tidings_server::server::StartError;
 use tidings_server::{Extras, Publisher, Server};
+use tidings_store::StoreOptions;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 use tracing_subscriber::EnvFilter;
@@ -42,6 +43,8 @@ pub(crate) fn run(line: ServeLine) -> Result<()> {
     tracing::info!(secret = secret.origin, "signing secret found");
     let url = config::database_url(&resolved)?;
     url.warning.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let data_dir = &resolved.config.data_dir;
+    config::make_directory(data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
     let mut config = resolved.config;
     config.auth.jwt_secret = secret.text;
     config.auth.jwt_secret_previous = previous.map(|previous| previous.text).unwrap_or_default();
@@ -55,7 +58,7 @@ fn serve(config: Config) -> Result<()> {
         front.worker_threads(config.front_threads);
     }
     front.enable_all().thread_name("front").build()?.block_on(async {
-        let store = records::open(&config.database.url).await?;
+        let store = records::open(&config.database.url, StoreOptions::default()).await?;
         let extras = Extras { store: Some(store.clone()), ..Extras::default() };
         let server = match Server::start(&config, extras).await {
             Err(StartError::Config(problem)) => return Err(Misconfigured(problem).into()),

@@ -2,8 +2,8 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use tidings_store::Digest;
 use tidings_store::audit::Head;
+use tidings_store::{Digest, StoreOptions};
 
 use crate::config::{self, DatabaseFlags};
 use crate::{output, records};
@@ -42,7 +42,8 @@ pub(crate) fn run(line: VerifyLine) -> Result<()> {
 }
 
 async fn audit(url: &str, known: Option<Head>) -> Result<()> {
-    let store = records::open(url).await?;
+    // A new file would hold: in the wrong directory that is no answer.
+    let store = records::open(url, StoreOptions { create: false, ..StoreOptions::default() }).await?;
     let verdict = store.verify_audit(known).await;
     store.close().await;
     match verdict? {

@@ -129,6 +129,16 @@ fn verify_prints_a_head_that_the_log_has_to_hold_later() {
 }
 
 #[test]
+fn verify_makes_no_database_where_there_is_none() {
+    let place = Place::new();
+    let nothing = run(&place, &["verify", "audit"], "");
+    let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
+    assert_eq!(nothing.status.code(), Some(2), "{said}");
+    assert!(said.contains("there is no database at ./data/tidings.db"), "{said}");
+    assert!(!place.path().join("data").exists());
+}
+
+#[test]
 fn verify_ends_with_1_and_names_the_first_entry_that_does_not_hold() {
     let place = Place::new();
     let url = format!("sqlite:{}", place.path().join("x.db").display());

@@ -1,14 +1,14 @@
 //! The URL of the database: a secret, since it may hold a password.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use super::secret::{Found, given, make_directory};
+use super::secret::{Found, given};
 use super::{Resolved, refuse};
 
 /// The file in the data directory.
 const FILE_NAME: &str = "tidings.db";
 
-/// Finds the URL: what is configured, else a file in the data directory, which is made if missing.
+/// Finds the URL: what is configured, else a file in the data directory.
 ///
 /// # Errors
 /// [`super::Misconfigured`] if it is set twice or its file cannot be read.
@@ -19,7 +19,6 @@ pub(crate) fn url(resolved: &Resolved) -> Result<Found> {
         return Ok(url);
     }
     let data_dir = &resolved.config.data_dir;
-    make_directory(data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
     match data_dir.join(FILE_NAME).to_str() {
         Some(path) => Ok(Found { text: format!("sqlite:{path}"), origin: path.into(), warning: None }),
         None => refuse!("`data_dir`: the path is not UTF-8"),

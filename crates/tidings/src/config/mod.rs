@@ -23,8 +23,8 @@ pub(crate) use flags::{DatabaseFlags, LocateFlags, SettingFlags};
 pub(crate) use layers::{Inputs, resolve};
 pub(crate) use print::{to_json, to_toml};
 pub(crate) use secret::{
-    has_secret, local as local_secret, random_hex, refuse_weak_issuers, resolve as resolve_secret,
-    resolve_previous as resolve_previous_secret,
+    has_secret, local as local_secret, make_directory, random_hex, refuse_weak_issuers,
+    resolve as resolve_secret, resolve_previous as resolve_previous_secret,
 };
 
 /// The configuration in effect, with where each value came from.

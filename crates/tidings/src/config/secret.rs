@@ -214,7 +214,10 @@ fn create(data_dir: &Path, path: &Path) -> Result<()> {
 }
 
 /// Makes the data directory for its owner alone, unless it is there.
-pub(super) fn make_directory(data_dir: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// It is not there and cannot be made.
+pub(crate) fn make_directory(data_dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir)
 }
 
