@@ -76,8 +76,27 @@ pub enum Rule {
     Owner,
     /// A token or key of a server (scope `publish`), or an administrator.
     Server,
+    /// Whom the team's own backend lets; every client is asked about, servers too.
+    Ask,
     /// Nobody.
     Nobody,
+}
+
+/// What a rule says of a client without asking anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may.
+    Yes,
+    /// It may not.
+    No,
+    /// The team's own backend has to say.
+    Ask,
+}
+
+impl Verdict {
+    fn of(yes: bool) -> Self {
+        if yes { Self::Yes } else { Self::No }
+    }
 }
 
 impl Rule {
@@ -92,6 +111,7 @@ impl Rule {
             "verified" => Self::Verified,
             "owner" => Self::Owner,
             "server" => Self::Server,
+            "ask" => Self::Ask,
             "nobody" => Self::Nobody,
             _ => match (
                 text.strip_prefix("role:"),
@@ -101,20 +121,21 @@ impl Rule {
                 (_, Some((name, value))) if !name.is_empty() => Self::Claim(name.into(), value.into()),
                 _ => {
                     return Err(format!(
-                        "`{text}` is not a rule; rules are anyone, signed-in, verified, role:NAME, claim:NAME=VALUE, owner, server, nobody"
+                        "`{text}` is not a rule; rules are anyone, signed-in, verified, role:NAME, claim:NAME=VALUE, owner, server, ask, nobody"
                     ));
                 }
             },
         })
     }
 
-    /// Whether `who` passes this rule for `room`; the organisations must be the same in any case.
-    pub fn admits(&self, who: &Identity, room: &Room) -> bool {
+    /// What this rule says of `who` for `room`; across the border of organisations always no,
+    /// and nobody is asked.
+    pub fn judge(&self, who: &Identity, room: &Room) -> Verdict {
         if who.org != *room.org() {
-            return false;
+            return Verdict::No;
         }
         let signed_in = who.user.is_some();
-        match self {
+        Verdict::of(match self {
             Self::Anyone => true,
             Self::SignedIn => signed_in,
             Self::Verified => signed_in && who.email_verified,
@@ -122,8 +143,14 @@ impl Rule {
             Self::Claim(name, value) => signed_in && who.claims.iter().any(|(n, v)| n == name && v == value),
             Self::Owner => who.user.as_deref() == Some(room.id()),
             Self::Server => who.is_server(),
+            Self::Ask => return Verdict::Ask,
             Self::Nobody => false,
-        }
+        })
+    }
+
+    /// Whether `who` passes this rule for `room` without anybody being asked.
+    pub fn admits(&self, who: &Identity, room: &Room) -> bool {
+        self.judge(who, room) == Verdict::Yes
     }
 }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use hashbrown::HashMap;
 
-use crate::access::{Identity, Refusal};
+use crate::access::{Code, Identity, Refusal, Rule, Verdict};
+use crate::answers::{Answer, Answered};
 use crate::room::{Room, RoomSpec};
+use crate::shard::ConnKey;
 
 /// The declared kinds of rooms, by the word before the first colon.
 #[derive(Debug, Clone, Default)]
@@ -34,8 +36,8 @@ impl Kinds {
     }
 }
 
-/// What one may do with a room; see [`admit`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What one may do with a room; see [`decide`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Hear its events.
     Subscribe,
@@ -47,23 +49,120 @@ pub enum Action {
     Presence,
 }
 
-/// Decides whether `who` may do `action` in `room`.
+impl Action {
+    /// Its name in questions and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Subscribe => "subscribe",
+            Self::Publish => "publish",
+            Self::History => "history",
+            Self::Presence => "presence",
+        }
+    }
+}
+
+impl RoomSpec {
+    /// The rule for one action.
+    pub fn rule(&self, action: Action) -> &Rule {
+        match action {
+            Action::Subscribe => &self.subscribe,
+            Action::Publish => &self.publish,
+            Action::History => &self.history,
+            Action::Presence => &self.presence,
+        }
+    }
+}
+
+/// Who wants something, from where, and what the backend has said about it already.
+///
+/// An [`Identity`] alone is one, too: nothing was asked for it and nothing is looked up.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// Who.
+    pub who: &'a Identity,
+    /// Its connection, if it has one: clients without a token are told apart by it.
+    pub connection: Option<(usize, ConnKey)>,
+    /// Answers that were fetched for this very command.
+    pub answered: &'a [Answered],
+    /// The time in milliseconds by which kept answers are judged; `None`: they are not looked up.
+    pub now_ms: Option<u64>,
+}
+
+impl<'a> From<&'a Identity> for Asker<'a> {
+    fn from(who: &'a Identity) -> Self {
+        Self { who, connection: None, answered: &[], now_ms: None }
+    }
+}
+
+impl<'a> From<&'a Arc<Identity>> for Asker<'a> {
+    fn from(who: &'a Arc<Identity>) -> Self {
+        Self::from(who.as_ref())
+    }
+}
+
+/// Why something is not done: it is refused, or nobody knows yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denied {
+    /// The rules refuse it, or something else does.
+    No(Refusal),
+    /// The backend has to be asked about this action first.
+    Ask(Action),
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::No(refusal)
+    }
+}
+
+impl From<Denied> for Refusal {
+    /// What is told where nobody can be asked: an open question is never a yes.
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::No(refusal) => refusal,
+            Denied::Ask(_) => Self::new(Code::Unavailable, "this cannot be decided here"),
+        }
+    }
+}
+
+/// Decides whether `who` may do `action` in `room`, without asking anybody.
+///
+/// # Errors
+/// As [`decide`]; what has to be asked is unavailable.
+pub fn admit(spec: &RoomSpec, who: &Identity, room: &Room, action: Action) -> Result<(), Refusal> {
+    Ok(decide(spec, who, room, action, |_| None)?)
+}
+
+/// Decides whether `who` may do `action` in `room`; `answer` knows what the backend has said.
 ///
 /// # Errors
 /// A room one may not see is absent ([`Refusal::no_such_room`]); one that may be seen (subscribed
-/// to) but not acted on is forbidden, and so is every room for what only an identity lacks.
-pub fn admit(spec: &RoomSpec, who: &Identity, room: &Room, action: Action) -> Result<(), Refusal> {
-    let rule = match action {
-        Action::Subscribe => &spec.subscribe,
-        Action::Publish => &spec.publish,
-        Action::History => &spec.history,
-        Action::Presence => &spec.presence,
+/// to) but not acted on is forbidden, or what the backend wants the client told. Nobody is asked
+/// only to word a refusal: a room that might be seen is absent.
+pub fn decide(
+    spec: &RoomSpec,
+    who: &Identity,
+    room: &Room,
+    action: Action,
+    answer: impl Fn(Action) -> Option<Answer>,
+) -> Result<(), Denied> {
+    let told = match spec.rule(action).judge(who, room) {
+        Verdict::Yes => return Ok(()),
+        Verdict::No => None,
+        Verdict::Ask => match answer(action) {
+            Some(Answer::Allow) => return Ok(()),
+            Some(Answer::Deny(told)) => told,
+            None => return Err(Denied::Ask(action)),
+        },
     };
-    if rule.admits(who, room) {
-        return Ok(());
+    let seen = action != Action::Subscribe
+        && match spec.subscribe.judge(who, room) {
+            Verdict::Yes => true,
+            Verdict::No => false,
+            Verdict::Ask => answer(Action::Subscribe) == Some(Answer::Allow),
+        };
+    if !seen {
+        return Err(Refusal::no_such_room().into());
     }
-    if action != Action::Subscribe && spec.subscribe.admits(who, room) {
-        return Err(Refusal::new(crate::access::Code::Forbidden, "not allowed in this room"));
-    }
-    Err(Refusal::no_such_room())
+    Err(told.unwrap_or_else(|| Refusal::new(Code::Forbidden, "not allowed in this room")).into())
 }

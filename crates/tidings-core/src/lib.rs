@@ -8,7 +8,9 @@
 //! |---|---|
 //! | [`room`] | a room's name and policy |
 //! | [`access`] | who a client is, rules, refusals |
-//! | [`kinds`] | the declared kinds of rooms |
+//! | [`kinds`] | the declared kinds of rooms, and the one place that decides |
+//! | [`answers`] | what the team's own backend has said, as long as it allowed |
+//! | [`breaker`] | whom one should not ask for a while |
 //! | [`publication`] | an event for a room, and where it stands in the room's history |
 //! | [`frame`] | the bytes of an event in the form a member wants |
 //! | [`outbox`] | what one connection still has to be sent |
@@ -18,6 +20,8 @@
 //! | [`node`] | where they all meet: join, leave, publish |
 
 pub mod access;
+pub mod answers;
+pub mod breaker;
 pub mod frame;
 pub mod hub;
 pub mod kinds;
@@ -29,9 +33,11 @@ pub mod recent;
 pub mod room;
 pub mod shard;
 
-pub use access::{Code, Identity, Refusal, Rule, SharedIdentity};
+pub use access::{Code, Identity, Refusal, Rule, SharedIdentity, Verdict};
+pub use answers::{Answer, Answered};
+pub use breaker::{Breaker, BreakerPolicy, BreakerState};
 pub use hub::{Hub, Post};
-pub use kinds::Kinds;
+pub use kinds::{Action, Asker, Denied, Kinds};
 pub use lane::Lane;
 pub use node::{From, Joined, Node, Publish, Published};
 pub use outbox::{Outbox, QueueLimits};

@@ -2,12 +2,13 @@
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::access::{Code, Identity, Refusal};
+use crate::answers::{Answer, Answered, Answers, Subject};
 use crate::frame::Form;
 use crate::hub::{Entry, Hub, lock};
-use crate::kinds::{Action, Kinds, admit};
+use crate::kinds::{Action, Asker, Denied, Kinds, decide};
 use crate::lane::Lane;
 use crate::publication::{Epoch, MessageId, Payload, Position, Publication};
 use crate::recent::{KeyRecord, Read, Recent};
@@ -23,7 +24,12 @@ pub struct Node {
     messages: AtomicU64,
     epochs: AtomicU64,
     hasher: foldhash::fast::FixedState,
+    /// What the team's backend has said, as long as it allowed.
+    answers: Mutex<Answers>,
 }
+
+/// Answers of the backend a node keeps at most; beyond that the oldest are asked for again.
+const ANSWERS: usize = 100_000;
 
 /// What is to be published.
 #[derive(Debug)]
@@ -89,7 +95,15 @@ impl Node {
     /// A node over the given hub and kinds; `id` is drawn at random by the caller.
     pub fn new(hub: Hub, kinds: Kinds, id: u64) -> Self {
         let (messages, epochs) = (AtomicU64::new(1), AtomicU64::new(1));
-        Self { hub, kinds, id, messages, epochs, hasher: foldhash::fast::FixedState::with_seed(id) }
+        Self {
+            hub,
+            kinds,
+            id,
+            messages,
+            epochs,
+            hasher: foldhash::fast::FixedState::with_seed(id),
+            answers: Mutex::new(Answers::new(ANSWERS)),
+        }
     }
 
     /// The number drawn at this start.
@@ -107,14 +121,72 @@ impl Node {
         &self.kinds
     }
 
-    /// Decides whether `who` may do `action` in `room`.
+    /// Decides whether `who` may do `action` in `room`: the rules, and what the backend has said.
     ///
     /// # Errors
-    /// As [`admit`].
-    pub fn admit(&self, who: &Identity, room: &Room, action: Action) -> Result<&Arc<RoomSpec>, Refusal> {
+    /// As [`decide`].
+    pub fn admit<'a>(
+        &self,
+        who: impl Into<Asker<'a>>,
+        room: &Room,
+        action: Action,
+    ) -> Result<&Arc<RoomSpec>, Denied> {
+        self.admit_event(&who.into(), room, action, "")
+    }
+
+    /// The same for one event: what may be published can depend on its name.
+    fn admit_event(
+        &self,
+        asker: &Asker<'_>,
+        room: &Room,
+        action: Action,
+        event: &str,
+    ) -> Result<&Arc<RoomSpec>, Denied> {
         let spec = self.kinds.spec(room)?;
-        admit(spec, who, room, action)?;
+        decide(spec, asker.who, room, action, |action| self.answer(asker, room, action, event))?;
         Ok(spec)
+    }
+
+    /// What the backend said for this very command, else what is kept of it.
+    fn answer(&self, asker: &Asker<'_>, room: &Room, action: Action, event: &str) -> Option<Answer> {
+        let fetched = asker.answered.iter().find(|said| said.action == action && said.room == *room);
+        if let Some(said) = fetched {
+            return Some(said.answer.clone());
+        }
+        let now_ms = asker.now_ms?;
+        let subject = Subject::of(asker.who, asker.connection)?;
+        let event = if action == Action::Publish { event } else { "" };
+        lock(&self.answers).get(asker.who, &subject, (room, action, event), now_ms).cloned()
+    }
+
+    /// Keeps an answer of the backend until `until_ms`; `asked_at` is what [`Node::rights_changes`]
+    /// said when it was asked.
+    pub fn keep_answer(
+        &self,
+        asker: &Asker<'_>,
+        event: &str,
+        answered: Answered,
+        until_ms: u64,
+        asked_at: u64,
+    ) {
+        let Some(subject) = Subject::of(asker.who, asker.connection) else { return };
+        let event = if answered.action == Action::Publish { event } else { "" };
+        lock(&self.answers).put(asker.who, subject, event, answered, until_ms, asked_at);
+    }
+
+    /// Forgets what the backend said of a user: its rights have changed.
+    pub fn forget(&self, org: &Org, user: &str) {
+        lock(&self.answers).forget(org, user);
+    }
+
+    /// How often rights have changed; see [`Node::keep_answer`].
+    pub fn rights_changes(&self) -> u64 {
+        lock(&self.answers).changes()
+    }
+
+    /// How many answers of the backend are kept.
+    pub fn answers_kept(&self) -> usize {
+        lock(&self.answers).len()
     }
 
     /// Takes a connection of `shard` into a room, and reads what it missed.
@@ -124,18 +196,18 @@ impl Node {
     ///
     /// # Errors
     /// The room's rules; [`Code::Unavailable`] if the room is full.
-    pub fn join(
+    pub fn join<'a>(
         &self,
         shard: &mut Shard,
         slot: u32,
         form: Form,
-        who: &Identity,
+        who: impl Into<Asker<'a>>,
         room: &Room,
         from: From,
-    ) -> Result<Joined, Refusal> {
+    ) -> Result<Joined, Denied> {
         let sequence = self.hub.sequence(room.org());
         let sequence = lock(&sequence);
-        self.join_at(*sequence, shard, slot, form, who, room, from)
+        self.join_at(*sequence, shard, slot, form, &who.into(), room, from)
     }
 
     /// Takes a connection into all rooms of a session it takes up again.
@@ -143,17 +215,19 @@ impl Node {
     /// All at one point of the organisation's sequence: with one room after the other, an event
     /// recorded in between could reach the client behind a later one, and its single offset would
     /// skip it should the connection break just then.
-    pub fn rejoin(
+    pub fn rejoin<'a>(
         &self,
         shard: &mut Shard,
         slot: u32,
         form: Form,
-        who: &Identity,
+        who: impl Into<Asker<'a>>,
         rooms: &[(Room, From)],
-    ) -> Vec<Result<Joined, Refusal>> {
-        let sequence = self.hub.sequence(&who.org);
+    ) -> Vec<Result<Joined, Denied>> {
+        let asker = who.into();
+        let sequence = self.hub.sequence(&asker.who.org);
         let sequence = lock(&sequence);
-        let join = |(room, from): &(Room, From)| self.join_at(*sequence, shard, slot, form, who, room, *from);
+        let join =
+            |(room, from): &(Room, From)| self.join_at(*sequence, shard, slot, form, &asker, room, *from);
         rooms.iter().map(join).collect()
     }
 
@@ -164,11 +238,11 @@ impl Node {
         shard: &mut Shard,
         slot: u32,
         form: Form,
-        who: &Identity,
+        asker: &Asker<'_>,
         room: &Room,
         from: From,
-    ) -> Result<Joined, Refusal> {
-        let spec = self.admit(who, room, Action::Subscribe)?;
+    ) -> Result<Joined, Denied> {
+        let spec = self.admit_event(asker, room, Action::Subscribe, "")?;
         if shard.is_member(slot, room, form.namespace) {
             let top = shard.entry(room).and_then(|entry| entry.top());
             return Ok(Joined { top, missed: Vec::new(), recovered: None });
@@ -209,15 +283,15 @@ impl Node {
     ///
     /// # Errors
     /// The room's rules; [`Code::TooLarge`] and [`Code::Conflict`] as [`Node::publish`].
-    pub fn publish_as(
+    pub fn publish_as<'a>(
         &self,
-        who: &Identity,
+        who: impl Into<Asker<'a>>,
         what: Publish<'_>,
         here: Option<&mut Shard>,
         now_ms: u64,
-    ) -> Result<Published, Refusal> {
-        let spec = self.admit(who, &what.room, Action::Publish)?;
-        self.publish_in(spec, what, here, now_ms)
+    ) -> Result<Published, Denied> {
+        let spec = self.admit_event(&who.into(), &what.room, Action::Publish, what.event)?;
+        Ok(self.publish_in(spec, what, here, now_ms)?)
     }
 
     /// Publishes to a room; a call from a shard's own thread passes it as `here`.
@@ -277,13 +351,13 @@ impl Node {
     ///
     /// # Errors
     /// The room's rules.
-    pub fn history(
+    pub fn history<'a>(
         &self,
-        who: &Identity,
+        who: impl Into<Asker<'a>>,
         room: &Room,
         since: Option<Position>,
         limit: usize,
-    ) -> Result<Option<Read>, Refusal> {
+    ) -> Result<Option<Read>, Denied> {
         self.admit(who, room, Action::History)?;
         let entry = self.hub.find(room);
         Ok(entry.and_then(|entry| {

@@ -65,6 +65,8 @@ pub fn node_with_mailboxes(most: usize) -> (Node, Vec<Kept>) {
     kinds.declare("vol", spec(Keep::Nothing));
     kinds.declare("rec", spec(recent(100)));
     kinds.declare("two", RoomSpec { members: Some(2), ..spec(Keep::Nothing) });
+    let asked = RoomSpec { subscribe: Rule::Ask, publish: Rule::Ask, ..spec(Keep::Nothing) };
+    kinds.declare("ask", RoomSpec { history: Rule::Ask, presence: Rule::Nobody, ..asked });
     kinds.declare("small", RoomSpec { message_bytes: Some(8), ..spec(Keep::Nothing) });
     (Node::new(Hub::new(posts), kinds, 5), boxes)
 }
