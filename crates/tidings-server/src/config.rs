@@ -37,6 +37,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Where accounts, keys and the audit log are kept.
     pub database: DatabaseConfig,
+    /// The team's own backend, asked who may connect and what `ask` rules leave to it.
+    pub hooks: HooksConfig,
     /// Connection state recovery for Socket.IO clients.
     pub recovery: RecoveryConfig,
     /// WebSocket options.
@@ -70,6 +72,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             auth: AuthConfig::default(),
             database: DatabaseConfig::default(),
+            hooks: HooksConfig::default(),
             recovery: RecoveryConfig::default(),
             websocket: WebSocketConfig::default(),
             drain: DrainConfig::default(),
@@ -269,6 +272,61 @@ pub struct DatabaseConfig {
     pub url: String,
     /// A file that holds the URL instead.
     pub url_file: String,
+}
+
+/// The team's own backend, asked who may connect and what `ask` rules leave to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HooksConfig {
+    /// Asked whether a client may come in, after its token was verified; empty: nobody is asked.
+    pub connect: String,
+    /// Asked about subscribing, and about history and presence, where the rule is `ask`.
+    pub subscribe: String,
+    /// Asked about publishing where the rule is `ask`.
+    pub publish: String,
+    /// Signs questions (HMAC-SHA-256), at least 32 bytes, raw or `whsec_` and base64; from file or
+    /// environment only, and never the secret of tokens.
+    #[serde(skip_serializing)]
+    pub secret: String,
+    /// A file that holds the secret instead.
+    pub secret_file: String,
+    /// Milliseconds a question may take, its wait for a turn included.
+    pub timeout_ms: u64,
+    /// Hosts, as `host:port`, that may be private addresses and may be asked without TLS.
+    pub allow_hosts: Vec<String>,
+    /// Private addresses may be asked, without TLS too: for development.
+    pub allow_private: bool,
+    /// Questions about publishing carry the event's data.
+    pub send_data: bool,
+    /// Seconds an answer is kept at most, whatever it says.
+    pub max_cache_seconds: u64,
+    /// A PEM file with certificate authorities that are trusted besides the system's.
+    pub ca_file: String,
+}
+
+impl Default for HooksConfig {
+    fn default() -> Self {
+        Self {
+            connect: String::new(),
+            subscribe: String::new(),
+            publish: String::new(),
+            secret: String::new(),
+            secret_file: String::new(),
+            timeout_ms: 2_000,
+            allow_hosts: Vec::new(),
+            allow_private: false,
+            send_data: false,
+            max_cache_seconds: 300,
+            ca_file: String::new(),
+        }
+    }
+}
+
+impl HooksConfig {
+    /// Whether anything is asked at all.
+    pub fn any(&self) -> bool {
+        [&self.connect, &self.subscribe, &self.publish].iter().any(|url| !url.is_empty())
+    }
 }
 
 /// Connection state recovery for Socket.IO clients.

@@ -17,6 +17,7 @@ mod upgrade;
 pub(crate) use accept::Accepting;
 pub(crate) use serve::Door;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tidings_core::{Code, Identity, Refusal};
 
+use crate::hooks::{Caller, Entrance};
 use crate::shared::Shared;
 use crate::signin::ApiKey;
 use crate::signin::api_key::MARK;
@@ -36,6 +38,17 @@ pub(crate) struct Front {
     pub(crate) origins: Origins,
     router: Router,
     pub(crate) tests: TestDoors,
+}
+
+/// The address a request came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Remote(pub(crate) IpAddr);
+
+impl Remote {
+    /// Who asks by the HTTP API.
+    pub(crate) fn caller(self, who: &Identity) -> Caller<'_> {
+        Caller { who, connection: None, address: self.0, entrance: Entrance::Http }
+    }
 }
 
 /// What only conformance suites need.

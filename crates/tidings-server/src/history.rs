@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidings_core::frame::plain_data;
-use tidings_core::{Identity, Node, Position, Refusal, Room};
+use tidings_core::{Asker, Denied, Node, Position, Refusal, Room};
 use tidings_wire::json::write_string;
 use tokio::sync::oneshot;
 
@@ -19,12 +19,12 @@ use crate::time::iso8601;
 /// The room's rules.
 pub(crate) fn answer(
     node: &Node,
-    who: &Identity,
+    asker: Asker<'_>,
     room: &Room,
     since: Option<Position>,
     limit: usize,
-) -> Result<Vec<u8>, Refusal> {
-    let read = node.history(who, room, since, limit)?;
+) -> Result<Vec<u8>, Denied> {
+    let read = node.history(asker, room, since, limit)?;
     let mut out = Vec::with_capacity(HISTORY_BYTES);
     out.extend_from_slice(b"{\"ok\":true,\"room\":");
     write_string(&mut out, room.name());

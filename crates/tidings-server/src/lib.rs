@@ -12,11 +12,14 @@
 //! | [`ids`] | session keys and socket ids |
 //! | [`time`] | wall-clock times as text |
 
+mod asking;
 pub mod client;
 pub mod config;
 mod front;
 mod history;
+mod hooks;
 pub mod ids;
+mod outbound;
 mod records;
 pub mod server;
 mod settings;

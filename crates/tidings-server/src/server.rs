@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
-use tidings_core::{Hub, Node, Payload, Publish, Refusal, Room};
+use tidings_core::{Hub, Node, Org, Payload, Publish, Refusal, Room};
 use tidings_store::Store;
 use tokio::sync::watch;
 
 use crate::client::Handler;
 use crate::config::Config;
 use crate::front::{Accepting, AllowedOrigins, Door, Front, TestDoors};
+use crate::hooks::Hooks;
 use crate::ids::Entropy;
 use crate::settings::{Settings, kinds};
 use crate::shard::inbox::{Inbox, Mail, ShardPost};
@@ -110,6 +111,11 @@ impl Server {
     /// A handle through which this process itself publishes.
     pub fn publisher(&self) -> Publisher {
         Publisher(self.shared.clone())
+    }
+
+    /// Says that a user's rights have changed: what the backend said of it is asked for anew.
+    pub fn forget(&self, org: &Org, user: &str) {
+        self.shared.node.forget(org, user);
     }
 
     /// How many connections are open.
@@ -207,8 +213,12 @@ fn start_shards(
     }
     let posts = inboxes.iter().map(|inbox| Box::new(ShardPost(inbox.clone())) as Box<dyn tidings_core::Post>);
     let kinds = kinds(config, loopback).map_err(StartError::Config)?;
+    if config.hooks.any() && config.hooks.secret == config.auth.jwt_secret {
+        return Err(StartError::Config("hooks.secret must not be the secret of the tokens".into()));
+    }
+    let hooks = Hooks::new(&config.hooks).map_err(StartError::Config)?;
     let node = Node::new(Hub::new(posts.collect()), kinds, Entropy::default().secret() as u64);
-    let shared = Shared::new(settings, Arc::new(node), sign_in, inboxes, extras);
+    let shared = Shared::new(settings, Arc::new(node), sign_in, hooks, inboxes, extras);
     let shared = Arc::new(shared);
     let mut threads = Vec::new();
     for (index, poll) in polls.into_iter().enumerate() {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tidings_core::frame::Namespaces;
 use tidings_core::room::{Keep, RoomSpec};
-use tidings_core::{Kinds, Lane, QueueLimits, Rule};
+use tidings_core::{Action, Kinds, Lane, QueueLimits, Rule};
 use tidings_wire::session::{HeartbeatTimes, SocketIoTimes};
 use tidings_wire::websocket::DeflateConfig;
 use tidings_wire::{Limits, json};
 
-use crate::config::{Anonymous, Config, NamespaceAuth, RecoveryMode, RoomKindConfig};
+use crate::config::{Anonymous, Config, HooksConfig, NamespaceAuth, RecoveryMode, RoomKindConfig};
 
 /// The configuration, worked out.
 pub(crate) struct Settings {
@@ -128,7 +128,27 @@ pub fn kinds(config: &Config, loopback: bool) -> Result<Kinds, String> {
         let spec = configured(base, wanted).map_err(|problem| format!("[rooms.{kind}] {problem}"))?;
         kinds.declare(kind, spec);
     }
+    refuse_unanswered(&kinds, &config.hooks)?;
     Ok(kinds)
+}
+
+/// A rule that asks needs somebody to ask, and a key to ask with.
+fn refuse_unanswered(kinds: &Kinds, hooks: &HooksConfig) -> Result<(), String> {
+    for (kind, spec) in kinds.iter() {
+        for action in [Action::Subscribe, Action::Publish, Action::History, Action::Presence] {
+            let (url, key) = match action {
+                Action::Publish => (&hooks.publish, "publish"),
+                _ => (&hooks.subscribe, "subscribe"),
+            };
+            if *spec.rule(action) == Rule::Ask && url.is_empty() {
+                let action = action.as_str();
+                return Err(format!(
+                    "[rooms.{kind}] {action}: the rule `ask` needs hooks.{key}, the URL to ask"
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A shipped kind: who hears a room may read its history and see who is there.

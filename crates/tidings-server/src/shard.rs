@@ -4,6 +4,7 @@ mod closing;
 mod command;
 mod entry;
 pub(crate) mod inbox;
+mod kept;
 mod lane;
 mod link;
 mod mail;
@@ -20,7 +21,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
-use tidings_core::{ConnKey, Node, Shard};
+use tidings_core::{Answered, ConnKey, Node, Shard};
 
 use crate::ids::Entropy;
 use crate::settings::Settings;
@@ -70,6 +71,8 @@ pub(crate) struct ShardLoop {
     unread: Vec<ConnKey>,
     /// Connections whose commands wait for the front.
     laned: Vec<ConnKey>,
+    /// Whose command is being carried out after it waited, and what was answered for it.
+    carried: Option<(ConnKey, Vec<Answered>)>,
     /// Scratch for the timers that fire.
     fired: Vec<ConnKey>,
     /// When slow clients and kept sessions are looked at next.
@@ -89,7 +92,7 @@ pub(crate) struct ShardLoop {
 impl ShardLoop {
     /// A shard's thread, not yet running.
     pub(crate) fn new(poll: Poll, inbox: Arc<Inbox>, index: usize, shared: Arc<Shared>) -> Self {
-        let settings = shared.settings.clone();
+        let (settings, started) = (shared.settings.clone(), shared.started);
         let shard = Shard::new(index, settings.namespaces.clone(), settings.queue);
         Self {
             shard,
@@ -103,11 +106,12 @@ impl ShardLoop {
             shared,
             lingering: Lingering::default(),
             entropy: Entropy::default(),
-            started: Instant::now(),
+            started,
             now_ms: 0,
             read_buffer: vec![0; READ_BYTES],
             unread: Vec::new(),
             laned: Vec::new(),
+            carried: None,
             fired: Vec::new(),
             sweep_ms: 0,
             packet: Vec::new(),

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tidings_core::shard::Counters;
 use tidings_core::{Identity, Node};
 use tidings_wire::CloseReason;
 
 use crate::client::Handler;
+use crate::hooks::Hooks;
 use crate::records::Records;
 use crate::server::Extras;
 use crate::settings::Settings;
@@ -20,6 +21,10 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) node: Arc<Node>,
     pub(crate) sign_in: SignIn,
+    /// The team's own backend, if anything is left to it.
+    pub(crate) hooks: Option<Hooks>,
+    /// From here on the milliseconds of shards and of kept answers are counted.
+    pub(crate) started: Instant,
     /// The identity of clients without a token.
     pub(crate) anonymous: Arc<Identity>,
     pub(crate) inboxes: Vec<Arc<Inbox>>,
@@ -47,6 +52,7 @@ impl Shared {
         settings: Arc<Settings>,
         node: Arc<Node>,
         sign_in: SignIn,
+        hooks: Option<Hooks>,
         inboxes: Vec<Arc<Inbox>>,
         extras: &Extras,
     ) -> Self {
@@ -54,6 +60,8 @@ impl Shared {
             settings,
             node,
             sign_in,
+            hooks,
+            started: Instant::now(),
             anonymous: Arc::new(Identity::anonymous()),
             counts: inboxes.iter().map(|_| Counts::default()).collect(),
             inboxes,
@@ -90,6 +98,11 @@ impl Shared {
             .into_iter()
             .zip(&self.closes)
             .map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
+    }
+
+    /// Milliseconds since the server started.
+    pub(crate) fn uptime_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
     }
 
     /// The id of the next event that wants an answer.

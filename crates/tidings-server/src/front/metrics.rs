@@ -80,11 +80,32 @@ impl Collector for Engine {
         counter(&mut encoder, "publications_refused", "Publications a full mailbox refused.", refused)?;
         gauge(&mut encoder, "rooms", "Rooms with members or history.", shared.node.hub().rooms() as i64)?;
         self.closes(&mut encoder)?;
-        self.sign_in(&mut encoder)
+        self.sign_in(&mut encoder)?;
+        self.hooks(&mut encoder)
     }
 }
 
 impl Engine {
+    /// What became of questions to the team's backend, and whether it is left alone.
+    fn hooks(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let Some(hooks) = &self.0.hooks else { return Ok(()) };
+        let help = "Questions to the backend, by what became of them.";
+        let mut family = encoder.encode_descriptor("hook_questions", help, None, MetricType::Counter)?;
+        for (hook, counts, _) in hooks.figures() {
+            for (outcome, count) in counts.outcomes() {
+                let labels = [("hook", hook), ("outcome", outcome)];
+                ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let help = "Whether the backend is asked: 0 yes, 1 one question as a probe, 2 no.";
+        let mut family = encoder.encode_descriptor("hook_breaker", help, None, MetricType::Gauge)?;
+        for (hook, _, state) in hooks.figures() {
+            ConstGauge::new(state).encode(family.encode_family(&[("hook", hook)])?)?;
+        }
+        let kept = self.0.node.answers_kept() as i64;
+        gauge(encoder, "hook_answers", "Answers of the backend that are kept.", kept)
+    }
+
     fn closes(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let mut family = encoder.encode_descriptor(
             "closes",

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
@@ -11,10 +12,11 @@ use axum::routing::post;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tidings_core::{Code, Identity, Lane, Org, Payload, Publish, Refusal, Room};
+use tidings_core::{Asker, Code, Identity, Lane, Org, Payload, Publish, Refusal, Room};
 use tidings_wire::{json, plain};
 
-use super::{refuse, respond, signed_in};
+use super::{Remote, refuse, respond, signed_in};
+use crate::hooks::{Caller, Draft};
 use crate::shard::write_published;
 use crate::shared::{Shared, wall_ms};
 
@@ -63,23 +65,43 @@ struct Batch<'a> {
     key: Option<Cow<'a, str>>,
 }
 
-async fn publish(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Received) -> Response<Body> {
-    answer(publish_one(&shared, &headers, body).await)
+async fn publish(
+    State(shared): State<Arc<Shared>>,
+    Extension(remote): Extension<Remote>,
+    headers: HeaderMap,
+    body: Received,
+) -> Response<Body> {
+    answer(publish_one(&shared, remote, &headers, body).await)
 }
 
-async fn publish_one(shared: &Shared, headers: &HeaderMap, body: Received) -> Result<Vec<u8>, Refusal> {
+async fn publish_one(
+    shared: &Shared,
+    remote: Remote,
+    headers: &HeaderMap,
+    body: Received,
+) -> Result<Vec<u8>, Refusal> {
     let who = who(shared, headers, &body).await?;
     let body = text(shared, &body)?;
     let message: Message<'_> = serde_json::from_str(body).map_err(malformed)?;
-    send(shared, &who, &message)
+    send(shared, &remote.caller(&who), &message).await
 }
 
-async fn batch(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Received) -> Response<Body> {
-    answer(publish_batch(&shared, &headers, body).await)
+async fn batch(
+    State(shared): State<Arc<Shared>>,
+    Extension(remote): Extension<Remote>,
+    headers: HeaderMap,
+    body: Received,
+) -> Response<Body> {
+    answer(publish_batch(&shared, remote, &headers, body).await)
 }
 
 /// Publishes in order; each message has its own result, and the batch one key.
-async fn publish_batch(shared: &Shared, headers: &HeaderMap, body: Received) -> Result<Vec<u8>, Refusal> {
+async fn publish_batch(
+    shared: &Shared,
+    remote: Remote,
+    headers: &HeaderMap,
+    body: Received,
+) -> Result<Vec<u8>, Refusal> {
     let who = who(shared, headers, &body).await?;
     let body = text(shared, &body)?;
     let mut batch: Batch<'_> = serde_json::from_str(body).map_err(malformed)?;
@@ -95,7 +117,7 @@ async fn publish_batch(shared: &Shared, headers: &HeaderMap, body: Received) -> 
         if at > 0 {
             out.push(b',');
         }
-        write_result(&mut out, send(shared, &who, message));
+        write_result(&mut out, send(shared, &remote.caller(&who), message).await);
     }
     out.extend_from_slice(b"]}");
     Ok(out)
@@ -112,17 +134,17 @@ fn write_result(out: &mut Vec<u8>, result: Result<Vec<u8>, Refusal>) {
     }
 }
 
-fn send(shared: &Shared, who: &Identity, message: &Message<'_>) -> Result<Vec<u8>, Refusal> {
+async fn send(shared: &Shared, caller: &Caller<'_>, message: &Message<'_>) -> Result<Vec<u8>, Refusal> {
     match (&message.room, &message.rooms, &message.user_id, &message.org) {
-        (Some(room), None, None, None) => send_to(shared, who, message, room),
-        (None, None, Some(user), None) => send_to(shared, who, message, &format!("user:{user}")),
+        (Some(room), None, None, None) => send_to(shared, caller, message, room).await,
+        (None, None, Some(user), None) => send_to(shared, caller, message, &format!("user:{user}")).await,
         (None, Some(rooms), None, None) if rooms.len() <= BATCH => {
             let mut out = b"{\"ok\":true,\"results\":[".to_vec();
             for (at, room) in rooms.iter().enumerate() {
                 if at > 0 {
                     out.push(b',');
                 }
-                write_result(&mut out, send_to(shared, who, message, room));
+                write_result(&mut out, send_to(shared, caller, message, room).await);
             }
             out.extend_from_slice(b"]}");
             Ok(out)
@@ -130,26 +152,36 @@ fn send(shared: &Shared, who: &Identity, message: &Message<'_>) -> Result<Vec<u8
         (None, Some(_), None, None) => {
             Err(Refusal::new(Code::TooLarge, "more rooms than one message may go to"))
         }
-        (None, None, None, Some(org)) => announce(shared, who, message, org),
+        (None, None, None, Some(org)) => announce(shared, caller.who, message, org),
         _ => Err(Refusal::new(Code::BadRequest, "exactly one of room, rooms, userId and org is needed")),
     }
 }
 
-fn send_to(shared: &Shared, who: &Identity, message: &Message<'_>, room: &str) -> Result<Vec<u8>, Refusal> {
+async fn send_to(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    message: &Message<'_>,
+    name: &str,
+) -> Result<Vec<u8>, Refusal> {
     let limits = &shared.settings.limits;
     let lane = checked_lane(shared, message)?;
-    let what = Publish {
-        room: Room::new(&who.org, room, limits.room_name_bytes).map_err(|error| bad(&error.to_string()))?,
+    let room = Room::new(&caller.who.org, name, limits.room_name_bytes);
+    let room = room.map_err(|error| bad(&error.to_string()))?;
+    let payload = payload(message);
+    let what = || Publish {
+        room: room.clone(),
         event: &message.event,
-        payload: payload(message),
+        payload: payload.clone(),
         lane,
         volatile: message.volatile,
         key: message.key.as_deref(),
         skip: None,
     };
-    let published = shared.node.publish_as(who, what, None, wall_ms())?;
+    let draft = Draft { event: &message.event, data: message.data.get() };
+    let publish = |asker: Asker<'_>| shared.node.publish_as(asker, what(), None, wall_ms());
+    let published = shared.settle(caller, &room, draft, publish).await?;
     let mut out = b"{\"ok\":true".to_vec();
-    write_published(&mut out, room, &published);
+    write_published(&mut out, name, &published);
     out.push(b'}');
     Ok(out)
 }

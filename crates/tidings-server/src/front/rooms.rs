@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::get;
 use tidings_core::kinds::Action;
-use tidings_core::{Code, Epoch, Identity, Position, Refusal, Room};
+use tidings_core::{Asker, Code, Epoch, Identity, Position, Refusal, Room};
 use tidings_wire::engineio::Query;
 use tidings_wire::json::write_string;
 
-use super::{refuse, respond, signed_in};
+use super::{Remote, refuse, respond, signed_in};
 use crate::history;
+use crate::hooks::Draft;
 use crate::shared::Shared;
 
 /// Events a history answer holds where none are asked for, and at most.
@@ -59,18 +61,39 @@ async fn history(
     State(shared): State<Arc<Shared>>,
     Path(room): Path<String>,
     RawQuery(query): RawQuery,
+    Extension(remote): Extension<Remote>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    answer(who_and_room(&shared, &headers, &room).await.and_then(|(who, room)| {
-        let query = Query::parse(query.as_deref().unwrap_or("")).map_err(|_| bad("too many parameters"))?;
-        let value = |wanted: &str| query.pairs().find(|(name, _)| name == wanted).map(|(_, value)| value);
-        let since = value("since").map(|text| position(&text)).transpose()?;
-        let limit = match value("limit") {
-            Some(text) => text.parse::<usize>().map_err(|_| bad("limit: is no number"))?.min(HISTORY_MOST),
-            None => HISTORY_DEFAULT,
-        };
-        history::answer(&shared.node, &who, &room, since, limit)
-    }))
+    let asked = who_and_room(&shared, &headers, &room).await.and_then(|(who, room)| {
+        let (since, limit) = part(query.as_deref().unwrap_or(""))?;
+        Ok((who, room, since, limit))
+    });
+    let (who, room, since, limit) = match asked {
+        Ok(asked) => asked,
+        Err(refusal) => return refuse(&refusal),
+    };
+    let read = |asker: Asker<'_>| history::answer(&shared.node, asker, &room, since, limit);
+    answer(shared.settle(&remote.caller(&who), &room, Draft::default(), read).await)
+}
+
+/// Which part of a history is wanted.
+fn part(query: &str) -> Result<(Option<Position>, usize), Refusal> {
+    let query = Query::parse(query).map_err(|_| bad("too many parameters"))?;
+    let value = |wanted: &str| query.pairs().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    let since = value("since").map(|text| position(&text)).transpose()?;
+    let limit = match value("limit") {
+        Some(text) => text.parse::<usize>().map_err(|_| bad("limit: is no number"))?.min(HISTORY_MOST),
+        None => HISTORY_DEFAULT,
+    };
+    Ok((since, limit))
+}
+
+/// A room whose presence the asker may see.
+async fn seen(shared: &Shared, headers: &HeaderMap, remote: Remote, room: &str) -> Result<Room, Refusal> {
+    let (who, room) = who_and_room(shared, headers, room).await?;
+    let may = |asker: Asker<'_>| shared.node.admit(asker, &room, Action::Presence).map(drop);
+    shared.settle(&remote.caller(&who), &room, Draft::default(), may).await?;
+    Ok(room)
 }
 
 /// Who is in a room: `?page=N`.
@@ -78,13 +101,10 @@ async fn presence(
     State(shared): State<Arc<Shared>>,
     Path(room): Path<String>,
     RawQuery(query): RawQuery,
+    Extension(remote): Extension<Remote>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let room = who_and_room(&shared, &headers, &room).await.and_then(|(who, room)| {
-        shared.node.admit(&who, &room, Action::Presence)?;
-        Ok(room)
-    });
-    let room = match room {
+    let room = match seen(&shared, &headers, remote, &room).await {
         Ok(room) => room,
         Err(refusal) => return refuse(&refusal),
     };
@@ -98,12 +118,11 @@ async fn presence(
 async fn stats(
     State(shared): State<Arc<Shared>>,
     Path(room): Path<String>,
+    Extension(remote): Extension<Remote>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    answer(who_and_room(&shared, &headers, &room).await.and_then(|(who, room)| {
-        shared.node.admit(&who, &room, Action::Presence)?;
-        Ok(history::stats(&shared.node, &room))
-    }))
+    let room = seen(&shared, &headers, remote, &room).await;
+    answer(room.map(|room| history::stats(&shared.node, &room)))
 }
 
 async fn who_and_room(shared: &Shared, headers: &HeaderMap, room: &str) -> Result<(Identity, Room), Refusal> {

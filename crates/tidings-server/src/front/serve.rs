@@ -22,7 +22,7 @@ use tower_service::Service;
 use super::origin::{Verdict, add_cors};
 use super::replay::Replay;
 use super::upgrade::{Handover, Switch};
-use super::{Front, respond, socketio, upgrade};
+use super::{Front, Remote, respond, socketio, upgrade};
 
 /// Bytes of a request's head, its headers, and the time to send it.
 pub(super) const HEAD_BYTES: usize = 16 * 1024;
@@ -129,7 +129,7 @@ impl Requests {
         response
     }
 
-    async fn route(self, request: Request<Incoming>, socket_io: bool) -> Response<Body> {
+    async fn route(self, mut request: Request<Incoming>, socket_io: bool) -> Response<Body> {
         let front = self.door.front.clone();
         let path = request.uri().path();
         let engine = front.tests.open && path.starts_with("/engine.io/");
@@ -146,6 +146,7 @@ impl Requests {
             return self.switch(request, upgrade::echo);
         }
         let mut router = front.router.clone();
+        request.extensions_mut().insert(Remote(self.remote));
         match tokio::time::timeout(REQUEST_TIME, router.call(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(never)) => match never {},

@@ -6,7 +6,8 @@ use tidings_core::kinds::Action;
 use tidings_core::node::From;
 use tidings_core::shard::Filter;
 use tidings_core::{
-    Code, ConnKey, Epoch, Identity, Joined, Payload, Position, Publish, Published, Refusal, Room,
+    Answered, Code, ConnKey, Denied, Epoch, Identity, Joined, Payload, Position, Publish, Published, Refusal,
+    Room,
 };
 use tidings_wire::json::{self, write_string};
 use tidings_wire::names::Dialect;
@@ -15,6 +16,7 @@ use tidings_wire::socketio::{encode, msgpack};
 
 use super::ShardLoop;
 use super::lane::Job;
+use crate::asking::Open;
 use crate::shared::wall_ms;
 
 /// Where an answer goes.
@@ -35,8 +37,30 @@ impl AckTo {
     }
 }
 
+/// What became of a command.
+pub(super) enum Ran {
+    /// It was answered, or waits in its lane.
+    Done,
+    /// It is none of the engine's.
+    Foreign,
+    /// The backend has to be asked first.
+    Asks(Open),
+}
+
+/// Why a command is not done.
+pub(super) enum Halt {
+    No(Refusal),
+    Ask(Open),
+}
+
+impl std::convert::From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Self::No(refusal)
+    }
+}
+
 impl ShardLoop {
-    /// Runs a command of the engine; `false` if `name` is none.
+    /// Runs a command of the engine.
     pub(super) fn engine_command(
         &mut self,
         key: ConnKey,
@@ -44,13 +68,13 @@ impl ShardLoop {
         name: &str,
         mut args: json::Elements<'_>,
         attachments: &[Bytes],
-    ) -> bool {
+    ) -> Ran {
         if name == "ping" {
             self.send_answer(key, ack, "{\"ok\":true}");
-            return true;
+            return Ran::Done;
         }
         if self.shared.handler_only {
-            return false;
+            return Ran::Foreign;
         }
         let limits = self.settings.limits;
         let body = args.next().unwrap_or("{}");
@@ -64,23 +88,25 @@ impl ShardLoop {
                 Err(bad) => Err(refused(bad)),
             },
             "unsubscribe" => match plain::RoomBody::parse(body, &limits) {
-                Ok(room) => self.unsubscribe(key, ack, &room.room),
+                Ok(room) => self.unsubscribe(key, ack, &room.room).map_err(Halt::No),
                 Err(bad) => Err(refused(bad)),
             },
             "history" => match HistoryBody::parse(body, &limits) {
-                Ok(history) => self.history(key, ack, &history),
+                Ok(history) => self.history(key, ack, &history).map_err(Halt::No),
                 Err(bad) => Err(refused(bad)),
             },
             "presence" => match plain::PresenceBody::parse(body, &limits) {
-                Ok(presence) => self.presence(key, ack, &presence),
+                Ok(presence) => self.presence(key, ack, &presence).map_err(Halt::No),
                 Err(bad) => Err(refused(bad)),
             },
-            _ => return false,
+            _ => return Ran::Foreign,
         };
-        if let Err(refusal) = done {
-            self.answer_refused(key, ack, name, &refusal);
+        match done {
+            Ok(()) => {}
+            Err(Halt::No(refusal)) => self.answer_refused(key, ack, name, &refusal),
+            Err(Halt::Ask(open)) => return Ran::Asks(open),
         }
-        true
+        Ran::Done
     }
 
     pub(super) fn publish(
@@ -89,7 +115,7 @@ impl ShardLoop {
         ack: AckTo,
         body: &PublishBody<'_>,
         attachments: &[Bytes],
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Halt> {
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
         let what = Publish {
             room,
@@ -104,7 +130,17 @@ impl ShardLoop {
             skip: body.except_self.then_some((self.shard.index(), key)),
         };
         let node = self.node.clone();
-        let published = node.publish_as(&who, what, Some(&mut self.shard), wall_ms())?;
+        let answered = self.answered_for(key);
+        let asker = self.asker(key, &who, &answered);
+        let published = match node.publish_as(asker, what, Some(&mut self.shard), wall_ms()) {
+            Ok(published) => published,
+            Err(Denied::No(refusal)) => return Err(refusal.into()),
+            Err(Denied::Ask(action)) => {
+                let (_, room) = self.who_and_room(key, ack, &body.room)?;
+                let (event, data) = (body.event.to_string(), body.data.to_string());
+                return Err(Halt::Ask(Open { room, action, event, data, answered }));
+            }
+        };
         if !matches!(ack, AckTo::SocketIo { id: None, .. }) {
             self.answer(key, ack, |out| write_published(out, &body.room, &published));
         }
@@ -116,14 +152,18 @@ impl ShardLoop {
         key: ConnKey,
         ack: AckTo,
         body: &SubscribeBody<'_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Halt> {
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
         if self.shard.rooms_of(key.slot) >= self.settings.rooms_per_connection {
-            return Err(Refusal::new(Code::BadRequest, "this connection is in too many rooms"));
+            return Err(Refusal::new(Code::BadRequest, "this connection is in too many rooms").into());
         }
+        let answered = self.answered_for(key);
+        let asker = self.asker(key, &who, &answered);
         if body.rewind.is_some() {
             // What was said before one came is history, whatever the command is called.
-            self.node.admit(&who, &room, Action::History)?;
+            if let Err(denied) = self.node.admit(asker, &room, Action::History) {
+                return Err(halt(denied, &room, &answered));
+            }
         }
         let from = match (&body.since, body.rewind) {
             (Some(since), _) => From::Position(position(since)),
@@ -133,7 +173,8 @@ impl ShardLoop {
         let Some(link) = self.links.get(key) else { return Ok(()) };
         let form = link.form(ack.namespace());
         let node = self.node.clone();
-        let mut joined = node.join(&mut self.shard, key.slot, form, &who, &room, from)?;
+        let joined = node.join(&mut self.shard, key.slot, form, asker, &room, from);
+        let mut joined = joined.map_err(|denied| halt(denied, &room, &answered))?;
         if let Some(filter) = filter(body) {
             joined.missed.retain(|missed| filter.passes(missed));
             self.shard.set_filter(key.slot, &room, form.namespace, filter);
@@ -188,8 +229,7 @@ impl ShardLoop {
         body: &plain::PresenceBody<'_>,
     ) -> Result<(), Refusal> {
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
-        self.node.admit(&who, &room, Action::Presence)?;
-        self.queue(key, Job::Presence { ack, room, page: body.page.unwrap_or(0) as usize });
+        self.queue(key, Job::Presence { ack, who, room, page: body.page.unwrap_or(0) as usize });
         Ok(())
     }
 
@@ -334,8 +374,19 @@ pub(super) fn text(body: &[u8]) -> &str {
     std::str::from_utf8(body).unwrap_or("{}")
 }
 
-fn refused(bad: BadField) -> Refusal {
-    Refusal::new(Code::BadRequest, &bad.to_string())
+fn refused(bad: BadField) -> Halt {
+    Refusal::new(Code::BadRequest, &bad.to_string()).into()
+}
+
+/// What is open of a subscription, or why it is refused.
+fn halt(denied: Denied, room: &Room, answered: &[Answered]) -> Halt {
+    match denied {
+        Denied::No(refusal) => refusal.into(),
+        Denied::Ask(action) => {
+            let (event, data) = (String::new(), String::new());
+            Halt::Ask(Open { room: room.clone(), action, event, data, answered: answered.to_vec() })
+        }
+    }
 }
 
 fn position(since: &plain::Since<'_>) -> Position {

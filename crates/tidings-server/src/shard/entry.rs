@@ -73,8 +73,8 @@ impl Held {
 }
 
 impl ShardLoop {
-    /// Lets the front judge the token of a Socket.IO client, and then the mounted handler, if there
-    /// is one.
+    /// Lets the front judge the token of a Socket.IO client, and then the backend and the mounted
+    /// handler, where there are such.
     pub(super) fn check_on_front(
         &mut self,
         key: ConnKey,
@@ -82,6 +82,7 @@ impl ShardLoop {
         token: String,
         auth: Option<&str>,
     ) {
+        let Some(from) = self.doorstep(key) else { return };
         let (shared, inbox) = (self.shared.clone(), self.inbox.clone());
         let auth = auth.map(str::to_owned);
         let namespace = request.namespace;
@@ -91,7 +92,7 @@ impl ShardLoop {
             let emission = match shared.sign_in.verify_on_front(&token).await {
                 Ok(who) => {
                     let admission = request.admission(Arc::new(who));
-                    super::mail::ask(shared.handler.as_deref(), admission, &name, &hello, auth).await
+                    super::mail::ask(&shared, from, admission, &name, &hello, auth).await
                 }
                 Err(refusal) => {
                     let data = Some(refusal_data(&refusal));

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tidings_core::hub::lock;
-use tidings_core::{ConnKey, Identity, Post, Publication, Room};
+use tidings_core::{Answered, ConnKey, Identity, Post, Publication, Refusal, Room};
 use tokio::sync::oneshot;
 
+use super::kept::Asking;
 use super::lane::Answer;
 use super::polling::PollAnswer;
 use super::recovery::{Parked, Resume};
@@ -39,6 +40,8 @@ pub(crate) enum Mail {
     MayUpgrade(SessionKey, oneshot::Sender<UpgradeAnswer>),
     /// Something for one client, from a handler on the front.
     Emit(ConnKey, Emission),
+    /// The backend was asked about a connection's command.
+    Asked(ConnKey, Box<Asking>, Result<Option<Answered>, Refusal>),
     /// Answers of the front to a connection's commands; it is still at work on more.
     Answers(ConnKey, Vec<Answer>),
     /// The front has worked off what it was given for these connections, with these last answers.
@@ -47,6 +50,8 @@ pub(crate) enum Mail {
     Resume(Box<Resume>),
     /// The answer to that.
     Resumed(Box<(Resume, Option<Parked>)>),
+    /// The backend could not say which rooms of it its client may enter.
+    NotResumed(Box<(Resume, Parked)>),
     /// A session of this shard's making is now with another connection.
     Moved(SessionKey, (usize, ConnKey)),
     /// A session of this shard's making lost its connection, or is over.

@@ -1,23 +1,32 @@
 //! Commands that need the front: one ordered, bounded lane per connection.
+//!
+//! A command whose rule leaves the decision to the team's backend goes through the lane, too, and
+//! comes back to be carried out; what its client says after it waits behind it.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use tidings_core::{Code, ConnKey, Identity, Position, Refusal, Room};
+use tidings_core::{Action, Answered, Asker, Code, ConnKey, Identity, Position, Refusal, Room};
 
 use super::ShardLoop;
 use super::command::{AckTo, text};
 use super::inbox::Mail;
+use super::kept::{Asking, Kept};
 use crate::client::{Call, Client};
 use crate::front::hello::Hello;
 use crate::history;
+use crate::hooks::{Caller, Draft, Entrance};
 use crate::shared::Shared;
 
 /// Commands that may wait in one connection's lane.
 const LANE: usize = 1_000;
+
+/// Bytes of commands that may wait behind one that asks; a single one may be longer.
+const LANE_BYTES: usize = 1 << 20;
 
 /// One connection's commands for the front, in the order they were said.
 #[derive(Default)]
@@ -25,6 +34,10 @@ pub(super) struct Lane {
     jobs: VecDeque<Job>,
     /// The front is at work for this connection.
     busy: bool,
+    /// Commands that ask, the one under way included, and those that wait behind them.
+    kept: usize,
+    /// The bytes of these.
+    bytes: usize,
 }
 
 /// A command for the front.
@@ -32,11 +45,15 @@ pub(crate) enum Job {
     /// Read a room's history.
     History { ack: AckTo, who: Arc<Identity>, room: Room, since: Option<Position>, limit: usize },
     /// See who is in a room.
-    Presence { ack: AckTo, room: Room, page: usize },
+    Presence { ack: AckTo, who: Arc<Identity>, room: Room, page: usize },
     /// Tell the mounted handler of a client that joined.
     Welcome(Box<Client>, Option<String>, Box<Hello>),
     /// An event for the mounted handler.
     Handle(Box<Call>),
+    /// Ask the backend about a command that then comes back.
+    Ask(Box<Asking>),
+    /// A command that came behind one that asks.
+    Later(Box<Kept>),
 }
 
 /// What the front answers to a command.
@@ -49,7 +66,7 @@ pub(crate) struct Answer {
 impl Job {
     /// Whether it may send to the client by itself, which must not overtake answers before it.
     fn speaks(&self) -> bool {
-        matches!(self, Self::Welcome(..) | Self::Handle(..))
+        matches!(self, Self::Welcome(..) | Self::Handle(..) | Self::Ask(_))
     }
 
     fn ack(&self) -> AckTo {
@@ -57,35 +74,113 @@ impl Job {
             Self::History { ack, .. } | Self::Presence { ack, .. } => *ack,
             Self::Welcome(client, ..) => AckTo::SocketIo { namespace: client.namespace_index(), id: None },
             Self::Handle(call) => AckTo::SocketIo { namespace: call.client.namespace_index(), id: call.id },
+            Self::Ask(asking) => asking.kept.ack(),
+            Self::Later(kept) => kept.ack(),
+        }
+    }
+
+    fn kept(&self) -> Option<&Kept> {
+        match self {
+            Self::Ask(asking) => Some(&asking.kept),
+            Self::Later(kept) => Some(kept),
+            _ => None,
         }
     }
 }
 
+impl Lane {
+    fn is_full(&self, job: &Job) -> bool {
+        let bytes = job.kept().map_or(0, Kept::bytes);
+        self.jobs.len() >= LANE || (self.bytes > 0 && bytes > 0 && self.bytes + bytes > LANE_BYTES)
+    }
+
+    fn put(&mut self, job: Job, first: bool) {
+        if let Some(kept) = job.kept() {
+            self.kept += 1;
+            self.bytes += kept.bytes();
+        }
+        if first { self.jobs.push_front(job) } else { self.jobs.push_back(job) }
+    }
+
+    /// Whether what comes now has to wait behind a command that asks.
+    pub(super) fn keeps(&self) -> bool {
+        self.kept > 0
+    }
+
+    /// A command that asked is back from the front.
+    pub(super) fn came_back(&mut self, kept: &Kept) {
+        self.take_out(kept);
+        self.busy = false;
+    }
+
+    fn take_out(&mut self, kept: &Kept) {
+        self.kept -= 1;
+        self.bytes -= kept.bytes();
+    }
+
+    /// The jobs the front can do in a row: up to the first that asks, or that runs on the shard.
+    fn batch(&mut self) -> VecDeque<Job> {
+        if self.kept == 0 {
+            return std::mem::take(&mut self.jobs);
+        }
+        let end = self.jobs.iter().position(|job| job.kept().is_some()).unwrap_or(self.jobs.len());
+        let asks = matches!(self.jobs.get(end), Some(Job::Ask(_)));
+        self.jobs.drain(..end + usize::from(asks)).collect()
+    }
+}
+
 impl ShardLoop {
-    /// Puts a command into a connection's lane.
+    /// Puts a command into a connection's lane; one that is being carried out goes first.
     pub(super) fn queue(&mut self, key: ConnKey, job: Job) {
+        let first = self.carried.as_ref().is_some_and(|carried| carried.0 == key);
         let Some(link) = self.links.get(key) else { return };
         let lane = link.lane.get_or_insert_default();
-        if lane.jobs.len() >= LANE {
+        if !first && lane.is_full(&job) {
             let refusal = Refusal::new(Code::Unavailable, "too many commands are waiting");
-            return self.answer_refused(key, job.ack(), "", &refusal);
+            let name = job.kept().map(Kept::name).unwrap_or_default();
+            return self.answer_refused(key, job.ack(), &name, &refusal);
         }
         if lane.jobs.is_empty() && !lane.busy {
             self.laned.push(key);
         }
-        lane.jobs.push_back(job);
+        lane.put(job, first);
     }
 
-    /// Hands the commands that met in this turn to the front, in one task for all connections.
+    /// Works off the commands that met in this turn: those that waited for their turn here, the
+    /// others on the front, in one task for all connections.
     pub(super) fn dispatch_lanes(&mut self) {
         let mut lanes = Vec::new();
-        for key in std::mem::take(&mut self.laned) {
-            let Some(lane) = self.links.get(key).and_then(|link| link.lane.as_deref_mut()) else { continue };
-            lane.busy = true;
-            lanes.push((key, std::mem::take(&mut lane.jobs)));
+        // What is carried out may itself have to be asked about.
+        while let Some(key) = self.laned.pop() {
+            lanes.extend(self.next_batch(key));
         }
         if !lanes.is_empty() {
-            self.shared.front.spawn(work_off(self.shared.clone(), self.shard.index(), lanes));
+            self.shared.front.spawn(work_off(self.shared.clone(), lanes));
+        }
+    }
+
+    /// Carries out what has waited, and returns what is next for the front.
+    fn next_batch(&mut self, key: ConnKey) -> Option<(Place, VecDeque<Job>)> {
+        loop {
+            let shard = self.shard.index();
+            let link = self.links.get(key)?;
+            let place = Place { key, shard, address: link.remote, entrance: link.entrance() };
+            let lane = link.lane.as_deref_mut().filter(|lane| !lane.busy)?;
+            match lane.jobs.pop_front() {
+                None => {
+                    link.lane = None;
+                    return None;
+                }
+                Some(Job::Later(kept)) => {
+                    lane.take_out(&kept);
+                    self.carry_out(key, *kept, Vec::new());
+                }
+                Some(job) => {
+                    lane.jobs.push_front(job);
+                    lane.busy = true;
+                    return Some((place, lane.batch()));
+                }
+            }
         }
     }
 
@@ -112,21 +207,39 @@ impl ShardLoop {
     }
 }
 
+/// Whose commands the front runs.
+#[derive(Clone, Copy)]
+struct Place {
+    shard: usize,
+    key: ConnKey,
+    address: IpAddr,
+    entrance: Entrance,
+}
+
+impl Place {
+    fn caller(self, who: &Identity) -> Caller<'_> {
+        let connection = Some((self.shard, self.key));
+        Caller { who, connection, address: self.address, entrance: self.entrance }
+    }
+}
+
 /// Works off the lanes of one turn.
 ///
 /// What is done without waiting goes back in one letter for all; a lane that has to wait goes on in
 /// a task of its own, so that it holds up its own client alone.
-async fn work_off(shared: Arc<Shared>, shard: usize, lanes: Vec<(ConnKey, VecDeque<Job>)>) {
+async fn work_off(shared: Arc<Shared>, lanes: Vec<(Place, VecDeque<Job>)>) {
     let mut done = Vec::with_capacity(lanes.len());
-    for (key, jobs) in lanes {
-        let mut lane = Box::pin(work_off_one(shared.clone(), shard, key, jobs));
+    let Some(shard) = lanes.first().map(|(place, _)| place.shard) else { return };
+    for (place, jobs) in lanes {
+        let mut lane = Box::pin(work_off_one(shared.clone(), place, jobs));
         match at_once(lane.as_mut()).await {
-            Some(answers) => done.push((key, answers)),
+            Some(answers) => done.extend(answers.map(|answers| (place.key, answers))),
             None => {
                 let shared = shared.clone();
                 tokio::spawn(async move {
-                    let answers = lane.await;
-                    shared.inboxes[shard].push(Mail::LanesDone(vec![(key, answers)]));
+                    if let Some(answers) = lane.await {
+                        shared.inboxes[shard].push(Mail::LanesDone(vec![(place.key, answers)]));
+                    }
                 });
             }
         }
@@ -134,29 +247,35 @@ async fn work_off(shared: Arc<Shared>, shard: usize, lanes: Vec<(ConnKey, VecDeq
     shared.inboxes[shard].push(Mail::LanesDone(done));
 }
 
-/// Works off one connection's commands; before it has to wait it sends the answers it has.
-async fn work_off_one(shared: Arc<Shared>, shard: usize, key: ConnKey, jobs: VecDeque<Job>) -> Vec<Answer> {
+/// Works off one connection's commands; before it has to wait it sends the answers it has. `None`
+/// if the last was a question: then the shard goes on by its answer.
+async fn work_off_one(shared: Arc<Shared>, place: Place, jobs: VecDeque<Job>) -> Option<Vec<Answer>> {
     let mut answers = Vec::new();
     for job in jobs {
         if job.speaks() {
-            send(&shared, shard, key, &mut answers);
+            send(&shared, place, &mut answers);
         }
-        let mut doing = pin!(run(&shared, job));
+        if let Job::Ask(asking) = job {
+            let answer = answer(&shared, place, &asking).await;
+            shared.inboxes[place.shard].push(Mail::Asked(place.key, asking, answer));
+            return None;
+        }
+        let mut doing = pin!(run(&shared, place, job));
         let answer = match at_once(doing.as_mut()).await {
             Some(answer) => answer,
             None => {
-                send(&shared, shard, key, &mut answers);
+                send(&shared, place, &mut answers);
                 doing.await
             }
         };
         answers.extend(answer);
     }
-    answers
+    Some(answers)
 }
 
-fn send(shared: &Shared, shard: usize, key: ConnKey, answers: &mut Vec<Answer>) {
+fn send(shared: &Shared, place: Place, answers: &mut Vec<Answer>) {
     if !answers.is_empty() {
-        shared.inboxes[shard].push(Mail::Answers(key, std::mem::take(answers)));
+        shared.inboxes[place.shard].push(Mail::Answers(place.key, std::mem::take(answers)));
     }
 }
 
@@ -169,13 +288,20 @@ async fn at_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     .await
 }
 
-async fn run(shared: &Arc<Shared>, job: Job) -> Option<Answer> {
+async fn run(shared: &Arc<Shared>, place: Place, job: Job) -> Option<Answer> {
     match job {
         Job::History { ack, who, room, since, limit } => {
-            Some(Answer { ack, body: history::answer(&shared.node, &who, &room, since, limit) })
+            let read = |asker: Asker<'_>| history::answer(&shared.node, asker, &room, since, limit);
+            let body = shared.settle(&place.caller(&who), &room, Draft::default(), read).await;
+            Some(Answer { ack, body })
         }
-        Job::Presence { ack, room, page } => {
-            Some(Answer { ack, body: history::presence(shared, &room, page).await })
+        Job::Presence { ack, who, room, page } => {
+            let may = |asker: Asker<'_>| shared.node.admit(asker, &room, Action::Presence).map(drop);
+            let body = match shared.settle(&place.caller(&who), &room, Draft::default(), may).await {
+                Ok(()) => history::presence(shared, &room, page).await,
+                Err(refusal) => Err(refusal),
+            };
+            Some(Answer { ack, body })
         }
         Job::Welcome(client, auth, hello) => {
             if let Some(handler) = &shared.handler {
@@ -189,5 +315,16 @@ async fn run(shared: &Arc<Shared>, job: Job) -> Option<Answer> {
             }
             None
         }
+        // A batch ends with the one and before the other.
+        Job::Ask(_) | Job::Later(_) => None,
     }
+}
+
+async fn answer(shared: &Shared, place: Place, asking: &Asking) -> Result<Option<Answered>, Refusal> {
+    let caller = place.caller(&asking.who);
+    let Some(open) = &asking.open else {
+        return shared.ask_connect(&caller, "/").await.map(|()| None);
+    };
+    let draft = Draft { event: &open.event, data: &open.data };
+    shared.ask(&caller, &open.room, open.action, draft).await.map(Some)
 }

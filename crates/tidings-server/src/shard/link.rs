@@ -1,6 +1,7 @@
 //! A connection's transport and protocol state, beside what the core knows of it.
 
 use std::io::{ErrorKind, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use compact_str::CompactString;
@@ -17,11 +18,14 @@ use super::lane::Lane;
 use super::polling::{PollAnswer, Polling};
 use crate::client::Waiting;
 use crate::front::hello::Hello;
+use crate::hooks::Entrance;
 use crate::ids::{SessionKey, SocketId};
 
 /// One connection.
 pub(super) struct Link {
     pub(super) key: ConnKey,
+    /// The address it came from.
+    pub(super) remote: IpAddr,
     /// The secret of its session key; 0 where it has none.
     pub(super) secret: u128,
     pub(super) transport: Transport,
@@ -97,6 +101,11 @@ impl Link {
     /// The seat in a namespace.
     pub(super) fn seat(&self, namespace: u8) -> Option<&Seat> {
         self.seats.iter().find(|seat| seat.namespace == namespace)
+    }
+
+    /// The door it came by.
+    pub(super) fn entrance(&self) -> Entrance {
+        if matches!(self.session, Session::Plain(_)) { Entrance::Plain } else { Entrance::SocketIo }
     }
 
     /// The dialect it speaks.

@@ -1,5 +1,6 @@
 //! What other threads want of a shard, worked off.
 
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
@@ -11,13 +12,16 @@ use tidings_wire::socketio::{encode, msgpack};
 use tidings_wire::websocket::{Decoder, Opcode, write_frame};
 
 use super::ShardLoop;
+use super::entry::refusal_data;
 use super::inbox::{Mail, NewSocket, Speaks};
 use super::lane::Job;
 use super::link::{Link, Seat, Session, Transport};
 use super::socketio::Admission;
-use crate::client::{Client, Emission, Handler, Waiting};
+use crate::client::{Client, Emission, Waiting};
 use crate::front::hello::Hello;
+use crate::hooks::{Caller, Entrance};
 use crate::settings::AuthFields;
+use crate::shared::Shared;
 
 impl ShardLoop {
     pub(super) fn receive(&mut self, letter: Mail) {
@@ -33,6 +37,7 @@ impl ShardLoop {
             Mail::BadPost(session, ends) => self.bad_post(session, ends),
             Mail::MayUpgrade(session, reply) => drop(reply.send(self.may_upgrade(session))),
             Mail::Emit(key, emission) => self.emit(key, emission),
+            Mail::Asked(key, asking, answer) => self.asked(key, *asking, answer),
             Mail::Answers(key, answers) => self.answers(key, answers),
             Mail::LanesDone(lanes) => {
                 for (key, answers) in lanes {
@@ -42,6 +47,7 @@ impl ShardLoop {
             }
             Mail::Resume(resume) => self.seek(*resume),
             Mail::Resumed(found) => self.resumed(found.0, found.1),
+            Mail::NotResumed(found) => self.not_resumed(&found.0, found.1),
             Mail::Moved(pid, at) => self.set_place(pid, at),
             Mail::Home(pid, parked) => self.come_home(pid, parked.map(|parked| *parked)),
             Mail::Members(room, reply) => drop(reply.send(self.members_of(&room))),
@@ -74,6 +80,7 @@ impl ShardLoop {
         }
         self.links.insert(Link {
             key,
+            remote: hello.remote,
             secret: self.entropy.secret(),
             transport,
             decoder,
@@ -187,7 +194,7 @@ impl ShardLoop {
         let form = link.form(namespace);
         let joined =
             self.node.clone().join(&mut self.shard, key.slot, form, &who, room, tidings_core::From::Now);
-        if let Err(refusal) = joined {
+        if let Err(refusal) = joined.map_err(tidings_core::Refusal::from) {
             tracing::warn!(%refusal, "a handler's room could not be joined");
         }
     }
@@ -245,18 +252,24 @@ impl ShardLoop {
         }
     }
 
-    /// Asks the mounted handler whether a client may join.
-    pub(super) fn ask_handler(&mut self, key: ConnKey, admission: Admission, auth: Option<&str>) {
-        let Some(handler) = self.shared.handler.clone() else { return };
+    /// Asks the backend and the mounted handler, where there are such, whether a client may join.
+    pub(super) fn ask_to_enter(&mut self, key: ConnKey, admission: Admission, auth: Option<&str>) {
+        let Some(from) = self.doorstep(key) else { return };
         let hello = self.links.get(key).and_then(|link| link.hello.clone()).unwrap_or_default();
-        let names = self.settings.namespaces.clone();
-        let inbox = self.inbox.clone();
-        let auth = auth.map(str::to_owned);
+        let (shared, names) = (self.shared.clone(), self.settings.namespaces.clone());
+        let (inbox, auth) = (self.inbox.clone(), auth.map(str::to_owned));
         self.shared.front.spawn(async move {
             let name = names.name(admission.namespace);
-            let emission = ask(Some(&*handler), admission, name, &hello, auth).await;
+            let emission = ask(&shared, from, admission, name, &hello, auth).await;
             inbox.push(Mail::Emit(key, emission));
         });
+    }
+
+    /// Where a client stands that wants to come in.
+    pub(super) fn doorstep(&mut self, key: ConnKey) -> Option<Doorstep> {
+        let at = (self.shard.index(), key);
+        let link = self.links.get(key)?;
+        Some(Doorstep { at, address: link.remote, entrance: link.entrance() })
     }
 
     /// A client is in: the mounted handler is told.
@@ -326,15 +339,39 @@ impl ShardLoop {
     }
 }
 
-/// Asks the mounted handler, if there is one, whether a client that passed sign-in may join.
+/// Where a client stands that wants to come in.
+#[derive(Clone, Copy)]
+pub(super) struct Doorstep {
+    at: (usize, ConnKey),
+    address: IpAddr,
+    entrance: Entrance,
+}
+
+/// Asks the backend, then the mounted handler, whether a client that passed sign-in may join.
 pub(super) async fn ask(
-    handler: Option<&dyn Handler>,
+    shared: &Shared,
+    from: Doorstep,
     admission: Admission,
     namespace: &str,
     hello: &Hello,
     auth: Option<String>,
 ) -> Emission {
-    let Some(handler) = handler else { return Emission::Admit { admission, auth, rooms: Vec::new() } };
+    let who = admission.who.clone();
+    let caller =
+        Caller { who: &who, connection: Some(from.at), address: from.address, entrance: from.entrance };
+    match shared.ask_connect(&caller, namespace).await {
+        Ok(()) => {}
+        // After CONNECT_ERROR stock clients stay away; after a close they come back.
+        Err(refusal) if refusal.code.retryable() => return Emission::Close(CloseReason::Overloaded),
+        Err(refusal) => {
+            let data = Some(refusal_data(&refusal));
+            let (namespace, message) = (admission.namespace, refusal.message.into());
+            return Emission::Refuse { namespace, message, data };
+        }
+    }
+    let Some(handler) = &shared.handler else {
+        return Emission::Admit { admission, auth, rooms: Vec::new() };
+    };
     match handler.connect(namespace, hello, auth.as_deref()).await {
         Ok(rooms) => Emission::Admit { admission, auth, rooms },
         Err(refused) => {

@@ -9,17 +9,20 @@ use tidings_wire::websocket::Opcode;
 use tidings_wire::{CloseReason, Violation};
 
 use super::ShardLoop;
-use super::command::AckTo;
+use super::command::{AckTo, Halt};
 use super::entry::{Entry, token_of};
+use super::kept::{Asking, Kept};
+use super::lane::Job;
 use super::link::{Seat, Session};
 use super::read::Flow;
+use crate::asking::Open;
 use crate::ids::id_text;
 use crate::time::iso8601;
 
 impl ShardLoop {
     /// Handles one message of the plain protocol.
     pub(super) fn plain_text(&mut self, key: ConnKey, text: &str) -> Flow {
-        let (now_ms, limits) = (self.now_ms, self.settings.limits);
+        let now_ms = self.now_ms;
         let Some(link) = self.links.get(key) else { return Flow::Gone };
         let Session::Plain(session) = &mut link.session else { return Flow::On };
         session.heard(now_ms, &self.settings.times.heartbeat);
@@ -27,55 +30,94 @@ impl ShardLoop {
         if link.held.is_some() {
             return self.hold(key, text);
         }
-        match plain::decode(text, &limits) {
-            Err(DecodeError::Violation(violation)) => return self.violated(key, violation),
-            Err(DecodeError::Refused { id, code: _, message }) => {
-                let refusal = Refusal::new(Code::BadRequest, &message);
-                self.answer_refused(key, AckTo::Plain { id }, "", &refusal);
-            }
-            Ok(ClientMessage::Auth(_)) if signed_in => {
-                let refusal = Refusal::new(Code::Conflict, "already signed in");
-                self.answer_refused(key, AckTo::Plain { id: None }, "auth", &refusal);
-            }
-            Ok(ClientMessage::Auth(auth)) => self.plain_auth(key, auth.token.as_deref()),
-            Ok(_) if !signed_in => {
-                self.close(key, CloseReason::SignIn);
-            }
-            Ok(message) => self.plain_message(key, message),
+        if signed_in {
+            self.plain_said(key, text);
+        } else {
+            return self.plain_first(key, text);
         }
         if self.links.get(key).is_some() { Flow::On } else { Flow::Gone }
     }
 
-    fn plain_message(&mut self, key: ConnKey, message: ClientMessage<'_>) {
+    /// What a client says before it has signed in.
+    fn plain_first(&mut self, key: ConnKey, text: &str) -> Flow {
+        match plain::decode(text, &self.settings.limits) {
+            Err(DecodeError::Violation(violation)) => return self.violated(key, violation),
+            Err(DecodeError::Refused { id, code: _, message }) => self.plain_refused(key, id, &message),
+            Ok(ClientMessage::Auth(auth)) => self.plain_auth(key, auth.token.as_deref()),
+            Ok(_) => self.close(key, CloseReason::SignIn),
+        }
+        if self.links.get(key).is_some() { Flow::On } else { Flow::Gone }
+    }
+
+    /// What a client that has signed in says, now or after it waited.
+    pub(super) fn plain_said(&mut self, key: ConnKey, text: &str) {
+        match plain::decode(text, &self.settings.limits) {
+            Err(DecodeError::Violation(violation)) => {
+                self.violated(key, violation);
+            }
+            Err(DecodeError::Refused { id, code: _, message }) => self.plain_refused(key, id, &message),
+            Ok(ClientMessage::Auth(_)) => {
+                let refusal = Refusal::new(Code::Conflict, "already signed in");
+                self.answer_refused(key, AckTo::Plain { id: None }, "auth", &refusal);
+            }
+            Ok(message) if self.must_wait(key) && waits(&message) => {
+                let id = message_id(&message);
+                self.queue(key, Job::Later(Box::new(Kept::Plain { id, text: text.to_owned() })));
+            }
+            Ok(message) => {
+                let id = message_id(&message);
+                if let Some(open) = self.plain_message(key, message) {
+                    self.ask_about(key, Kept::Plain { id, text: text.to_owned() }, open);
+                }
+            }
+        }
+    }
+
+    fn plain_refused(&mut self, key: ConnKey, id: Option<u64>, message: &str) {
+        let refusal = Refusal::new(Code::BadRequest, message);
+        self.answer_refused(key, AckTo::Plain { id }, "", &refusal);
+    }
+
+    /// Does what a message wants; what is open if the backend has to be asked first.
+    fn plain_message(&mut self, key: ConnKey, message: ClientMessage<'_>) -> Option<Open> {
         let (id, name, done) = match message {
-            ClientMessage::Auth(_) => return,
+            ClientMessage::Auth(_) => return None,
             ClientMessage::Heartbeat => {
                 let dropped = u64::from(self.shard.take_dropped(key.slot));
-                return self.say_plain(key, |out| plain::server::heartbeat(out, dropped));
+                self.say_plain(key, |out| plain::server::heartbeat(out, dropped));
+                return None;
             }
-            ClientMessage::Ping { id } => return self.answer(key, AckTo::Plain { id }, |_| {}),
+            ClientMessage::Ping { id } => {
+                self.answer(key, AckTo::Plain { id }, |_| {});
+                return None;
+            }
             ClientMessage::Subscribe { id, body } => {
                 (id, "subscribe", self.subscribe(key, AckTo::Plain { id }, &body))
             }
             ClientMessage::Unsubscribe { id, body } => {
-                (id, "unsubscribe", self.unsubscribe(key, AckTo::Plain { id }, &body.room))
+                (id, "unsubscribe", self.unsubscribe(key, AckTo::Plain { id }, &body.room).map_err(Halt::No))
             }
             ClientMessage::Publish { id, body } => {
                 (id, "publish", self.publish(key, AckTo::Plain { id }, &body, &[]))
             }
             ClientMessage::History { id, body } => {
-                (id, "history", self.history(key, AckTo::Plain { id }, &body))
+                (id, "history", self.history(key, AckTo::Plain { id }, &body).map_err(Halt::No))
             }
             ClientMessage::Presence { id, body } => {
-                (id, "presence", self.presence(key, AckTo::Plain { id }, &body))
+                (id, "presence", self.presence(key, AckTo::Plain { id }, &body).map_err(Halt::No))
             }
             ClientMessage::Command { id, .. } => {
-                (id, "command", Err(Refusal::new(Code::NotFound, "no such command")))
+                (id, "command", Err(Refusal::new(Code::NotFound, "no such command").into()))
             }
-            ClientMessage::Ack { .. } => return,
+            ClientMessage::Ack { .. } => return None,
         };
-        if let Err(refusal) = done {
-            self.answer_refused(key, AckTo::Plain { id }, name, &refusal);
+        match done {
+            Ok(()) => None,
+            Err(Halt::No(refusal)) => {
+                self.answer_refused(key, AckTo::Plain { id }, name, &refusal);
+                None
+            }
+            Err(Halt::Ask(open)) => Some(open),
         }
     }
 
@@ -102,11 +144,28 @@ impl ShardLoop {
                 return self.close(key, CloseReason::SignIn);
             }
         };
-        let sid = self.entropy.socket_id();
         let Some(link) = self.links.get(key) else { return };
         link.hello = None;
         let Session::Plain(session) = &mut link.session else { return };
         session.signed_in();
+        if self.shared.asks_connect() {
+            // It has said what it had to say; what it says next waits until the backend has, too.
+            return self.queue(key, Job::Ask(Box::new(Asking { kept: Kept::SignIn, who, open: None })));
+        }
+        self.plain_welcome(key, who);
+    }
+
+    /// The backend has said whether a client may come in.
+    pub(super) fn plain_judged(&mut self, key: ConnKey, who: Arc<Identity>, refusal: Option<Refusal>) {
+        let Some(refusal) = refusal else { return self.plain_welcome(key, who) };
+        self.answer_refused(key, AckTo::Plain { id: None }, "auth", &refusal);
+        let later = refusal.code.retryable();
+        self.close(key, if later { CloseReason::Overloaded } else { CloseReason::Revoked });
+    }
+
+    fn plain_welcome(&mut self, key: ConnKey, who: Arc<Identity>) {
+        let sid = self.entropy.socket_id();
+        let Some(link) = self.links.get(key) else { return };
         link.seats = vec![Seat {
             namespace: 0,
             offset: false,
@@ -154,5 +213,25 @@ impl ShardLoop {
             "5" => self.upgrade(key, target),
             _ => self.violated(key, Violation::protocol("a probe must come first")),
         }
+    }
+}
+
+/// Whether a message has its place in the order of its client's commands.
+fn waits(message: &ClientMessage<'_>) -> bool {
+    use ClientMessage::{Ack, Heartbeat, Ping};
+    !matches!(message, Ack { .. } | Heartbeat | Ping { .. })
+}
+
+/// The id its client gave a message.
+fn message_id(message: &ClientMessage<'_>) -> Option<u64> {
+    match message {
+        ClientMessage::Ping { id }
+        | ClientMessage::Subscribe { id, .. }
+        | ClientMessage::Unsubscribe { id, .. }
+        | ClientMessage::Publish { id, .. }
+        | ClientMessage::History { id, .. }
+        | ClientMessage::Presence { id, .. }
+        | ClientMessage::Command { id, .. } => *id,
+        ClientMessage::Auth(_) | ClientMessage::Heartbeat | ClientMessage::Ack { .. } => None,
     }
 }

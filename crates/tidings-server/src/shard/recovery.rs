@@ -6,13 +6,14 @@ use std::sync::Arc;
 use tidings_core::frame::parse_resume_offset;
 use tidings_core::node::From;
 use tidings_core::shard::Filter;
-use tidings_core::{ConnKey, Identity, Publication, Room};
+use tidings_core::{Action, Answered, ConnKey, Denied, Identity, Publication, Room};
 use tidings_wire::CloseReason;
 
 use super::ShardLoop;
 use super::inbox::Mail;
 use super::link::{Link, Seat};
 use super::socketio::Admission;
+use crate::hooks::{Caller, Draft};
 use crate::ids::{SessionKey, SocketId};
 
 /// A client that wants to take up a session.
@@ -27,6 +28,8 @@ pub(crate) struct Resume {
     pub(crate) offset: Option<String>,
     /// What it is let in as.
     pub(crate) admission: Admission,
+    /// What the backend said of the session's rooms; `None` before it was asked.
+    pub(crate) answered: Option<Vec<Answered>>,
 }
 
 /// A session whose connection broke.
@@ -195,6 +198,9 @@ impl ShardLoop {
         if self.links.get(key).is_none() {
             return self.send_home(resume.pid, Some(parked));
         }
+        if resume.answered.is_none() && self.shared.hooks.is_some() {
+            return self.ask_about_rooms(resume, parked);
+        }
         let heard = self.heard(&resume, &parked);
         let who = resume.admission.who.clone();
         let (namespace, gaps) = (resume.admission.namespace, resume.admission.gaps);
@@ -221,6 +227,51 @@ impl ShardLoop {
             self.shard.replay(key.slot, &publication, form);
         }
         self.welcomed(key, namespace, auth);
+    }
+
+    /// Asks the backend about the rooms of a session that its rules leave open, all at once.
+    ///
+    /// Without an answer nobody knows which rooms the client may enter, so the session waits for
+    /// its next attempt: a room that is silently left out would be a gap nobody is told of.
+    fn ask_about_rooms(&mut self, mut resume: Resume, parked: Parked) {
+        let key = resume.asker.1;
+        let (Some(link), who) = (self.links.get(key), resume.admission.who.clone()) else { return };
+        let (address, entrance) = (link.remote, link.entrance());
+        let asker = self.asker(key, &who, &[]);
+        let open =
+            |room: &Room| matches!(self.node.admit(asker, room, Action::Subscribe), Err(Denied::Ask(_)));
+        let rooms: Vec<Room> =
+            parked.rooms.iter().map(|(room, ..)| room).filter(|room| open(room)).cloned().collect();
+        if rooms.is_empty() {
+            resume.answered = Some(Vec::new());
+            return self.resumed(resume, Some(parked));
+        }
+        let (shared, inbox, at) = (self.shared.clone(), self.inbox.clone(), resume.asker);
+        self.shared.front.spawn(async move {
+            let mut asked = tokio::task::JoinSet::new();
+            for room in rooms {
+                let (shared, who) = (shared.clone(), who.clone());
+                asked.spawn(async move {
+                    let caller = Caller { who: &who, connection: Some(at), address, entrance };
+                    shared.ask(&caller, &room, Action::Subscribe, Draft::default()).await
+                });
+            }
+            let answers = asked.join_all().await.into_iter().collect::<Result<Vec<_>, _>>();
+            inbox.push(match answers {
+                Ok(answers) => {
+                    resume.answered = Some(answers);
+                    Mail::Resumed(Box::new((resume, Some(parked))))
+                }
+                Err(_) => Mail::NotResumed(Box::new((resume, parked))),
+            });
+        });
+    }
+
+    /// The backend did not say which rooms a session may enter: it is kept, and its client has to
+    /// come again.
+    pub(super) fn not_resumed(&mut self, resume: &Resume, parked: Parked) {
+        self.send_home(resume.pid, Some(parked));
+        self.close(resume.asker.1, CloseReason::Overloaded);
     }
 
     /// The last recorded event the client has heard.
@@ -251,7 +302,9 @@ impl ShardLoop {
         let from = |since| From::Sequence { heard, since };
         let rooms: Vec<_> =
             parked.rooms.iter().map(|(room, since, _)| (room.clone(), from(*since))).collect();
-        let joined = self.node.rejoin(&mut self.shard, key.slot, form, who, &rooms);
+        let answered = resume.answered.as_deref().unwrap_or_default();
+        let asker = self.asker(key, who, answered);
+        let joined = self.node.clone().rejoin(&mut self.shard, key.slot, form, asker, &rooms);
         for (joined, (room, _, filter)) in joined.into_iter().zip(&parked.rooms) {
             // A room one may no longer enter is left out; rights are judged anew.
             let Ok(mut joined) = joined else {

@@ -12,8 +12,9 @@ use tidings_wire::socketio::{self, encode, msgpack};
 use tidings_wire::websocket::Opcode;
 
 use super::ShardLoop;
-use super::command::AckTo;
+use super::command::{AckTo, Ran};
 use super::entry::{Entry, refusal_data, token_of};
+use super::kept::Kept;
 use super::lane::Job;
 use super::link::{Link, Seat, Session, Transport};
 use super::read::Flow;
@@ -130,8 +131,8 @@ impl ShardLoop {
         match self.sign_in(key, namespace, &fields) {
             Ok((request, Entry::Known(who))) => {
                 let admission = request.admission(who);
-                if self.shared.handler.is_some() {
-                    return self.ask_handler(key, admission, auth);
+                if self.shared.handler.is_some() || self.shared.asks_connect() {
+                    return self.ask_to_enter(key, admission, auth);
                 }
                 self.admit_or_resume(key, admission, fields);
             }
@@ -176,7 +177,14 @@ impl ShardLoop {
             Some(pid) => {
                 let offset = fields.offset.map(Cow::into_owned);
                 let asker = (self.shard.index(), key);
-                self.seek(Resume { pid, at: (pid.shard, pid.conn), asker, offset, admission });
+                self.seek(Resume {
+                    pid,
+                    at: (pid.shard, pid.conn),
+                    asker,
+                    offset,
+                    admission,
+                    answered: None,
+                });
             }
             None => self.admit(key, admission),
         }
@@ -286,12 +294,30 @@ impl ShardLoop {
         }
     }
 
-    fn event(&mut self, key: ConnKey, namespace: u8, id: Option<u64>, data: &str, attachments: Vec<Bytes>) {
+    pub(super) fn event(
+        &mut self,
+        key: ConnKey,
+        namespace: u8,
+        id: Option<u64>,
+        data: &str,
+        attachments: Vec<Bytes>,
+    ) {
         let Some(event) = socketio::event(data) else { return };
         let ack = AckTo::SocketIo { namespace, id };
+        if self.must_wait(key) && event.name != "ping" {
+            let Some(kept) = self.keep(key, ack, data, attachments) else { return };
+            return self.queue(key, Job::Later(Box::new(kept)));
+        }
         let args = event.args;
-        if namespace == 0 && self.engine_command(key, ack, &event.name, args, &attachments) {
-            return;
+        if namespace == 0 {
+            match self.engine_command(key, ack, &event.name, args, &attachments) {
+                Ran::Done => return,
+                Ran::Foreign => {}
+                Ran::Asks(open) => {
+                    let Some(kept) = self.keep(key, ack, data, attachments) else { return };
+                    return self.ask_about(key, kept, open);
+                }
+            }
         }
         let Some(client) = self.client(key, namespace) else { return };
         if self.shared.handler.is_none() {
@@ -307,6 +333,13 @@ impl ShardLoop {
             attachments,
         };
         self.queue(key, Job::Handle(Box::new(call)));
+    }
+
+    /// An event as it was said, to be carried out later.
+    fn keep(&mut self, key: ConnKey, ack: AckTo, data: &str, attachments: Vec<Bytes>) -> Option<Kept> {
+        let AckTo::SocketIo { namespace, id } = ack else { return None };
+        let sid = self.links.get(key)?.seat(namespace)?.sid;
+        Some(Kept::SocketIo { sid, namespace, id, data: data.to_owned(), attachments })
     }
 
     /// A handle to a client in one namespace, for handlers on the front.

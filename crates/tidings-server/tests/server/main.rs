@@ -1,8 +1,11 @@
 //! A whole server in this process, spoken to through real sockets.
 #![allow(clippy::unwrap_used)]
 
+mod backend;
 mod common;
 mod drain;
+mod hook_order;
+mod hooks;
 mod hostile;
 mod slow_clients;
 mod tokens;

@@ -1,0 +1,98 @@
+//! What the rules leave open, asked: the one road from a command to the team's backend.
+
+use tidings_core::{Action, Answer, Answered, Asker, Denied, Refusal, Room};
+
+use crate::hooks::{Caller, Draft, Purpose, Verdict};
+use crate::shared::Shared;
+
+impl Caller<'_> {
+    /// The same for the core, with what was answered for this command.
+    pub(crate) fn asker<'a>(&'a self, answered: &'a [Answered], now_ms: u64) -> Asker<'a> {
+        Asker { who: self.who, connection: self.connection, answered, now_ms: Some(now_ms) }
+    }
+}
+
+/// A command that waits for the backend: what is asked, and what was answered for it before.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) room: Room,
+    pub(crate) action: Action,
+    /// Name and data of what is to be published.
+    pub(crate) event: String,
+    pub(crate) data: String,
+    pub(crate) answered: Vec<Answered>,
+}
+
+impl Shared {
+    /// Does what `attempt` does, asking the backend whenever the rules leave it open.
+    ///
+    /// # Errors
+    /// What `attempt` refuses; no answer is `unavailable`.
+    pub(crate) async fn settle<T>(
+        &self,
+        caller: &Caller<'_>,
+        room: &Room,
+        draft: Draft<'_>,
+        attempt: impl Fn(Asker<'_>) -> Result<T, Denied>,
+    ) -> Result<T, Refusal> {
+        // Each round leaves one action less to ask about, so there are few.
+        let mut answered = Vec::new();
+        loop {
+            match attempt(caller.asker(&answered, self.uptime_ms())) {
+                Ok(done) => return Ok(done),
+                Err(Denied::No(refusal)) => return Err(refusal),
+                Err(Denied::Ask(action)) => answered.push(self.ask(caller, room, action, draft).await?),
+            }
+        }
+    }
+
+    /// Asks the backend about one action, and keeps the answer as long as it allows.
+    ///
+    /// # Errors
+    /// [`tidings_core::Code::Unavailable`] if there is no answer.
+    pub(crate) async fn ask(
+        &self,
+        caller: &Caller<'_>,
+        room: &Room,
+        action: Action,
+        draft: Draft<'_>,
+    ) -> Result<Answered, Refusal> {
+        let Some(hooks) = &self.hooks else { return Err(Denied::Ask(action).into()) };
+        let rights = self.node.rights_changes();
+        let draft = if action == Action::Publish { draft } else { Draft::default() };
+        let purpose = Purpose::Room(action);
+        let verdict = hooks.ask(purpose, caller, None, Some(room), draft, rights).await?;
+        let Verdict { answer, cache_seconds } = verdict;
+        let answered = Answered { room: room.clone(), action, answer };
+        if cache_seconds > 0 {
+            let until_ms = self.uptime_ms() + cache_seconds * 1_000;
+            let asker = caller.asker(&[], 0);
+            self.node.keep_answer(&asker, draft.event, answered.clone(), until_ms, rights);
+        }
+        Ok(answered)
+    }
+
+    /// Asks the backend whether a client may come in; `Ok` if nobody has to be asked.
+    ///
+    /// # Errors
+    /// What the client is told.
+    pub(crate) async fn ask_connect(&self, caller: &Caller<'_>, namespace: &str) -> Result<(), Refusal> {
+        let Some(hooks) = self.hooks.as_ref().filter(|hooks| hooks.asks(Purpose::Connect)) else {
+            return Ok(());
+        };
+        let rights = self.node.rights_changes();
+        let verdict =
+            hooks.ask(Purpose::Connect, caller, Some(namespace), None, Draft::default(), rights).await?;
+        match verdict.answer {
+            Answer::Allow => Ok(()),
+            Answer::Deny(told) => Err(told.unwrap_or_else(|| {
+                Refusal::new(tidings_core::Code::Forbidden, "this client may not connect")
+            })),
+        }
+    }
+
+    /// Whether a client has to wait for the backend before it is in.
+    pub(crate) fn asks_connect(&self) -> bool {
+        self.hooks.as_ref().is_some_and(|hooks| hooks.asks(Purpose::Connect))
+    }
+}

@@ -1,0 +1,360 @@
+//! The team's own backend, asked who may connect, and who may do what in rooms whose rule is `ask`.
+//!
+//! A question is one signed POST. Only a complete and valid answer decides; everything else is a
+//! failure: the client is told `unavailable` and may try again, and nothing is kept of it. Equal
+//! questions that are under way share one request; how many are is bounded, how many wait for
+//! their turn, too, and a backend that keeps failing is left alone for a while.
+
+mod question;
+mod signature;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use tidings_core::hub::lock;
+use tidings_core::{Action, Answer, Breaker, BreakerPolicy, BreakerState, Code, Refusal, Room};
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::config::HooksConfig;
+use crate::outbound::{Guard, Outbound, SystemResolver, Target, connector};
+pub(crate) use question::{Caller, Draft, Entrance, Purpose};
+use signature::SigningKey;
+pub(crate) use verdict::Verdict;
+
+/// Questions under way at once, to all URLs together.
+const IN_FLIGHT: usize = 256;
+
+/// Questions that wait for their turn; beyond that they are refused.
+const WAITING: usize = 1_024;
+
+/// Bytes of an answer.
+const ANSWER_BYTES: usize = 64 * 1024;
+
+/// A client whose question found no place is told to come back after so many milliseconds.
+const BUSY_MS: u32 = 1_000;
+
+/// Ten failures within ten seconds are more than a hiccup.
+const BREAKER: BreakerPolicy = BreakerPolicy {
+    failures: 10,
+    window_ms: 10_000,
+    least_open_ms: 1_000,
+    most_open_ms: 30_000,
+    probe_ms: 6_000,
+};
+
+/// A question takes no longer than this, whatever is configured.
+const TIMEOUT_MOST_MS: u64 = 5_000;
+
+/// The backend, for each purpose that has a URL.
+pub(crate) struct Hooks {
+    /// By [`slot`].
+    lines: [Option<Line>; 3],
+    outbound: Outbound,
+    key: SigningKey,
+    timeout: Duration,
+    send_data: bool,
+    cache_most: u64,
+    turns: Semaphore,
+    waiting: AtomicUsize,
+    /// Questions under way, by purpose, rights and body.
+    flights: Mutex<HashMap<Flight, Arc<OnceCell<Outcome>>>>,
+    started: Instant,
+}
+
+/// One URL and how it fares.
+struct Line {
+    target: Target,
+    breaker: Mutex<Breaker>,
+    counts: Counts,
+}
+
+/// How often questions went which way.
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) allowed: AtomicU64,
+    pub(crate) denied: AtomicU64,
+    /// No valid answer came.
+    pub(crate) failed: AtomicU64,
+    /// Nobody was asked: the breaker was open, or too many questions waited.
+    pub(crate) refused: AtomicU64,
+    /// Answered by a request that was under way already.
+    pub(crate) shared: AtomicU64,
+}
+
+impl Counts {
+    /// Each number with its name.
+    pub(crate) fn outcomes(&self) -> [(&'static str, u64); 5] {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        [
+            ("allowed", read(&self.allowed)),
+            ("denied", read(&self.denied)),
+            ("failed", read(&self.failed)),
+            ("refused", read(&self.refused)),
+            ("shared", read(&self.shared)),
+        ]
+    }
+}
+
+/// Which questions are equal: those asked to one URL, under unchanged rights, in the same words.
+type Flight = (usize, u64, String);
+
+type Outcome = Result<Verdict, Refusal>;
+
+/// Which URL a purpose has: connect, publish, and one for everything else in a room.
+fn slot(purpose: Purpose) -> usize {
+    match purpose {
+        Purpose::Connect => 0,
+        Purpose::Room(Action::Publish) => 2,
+        Purpose::Room(_) => 1,
+    }
+}
+
+/// The purposes by slot, for logs and metrics.
+pub(crate) const SLOTS: [&str; 3] = ["connect", "subscribe", "publish"];
+
+impl Hooks {
+    /// The hooks of a configuration; `None` if it has none.
+    ///
+    /// # Errors
+    /// A sentence that names the key that cannot be used.
+    pub(crate) fn new(config: &HooksConfig) -> Result<Option<Self>, String> {
+        if !config.any() {
+            return Ok(None);
+        }
+        let guard = Guard::new(config.allow_hosts.clone(), config.allow_private);
+        let line = |url: &str, name: &str| -> Result<Option<Line>, String> {
+            if url.is_empty() {
+                return Ok(None);
+            }
+            let named = |problem| format!("hooks.{name}: {problem}");
+            let target = Target::parse(url).map_err(named)?;
+            guard.judge(&target).map_err(named)?;
+            let breaker = Mutex::new(Breaker::new(BREAKER));
+            Ok(Some(Line { target, breaker, counts: Counts::default() }))
+        };
+        let lines = [
+            line(&config.connect, SLOTS[0])?,
+            line(&config.subscribe, SLOTS[1])?,
+            line(&config.publish, SLOTS[2])?,
+        ];
+        let tls = connector(&config.ca_file).map_err(|problem| format!("hooks.{problem}"))?;
+        Ok(Some(Self {
+            lines,
+            outbound: Outbound::new(guard, Arc::new(SystemResolver), tls),
+            key: SigningKey::new(&config.secret)?,
+            timeout: Duration::from_millis(config.timeout_ms.min(TIMEOUT_MOST_MS)),
+            send_data: config.send_data,
+            cache_most: config.max_cache_seconds,
+            turns: Semaphore::new(IN_FLIGHT),
+            waiting: AtomicUsize::new(0),
+            flights: Mutex::default(),
+            started: Instant::now(),
+        }))
+    }
+
+    /// Whether there is a URL for a purpose.
+    pub(crate) fn asks(&self, purpose: Purpose) -> bool {
+        self.lines[slot(purpose)].is_some()
+    }
+
+    /// Asks the backend; `rights` is the count of changes of rights, before and after which equal
+    /// questions are not the same.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] if there is no valid answer.
+    pub(crate) async fn ask(
+        &self,
+        purpose: Purpose,
+        caller: &Caller<'_>,
+        namespace: Option<&str>,
+        room: Option<&Room>,
+        draft: Draft<'_>,
+        rights: u64,
+    ) -> Result<Verdict, Refusal> {
+        let slot = slot(purpose);
+        let Some(line) = &self.lines[slot] else { return Err(unavailable("no backend is configured", None)) };
+        let draft = if self.send_data { draft } else { Draft { data: "", ..draft } };
+        let with_data = !draft.data.is_empty();
+        let body = question::write(purpose, caller, namespace, room, draft)
+            .map_err(|_| unavailable("the question could not be written", None))?;
+        let mut verdict = self.share((slot, rights, body), line).await?;
+        // What was decided by an event's data says nothing about the next event.
+        verdict.cache_seconds = if with_data { 0 } else { verdict.cache_seconds.min(self.cache_most) };
+        Ok(verdict)
+    }
+
+    /// Waits for an equal question that is under way, or sends this one.
+    ///
+    /// Should who sends it go away, the next who waits sends it.
+    async fn share(&self, flight: Flight, line: &Line) -> Outcome {
+        let cell = lock(&self.flights).entry(flight.clone()).or_default().clone();
+        let seat = Seat { hooks: self, flight: &flight, cell };
+        let mut own = false;
+        let outcome = seat.cell.get_or_init(|| {
+            own = true;
+            self.send(&flight, line)
+        });
+        let outcome = outcome.await.clone();
+        if !own {
+            line.counts.shared.fetch_add(1, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    /// Sends a question when it is its turn, and judges how that went.
+    async fn send(&self, (slot, _, body): &Flight, line: &Line) -> Outcome {
+        let asked = Instant::now();
+        let refused = |refusal| {
+            line.counts.refused.fetch_add(1, Ordering::Relaxed);
+            Err(refusal)
+        };
+        let Some(_turn) = self.turn().await else {
+            return refused(unavailable("too many questions are waiting for an answer", Some(BUSY_MS)));
+        };
+        let permit = lock(&line.breaker).permit(self.now_ms());
+        let permit = match permit {
+            Ok(permit) => permit,
+            Err(ms) => {
+                let ms = ms.min(u64::from(u32::MAX)) as u32;
+                return refused(unavailable("the decision cannot be made at the moment", Some(ms)));
+            }
+        };
+        let left = self.timeout.saturating_sub(asked.elapsed());
+        match self.fetch(&line.target, body, left).await {
+            Ok(verdict) => {
+                if lock(&line.breaker).succeeded(permit) {
+                    tracing::info!(hook = SLOTS[*slot], "the backend answers again");
+                }
+                let counts = &line.counts;
+                let which = if verdict.answer == Answer::Allow { &counts.allowed } else { &counts.denied };
+                which.fetch_add(1, Ordering::Relaxed);
+                Ok(verdict)
+            }
+            Err(problem) => {
+                line.counts.failed.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(hook = SLOTS[*slot], problem, "the backend did not answer");
+                let opened = lock(&line.breaker).failed(permit, self.now_ms(), chance());
+                if let Some(open_ms) = opened {
+                    tracing::warn!(
+                        hook = SLOTS[*slot],
+                        problem,
+                        open_ms,
+                        "the backend fails and is left alone"
+                    );
+                }
+                Err(unavailable("the decision could not be made", Some(BUSY_MS)))
+            }
+        }
+    }
+
+    /// Leave to be under way; `None` if too many wait or the wait was too long.
+    async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        if let Ok(turn) = self.turns.try_acquire() {
+            return Some(turn);
+        }
+        let waits = Waits(&self.waiting);
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
+            return None;
+        }
+        let turn = tokio::time::timeout(self.timeout, self.turns.acquire()).await;
+        drop(waits);
+        turn.ok()?.ok()
+    }
+
+    async fn fetch(&self, target: &Target, body: &str, left: Duration) -> Result<Verdict, String> {
+        let (id, seconds) = (message_id(), seconds());
+        let headers = [
+            ("webhook-id", id.clone()),
+            ("webhook-timestamp", seconds.to_string()),
+            ("webhook-signature", self.key.sign(&id, seconds, body.as_bytes())),
+        ];
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let answer = self.outbound.post(target, &headers, body, ANSWER_BYTES);
+        match tokio::time::timeout(left, answer).await {
+            Err(_) => Err("no answer in time".into()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Ok((StatusCode::OK, body))) => {
+                verdict::read(&body).ok_or_else(|| "an answer that is not as agreed".into())
+            }
+            Ok(Ok((status, _))) => Err(format!("status {}", status.as_u16())),
+        }
+    }
+
+    /// Each URL's numbers, and whether it is left alone: 0 no, 1 one probe, 2 yes.
+    pub(crate) fn figures(&self) -> impl Iterator<Item = (&'static str, &Counts, i64)> {
+        let lines = SLOTS.iter().zip(&self.lines);
+        lines.filter_map(|(name, line)| {
+            let line = line.as_ref()?;
+            let state = match lock(&line.breaker).state(self.now_ms()) {
+                BreakerState::Closed => 0,
+                BreakerState::HalfOpen => 1,
+                BreakerState::Open => 2,
+            };
+            Some((*name, &line.counts, state))
+        })
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+}
+
+/// One who waits for the answer to a question under way.
+struct Seat<'a> {
+    hooks: &'a Hooks,
+    flight: &'a Flight,
+    cell: Arc<OnceCell<Outcome>>,
+}
+
+impl Drop for Seat<'_> {
+    /// Once it is answered, or the last has gone, an equal question is a new one.
+    fn drop(&mut self) {
+        let mut flights = lock(&self.hooks.flights);
+        let known = flights.get(self.flight).is_some_and(|known| Arc::ptr_eq(known, &self.cell));
+        // Two hold it: the map, and this one.
+        if known && (self.cell.initialized() || Arc::strong_count(&self.cell) <= 2) {
+            flights.remove(self.flight);
+        }
+    }
+}
+
+/// One who waits for its turn.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn unavailable(message: &str, retry_after_ms: Option<u32>) -> Refusal {
+    Refusal { retry_after_ms, ..Refusal::new(Code::Unavailable, message) }
+}
+
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// An id no other question has.
+fn message_id() -> String {
+    let mut bytes = [0; 18];
+    if getrandom::fill(&mut bytes).is_err() {
+        // The id is for the receiver's memory alone: a clock does instead of chance.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        bytes[..16].copy_from_slice(&now.to_be_bytes());
+    }
+    format!("msg_{}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn chance() -> u64 {
+    getrandom::u64().unwrap_or(0)
+}

@@ -1,0 +1,137 @@
+//! Commands that wait for the team's backend, and what their client said behind them.
+//!
+//! They are kept as they were said. Once the backend has answered, the same command runs again with
+//! the answer beside it; so there is one way to carry a command out, asked about or not.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidings_core::{Answered, Asker, ConnKey, Identity, Refusal};
+use tidings_wire::socketio;
+
+use super::ShardLoop;
+use super::command::AckTo;
+use super::lane::{Job, Lane};
+use crate::asking::Open;
+use crate::ids::SocketId;
+
+/// A command whose client waits for the backend.
+pub(crate) struct Asking {
+    pub(crate) kept: Kept,
+    pub(crate) who: Arc<Identity>,
+    /// What is asked; `None`: whether the client may come in.
+    pub(crate) open: Option<Open>,
+}
+
+/// A command as its client said it, to be carried out later.
+pub(crate) enum Kept {
+    /// An event of a Socket.IO client, and the seat it said it from.
+    SocketIo { sid: SocketId, namespace: u8, id: Option<u64>, data: String, attachments: Vec<Bytes> },
+    /// A message of a plain client.
+    Plain { id: Option<u64>, text: String },
+    /// A plain client's sign-in, its token verified.
+    SignIn,
+}
+
+impl Kept {
+    pub(super) fn ack(&self) -> AckTo {
+        match self {
+            Self::SocketIo { namespace, id, .. } => AckTo::SocketIo { namespace: *namespace, id: *id },
+            Self::Plain { id, .. } => AckTo::Plain { id: *id },
+            Self::SignIn => AckTo::Plain { id: None },
+        }
+    }
+
+    /// The command's name, for a refusal that nobody asked to be acknowledged.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::SocketIo { data, .. } => {
+                socketio::event(data).map(|event| event.name.to_string()).unwrap_or_default()
+            }
+            Self::Plain { .. } => String::new(),
+            Self::SignIn => "auth".into(),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::SocketIo { data, attachments, .. } => {
+                data.len() + attachments.iter().map(Bytes::len).sum::<usize>()
+            }
+            Self::Plain { text, .. } => text.len(),
+            Self::SignIn => 0,
+        }
+    }
+}
+
+impl ShardLoop {
+    /// Whether what a connection says now has to wait for what it said before.
+    pub(super) fn must_wait(&mut self, key: ConnKey) -> bool {
+        if self.shared.hooks.is_none() || self.carried.as_ref().is_some_and(|carried| carried.0 == key) {
+            return false;
+        }
+        let lane = self.links.get(key).and_then(|link| link.lane.as_deref());
+        lane.is_some_and(Lane::keeps)
+    }
+
+    /// Asks the backend about a command.
+    pub(super) fn ask_about(&mut self, key: ConnKey, kept: Kept, open: Open) {
+        let seat = self.links.get(key).and_then(|link| link.seat(kept.ack().namespace()));
+        let Some(who) = seat.map(|seat| seat.who.clone()) else { return };
+        self.queue(key, Job::Ask(Box::new(Asking { kept, who, open: Some(open) })));
+    }
+
+    /// The backend has answered, or has not: the command is carried out, or refused.
+    pub(super) fn asked(&mut self, key: ConnKey, asking: Asking, answer: Result<Option<Answered>, Refusal>) {
+        let Some(link) = self.links.get(key) else { return };
+        if let Some(lane) = link.lane.as_deref_mut() {
+            lane.came_back(&asking.kept);
+        }
+        let Asking { kept, who, open } = asking;
+        match (kept, answer) {
+            (Kept::SignIn, answer) => self.plain_judged(key, who, answer.err()),
+            (kept, Ok(answered)) => {
+                let mut known = open.map(|open| open.answered).unwrap_or_default();
+                known.extend(answered);
+                self.carry_out(key, kept, known);
+            }
+            (kept, Err(_)) if !self.still_sits(key, &kept) => {}
+            (kept, Err(refusal)) => self.answer_refused(key, kept.ack(), &kept.name(), &refusal),
+        }
+        self.laned.push(key);
+    }
+
+    /// Carries out a command that has waited, with what was answered for it.
+    ///
+    /// Somebody else may sit in the namespace by now: what its predecessor said is not done.
+    pub(super) fn carry_out(&mut self, key: ConnKey, kept: Kept, answered: Vec<Answered>) {
+        if !self.still_sits(key, &kept) {
+            return;
+        }
+        self.carried = Some((key, answered));
+        match kept {
+            Kept::SocketIo { namespace, id, data, attachments, .. } => {
+                self.event(key, namespace, id, &data, attachments);
+            }
+            Kept::Plain { text, .. } => self.plain_said(key, &text),
+            Kept::SignIn => {}
+        }
+        self.carried = None;
+    }
+
+    fn still_sits(&mut self, key: ConnKey, kept: &Kept) -> bool {
+        let Kept::SocketIo { sid, namespace, .. } = kept else { return true };
+        self.links.get(key).and_then(|link| link.seat(*namespace)).is_some_and(|seat| seat.sid == *sid)
+    }
+
+    /// What was answered for the command that is being carried out.
+    pub(super) fn answered_for(&self, key: ConnKey) -> Vec<Answered> {
+        let carried = self.carried.as_ref().filter(|carried| carried.0 == key);
+        carried.map(|carried| carried.1.clone()).unwrap_or_default()
+    }
+
+    /// A client as the core judges it.
+    pub(super) fn asker<'a>(&self, key: ConnKey, who: &'a Identity, answered: &'a [Answered]) -> Asker<'a> {
+        Asker { who, connection: Some((self.shard.index(), key)), answered, now_ms: Some(self.now_ms) }
+    }
+}
