@@ -35,6 +35,8 @@ pub(crate) fn run(line: ServeLine) -> Result<()> {
     let secret = config::resolve_secret(&resolved)?;
     let previous = config::resolve_previous_secret(&resolved)?;
     let open = config::refuse_weak_issuers(&resolved)?;
+    let signing = [Some(&secret), previous.as_ref()].into_iter().flatten().map(|secret| secret.text.as_str());
+    let hooks_secret = config::resolve_hooks_secret(&resolved.config, &signing.collect::<Vec<_>>())?;
     start_log(&resolved.config.log)?;
     let secrets = secret.warning.iter().chain(previous.iter().flat_map(|secret| &secret.warning));
     for warning in resolved.warnings.iter().chain(secrets).chain(&open) {
@@ -49,6 +51,7 @@ pub(crate) fn run(line: ServeLine) -> Result<()> {
     config.auth.jwt_secret = secret.text;
     config.auth.jwt_secret_previous = previous.map(|previous| previous.text).unwrap_or_default();
     config.database.url = url.text;
+    config.hooks.secret = hooks_secret;
     serve(config)
 }
 

@@ -3,6 +3,7 @@
 mod check;
 mod database;
 mod flags;
+mod hooks;
 mod layers;
 mod print;
 mod secret;
@@ -20,6 +21,7 @@ use toml::Value;
 pub(crate) use check::refuse_unsafe;
 pub(crate) use database::url as database_url;
 pub(crate) use flags::{DatabaseFlags, LocateFlags, SettingFlags};
+pub(crate) use hooks::resolve as resolve_hooks_secret;
 pub(crate) use layers::{Inputs, resolve};
 pub(crate) use print::{to_json, to_toml};
 pub(crate) use secret::{

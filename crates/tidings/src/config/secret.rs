@@ -148,7 +148,7 @@ fn from_setting(text: Option<&str>, origin: &Origin, what: &str) -> Found {
 }
 
 /// A named file may be readable by a group: container platforms mount secrets like that.
-fn from_file(path: &Path, what: &str) -> Result<Found> {
+pub(super) fn from_file(path: &Path, what: &str) -> Result<Found> {
     let (text, open) = read(path, what)?;
     let text =
         text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)).into();
@@ -245,7 +245,7 @@ pub(crate) fn random_hex<const BYTES: usize>() -> Result<String> {
 }
 
 /// Why a secret must not be used, to be read after "the signing secret".
-fn weakness(secret: &str) -> Option<String> {
+pub(super) fn weakness(secret: &str) -> Option<String> {
     if secret.len() < LEAST_BYTES {
         return Some(format!("has {} bytes; it needs at least {LEAST_BYTES}", secret.len()));
     }

@@ -364,6 +364,56 @@ pub(crate) static SETTINGS: &[Setting] = &[
          from DATABASE_URL_FILE.",
     ),
     row(
+        "hooks.connect",
+        Kind::Text,
+        "URL of the team's own backend that is asked whether a client may come in, once its token was verified; \
+         empty: nobody is asked. Each connect then costs a request.",
+    ),
+    row(
+        "hooks.subscribe",
+        Kind::Text,
+        "URL that is asked about subscribing, history and presence in rooms whose rule is ask.",
+    ),
+    row("hooks.publish", Kind::Text, "URL that is asked about publishing in rooms whose rule is ask."),
+    secret(
+        "hooks.secret",
+        "Signs the questions (HMAC-SHA-256): at least 32 bytes, raw or as whsec_ and base64; from file or \
+         environment only, and not the signing secret of tokens.",
+    ),
+    row("hooks.secret_file", Kind::Text, "A file that holds the secret of the hooks instead."),
+    row(
+        "hooks.timeout_ms",
+        Kind::Count(100, 5_000),
+        "Milliseconds a question may take, its wait for a turn included. Longer keeps clients waiting longer for a \
+         backend that hangs.",
+    ),
+    row(
+        "hooks.allow_hosts",
+        Kind::List,
+        "Hosts, each as host:port, that may be private addresses and may be asked without TLS. Whoever controls \
+         their names can make the server ask there.",
+    ),
+    row(
+        "hooks.allow_private",
+        Kind::Switch,
+        "Whether private addresses, loopback included, may be asked, without TLS too; for development.",
+    ),
+    row(
+        "hooks.send_data",
+        Kind::Switch,
+        "Whether questions about publishing carry the event's data. Answers to them are then never kept.",
+    ),
+    row(
+        "hooks.max_cache_seconds",
+        Kind::Count(0, 86_400),
+        "Seconds an answer is kept at most, whatever it says. Longer means that a change of rights shows later.",
+    ),
+    row(
+        "hooks.ca_file",
+        Kind::Text,
+        "A PEM file with certificate authorities that are trusted besides the system's.",
+    ),
+    row(
         "recovery.mode",
         Kind::Choice(&["auto", "always", "never"]),
         "Which Socket.IO clients get the trailing offset argument of recovery: auto (all but those that cannot take \
@@ -419,7 +469,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
     row(
         "rooms.KIND.subscribe",
         Kind::Text,
-        "Who may subscribe: anyone, signed-in, verified, role:X, claim:N=V, owner, server or nobody.",
+        "Who may subscribe: anyone, signed-in, verified, role:X, claim:N=V, owner, server, ask (see hooks) or nobody.",
     ),
     row("rooms.KIND.publish", Kind::Text, "Who may publish, by the same words."),
     row("rooms.KIND.history", Kind::Text, "Who may read the history, by the same words."),
