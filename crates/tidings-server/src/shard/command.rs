@@ -215,10 +215,11 @@ impl ShardLoop {
         ack: AckTo,
         body: &HistoryBody<'_>,
     ) -> Result<(), Refusal> {
-        let (who, room) = self.who_and_room(key, ack, &body.room)?;
+        let (_, room) = self.who_and_room(key, ack, &body.room)?;
+        let by = self.by(key, ack)?;
         let since = body.since.as_ref().map(position);
         let limit = body.limit.map_or(HISTORY_DEFAULT, |limit| (limit as usize).min(HISTORY_MOST));
-        self.queue(key, Job::History { ack, who, room, since, limit });
+        self.queue(key, Job::History { by, room, since, limit });
         Ok(())
     }
 
@@ -228,8 +229,9 @@ impl ShardLoop {
         ack: AckTo,
         body: &plain::PresenceBody<'_>,
     ) -> Result<(), Refusal> {
-        let (who, room) = self.who_and_room(key, ack, &body.room)?;
-        self.queue(key, Job::Presence { ack, who, room, page: body.page.unwrap_or(0) as usize });
+        let (_, room) = self.who_and_room(key, ack, &body.room)?;
+        let by = self.by(key, ack)?;
+        self.queue(key, Job::Presence { by, room, page: body.page.unwrap_or(0) as usize });
         Ok(())
     }
 

@@ -20,6 +20,7 @@ use crate::client::{Call, Client};
 use crate::front::hello::Hello;
 use crate::history;
 use crate::hooks::{Caller, Draft, Entrance};
+use crate::ids::SocketId;
 use crate::shared::Shared;
 
 /// Commands that may wait in one connection's lane.
@@ -43,9 +44,9 @@ pub(super) struct Lane {
 /// A command for the front.
 pub(crate) enum Job {
     /// Read a room's history.
-    History { ack: AckTo, who: Arc<Identity>, room: Room, since: Option<Position>, limit: usize },
+    History { by: By, room: Room, since: Option<Position>, limit: usize },
     /// See who is in a room.
-    Presence { ack: AckTo, who: Arc<Identity>, room: Room, page: usize },
+    Presence { by: By, room: Room, page: usize },
     /// Tell the mounted handler of a client that joined.
     Welcome(Box<Client>, Option<String>, Box<Hello>),
     /// An event for the mounted handler.
@@ -56,9 +57,17 @@ pub(crate) enum Job {
     Later(Box<Kept>),
 }
 
+/// Who reads a room, and where the answer goes.
+pub(crate) struct By {
+    ack: AckTo,
+    /// The seat it was asked from: the answer is not for whoever sits there next.
+    sid: SocketId,
+    who: Arc<Identity>,
+}
+
 /// What the front answers to a command.
 pub(crate) struct Answer {
-    ack: AckTo,
+    by: By,
     /// A finished JSON object.
     body: Result<Vec<u8>, Refusal>,
 }
@@ -71,7 +80,7 @@ impl Job {
 
     fn ack(&self) -> AckTo {
         match self {
-            Self::History { ack, .. } | Self::Presence { ack, .. } => *ack,
+            Self::History { by, .. } | Self::Presence { by, .. } => by.ack,
             Self::Welcome(client, ..) => AckTo::SocketIo { namespace: client.namespace_index(), id: None },
             Self::Handle(call) => AckTo::SocketIo { namespace: call.client.namespace_index(), id: call.id },
             Self::Ask(asking) => asking.kept.ack(),
@@ -198,12 +207,26 @@ impl ShardLoop {
 
     /// Sends what the front answered to one connection, in order.
     pub(super) fn answers(&mut self, key: ConnKey, answers: Vec<Answer>) {
-        for Answer { ack, body } in answers {
+        for Answer { by: By { ack, sid, .. }, body } in answers {
+            let seat = self.links.get(key).and_then(|link| link.seat(ack.namespace()));
+            if seat.is_none_or(|seat| seat.sid != sid) {
+                continue;
+            }
             match body {
                 Ok(body) => self.send_answer(key, ack, text(&body)),
                 Err(refusal) => self.answer_refused(key, ack, "", &refusal),
             }
         }
+    }
+
+    /// Who reads a room, from the seat in the namespace of `ack`.
+    ///
+    /// # Errors
+    /// Nobody sits there.
+    pub(super) fn by(&mut self, key: ConnKey, ack: AckTo) -> Result<By, Refusal> {
+        let seat = self.links.get(key).and_then(|link| link.seat(ack.namespace()));
+        let by = seat.map(|seat| By { ack, sid: seat.sid, who: seat.who.clone() });
+        by.ok_or_else(|| Refusal::new(Code::Unauthorized, "sign in first"))
     }
 }
 
@@ -290,18 +313,18 @@ async fn at_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
 
 async fn run(shared: &Arc<Shared>, place: Place, job: Job) -> Option<Answer> {
     match job {
-        Job::History { ack, who, room, since, limit } => {
+        Job::History { by, room, since, limit } => {
             let read = |asker: Asker<'_>| history::answer(&shared.node, asker, &room, since, limit);
-            let body = shared.settle(&place.caller(&who), &room, Draft::default(), read).await;
-            Some(Answer { ack, body })
+            let body = shared.settle(&place.caller(&by.who), &room, Draft::default(), read).await;
+            Some(Answer { by, body })
         }
-        Job::Presence { ack, who, room, page } => {
+        Job::Presence { by, room, page } => {
             let may = |asker: Asker<'_>| shared.node.admit(asker, &room, Action::Presence).map(drop);
-            let body = match shared.settle(&place.caller(&who), &room, Draft::default(), may).await {
+            let body = match shared.settle(&place.caller(&by.who), &room, Draft::default(), may).await {
                 Ok(()) => history::presence(shared, &room, page).await,
                 Err(refusal) => Err(refusal),
             };
-            Some(Answer { ack, body })
+            Some(Answer { by, body })
         }
         Job::Welcome(client, auth, hello) => {
             if let Some(handler) = &shared.handler {

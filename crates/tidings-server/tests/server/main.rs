@@ -7,5 +7,6 @@ mod drain;
 mod hook_order;
 mod hooks;
 mod hostile;
+mod seats;
 mod slow_clients;
 mod tokens;
