@@ -39,6 +39,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// The team's own backend, asked who may connect and what `ask` rules leave to it.
     pub hooks: HooksConfig,
+    /// What happened, and how long it is remembered.
+    pub audit: AuditConfig,
     /// Connection state recovery for Socket.IO clients.
     pub recovery: RecoveryConfig,
     /// WebSocket options.
@@ -73,6 +75,7 @@ impl Default for Config {
             auth: AuthConfig::default(),
             database: DatabaseConfig::default(),
             hooks: HooksConfig::default(),
+            audit: AuditConfig::default(),
             recovery: RecoveryConfig::default(),
             websocket: WebSocketConfig::default(),
             drain: DrainConfig::default(),
@@ -326,6 +329,22 @@ impl HooksConfig {
     /// Whether anything is asked at all.
     pub fn any(&self) -> bool {
         [&self.connect, &self.subscribe, &self.publish].iter().any(|url| !url.is_empty())
+    }
+}
+
+/// What happened, and how long it is remembered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditConfig {
+    /// Days an entry is kept; 0: for ever.
+    pub retention_days: u64,
+    /// Of what comes in floods every so-many-th is written.
+    pub sample_every: u64,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self { retention_days: 90, sample_every: 100 }
     }
 }
 

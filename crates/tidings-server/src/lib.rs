@@ -9,10 +9,12 @@
 //! | [`config`] | what can be set |
 //! | [`client`] | the seam for handlers of events that are not the engine's own |
 //! | [`signin`] | who a token says its bearer is |
+//! | [`audit`] | what happened, noted from anywhere and written by one task |
 //! | [`ids`] | session keys and socket ids |
 //! | [`time`] | wall-clock times as text |
 
 mod asking;
+pub mod audit;
 pub mod client;
 pub mod config;
 mod front;

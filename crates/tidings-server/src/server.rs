@@ -13,6 +13,7 @@ use tidings_core::{Hub, Node, Org, Payload, Publish, Refusal, Room};
 use tidings_store::Store;
 use tokio::sync::watch;
 
+use crate::audit::{Action, Actor, Audit, Entry, Writer, Writing};
 use crate::client::Handler;
 use crate::config::Config;
 use crate::front::{Accepting, AllowedOrigins, Door, Front, TestDoors};
@@ -32,6 +33,7 @@ pub struct Server {
     threads: Vec<JoinHandle<()>>,
     accepting: Vec<Accepting>,
     stop: watch::Sender<bool>,
+    writing: Writing,
     drain: Duration,
 }
 
@@ -46,6 +48,8 @@ pub struct Extras {
     pub conformance: bool,
     /// Accounts, keys and the audit log; without one the server is not ready only while it drains.
     pub store: Option<Store>,
+    /// What happened before the server was there to note it, such as a secret that was made.
+    pub happened: Vec<Entry>,
     /// Socket.IO handshakes are answered so much later (conformance suites).
     pub handshake_delay: Duration,
 }
@@ -79,7 +83,8 @@ impl Server {
         let addr = listener.local_addr().map_err(listen_error)?;
         let ws_addr = ws_listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let loopback = addr.ip().is_loopback() && ws_addr.is_none_or(|addr| addr.ip().is_loopback());
-        let (shared, threads) = start_shards(config, &extras, loopback)?;
+        let (audit, writing) = start_audit(config, extras.store.clone());
+        let (shared, threads) = start_shards(config, &extras, &audit, loopback)?;
 
         let (stop, stopped) = watch::channel(false);
         let origins = AllowedOrigins::new(&config.allow_origin, config.behind_proxy, loopback);
@@ -94,8 +99,10 @@ impl Server {
         }
         shared.sign_in.keep_fresh(&stopped);
         tokio::spawn(sweep(shared.clone(), stopped));
+        extras.happened.into_iter().for_each(|entry| audit.note(entry));
+        audit.note(Entry::ok(Action::Start).by(Actor::System).on(addr.to_string()));
         let drain = Duration::from_secs(config.drain.seconds);
-        Ok(Self { addr, ws_addr, shared, threads, accepting, stop, drain })
+        Ok(Self { addr, ws_addr, shared, threads, accepting, stop, writing, drain })
     }
 
     /// The address of the main listener.
@@ -116,6 +123,11 @@ impl Server {
     /// Says that a user's rights have changed: what the backend said of it is asked for anew.
     pub fn forget(&self, org: &Org, user: &str) {
         self.shared.node.forget(org, user);
+    }
+
+    /// Where what happened is noted.
+    pub fn audit(&self) -> &Audit {
+        &self.shared.audit
     }
 
     /// How many connections are open.
@@ -161,6 +173,8 @@ impl Server {
         if joined.await.is_err() {
             tracing::error!("the shards could not be waited for");
         }
+        self.shared.audit.note(Entry::ok(Action::Stop).by(Actor::System));
+        self.writing.end().await;
     }
 }
 
@@ -196,9 +210,26 @@ impl Publisher {
     }
 }
 
+fn start_audit(config: &Config, store: Option<Store>) -> (Arc<Audit>, Writing) {
+    let (audit, queue) = Audit::new(&node_name(), config.audit.sample_every);
+    let audit = Arc::new(audit);
+    let retention = (config.audit.retention_days > 0)
+        .then(|| Duration::from_secs(config.audit.retention_days.saturating_mul(24 * 3_600)));
+    let writing = Writer::start(audit.clone(), queue, store, retention);
+    (audit, writing)
+}
+
+/// The machine's name, by which several nodes are told apart in one audit log.
+fn node_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = name.trim().chars().filter(|c| c.is_ascii_graphic()).take(64).collect();
+    if name.is_empty() { "unnamed".into() } else { name }
+}
+
 fn start_shards(
     config: &Config,
     extras: &Extras,
+    audit: &Arc<Audit>,
     loopback: bool,
 ) -> Result<(Arc<Shared>, Vec<JoinHandle<()>>), StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -218,7 +249,7 @@ fn start_shards(
     }
     let hooks = Hooks::new(&config.hooks).map_err(StartError::Config)?;
     let node = Node::new(Hub::new(posts.collect()), kinds, Entropy::default().secret() as u64);
-    let shared = Shared::new(settings, Arc::new(node), sign_in, hooks, inboxes, extras);
+    let shared = Shared::new(settings, Arc::new(node), sign_in, hooks, inboxes, audit.clone(), extras);
     let shared = Arc::new(shared);
     let mut threads = Vec::new();
     for (index, poll) in polls.into_iter().enumerate() {

@@ -8,6 +8,7 @@ use tidings_core::shard::Counters;
 use tidings_core::{Identity, Node};
 use tidings_wire::CloseReason;
 
+use crate::audit::Audit;
 use crate::client::Handler;
 use crate::hooks::Hooks;
 use crate::records::Records;
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) handler_only: bool,
     /// Accounts, keys and the audit log.
     pub(crate) records: Option<Records>,
+    /// Where what happened is noted.
+    pub(crate) audit: Arc<Audit>,
     pub(crate) front: tokio::runtime::Handle,
     /// It does not take anybody in any more.
     pub(crate) draining: AtomicBool,
@@ -54,6 +57,7 @@ impl Shared {
         sign_in: SignIn,
         hooks: Option<Hooks>,
         inboxes: Vec<Arc<Inbox>>,
+        audit: Arc<Audit>,
         extras: &Extras,
     ) -> Self {
         Self {
@@ -69,6 +73,7 @@ impl Shared {
             api_keys: extras.api_keys.clone(),
             handler_only: extras.conformance,
             records: extras.store.clone().map(Records::new),
+            audit,
             front: tokio::runtime::Handle::current(),
             draining: AtomicBool::new(false),
             acks: AtomicU64::new(0),

@@ -1,7 +1,7 @@
 //! `/metrics` in the Prometheus text format, read when it is asked for.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -81,6 +81,7 @@ impl Collector for Engine {
         gauge(&mut encoder, "rooms", "Rooms with members or history.", shared.node.hub().rooms() as i64)?;
         self.closes(&mut encoder)?;
         self.sign_in(&mut encoder)?;
+        self.audit(&mut encoder)?;
         self.hooks(&mut encoder)
     }
 }
@@ -106,6 +107,23 @@ impl Engine {
         gauge(encoder, "hook_answers", "Answers of the backend that are kept.", kept)
     }
 
+    /// Whether what happens is remembered; `audit_failing` is the alarm.
+    fn audit(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let (counts, read) = (self.0.audit.counts(), |count: &AtomicU64| count.load(Ordering::Relaxed));
+        let about = "Entries of the audit log, by what became of them.";
+        let mut family = encoder.encode_descriptor("audit_entries", about, None, MetricType::Counter)?;
+        let outcomes = [("written", &counts.written), ("lost", &counts.lost), ("sampled", &counts.sampled)];
+        for (outcome, count) in outcomes {
+            ConstCounter::new(read(count)).encode(family.encode_family(&[("outcome", outcome)])?)?;
+        }
+        let waiting = self.0.audit.waiting() as i64;
+        gauge(encoder, "audit_waiting", "Entries of the audit log that wait to be written.", waiting)?;
+        let failing = i64::from(counts.failing.load(Ordering::Relaxed));
+        gauge(encoder, "audit_failing", "1 while the audit log cannot be written or loses entries.", failing)
+    }
+}
+
+impl Engine {
     fn closes(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let mut family = encoder.encode_descriptor(
             "closes",

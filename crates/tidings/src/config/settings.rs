@@ -414,6 +414,17 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "A PEM file with certificate authorities that are trusted besides the system's.",
     ),
     row(
+        "audit.retention_days",
+        Kind::Count(0, 36_500),
+        "Days an entry of the audit log is kept; 0: for ever. Longer takes more disk.",
+    ),
+    row(
+        "audit.sample_every",
+        Kind::Count(1, 1_000_000),
+        "Of refusals that come in floods (tokens, origins, limits), the first and then every so-many-th is written, \
+         with the number since. Lower lets whoever floods fill the log.",
+    ),
+    row(
         "recovery.mode",
         Kind::Choice(&["auto", "always", "never"]),
         "Which Socket.IO clients get the trailing offset argument of recovery: auto (all but those that cannot take \

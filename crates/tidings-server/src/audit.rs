@@ -1,0 +1,113 @@
+//! What happened, noted from anywhere and written to the audit log by one task.
+//!
+//! [`Audit::note`] is synchronous and waits for nobody: it takes a place in a bounded queue, from which one
+//! task appends batches to the store's chain. A full queue and a store that fails never stop service: what
+//! is lost is counted, logged and raises `tidings_audit_failing`. Without a store an entry is a line of JSON
+//! in the log, under the target `audit`.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `action` | what can be noted |
+//! | `entry` | one entry as the one who noticed it tells it |
+//! | `samples` | what comes in floods, thinned out |
+//! | `writer` | the task that appends, and forgets what is too old |
+
+mod action;
+mod entry;
+mod samples;
+mod writer;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tidings_core::hub::lock;
+use tidings_store::audit::AuditEntry;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+pub use action::Action;
+pub use entry::{Actor, Entry, FIELD_BYTES, Outcome, VALUE_BYTES, session_hash};
+pub(crate) use writer::{Writer, Writing};
+
+use crate::shared::wall_ms;
+use samples::{Samples, Verdict};
+
+/// Entries that may wait to be written; what comes on top is lost, and counted.
+pub const WAITING: usize = 4_096;
+
+/// The handle to the audit log; whatever is noted through it is written by one task.
+#[derive(Debug)]
+pub struct Audit {
+    queue: Sender<AuditEntry>,
+    node: String,
+    samples: Mutex<Samples>,
+    counts: Counts,
+}
+
+/// The log's own numbers, for `/metrics`.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// Entries that were written.
+    pub(crate) written: AtomicU64,
+    /// Entries that were lost: no place in the queue, or no store until the server stopped.
+    pub(crate) lost: AtomicU64,
+    /// Hits that sampling left out; the next entry of their kind carries their number.
+    pub(crate) sampled: AtomicU64,
+    /// Whether the last attempt to write failed, or an entry was lost since it succeeded.
+    pub(crate) failing: AtomicBool,
+}
+
+impl Audit {
+    /// Makes the handle of a node, and the end of the queue its writer reads.
+    pub(crate) fn new(node: &str, sample_every: u64) -> (Self, Receiver<AuditEntry>) {
+        let (queue, waiting) = mpsc::channel(WAITING);
+        let samples = Mutex::new(Samples::new(sample_every));
+        (Self { queue, node: node.to_owned(), samples, counts: Counts::default() }, waiting)
+    }
+
+    /// Notes what happened; never waits and never fails.
+    ///
+    /// Of what comes in floods ([`Action::is_sampled`]) the first and then every Nth of the same action,
+    /// reason, organisation and address is written, with the number of those since the last one.
+    pub fn note(&self, entry: Entry) {
+        self.note_at(entry, wall_ms());
+    }
+
+    fn note_at(&self, entry: Entry, now_ms: u64) {
+        if !entry.action.is_sampled() {
+            return self.send(entry.stored(&self.node, now_ms));
+        }
+        match lock(&self.samples).hit(&entry, now_ms) {
+            Verdict::Write(1) => self.send(entry.stored(&self.node, now_ms)),
+            Verdict::Write(count) => self.send(entry.counted(count).stored(&self.node, now_ms)),
+            Verdict::Leave => {
+                self.counts.sampled.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Writes what sampling left out of floods that have ended, or of all of them at the end.
+    pub(crate) fn settle(&self, all: bool) {
+        let now_ms = wall_ms();
+        let ended = lock(&self.samples).settle(if all { u64::MAX } else { now_ms });
+        for entry in ended {
+            self.send(entry.stored(&self.node, now_ms));
+        }
+    }
+
+    /// The log's own numbers.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Entries that wait to be written.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    fn send(&self, entry: AuditEntry) {
+        if self.queue.try_send(entry).is_err() {
+            self.counts.lost.fetch_add(1, Ordering::Relaxed);
+            self.counts.failing.store(true, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What can be noted.
+
+/// What was done, or tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Action {
+    /// The server started.
+    Start,
+    /// The server stopped.
+    Stop,
+    /// The configuration changed; before and after say how, without secrets.
+    ConfigChange,
+    /// A secret was made.
+    SecretCreate,
+    /// A key of a program was made.
+    KeyCreate,
+    /// A key of a program was replaced.
+    KeyRotate,
+    /// A key of a program was called back.
+    KeyRevoke,
+    /// Somebody registered.
+    Register,
+    /// Somebody signed in, or could not.
+    Login,
+    /// An account or address is kept out for a while after failures.
+    Lockout,
+    /// Somebody signed out.
+    Logout,
+    /// A password was changed, or could not be.
+    PasswordChange,
+    /// An e-mail address was verified.
+    Verify,
+    /// A refresh token was used a second time, and its family ended.
+    RefreshReuse,
+    /// Somebody's roles changed.
+    RoleChange,
+    /// An organisation was made.
+    OrgCreate,
+    /// An organisation was removed.
+    OrgDelete,
+    /// The rules of a kind of rooms changed.
+    RuleChange,
+    /// Tokens were called back.
+    Revocation,
+    /// A connection was ended by somebody with the right to.
+    Disconnect,
+    /// History of a room was deleted.
+    HistoryPurge,
+    /// What could not be delivered was sent again.
+    DeadLetterRedrive,
+    /// What could not be delivered was thrown away.
+    DeadLetterPurge,
+    /// Data was exported.
+    Export,
+    /// A limit of rate or count refused somebody (sampled).
+    LimitBreach,
+    /// A connection was closed for flooding (sampled).
+    Flood,
+    /// A page of a foreign origin was refused (sampled).
+    OriginRefused,
+    /// A token was refused; the reason says why (sampled).
+    TokenRefused,
+    /// A key of a program was refused (sampled).
+    KeyRefused,
+    /// A session id was refused that does not exist (sampled).
+    SessionRefused,
+    /// The audit log was read.
+    AuditRead,
+    /// Old entries were taken away by retention.
+    AuditTrim,
+    /// Entries were lost.
+    AuditLost,
+    /// A threat was noticed.
+    Threat,
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: [Self; 34] = [
+        Self::Start,
+        Self::Stop,
+        Self::ConfigChange,
+        Self::SecretCreate,
+        Self::KeyCreate,
+        Self::KeyRotate,
+        Self::KeyRevoke,
+        Self::Register,
+        Self::Login,
+        Self::Lockout,
+        Self::Logout,
+        Self::PasswordChange,
+        Self::Verify,
+        Self::RefreshReuse,
+        Self::RoleChange,
+        Self::OrgCreate,
+        Self::OrgDelete,
+        Self::RuleChange,
+        Self::Revocation,
+        Self::Disconnect,
+        Self::HistoryPurge,
+        Self::DeadLetterRedrive,
+        Self::DeadLetterPurge,
+        Self::Export,
+        Self::LimitBreach,
+        Self::Flood,
+        Self::OriginRefused,
+        Self::TokenRefused,
+        Self::KeyRefused,
+        Self::SessionRefused,
+        Self::AuditRead,
+        Self::AuditTrim,
+        Self::AuditLost,
+        Self::Threat,
+    ];
+
+    /// The word that stands in the log, and by which it is searched.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::ConfigChange => "config.change",
+            Self::SecretCreate => "secret.create",
+            Self::KeyCreate => "key.create",
+            Self::KeyRotate => "key.rotate",
+            Self::KeyRevoke => "key.revoke",
+            Self::Register => "register",
+            Self::Login => "login",
+            Self::Lockout => "lockout",
+            Self::Logout => "logout",
+            Self::PasswordChange => "password.change",
+            Self::Verify => "verify",
+            Self::RefreshReuse => "refresh.reuse",
+            Self::RoleChange => "role.change",
+            Self::OrgCreate => "org.create",
+            Self::OrgDelete => "org.delete",
+            Self::RuleChange => "rule.change",
+            Self::Revocation => "revocation",
+            Self::Disconnect => "disconnect",
+            Self::HistoryPurge => "history.purge",
+            Self::DeadLetterRedrive => "deadletter.redrive",
+            Self::DeadLetterPurge => "deadletter.purge",
+            Self::Export => "export",
+            Self::LimitBreach => "limit.breach",
+            Self::Flood => "flood",
+            Self::OriginRefused => "origin.refused",
+            Self::TokenRefused => "token.refused",
+            Self::KeyRefused => "key.refused",
+            Self::SessionRefused => "session.refused",
+            Self::AuditRead => "audit.read",
+            Self::AuditTrim => "audit.trim",
+            Self::AuditLost => "audit.lost",
+            Self::Threat => "threat",
+        }
+    }
+
+    /// Whether anybody can bring it about as often as they like, so that only some are written.
+    pub const fn is_sampled(self) -> bool {
+        matches!(
+            self,
+            Self::LimitBreach
+                | Self::Flood
+                | Self::OriginRefused
+                | Self::TokenRefused
+                | Self::KeyRefused
+                | Self::SessionRefused
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_has_a_word_of_its_own() {
+        let mut words: Vec<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Action::ALL.len());
+    }
+}
