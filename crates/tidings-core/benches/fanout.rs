@@ -84,6 +84,7 @@ fn shard(rooms: usize) -> Shard {
         lane: Lane::Normal,
         members: None,
         message_bytes: None,
+        publish_rate: None,
     };
     kinds.declare("ticks", spec);
     let node = Node::new(Hub::new(vec![Box::new(Nowhere)]), kinds, 1);

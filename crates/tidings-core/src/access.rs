@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 
+use crate::limits::Wait;
 use crate::room::{Org, Room};
 
 /// Who a client is, as its token said; shared by everything that acts for it.
@@ -50,7 +51,12 @@ impl Identity {
 
     /// Whether it counts as a server: a token with scope `publish` or `admin`, or an administrator.
     pub fn is_server(&self) -> bool {
-        self.scopes.iter().any(|s| s == "publish" || s == "admin") || self.is_admin()
+        self.has_server_scope() || self.is_admin()
+    }
+
+    /// Whether its token is a server's by scope; an administrator's role does not make it one.
+    pub fn has_server_scope(&self) -> bool {
+        self.scopes.iter().any(|s| s == "publish" || s == "admin")
     }
 
     /// Whether it administers its organisation.
@@ -233,6 +239,11 @@ impl Refusal {
     /// A refusal with a code and a sentence.
     pub fn new(code: Code, message: &str) -> Self {
         Self { code, message: message.into(), retry_after_ms: None }
+    }
+
+    /// Too much in too short a time: when to try again is known.
+    pub fn too_often(message: &str, wait: Wait) -> Self {
+        Self { retry_after_ms: Some(wait.ms().max(1)), ..Self::new(Code::RateLimited, message) }
     }
 
     /// There is no such room, or none this client may see; the two look the same.

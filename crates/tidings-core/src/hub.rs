@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use hashbrown::HashMap;
 
+use crate::limits::{Occupancy, Place};
 use crate::publication::{Epoch, Position, Publication};
 use crate::recent::Recent;
 use crate::room::{Keep, Org, Room, RoomSpec};
@@ -25,6 +26,9 @@ pub struct Hub {
     rooms: Box<[RwLock<Rooms>]>,
     hasher: foldhash::fast::RandomState,
     sequences: Mutex<HashMap<Org, Arc<Sequence>>>,
+    /// How many rooms each organisation has, and how many it may have.
+    counts: Mutex<HashMap<Org, Arc<Occupancy>>>,
+    rooms_per_org: usize,
     /// Publications a full mailbox refused.
     pub refused: AtomicU64,
 }
@@ -58,6 +62,19 @@ pub struct Entry {
     recent: OnceLock<Box<Mutex<Recent>>>,
     /// The numbering of its organisation.
     pub sequence: Arc<Sequence>,
+    /// Its place among the organisation's rooms.
+    _place: Place,
+}
+
+/// Why a room cannot be entered or made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// The room has as many members as it may have.
+    #[error("the room is full")]
+    Room,
+    /// The organisation has as many rooms as it may have.
+    #[error("the organisation has too many rooms")]
+    Organisation,
 }
 
 impl std::fmt::Debug for Entry {
@@ -134,8 +151,16 @@ impl Hub {
             rooms: (0..PARTS).map(|_| RwLock::default()).collect(),
             hasher: foldhash::fast::RandomState::default(),
             sequences: Mutex::default(),
+            counts: Mutex::default(),
+            rooms_per_org: usize::MAX,
             refused: AtomicU64::new(0),
         }
+    }
+
+    /// The same with so many rooms for each organisation at most.
+    #[must_use]
+    pub fn with_rooms_per_org(self, most: usize) -> Self {
+        Self { rooms_per_org: most, ..self }
     }
 
     /// How many shards there are.
@@ -149,30 +174,57 @@ impl Hub {
     }
 
     /// The room's entry, made if there is none.
-    pub fn entry(&self, room: &Room, spec: &Arc<RoomSpec>, epoch: impl FnOnce() -> Epoch) -> Arc<Entry> {
+    ///
+    /// # Errors
+    /// [`Full::Organisation`] if it would be one room too many.
+    pub fn entry(
+        &self,
+        room: &Room,
+        spec: &Arc<RoomSpec>,
+        epoch: impl FnOnce() -> Epoch,
+    ) -> Result<Arc<Entry>, Full> {
         if let Some(entry) = self.find(room) {
-            return entry;
+            return Ok(entry);
         }
         let mut part = self.part(room).write().unwrap_or_else(PoisonError::into_inner);
-        part.entry(room.clone()).or_insert_with(|| Arc::new(self.make(room, spec, epoch()))).clone()
+        self.found_or_made(&mut part, room, spec, epoch).cloned()
     }
 
-    /// Registers a shard with a room and counts a subscription; `None` if the room is full.
+    /// Registers a shard with a room and counts a subscription.
     ///
     /// Done under the directory's lock, so that [`Hub::sweep`] cannot forget the room meanwhile.
+    ///
+    /// # Errors
+    /// [`Full`] says of what there is too much.
     pub fn enter(
         &self,
         room: &Room,
         spec: &Arc<RoomSpec>,
         shard: usize,
         epoch: impl FnOnce() -> Epoch,
-    ) -> Option<Arc<Entry>> {
+    ) -> Result<Arc<Entry>, Full> {
         let mut part = self.part(room).write().unwrap_or_else(PoisonError::into_inner);
-        let entry = part.entry(room.clone()).or_insert_with(|| Arc::new(self.make(room, spec, epoch())));
-        entry.admit().then(|| {
-            entry.shards.fetch_or(1 << shard, Ordering::Release);
-            entry.clone()
-        })
+        let entry = self.found_or_made(&mut part, room, spec, epoch)?;
+        if !entry.admit() {
+            return Err(Full::Room);
+        }
+        entry.shards.fetch_or(1 << shard, Ordering::Release);
+        Ok(entry.clone())
+    }
+
+    fn found_or_made<'a>(
+        &self,
+        part: &'a mut Rooms,
+        room: &Room,
+        spec: &Arc<RoomSpec>,
+        epoch: impl FnOnce() -> Epoch,
+    ) -> Result<&'a Arc<Entry>, Full> {
+        match part.entry(room.clone()) {
+            hashbrown::hash_map::Entry::Occupied(found) => Ok(found.into_mut()),
+            hashbrown::hash_map::Entry::Vacant(vacant) => {
+                Ok(vacant.insert(Arc::new(self.make(room, spec, epoch())?)))
+            }
+        }
     }
 
     /// Hands a publication to every shard that has members.
@@ -226,8 +278,10 @@ impl Hub {
         lock(&self.sequences).entry(org.clone()).or_default().clone()
     }
 
-    fn make(&self, room: &Room, spec: &Arc<RoomSpec>, epoch: Epoch) -> Entry {
-        Entry {
+    fn make(&self, room: &Room, spec: &Arc<RoomSpec>, epoch: Epoch) -> Result<Entry, Full> {
+        let rooms = lock(&self.counts).entry(room.org().clone()).or_default().clone();
+        let place = Place::of(&rooms, self.rooms_per_org).ok_or(Full::Organisation)?;
+        Ok(Entry {
             room: room.clone(),
             spec: spec.clone(),
             shards: AtomicU64::new(0),
@@ -235,7 +289,8 @@ impl Hub {
             epoch,
             recent: OnceLock::new(),
             sequence: self.sequence(room.org()),
-        }
+            _place: place,
+        })
     }
 
     fn part(&self, room: &Room) -> &RwLock<Rooms> {

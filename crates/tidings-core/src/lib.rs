@@ -17,6 +17,7 @@
 //! | [`shard`] | rooms, members and dirty connections of one thread |
 //! | [`recent`] | the newest events of a room, in memory |
 //! | [`hub`] | which shard has members of which room |
+//! | [`limits`] | rates and counts, and what everybody has used up of them |
 //! | [`node`] | where they all meet: join, leave, publish |
 
 pub mod access;
@@ -26,6 +27,7 @@ pub mod frame;
 pub mod hub;
 pub mod kinds;
 pub mod lane;
+pub mod limits;
 pub mod node;
 pub mod outbox;
 pub mod publication;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::access::{Code, Identity, Refusal};
 use crate::answers::{Answer, Answered, Answers, Subject};
 use crate::frame::Form;
-use crate::hub::{Entry, Hub, lock};
+use crate::hub::{Entry, Full, Hub, lock};
 use crate::kinds::{Action, Asker, Denied, Kinds, decide};
 use crate::lane::Lane;
 use crate::publication::{Epoch, MessageId, Payload, Position, Publication};
@@ -195,7 +195,7 @@ impl Node {
     /// is then on its way to the shard and was read already is not delivered twice.
     ///
     /// # Errors
-    /// The room's rules; [`Code::Unavailable`] if the room is full.
+    /// The room's rules; [`Code::Unavailable`] if the room is full or one too many.
     pub fn join<'a>(
         &self,
         shard: &mut Shard,
@@ -247,8 +247,7 @@ impl Node {
             let top = shard.entry(room).and_then(|entry| entry.top());
             return Ok(Joined { top, missed: Vec::new(), recovered: None });
         }
-        let entry = self.hub.enter(room, spec, shard.index(), || self.epoch());
-        let entry = entry.ok_or_else(|| Refusal::new(Code::Unavailable, "the room is full"))?;
+        let entry = self.hub.enter(room, spec, shard.index(), || self.epoch()).map_err(full)?;
         let read = read_from(&entry, from);
         let since = match from {
             From::Sequence { since, .. } => since,
@@ -301,7 +300,8 @@ impl Node {
     ///
     /// # Errors
     /// [`Code::NotFound`] for an undeclared kind, [`Code::TooLarge`] for more data than the kind
-    /// takes, [`Code::Conflict`] for a key that was used with another event.
+    /// takes, [`Code::Conflict`] for a key that was used with another event,
+    /// [`Code::Unavailable`] if the room would be one too many for its organisation.
     pub fn publish(
         &self,
         what: Publish<'_>,
@@ -409,7 +409,7 @@ impl Node {
         let sequence = self.hub.sequence(what.room.org());
         let mut sequence = lock(&sequence);
         loop {
-            let entry = self.hub.entry(&what.room, spec, || self.epoch());
+            let entry = self.hub.entry(&what.room, spec, || self.epoch()).map_err(full)?;
             let Some(recent) = entry.history() else { return Err(Refusal::no_such_room()) };
             // The hub may have forgotten the room between look-up and lock: then nobody would
             // ever read what is appended here.
@@ -481,6 +481,10 @@ impl Node {
     fn epoch(&self) -> Epoch {
         Epoch(self.hasher.hash_one(self.epochs.fetch_add(1, Ordering::Relaxed)))
     }
+}
+
+fn full(full: Full) -> Refusal {
+    Refusal::new(Code::Unavailable, &full.to_string())
 }
 
 /// What a newcomer has missed; `None` if the room keeps nothing.

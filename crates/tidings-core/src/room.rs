@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::access::Rule;
 use crate::lane::Lane;
+use crate::limits::OwnRate;
 
 /// An organisation: the border no room, user, event or count crosses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -151,4 +152,6 @@ pub struct RoomSpec {
     pub members: Option<usize>,
     /// Bytes of one event's data; `None` leaves it to the message limit.
     pub message_bytes: Option<usize>,
+    /// How often one user may publish to rooms of this kind; `None`: what is set for all.
+    pub publish_rate: Option<OwnRate>,
 }

@@ -46,6 +46,7 @@ pub fn spec(keep: Keep) -> RoomSpec {
         lane: Lane::Normal,
         members: None,
         message_bytes: None,
+        publish_rate: None,
     }
 }
 

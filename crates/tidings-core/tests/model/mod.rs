@@ -112,6 +112,7 @@ fn spec(keep: Keep) -> RoomSpec {
         lane: Lane::Normal,
         members: None,
         message_bytes: None,
+        publish_rate: None,
     }
 }
 
