@@ -21,6 +21,10 @@ pub struct Config {
     pub allow_origin: Vec<String>,
     /// Says that a proxy terminates TLS, which allows an address that is not loopback.
     pub behind_proxy: bool,
+    /// Proxies whose word about a client's address is taken: addresses and ranges.
+    pub trusted_proxies: Vec<String>,
+    /// The header in which those proxies name the client.
+    pub proxy_header: ProxyHeader,
     /// Fills the server with lifelike traffic.
     pub demo: bool,
     /// Lifts rates, counts and admission caps for measuring; loopback listeners only.
@@ -31,7 +35,7 @@ pub struct Config {
     pub front_threads: usize,
     /// Heartbeats.
     pub heartbeat: HeartbeatConfig,
-    /// Sizes and structure of what clients send.
+    /// Sizes and structure of what clients send, rates and counts.
     pub limits: LimitsConfig,
     /// Sign-in.
     pub auth: AuthConfig,
@@ -66,6 +70,8 @@ impl Default for Config {
             data_dir: "./data".into(),
             allow_origin: Vec::new(),
             behind_proxy: false,
+            trusted_proxies: Vec::new(),
+            proxy_header: ProxyHeader::XForwardedFor,
             demo: false,
             no_limits: false,
             shards: 0,
@@ -87,6 +93,17 @@ impl Default for Config {
     }
 }
 
+/// The header in which trusted proxies name the client; the other one is not looked at, since a
+/// proxy that does not write it passes on what the client made up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`, as most proxies write it.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
 /// Heartbeats: the server pings, the client answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -103,7 +120,9 @@ impl Default for HeartbeatConfig {
     }
 }
 
-/// Sizes and structure of what clients send.
+/// Sizes and structure of what clients send, and how much and how often.
+///
+/// `no_limits` lifts what stands below `connect_ms`, and nothing above.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
@@ -131,6 +150,57 @@ pub struct LimitsConfig {
     pub plain_auth_ms: u64,
     /// Milliseconds a Socket.IO client may take to join a namespace.
     pub connect_ms: u64,
+    /// Connections of the server; 0: 80 % of the descriptors the process may have.
+    pub connections: usize,
+    /// Connections from one address.
+    pub connections_per_address: usize,
+    /// Connections from one IPv6 network of 64 bits.
+    pub connections_per_network: usize,
+    /// Connections of one user.
+    pub connections_per_user: usize,
+    /// Connections of one organisation.
+    pub connections_per_org: usize,
+    /// Sockets accepted in a second; those who come faster wait.
+    pub accepts_per_second: u64,
+    /// Connections that have not signed in, at once.
+    pub unauthenticated: usize,
+    /// Messages of one connection in a second, pings and the like included.
+    pub messages_per_second: u64,
+    /// Messages of one connection at once.
+    pub messages_burst: u64,
+    /// Messages of one user in a second, over all connections.
+    pub user_messages_per_second: u64,
+    /// Messages of one user at once.
+    pub user_messages_burst: u64,
+    /// Messages of one organisation in a second.
+    pub org_messages_per_second: u64,
+    /// Messages of one organisation at once.
+    pub org_messages_burst: u64,
+    /// Messages from one address, or one IPv6 network of 64 bits, in a second.
+    pub address_messages_per_second: u64,
+    /// Messages from one address at once.
+    pub address_messages_burst: u64,
+    /// Messages over a limit after which a connection is closed.
+    pub offences: u32,
+    /// Subscriptions of one connection in a second.
+    pub joins_per_second: u64,
+    /// Subscriptions of one connection at once.
+    pub joins_burst: u64,
+    /// Rooms of one organisation.
+    pub rooms_per_org: usize,
+    /// Publishes and commands of apps of one user in a minute, on sockets and by HTTP together.
+    pub publish_per_minute: u64,
+    /// The same for a token of a server (scope `publish` or `admin`).
+    pub server_per_minute: u64,
+    /// HTTP requests from one address, or one IPv6 network, in a minute; `demo` doubles it.
+    pub requests_per_minute: u64,
+    /// Wrong tokens and passwords from one address in a minute.
+    pub sign_in_failures_per_minute: u64,
+    /// Seconds in which nobody at that address signs in afterwards.
+    pub sign_in_refusal_seconds: u64,
+    /// Bytes of resident memory from which on connections are refused, and a tenth later publishes;
+    /// 0: 80 % of what the control group or the machine has.
+    pub memory_bytes: u64,
 }
 
 impl Default for LimitsConfig {
@@ -148,6 +218,31 @@ impl Default for LimitsConfig {
             lag_ms: 10_000,
             plain_auth_ms: 5_000,
             connect_ms: 10_000,
+            connections: 0,
+            connections_per_address: 100,
+            connections_per_network: 200,
+            connections_per_user: 20,
+            connections_per_org: 5_000,
+            accepts_per_second: 2_000,
+            unauthenticated: 1_000,
+            messages_per_second: 50,
+            messages_burst: 100,
+            user_messages_per_second: 100,
+            user_messages_burst: 200,
+            org_messages_per_second: 5_000,
+            org_messages_burst: 10_000,
+            address_messages_per_second: 1_000,
+            address_messages_burst: 2_000,
+            offences: 50,
+            joins_per_second: 50,
+            joins_burst: 100,
+            rooms_per_org: 100_000,
+            publish_per_minute: 100,
+            server_per_minute: 60_000,
+            requests_per_minute: 500,
+            sign_in_failures_per_minute: 10,
+            sign_in_refusal_seconds: 60,
+            memory_bytes: 0,
         }
     }
 }
@@ -502,4 +597,7 @@ pub struct RoomKindConfig {
     /// Bytes of one event's data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_bytes: Option<usize>,
+    /// Publishes of one user to rooms of this kind in a minute, beside `limits.publish_per_minute`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publish_per_minute: Option<u64>,
 }

@@ -1,12 +1,14 @@
 //! The front: HTTP, handshakes, and everything that may wait.
 
 mod accept;
+mod budget;
 mod direct;
 mod health;
 pub(crate) mod hello;
 mod metrics;
 mod origin;
 mod page;
+mod proxies;
 mod publish;
 mod replay;
 mod rooms;
@@ -15,6 +17,7 @@ mod socketio;
 mod upgrade;
 
 pub(crate) use accept::Accepting;
+pub(crate) use proxies::Proxies;
 pub(crate) use serve::Door;
 
 use std::net::IpAddr;
@@ -26,6 +29,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tidings_core::{Code, Identity, Refusal};
 
+use crate::gate::{Gate, Limit};
 use crate::hooks::{Caller, Entrance};
 use crate::shared::Shared;
 use crate::signin::ApiKey;
@@ -36,6 +40,7 @@ use origin::Origins;
 pub(crate) struct Front {
     pub(crate) shared: Arc<Shared>,
     pub(crate) origins: Origins,
+    pub(crate) proxies: Proxies,
     router: Router,
     pub(crate) tests: TestDoors,
 }
@@ -64,6 +69,7 @@ impl Front {
     pub(crate) fn new(
         shared: Arc<Shared>,
         origins: Origins,
+        proxies: Proxies,
         guards_metrics: bool,
         tests: TestDoors,
     ) -> Arc<Self> {
@@ -74,7 +80,7 @@ impl Front {
             .merge(rooms::routes(shared.clone()))
             .merge(page::routes())
             .fallback(nothing_here);
-        Arc::new(Self { shared, origins, router, tests })
+        Arc::new(Self { shared, origins, proxies, router, tests })
     }
 }
 
@@ -118,10 +124,32 @@ async fn by_key(shared: &Shared, key: &str) -> Result<Identity, Refusal> {
     keys.lookup(&key).await.ok_or_else(wrong)
 }
 
+/// With what an answer refuses, for those who count it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refused(pub(crate) Code);
+
+/// An answer to a server's publish, which is counted by what it publishes and not as a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ByServer;
+
+/// With which limit of count a handshake is refused; noted once it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limited(pub(crate) Limit);
+
+/// Refuses a handshake for which there is no place.
+pub(crate) fn turned_away(limit: Limit) -> Response<Body> {
+    let mut response = refuse(&Gate::too_many(limit));
+    response.extensions_mut().insert(Limited(limit));
+    response
+}
+
 /// A refusal as an HTTP answer: its status, and the refusal object as body.
 pub(crate) fn refuse(refusal: &Refusal) -> Response<Body> {
     let mut body = b"{\"ok\":false,\"error\":".to_vec();
     refusal.write_json(&mut body);
+    if refusal.code == Code::RateLimited {
+        body.extend_from_slice(b",\"remaining\":0");
+    }
     body.push(b'}');
     let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = respond(status, "application/json", body);
@@ -129,5 +157,6 @@ pub(crate) fn refuse(refusal: &Refusal) -> Response<Body> {
     if let Some(ms) = refusal.retry_after_ms {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000)));
     }
+    response.extensions_mut().insert(Refused(refusal.code));
     response
 }

@@ -16,7 +16,8 @@ use tokio::sync::watch;
 use crate::audit::{Action, Actor, Audit, Entry, Writer, Writing};
 use crate::client::Handler;
 use crate::config::Config;
-use crate::front::{Accepting, AllowedOrigins, Door, Front, TestDoors};
+use crate::front::{Accepting, AllowedOrigins, Door, Front, Proxies, TestDoors};
+use crate::gate::{self, Gate};
 use crate::hooks::Hooks;
 use crate::ids::Entropy;
 use crate::settings::{Settings, kinds};
@@ -77,6 +78,7 @@ impl Server {
     /// # Errors
     /// [`StartError`] says which part of the configuration cannot be used.
     pub async fn start(config: &Config, extras: Extras) -> Result<Self, StartError> {
+        let proxies = Proxies::new(config).map_err(StartError::Config)?;
         let listener = listen(&config.listen)?;
         let ws_listener = (!config.ws_listen.is_empty()).then(|| listen(&config.ws_listen)).transpose()?;
         let listen_error = |error| StartError::Listen(config.listen.clone(), error);
@@ -89,7 +91,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let origins = AllowedOrigins::new(&config.allow_origin, config.behind_proxy, loopback);
         let tests = TestDoors { open: extras.conformance, handshake_delay: extras.handshake_delay };
-        let front = Front::new(shared.clone(), origins, !loopback, tests);
+        let front = Front::new(shared.clone(), origins, proxies, !loopback, tests);
         let accept = |listener, plain_only| {
             Accepting::start(listener, Door::new(front.clone(), plain_only)).map_err(StartError::Accept)
         };
@@ -98,7 +100,8 @@ impl Server {
             accepting.push(accept(listener, true)?);
         }
         shared.sign_in.keep_fresh(&stopped);
-        tokio::spawn(sweep(shared.clone(), stopped));
+        tokio::spawn(sweep(shared.clone(), stopped.clone()));
+        tokio::spawn(watch_memory(shared.clone(), stopped));
         extras.happened.into_iter().for_each(|entry| audit.note(entry));
         audit.note(Entry::ok(Action::Start).by(Actor::System).on(addr.to_string()));
         let drain = Duration::from_secs(config.drain.seconds);
@@ -248,8 +251,11 @@ fn start_shards(
         return Err(StartError::Config("hooks.secret must not be the secret of the tokens".into()));
     }
     let hooks = Hooks::new(&config.hooks).map_err(StartError::Config)?;
-    let node = Node::new(Hub::new(posts.collect()), kinds, Entropy::default().secret() as u64);
-    let shared = Shared::new(settings, Arc::new(node), sign_in, hooks, inboxes, audit.clone(), extras);
+    let gate = Gate::new(config, &kinds);
+    let rooms = if config.no_limits { usize::MAX } else { config.limits.rooms_per_org };
+    let hub = Hub::new(posts.collect()).with_rooms_per_org(rooms);
+    let node = Node::new(hub, kinds, Entropy::default().secret() as u64);
+    let shared = Shared::new(settings, Arc::new(node), sign_in, hooks, gate, inboxes, audit.clone(), extras);
     let shared = Arc::new(shared);
     let mut threads = Vec::new();
     for (index, poll) in polls.into_iter().enumerate() {
@@ -269,18 +275,28 @@ fn start_shards(
     Ok((shared, threads))
 }
 
-/// Rooms nobody needs are forgotten this often.
-const SWEEP: Duration = Duration::from_secs(10);
-
+/// Forgets rooms nobody needs and accounts at rest.
 async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     loop {
         tokio::select! {
-            () = tokio::time::sleep(SWEEP) => {}
+            () = tokio::time::sleep(gate::SWEEP) => {}
             _ = stop.changed() => return,
         }
         let rooms = shared.node.sweep(wall_ms());
         shared.sign_in.revoked().remove_ended(wall_ms() / 1_000);
+        shared.gate.sweep();
         tracing::trace!(rooms, "swept");
+    }
+}
+
+/// Reads how much memory is used, from time to time.
+async fn watch_memory(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(gate::MEMORY) => {}
+            _ = stop.changed() => return,
+        }
+        shared.gate.read_memory();
     }
 }
 

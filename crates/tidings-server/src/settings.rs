@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_core::frame::Namespaces;
+use tidings_core::limits::{OwnRate, Rate};
 use tidings_core::room::{Keep, RoomSpec};
 use tidings_core::{Action, Kinds, Lane, QueueLimits, Rule};
 use tidings_wire::session::{HeartbeatTimes, SocketIoTimes};
@@ -122,14 +123,27 @@ pub fn kinds(config: &Config, loopback: bool) -> Result<Kinds, String> {
     for (kind, spec) in shipped {
         kinds.declare(kind, spec);
     }
+    let mut own_rates = 0;
     for (kind, wanted) in &config.rooms {
         let base = kinds.iter().find(|(known, _)| known == kind).map(|(_, spec)| spec.clone());
         let base = base.unwrap_or_else(|| spec(Rule::Nobody, Rule::Nobody, Keep::Nothing));
-        let spec = configured(base, wanted).map_err(|problem| format!("[rooms.{kind}] {problem}"))?;
+        let mut spec = configured(base, wanted).map_err(|problem| format!("[rooms.{kind}] {problem}"))?;
+        spec.publish_rate = wanted.publish_per_minute.map(|events| {
+            own_rates += 1;
+            OwnRate { at: own_rates - 1, rate: Rate::per_minute(events) }
+        });
         kinds.declare(kind, spec);
     }
     refuse_unanswered(&kinds, &config.hooks)?;
     Ok(kinds)
+}
+
+/// Whether the list of trusted proxies can be used.
+///
+/// # Errors
+/// A sentence that names the entry that is no address.
+pub fn trusted_proxies(config: &Config) -> Result<(), String> {
+    crate::front::Proxies::new(config).map(drop)
 }
 
 /// A rule that asks needs somebody to ask, and a key to ask with.
@@ -154,8 +168,8 @@ fn refuse_unanswered(kinds: &Kinds, hooks: &HooksConfig) -> Result<(), String> {
 /// A shipped kind: who hears a room may read its history and see who is there.
 fn spec(subscribe: Rule, publish: Rule, keep: Keep) -> RoomSpec {
     let (history, presence) = (subscribe.clone(), subscribe.clone());
-    let (lane, members, message_bytes) = (Lane::Normal, None, None);
-    RoomSpec { subscribe, publish, history, presence, keep, lane, members, message_bytes }
+    let (lane, members, message_bytes, publish_rate) = (Lane::Normal, None, None, None);
+    RoomSpec { subscribe, publish, history, presence, keep, lane, members, message_bytes, publish_rate }
 }
 
 fn configured(mut spec: RoomSpec, wanted: &RoomKindConfig) -> Result<RoomSpec, String> {

@@ -8,6 +8,7 @@ mod kept;
 mod lane;
 mod link;
 mod mail;
+mod meter;
 mod plain;
 pub(crate) mod polling;
 mod read;
@@ -21,12 +22,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
+use tidings_core::limits::Wait;
 use tidings_core::{Answered, ConnKey, Node, Shard};
 
+use crate::gate::Limit;
 use crate::ids::Entropy;
 use crate::settings::Settings;
 use crate::shared::Shared;
-pub(crate) use command::{write_position, write_published};
+pub(crate) use command::{write_position, write_published, write_remaining};
 pub(crate) use socketio::Admission;
 
 use closing::Lingering;
@@ -66,6 +69,10 @@ pub(crate) struct ShardLoop {
     entropy: Entropy,
     started: Instant,
     now_ms: u64,
+    /// The time as limits see it, read once a turn.
+    now_ns: u64,
+    /// Why the message at hand is too much, if it is.
+    over: Option<(Limit, Wait)>,
     read_buffer: Vec<u8>,
     /// Connections that may have more to read than one turn takes.
     unread: Vec<ConnKey>,
@@ -108,6 +115,8 @@ impl ShardLoop {
             entropy: Entropy::default(),
             started,
             now_ms: 0,
+            now_ns: 0,
+            over: None,
             read_buffer: vec![0; READ_BYTES],
             unread: Vec::new(),
             laned: Vec::new(),
@@ -199,6 +208,7 @@ impl ShardLoop {
 
     fn tick(&mut self) {
         self.now_ms = self.elapsed_ms();
+        self.now_ns = self.shared.gate.now_ns();
         self.shard.tick(self.now_ms);
     }
 

@@ -10,6 +10,7 @@ use tidings_wire::CloseReason;
 
 use crate::audit::Audit;
 use crate::client::Handler;
+use crate::gate::Gate;
 use crate::hooks::Hooks;
 use crate::records::Records;
 use crate::server::Extras;
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) hooks: Option<Hooks>,
     /// From here on the milliseconds of shards and of kept answers are counted.
     pub(crate) started: Instant,
+    /// Limits of rate and count.
+    pub(crate) gate: Gate,
     /// The identity of clients without a token.
     pub(crate) anonymous: Arc<Identity>,
     pub(crate) inboxes: Vec<Arc<Inbox>>,
@@ -51,11 +54,13 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Has to be called on the front's runtime.
+    #[expect(clippy::too_many_arguments, reason = "called once, by the server's start")]
     pub(crate) fn new(
         settings: Arc<Settings>,
         node: Arc<Node>,
         sign_in: SignIn,
         hooks: Option<Hooks>,
+        gate: Gate,
         inboxes: Vec<Arc<Inbox>>,
         audit: Arc<Audit>,
         extras: &Extras,
@@ -66,6 +71,7 @@ impl Shared {
             sign_in,
             hooks,
             started: Instant::now(),
+            gate,
             anonymous: Arc::new(Identity::anonymous()),
             counts: inboxes.iter().map(|_| Counts::default()).collect(),
             inboxes,

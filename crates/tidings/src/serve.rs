@@ -9,7 +9,7 @@ use tidings_server::config::{Config, LogConfig, LogFormat};
 use tidings_server::server::StartError;
 use tidings_server::{Extras, Publisher, Server};
 use tidings_store::StoreOptions;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 use tracing_subscriber::EnvFilter;
 
@@ -39,7 +39,8 @@ pub(crate) fn run(line: ServeLine) -> Result<()> {
     let hooks_secret = config::resolve_hooks_secret(&resolved.config, &signing.collect::<Vec<_>>())?;
     start_log(&resolved.config.log)?;
     let secrets = secret.warning.iter().chain(previous.iter().flat_map(|secret| &secret.warning));
-    for warning in resolved.warnings.iter().chain(secrets).chain(&open) {
+    let doubts = config::doubts(&resolved.config);
+    for warning in resolved.warnings.iter().chain(secrets).chain(&open).chain(&doubts) {
         tracing::warn!("{warning}");
     }
     tracing::info!(secret = secret.origin, "signing secret found");
@@ -73,8 +74,10 @@ fn serve(config: Config) -> Result<()> {
         if config.demo {
             tokio::spawn(publish_demo(server.publisher()));
         }
+        // Whoever reads that it listens may already tell it to leave.
+        let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         announce(&server)?;
-        leave(server).await?;
+        leave(server, signals).await?;
         store.close().await;
         Ok(())
     })
@@ -92,9 +95,7 @@ fn announce(server: &Server) -> Result<()> {
 }
 
 /// Waits for the signal to leave, and leaves; a second signal leaves at once.
-async fn leave(server: Server) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn leave(server: Server, (mut terminate, mut interrupt): (Signal, Signal)) -> Result<()> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

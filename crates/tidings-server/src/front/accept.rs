@@ -72,7 +72,12 @@ fn accept(mut poll: Poll, listener: &TcpListener, door: &Arc<Door>) {
 fn accept_all(listener: &TcpListener, door: &Arc<Door>, head: &mut [u8]) -> io::Result<()> {
     loop {
         match listener.accept() {
-            Ok((stream, remote)) => welcome(door, stream, remote.ip(), head),
+            Ok((stream, remote)) => {
+                welcome(door, stream, remote.ip(), head);
+                while let Some(wait) = door.front.shared.gate.before_accept() {
+                    std::thread::sleep(wait);
+                }
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             // Who gave up while waiting is no reason not to take the next one.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}

@@ -50,6 +50,7 @@ fn head(read: &[u8]) -> Option<(Parts, usize)> {
 /// Grants a WebSocket that nothing stands against, and writes the 101.
 fn grant(door: &Door, parts: &Parts, remote: IpAddr) -> Option<(Handover, Vec<u8>)> {
     let front = &door.front;
+    let remote = front.proxies.judge(remote, &parts.headers);
     let verdict = front.origins.judge(&parts.headers);
     if verdict == Verdict::Refused {
         return None;

@@ -82,11 +82,27 @@ impl Collector for Engine {
         self.closes(&mut encoder)?;
         self.sign_in(&mut encoder)?;
         self.audit(&mut encoder)?;
-        self.hooks(&mut encoder)
+        self.hooks(&mut encoder)?;
+        self.limits(&mut encoder)
     }
 }
 
 impl Engine {
+    fn limits(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let (refused, there) = ("What a limit of rate or count has refused.", "What is counted by limits.");
+        let mut family = encoder.encode_descriptor("limit_refusals", refused, None, MetricType::Counter)?;
+        for (limit, count) in self.0.gate.refusals() {
+            let labels = [("limit", limit.label())];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        let mut family = encoder.encode_descriptor("limit_occupancy", there, None, MetricType::Gauge)?;
+        for (of, count) in self.0.gate.occupancy() {
+            let labels = [("of", of)];
+            ConstGauge::new(count as i64).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
     /// What became of questions to the team's backend, and whether it is left alone.
     fn hooks(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let Some(hooks) = &self.0.hooks else { return Ok(()) };

@@ -15,9 +15,9 @@ use serde_json::value::RawValue;
 use tidings_core::{Asker, Code, Identity, Lane, Org, Payload, Publish, Refusal, Room};
 use tidings_wire::{json, plain};
 
-use super::{Remote, refuse, respond, signed_in};
+use super::{ByServer, Remote, refuse, respond, signed_in};
 use crate::hooks::{Caller, Draft};
-use crate::shard::write_published;
+use crate::shard::{write_published, write_remaining};
 use crate::shared::{Shared, wall_ms};
 
 /// Messages of one batch.
@@ -71,19 +71,16 @@ async fn publish(
     headers: HeaderMap,
     body: Received,
 ) -> Response<Body> {
-    answer(publish_one(&shared, remote, &headers, body).await)
+    match who(&shared, &headers, &body).await {
+        Ok(who) => answer(&who, publish_one(&shared, &remote.caller(&who), &body).await),
+        Err(refusal) => refuse(&refusal),
+    }
 }
 
-async fn publish_one(
-    shared: &Shared,
-    remote: Remote,
-    headers: &HeaderMap,
-    body: Received,
-) -> Result<Vec<u8>, Refusal> {
-    let who = who(shared, headers, &body).await?;
-    let body = text(shared, &body)?;
+async fn publish_one(shared: &Shared, caller: &Caller<'_>, body: &Received) -> Result<Vec<u8>, Refusal> {
+    let body = text(shared, body)?;
     let message: Message<'_> = serde_json::from_str(body).map_err(malformed)?;
-    send(shared, &remote.caller(&who), &message).await
+    send(shared, caller, &message).await
 }
 
 async fn batch(
@@ -92,18 +89,15 @@ async fn batch(
     headers: HeaderMap,
     body: Received,
 ) -> Response<Body> {
-    answer(publish_batch(&shared, remote, &headers, body).await)
+    match who(&shared, &headers, &body).await {
+        Ok(who) => answer(&who, publish_batch(&shared, &remote.caller(&who), &body).await),
+        Err(refusal) => refuse(&refusal),
+    }
 }
 
 /// Publishes in order; each message has its own result, and the batch one key.
-async fn publish_batch(
-    shared: &Shared,
-    remote: Remote,
-    headers: &HeaderMap,
-    body: Received,
-) -> Result<Vec<u8>, Refusal> {
-    let who = who(shared, headers, &body).await?;
-    let body = text(shared, &body)?;
+async fn publish_batch(shared: &Shared, caller: &Caller<'_>, body: &Received) -> Result<Vec<u8>, Refusal> {
+    let body = text(shared, body)?;
     let mut batch: Batch<'_> = serde_json::from_str(body).map_err(malformed)?;
     if batch.messages.len() > BATCH {
         return Err(Refusal::new(Code::TooLarge, "more messages than a batch may have"));
@@ -117,7 +111,7 @@ async fn publish_batch(
         if at > 0 {
             out.push(b',');
         }
-        write_result(&mut out, send(shared, &remote.caller(&who), message).await);
+        write_result(&mut out, send(shared, caller, message).await);
     }
     out.extend_from_slice(b"]}");
     Ok(out)
@@ -178,10 +172,13 @@ async fn send_to(
         skip: None,
     };
     let draft = Draft { event: &message.event, data: message.data.get() };
+    let spec = shared.node.kinds().spec(&room)?;
+    let remaining = shared.gate.publish_by_request(caller.who, Some(spec))?;
     let publish = |asker: Asker<'_>| shared.node.publish_as(asker, what(), None, wall_ms());
     let published = shared.settle(caller, &room, draft, publish).await?;
     let mut out = b"{\"ok\":true".to_vec();
     write_published(&mut out, name, &published);
+    write_remaining(&mut out, remaining);
     out.push(b'}');
     Ok(out)
 }
@@ -189,8 +186,13 @@ async fn send_to(
 fn announce(shared: &Shared, who: &Identity, message: &Message<'_>, org: &str) -> Result<Vec<u8>, Refusal> {
     let lane = checked_lane(shared, message)?;
     let (org, payload) = (Org::new(org), payload(message));
+    let remaining = shared.gate.publish_by_request(who, None)?;
     let published = shared.node.announce(who, &org, &message.event, payload, lane, wall_ms())?;
-    Ok(format!("{{\"ok\":true,\"messageId\":\"{}\",\"durability\":\"memory\"}}", published.id).into_bytes())
+    let mut out =
+        format!("{{\"ok\":true,\"messageId\":\"{}\",\"durability\":\"memory\"", published.id).into_bytes();
+    write_remaining(&mut out, remaining);
+    out.push(b'}');
+    Ok(out)
 }
 
 fn payload(message: &Message<'_>) -> Payload {
@@ -251,9 +253,13 @@ fn malformed(error: serde_json::Error) -> Refusal {
     Refusal::new(Code::BadRequest, &error.to_string().chars().take(200).collect::<String>())
 }
 
-fn answer(result: Result<Vec<u8>, Refusal>) -> Response<Body> {
-    match result {
+fn answer(who: &Identity, result: Result<Vec<u8>, Refusal>) -> Response<Body> {
+    let mut response = match result {
         Ok(body) => respond(StatusCode::OK, "application/json", body),
         Err(refusal) => refuse(&refusal),
+    };
+    if who.has_server_scope() {
+        response.extensions_mut().insert(ByServer);
     }
+    response
 }

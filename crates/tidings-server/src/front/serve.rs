@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -14,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioTimer;
 use tidings_core::hub::lock;
+use tidings_core::limits::plain_address;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -22,7 +24,8 @@ use tower_service::Service;
 use super::origin::{Verdict, add_cors};
 use super::replay::Replay;
 use super::upgrade::{Handover, Switch};
-use super::{Front, Remote, respond, socketio, upgrade};
+use super::{Front, Limited, Remote, budget, respond, socketio, upgrade};
+use crate::gate::Arrival;
 
 /// Bytes of a request's head, its headers, and the time to send it.
 pub(super) const HEAD_BYTES: usize = 16 * 1024;
@@ -52,13 +55,33 @@ impl Door {
     }
 }
 
-/// Serves a socket in a task of its own, after the bytes that were read from it.
+/// Serves a socket in a task of its own, after the bytes that were read from it; or turns it away.
 pub(super) fn spawn(door: &Arc<Door>, stream: mio::net::TcpStream, remote: IpAddr, read: &[u8]) {
-    let task = serve(stream, remote, door.clone(), Bytes::copy_from_slice(read));
-    door.front.shared.front.spawn(task);
+    let (gate, peer) = (&door.front.shared.gate, plain_address(remote));
+    match gate.arrive(peer, door.front.proxies.trusts(peer)) {
+        Ok(arrival) => {
+            let task = serve(stream, peer, arrival, door.clone(), Bytes::copy_from_slice(read));
+            door.front.shared.front.spawn(task);
+        }
+        Err(limit) => {
+            gate.note(limit, Some(peer));
+            turn_away(&stream, limit.code().status());
+        }
+    }
 }
 
-async fn serve(stream: mio::net::TcpStream, remote: IpAddr, door: Arc<Door>, read: Bytes) {
+/// Says why in one write; if it does not fit or its peer is still writing, the reason is lost.
+fn turn_away(mut stream: &mio::net::TcpStream, status: u16) {
+    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let head = format!(
+        "HTTP/1.1 {status} {}\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        reason.unwrap_or("Refused")
+    );
+    let _ = stream.write(head.as_bytes());
+}
+
+async fn serve(stream: mio::net::TcpStream, peer: IpAddr, arrival: Arrival, door: Arc<Door>, read: Bytes) {
+    let arrival = Arc::new(Mutex::new(arrival));
     let Ok(stream) = TcpStream::from_std(stream.into()) else { return };
     // The head's timer begins with its first byte; a peer that sends none is cut off here. What was read
     // already may be refused at once, and hyper drops a refusal that it cannot write at once.
@@ -71,7 +94,9 @@ async fn serve(stream: mio::net::TcpStream, remote: IpAddr, door: Arc<Door>, rea
         Err(_) => tokio::time::timeout(HANDSHAKE_WAIT, door.turns.acquire()).await.ok().and_then(Result::ok),
     };
     let handover = Arc::new(Mutex::new(None));
-    let requests = Requests { door: door.clone(), remote, handover: handover.clone() };
+    let handover_of = handover.clone();
+    let requests =
+        Requests { door: door.clone(), remote: peer, arrival: arrival.clone(), handover: handover_of };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
@@ -85,14 +110,16 @@ async fn serve(stream: mio::net::TcpStream, remote: IpAddr, door: Arc<Door>, rea
     if let Err(error) = upgrade::hand_over(&door.front.shared, stream, &read, handover) {
         tracing::debug!(%error, "a socket could not be handed over");
     }
-    drop(turn);
+    drop((turn, arrival));
 }
 
 /// The requests of one connection.
 #[derive(Clone)]
 struct Requests {
     door: Arc<Door>,
+    /// The peer; then, for each request, the address it is judged by.
     remote: IpAddr,
+    arrival: Arc<Mutex<Arrival>>,
     /// Set when a request was answered with 101.
     handover: Arc<Mutex<Option<Handover>>>,
 }
@@ -113,8 +140,10 @@ impl Service<Request<Incoming>> for Requests {
 }
 
 impl Requests {
-    async fn answer(self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(mut self, request: Request<Incoming>) -> Response<Body> {
         let front = self.door.front.clone();
+        lock(&self.arrival).has_spoken();
+        self.remote = front.proxies.judge(self.remote, request.headers());
         let verdict = front.origins.judge(request.headers());
         let socket_io = request.uri().path().starts_with("/socket.io/");
         let upgrade = upgrade::wanted(request.headers());
@@ -124,7 +153,10 @@ impl Requests {
         if request.method() == Method::OPTIONS && verdict != Verdict::NoOrigin {
             return preflight(&request, &verdict, front.origins.allows_credentials());
         }
-        let mut response = closing(self.route(request, socket_io).await, upgrade);
+        let mut response = closing(self.clone().route(request, socket_io).await, upgrade);
+        if let Some(Limited(limit)) = response.extensions().get() {
+            front.shared.gate.note(*limit, Some(self.remote));
+        }
         add_cors(response.headers_mut(), &verdict, front.origins.allows_credentials());
         response
     }
@@ -145,13 +177,8 @@ impl Requests {
         if front.tests.open && path == "/echo" {
             return self.switch(request, upgrade::echo);
         }
-        let mut router = front.router.clone();
         request.extensions_mut().insert(Remote(self.remote));
-        match tokio::time::timeout(REQUEST_TIME, router.call(request)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            Err(_) => respond(StatusCode::REQUEST_TIMEOUT, "text/plain", "the request took too long"),
-        }
+        budget::spend(&front, self.remote, request, call).await
     }
 
     /// Answers an upgrade, and notes where the socket goes if it is granted.
@@ -168,6 +195,16 @@ impl Requests {
 }
 
 type Judge = fn(&Front, &Parts, IpAddr) -> Result<Switch, Box<Response<Body>>>;
+
+/// Asks the routes.
+async fn call(front: Arc<Front>, request: Request<Incoming>) -> Response<Body> {
+    let mut router = front.router.clone();
+    match tokio::time::timeout(REQUEST_TIME, router.call(request)).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => respond(StatusCode::REQUEST_TIMEOUT, "text/plain", "the request took too long"),
+    }
+}
 
 /// Ends the connection of a client that wanted an upgrade and did not get it: what it sends next
 /// would be frames, not requests.

@@ -17,9 +17,9 @@ use tokio::sync::oneshot;
 
 use super::hello::Hello;
 use super::upgrade::{self, Handover, Switch};
-use super::{Front, respond};
+use super::{Front, refuse, respond, turned_away};
 use crate::ids::SessionKey;
-use crate::shard::inbox::{Mail, Speaks, UpgradeAnswer};
+use crate::shard::inbox::{Admitted, Mail, Speaks, UpgradeAnswer};
 use crate::shard::polling::PollAnswer;
 use crate::shared::Shared;
 
@@ -38,9 +38,17 @@ pub(super) async fn answer(
     let websocket = upgrade::wanted(&parts.headers);
     match route(front, &parts, body, remote, handover, engine_only, websocket).await {
         Ok(response) => response,
+        Err(error) if let Err(refusal) = front.shared.gate.bad_handshake(remote, unknown(&error)) => {
+            refuse(&refusal)
+        }
         Err(error) if websocket => refused_upgrade(error.message()),
         Err(error) => refused(&error),
     }
+}
+
+/// Whether somebody may be guessing sessions.
+fn unknown(error: &HandshakeError) -> bool {
+    matches!(error, HandshakeError::UnknownSid)
 }
 
 /// Refuses a page of a foreign origin.
@@ -102,16 +110,20 @@ async fn route(
             })
         }
         (Transport::Polling, None) => {
+            let visit = match shared.gate.visit(remote) {
+                Ok(visit) => visit,
+                Err(limit) => return Ok(turned_away(limit)),
+            };
             let inbox = &shared.inboxes[shared.least_loaded()];
             let (reply, answer) = oneshot::channel();
-            inbox.push(Mail::OpenPolling(hello(), reply));
+            inbox.push(Mail::OpenPolling(hello(), visit, reply));
             Ok(poll_response(answer.await.unwrap_or(PollAnswer::Over)))
         }
         (Transport::Polling, Some(session)) if parts.method == Method::GET => {
-            Ok(poll_response(get(shared, session).await))
+            known(get(shared, session).await)
         }
         (Transport::Polling, Some(session)) if parts.method == Method::POST => {
-            Ok(post(shared, session, parts, body).await)
+            post(shared, session, parts, body).await
         }
         // The reference server answers other methods like this.
         (Transport::Polling, Some(_)) => Ok(respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "")),
@@ -140,8 +152,14 @@ fn switch(
 ) -> Result<Switch, Box<Response<Body>>> {
     let deflate = shared.settings.deflate.as_ref();
     let accepted = upgrade::accept(&parts.method, parts.version, &parts.headers, deflate)?;
+    let gate = &shared.gate;
+    let admitted = match speaks {
+        Speaks::Upgrade(_) => gate.probe(hello.remote).map(Admitted::Probe),
+        _ => gate.visit(hello.remote).map(Admitted::Visit),
+    };
+    let admitted = admitted.map_err(|limit| Box::new(turned_away(limit)))?;
     let response = upgrade::switching(&accepted);
-    Ok(Switch { handover: Handover { shard, speaks, deflate: accepted.deflate, hello }, response })
+    Ok(Switch { handover: Handover { shard, speaks, deflate: accepted.deflate, hello, admitted }, response })
 }
 
 fn hello(front: &Front, parts: &Parts, remote: IpAddr, query: &Query<'_>, engine_only: bool) -> Box<Hello> {
@@ -186,32 +204,45 @@ impl Drop for Aborted<'_> {
     }
 }
 
-async fn post(shared: &Shared, session: SessionKey, parts: &Parts, body: Incoming) -> Response<Body> {
+async fn post(
+    shared: &Shared,
+    session: SessionKey,
+    parts: &Parts,
+    body: Incoming,
+) -> Result<Response<Body>, HandshakeError> {
     let inbox = &shared.inboxes[session.shard];
     let content_type = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     if content_type == Some(b"application/octet-stream") {
         inbox.push(Mail::BadPost(session, true));
-        return poll_response(PollAnswer::Over);
+        return Ok(poll_response(PollAnswer::Over));
     }
     let most = shared.settings.limits.message_bytes;
     if body.size_hint().lower() > most as u64 {
-        return too_large();
+        return Ok(too_large());
     }
     inbox.push(Mail::Posting(session));
     let body: Bytes = match tokio::time::timeout(BODY_TIME, Limited::new(body, most).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             inbox.push(Mail::BadPost(session, false));
-            return too_large();
+            return Ok(too_large());
         }
         _ => {
             inbox.push(Mail::BadPost(session, true));
-            return poll_response(PollAnswer::Over);
+            return Ok(poll_response(PollAnswer::Over));
         }
     };
     let (reply, answer) = oneshot::channel();
     inbox.push(Mail::Post(session, body, reply));
-    poll_response(answer.await.unwrap_or(PollAnswer::Over))
+    known(answer.await.unwrap_or(PollAnswer::Over))
+}
+
+/// A session nobody knows is an error, which is counted.
+fn known(answer: PollAnswer) -> Result<Response<Body>, HandshakeError> {
+    match answer {
+        PollAnswer::Refused(error) => Err(error),
+        answer => Ok(poll_response(answer)),
+    }
 }
 
 fn poll_response(answer: PollAnswer) -> Response<Body> {

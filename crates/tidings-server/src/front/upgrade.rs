@@ -12,8 +12,8 @@ use tidings_wire::websocket::{self, Accepted, Deflate, DeflateConfig, UpgradeReq
 use tokio::net::TcpStream;
 
 use super::hello::Hello;
-use super::{Front, respond};
-use crate::shard::inbox::{Mail, NewSocket, Speaks};
+use super::{Front, refuse, respond, turned_away};
+use crate::shard::inbox::{Admitted, Mail, NewSocket, Speaks};
 use crate::shared::Shared;
 
 /// A socket that is to leave the front after its 101.
@@ -22,6 +22,7 @@ pub(crate) struct Handover {
     pub(crate) speaks: Speaks,
     pub(crate) deflate: Option<Deflate>,
     pub(crate) hello: Box<Hello>,
+    pub(crate) admitted: Admitted,
 }
 
 /// Whether a request asks for an upgrade to WebSocket.
@@ -51,6 +52,9 @@ fn open(front: &Front, parts: &Parts, remote: IpAddr, speaks: Speaks) -> Result<
         return Err(Box::new(respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain", text)));
     }
     if !wanted(&parts.headers) {
+        if let Err(refusal) = front.shared.gate.bad_handshake(remote, false) {
+            return Err(Box::new(refuse(&refusal)));
+        }
         return Err(Box::new(upgrade_required()));
     }
     let settings = &front.shared.settings;
@@ -59,10 +63,13 @@ fn open(front: &Front, parts: &Parts, remote: IpAddr, speaks: Speaks) -> Result<
         return Err(Box::new(respond(StatusCode::BAD_REQUEST, "text/plain", text)));
     };
     let accepted = accept(&parts.method, parts.version, &parts.headers, settings.deflate.as_ref())?;
+    let gate = &front.shared.gate;
+    let visit = gate.visit(remote).map_err(|limit| Box::new(turned_away(limit)))?;
+    let admitted = Admitted::Visit(visit);
     let hello = Box::new(Hello::read(parts, remote, &query, settings.query_token, false));
     let shard = front.shared.least_loaded();
     let response = switching(&accepted);
-    Ok(Switch { handover: Handover { shard, speaks, deflate: accepted.deflate, hello }, response })
+    Ok(Switch { handover: Handover { shard, speaks, deflate: accepted.deflate, hello, admitted }, response })
 }
 
 /// Judges an upgrade request by RFC 6455.
@@ -136,9 +143,9 @@ pub(super) fn to_shard(
     read: Bytes,
     handover: Handover,
 ) {
-    let Handover { shard, speaks, deflate, hello } = handover;
+    let Handover { shard, speaks, deflate, hello, admitted } = handover;
     shared.counts[shard].coming.fetch_add(1, Ordering::Relaxed);
-    let socket = Box::new(NewSocket { stream, reply, read, deflate, speaks, hello });
+    let socket = Box::new(NewSocket { stream, reply, read, deflate, speaks, hello, admitted });
     shared.inboxes[shard].push(Mail::Socket(socket));
 }
 

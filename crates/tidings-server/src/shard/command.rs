@@ -1,5 +1,7 @@
 //! The engine's own commands, the same on every door.
 
+use std::io::Write as _;
+
 use bytes::Bytes;
 use tidings_core::frame::Form;
 use tidings_core::kinds::Action;
@@ -117,6 +119,8 @@ impl ShardLoop {
         attachments: &[Bytes],
     ) -> Result<(), Halt> {
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
+        let answered = self.answered_for(key);
+        let remaining = self.take_publish(key, ack, &who, Some(&room), !answered.is_empty())?;
         let what = Publish {
             room,
             event: &body.event,
@@ -130,7 +134,6 @@ impl ShardLoop {
             skip: body.except_self.then_some((self.shard.index(), key)),
         };
         let node = self.node.clone();
-        let answered = self.answered_for(key);
         let asker = self.asker(key, &who, &answered);
         let published = match node.publish_as(asker, what, Some(&mut self.shard), wall_ms()) {
             Ok(published) => published,
@@ -142,7 +145,10 @@ impl ShardLoop {
             }
         };
         if !matches!(ack, AckTo::SocketIo { id: None, .. }) {
-            self.answer(key, ack, |out| write_published(out, &body.room, &published));
+            self.answer(key, ack, |out| {
+                write_published(out, &body.room, &published);
+                write_remaining(out, remaining);
+            });
         }
         Ok(())
     }
@@ -154,10 +160,14 @@ impl ShardLoop {
         body: &SubscribeBody<'_>,
     ) -> Result<(), Halt> {
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
+        let answered = self.answered_for(key);
+        if answered.is_empty() {
+            // One that waited for the backend was counted before.
+            self.take_join(key)?;
+        }
         if self.shard.rooms_of(key.slot) >= self.settings.rooms_per_connection {
             return Err(Refusal::new(Code::BadRequest, "this connection is in too many rooms").into());
         }
-        let answered = self.answered_for(key);
         let asker = self.asker(key, &who, &answered);
         if body.rewind.is_some() {
             // What was said before one came is history, whatever the command is called.
@@ -260,6 +270,9 @@ impl ShardLoop {
         } else {
             body.extend_from_slice(b"{\"ok\":false,\"error\":");
             refusal.write_json(&mut body);
+            if refusal.code == Code::RateLimited {
+                write_remaining(&mut body, Some(0));
+            }
             body.push(b'}');
             self.send_answer(key, ack, text(&body));
         }
@@ -419,6 +432,15 @@ pub(crate) fn write_published(out: &mut Vec<u8>, room: &str, published: &Publish
     out.extend_from_slice(b",\"durability\":\"memory\"");
     if published.duplicate {
         out.extend_from_slice(b",\"duplicate\":true");
+    }
+}
+
+/// Appends how many more publishes the budget lets through, where there is one.
+pub(crate) fn write_remaining(out: &mut Vec<u8>, remaining: Option<u64>) {
+    if let Some(remaining) = remaining {
+        out.extend_from_slice(b",\"remaining\":");
+        // Writing to memory does not fail.
+        let _ = write!(out, "{remaining}");
     }
 }
 

@@ -5,6 +5,7 @@
 //! back as mail. Until then the client is not in: Socket.IO refuses what it says in the namespace, and
 //! what a plain client says is held, within [`HELD_MESSAGES`] and [`HELD_BYTES`].
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tidings_core::{ConnKey, Identity, Refusal};
@@ -16,7 +17,8 @@ use super::read::Flow;
 use super::socketio::Request;
 use crate::client::Emission;
 use crate::front::hello::Hello;
-use crate::signin::{SignIn, Verdict};
+use crate::shared::Shared;
+use crate::signin::Verdict;
 
 /// Messages, and bytes of them, that a plain client may send before its token is judged; more
 /// closes it with 4429.
@@ -32,9 +34,14 @@ pub(super) enum Entry {
 }
 
 impl Entry {
-    /// Judges a token as far as a shard may.
-    pub(super) fn of(sign_in: &SignIn, token: &str) -> Result<Self, Refusal> {
-        Ok(match sign_in.check(token)? {
+    /// Judges a token as far as a shard may; a wrong one is counted for its address.
+    pub(super) fn of(shared: &Shared, remote: IpAddr, token: &str) -> Result<Self, Refusal> {
+        shared.gate.may_sign_in(remote)?;
+        let verdict = shared.sign_in.check(token);
+        if let Err(refusal) = &verdict {
+            shared.gate.sign_in_failed(remote, refusal.code);
+        }
+        Ok(match verdict? {
             Verdict::Known(who) => Self::Known(Arc::new(who)),
             Verdict::Front => Self::Front(token.to_owned()),
         })
@@ -48,9 +55,10 @@ pub(super) fn token_of<'a>(hello: Option<&'a Hello>, said: Option<&'a str>) -> O
     query.or(said).or(header)
 }
 
-/// What CONNECT_ERROR carries beside its message.
+/// What CONNECT_ERROR carries beside its message: the code, and when to try again if that is known.
 pub(super) fn refusal_data(refusal: &Refusal) -> String {
-    format!("{{\"code\":\"{}\"}}", refusal.code.as_str())
+    let retry = refusal.retry_after_ms.map(|ms| format!(",\"retryAfterMs\":{ms}")).unwrap_or_default();
+    format!("{{\"code\":\"{}\"{retry}}}", refusal.code.as_str())
 }
 
 /// What a plain client said while its token is judged.
@@ -95,6 +103,7 @@ impl ShardLoop {
                     super::mail::ask(&shared, from, admission, &name, &hello, auth).await
                 }
                 Err(refusal) => {
+                    shared.gate.sign_in_failed(from.address, refusal.code);
                     let data = Some(refusal_data(&refusal));
                     Emission::Refuse { namespace, message: refusal.message.into(), data }
                 }
@@ -127,7 +136,13 @@ impl ShardLoop {
 
     /// The front has judged the token of a plain client: what it said since is handled now.
     pub(super) fn judged(&mut self, key: ConnKey, who: Result<Arc<Identity>, Refusal>) {
-        let Some(held) = self.links.get(key).and_then(|link| link.held.take()) else { return };
+        let Some(link) = self.links.get(key) else { return };
+        let Some(held) = link.held.take() else { return };
+        if let Err(refusal) = &who {
+            self.shared.gate.sign_in_failed(link.remote, refusal.code);
+        }
+        // What was held was counted when it was said.
+        self.over = None;
         self.plain_entered(key, who);
         for text in held.messages {
             if !matches!(self.plain_text(key, &text), Flow::On) {

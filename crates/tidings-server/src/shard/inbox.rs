@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tidings_core::hub::lock;
+use tidings_core::limits::{Account, Place};
 use tidings_core::{Answered, ConnKey, Identity, Post, Publication, Refusal, Room};
 use tokio::sync::oneshot;
 
@@ -14,6 +15,7 @@ use super::polling::PollAnswer;
 use super::recovery::{Parked, Resume};
 use crate::client::Emission;
 use crate::front::hello::Hello;
+use crate::gate::Visit;
 use crate::ids::SessionKey;
 
 /// What other threads want of a shard.
@@ -25,7 +27,7 @@ pub(crate) enum Mail {
     /// A WebSocket whose upgrade is done.
     Socket(Box<NewSocket>),
     /// A long-polling handshake.
-    OpenPolling(Box<Hello>, oneshot::Sender<PollAnswer>),
+    OpenPolling(Box<Hello>, Option<Box<Visit>>, oneshot::Sender<PollAnswer>),
     /// A GET that waits for packets.
     Poll(SessionKey, oneshot::Sender<PollAnswer>),
     /// The client gave up its GET.
@@ -86,6 +88,16 @@ pub(crate) struct NewSocket {
     pub(crate) speaks: Speaks,
     /// Who it is so far.
     pub(crate) hello: Box<Hello>,
+    /// Its places.
+    pub(crate) admitted: Admitted,
+}
+
+/// The places of a new WebSocket; none where nothing is limited.
+pub(crate) enum Admitted {
+    /// It is a connection of its own.
+    Visit(Option<Box<Visit>>),
+    /// It is to carry a polling session, which has its own places.
+    Probe(Option<Place<Account>>),
 }
 
 /// What a new WebSocket speaks.

@@ -108,6 +108,8 @@ impl ShardLoop {
         if !self.still_sits(key, &kept) {
             return;
         }
+        // It was counted when it was said.
+        self.over = None;
         self.carried = Some((key, answered));
         match kept {
             Kept::SocketIo { namespace, id, data, attachments, .. } => {

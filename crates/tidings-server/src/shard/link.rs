@@ -15,9 +15,11 @@ use tidings_wire::websocket::Decoder;
 
 use super::entry::Held;
 use super::lane::Lane;
+use super::meter::Meter;
 use super::polling::{PollAnswer, Polling};
 use crate::client::Waiting;
 use crate::front::hello::Hello;
+use crate::gate::Standing;
 use crate::hooks::Entrance;
 use crate::ids::{SessionKey, SocketId};
 
@@ -43,6 +45,8 @@ pub(super) struct Link {
     pub(super) hello: Option<Box<Hello>>,
     /// Commands that wait for the front.
     pub(super) lane: Option<Box<Lane>>,
+    /// What it uses up of its limits.
+    pub(super) meter: Meter,
     /// What a plain client says while the front judges its token.
     pub(super) held: Option<Box<Held>>,
     /// When its timer fires, in the shard's milliseconds.
@@ -93,6 +97,8 @@ pub(super) struct Seat {
     /// Its private id, if the session can be taken up again.
     pub(super) pid: Option<SessionKey>,
     pub(super) who: Arc<Identity>,
+    /// Its place among the user's connections; `None` where nothing is limited.
+    pub(super) standing: Option<Arc<Standing>>,
     /// Answers it owes us.
     pub(super) waiting: Option<Box<Waiting>>,
 }

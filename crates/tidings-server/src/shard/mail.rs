@@ -13,7 +13,7 @@ use tidings_wire::websocket::{Decoder, Opcode, write_frame};
 
 use super::ShardLoop;
 use super::entry::refusal_data;
-use super::inbox::{Mail, NewSocket, Speaks};
+use super::inbox::{Admitted, Mail, NewSocket, Speaks};
 use super::lane::Job;
 use super::link::{Link, Seat, Session, Transport};
 use super::socketio::Admission;
@@ -29,7 +29,7 @@ impl ShardLoop {
             Mail::Deliver(publication) => self.shard.take(&publication),
             Mail::Announce(publication) => self.announce(&publication),
             Mail::Socket(socket) => self.take_socket(*socket),
-            Mail::OpenPolling(hello, reply) => self.open_polling(hello, reply),
+            Mail::OpenPolling(hello, visit, reply) => self.open_polling(hello, visit, reply),
             Mail::Poll(session, reply) => self.poll_get(session, reply),
             Mail::PollAborted(session) => self.poll_aborted(session),
             Mail::Posting(session) => self.posting(session),
@@ -69,6 +69,7 @@ impl ShardLoop {
         decoder: Decoder,
         deflate: u8,
         hello: Box<Hello>,
+        admitted: Admitted,
     ) -> ConnKey {
         let key = self.shard.open();
         let mut session = session;
@@ -91,6 +92,7 @@ impl ShardLoop {
             seats: Vec::new(),
             hello: Some(hello),
             lane: None,
+            meter: admitted.into(),
             held: None,
             timer_ms: u64::MAX,
         });
@@ -99,7 +101,7 @@ impl ShardLoop {
     }
 
     fn take_socket(&mut self, new: NewSocket) {
-        let NewSocket { stream, reply, read, deflate, speaks, hello } = new;
+        let NewSocket { stream, reply, read, deflate, speaks, hello, admitted } = new;
         self.shared.counts[self.shard.index()].coming.fetch_sub(1, Ordering::Relaxed);
         if self.draining {
             return;
@@ -119,7 +121,7 @@ impl ShardLoop {
         };
         let window = deflate.map_or(0, |deflate| deflate.window_bits);
         let transport = Transport::Socket(stream);
-        let key = self.open(transport, session, Decoder::new(deflate), window, hello);
+        let key = self.open(transport, session, Decoder::new(deflate), window, hello, admitted);
         if !self.register(key) {
             return self.gone(key);
         }
@@ -343,7 +345,7 @@ impl ShardLoop {
 #[derive(Clone, Copy)]
 pub(super) struct Doorstep {
     at: (usize, ConnKey),
-    address: IpAddr,
+    pub(super) address: IpAddr,
     entrance: Entrance,
 }
 

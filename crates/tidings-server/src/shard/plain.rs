@@ -60,6 +60,12 @@ impl ShardLoop {
                 let refusal = Refusal::new(Code::Conflict, "already signed in");
                 self.answer_refused(key, AckTo::Plain { id: None }, "auth", &refusal);
             }
+            Ok(message) if self.flooding().is_some() => {
+                if let Some(refusal) = self.flooding().filter(|_| is_answered(&message)) {
+                    let ack = AckTo::Plain { id: message_id(&message) };
+                    self.answer_refused(key, ack, "", &refusal);
+                }
+            }
             Ok(message) if self.must_wait(key) && waits(&message) => {
                 let id = message_id(&message);
                 self.queue(key, Job::Later(Box::new(Kept::Plain { id, text: text.to_owned() })));
@@ -124,7 +130,7 @@ impl ShardLoop {
     fn plain_auth(&mut self, key: ConnKey, token: Option<&str>) {
         let Some(link) = self.links.get(key) else { return };
         let entry = match token_of(link.hello.as_deref(), token) {
-            Some(token) => Entry::of(&self.shared.sign_in, token),
+            Some(token) => Entry::of(&self.shared, link.remote, token),
             None if self.settings.takes_anonymous => Ok(Entry::Known(self.shared.anonymous.clone())),
             None => Err(Refusal::new(Code::Unauthorized, "a token is needed")),
         };
@@ -139,10 +145,7 @@ impl ShardLoop {
     pub(super) fn plain_entered(&mut self, key: ConnKey, who: Result<Arc<Identity>, Refusal>) {
         let who = match who {
             Ok(who) => who,
-            Err(refusal) => {
-                self.answer_refused(key, AckTo::Plain { id: None }, "auth", &refusal);
-                return self.close(key, CloseReason::SignIn);
-            }
+            Err(refusal) => return self.plain_turned_away(key, &refusal),
         };
         let Some(link) = self.links.get(key) else { return };
         link.hello = None;
@@ -164,6 +167,10 @@ impl ShardLoop {
     }
 
     fn plain_welcome(&mut self, key: ConnKey, who: Arc<Identity>) {
+        let standing = match self.stand(key, &who) {
+            Ok(standing) => standing,
+            Err(refusal) => return self.plain_turned_away(key, &refusal),
+        };
         let sid = self.entropy.socket_id();
         let Some(link) = self.links.get(key) else { return };
         link.seats = vec![Seat {
@@ -173,6 +180,7 @@ impl ShardLoop {
             sid,
             pid: None,
             who: who.clone(),
+            standing,
             waiting: None,
         }];
         if let Some(user) = &who.user {
@@ -188,6 +196,17 @@ impl ShardLoop {
             expires_at: expires_at.as_deref(),
         };
         self.say_plain(key, |out| plain::server::auth_ok(out, &auth));
+    }
+
+    /// Refuses a sign-in and closes, as the refusal says when to come back.
+    fn plain_turned_away(&mut self, key: ConnKey, refusal: &Refusal) {
+        self.answer_refused(key, AckTo::Plain { id: None }, "auth", refusal);
+        let reason = match refusal.code {
+            Code::RateLimited => CloseReason::Flooding,
+            Code::Unavailable => CloseReason::Overloaded,
+            _ => CloseReason::SignIn,
+        };
+        self.close(key, reason);
     }
 
     /// Sends one message of the plain protocol.
@@ -214,6 +233,12 @@ impl ShardLoop {
             _ => self.violated(key, Violation::protocol("a probe must come first")),
         }
     }
+}
+
+/// Whether a message gets an answer, by which it can be refused.
+fn is_answered(message: &ClientMessage<'_>) -> bool {
+    use ClientMessage::{Ack, Auth, Heartbeat};
+    !matches!(message, Ack { .. } | Auth(_) | Heartbeat)
 }
 
 /// Whether a message has its place in the order of its client's commands.

@@ -9,11 +9,12 @@ use tidings_wire::websocket::Decoder;
 use tokio::sync::oneshot;
 
 use super::ShardLoop;
-use super::inbox::UpgradeAnswer;
+use super::inbox::{Admitted, UpgradeAnswer};
 use super::link::{Link, Session, Transport};
 use super::read::Flow;
 use super::timers::NOOP_MS;
 use crate::front::hello::Hello;
+use crate::gate::Visit;
 use crate::ids::SessionKey;
 
 /// A polling session's transport.
@@ -85,14 +86,20 @@ impl<'a> Iterator for Frames<'a> {
 
 impl ShardLoop {
     /// Opens a polling session.
-    pub(super) fn open_polling(&mut self, hello: Box<Hello>, reply: oneshot::Sender<PollAnswer>) {
+    pub(super) fn open_polling(
+        &mut self,
+        hello: Box<Hello>,
+        visit: Option<Box<Visit>>,
+        reply: oneshot::Sender<PollAnswer>,
+    ) {
         if self.draining {
             // The client is told by the closed request; it comes back elsewhere.
             return drop(reply);
         }
         let polling = Box::new(Polling { waiting: None, posting: false, upgrading: false });
         let session = Session::SocketIo(SocketIo::new(self.now_ms, &self.settings.times));
-        let key = self.open(Transport::Polling(polling), session, Decoder::default(), 0, hello);
+        let transport = Transport::Polling(polling);
+        let key = self.open(transport, session, Decoder::default(), 0, hello, Admitted::Visit(visit));
         let mut open = Vec::new();
         self.write_open(key, &["websocket"], &mut open);
         let _ = reply.send(PollAnswer::Packets(open));
@@ -174,6 +181,7 @@ impl ShardLoop {
         };
         for packet in engineio::decode_payload(text, &limits) {
             let flow = match packet {
+                _ if matches!(self.meter(key), Flow::Gone) => Flow::Gone,
                 Ok(engineio::Packet::Close) => {
                     // It is taken, and then it is over.
                     let _ = reply.send(PollAnswer::Taken);

@@ -112,7 +112,14 @@ impl ShardLoop {
     }
 
     fn message(&mut self, key: ConnKey, message: Incoming<'_>) -> Flow {
+        if !matches!(message, Incoming::Close(_))
+            && let Flow::Gone = self.meter(key)
+        {
+            return Flow::Gone;
+        }
         match message {
+            // A ping that is too much is the only one that is not answered.
+            Incoming::Ping(_) if self.over.is_some() => self.alive(key),
             Incoming::Text(text) => self.text(key, text),
             Incoming::Binary(bytes) => self.binary(key, bytes),
             Incoming::Ping(payload) => {

@@ -192,7 +192,7 @@ impl ShardLoop {
     }
 
     /// Goes on with a session, or with a fresh one if it cannot be had.
-    pub(super) fn resumed(&mut self, resume: Resume, parked: Option<Parked>) {
+    pub(super) fn resumed(&mut self, mut resume: Resume, parked: Option<Parked>) {
         let key = resume.asker.1;
         let Some(parked) = parked else { return self.admit(key, resume.admission) };
         if self.links.get(key).is_none() {
@@ -200,6 +200,14 @@ impl ShardLoop {
         }
         if resume.answered.is_none() && self.shared.hooks.is_some() {
             return self.ask_about_rooms(resume, parked);
+        }
+        // Whom it takes over has left, so that the two are not counted at once.
+        match self.stand(key, &resume.admission.who) {
+            Ok(standing) => resume.admission.standing = standing,
+            Err(refusal) => {
+                self.send_home(resume.pid, Some(parked));
+                return self.refuse_connect(key, resume.admission.namespace, &refusal);
+            }
         }
         let heard = self.heard(&resume, &parked);
         let who = resume.admission.who.clone();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidings_core::frame::{write_binary, write_message};
-use tidings_core::{ConnKey, From, Identity, Room};
+use tidings_core::{ConnKey, From, Identity, Refusal, Room};
 use tidings_wire::names::Dialect;
 use tidings_wire::session::Heard;
 use tidings_wire::socketio::{self, encode, msgpack};
@@ -21,6 +21,7 @@ use super::read::Flow;
 use super::recovery::Resume;
 use crate::client::{Call, Client};
 use crate::config::NamespaceAuth;
+use crate::gate::Standing;
 use crate::ids::{SessionKey, id_text};
 use crate::settings::AuthFields;
 
@@ -34,6 +35,8 @@ pub(crate) struct Admission {
     pub(crate) auth: Option<String>,
     /// The rooms it is in from the first moment.
     pub(crate) rooms: Vec<Room>,
+    /// Its place, once it has one.
+    pub(crate) standing: Option<Arc<Standing>>,
 }
 
 /// What a client asked for, while nobody has said yet who it is.
@@ -48,7 +51,7 @@ impl Request {
     /// The same, now that it is known who asks.
     pub(super) fn admission(self, who: Arc<Identity>) -> Admission {
         let Self { namespace, offset, gaps } = self;
-        Admission { namespace, who, offset, gaps, auth: None, rooms: Vec::new() }
+        Admission { namespace, who, offset, gaps, auth: None, rooms: Vec::new(), standing: None }
     }
 }
 
@@ -137,9 +140,7 @@ impl ShardLoop {
                 self.admit_or_resume(key, admission, fields);
             }
             Ok((request, Entry::Front(token))) => self.check_on_front(key, request, token, auth),
-            Err(refusal) => {
-                self.refuse(key, namespace, &refusal.message, Some(&refusal_data(&refusal)));
-            }
+            Err(refusal) => self.refuse_connect(key, namespace, &refusal),
         }
     }
 
@@ -149,22 +150,22 @@ impl ShardLoop {
         key: ConnKey,
         namespace: u8,
         fields: &AuthFields<'_>,
-    ) -> Result<(Request, Entry), tidings_core::Refusal> {
+    ) -> Result<(Request, Entry), Refusal> {
         let settings = self.settings.clone();
-        let link = self.links.get(key).ok_or_else(tidings_core::Refusal::no_such_room)?;
+        let link = self.links.get(key).ok_or_else(Refusal::no_such_room)?;
         let hello = link.hello.as_deref();
         let python = hello.is_some_and(|hello| hello.python);
         let offset = settings.gives_offsets(python, fields.recovery);
         let request = Request { namespace, offset, gaps: fields.gaps };
         let token = token_of(hello, fields.token.as_deref());
         let entry = match token.filter(|_| !self.shared.handler_only) {
-            Some(token) => Entry::of(&self.shared.sign_in, token)?,
+            Some(token) => Entry::of(&self.shared, link.remote, token)?,
             None if settings.namespace_auth(namespace) == NamespaceAuth::Optional => {
                 Entry::Known(self.shared.anonymous.clone())
             }
             None => {
                 let code = tidings_core::Code::Unauthorized;
-                return Err(tidings_core::Refusal::new(code, "sign-in is needed"));
+                return Err(Refusal::new(code, "sign-in is needed"));
             }
         };
         Ok((request, entry))
@@ -192,6 +193,12 @@ impl ShardLoop {
 
     /// Lets a client in with a fresh session.
     pub(super) fn admit(&mut self, key: ConnKey, mut admission: Admission) {
+        if admission.standing.is_none() {
+            match self.stand(key, &admission.who) {
+                Ok(standing) => admission.standing = standing,
+                Err(refusal) => return self.refuse_connect(key, admission.namespace, &refusal),
+            }
+        }
         let (auth, rooms) = (admission.auth.take(), std::mem::take(&mut admission.rooms));
         let sid = self.entropy.socket_id();
         let private = admission.offset.then(|| self.session_key(key));
@@ -220,12 +227,12 @@ impl ShardLoop {
     ) -> bool {
         let Some(link) = self.links.get(key) else { return false };
         let Session::SocketIo(session) = &mut link.session else { return false };
-        let Admission { namespace, who, offset, gaps, .. } = admission;
+        let Admission { namespace, who, offset, gaps, standing, .. } = admission;
         session.joined(namespace);
         if link.seats.is_empty() {
             link.seats.reserve_exact(1);
         }
-        link.seats.push(Seat { namespace, offset, gaps, sid, pid, who, waiting: None });
+        link.seats.push(Seat { namespace, offset, gaps, sid, pid, who, standing, waiting: None });
         if !self.settings.keeps_hello && link.hello.as_ref().is_some_and(|hello| !hello.has_tokens()) {
             link.hello = None;
         }
@@ -237,6 +244,11 @@ impl ShardLoop {
             |out, name| msgpack::encode::connect(out, name, sid, pid.as_deref()),
         );
         true
+    }
+
+    /// Refuses somebody a namespace, with the code and when to try again.
+    pub(super) fn refuse_connect(&mut self, key: ConnKey, namespace: u8, refusal: &Refusal) {
+        self.refuse(key, namespace, &refusal.message, Some(&refusal_data(refusal)));
     }
 
     /// Refuses a namespace; the connection stays.
@@ -304,6 +316,9 @@ impl ShardLoop {
     ) {
         let Some(event) = socketio::event(data) else { return };
         let ack = AckTo::SocketIo { namespace, id };
+        if let Some(refusal) = self.flooding() {
+            return self.answer_refused(key, ack, &event.name, &refusal);
+        }
         if self.must_wait(key) && event.name != "ping" {
             let Some(kept) = self.keep(key, ack, data, attachments) else { return };
             return self.queue(key, Job::Later(Box::new(kept)));
@@ -322,7 +337,10 @@ impl ShardLoop {
         let Some(client) = self.client(key, namespace) else { return };
         if self.shared.handler.is_none() {
             let message = "no such command";
-            let refusal = tidings_core::Refusal::new(tidings_core::Code::NotFound, message);
+            let refusal = Refusal::new(tidings_core::Code::NotFound, message);
+            return self.answer_refused(key, ack, &event.name, &refusal);
+        }
+        if let Err(refusal) = self.take_publish(key, ack, client.who(), None, false) {
             return self.answer_refused(key, ack, &event.name, &refusal);
         }
         let call = Call {

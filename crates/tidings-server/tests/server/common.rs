@@ -2,19 +2,30 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use serde_json::{Value, json};
 use tidings_server::{Config, Extras, Server};
 
 /// Nothing here takes longer; a test that waits for more has failed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
+const SECRET: &str = "a secret of the server's own tests, long enough";
+
 /// The configuration most tests start from: one shard, a free port, everything measured is allowed.
 pub(crate) fn config() -> Config {
     let mut config = Config { listen: "127.0.0.1:0".into(), no_limits: true, shards: 1, ..Config::default() };
-    config.auth.jwt_secret = "a secret of the server's own tests, long enough".into();
+    config.auth.jwt_secret = SECRET.into();
     config.rooms.insert("open".into(), room("recent"));
     config.rooms.insert("loose".into(), room("nothing"));
+    config
+}
+
+/// The same with limits on, and a proxy on loopback that is believed.
+pub(crate) fn limited() -> Config {
+    let mut config = Config { no_limits: false, trusted_proxies: vec!["127.0.0.1".into()], ..config() };
+    // What the machine of the tests allows is not what they are about.
+    config.limits.connections = 10_000;
     config
 }
 
@@ -81,6 +92,30 @@ impl Wire {
         wire.send(upgrade(path).as_bytes());
         assert!(wire.head().starts_with("HTTP/1.1 101"), "no upgrade");
         wire
+    }
+
+    /// A WebSocket at `path` for which a proxy speaks, or the status with which it was refused.
+    pub(crate) fn open_for(addr: SocketAddr, path: &str, client: &str) -> Result<Self, String> {
+        let mut wire = Self::connect(addr);
+        let request = upgrade(path);
+        let named = format!("Host: 127.0.0.1\r\nX-Forwarded-For: {client}\r\n");
+        wire.send(request.replace("Host: 127.0.0.1\r\n", &named).as_bytes());
+        let head = wire.head();
+        if head.starts_with("HTTP/1.1 101") { Ok(wire) } else { Err(head) }
+    }
+
+    /// Signs in to the plain protocol.
+    pub(crate) fn sign_in(mut self, token: &str) -> Self {
+        self.say(&format!("{{\"type\":\"auth\",\"token\":\"{token}\"}}"));
+        self.hear("auth:ok");
+        self
+    }
+
+    /// Asks something of the plain protocol; the answer.
+    pub(crate) fn ask(&mut self, id: u64, body: &str) -> Value {
+        self.say(&format!("{{\"id\":{id},{body}}}"));
+        let answer = self.hear(&format!("\"id\":{id},"));
+        serde_json::from_str(&answer).unwrap()
     }
 
     /// A plain client that has signed in anonymously and subscribed to a room.
@@ -172,6 +207,35 @@ impl Wire {
             Err(error) => panic!("nothing within {DEADLINE:?}: {error}"),
         }
     }
+}
+
+/// A token signed with the configured secret.
+pub(crate) fn token(mut claims: Value) -> String {
+    let expires = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() + 600;
+    let claims = claims.as_object_mut().unwrap();
+    claims.entry("exp").or_insert(expires.into());
+    let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
+    jsonwebtoken::encode(&jsonwebtoken::Header::default(), &*claims, &key).unwrap()
+}
+
+/// The token of a user.
+pub(crate) fn user(id: &str) -> String {
+    token(json!({ "sub": id }))
+}
+
+/// One HTTP request on a connection of its own: the head of the answer, and its body.
+pub(crate) fn http(addr: SocketAddr, request: &str, headers: &str, body: &str) -> (String, String) {
+    let mut wire = Wire::connect(addr);
+    let length = body.len();
+    wire.send(
+        format!(
+            "{request} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n\
+             {body}"
+        )
+        .as_bytes(),
+    );
+    let head = wire.head();
+    (head, wire.rest())
 }
 
 /// An upgrade request.

@@ -106,6 +106,23 @@ fn a_bad_signature_is_a_connect_error_and_the_next_token_of_the_connection_count
 }
 
 #[test]
+fn ten_forged_tokens_keep_an_address_out_though_the_front_judges_them() {
+    let config = Config { no_limits: false, ..believing() };
+    with_server(&config, |addr, _| {
+        let forged = rs256(json!({})).rsplit_once('.').unwrap().0.to_owned() + ".AAAA";
+        for at in 0..10 {
+            let mut wire = if at % 2 == 0 { socket_io(addr, "") } else { Wire::open(addr, "/ws") };
+            let auth = format!("{{\"type\":\"auth\",\"token\":\"{forged}\"}}");
+            wire.say(&if at % 2 == 0 { format!("40{auth}") } else { auth });
+            assert!(wire.hear("\"code\"").contains("\"code\":\"unauthorized\""));
+        }
+        let mut wire = socket_io(addr, "");
+        wire.say(&format!("40{{\"token\":\"{}\"}}", rs256(json!({}))));
+        assert!(wire.hear("44{").contains("\"code\":\"rate_limited\""));
+    });
+}
+
+#[test]
 fn a_token_in_the_query_comes_before_all_others_even_if_it_is_bad() {
     with_server(&believing(), |addr, _| {
         let mut wire = socket_io(addr, "&token=bad");

@@ -29,6 +29,9 @@ pub(crate) fn refuse_unsafe(config: &Config) -> Result<()> {
         );
     }
     config.allow_origin.iter().try_for_each(|origin| refuse_bad_origin(origin))?;
+    if let Err(problem) = tidings_server::trusted_proxies(config) {
+        refuse!("{problem}");
+    }
     config.namespaces.keys().try_for_each(|name| refuse_bad_namespace(name))?;
     config.rooms.keys().try_for_each(|kind| refuse_bad_kind(kind))?;
     let loopback = listeners.iter().all(|(_, address)| address.ip().is_loopback());
@@ -36,6 +39,19 @@ pub(crate) fn refuse_unsafe(config: &Config) -> Result<()> {
         Err(problem) => refuse!("{problem}"),
         Ok(_) => Ok(()),
     }
+}
+
+/// What is allowed and most likely not meant.
+pub(crate) fn doubts(config: &Config) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if config.behind_proxy && config.trusted_proxies.is_empty() {
+        doubts.push(
+            "`behind_proxy` without `trusted_proxies`: everybody seems to come from the proxy's address, and shares \
+             what one address may have (`limits.connections_per_address` and the like); name the proxy"
+                .into(),
+        );
+    }
+    doubts
 }
 
 /// The listeners that are configured, by key.

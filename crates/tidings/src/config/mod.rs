@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use tidings_server::config::Config;
 use toml::Value;
 
-pub(crate) use check::refuse_unsafe;
+pub(crate) use check::{doubts, refuse_unsafe};
 pub(crate) use database::url as database_url;
 pub(crate) use flags::{DatabaseFlags, LocateFlags, SettingFlags};
 pub(crate) use hooks::resolve as resolve_hooks_secret;

@@ -153,6 +153,8 @@ fn is_placeholder(part: &str) -> bool {
 
 const ANY: u64 = i64::MAX as u64;
 const HOUR_MS: u64 = 3_600_000;
+/// Events in a time; more cannot be counted in nanoseconds.
+const RATE: u64 = 1_000_000_000;
 
 const fn row(key: &'static str, kind: Kind, about: &'static str) -> Setting {
     Setting { key, kind, about, secret: false }
@@ -198,6 +200,18 @@ pub(crate) static SETTINGS: &[Setting] = &[
         Kind::Switch,
         "Says that a proxy terminates TLS, which allows listeners that are not on loopback. Without such a proxy \
          tokens cross the network in the clear.",
+    ),
+    row(
+        "trusted_proxies",
+        Kind::List,
+        "Addresses and ranges of proxies, such as 10.0.0.0/8, whose word about a client's address is taken. An \
+         address in the list that is no proxy of yours can pretend to be anybody.",
+    ),
+    row(
+        "proxy_header",
+        Kind::Choice(&["x-forwarded-for", "forwarded"]),
+        "The header in which the trusted proxies name the client; the other one is not looked at. Naming one that \
+         your proxy does not write lets clients choose their address.",
     ),
     row(
         "demo",
@@ -293,6 +307,119 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "limits.connect_ms",
         Kind::Count(100, HOUR_MS),
         "Milliseconds a Socket.IO client may take to join a namespace. Higher lets strangers hold connections.",
+    ),
+    row(
+        "limits.connections",
+        Kind::Count(0, 1 << 32),
+        "Connections of the server; 0: 80 % of the descriptors the process may have. Higher leaves none for files and \
+         requests.",
+    ),
+    row(
+        "limits.connections_per_address",
+        Kind::Count(1, 1 << 32),
+        "Connections from one address, WebSockets and polling sessions. Higher lets one machine take more of the \
+         server; many people may share an address.",
+    ),
+    row(
+        "limits.connections_per_network",
+        Kind::Count(1, 1 << 32),
+        "Connections from one IPv6 network of 64 bits. Higher lets one machine take more of the server.",
+    ),
+    row(
+        "limits.connections_per_user",
+        Kind::Count(1, 1 << 32),
+        "Connections of one user. Higher lets one account take more of the server.",
+    ),
+    row(
+        "limits.connections_per_org",
+        Kind::Count(1, 1 << 32),
+        "Connections of one organisation. Higher lets one organisation crowd others out.",
+    ),
+    row(
+        "limits.accepts_per_second",
+        Kind::Count(1, RATE),
+        "Sockets accepted in a second; those who come faster wait. Higher takes CPU from those who are in.",
+    ),
+    row(
+        "limits.unauthenticated",
+        Kind::Count(1, 1 << 32),
+        "Connections that have not signed in, at once. Higher lets strangers take more of the server; lower refuses \
+         some when all come back.",
+    ),
+    row(
+        "limits.messages_per_second",
+        Kind::Count(1, RATE),
+        "Messages of one connection in a second, pings and the like included. Higher lets one client take more CPU.",
+    ),
+    row("limits.messages_burst", Kind::Count(1, RATE), "Messages of one connection at once."),
+    row(
+        "limits.user_messages_per_second",
+        Kind::Count(1, RATE),
+        "Messages of one user in a second, over all connections. Higher lets one account take more CPU.",
+    ),
+    row("limits.user_messages_burst", Kind::Count(1, RATE), "Messages of one user at once."),
+    row(
+        "limits.org_messages_per_second",
+        Kind::Count(1, RATE),
+        "Messages of one organisation in a second. Higher lets one organisation crowd others out.",
+    ),
+    row("limits.org_messages_burst", Kind::Count(1, RATE), "Messages of one organisation at once."),
+    row(
+        "limits.address_messages_per_second",
+        Kind::Count(1, RATE),
+        "Messages from one address, or one IPv6 network of 64 bits, in a second. Higher lets one machine take more \
+         CPU; many people may share an address.",
+    ),
+    row("limits.address_messages_burst", Kind::Count(1, RATE), "Messages from one address at once."),
+    row(
+        "limits.offences",
+        Kind::Count(1, 1_000_000),
+        "Messages over a limit, with no rest between them, after which a connection is closed with 4429. Higher \
+         answers floods for longer.",
+    ),
+    row(
+        "limits.joins_per_second",
+        Kind::Count(1, RATE),
+        "Subscriptions of one connection in a second. Higher lets one client take more CPU.",
+    ),
+    row("limits.joins_burst", Kind::Count(1, RATE), "Subscriptions of one connection at once."),
+    row(
+        "limits.rooms_per_org",
+        Kind::Count(1, 1 << 32),
+        "Rooms of one organisation with members or history. Higher lets one organisation take more memory.",
+    ),
+    row(
+        "limits.publish_per_minute",
+        Kind::Count(1, RATE),
+        "Publishes and commands of apps of one user in a minute, on sockets and by HTTP together. Higher multiplies \
+         by the members of rooms.",
+    ),
+    row(
+        "limits.server_per_minute",
+        Kind::Count(1, RATE),
+        "The same for a token of a server (scope publish or admin).",
+    ),
+    row(
+        "limits.requests_per_minute",
+        Kind::Count(1, RATE),
+        "HTTP requests from one address, or one IPv6 network, in a minute; demo doubles it. Higher lets one machine \
+         take more CPU.",
+    ),
+    row(
+        "limits.sign_in_failures_per_minute",
+        Kind::Count(1, RATE),
+        "Wrong tokens and passwords from one address in a minute. Higher lets more be guessed.",
+    ),
+    row(
+        "limits.sign_in_refusal_seconds",
+        Kind::Count(1, 86_400),
+        "Seconds in which nobody at that address signs in afterwards, other users there included.",
+    ),
+    row(
+        "limits.memory_bytes",
+        Kind::Count(0, ANY),
+        "Bytes of the process's resident memory from which on connections are refused, and a tenth later publishes; \
+         0: 80 % of what the control group or the machine has. Higher risks that the kernel kills the process.",
     ),
     secret(
         "auth.jwt_secret",
@@ -514,5 +641,11 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "rooms.KIND.message_bytes",
         Kind::Count(1, 1 << 30),
         "Bytes of one event's data. Higher multiplies by the room's members.",
+    ),
+    row(
+        "rooms.KIND.publish_per_minute",
+        Kind::Count(1, RATE),
+        "Publishes of one user to rooms of this kind in a minute, counted beside limits.publish_per_minute and not \
+         in it. Higher multiplies by the room's members.",
     ),
 ];

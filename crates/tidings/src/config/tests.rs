@@ -67,6 +67,7 @@ fn every_field_of_a_named_table_has_a_row() {
         lane: Some("low".into()),
         members: Some(1),
         message_bytes: Some(1),
+        publish_per_minute: Some(1),
     };
     let room = toml::Table::try_from(room).unwrap();
     let namespace = toml::Table::try_from(NamespaceConfig::default()).unwrap();

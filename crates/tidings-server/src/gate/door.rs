@@ -1,0 +1,136 @@
+//! Who is let in from the network: sockets, and the connections they become.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tidings_core::Refusal;
+use tidings_core::limits::{Account, Place, network_of};
+
+use super::memory::Level;
+use super::{Gate, Limit};
+
+/// A socket that is not a connection, or not yet.
+#[derive(Debug, Default)]
+pub(crate) struct Arrival {
+    _socket: Option<Place>,
+    _address: Option<Place<Account>>,
+    /// Held until it has asked for something.
+    stranger: Option<Place>,
+}
+
+impl Arrival {
+    /// It has asked for something: what it asks for is counted from here on.
+    pub(crate) fn has_spoken(&mut self) {
+        self.stranger = None;
+    }
+}
+
+/// A connection's places: a WebSocket, or a polling session whatever sockets carry it.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    _connection: Place,
+    address: Place<Account>,
+    network: Option<Place<Account>>,
+    /// Held until it has signed in.
+    stranger: Option<Place>,
+    /// The address, as it was judged.
+    remote: IpAddr,
+}
+
+impl Visit {
+    /// The account by which the rates of its address are counted.
+    pub(crate) fn rated(&self) -> &Arc<Account> {
+        self.network.as_ref().unwrap_or(&self.address).owner()
+    }
+
+    /// The address, as it was judged.
+    pub(crate) fn remote(&self) -> IpAddr {
+        self.remote
+    }
+
+    /// It has signed in; whether it had not before.
+    pub(crate) fn is_known(&mut self) -> bool {
+        self.stranger.take().is_some()
+    }
+}
+
+/// An address may have so many sockets that are no connection, for each connection it may have:
+/// a polling client has two on top of its session.
+const SOCKETS_PER_CONNECTION: usize = 2;
+
+impl Gate {
+    /// Takes a socket in before anything is read; a trusted proxy's are counted by whom it speaks for.
+    ///
+    /// # Errors
+    /// What there are too many of.
+    pub(crate) fn arrive(&self, peer: IpAddr, proxy: bool) -> Result<Arrival, Limit> {
+        let Some(bounds) = self.bounds() else { return Ok(Arrival::default()) };
+        let left = bounds.sockets.saturating_sub(self.connections.count());
+        let socket = Place::of(&self.opening, left).ok_or(Limit::Connections)?;
+        let stranger = Place::of(&self.strangers, bounds.strangers).ok_or(Limit::Unauthenticated)?;
+        let address = if proxy { None } else { Some(self.opening_place(peer)?) };
+        Ok(Arrival { _socket: Some(socket), _address: address, stranger: Some(stranger) })
+    }
+
+    /// Takes a connection in, before its handshake is answered.
+    ///
+    /// # Errors
+    /// What there are too many of; the caller notes it if the client is told.
+    pub(crate) fn visit(&self, remote: IpAddr) -> Result<Option<Box<Visit>>, Limit> {
+        let Some(bounds) = self.bounds() else { return Ok(None) };
+        if self.pressure.is_at_least(Level::High) {
+            return Err(Limit::Memory);
+        }
+        let connection = Place::of(&self.connections, bounds.connections).ok_or(Limit::Connections)?;
+        let stranger = Place::of(&self.strangers, bounds.strangers).ok_or(Limit::Unauthenticated)?;
+        let now_ns = self.now_ns();
+        let account = self.addresses.account(remote, now_ns).map_err(|_| Limit::Accounts)?;
+        let address = connections(&account, bounds.per_address).ok_or(Limit::AddressConnections)?;
+        let network = match network_of(remote) {
+            Some(network) => {
+                let account = self.networks.account(network, now_ns).map_err(|_| Limit::Accounts)?;
+                Some(connections(&account, bounds.per_network).ok_or(Limit::NetworkConnections)?)
+            }
+            None => None,
+        };
+        let stranger = Some(stranger);
+        Ok(Some(Box::new(Visit { _connection: connection, address, network, stranger, remote })))
+    }
+
+    /// Takes in a socket that is to carry a connection that is counted already.
+    ///
+    /// # Errors
+    /// As [`Gate::visit`].
+    pub(crate) fn probe(&self, remote: IpAddr) -> Result<Option<Place<Account>>, Limit> {
+        if self.bounds.is_none() {
+            return Ok(None);
+        }
+        self.opening_place(remote).map(Some)
+    }
+
+    /// Counts a request that is no handshake or is for a session that does not exist.
+    ///
+    /// # Errors
+    /// As [`Gate::request`].
+    pub(crate) fn bad_handshake(&self, remote: IpAddr, unknown_sid: bool) -> Result<(), Refusal> {
+        match self.request(remote) {
+            Err(refusal) => {
+                if unknown_sid {
+                    self.note(Limit::WrongSid, Some(remote));
+                }
+                Err(refusal)
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
+    fn opening_place(&self, remote: IpAddr) -> Result<Place<Account>, Limit> {
+        let most = self.bounds().map_or(usize::MAX, |bounds| bounds.per_address * SOCKETS_PER_CONNECTION);
+        let account = self.addresses.account(remote, self.now_ns()).map_err(|_| Limit::Accounts)?;
+        Place::take(&account, |account| &account.opening, most).ok_or(Limit::AddressConnections)
+    }
+}
+
+fn connections(account: &Arc<Account>, most: usize) -> Option<Place<Account>> {
+    Place::take(account, |account| &account.connections, most)
+}

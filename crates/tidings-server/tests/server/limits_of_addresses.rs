@@ -1,0 +1,129 @@
+//! Counts of addresses and networks, and where a client really comes from.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::common::{DEADLINE, Wire, frame, http, limited, user, with_server};
+
+const POLLING: &str = "GET /socket.io/?EIO=4&transport=polling";
+
+fn from(client: &str) -> String {
+    format!("X-Forwarded-For: {client}\r\n")
+}
+
+#[test]
+fn the_101st_connection_of_an_address_and_the_201st_of_a_network_are_refused_before_the_101() {
+    with_server(&limited(), |addr, _| {
+        let open = |client: &str| Wire::open_for(addr, "/ws", client).map(|wire| wire.sign_in(&user(client)));
+        let mut kept: Vec<Wire> =
+            (0..100).map(|_| Wire::open_for(addr, "/ws", "192.0.2.1").unwrap()).collect();
+        let refused = open("192.0.2.1").map(drop).unwrap_err();
+        assert!(refused.starts_with("HTTP/1.1 429") && refused.contains("retry-after:"), "{refused}");
+        kept.push(open("192.0.2.2").unwrap());
+        kept.extend((0..200).map(|at| open(&format!("2001:db8:1:2::{at:x}")).unwrap()));
+        let refused = open("2001:db8:1:2:ffff::1").map(drop).unwrap_err();
+        assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
+        kept.push(open("2001:db8:1:3::1").unwrap());
+        let (head, body) = http(addr, POLLING, &from("192.0.2.1"), "");
+        assert!(
+            head.starts_with("HTTP/1.1 429") && body.contains("\"code\":\"rate_limited\""),
+            "{head}{body}"
+        );
+    });
+}
+
+#[test]
+fn an_address_that_anybody_makes_up_is_not_believed() {
+    let mut config = limited();
+    config.limits.connections_per_address = 2;
+    let open_three = |addr: SocketAddr| {
+        let open = |at: u8| Wire::open_for(addr, "/ws", &format!("192.0.2.{at}"));
+        let [first, second, third] = [1, 2, 3].map(open);
+        assert!(first.is_ok() && second.is_ok());
+        third.map(drop)
+    };
+    let believed = with_server(&config, move |addr, _| open_three(addr));
+    assert!(believed.is_ok(), "the control: a trusted proxy speaks for three clients");
+    config.trusted_proxies = vec!["10.0.0.0/8".into()];
+    let refused = with_server(&config, move |addr, _| open_three(addr));
+    assert!(refused.unwrap_err().starts_with("HTTP/1.1 429"));
+}
+
+#[test]
+fn a_polling_session_is_one_connection_and_its_upgrade_none() {
+    let mut config = limited();
+    config.limits.connections_per_address = 1;
+    with_server(&config, |addr, _| {
+        let (_, open) = http(addr, POLLING, &from("192.0.2.1"), "");
+        let sid = open.split("\"sid\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let (head, _) = http(addr, POLLING, &from("192.0.2.1"), "");
+        assert!(head.starts_with("HTTP/1.1 429"), "{head}");
+        let path = format!("/socket.io/?EIO=4&transport=websocket&sid={sid}");
+        let mut probe = Wire::open_for(addr, &path, "192.0.2.1").expect("the upgrade is refused");
+        probe.say("2probe");
+        probe.hear("3probe");
+        probe.say("5");
+        probe.say(&format!("40{{\"token\":\"{}\"}}", user("alice")));
+        probe.hear("40{");
+        assert!(Wire::open_for(addr, "/ws", "192.0.2.1").is_err(), "it is still there");
+        probe.send(&frame(0x88, &1000u16.to_be_bytes()));
+        assert_eq!(probe.closed(), Some(1000));
+        // The place comes back a moment after the close has gone out.
+        let began = Instant::now();
+        while Wire::open_for(addr, "/ws", "192.0.2.1").is_err() {
+            assert!(began.elapsed() < DEADLINE, "the place does not come back");
+        }
+    });
+}
+
+#[test]
+fn a_server_that_is_full_says_so_before_the_101() {
+    let mut config = limited();
+    config.limits.connections = 2;
+    with_server(&config, |addr, _| {
+        let _kept = [1, 2].map(|at| Wire::open_for(addr, "/ws", &format!("192.0.2.{at}")).unwrap());
+        let refused = Wire::open_for(addr, "/ws", "192.0.2.3").map(drop).unwrap_err();
+        assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    });
+}
+
+#[test]
+fn a_server_without_memory_refuses_connections_and_publishes() {
+    let mut config = limited();
+    let publish = |addr: SocketAddr| {
+        let headers = format!("Authorization: Bearer {}\r\n", user("alice"));
+        http(addr, "POST /api/publish", &headers, "{\"room\":\"lobby:a\",\"event\":\"e\",\"data\":1}")
+    };
+    with_server(&config, move |addr, _| {
+        assert!(Wire::open_for(addr, "/ws", "192.0.2.1").is_ok(), "the control");
+        assert!(publish(addr).0.starts_with("HTTP/1.1 200"));
+    });
+    config.limits.memory_bytes = 1;
+    with_server(&config, move |addr, publisher| {
+        let refused = Wire::open_for(addr, "/ws", "192.0.2.1").map(drop).unwrap_err();
+        assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+        let (head, body) = publish(addr);
+        assert!(
+            head.starts_with("HTTP/1.1 503") && body.contains("\"code\":\"unavailable\""),
+            "{head}{body}"
+        );
+        publisher.publish("lobby:a", "e", "1".into()).unwrap();
+    });
+}
+
+#[test]
+fn so_many_strangers_are_taken_and_those_who_sign_in_make_room() {
+    let mut config = limited();
+    config.limits.unauthenticated = 2;
+    with_server(&config, |addr, _| {
+        let open = |at: u8| Wire::open_for(addr, "/ws", &format!("192.0.2.{at}"));
+        let (first, _second) = (open(1).unwrap(), open(2).unwrap());
+        let head = Wire::connect(addr).head();
+        assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+        let _first = first.sign_in(&user("alice"));
+        let began = Instant::now();
+        while open(3).is_err() {
+            assert!(began.elapsed() < DEADLINE, "no place is given back");
+        }
+    });
+}
