@@ -7,19 +7,52 @@ use hashbrown::HashMap;
 
 use crate::access::{Code, Identity, Refusal, Rule, Verdict};
 use crate::answers::{Answer, Answered};
-use crate::room::{Room, RoomSpec};
+use crate::room::{Keep, Room, RoomSpec};
 use crate::shard::ConnKey;
 
 /// The declared kinds of rooms, by the word before the first colon.
 #[derive(Debug, Clone, Default)]
 pub struct Kinds {
     specs: HashMap<CompactString, Arc<RoomSpec>>,
+    /// What rooms of each kind keep, or kept while it was declared.
+    keeps: HashMap<CompactString, Keep>,
+}
+
+/// What other kinds in the place of those in force change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replaced {
+    /// Kinds that were to keep something else, and go on keeping what they kept.
+    pub keeping: Vec<CompactString>,
+    /// Kinds of whose rooms others may hear now, or nobody: who is in one has to be judged again.
+    pub heard_by_others: Vec<CompactString>,
 }
 
 impl Kinds {
     /// Declares a kind, or replaces its policy.
     pub fn declare(&mut self, kind: &str, spec: RoomSpec) {
+        self.keeps.insert(kind.into(), spec.keep);
         self.specs.insert(kind.into(), Arc::new(spec));
+    }
+
+    /// These kinds, to take the place of `before` while rooms exist, and what that changes.
+    ///
+    /// Rooms go on keeping what they kept, since a history cannot change its shape.
+    pub fn in_place_of(mut self, before: &Self) -> (Self, Replaced) {
+        let mut replaced = Replaced::default();
+        for (kind, spec) in &mut self.specs {
+            if let Some(keep) = before.keeps.get(kind).copied().filter(|keep| *keep != spec.keep) {
+                Arc::make_mut(spec).keep = keep;
+                replaced.keeping.push(kind.clone());
+            }
+        }
+        let rule =
+            |kinds: &Self, kind: &CompactString| kinds.specs.get(kind).map(|spec| spec.subscribe.clone());
+        let known = before.specs.keys();
+        replaced.heard_by_others =
+            known.filter(|kind| rule(before, kind) != rule(&self, kind)).cloned().collect();
+        self.keeps.extend(before.keeps.iter().map(|(kind, keep)| (kind.clone(), *keep)));
+        replaced.keeping.sort();
+        (self, replaced)
     }
 
     /// The policy of a room's kind.

@@ -17,4 +17,4 @@ pub use accounts::{Accounts, NoRoom};
 pub use bucket::{Bucket, SharedBucket};
 pub use network::{BadNetwork, Network, network_of, plain_address};
 pub use occupancy::{Occupancy, Place};
-pub use rate::{OwnRate, Rate, Wait};
+pub use rate::{OWN_RATES, OwnRate, Rate, Wait};

@@ -2,13 +2,13 @@
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::access::{Code, Identity, Refusal};
 use crate::answers::{Answer, Answered, Answers, Subject};
 use crate::frame::Form;
 use crate::hub::{Entry, Full, Hub, lock};
-use crate::kinds::{Action, Asker, Denied, Kinds, decide};
+use crate::kinds::{Action, Asker, Denied, Kinds, Replaced, decide};
 use crate::lane::Lane;
 use crate::publication::{Epoch, MessageId, Payload, Position, Publication};
 use crate::recent::{KeyRecord, Read, Recent};
@@ -18,7 +18,8 @@ use crate::shard::{ConnKey, Left, Shard};
 /// One node: every join, leave and publish goes through here.
 pub struct Node {
     hub: Hub,
-    kinds: Kinds,
+    /// Swapped as a whole when the configuration is read again.
+    kinds: RwLock<Arc<Kinds>>,
     /// Drawn at random at each start; marks message ids, epochs and resume offsets.
     id: u64,
     messages: AtomicU64,
@@ -97,7 +98,7 @@ impl Node {
         let (messages, epochs) = (AtomicU64::new(1), AtomicU64::new(1));
         Self {
             hub,
-            kinds,
+            kinds: RwLock::new(Arc::new(kinds)),
             id,
             messages,
             epochs,
@@ -116,9 +117,24 @@ impl Node {
         &self.hub
     }
 
-    /// The declared kinds of rooms.
-    pub fn kinds(&self) -> &Kinds {
-        &self.kinds
+    /// The declared kinds of rooms, as they are now.
+    pub fn kinds(&self) -> Arc<Kinds> {
+        self.kinds.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts other kinds in the place of the declared ones.
+    ///
+    /// From now on rights are judged by them. Who is in a room already stays there until somebody asks
+    /// [`Node::admit`] for it again.
+    pub fn replace_kinds(&self, kinds: Kinds) -> Replaced {
+        let mut held = self.kinds.write().unwrap_or_else(PoisonError::into_inner);
+        let (kinds, replaced) = kinds.in_place_of(&held);
+        *held = Arc::new(kinds);
+        replaced
+    }
+
+    fn spec(&self, room: &Room) -> Result<Arc<RoomSpec>, Refusal> {
+        self.kinds.read().unwrap_or_else(PoisonError::into_inner).spec(room).cloned()
     }
 
     /// Decides whether `who` may do `action` in `room`: the rules, and what the backend has said.
@@ -130,7 +146,7 @@ impl Node {
         who: impl Into<Asker<'a>>,
         room: &Room,
         action: Action,
-    ) -> Result<&Arc<RoomSpec>, Denied> {
+    ) -> Result<Arc<RoomSpec>, Denied> {
         self.admit_event(&who.into(), room, action, "")
     }
 
@@ -141,9 +157,9 @@ impl Node {
         room: &Room,
         action: Action,
         event: &str,
-    ) -> Result<&Arc<RoomSpec>, Denied> {
-        let spec = self.kinds.spec(room)?;
-        decide(spec, asker.who, room, action, |action| self.answer(asker, room, action, event))?;
+    ) -> Result<Arc<RoomSpec>, Denied> {
+        let spec = self.spec(room)?;
+        decide(&spec, asker.who, room, action, |action| self.answer(asker, room, action, event))?;
         Ok(spec)
     }
 
@@ -247,7 +263,7 @@ impl Node {
             let top = shard.entry(room).and_then(|entry| entry.top());
             return Ok(Joined { top, missed: Vec::new(), recovered: None });
         }
-        let entry = self.hub.enter(room, spec, shard.index(), || self.epoch()).map_err(full)?;
+        let entry = self.hub.enter(room, &spec, shard.index(), || self.epoch()).map_err(full)?;
         let read = read_from(&entry, from);
         let since = match from {
             From::Sequence { since, .. } => since,
@@ -290,7 +306,7 @@ impl Node {
         now_ms: u64,
     ) -> Result<Published, Denied> {
         let spec = self.admit_event(&who.into(), &what.room, Action::Publish, what.event)?;
-        Ok(self.publish_in(spec, what, here, now_ms)?)
+        Ok(self.publish_in(&spec, what, here, now_ms)?)
     }
 
     /// Publishes to a room; a call from a shard's own thread passes it as `here`.
@@ -308,8 +324,8 @@ impl Node {
         here: Option<&mut Shard>,
         now_ms: u64,
     ) -> Result<Published, Refusal> {
-        let spec = self.kinds.spec(&what.room)?;
-        self.publish_in(spec, what, here, now_ms)
+        let spec = self.spec(&what.room)?;
+        self.publish_in(&spec, what, here, now_ms)
     }
 
     /// Publishes to everybody of an organisation, whatever rooms they are in; volatile.

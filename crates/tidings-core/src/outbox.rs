@@ -197,6 +197,14 @@ impl Outbox {
             .unwrap_or(&[])
     }
 
+    /// Drops what is volatile and not begun; how many messages that were.
+    pub fn drop_volatile(&mut self) -> u32 {
+        let Some(queue) = self.queue.as_deref_mut() else { return 0 };
+        let dropped = queue.drop_volatile();
+        self.free();
+        dropped
+    }
+
     /// Drops everything.
     pub fn clear(&mut self) {
         self.queue = None;

@@ -245,6 +245,17 @@ impl Shard {
         slow.map(|(slot, conn)| ConnKey { slot: slot as u32, generation: conn.generation }).collect()
     }
 
+    /// Drops the volatile messages that wait for a connection.
+    ///
+    /// Lanes order them around recorded events and replies; without them a reply comes after everything
+    /// that was pushed before it.
+    pub fn drop_volatile(&mut self, slot: u32) {
+        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+        let dropped = conn.outbox.drop_volatile();
+        conn.dropped += dropped;
+        self.counters.dropped += u64::from(dropped);
+    }
+
     /// Takes the number of volatile messages dropped for a connection since the last call.
     pub fn take_dropped(&mut self, slot: u32) -> u32 {
         self.conns.get_mut(slot as usize).map_or(0, |conn| std::mem::take(&mut conn.dropped))

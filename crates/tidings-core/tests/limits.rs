@@ -206,7 +206,7 @@ fn wrong_sign_ins_that_come_seldom_keep_nobody_out() {
 fn a_kind_of_rooms_with_its_own_rate_has_a_bucket_of_its_own() {
     let account = Account::default();
     let own = |at| OwnRate { at, rate: Rate::per_minute(1) };
-    let take = |at| account.of_kind(own(at), 2).take(own(at).rate, SECOND);
+    let take = |at| account.of_kind(own(at)).take(own(at).rate, SECOND);
     assert!(take(0).is_ok());
     assert!(take(0).is_err());
     assert!(take(1).is_ok());

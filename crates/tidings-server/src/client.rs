@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 
 use crate::front::hello::Hello;
 use crate::ids::{SocketId, id_text};
-use crate::shard::Admission;
 use crate::shard::inbox::{Inbox, Mail};
+use crate::shard::{AckTo, Admission};
 
 /// A future that a handler returns.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -213,6 +213,8 @@ pub(crate) enum Emission {
     },
     /// The front has judged the token of a plain client.
     Judged(Result<Arc<Identity>, Refusal>),
+    /// The front has judged the token by which a client renews its sign-in.
+    Renewed(AckTo, Result<Arc<Identity>, Refusal>),
     Event {
         namespace: u8,
         name: CompactString,

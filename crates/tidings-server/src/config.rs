@@ -151,6 +151,10 @@ pub struct AuthConfig {
     pub anonymous: Anonymous,
     /// Whether a token in the query string is read.
     pub query_token: bool,
+    /// Seconds that a connection outlives its token, at most 30: clocks differ.
+    pub expiry_grace_seconds: u64,
+    /// Days that a revocation holds: longer than any token lives.
+    pub revocation_days: u64,
 }
 
 impl Default for AuthConfig {
@@ -166,6 +170,8 @@ impl Default for AuthConfig {
             issuers: Vec::new(),
             anonymous: Anonymous::Loopback,
             query_token: true,
+            expiry_grace_seconds: 5,
+            revocation_days: 30,
         }
     }
 }

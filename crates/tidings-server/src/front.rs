@@ -11,6 +11,7 @@ mod page;
 mod proxies;
 mod publish;
 mod replay;
+mod revocations;
 mod rooms;
 mod serve;
 mod socketio;
@@ -78,6 +79,7 @@ impl Front {
             .merge(metrics::routes(shared.clone(), guards_metrics))
             .merge(publish::routes(shared.clone()))
             .merge(rooms::routes(shared.clone()))
+            .merge(revocations::routes(shared.clone()))
             .merge(page::routes())
             .fallback(nothing_here);
         Arc::new(Self { shared, origins, proxies, router, tests })

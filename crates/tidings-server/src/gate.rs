@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
 use tidings_core::limits::{Account, Accounts, NoRoom, Occupancy, SharedBucket, Wait, network_of};
-use tidings_core::{Code, Kinds, Org, Refusal};
+use tidings_core::{Code, Org, Refusal};
 
 use crate::config::Config;
 pub(crate) use bounds::Bounds;
@@ -57,9 +57,9 @@ pub(crate) const SWEEP: Duration = Duration::from_secs(10);
 pub(crate) const MEMORY: Duration = Duration::from_secs(1);
 
 impl Gate {
-    pub(crate) fn new(config: &Config, kinds: &Kinds) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         let gate = Self {
-            bounds: (!config.no_limits).then(|| Bounds::new(config, kinds)),
+            bounds: (!config.no_limits).then(|| Bounds::new(config)),
             started: Instant::now(),
             connections: Arc::default(),
             opening: Arc::default(),

@@ -8,6 +8,7 @@
 //! | [`server`] | start, drain, stop |
 //! | [`config`] | what can be set |
 //! | [`client`] | the seam for handlers of events that are not the engine's own |
+//! | [`live`] | what takes effect on connections that are open |
 //! | [`signin`] | who a token says its bearer is |
 //! | [`audit`] | what happened, noted from anywhere and written by one task |
 //! | [`ids`] | session keys and socket ids |
@@ -22,6 +23,7 @@ mod gate;
 mod history;
 mod hooks;
 pub mod ids;
+pub mod live;
 mod outbound;
 mod records;
 pub mod server;
@@ -34,6 +36,7 @@ pub mod time;
 pub use client::{AckArgs, Call, Client, ConnectRefused, Handler};
 pub use config::Config;
 pub use front::hello::{Hello, RequestInfo};
+pub use live::Live;
 pub use server::{Extras, Publisher, Server, StartError};
 pub use settings::{kinds, trusted_proxies};
 pub use signin::SignIn;

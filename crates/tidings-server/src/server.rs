@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
 use tidings_core::{Hub, Node, Org, Payload, Publish, Refusal, Room};
-use tidings_store::Store;
+use tidings_store::{Store, StoreError};
 use tokio::sync::watch;
 
 use crate::audit::{Action, Actor, Audit, Entry, Writer, Writing};
@@ -20,6 +20,7 @@ use crate::front::{Accepting, AllowedOrigins, Door, Front, Proxies, TestDoors};
 use crate::gate::{self, Gate};
 use crate::hooks::Hooks;
 use crate::ids::Entropy;
+use crate::live::{self, Live};
 use crate::settings::{Settings, kinds};
 use crate::shard::inbox::{Inbox, Mail, ShardPost};
 use crate::shard::{self, ShardLoop};
@@ -70,6 +71,9 @@ pub enum StartError {
     /// A thread or a poll could not be made.
     #[error("cannot start a shard: {0}")]
     Shard(io::Error),
+    /// The revocations could not be read: without them people would be let in who must not.
+    #[error("cannot read the revocations: {0}")]
+    Revocations(StoreError),
 }
 
 impl Server {
@@ -88,6 +92,11 @@ impl Server {
         let (audit, writing) = start_audit(config, extras.store.clone());
         let (shared, threads) = start_shards(config, &extras, &audit, loopback)?;
 
+        let mut revocations = 0;
+        if let Some(records) = &shared.records {
+            live::load(&shared, &records.store, &mut revocations).await.map_err(StartError::Revocations)?;
+        }
+
         let (stop, stopped) = watch::channel(false);
         let origins = AllowedOrigins::new(&config.allow_origin, config.behind_proxy, loopback);
         let tests = TestDoors { open: extras.conformance, handshake_delay: extras.handshake_delay };
@@ -100,6 +109,7 @@ impl Server {
             accepting.push(accept(listener, true)?);
         }
         shared.sign_in.keep_fresh(&stopped);
+        tokio::spawn(live::follow(shared.clone(), revocations, stopped.clone()));
         tokio::spawn(sweep(shared.clone(), stopped.clone()));
         tokio::spawn(watch_memory(shared.clone(), stopped));
         extras.happened.into_iter().for_each(|entry| audit.note(entry));
@@ -131,6 +141,11 @@ impl Server {
     /// Where what happened is noted.
     pub fn audit(&self) -> &Audit {
         &self.shared.audit
+    }
+
+    /// A handle to change who may do what while they are connected.
+    pub fn live(&self) -> Live {
+        Live::new(self.shared.clone())
     }
 
     /// How many connections are open.
@@ -251,7 +266,7 @@ fn start_shards(
         return Err(StartError::Config("hooks.secret must not be the secret of the tokens".into()));
     }
     let hooks = Hooks::new(&config.hooks).map_err(StartError::Config)?;
-    let gate = Gate::new(config, &kinds);
+    let gate = Gate::new(config);
     let rooms = if config.no_limits { usize::MAX } else { config.limits.rooms_per_org };
     let hub = Hub::new(posts.collect()).with_rooms_per_org(rooms);
     let node = Node::new(hub, kinds, Entropy::default().secret() as u64);

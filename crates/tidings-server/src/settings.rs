@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_core::frame::Namespaces;
-use tidings_core::limits::{OwnRate, Rate};
+use tidings_core::limits::{OWN_RATES, OwnRate, Rate};
 use tidings_core::room::{Keep, RoomSpec};
 use tidings_core::{Action, Kinds, Lane, QueueLimits, Rule};
 use tidings_wire::session::{HeartbeatTimes, SocketIoTimes};
@@ -29,6 +29,12 @@ pub(crate) struct Settings {
     pub(crate) rooms_per_connection: usize,
     pub(crate) takes_anonymous: bool,
     pub(crate) query_token: bool,
+    /// How long a connection outlives its token.
+    pub(crate) expiry_grace_ms: u64,
+    /// How long a revocation holds.
+    pub(crate) revocation_seconds: u64,
+    /// No listener faces a network.
+    pub(crate) loopback: bool,
     pub(crate) deflate: Option<DeflateConfig>,
     /// A handler is mounted that may ask for what was said at the handshake.
     pub(crate) keeps_hello: bool,
@@ -75,6 +81,9 @@ impl Settings {
                 Anonymous::Loopback => loopback,
             },
             query_token: config.auth.query_token,
+            revocation_seconds: config.auth.revocation_days.clamp(1, REVOCATION_DAYS_MOST) * 24 * 3_600,
+            loopback,
+            expiry_grace_ms: config.auth.expiry_grace_seconds.min(EXPIRY_GRACE_MOST) * 1_000,
             deflate: config.websocket.compression.then(DeflateConfig::default),
             keeps_hello: handler,
         }
@@ -94,6 +103,12 @@ impl Settings {
         }
     }
 }
+
+/// The promise is that nothing is delivered longer than this after a token's end, in seconds.
+pub(crate) const EXPIRY_GRACE_MOST: u64 = 30;
+
+/// Days that a revocation can hold.
+pub(crate) const REVOCATION_DAYS_MOST: u64 = 3_650;
 
 /// From a binary packet to its last attachment.
 const ATTACHMENTS_MS: u64 = 10_000;
@@ -133,6 +148,9 @@ pub fn kinds(config: &Config, loopback: bool) -> Result<Kinds, String> {
             OwnRate { at: own_rates - 1, rate: Rate::per_minute(events) }
         });
         kinds.declare(kind, spec);
+    }
+    if own_rates > OWN_RATES {
+        return Err(format!("more than {OWN_RATES} kinds of rooms have a publish_per_minute of their own"));
     }
     refuse_unanswered(&kinds, &config.hooks)?;
     Ok(kinds)

@@ -3,6 +3,7 @@
 mod closing;
 mod command;
 mod entry;
+mod expiry;
 pub(crate) mod inbox;
 mod kept;
 mod lane;
@@ -13,6 +14,8 @@ mod plain;
 pub(crate) mod polling;
 mod read;
 pub(crate) mod recovery;
+mod renewal;
+pub(crate) mod rounds;
 mod socketio;
 mod timers;
 mod wheel;
@@ -29,13 +32,14 @@ use crate::gate::Limit;
 use crate::ids::Entropy;
 use crate::settings::Settings;
 use crate::shared::Shared;
-pub(crate) use command::{write_position, write_published, write_remaining};
+pub(crate) use command::{AckTo, write_position, write_published, write_remaining};
 pub(crate) use socketio::Admission;
 
 use closing::Lingering;
 use inbox::Inbox;
 use link::Links;
 use recovery::Sessions;
+use rounds::Rounds;
 use wheel::Wheel;
 
 /// The token of the waker; connections use their slot, lingering sockets the range above.
@@ -89,6 +93,10 @@ pub(crate) struct ShardLoop {
     body: Vec<u8>,
     /// Since when the next run waits for more events.
     fresh_since: Option<Instant>,
+    /// Walks over all connections.
+    rounds: Rounds,
+    /// When the next connection whose token is over may be closed, in microseconds of the shard.
+    expiry_free_us: u64,
     /// The server is going away: nobody is taken in any more.
     draining: bool,
     /// When each connection has to leave, the last one first.
@@ -126,6 +134,8 @@ impl ShardLoop {
             packet: Vec::new(),
             body: Vec::new(),
             fresh_since: None,
+            rounds: Rounds::default(),
+            expiry_free_us: 0,
             draining: false,
             leaving: Vec::new(),
             running: true,
@@ -152,6 +162,7 @@ impl ShardLoop {
                 }
             }
             self.timers();
+            self.walk();
             self.dispatch_lanes();
             let sends = self.sends();
             self.shard.flush(&mut self.links, sends);
@@ -178,7 +189,8 @@ impl ShardLoop {
 
     /// Sleeps until there is something to do.
     fn wait(&mut self, events: &mut Events) {
-        let busy = self.shard.has_work() || !self.unread.is_empty() || !self.inbox.sleep();
+        let at_work = self.shard.has_work() || !self.unread.is_empty() || !self.rounds.is_empty();
+        let busy = at_work || !self.inbox.sleep();
         let timeout = if busy {
             Duration::ZERO
         } else {

@@ -15,7 +15,8 @@ use crate::hooks::Hooks;
 use crate::records::Records;
 use crate::server::Extras;
 use crate::settings::Settings;
-use crate::shard::inbox::Inbox;
+use crate::shard::inbox::{Inbox, Mail};
+use crate::shard::rounds::Errand;
 use crate::signin::{ApiKeys, SignIn};
 
 /// What all threads of a server share.
@@ -94,6 +95,11 @@ impl Shared {
             counts.connections.load(Ordering::Relaxed) + counts.coming.load(Ordering::Relaxed)
         };
         (0..self.inboxes.len()).min_by_key(load).unwrap_or(0)
+    }
+
+    /// Sends every shard on an errand.
+    pub(crate) fn send_errand(&self, errand: impl Fn() -> Errand) {
+        self.inboxes.iter().for_each(|inbox| inbox.push(Mail::Errand(errand())));
     }
 
     /// Counts a close by its reason.

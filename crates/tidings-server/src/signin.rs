@@ -26,7 +26,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tidings_core::{Identity, Refusal};
+use tidings_core::{Identity, Org, Refusal};
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::AuthConfig;
@@ -223,10 +223,15 @@ impl SignIn {
 
     /// Makes a token of our own.
     ///
+    /// A revocation concerns all tokens of the second in which it was made, since tokens do not say
+    /// more exactly when they were. One that is made here after it is dated behind it, by a second at most.
+    ///
     /// # Errors
     /// A sentence if the grant cannot be put into one.
     pub fn issue(&self, grant: &Grant) -> Result<String, String> {
-        self.signer.sign(grant)
+        let good_from = self.revoked.good_from(&Org::new(&grant.org), &grant.user);
+        let now = now_seconds();
+        self.signer.sign_at(grant, now.max(good_from.min(now + 1)))
     }
 
     /// The tokens that were called back.

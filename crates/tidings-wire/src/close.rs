@@ -19,6 +19,8 @@ pub enum CloseReason {
     TooLarge,
     /// The server is draining (1012): come back, to another node or to the next process.
     Draining,
+    /// An administrator or a server ended the connection (1012): come back.
+    Disconnected,
     /// The server is overloaded (1013): come back later.
     Overloaded,
     /// The client does not read fast enough (4008): come back and resume.
@@ -37,13 +39,14 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Normal,
         Self::Protocol,
         Self::InvalidUtf8,
         Self::Structure,
         Self::TooLarge,
         Self::Draining,
+        Self::Disconnected,
         Self::Overloaded,
         Self::TooSlow,
         Self::SignIn,
@@ -61,7 +64,7 @@ impl CloseReason {
             Self::InvalidUtf8 => 1007,
             Self::Structure => 1008,
             Self::TooLarge => 1009,
-            Self::Draining => 1012,
+            Self::Draining | Self::Disconnected => 1012,
             Self::Overloaded => 1013,
             Self::TooSlow => 4008,
             Self::SignIn => 4401,
@@ -82,6 +85,7 @@ impl CloseReason {
             Self::Structure => "message structure refused",
             Self::TooLarge => "message too large",
             Self::Draining => "server is draining",
+            Self::Disconnected => "disconnected by the server's operators",
             Self::Overloaded => "server is overloaded",
             Self::TooSlow => "client is too slow",
             Self::SignIn => "sign-in missing, invalid or expired",
@@ -97,6 +101,7 @@ impl CloseReason {
         matches!(
             self,
             Self::Draining
+                | Self::Disconnected
                 | Self::Overloaded
                 | Self::TooSlow
                 | Self::SignIn
@@ -114,6 +119,7 @@ impl CloseReason {
             Self::Structure => "structure",
             Self::TooLarge => "too_large",
             Self::Draining => "draining",
+            Self::Disconnected => "disconnected",
             Self::Overloaded => "overloaded",
             Self::TooSlow => "too_slow",
             Self::SignIn => "sign_in",

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::bucket::SharedBucket;
 use super::occupancy::Occupancy;
-use super::rate::{OwnRate, Rate, Wait};
+use super::rate::{OWN_RATES, OwnRate, Rate, Wait};
 
 /// What one user, organisation, address or network has used up.
 ///
@@ -34,9 +34,9 @@ pub struct Account {
 }
 
 impl Account {
-    /// The bucket of a kind of rooms with its own rate, of `kinds` such kinds.
-    pub fn of_kind(&self, own: OwnRate, kinds: usize) -> &SharedBucket {
-        let buckets = self.kinds.get_or_init(|| (0..kinds).map(|_| SharedBucket::default()).collect());
+    /// The bucket of a kind of rooms with its own rate.
+    pub fn of_kind(&self, own: OwnRate) -> &SharedBucket {
+        let buckets = self.kinds.get_or_init(|| (0..OWN_RATES).map(|_| SharedBucket::default()).collect());
         buckets.get(own.at).unwrap_or(&self.publishes)
     }
 

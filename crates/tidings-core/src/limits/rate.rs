@@ -71,11 +71,14 @@ impl Rate {
     }
 }
 
+/// Kinds of rooms that may have a rate of their own.
+pub const OWN_RATES: usize = 32;
+
 /// A rate that a kind of rooms sets instead of the general one, and its bucket's place in an
 /// [`Account`](super::Account).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnRate {
-    /// Which of an account's buckets for kinds.
+    /// Which of an account's [`OWN_RATES`] buckets for kinds.
     pub at: usize,
     /// The rate.
     pub rate: Rate,

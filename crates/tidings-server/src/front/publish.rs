@@ -172,8 +172,8 @@ async fn send_to(
         skip: None,
     };
     let draft = Draft { event: &message.event, data: message.data.get() };
-    let spec = shared.node.kinds().spec(&room)?;
-    let remaining = shared.gate.publish_by_request(caller.who, Some(spec))?;
+    let kinds = shared.node.kinds();
+    let remaining = shared.gate.publish_by_request(caller.who, Some(kinds.spec(&room)?))?;
     let publish = |asker: Asker<'_>| shared.node.publish_as(asker, what(), None, wall_ms());
     let published = shared.settle(caller, &room, draft, publish).await?;
     let mut out = b"{\"ok\":true".to_vec();

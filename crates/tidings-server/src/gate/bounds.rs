@@ -1,6 +1,5 @@
 //! What is allowed, worked out from the configuration.
 
-use tidings_core::Kinds;
 use tidings_core::limits::Rate;
 
 use super::descriptors::descriptors;
@@ -22,8 +21,6 @@ pub(crate) struct Bounds {
     /// Publishes and commands of apps, of a user and of a server's token.
     pub(crate) publishes: Rate,
     pub(crate) server_publishes: Rate,
-    /// Kinds of rooms with a rate of their own.
-    pub(crate) kinds: usize,
     /// HTTP requests of an address.
     pub(crate) requests: Rate,
     /// Wrong sign-ins of an address, and for how long nobody there signs in afterwards.
@@ -43,7 +40,7 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    pub(super) fn new(config: &Config, kinds: &Kinds) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         let limits = &config.limits;
         let connections = match limits.connections {
             0 => descriptors() / 10 * 8,
@@ -60,7 +57,6 @@ impl Bounds {
             joins: Rate::per_second(limits.joins_per_second, limits.joins_burst),
             publishes: Rate::per_minute(limits.publish_per_minute),
             server_publishes: Rate::per_minute(limits.server_per_minute),
-            kinds: kinds.iter().filter(|(_, spec)| spec.publish_rate.is_some()).count(),
             requests: Rate::per_minute(requests),
             failures: Rate::per_minute(limits.sign_in_failures_per_minute),
             bar_ns: limits.sign_in_refusal_seconds.saturating_mul(1_000_000_000),

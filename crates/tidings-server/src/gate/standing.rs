@@ -136,7 +136,7 @@ fn bucket_of<'a>(
 ) -> (&'a SharedBucket, Rate) {
     match spec.and_then(|spec| spec.publish_rate) {
         _ if who.has_server_scope() => (&account.server_publishes, bounds.server_publishes),
-        Some(own) => (account.of_kind(own, bounds.kinds), own.rate),
+        Some(own) => (account.of_kind(own), own.rate),
         None => (&account.publishes, bounds.publishes),
     }
 }

@@ -13,6 +13,7 @@ use super::kept::Asking;
 use super::lane::Answer;
 use super::polling::PollAnswer;
 use super::recovery::{Parked, Resume};
+use super::rounds::Errand;
 use crate::client::Emission;
 use crate::front::hello::Hello;
 use crate::gate::Visit;
@@ -60,6 +61,8 @@ pub(crate) enum Mail {
     Home(SessionKey, Option<Box<Parked>>),
     /// Who is in a room, of this shard's connections?
     Members(Room, oneshot::Sender<Vec<Arc<Identity>>>),
+    /// Something to be done for every connection it concerns.
+    Errand(Errand),
     /// Close all connections within so many milliseconds.
     Drain(u64),
     /// Stop the loop.

@@ -14,6 +14,7 @@ use tidings_wire::session::{PlainSession, SocketIo};
 use tidings_wire::websocket::Decoder;
 
 use super::entry::Held;
+use super::expiry::TokenClock;
 use super::lane::Lane;
 use super::meter::Meter;
 use super::polling::{PollAnswer, Polling};
@@ -51,6 +52,8 @@ pub(super) struct Link {
     pub(super) held: Option<Box<Held>>,
     /// When its timer fires, in the shard's milliseconds.
     pub(super) timer_ms: u64,
+    /// What is due for the tokens of its seats.
+    pub(super) token: TokenClock,
 }
 
 /// How its bytes travel.
@@ -99,6 +102,8 @@ pub(super) struct Seat {
     pub(super) who: Arc<Identity>,
     /// Its place among the user's connections; `None` where nothing is limited.
     pub(super) standing: Option<Arc<Standing>>,
+    /// When it is told that its token ends, in milliseconds since 1970; `u64::MAX`: not any more.
+    pub(super) warn_at_ms: u64,
     /// Answers it owes us.
     pub(super) waiting: Option<Box<Waiting>>,
 }
@@ -168,6 +173,11 @@ impl Links {
         let seats = links.flat_map(|link| link.seats.iter().map(move |seat| (link, seat)));
         let of_org = seats.filter(|(_, seat)| seat.who.org == *org);
         of_org.map(|(link, seat)| (link.key.slot, link.form(seat.namespace))).collect()
+    }
+
+    /// Places, taken or free.
+    pub(super) fn slots(&self) -> usize {
+        self.links.len()
     }
 
     pub(super) fn keys(&self) -> Vec<ConnKey> {

@@ -13,6 +13,7 @@ use tidings_wire::websocket::{Decoder, Opcode, write_frame};
 
 use super::ShardLoop;
 use super::entry::refusal_data;
+use super::expiry::TokenClock;
 use super::inbox::{Admitted, Mail, NewSocket, Speaks};
 use super::lane::Job;
 use super::link::{Link, Seat, Session, Transport};
@@ -51,6 +52,7 @@ impl ShardLoop {
             Mail::Moved(pid, at) => self.set_place(pid, at),
             Mail::Home(pid, parked) => self.come_home(pid, parked.map(|parked| *parked)),
             Mail::Members(room, reply) => drop(reply.send(self.members_of(&room))),
+            Mail::Errand(errand) => self.take_errand(errand),
             Mail::Drain(budget_ms) => self.drain(budget_ms),
             Mail::Stop => self.running = false,
         }
@@ -95,6 +97,7 @@ impl ShardLoop {
             meter: admitted.into(),
             held: None,
             timer_ms: u64::MAX,
+            token: TokenClock::default(),
         });
         self.schedule(key);
         key
@@ -162,6 +165,7 @@ impl ShardLoop {
                 self.schedule(key);
             }
             Emission::Judged(who) => self.judged(key, who),
+            Emission::Renewed(ack, who) => self.renewal_judged(key, ack, who),
             Emission::Event { namespace, name, args, attachments, ack } => {
                 let id = ack.and_then(|reply| self.await_ack(key, namespace, reply));
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();

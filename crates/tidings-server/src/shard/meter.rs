@@ -125,11 +125,10 @@ impl ShardLoop {
         taken: bool,
     ) -> Result<Option<u64>, Refusal> {
         let gate = &self.shared.gate;
-        let (Some(bounds), Some(link)) = (gate.bounds(), self.links.get(key)) else { return Ok(None) };
+        let (Some(_), Some(link)) = (gate.bounds(), self.links.get(key)) else { return Ok(None) };
         let standing = link.seat(ack.namespace()).and_then(|seat| seat.standing.as_deref());
-        let own_rates = room.filter(|_| bounds.kinds > 0);
-        let spec = own_rates.and_then(|room| self.node.kinds().spec(room).ok());
-        gate.publish(standing, who, spec.map(|spec| &**spec), taken, self.now_ns)
+        let spec = room.and_then(|room| self.node.kinds().spec(room).ok().cloned());
+        gate.publish(standing, who, spec.as_deref(), taken, self.now_ns)
     }
 
     /// Gives a client that has signed in its place; in further namespaces it shares the one it has.

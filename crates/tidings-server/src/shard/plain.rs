@@ -11,12 +11,13 @@ use tidings_wire::{CloseReason, Violation};
 use super::ShardLoop;
 use super::command::{AckTo, Halt};
 use super::entry::{Entry, token_of};
+use super::expiry::warn_at_ms;
 use super::kept::{Asking, Kept};
 use super::lane::Job;
 use super::link::{Seat, Session};
 use super::read::Flow;
 use crate::asking::Open;
-use crate::ids::id_text;
+use crate::ids::{SocketId, id_text};
 use crate::time::iso8601;
 
 impl ShardLoop {
@@ -56,9 +57,8 @@ impl ShardLoop {
                 self.violated(key, violation);
             }
             Err(DecodeError::Refused { id, code: _, message }) => self.plain_refused(key, id, &message),
-            Ok(ClientMessage::Auth(_)) => {
-                let refusal = Refusal::new(Code::Conflict, "already signed in");
-                self.answer_refused(key, AckTo::Plain { id: None }, "auth", &refusal);
+            Ok(ClientMessage::Auth(auth)) => {
+                self.renew(key, AckTo::Plain { id: None }, auth.token.as_deref());
             }
             Ok(message) if self.flooding().is_some() => {
                 if let Some(refusal) = self.flooding().filter(|_| is_answered(&message)) {
@@ -143,7 +143,7 @@ impl ShardLoop {
 
     /// Lets a client in, or tells it why not and closes it.
     pub(super) fn plain_entered(&mut self, key: ConnKey, who: Result<Arc<Identity>, Refusal>) {
-        let who = match who {
+        let who = match who.and_then(|who| self.still_good(&who).map(|()| who)) {
             Ok(who) => who,
             Err(refusal) => return self.plain_turned_away(key, &refusal),
         };
@@ -160,6 +160,11 @@ impl ShardLoop {
 
     /// The backend has said whether a client may come in.
     pub(super) fn plain_judged(&mut self, key: ConnKey, who: Arc<Identity>, refusal: Option<Refusal>) {
+        // The token may have ended or been called back while the backend was asked.
+        if let Err(refusal) = self.still_good(&who) {
+            self.answer_refused(key, AckTo::Plain { id: None }, "auth", &refusal);
+            return self.close(key, CloseReason::SignIn);
+        }
         let Some(refusal) = refusal else { return self.plain_welcome(key, who) };
         self.answer_refused(key, AckTo::Plain { id: None }, "auth", &refusal);
         let later = refusal.code.retryable();
@@ -181,6 +186,7 @@ impl ShardLoop {
             pid: None,
             who: who.clone(),
             standing,
+            warn_at_ms: warn_at_ms(&who),
             waiting: None,
         }];
         if let Some(user) = &who.user {
@@ -188,11 +194,17 @@ impl ShardLoop {
             // A configuration may close the kind `user`; then there is no personal room.
             let _ = self.node.join(&mut self.shard, key.slot, form, &who, &room, From::Now);
         }
-        let expires_at = who.expires_at.map(|seconds| iso8601(seconds * 1_000));
+        self.say_signed_in(key, &who, &sid);
+        self.watch_tokens(key);
+    }
+
+    /// Tells a client who it is now, and until when.
+    pub(super) fn say_signed_in(&mut self, key: ConnKey, who: &Identity, sid: &SocketId) {
+        let expires_at = who.expires_at.map(|seconds| iso8601(seconds.saturating_mul(1_000)));
         let auth = plain::server::AuthOk {
             user_id: who.user.as_deref(),
             org: who.org.as_str(),
-            session_id: id_text(&sid),
+            session_id: id_text(sid),
             expires_at: expires_at.as_deref(),
         };
         self.say_plain(key, |out| plain::server::auth_ok(out, &auth));

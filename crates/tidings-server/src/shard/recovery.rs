@@ -15,6 +15,7 @@ use super::link::{Link, Seat};
 use super::socketio::Admission;
 use crate::hooks::{Caller, Draft};
 use crate::ids::{SessionKey, SocketId};
+use crate::signin::revoked::Why;
 
 /// A client that wants to take up a session.
 pub(crate) struct Resume {
@@ -169,6 +170,8 @@ impl ShardLoop {
             parked.namespace == resume.admission.namespace
                 && parked.who.user == resume.admission.who.user
                 && parked.who.org == resume.admission.who.org
+                // What was called back is not taken up, not even with a newer token.
+                && self.shared.sign_in.revoked().why(&parked.who) != Some(Why::Revoked)
         };
         let parked = parked.filter(fits);
         resume.at = resume.asker;
@@ -195,6 +198,11 @@ impl ShardLoop {
     pub(super) fn resumed(&mut self, mut resume: Resume, parked: Option<Parked>) {
         let key = resume.asker.1;
         let Some(parked) = parked else { return self.admit(key, resume.admission) };
+        if self.still_good(&resume.admission.who).is_err() {
+            // The token was called back while its session was looked for; `admit` says so.
+            self.send_home(resume.pid, Some(parked));
+            return self.admit(key, resume.admission);
+        }
         if self.links.get(key).is_none() {
             return self.send_home(resume.pid, Some(parked));
         }

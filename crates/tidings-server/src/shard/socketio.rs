@@ -14,6 +14,7 @@ use tidings_wire::websocket::Opcode;
 use super::ShardLoop;
 use super::command::{AckTo, Ran};
 use super::entry::{Entry, refusal_data, token_of};
+use super::expiry::warn_at_ms;
 use super::kept::Kept;
 use super::lane::Job;
 use super::link::{Link, Seat, Session, Transport};
@@ -173,7 +174,9 @@ impl ShardLoop {
 
     /// Lets a client in, with the session it wants to resume if that can be had.
     pub(super) fn admit_or_resume(&mut self, key: ConnKey, admission: Admission, fields: AuthFields<'_>) {
-        let wanted = fields.pid.as_deref().and_then(SessionKey::parse);
+        // Who is about to be refused takes no session.
+        let may = self.still_good(&admission.who).is_ok();
+        let wanted = fields.pid.as_deref().filter(|_| may).and_then(SessionKey::parse);
         match wanted.filter(|pid| admission.offset && pid.shard < self.node.hub().shards()) {
             Some(pid) => {
                 let offset = fields.offset.map(Cow::into_owned);
@@ -193,6 +196,9 @@ impl ShardLoop {
 
     /// Lets a client in with a fresh session.
     pub(super) fn admit(&mut self, key: ConnKey, mut admission: Admission) {
+        if let Err(refusal) = self.still_good(&admission.who) {
+            return self.refuse_connect(key, admission.namespace, &refusal);
+        }
         if admission.standing.is_none() {
             match self.stand(key, &admission.who) {
                 Ok(standing) => admission.standing = standing,
@@ -232,7 +238,8 @@ impl ShardLoop {
         if link.seats.is_empty() {
             link.seats.reserve_exact(1);
         }
-        link.seats.push(Seat { namespace, offset, gaps, sid, pid, who, standing, waiting: None });
+        let warn_at_ms = warn_at_ms(&who);
+        link.seats.push(Seat { namespace, offset, gaps, sid, pid, who, standing, warn_at_ms, waiting: None });
         if !self.settings.keeps_hello && link.hello.as_ref().is_some_and(|hello| !hello.has_tokens()) {
             link.hello = None;
         }
@@ -243,6 +250,7 @@ impl ShardLoop {
             |out, name| encode::connect(out, name, sid, pid.as_deref()),
             |out, name| msgpack::encode::connect(out, name, sid, pid.as_deref()),
         );
+        self.watch_tokens(key);
         true
     }
 
@@ -323,7 +331,10 @@ impl ShardLoop {
             let Some(kept) = self.keep(key, ack, data, attachments) else { return };
             return self.queue(key, Job::Later(Box::new(kept)));
         }
-        let args = event.args;
+        let mut args = event.args;
+        if event.name == "auth" && !self.shared.handler_only {
+            return self.renew_by_command(key, ack, args.next().unwrap_or("{}"));
+        }
         if namespace == 0 {
             match self.engine_command(key, ack, &event.name, args, &attachments) {
                 Ran::Done => return,
@@ -347,7 +358,7 @@ impl ShardLoop {
             client,
             id,
             name: event.name.as_ref().into(),
-            args: event.args.map(str::to_owned).collect(),
+            args: args.map(str::to_owned).collect(),
             attachments,
         };
         self.queue(key, Job::Handle(Box::new(call)));

@@ -44,6 +44,7 @@ impl ShardLoop {
             Session::Ended { by_ms } => *by_ms,
             Session::Echo => return,
         };
+        let at_ms = at_ms.min(link.token.at_ms);
         // An entry that stands for an earlier time will find out by itself that it is too early.
         if at_ms < link.timer_ms {
             link.timer_ms = at_ms;
@@ -55,7 +56,7 @@ impl ShardLoop {
     /// a session that is over by the clock.
     pub(super) fn fire_if_due(&mut self, key: ConnKey) {
         let due = self.links.get(key).is_some_and(|link| match &link.session {
-            Session::SocketIo(session) => session.poll_timeout() <= self.now_ms,
+            Session::SocketIo(session) => session.poll_timeout().min(link.token.at_ms) <= self.now_ms,
             _ => false,
         });
         if due {
@@ -67,6 +68,10 @@ impl ShardLoop {
         let now_ms = self.now_ms;
         let Some(link) = self.links.get(key) else { return };
         link.timer_ms = u64::MAX;
+        if self.tokens_due(key) {
+            return;
+        }
+        let Some(link) = self.links.get(key) else { return };
         let due = match &mut link.session {
             Session::SocketIo(session) => session.handle_timeout(now_ms, &self.settings.times),
             Session::Plain(session) => session.handle_timeout(now_ms, &self.settings.times.heartbeat),

@@ -39,6 +39,15 @@ pub enum Revocation {
     },
 }
 
+/// Why tokens were called back, which decides how their bearers' connections end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// They are not to be believed at all: connections end with 4403, and no session is resumed.
+    Revoked,
+    /// Their bearer's rights have changed: connections end with 4401, to come back with a newer token.
+    Rights,
+}
+
 /// There is no place for another revocation; the caller has to refuse and report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{REVOCATIONS} revocations are in force; no other can be added")]
@@ -54,6 +63,7 @@ pub struct Revoked {
 
 #[derive(Debug, Default)]
 struct Entries {
+    /// By id; until when.
     tokens: HashMap<(Org, CompactString), u64>,
     users: HashMap<(Org, CompactString), Cut>,
     orgs: HashMap<Org, Cut>,
@@ -64,6 +74,7 @@ struct Entries {
 struct Cut {
     before: u64,
     until: u64,
+    why: Why,
 }
 
 impl Revoked {
@@ -74,8 +85,16 @@ impl Revoked {
     /// # Errors
     /// [`Full`] if there is no place, after those that are over were removed.
     pub fn add(&self, what: Revocation, until: u64, now: u64) -> Result<(), Full> {
+        self.add_because(what, Why::Revoked, until, now).map(drop)
+    }
+
+    /// The same for a reason; whether that called anything back that was not.
+    ///
+    /// # Errors
+    /// As [`Revoked::add`].
+    pub fn add_because(&self, what: Revocation, why: Why, until: u64, now: u64) -> Result<bool, Full> {
         if until <= now {
-            return Ok(());
+            return Ok(false);
         }
         let mut entries = self.entries.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         if entries.len() >= REVOCATIONS && !entries.has(&what) {
@@ -85,9 +104,9 @@ impl Revoked {
                 return Err(Full);
             }
         }
-        entries.add(what, until);
+        let widened = entries.add(what, why, until);
         self.held.store(entries.len(), Ordering::Release);
-        Ok(())
+        Ok(widened)
     }
 
     /// Adds many, as a store does at start.
@@ -100,10 +119,27 @@ impl Revoked {
 
     /// Whether a token was called back.
     pub fn concerns(&self, who: &Identity) -> bool {
+        self.why(who).is_some()
+    }
+
+    /// Why a token was called back, if it was.
+    pub fn why(&self, who: &Identity) -> Option<Why> {
         if self.held.load(Ordering::Acquire) == 0 {
-            return false;
+            return None;
         }
-        self.entries.read().unwrap_or_else(std::sync::PoisonError::into_inner).concerns(who)
+        self.entries.read().unwrap_or_else(std::sync::PoisonError::into_inner).why(who)
+    }
+
+    /// The second from which on tokens of a user are good, 0 if all are: who issues one just after a
+    /// revocation dates it so.
+    pub fn good_from(&self, org: &Org, user: &str) -> u64 {
+        if self.held.load(Ordering::Acquire) == 0 {
+            return 0;
+        }
+        let entries = self.entries.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let by_org = entries.orgs.get(org).map_or(0, |cut| cut.before);
+        let by_user = entries.users.get(&(org.clone(), user.into())).map_or(0, |cut| cut.before);
+        by_org.max(by_user)
     }
 
     /// Removes what is over; answers how many are left.
@@ -141,30 +177,36 @@ impl Entries {
         }
     }
 
-    fn add(&mut self, what: Revocation, until: u64) {
+    fn add(&mut self, what: Revocation, why: Why, until: u64) -> bool {
+        let nobody = Cut { before: 0, until, why };
         match what {
             Revocation::Token { org, id } => {
                 let end = self.tokens.entry((org, id)).or_default();
+                let is_new = *end == 0;
                 *end = until.max(*end);
+                is_new
             }
             Revocation::User { org, user, before } => {
-                widen(self.users.entry((org, user)).or_insert(Cut { before, until }), before, until);
+                widen(self.users.entry((org, user)).or_insert(nobody), Cut { before, until, why })
             }
             Revocation::Org { org, before } => {
-                widen(self.orgs.entry(org).or_insert(Cut { before, until }), before, until);
+                widen(self.orgs.entry(org).or_insert(nobody), Cut { before, until, why })
             }
         }
     }
 
-    fn concerns(&self, who: &Identity) -> bool {
-        let cuts = |cut: &Cut| who.issued_at.is_none_or(|made| made < cut.before);
-        let by_org = || self.orgs.get(&who.org).is_some_and(cuts);
+    /// Of several reasons the harder one.
+    fn why(&self, who: &Identity) -> Option<Why> {
         let of = |name: &Option<CompactString>| name.clone().map(|name| (who.org.clone(), name));
-        let by_user =
-            || !self.users.is_empty() && of(&who.user).and_then(|key| self.users.get(&key)).is_some_and(cuts);
-        let by_id =
-            || !self.tokens.is_empty() && of(&who.token_id).is_some_and(|key| self.tokens.contains_key(&key));
-        by_org() || by_user() || by_id()
+        if !self.tokens.is_empty() && of(&who.token_id).is_some_and(|key| self.tokens.contains_key(&key)) {
+            return Some(Why::Revoked);
+        }
+        let why = |cut: &Cut| who.issued_at.is_none_or(|made| made < cut.before).then_some(cut.why);
+        let by_org = self.orgs.get(&who.org).and_then(why);
+        if by_org == Some(Why::Revoked) || self.users.is_empty() {
+            return by_org;
+        }
+        of(&who.user).and_then(|key| self.users.get(&key)).and_then(why).or(by_org)
     }
 
     fn remove_ended(&mut self, now: u64) {
@@ -174,8 +216,14 @@ impl Entries {
     }
 }
 
-fn widen(cut: &mut Cut, before: u64, until: u64) {
-    *cut = Cut { before: before.max(cut.before), until: until.max(cut.until) };
+/// Widens a cut, never narrows it; whether it concerns more tokens now, or harder.
+fn widen(cut: &mut Cut, new: Cut) -> bool {
+    let was = *cut;
+    cut.until = cut.until.max(new.until);
+    if new.before > was.before || (new.before == was.before && new.why == Why::Revoked) {
+        (cut.before, cut.why) = (new.before, new.why);
+    }
+    (was.before, was.why) != (cut.before, cut.why)
 }
 
 #[cfg(test)]
@@ -226,6 +274,19 @@ mod tests {
         assert!(revoked.concerns(&who("a", "u", "1", Some(49))));
         assert_eq!((revoked.remove_ended(99), revoked.remove_ended(100)), (1, 0));
         assert!(!revoked.concerns(&who("a", "u", "1", Some(49))));
+    }
+
+    #[test]
+    fn changed_rights_are_told_apart_from_a_revocation_which_is_harder() {
+        let revoked = Revoked::default();
+        let user = |before| Revocation::User { org: Org::new("a"), user: "u".into(), before };
+        assert_eq!(revoked.add_because(user(50), Why::Rights, 100, 10), Ok(true));
+        assert_eq!(revoked.add_because(user(50), Why::Rights, 100, 10), Ok(false));
+        assert_eq!(revoked.why(&who("a", "u", "1", Some(49))), Some(Why::Rights));
+        assert_eq!((revoked.good_from(&Org::new("a"), "u"), revoked.good_from(&Org::new("b"), "u")), (50, 0));
+        assert_eq!(revoked.add_because(user(50), Why::Revoked, 100, 10), Ok(true));
+        assert_eq!(revoked.why(&who("a", "u", "1", Some(49))), Some(Why::Revoked));
+        assert_eq!(revoked.why(&who("a", "u", "1", Some(50))), None);
     }
 
     #[test]

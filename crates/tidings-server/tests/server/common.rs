@@ -52,11 +52,20 @@ pub(crate) fn with_extras<T: Send + 'static>(
     extras: Extras,
     test: impl FnOnce(SocketAddr, tidings_server::Publisher) -> T + Send + 'static,
 ) -> T {
+    with_live(config, extras, |addr, _, publisher| test(addr, publisher))
+}
+
+/// The same for tests that change who may do what.
+pub(crate) fn with_live<T: Send + 'static>(
+    config: &Config,
+    extras: Extras,
+    test: impl FnOnce(SocketAddr, tidings_server::Live, tidings_server::Publisher) -> T + Send + 'static,
+) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let server = Server::start(config, extras).await.unwrap();
-        let (addr, publisher) = (server.addr(), server.publisher());
-        let done = tokio::task::spawn_blocking(move || test(addr, publisher)).await.unwrap();
+        let (addr, live, publisher) = (server.addr(), server.live(), server.publisher());
+        let done = tokio::task::spawn_blocking(move || test(addr, live, publisher)).await.unwrap();
         server.stop().await;
         done
     })

@@ -155,6 +155,21 @@ pub fn resumed(out: &mut Vec<u8>, room: &str, epoch: &str, offset: u64) {
     message.end();
 }
 
+/// Writes when the client's token ends, so that it can renew it in time; `expires_at` is ISO 8601.
+pub fn token(out: &mut Vec<u8>, expires_at: &str) {
+    let mut message = Object::message(out, "token");
+    message.text("expiresAt", expires_at);
+    message.end();
+}
+
+/// Writes that the client was taken out of a room, and why: `forbidden`.
+pub fn left(out: &mut Vec<u8>, room: &str, reason: &str) {
+    let mut message = Object::message(out, "left");
+    message.text("room", room);
+    message.text("reason", reason);
+    message.end();
+}
+
 /// Writes that the client should leave and come back after a while.
 pub fn reconnect(out: &mut Vec<u8>, after_ms: u64) {
     let mut message = Object::message(out, "reconnect");

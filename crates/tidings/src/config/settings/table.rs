@@ -330,6 +330,16 @@ pub(crate) static SETTINGS: &[Setting] = &[
         Kind::Switch,
         "Whether a token in the query string is read, as existing clients need. Proxies may write it to their logs.",
     ),
+    row(
+        "auth.expiry_grace_seconds",
+        Kind::Count(0, 30),
+        "Seconds a connection outlives its token, for clocks that differ and clients that renew late.",
+    ),
+    row(
+        "auth.revocation_days",
+        Kind::Count(1, 3_650),
+        "Days a revocation holds. Longer than any token lives: a token that outlives its revocation is good again.",
+    ),
     secret(
         "database.url",
         "Where accounts, keys, revocations, sessions and the audit log are kept: sqlite:PATH or \

@@ -1,0 +1,122 @@
+//! `POST /api/revocations` and `POST /api/users/{id}/disconnect`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, Response, StatusCode};
+use axum::routing::post;
+use bytes::Bytes;
+use compact_str::CompactString;
+use serde::Deserialize;
+use tidings_core::{Code, Identity, Refusal};
+
+use super::{refuse, respond, signed_in};
+use crate::live::{Live, Target};
+use crate::shared::Shared;
+use crate::signin::now_seconds;
+
+/// Bytes of a request.
+const BODY: usize = 4_096;
+
+/// Bytes of a user's or token's id, and of a reason.
+const TEXT: usize = 200;
+
+pub(super) fn routes(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/api/revocations", post(revoke))
+        .route("/api/users/{id}/disconnect", post(disconnect))
+        .layer(DefaultBodyLimit::max(BODY))
+        .with_state(shared)
+}
+
+/// Exactly one of `jti` and `userId`, or `org` alone for everybody in it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Wanted {
+    jti: Option<String>,
+    user_id: Option<String>,
+    org: Option<String>,
+    before: Option<u64>,
+    reason: Option<String>,
+}
+
+type Received = Result<Bytes, axum::extract::rejection::BytesRejection>;
+
+async fn revoke(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Received) -> Response<Body> {
+    answer(revoke_wanted(&shared, &headers, body).await.map(|()| "{\"ok\":true}".to_owned()))
+}
+
+async fn revoke_wanted(shared: &Arc<Shared>, headers: &HeaderMap, body: Received) -> Result<(), Refusal> {
+    let who = operator(shared, headers).await?;
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
+        _ => bad("the body did not arrive"),
+    })?;
+    let wanted: Wanted = serde_json::from_slice(&body)
+        .map_err(|error| bad(&error.to_string().chars().take(TEXT).collect::<String>()))?;
+    let target = target(&who, &wanted)?;
+    if wanted.before.is_some_and(|before| before > now_seconds() + 1) {
+        return Err(bad("before: lies in the future"));
+    }
+    let reason = wanted.reason.as_deref().unwrap_or("revoked by request");
+    if reason.is_empty() || reason.len() > TEXT {
+        return Err(bad("reason: is empty or too long"));
+    }
+    // The word by which the store knows changed rights is not a reason to be given.
+    let reason = format!("request: {reason}");
+    Live::new(shared.clone()).revoke(&who.org, &target, wanted.before, &reason).await
+}
+
+/// Whose tokens are meant; all of the asker's own organisation, since others do not exist for it.
+fn target(who: &Identity, wanted: &Wanted) -> Result<Target, Refusal> {
+    if wanted.org.as_deref().is_some_and(|org| org != who.org.as_str()) {
+        return Err(Refusal::new(Code::NotFound, "no such organisation"));
+    }
+    match (&wanted.jti, &wanted.user_id, &wanted.org) {
+        (Some(jti), None, _) => Ok(Target::Token(id(jti, "jti: is empty or too long")?)),
+        (None, Some(user), _) => Ok(Target::User(id(user, "userId: is empty or too long")?)),
+        (None, None, Some(_)) => Ok(Target::Org),
+        _ => Err(bad("exactly one of jti and userId is needed, or org alone for everybody in it")),
+    }
+}
+
+fn id(text: &str, refusal: &str) -> Result<CompactString, Refusal> {
+    if text.is_empty() || text.len() > TEXT { Err(bad(refusal)) } else { Ok(text.into()) }
+}
+
+async fn disconnect(
+    State(shared): State<Arc<Shared>>,
+    Path(user): Path<String>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    answer(disconnect_user(&shared, &user, &headers).await)
+}
+
+async fn disconnect_user(shared: &Arc<Shared>, user: &str, headers: &HeaderMap) -> Result<String, Refusal> {
+    let who = operator(shared, headers).await?;
+    let user = id(user, "the user's id is empty or too long")?;
+    let disconnected = Live::new(shared.clone()).kick(&who.org, &user).await?;
+    Ok(format!("{{\"ok\":true,\"disconnected\":{disconnected}}}"))
+}
+
+/// One who may end others' connections in its organisation: an administrator, or a server.
+async fn operator(shared: &Shared, headers: &HeaderMap) -> Result<Identity, Refusal> {
+    let who = signed_in(shared, headers).await?;
+    if who.is_server() {
+        return Ok(who);
+    }
+    Err(Refusal::new(Code::Forbidden, "only administrators and servers end others' connections"))
+}
+
+fn bad(text: &str) -> Refusal {
+    Refusal::new(Code::BadRequest, text)
+}
+
+fn answer(result: Result<String, Refusal>) -> Response<Body> {
+    match result {
+        Ok(body) => respond(StatusCode::OK, "application/json", body),
+        Err(refusal) => refuse(&refusal),
+    }
+}

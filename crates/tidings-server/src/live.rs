@@ -1,0 +1,253 @@
+//! What takes effect on connections that are open: revocations, changed rights and rules, forced disconnects.
+//!
+//! Whatever is decided goes into memory first, where every door asks, then to every shard, which walks
+//! its connections, and then into the store, from where other nodes and later starts learn of it. So a
+//! store that does not answer delays nobody's end here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use compact_str::CompactString;
+use tidings_core::{Code, Org, Refusal};
+use tidings_store::revocations::{NewRevocation, Revocation as Stored, Revoked as What};
+use tidings_store::{Store, StoreError};
+use tokio::sync::{oneshot, watch};
+
+use crate::config::Config;
+use crate::settings::kinds;
+use crate::shard::inbox::Mail;
+use crate::shard::rounds::Errand;
+use crate::shared::{Shared, wall_ms};
+use crate::signin::now_seconds;
+use crate::signin::revoked::{Revocation, Why};
+
+/// The store is asked for newer revocations this often: other nodes' take effect within a second.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Revocations that are read at once.
+const PAGE: u32 = 1_000;
+
+/// Polls between two looks for records that are over.
+const PRUNE_EVERY: u32 = 1_200;
+
+/// The reason by which a change of rights is told from a revocation in the store.
+const RIGHTS_CHANGED: &str = "rights changed";
+
+/// Whose tokens are called back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The token with this id (`jti`).
+    Token(CompactString),
+    /// A user's.
+    User(CompactString),
+    /// Everybody's of the organisation.
+    Org,
+}
+
+/// Changes who may do what, and brings it about on connections that are open.
+#[derive(Clone)]
+pub struct Live(Arc<Shared>);
+
+impl Live {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// Calls back tokens made before a second (since 1970; `None`: before now).
+    ///
+    /// Their connections are closed with 4403 and their sessions cannot be resumed. A token's id calls it
+    /// back whenever it was made. Tokens do not say more exactly than by the second when they were made:
+    /// "before now" takes the running second in.
+    ///
+    /// # Errors
+    /// `unavailable` if it could not be written down: here it is in force all the same, but other nodes
+    /// and the next start do not know of it; ask again.
+    pub async fn revoke(
+        &self,
+        org: &Org,
+        target: &Target,
+        before: Option<u64>,
+        reason: &str,
+    ) -> Result<(), Refusal> {
+        self.call_back(org, target, before, Why::Revoked, reason).await
+    }
+
+    /// Calls back every token that a user has.
+    ///
+    /// # Errors
+    /// As [`Live::revoke`].
+    pub async fn revoke_user(&self, org: &Org, user: &str, reason: &str) -> Result<(), Refusal> {
+        self.revoke(org, &Target::User(user.into()), None, reason).await
+    }
+
+    /// Has nobody believe any more what a user's tokens say, since roles, scopes or verification changed.
+    ///
+    /// Connections are closed with 4401, to come back with a newer token and resume; a token that
+    /// [`crate::SignIn::issue`] makes from now on is believed.
+    ///
+    /// # Errors
+    /// As [`Live::revoke`].
+    pub async fn roles_changed(&self, org: &Org, user: &str) -> Result<(), Refusal> {
+        let target = Target::User(user.into());
+        let done = self.call_back(org, &target, None, Why::Rights, RIGHTS_CHANGED).await;
+        // What the backend said of the user before is not true for its next connection.
+        self.0.node.forget(org, user);
+        done
+    }
+
+    /// Closes a user's connections on this node, which may come back at once; how many they were.
+    ///
+    /// # Errors
+    /// `unavailable` if a shard has too many such errands.
+    pub async fn kick(&self, org: &Org, user: &str) -> Result<usize, Refusal> {
+        let mut counts = Vec::new();
+        for inbox in &self.0.inboxes {
+            let (reply, count) = oneshot::channel();
+            let (org, user) = (org.clone(), CompactString::from(user));
+            inbox.push(Mail::Errand(Errand::Kick { org, user, closed: 0, reply }));
+            counts.push(count);
+        }
+        let mut closed = 0;
+        for count in counts {
+            let busy = |_| Refusal::new(Code::Unavailable, "too many disconnects are under way");
+            closed += count.await.map_err(busy)?;
+        }
+        Ok(closed)
+    }
+
+    /// Puts the room kinds of a configuration in the place of those in force; nothing else of it is read.
+    ///
+    /// Within a second everybody has left the rooms that the new rules close to them. Answers the kinds whose
+    /// `keep`, `size` and `ttl_seconds` stay what they were until the next start.
+    ///
+    /// # Errors
+    /// A sentence that says which kind is wrong; then those in force stay.
+    pub fn reload_rooms(&self, config: &Config) -> Result<Vec<CompactString>, String> {
+        let replaced = self.0.node.replace_kinds(kinds(config, self.0.settings.loopback)?);
+        if !replaced.heard_by_others.is_empty() {
+            self.0.send_errand(|| Errand::Rights { kinds: replaced.heard_by_others.clone() });
+        }
+        Ok(replaced.keeping)
+    }
+
+    async fn call_back(
+        &self,
+        org: &Org,
+        target: &Target,
+        before: Option<u64>,
+        why: Why,
+        reason: &str,
+    ) -> Result<(), Refusal> {
+        let now = now_seconds();
+        let before = before.unwrap_or(now + 1);
+        let until = now + self.0.settings.revocation_seconds;
+        let full = |error: crate::signin::revoked::Full| Refusal::new(Code::Unavailable, &error.to_string());
+        let revoked = self.0.sign_in.revoked();
+        if revoked.add_because(in_memory(org, target, before), why, until, now).map_err(full)? {
+            self.0.send_errand(|| Errand::Revoked);
+        }
+        let Some(records) = &self.0.records else { return Ok(()) };
+        let what = match target {
+            Target::Token(id) => What::Token(id.to_string()),
+            Target::User(user) => What::User(user.to_string()),
+            Target::Org => What::Org,
+        };
+        let (issued_before_ms, expires_ms) = (before.saturating_mul(1_000), until * 1_000);
+        let new = NewRevocation { what: &what, issued_before_ms, expires_ms, reason };
+        write(&records.store, org, &new).await.map_err(|error| {
+            tracing::error!(%error, "a revocation is in force here, but could not be written down");
+            Refusal::new(Code::Unavailable, "in force on this node, but not written down; ask again")
+        })
+    }
+}
+
+fn in_memory(org: &Org, target: &Target, before: u64) -> Revocation {
+    let org = org.clone();
+    match target {
+        Target::Token(id) => Revocation::Token { org, id: id.clone() },
+        Target::User(user) => Revocation::User { org, user: user.clone(), before },
+        Target::Org => Revocation::Org { org, before },
+    }
+}
+
+async fn write(store: &Store, org: &Org, new: &NewRevocation<'_>) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    tx.revoke(org, new).await?;
+    tx.commit().await
+}
+
+/// Takes the revocations after number `seq` out of the store into memory, and moves `seq` on.
+///
+/// # Errors
+/// The store does not answer; what was read until then is in force.
+pub(crate) async fn load(shared: &Shared, store: &Store, seq: &mut u64) -> Result<(), StoreError> {
+    let mut changed = false;
+    let read = loop {
+        let page = match page(store, *seq).await {
+            Ok(page) => page,
+            Err(error) => break Err(error),
+        };
+        for stored in &page {
+            changed |= adopt(shared, stored);
+            *seq = stored.seq;
+        }
+        if page.len() < PAGE as usize {
+            break Ok(());
+        }
+    };
+    if changed {
+        shared.send_errand(|| Errand::Revoked);
+    }
+    read
+}
+
+async fn page(store: &Store, seq: u64) -> Result<Vec<Stored>, StoreError> {
+    store.read().await?.revocations_since(seq, PAGE).await
+}
+
+fn adopt(shared: &Shared, stored: &Stored) -> bool {
+    let target = match &stored.what {
+        What::Token(id) => Target::Token(id.into()),
+        What::User(user) => Target::User(user.into()),
+        What::Org => Target::Org,
+    };
+    let why = if stored.reason == RIGHTS_CHANGED { Why::Rights } else { Why::Revoked };
+    let before = stored.issued_before_ms.div_ceil(1_000);
+    let what = in_memory(&stored.org, &target, before);
+    let added = shared.sign_in.revoked().add_because(what, why, stored.expires_ms / 1_000, now_seconds());
+    added.unwrap_or_else(|error| {
+        tracing::error!(%error, org = stored.org.as_str(), "a revocation of the store is not in force");
+        false
+    })
+}
+
+/// Follows the store's revocations until `stop` changes, and removes those that are over.
+pub(crate) async fn follow(shared: Arc<Shared>, mut seq: u64, mut stop: watch::Receiver<bool>) {
+    let Some(records) = &shared.records else { return };
+    let (mut polls, mut answered) = (0, true);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            _ = stop.changed() => return,
+        }
+        let read = load(&shared, &records.store, &mut seq).await;
+        if let Err(error) = &read
+            && answered
+        {
+            tracing::warn!(%error, "revocations of other nodes cannot be read");
+        }
+        answered = read.is_ok();
+        polls += 1;
+        if polls % PRUNE_EVERY == 0
+            && let Err(error) = prune(&records.store).await
+        {
+            tracing::warn!(%error, "revocations that are over could not be removed");
+        }
+    }
+}
+
+async fn prune(store: &Store) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    tx.prune_revocations(wall_ms()).await?;
+    tx.commit().await
+}
