@@ -244,7 +244,7 @@ pub enum Anonymous {
 }
 
 /// Where accounts, keys and the audit log are kept.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseConfig {
     /// `sqlite:PATH` or `postgres://…`; from file or environment only, since it may hold a password.
@@ -253,6 +253,14 @@ pub struct DatabaseConfig {
     pub url: String,
     /// A file that holds the URL instead.
     pub url_file: String,
+    /// Days that it is kept who was connected, from where and until when; 0: that is not written down.
+    pub session_days: u64,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self { url: String::new(), url_file: String::new(), session_days: 30 }
+    }
 }
 
 /// The team's own backend, asked who may connect and what `ask` rules leave to it.

@@ -23,6 +23,7 @@ mod gate;
 mod history;
 mod hooks;
 pub mod ids;
+mod ledger;
 pub mod live;
 mod outbound;
 mod records;

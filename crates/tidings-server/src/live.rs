@@ -239,15 +239,18 @@ pub(crate) async fn follow(shared: Arc<Shared>, mut seq: u64, mut stop: watch::R
         answered = read.is_ok();
         polls += 1;
         if polls % PRUNE_EVERY == 0
-            && let Err(error) = prune(&records.store).await
+            && let Err(error) = prune(&shared, &records.store).await
         {
-            tracing::warn!(%error, "revocations that are over could not be removed");
+            tracing::warn!(%error, "revocations and sessions that are over could not be removed");
         }
     }
 }
 
-async fn prune(store: &Store) -> Result<(), StoreError> {
+async fn prune(shared: &Shared, store: &Store) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
     tx.prune_revocations(wall_ms()).await?;
+    if shared.ledger.is_some() {
+        tx.prune_sessions(wall_ms().saturating_sub(shared.settings.session_ms)).await?;
+    }
     tx.commit().await
 }

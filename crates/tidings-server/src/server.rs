@@ -20,6 +20,7 @@ use crate::front::{Accepting, AllowedOrigins, Door, Front, Proxies, TestDoors};
 use crate::gate::{self, Gate};
 use crate::hooks::Hooks;
 use crate::ids::Entropy;
+use crate::ledger::{self, Ledger};
 use crate::live::{self, Live};
 use crate::settings::{Settings, kinds};
 use crate::shard::inbox::{Inbox, Mail, ShardPost};
@@ -90,7 +91,9 @@ impl Server {
         let ws_addr = ws_listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let loopback = addr.ip().is_loopback() && ws_addr.is_none_or(|addr| addr.ip().is_loopback());
         let (audit, writing) = start_audit(config, extras.store.clone());
-        let (shared, threads) = start_shards(config, &extras, &audit, loopback)?;
+        let kept = extras.store.clone().filter(|_| config.database.session_days > 0);
+        let ledger = kept.map(|store| Ledger::start(store, ledger::node_name(addr.port())));
+        let (shared, threads) = start_shards(config, &extras, &audit, ledger, loopback)?;
 
         let mut revocations = 0;
         if let Some(records) = &shared.records {
@@ -191,6 +194,9 @@ impl Server {
         if joined.await.is_err() {
             tracing::error!("the shards could not be waited for");
         }
+        if let Some(ledger) = &self.shared.ledger {
+            ledger.finish().await;
+        }
         self.shared.audit.note(Entry::ok(Action::Stop).by(Actor::System));
         self.writing.end().await;
     }
@@ -248,6 +254,7 @@ fn start_shards(
     config: &Config,
     extras: &Extras,
     audit: &Arc<Audit>,
+    ledger: Option<Ledger>,
     loopback: bool,
 ) -> Result<(Arc<Shared>, Vec<JoinHandle<()>>), StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -270,7 +277,9 @@ fn start_shards(
     let rooms = if config.no_limits { usize::MAX } else { config.limits.rooms_per_org };
     let hub = Hub::new(posts.collect()).with_rooms_per_org(rooms);
     let node = Node::new(hub, kinds, Entropy::default().secret() as u64);
-    let shared = Shared::new(settings, Arc::new(node), sign_in, hooks, gate, inboxes, audit.clone(), extras);
+    let mut shared =
+        Shared::new(settings, Arc::new(node), sign_in, hooks, gate, inboxes, audit.clone(), extras);
+    shared.ledger = ledger;
     let shared = Arc::new(shared);
     let mut threads = Vec::new();
     for (index, poll) in polls.into_iter().enumerate() {

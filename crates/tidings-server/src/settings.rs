@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) expiry_grace_ms: u64,
     /// How long a revocation holds.
     pub(crate) revocation_seconds: u64,
+    /// How long sessions are kept in the store.
+    pub(crate) session_ms: u64,
     /// No listener faces a network.
     pub(crate) loopback: bool,
     pub(crate) deflate: Option<DeflateConfig>,
@@ -82,6 +84,7 @@ impl Settings {
             },
             query_token: config.auth.query_token,
             revocation_seconds: config.auth.revocation_days.clamp(1, REVOCATION_DAYS_MOST) * 24 * 3_600,
+            session_ms: config.database.session_days.saturating_mul(24 * 3_600_000),
             loopback,
             expiry_grace_ms: config.auth.expiry_grace_seconds.min(EXPIRY_GRACE_MOST) * 1_000,
             deflate: config.websocket.compression.then(DeflateConfig::default),

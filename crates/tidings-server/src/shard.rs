@@ -16,6 +16,7 @@ mod read;
 pub(crate) mod recovery;
 mod renewal;
 pub(crate) mod rounds;
+mod sessions;
 mod socketio;
 mod timers;
 mod wheel;

@@ -12,6 +12,7 @@ use crate::audit::Audit;
 use crate::client::Handler;
 use crate::gate::Gate;
 use crate::hooks::Hooks;
+use crate::ledger::Ledger;
 use crate::records::Records;
 use crate::server::Extras;
 use crate::settings::Settings;
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) records: Option<Records>,
     /// Where what happened is noted.
     pub(crate) audit: Arc<Audit>,
+    /// Where sessions are written down, if they are.
+    pub(crate) ledger: Option<Ledger>,
     pub(crate) front: tokio::runtime::Handle,
     /// It does not take anybody in any more.
     pub(crate) draining: AtomicBool,
@@ -81,6 +84,7 @@ impl Shared {
             handler_only: extras.conformance,
             records: extras.store.clone().map(Records::new),
             audit,
+            ledger: None,
             front: tokio::runtime::Handle::current(),
             draining: AtomicBool::new(false),
             acks: AtomicU64::new(0),

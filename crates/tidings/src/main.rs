@@ -8,6 +8,7 @@ mod demo;
 mod host;
 mod output;
 mod records;
+mod reload;
 mod serve;
 mod token;
 mod verify;

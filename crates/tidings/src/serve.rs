@@ -17,6 +17,7 @@ use crate::config::{self, Misconfigured, SettingFlags};
 use crate::demo::Demo;
 use crate::host::Host;
 use crate::records;
+use crate::reload::{self, Started};
 
 /// `tidings serve`.
 #[derive(Debug, Default, Args)]
@@ -30,7 +31,8 @@ pub(crate) struct ServeLine {
 /// # Errors
 /// [`Misconfigured`], or what stopped the server.
 pub(crate) fn run(line: ServeLine) -> Result<()> {
-    let resolved = config::resolve(&line.settings.inputs())?;
+    let inputs = line.settings.inputs();
+    let resolved = config::resolve(&inputs)?;
     config::refuse_unsafe(&resolved.config)?;
     let secret = config::resolve_secret(&resolved)?;
     let previous = config::resolve_previous_secret(&resolved)?;
@@ -53,10 +55,11 @@ pub(crate) fn run(line: ServeLine) -> Result<()> {
     config.auth.jwt_secret_previous = previous.map(|previous| previous.text).unwrap_or_default();
     config.database.url = url.text;
     config.hooks.secret = hooks_secret;
-    serve(config)
+    serve(Started { inputs, values: resolved.values, config })
 }
 
-fn serve(config: Config) -> Result<()> {
+fn serve(started: Started) -> Result<()> {
+    let config = started.config.clone();
     let mut front = tokio::runtime::Builder::new_multi_thread();
     if config.front_threads > 0 {
         front.worker_threads(config.front_threads);
@@ -74,6 +77,8 @@ fn serve(config: Config) -> Result<()> {
         if config.demo {
             tokio::spawn(publish_demo(server.publisher()));
         }
+        let hangup = signal(SignalKind::hangup())?;
+        tokio::spawn(reload::on_signal(hangup, server.live(), started));
         // Whoever reads that it listens may already tell it to leave.
         let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         announce(&server)?;

@@ -79,6 +79,10 @@ impl Collector for Engine {
         let refused = shared.node.hub().refused.load(Ordering::Relaxed);
         counter(&mut encoder, "publications_refused", "Publications a full mailbox refused.", refused)?;
         gauge(&mut encoder, "rooms", "Rooms with members or history.", shared.node.hub().rooms() as i64)?;
+        if let Some(ledger) = &shared.ledger {
+            let about = "Notes of sessions that were not written down.";
+            counter(&mut encoder, "session_notes_lost", about, ledger.lost())?;
+        }
         self.closes(&mut encoder)?;
         self.sign_in(&mut encoder)?;
         self.audit(&mut encoder)?;

@@ -94,7 +94,7 @@ impl ShardLoop {
         let mut rest = self.shard.unfinished(key.slot).to_vec();
         write_close(&mut rest, reason.code(), reason.sentence());
         let resumable = !matches!(reason, CloseReason::Revoked | CloseReason::Replaced);
-        let Some(link) = self.forget(key, resumable) else { return };
+        let Some(link) = self.forget(key, resumable, reason.label()) else { return };
         self.shared.closed(reason);
         tracing::debug!(
             slot = key.slot,
@@ -111,17 +111,18 @@ impl ShardLoop {
 
     /// Notes that a peer is gone.
     pub(super) fn gone(&mut self, key: ConnKey) {
-        self.forget(key, true);
+        self.forget(key, true, "lost");
     }
 
     /// Ends a connection whose client said that it is over: nothing is kept.
     pub(super) fn ended(&mut self, key: ConnKey) {
-        self.forget(key, false);
+        self.forget(key, false, "left");
     }
 
     /// Takes a connection out of everything.
-    fn forget(&mut self, key: ConnKey, resumable: bool) -> Option<Link> {
+    fn forget(&mut self, key: ConnKey, resumable: bool, cause: &'static str) -> Option<Link> {
         let mut link = self.links.remove(key)?;
+        self.note_end(&link, cause);
         if let Session::Probe { target, .. } = link.session {
             self.probe_failed(target);
         }

@@ -23,6 +23,7 @@ use crate::front::hello::Hello;
 use crate::gate::Standing;
 use crate::hooks::Entrance;
 use crate::ids::{SessionKey, SocketId};
+use crate::ledger::Entry;
 
 /// One connection.
 pub(super) struct Link {
@@ -52,6 +53,8 @@ pub(super) struct Link {
     pub(super) held: Option<Box<Held>>,
     /// When its timer fires, in the shard's milliseconds.
     pub(super) timer_ms: u64,
+    /// What the ledger of sessions knows it by.
+    pub(super) noted: Option<Arc<Entry>>,
     /// What is due for the tokens of its seats.
     pub(super) token: TokenClock,
 }

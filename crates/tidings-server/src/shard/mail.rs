@@ -97,6 +97,7 @@ impl ShardLoop {
             meter: admitted.into(),
             held: None,
             timer_ms: u64::MAX,
+            noted: None,
             token: TokenClock::default(),
         });
         self.schedule(key);

@@ -196,6 +196,7 @@ impl ShardLoop {
         }
         self.say_signed_in(key, &who, &sid);
         self.watch_tokens(key);
+        self.note_begin(key, None);
     }
 
     /// Tells a client who it is now, and until when.

@@ -90,6 +90,7 @@ impl ShardLoop {
             self.recheck_rooms(key, namespace, |_| true);
         }
         self.watch_tokens(key);
+        self.note_seen(key);
     }
 
     /// Refuses a token of somebody else.

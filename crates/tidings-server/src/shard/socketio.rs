@@ -243,7 +243,7 @@ impl ShardLoop {
         if !self.settings.keeps_hello && link.hello.as_ref().is_some_and(|hello| !hello.has_tokens()) {
             link.hello = None;
         }
-        let (sid, pid) = (id_text(&sid), pid.map(SessionKey::to_text));
+        let (sid, taken_up, pid) = (id_text(&sid), pid, pid.map(SessionKey::to_text));
         self.say(
             key,
             namespace,
@@ -251,6 +251,7 @@ impl ShardLoop {
             |out, name| msgpack::encode::connect(out, name, sid, pid.as_deref()),
         );
         self.watch_tokens(key);
+        self.note_begin(key, taken_up);
         true
     }
 

@@ -15,5 +15,6 @@ mod limits_of_requests;
 mod people;
 mod revocations;
 mod seats;
+mod sessions;
 mod slow_clients;
 mod tokens;

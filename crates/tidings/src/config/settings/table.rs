@@ -353,6 +353,11 @@ pub(crate) static SETTINGS: &[Setting] = &[
          from DATABASE_URL_FILE.",
     ),
     row(
+        "database.session_days",
+        Kind::Count(0, 3_650),
+        "Days that it is kept who was connected, from which address and until when; 0: that is not written down.",
+    ),
+    row(
         "hooks.connect",
         Kind::Text,
         "URL of the team's own backend that is asked whether a client may come in, once its token was verified; \
