@@ -185,10 +185,3 @@ async fn write_one(
         }
     }
 }
-
-/// The name under which a node's sessions are kept: the machine's, and the port.
-pub(crate) fn node_name(port: u16) -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = host.trim();
-    format!("{}:{port}", if host.is_empty() { "node" } else { host })
-}

@@ -13,6 +13,7 @@ use tidings_store::revocations::{NewRevocation, Revocation as Stored, Revoked as
 use tidings_store::{Store, StoreError};
 use tokio::sync::{oneshot, watch};
 
+use crate::audit::{Action, Actor, Entry};
 use crate::config::Config;
 use crate::settings::kinds;
 use crate::shard::inbox::Mail;
@@ -124,6 +125,8 @@ impl Live {
     /// A sentence that says which kind is wrong; then those in force stay.
     pub fn reload_rooms(&self, config: &Config) -> Result<Vec<CompactString>, String> {
         let replaced = self.0.node.replace_kinds(kinds(config, self.0.settings.loopback)?);
+        let kinds = config.rooms.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        self.0.audit.note(Entry::ok(Action::RuleChange).by(Actor::Operator).on(kinds));
         if !replaced.heard_by_others.is_empty() {
             self.0.send_errand(|| Errand::Rights { kinds: replaced.heard_by_others.clone() });
         }

@@ -20,7 +20,7 @@ use crate::front::{Accepting, AllowedOrigins, Door, Front, Proxies, TestDoors};
 use crate::gate::{self, Gate};
 use crate::hooks::Hooks;
 use crate::ids::Entropy;
-use crate::ledger::{self, Ledger};
+use crate::ledger::Ledger;
 use crate::live::{self, Live};
 use crate::settings::{Settings, kinds};
 use crate::shard::inbox::{Inbox, Mail, ShardPost};
@@ -92,7 +92,7 @@ impl Server {
         let loopback = addr.ip().is_loopback() && ws_addr.is_none_or(|addr| addr.ip().is_loopback());
         let (audit, writing) = start_audit(config, extras.store.clone());
         let kept = extras.store.clone().filter(|_| config.database.session_days > 0);
-        let ledger = kept.map(|store| Ledger::start(store, ledger::node_name(addr.port())));
+        let ledger = kept.map(|store| Ledger::start(store, format!("{}:{}", node_name(), addr.port())));
         let (shared, threads) = start_shards(config, &extras, &audit, ledger, loopback)?;
 
         let mut revocations = 0;

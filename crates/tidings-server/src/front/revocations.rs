@@ -13,6 +13,7 @@ use serde::Deserialize;
 use tidings_core::{Code, Identity, Refusal};
 
 use super::{refuse, respond, signed_in};
+use crate::audit::{Action, Entry, Outcome};
 use crate::live::{Live, Target};
 use crate::shared::Shared;
 use crate::signin::now_seconds;
@@ -49,7 +50,7 @@ async fn revoke(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Rec
 }
 
 async fn revoke_wanted(shared: &Arc<Shared>, headers: &HeaderMap, body: Received) -> Result<(), Refusal> {
-    let who = operator(shared, headers).await?;
+    let who = operator(shared, headers, Action::Revocation).await?;
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
         _ => bad("the body did not arrive"),
@@ -66,7 +67,15 @@ async fn revoke_wanted(shared: &Arc<Shared>, headers: &HeaderMap, body: Received
     }
     // The word by which the store knows changed rights is not a reason to be given.
     let reason = format!("request: {reason}");
-    Live::new(shared.clone()).revoke(&who.org, &target, wanted.before, &reason).await
+    let done = Live::new(shared.clone()).revoke(&who.org, &target, wanted.before, &reason).await;
+    let outcome = if done.is_ok() { Outcome::Ok } else { Outcome::Failed };
+    let object = match target {
+        Target::Token(id) => format!("token {id}"),
+        Target::User(user) => format!("user {user}"),
+        Target::Org => "everybody".into(),
+    };
+    shared.audit.note(Entry::new(Action::Revocation, outcome).by_identity(&who).on(object).because(reason));
+    done
 }
 
 /// Whose tokens are meant; all of the asker's own organisation, since others do not exist for it.
@@ -95,18 +104,21 @@ async fn disconnect(
 }
 
 async fn disconnect_user(shared: &Arc<Shared>, user: &str, headers: &HeaderMap) -> Result<String, Refusal> {
-    let who = operator(shared, headers).await?;
+    let who = operator(shared, headers, Action::Disconnect).await?;
     let user = id(user, "the user's id is empty or too long")?;
     let disconnected = Live::new(shared.clone()).kick(&who.org, &user).await?;
+    let entry = Entry::ok(Action::Disconnect).by_identity(&who).on(format!("user {user}"));
+    shared.audit.note(entry.with(format!("{{\"connections\":{disconnected}}}")));
     Ok(format!("{{\"ok\":true,\"disconnected\":{disconnected}}}"))
 }
 
 /// One who may end others' connections in its organisation: an administrator, or a server.
-async fn operator(shared: &Shared, headers: &HeaderMap) -> Result<Identity, Refusal> {
+async fn operator(shared: &Shared, headers: &HeaderMap, action: Action) -> Result<Identity, Refusal> {
     let who = signed_in(shared, headers).await?;
     if who.is_server() {
         return Ok(who);
     }
+    shared.audit.note(Entry::refused(action).by_identity(&who).because("forbidden"));
     Err(Refusal::new(Code::Forbidden, "only administrators and servers end others' connections"))
 }
 
