@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`room`] | a room's name and policy |
 //! | [`access`] | who a client is, rules, refusals |
+//! | [`user`] | users, and whose a session is |
 //! | [`kinds`] | the declared kinds of rooms, and the one place that decides |
 //! | [`answers`] | what the team's own backend has said, as long as it allowed |
 //! | [`breaker`] | whom one should not ask for a while |
@@ -34,6 +35,8 @@ pub mod publication;
 pub mod recent;
 pub mod room;
 pub mod shard;
+mod shuffle;
+pub mod user;
 
 pub use access::{Code, Identity, Refusal, Rule, SharedIdentity, Verdict};
 pub use answers::{Answer, Answered};
@@ -46,3 +49,4 @@ pub use outbox::{Outbox, QueueLimits};
 pub use publication::{Epoch, MessageId, Payload, Position, Publication};
 pub use room::{Keep, Org, Room, RoomSpec};
 pub use shard::{ConnKey, Shard, Sink};
+pub use user::{Holder, UserKey};

@@ -14,17 +14,23 @@ use crate::publication::{Epoch, MessageId, Payload, Position, Publication};
 use crate::recent::{KeyRecord, Read, Recent};
 use crate::room::{Org, Room, RoomSpec};
 use crate::shard::{ConnKey, Left, Shard};
+use crate::shuffle::Shuffle;
 
 /// One node: every join, leave and publish goes through here.
 pub struct Node {
     hub: Hub,
     /// Swapped as a whole when the configuration is read again.
     kinds: RwLock<Arc<Kinds>>,
-    /// Drawn at random at each start; marks message ids, epochs and resume offsets.
+    /// Drawn at random at each start; marks message ids and resume offsets.
     id: u64,
+    /// Messages and epochs are counted over all organisations; what is shown of the counts tells
+    /// none of them what the others do.
     messages: AtomicU64,
+    message_order: Shuffle,
     epochs: AtomicU64,
-    hasher: foldhash::fast::FixedState,
+    epoch_order: Shuffle,
+    /// Of the bodies of keyed publishes.
+    hasher: foldhash::fast::RandomState,
     /// What the team's backend has said, as long as it allowed.
     answers: Mutex<Answers>,
 }
@@ -95,14 +101,15 @@ pub struct Joined {
 impl Node {
     /// A node over the given hub and kinds; `id` is drawn at random by the caller.
     pub fn new(hub: Hub, kinds: Kinds, id: u64) -> Self {
-        let (messages, epochs) = (AtomicU64::new(1), AtomicU64::new(1));
         Self {
             hub,
             kinds: RwLock::new(Arc::new(kinds)),
             id,
-            messages,
-            epochs,
-            hasher: foldhash::fast::FixedState::with_seed(id),
+            messages: AtomicU64::new(1),
+            message_order: Shuffle::default(),
+            epochs: AtomicU64::new(1),
+            epoch_order: Shuffle::default(),
+            hasher: foldhash::fast::RandomState::default(),
             answers: Mutex::new(Answers::new(ANSWERS)),
         }
     }
@@ -264,7 +271,12 @@ impl Node {
             return Ok(Joined { top, missed: Vec::new(), recovered: None });
         }
         let entry = self.hub.enter(room, &spec, shard.index(), || self.epoch()).map_err(full)?;
-        let read = read_from(&entry, from);
+        let read = match from {
+            From::Position(since) if self.admit(*asker, room, Action::History).is_err() => {
+                entry.history().map(|recent| recent.after_heard(since))
+            }
+            _ => read_from(&entry, from),
+        };
         let since = match from {
             From::Sequence { since, .. } => since,
             _ => sequence,
@@ -491,11 +503,12 @@ impl Node {
     }
 
     fn message_id(&self) -> MessageId {
-        MessageId { node: self.id, number: self.messages.fetch_add(1, Ordering::Relaxed) }
+        let number = self.message_order.place(self.messages.fetch_add(1, Ordering::Relaxed));
+        MessageId { node: self.id, number }
     }
 
     fn epoch(&self) -> Epoch {
-        Epoch(self.hasher.hash_one(self.epochs.fetch_add(1, Ordering::Relaxed)))
+        Epoch(self.epoch_order.place(self.epochs.fetch_add(1, Ordering::Relaxed)))
     }
 }
 

@@ -56,12 +56,12 @@ impl Payload {
     }
 }
 
-/// The id of a message: the node that accepted it and a counter.
+/// The id of a message: the node that accepted it and a number that no other message has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MessageId {
     /// A random number drawn at each start of the node.
     pub node: u64,
-    /// Counts from 1.
+    /// Says nothing of how many there were.
     pub number: u64,
 }
 

@@ -105,6 +105,21 @@ impl Recent {
         Read { top: self.top, events, complete }
     }
 
+    /// The events after `since` for one who may not read the history, but may hear what it missed.
+    ///
+    /// So it has to know the message at that offset by its tag: an epoch and an offset that were
+    /// made up would open everything that was said before it came. Without that proof nothing is
+    /// read, and the answer is incomplete unless there is nothing to read.
+    pub fn after_heard(&self, since: Position) -> Read {
+        let known =
+            if since.offset == self.top.offset { Some(self.top.tag) } else { self.tag_at(since.offset) };
+        if since.epoch == self.epoch && known == Some(since.tag) {
+            return self.after(since, usize::MAX);
+        }
+        let complete = since.epoch == self.epoch && since.offset == self.top.offset && since.tag == 0;
+        Read { top: self.top, events: Vec::new(), complete }
+    }
+
     /// The newest `count` events.
     pub fn newest(&self, count: usize) -> Read {
         let skip = self.events.len().saturating_sub(count);
@@ -137,9 +152,14 @@ impl Recent {
         if since.offset == self.top.offset {
             return since.tag == self.top.tag;
         }
+        self.tag_at(since.offset).is_none_or(|tag| tag == since.tag)
+    }
+
+    /// The tag of an event that is kept.
+    fn tag_at(&self, offset: u64) -> Option<u32> {
         let first = self.top.offset + 1 - self.events.len() as u64;
-        let at = since.offset.checked_sub(first).and_then(|at| self.events.get(at as usize));
-        at.and_then(|event| event.position).is_none_or(|position| position.tag == since.tag)
+        let event = self.events.get(usize::try_from(offset.checked_sub(first)?).ok()?)?;
+        event.position.map(|position| position.tag)
     }
 
     fn trim(&mut self) {

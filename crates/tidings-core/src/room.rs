@@ -36,7 +36,15 @@ impl Default for Org {
 
 /// A room: organisation and name as one value that nobody can glue together by hand.
 ///
-/// The name is `kind:id` or `kind:sub:id`; cloning counts a reference.
+/// The name is `kind:id` or `kind:sub:id`; cloning counts a reference. A name alone is no room:
+///
+/// ```compile_fail,E0061
+/// tidings_core::Room::new("lobby:1", 200);
+/// ```
+///
+/// ```compile_fail,E0277
+/// let room: tidings_core::Room = "acme/lobby:1".into();
+/// ```
 #[derive(Clone)]
 pub struct Room(Arc<RoomName>);
 

@@ -249,3 +249,16 @@ fn a_member_that_joins_during_a_sweep_misses_nothing() {
         assert!(end.is_ok());
     });
 }
+
+#[test]
+fn two_ids_and_two_epochs_do_not_tell_how_much_others_did_between_them() {
+    let (node, _) = node();
+    let published = || node.publish(event("rec:1", "e"), None, 1).unwrap();
+    let ids: Vec<u64> = (0..100).map(|_| published().id.number).collect();
+    assert_eq!(ids.iter().collect::<std::collections::HashSet<_>>().len(), 100);
+    assert!(ids.windows(2).all(|pair| pair[0].abs_diff(pair[1]) > 1_000), "{ids:?}");
+    // The number of the node is in every id: what follows from it would be known as well.
+    let (other, _) = common::node();
+    let first = |node: &Node| node.publish(event("rec:1", "e"), None, 1).unwrap();
+    assert_ne!(first(&node).position.unwrap().epoch, first(&other).position.unwrap().epoch);
+}

@@ -156,6 +156,29 @@ fn being_away_while_nothing_was_published_is_no_gap() {
 }
 
 #[test]
+fn who_may_not_read_the_history_hears_only_what_followed_a_message_it_knows() {
+    let recent = recent(3, 5);
+    let table = [
+        (at(5), &[][..], true),
+        (Position { tag: 0, ..at(5) }, &[], true),
+        (at(4), &[5], true),
+        (at(3), &[4, 5], true),
+        (Position { tag: 0, ..at(3) }, &[], false),
+        (Position { tag: at(3).tag ^ 1, ..at(3) }, &[], false),
+        (Position { tag: at(5).tag ^ 1, ..at(5) }, &[], false),
+        (at(2), &[], false),
+        (Position::start(EPOCH), &[], false),
+        (Position { epoch: Epoch(EPOCH.0 + 1), ..at(3) }, &[], false),
+        (Position { offset: 6, ..at(5) }, &[], false),
+        (Position { offset: u64::MAX, ..at(5) }, &[], false),
+    ];
+    for (since, events, complete) in table {
+        let read = recent.after_heard(since);
+        assert_eq!((offsets(&read), read.complete), (events.to_vec(), complete), "after {since:?}");
+    }
+}
+
+#[test]
 fn a_key_is_known_for_ten_minutes() {
     let mut recent = recent(9, 0);
     let record = KeyRecord { body: 1, id: id(1), position: None, at_ms: 1_000 };
