@@ -70,8 +70,8 @@ pub(crate) async fn presence(shared: &Arc<Shared>, room: &Room, page: usize) -> 
         inbox.push(Mail::Members(room.clone(), reply));
         for who in members.await.unwrap_or_default() {
             connections += 1;
-            if let Some(user) = &who.user {
-                users.entry(user.clone()).or_insert((who, 0)).1 += 1;
+            if let Some(user) = who.user_key() {
+                users.entry(user).or_insert((who, 0)).1 += 1;
             }
         }
     }
@@ -86,14 +86,14 @@ pub(crate) async fn presence(shared: &Arc<Shared>, room: &Room, page: usize) -> 
             out.push(b',');
         }
         out.extend_from_slice(b"{\"userId\":");
-        write_string(&mut out, user);
+        write_string(&mut out, user.id());
         if let Some(name) = &who.name {
             out.extend_from_slice(b",\"name\":");
             write_string(&mut out, name);
         }
         out.extend_from_slice(format!(",\"status\":\"online\",\"devices\":{devices}}}").as_bytes());
     }
-    let more = count > (page + 1).saturating_mul(PAGE);
+    let more = count > page.saturating_add(1).saturating_mul(PAGE);
     out.extend_from_slice(format!("],\"more\":{more}}}").as_bytes());
     Ok(out)
 }

@@ -89,7 +89,10 @@ impl Server {
         let listen_error = |error| StartError::Listen(config.listen.clone(), error);
         let addr = listener.local_addr().map_err(listen_error)?;
         let ws_addr = ws_listener.as_ref().and_then(|listener| listener.local_addr().ok());
-        let loopback = addr.ip().is_loopback() && ws_addr.is_none_or(|addr| addr.ip().is_loopback());
+        // Behind a proxy everybody comes from loopback, and nobody is from this machine for it.
+        let loopback = !config.behind_proxy
+            && addr.ip().is_loopback()
+            && ws_addr.is_none_or(|addr| addr.ip().is_loopback());
         let (audit, writing) = start_audit(config, extras.store.clone());
         let kept = extras.store.clone().filter(|_| config.database.session_days > 0);
         let ledger = kept.map(|store| Ledger::start(store, format!("{}:{}", node_name(), addr.port())));

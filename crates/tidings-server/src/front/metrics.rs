@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::get;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -19,8 +19,9 @@ use tidings_core::{Code, Refusal};
 
 use super::{refuse, respond, signed_in};
 use crate::shared::Shared;
+use crate::signin::IssuerHealth;
 
-/// `/metrics`; with `guarded`, for the token of a server only.
+/// `/metrics`; with `guarded`, for an operator's token only: the figures are those of all organisations.
 pub(super) fn routes(shared: Arc<Shared>, guarded: bool) -> Router {
     let mut registry = Registry::with_prefix("tidings");
     registry.register_collector(Box::new(Engine(shared.clone())));
@@ -37,8 +38,8 @@ struct Metrics {
 async fn metrics(State(state): State<Arc<Metrics>>, headers: HeaderMap) -> Response<Body> {
     if state.guarded {
         match signed_in(&state.shared, &headers).await {
-            Ok(who) if who.is_server() => {}
-            Ok(_) => return refuse(&Refusal::new(Code::Forbidden, "a server's token is needed")),
+            Ok(who) if who.is_operator() => {}
+            Ok(_) => return refuse(&Refusal::new(Code::Forbidden, "an operator's token is needed")),
             Err(refusal) => return refuse(&refusal),
         }
     }
@@ -152,8 +153,7 @@ impl Engine {
             MetricType::Counter,
         )?;
         for (reason, count) in self.0.closes() {
-            let labels = [("reason", reason.label())];
-            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+            labelled(&mut family, &[("reason", Label::word(reason.label()))], ConstCounter::new(count))?;
         }
         Ok(())
     }
@@ -166,32 +166,63 @@ impl Engine {
         let about = "Tokens that were refused.";
         let mut family = encoder.encode_descriptor("tokens_refused", about, None, MetricType::Counter)?;
         for (fault, count) in sign_in.faults() {
-            ConstCounter::new(count).encode(family.encode_family(&[("fault", fault.label())])?)?;
+            labelled(&mut family, &[("fault", Label::word(fault.label()))], ConstCounter::new(count))?;
         }
         let about = "Readings of an issuer's keys.";
         let mut family = encoder.encode_descriptor("issuer_readings", about, None, MetricType::Counter)?;
         let health = sign_in.health();
         for issuer in &health {
             for (outcome, count) in [("good", issuer.good), ("failed", issuer.failed)] {
-                let labels = [("issuer", issuer.issuer.as_str()), ("outcome", outcome)];
-                ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+                let labels = [("issuer", Label::issuer(issuer)), ("outcome", Label::word(outcome))];
+                labelled(&mut family, &labels, ConstCounter::new(count))?;
             }
         }
         let about = "Keys held of an issuer.";
         let mut family = encoder.encode_descriptor("issuer_keys", about, None, MetricType::Gauge)?;
         for issuer in &health {
-            let labels = [("issuer", issuer.issuer.as_str())];
-            ConstGauge::new(issuer.keys as i64).encode(family.encode_family(&labels)?)?;
+            let keys = ConstGauge::new(issuer.keys as i64);
+            labelled(&mut family, &[("issuer", Label::issuer(issuer))], keys)?;
         }
         let about = "Seconds since an issuer's keys were read.";
         let mut family = encoder.encode_descriptor("issuer_age_seconds", about, None, MetricType::Gauge)?;
         for issuer in &health {
             let Some(age) = issuer.age_seconds else { continue };
-            let labels = [("issuer", issuer.issuer.as_str())];
-            ConstGauge::new(age as i64).encode(family.encode_family(&labels)?)?;
+            let age = ConstGauge::new(age as i64);
+            labelled(&mut family, &[("issuer", Label::issuer(issuer))], age)?;
         }
         gauge(encoder, "revocations", "Revocations in force.", sign_in.revoked().len() as i64)
     }
+}
+
+/// What tells the members of a family of figures apart.
+///
+/// It is made of what the program or the configuration names, never of what a client says: so
+/// neither can its number grow without bound, nor can it hold a user, a room or an organisation. A
+/// figure of one organisation would need a way to make a label of an `&Org`; there is none.
+struct Label(String);
+
+impl Label {
+    fn word(word: &'static str) -> Self {
+        Self(word.to_owned())
+    }
+
+    fn shard(index: usize) -> Self {
+        Self(index.to_string())
+    }
+
+    fn issuer(health: &IssuerHealth) -> Self {
+        Self(health.issuer.clone())
+    }
+}
+
+/// Writes one member of a family.
+fn labelled(
+    family: &mut MetricEncoder<'_>,
+    labels: &[(&'static str, Label)],
+    value: impl EncodeMetric,
+) -> Encoded {
+    let labels: Vec<(&str, &str)> = labels.iter().map(|(name, label)| (*name, label.0.as_str())).collect();
+    value.encode(family.encode_family(&labels)?)
 }
 
 fn total(
@@ -215,8 +246,8 @@ fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: i64
 fn per_shard(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, values: &[usize]) -> Encoded {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for (shard, value) in values.iter().enumerate() {
-        let labels = [("shard", shard.to_string())];
-        ConstGauge::new(*value as i64).encode(family.encode_family(&labels)?)?;
+        let value = ConstGauge::new(*value as i64);
+        labelled(&mut family, &[("shard", Label::shard(shard))], value)?;
     }
     Ok(())
 }

@@ -81,10 +81,13 @@ fn names_this_machine(host: &str) -> bool {
 }
 
 /// Adds what a browser wants to see before it hands an answer to the page.
+///
+/// Every answer depends on the origin, the refusals and those without one too: a cache that did not
+/// know would hand one page's answer to another.
 pub(crate) fn add_cors(headers: &mut HeaderMap, verdict: &Verdict, credentials: bool) {
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
     if let Verdict::Allowed(origin) = verdict {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.append(header::VARY, HeaderValue::from_static("Origin"));
         if credentials {
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::get;
@@ -21,6 +22,9 @@ use crate::shared::Shared;
 /// Events a history answer holds where none are asked for, and at most.
 const HISTORY_DEFAULT: usize = 100;
 const HISTORY_MOST: usize = 1_000;
+
+/// The room that a path names, percent-decoded.
+type Named = Result<Path<String>, PathRejection>;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -59,7 +63,7 @@ fn list(shared: &Shared, who: &Identity) -> Result<Vec<u8>, Refusal> {
 /// A room's history: `?since=EPOCH:OFFSET[:TAG]&limit=N`.
 async fn history(
     State(shared): State<Arc<Shared>>,
-    Path(room): Path<String>,
+    room: Named,
     RawQuery(query): RawQuery,
     Extension(remote): Extension<Remote>,
     headers: HeaderMap,
@@ -89,7 +93,7 @@ fn part(query: &str) -> Result<(Option<Position>, usize), Refusal> {
 }
 
 /// A room whose presence the asker may see.
-async fn seen(shared: &Shared, headers: &HeaderMap, remote: Remote, room: &str) -> Result<Room, Refusal> {
+async fn seen(shared: &Shared, headers: &HeaderMap, remote: Remote, room: &Named) -> Result<Room, Refusal> {
     let (who, room) = who_and_room(shared, headers, room).await?;
     let may = |asker: Asker<'_>| shared.node.admit(asker, &room, Action::Presence).map(drop);
     shared.settle(&remote.caller(&who), &room, Draft::default(), may).await?;
@@ -99,7 +103,7 @@ async fn seen(shared: &Shared, headers: &HeaderMap, remote: Remote, room: &str) 
 /// Who is in a room: `?page=N`.
 async fn presence(
     State(shared): State<Arc<Shared>>,
-    Path(room): Path<String>,
+    room: Named,
     RawQuery(query): RawQuery,
     Extension(remote): Extension<Remote>,
     headers: HeaderMap,
@@ -117,7 +121,7 @@ async fn presence(
 /// A room's numbers: connections, and where its history stands.
 async fn stats(
     State(shared): State<Arc<Shared>>,
-    Path(room): Path<String>,
+    room: Named,
     Extension(remote): Extension<Remote>,
     headers: HeaderMap,
 ) -> Response<Body> {
@@ -125,8 +129,13 @@ async fn stats(
     answer(room.map(|room| history::stats(&shared.node, &room)))
 }
 
-async fn who_and_room(shared: &Shared, headers: &HeaderMap, room: &str) -> Result<(Identity, Room), Refusal> {
+async fn who_and_room(
+    shared: &Shared,
+    headers: &HeaderMap,
+    room: &Named,
+) -> Result<(Identity, Room), Refusal> {
     let who = signed_in(shared, headers).await?;
+    let Ok(Path(room)) = room else { return Err(bad("the room's name is not UTF-8")) };
     let most = shared.settings.limits.room_name_bytes;
     let room = Room::new(&who.org, room, most).map_err(|error| bad(&error.to_string()))?;
     Ok((who, room))

@@ -148,7 +148,9 @@ impl Requests {
         let socket_io = request.uri().path().starts_with("/socket.io/");
         let upgrade = upgrade::wanted(request.headers());
         if verdict == Verdict::Refused {
-            return closing(socketio::refused_origin(socket_io, upgrade), upgrade);
+            let mut refused = closing(socketio::refused_origin(socket_io, upgrade), upgrade);
+            add_cors(refused.headers_mut(), &verdict, false);
+            return refused;
         }
         if request.method() == Method::OPTIONS && verdict != Verdict::NoOrigin {
             return preflight(&request, &verdict, front.origins.allows_credentials());

@@ -98,7 +98,8 @@ impl ShardLoop {
         self.shared.closed(reason);
         tracing::debug!(
             slot = key.slot,
-            user = link.user().map(|u| u.as_str()),
+            org = link.first().map(|who| who.org.as_str()),
+            user = link.first().and_then(|who| who.user.as_deref()),
             reason = reason.label(),
             "closed"
         );

@@ -4,7 +4,6 @@ use std::io::{ErrorKind, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use compact_str::CompactString;
 use mio::net::TcpStream;
 use tidings_core::frame::Form;
 use tidings_core::shard::Sent;
@@ -43,6 +42,10 @@ pub(super) struct Link {
     pub(super) engine_only: bool,
     /// Who it is, in each namespace it has joined.
     pub(super) seats: Vec<Seat>,
+    /// The organisation it was in first.
+    pub(super) org: Option<Org>,
+    /// It was in others since.
+    pub(super) mixed: bool,
     /// What it said at the handshake, while it can still be asked for.
     pub(super) hello: Option<Box<Hello>>,
     /// Commands that wait for the front.
@@ -136,9 +139,9 @@ impl Link {
         Form { dialect: self.dialect(), namespace, offset, deflate: self.deflate, text_only: self.text_only }
     }
 
-    /// The user it is in `/`, for logs.
-    pub(super) fn user(&self) -> Option<&CompactString> {
-        self.seats.first().and_then(|seat| seat.who.user.as_ref())
+    /// Who it first was, for logs: organisation and user.
+    pub(super) fn first(&self) -> Option<&Identity> {
+        self.seats.first().map(|seat| seat.who.as_ref())
     }
 }
 

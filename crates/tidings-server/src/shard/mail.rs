@@ -92,6 +92,8 @@ impl ShardLoop {
             session,
             engine_only,
             seats: Vec::new(),
+            org: None,
+            mixed: false,
             hello: Some(hello),
             lane: None,
             meter: admitted.into(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidings_core::frame::parse_resume_offset;
 use tidings_core::node::From;
 use tidings_core::shard::Filter;
-use tidings_core::{Action, Answered, ConnKey, Denied, Identity, Publication, Room};
+use tidings_core::{Action, Answered, ConnKey, Denied, Holder, Identity, Publication, Room};
 use tidings_wire::CloseReason;
 
 use super::ShardLoop;
@@ -38,6 +38,9 @@ pub(crate) struct Resume {
 pub(crate) struct Parked {
     namespace: u8,
     sid: SocketId,
+    /// The only one who may take it up.
+    holder: Holder,
+    /// Who that was, by the token that may be called back.
     who: Arc<Identity>,
     /// Its rooms, each with the organisation's sequence when it subscribed and what it wanted.
     rooms: Vec<(Room, u64, Option<Box<Filter>>)>,
@@ -107,7 +110,7 @@ impl ShardLoop {
         for at in 0..link.seats.len() {
             let Some(pid) = link.seats[at].pid else { continue };
             if resumable {
-                let parked = self.parked(link.key, &link.seats[at]);
+                let parked = self.parked(link.key, &link.seats[at], link.mixed);
                 self.send_home(pid, Some(parked));
             } else if pid.conn != link.key || pid.shard != self.shard.index() {
                 self.send_home(pid, None);
@@ -158,8 +161,8 @@ impl ShardLoop {
         if !belongs(&link.seats[at], resume) {
             return None;
         }
-        let seat = link.seats.swap_remove(at);
-        let parked = self.parked(conn, &seat);
+        let (seat, mixed) = (link.seats.swap_remove(at), link.mixed);
+        let parked = self.parked(conn, &seat, mixed);
         self.close(conn, CloseReason::Replaced);
         Some(parked)
     }
@@ -168,8 +171,7 @@ impl ShardLoop {
     fn found(&mut self, mut resume: Resume, parked: Option<Parked>) {
         let fits = |parked: &Parked| {
             parked.namespace == resume.admission.namespace
-                && parked.who.user == resume.admission.who.user
-                && parked.who.org == resume.admission.who.org
+                && parked.holder == Holder::of(&resume.admission.who)
                 // What was called back is not taken up, not even with a newer token.
                 && self.shared.sign_in.revoked().why(&parked.who) != Some(Why::Revoked)
         };
@@ -337,14 +339,16 @@ impl ShardLoop {
         complete.then_some(missed)
     }
 
-    fn parked(&mut self, key: ConnKey, seat: &Seat) -> Parked {
+    fn parked(&mut self, key: ConnKey, seat: &Seat, mixed: bool) -> Parked {
         let left = self.node.leave_all(&mut self.shard, key.slot, Some(seat.namespace));
         Parked {
             namespace: seat.namespace,
             sid: seat.sid,
+            holder: Holder::of(&seat.who),
             who: seat.who.clone(),
             rooms: left.into_iter().map(|left| (left.entry.room.clone(), left.since, left.filter)).collect(),
-            flushed: self.shard.flushed(key.slot),
+            // Organisations count each for itself: of two on one connection the number says nothing.
+            flushed: if mixed { 0 } else { self.shard.flushed(key.slot) },
             at_ms: self.now_ms,
         }
     }
@@ -360,7 +364,5 @@ impl ShardLoop {
 
 fn belongs(seat: &Seat, resume: &Resume) -> bool {
     let admission = &resume.admission;
-    seat.namespace == admission.namespace
-        && seat.who.user == admission.who.user
-        && seat.who.org == admission.who.org
+    seat.namespace == admission.namespace && Holder::of(&seat.who) == Holder::of(&admission.who)
 }

@@ -235,6 +235,7 @@ impl ShardLoop {
         let Session::SocketIo(session) = &mut link.session else { return false };
         let Admission { namespace, who, offset, gaps, standing, .. } = admission;
         session.joined(namespace);
+        link.mixed |= *link.org.get_or_insert_with(|| who.org.clone()) != who.org;
         if link.seats.is_empty() {
             link.seats.reserve_exact(1);
         }
