@@ -31,7 +31,7 @@ fmt: ## Formats Rust and TypeScript.
 	cargo fmt --all
 	npm run --silent format --prefix conformance
 
-conformance: ## Official suites (SOCKETIO_REPO names a clone) and Autobahn.
+conformance: ## The long walks, official suites (SOCKETIO_REPO names a clone), Autobahn.
 	@scripts/needs.sh build lint
 	@scripts/conformance.sh
 

@@ -24,6 +24,16 @@ suite() { # suite NAME NPM-ARGUMENTS...
   verdicts+=("$(printf '%-8s %-24s %s' "$verdict" "$name" "$(tail -n 1 "$log")")")
 }
 
+# isolation: the walk and the matrix of `make test`, as long as they are meant to be.
+isolation() {
+  local log=$logs/isolation.log verdict=ok
+  printf '\n== isolation\n'
+  WALK_OPERATIONS=100000 MATRIX_CASES=10000 \
+    cargo test --locked --package tidings-server --test isolation -- --nocapture 2>&1 | tee "$log" || verdict=FAILED failed=1
+  verdicts+=("$(printf '%-8s %-24s %s' "$verdict" isolation "$(grep -m1 'texts searched' "$log")")")
+}
+
+isolation
 suite "official suites" suites
 suite "autobahn" autobahn
 suite "autobahn with deflate" autobahn -- --deflate

@@ -291,3 +291,25 @@ test("what is no message, another room's event or an old answer changes nothing"
   assert.equal(stage.heard.states.length, before);
   assert.deepEqual(stage.heard.events, []);
 });
+
+// What a server or a publisher might say to a page that merges what it hears into its own objects.
+test("names that mean something to an object are only names, and nothing is merged", () => {
+  const stage = scene();
+  stage.link.start();
+  const socket = subscribed(stage, { offset: 0 });
+  const poison = '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}';
+  const said = (members) => socket.says(`{"__proto__":{"polluted":1},${members}}`);
+  for (const name of ["__proto__", "constructor", "hasOwnProperty", "toString"]) {
+    said(`"type":"${name}"`);
+    said(`"type":"event","room":"${name}","event":"host","data":${poison},"epoch":"e1","offset":1`);
+    said(`"type":"gap","room":"metrics:host","reason":"${name}"`);
+  }
+  said(`"type":"event","room":"metrics:host","event":"__proto__","data":${poison},"epoch":"__proto__","offset":1`);
+  said(`"type":"resumed","room":"metrics:host","epoch":"__proto__","offset":1,"tag":${poison}`);
+  said(`"type":"ack","id":"__proto__","ok":false,"error":${poison}`);
+  assert.equal({}.polluted, undefined);
+  assert.equal(stage.link.polluted, undefined);
+  assert.equal(Object.getPrototypeOf(stage.link.position.since), Object.prototype);
+  assert.equal(stage.link.position.since.epoch, "__proto__");
+  assert.deepEqual(stage.heard.events.map(([offset]) => offset), [1]);
+});

@@ -205,6 +205,14 @@ impl Wire {
         String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
     }
 
+    /// So many bytes more.
+    #[allow(dead_code, reason = "the tests of isolation use it")]
+    pub(crate) fn exactly(&mut self, count: usize) -> String {
+        while self.read.len() < count && self.more() > 0 {}
+        let bytes = self.read.drain(..count).collect::<Vec<_>>();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     fn more(&mut self) -> usize {
         let mut buffer = [0; 64 * 1024];
         match self.stream.read(&mut buffer) {

@@ -1,0 +1,53 @@
+//! Names and paths that somebody might hope to reach another organisation with.
+
+/// Rooms; those of `lobby` are open to the signed-in, one's own `user` room to its owner.
+pub(crate) const NAMES: [&str; 30] = [
+    "lobby:1",
+    "lobby:1",
+    "lobby:1:2",
+    "lobby::",
+    "lobby:a/b",
+    "lobby:../../default/lobby:1",
+    "lobby:default/lobby:1",
+    "lobby:*",
+    "lobby:?",
+    "lobby:[a-z]",
+    "lobby:%",
+    "lobby:%00",
+    "lobby:1%2F2",
+    "lobby:1\0",
+    "lobby:1\n2",
+    "lobby:1#2?three=3&four",
+    "lobby:__proto__",
+    "lobby:constructor",
+    "lobby:hasOwnProperty",
+    "lobby:é",
+    "lobby:e\u{301}",
+    "lobby:\u{430}",
+    "lobby:\u{ff11}",
+    "lobby:\u{202e}1",
+    "lobby:1 ",
+    "Lobby:1",
+    "user:alice",
+    "user:__proto__",
+    "user:alice:lobby:1",
+    "org:default",
+];
+
+/// Request targets that are no room's, or another's than they look.
+pub(crate) const TARGETS: [&str; 14] = [
+    "/api/rooms/lobby:1%2F..%2Flobby:2/history",
+    "/api/rooms/lobby%253A1/history",
+    "/api/rooms/lobby%3A1/history",
+    "/api/rooms/%00/history",
+    "/api/rooms/lobby:%FF/history",
+    "/api/rooms/lobby:%C0%AF/history",
+    "/api/rooms/*/history",
+    "/api/rooms//history",
+    "/api/rooms/../rooms/lobby:1/history",
+    "/api/rooms/lobby:1;org=other/history",
+    "/api/rooms/lobby:1/history?org=other&since=0000000000000000:0",
+    "/api/rooms/lobby:1/presence?page=18446744073709551615",
+    "/api/rooms/lobby:1/stats?room=lobby:2",
+    "/api/rooms?org=other",
+];
