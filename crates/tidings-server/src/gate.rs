@@ -14,9 +14,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use compact_str::CompactString;
 use tidings_core::limits::{Account, Accounts, NoRoom, Occupancy, SharedBucket, Wait, network_of};
-use tidings_core::{Code, Org, Refusal};
+use tidings_core::{Code, Org, Refusal, UserKey};
 
 use crate::config::Config;
 pub(crate) use bounds::Bounds;
@@ -37,7 +36,7 @@ pub(crate) struct Gate {
     /// Who has not signed in.
     strangers: Arc<Occupancy>,
     accepts: SharedBucket,
-    users: Accounts<(Org, CompactString)>,
+    users: Accounts<UserKey>,
     orgs: Accounts<Org>,
     addresses: Accounts<IpAddr>,
     networks: Accounts<u64>,

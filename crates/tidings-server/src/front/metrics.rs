@@ -97,13 +97,11 @@ impl Engine {
         let (refused, there) = ("What a limit of rate or count has refused.", "What is counted by limits.");
         let mut family = encoder.encode_descriptor("limit_refusals", refused, None, MetricType::Counter)?;
         for (limit, count) in self.0.gate.refusals() {
-            let labels = [("limit", limit.label())];
-            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+            labelled(&mut family, &[("limit", Label::word(limit.label()))], ConstCounter::new(count))?;
         }
         let mut family = encoder.encode_descriptor("limit_occupancy", there, None, MetricType::Gauge)?;
         for (of, count) in self.0.gate.occupancy() {
-            let labels = [("of", of)];
-            ConstGauge::new(count as i64).encode(family.encode_family(&labels)?)?;
+            labelled(&mut family, &[("of", Label::word(of))], ConstGauge::new(count as i64))?;
         }
         Ok(())
     }
@@ -115,14 +113,14 @@ impl Engine {
         let mut family = encoder.encode_descriptor("hook_questions", help, None, MetricType::Counter)?;
         for (hook, counts, _) in hooks.figures() {
             for (outcome, count) in counts.outcomes() {
-                let labels = [("hook", hook), ("outcome", outcome)];
-                ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+                let labels = [("hook", Label::word(hook)), ("outcome", Label::word(outcome))];
+                labelled(&mut family, &labels, ConstCounter::new(count))?;
             }
         }
         let help = "Whether the backend is asked: 0 yes, 1 one question as a probe, 2 no.";
         let mut family = encoder.encode_descriptor("hook_breaker", help, None, MetricType::Gauge)?;
         for (hook, _, state) in hooks.figures() {
-            ConstGauge::new(state).encode(family.encode_family(&[("hook", hook)])?)?;
+            labelled(&mut family, &[("hook", Label::word(hook))], ConstGauge::new(state))?;
         }
         let kept = self.0.node.answers_kept() as i64;
         gauge(encoder, "hook_answers", "Answers of the backend that are kept.", kept)
@@ -135,7 +133,7 @@ impl Engine {
         let mut family = encoder.encode_descriptor("audit_entries", about, None, MetricType::Counter)?;
         let outcomes = [("written", &counts.written), ("lost", &counts.lost), ("sampled", &counts.sampled)];
         for (outcome, count) in outcomes {
-            ConstCounter::new(read(count)).encode(family.encode_family(&[("outcome", outcome)])?)?;
+            labelled(&mut family, &[("outcome", Label::word(outcome))], ConstCounter::new(read(count)))?;
         }
         let waiting = self.0.audit.waiting() as i64;
         gauge(encoder, "audit_waiting", "Entries of the audit log that wait to be written.", waiting)?;

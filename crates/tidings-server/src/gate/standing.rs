@@ -44,11 +44,10 @@ impl Gate {
     ) -> Result<Option<Arc<Standing>>, Refusal> {
         let (Some(bounds), Some(visit)) = (self.bounds(), visit) else { return Ok(None) };
         let now_ns = self.now_ns();
-        let (user, user_place) = match &who.user {
+        let (user, user_place) = match who.user_key() {
             None => (visit.rated().clone(), None),
             Some(user) => {
-                let key = (who.org.clone(), user.clone());
-                let account = self.users.account(key, now_ns).map_err(|full| self.no_room(full))?;
+                let account = self.users.account(user, now_ns).map_err(|full| self.no_room(full))?;
                 let place = Place::take(&account, |account| &account.connections, bounds.per_user);
                 let place =
                     place.ok_or_else(|| self.refuse_count(Limit::UserConnections, Some(visit.remote())))?;
@@ -102,11 +101,8 @@ impl Gate {
         let org = self.orgs.account(who.org.clone(), now_ns).map_err(|full| self.no_room(full))?;
         let message = org.messages.take(bounds.org, now_ns);
         message.map_err(|wait| self.refuse(Limit::OrgMessages, None, wait))?;
-        let account = match &who.user {
-            Some(user) => {
-                let key = (who.org.clone(), user.clone());
-                self.users.account(key, now_ns).map_err(|full| self.no_room(full))?
-            }
+        let account = match who.user_key() {
+            Some(user) => self.users.account(user, now_ns).map_err(|full| self.no_room(full))?,
             // A key that names nobody speaks for its organisation.
             None => org,
         };
