@@ -9,12 +9,14 @@
 //! |---|---|
 //! | `action` | what can be noted |
 //! | `entry` | one entry as the one who noticed it tells it |
+//! | `signs` | what an entry is a sign of, for the detector of threats |
 //! | `samples` | what comes in floods, thinned out |
 //! | `writer` | the task that appends, and forgets what is too old |
 
 mod action;
 mod entry;
 mod samples;
+mod signs;
 mod writer;
 
 use std::sync::Mutex;
@@ -29,10 +31,14 @@ pub use entry::{Actor, Entry, FIELD_BYTES, Outcome, VALUE_BYTES, session_hash};
 pub(crate) use writer::{Writer, Writing};
 
 use crate::shared::wall_ms;
+use crate::threats::{Detector, Kind, Level, Threat};
 use samples::{Samples, Verdict};
 
 /// Entries that may wait to be written; what comes on top is lost, and counted.
 pub const WAITING: usize = 4_096;
+
+/// Threats that may wait to be told; what comes on top is in the log and in the metrics alone.
+pub const THREATS: usize = 256;
 
 /// The handle to the audit log; whatever is noted through it is written by one task.
 #[derive(Debug)]
@@ -40,7 +46,17 @@ pub struct Audit {
     queue: Sender<AuditEntry>,
     node: String,
     samples: Mutex<Samples>,
+    detector: Mutex<Detector>,
+    threats: Sender<Threat>,
     counts: Counts,
+}
+
+/// What the other ends of an [`Audit`] read.
+pub(crate) struct Noted {
+    /// Entries to be written.
+    pub(crate) entries: Receiver<AuditEntry>,
+    /// Threats to be told.
+    pub(crate) threats: Receiver<Threat>,
 }
 
 /// The log's own numbers, for `/metrics`.
@@ -54,25 +70,44 @@ pub(crate) struct Counts {
     pub(crate) sampled: AtomicU64,
     /// Whether the last attempt to write failed, or an entry was lost since it succeeded.
     pub(crate) failing: AtomicBool,
+    threats: [[AtomicU64; Level::ALL.len()]; Kind::ALL.len()],
+}
+
+impl Counts {
+    /// How often each kind of threat has reached each level.
+    pub(crate) fn threats(&self) -> impl Iterator<Item = (Kind, Level, u64)> {
+        Kind::ALL.into_iter().flat_map(|kind| Level::ALL.map(|level| (kind, level))).map(|(kind, level)| {
+            (kind, level, self.threats[kind as usize][level as usize].load(Ordering::Relaxed))
+        })
+    }
 }
 
 impl Audit {
-    /// Makes the handle of a node, and the end of the queue its writer reads.
-    pub(crate) fn new(node: &str, sample_every: u64) -> (Self, Receiver<AuditEntry>) {
-        let (queue, waiting) = mpsc::channel(WAITING);
+    /// Makes the handle of a node, and what its writer and its teller read.
+    pub(crate) fn new(node: &str, sample_every: u64, detector: Detector) -> (Self, Noted) {
+        let (queue, entries) = mpsc::channel(WAITING);
+        let (threats, told) = mpsc::channel(THREATS);
         let samples = Mutex::new(Samples::new(sample_every));
-        (Self { queue, node: node.to_owned(), samples, counts: Counts::default() }, waiting)
+        let (node, detector) = (node.to_owned(), Mutex::new(detector));
+        let audit = Self { queue, node, samples, detector, threats, counts: Counts::default() };
+        (audit, Noted { entries, threats: told })
     }
 
     /// Notes what happened; never waits and never fails.
     ///
     /// Of what comes in floods ([`Action::is_sampled`]) the first and then every Nth of the same action,
-    /// reason, organisation and address is written, with the number of those since the last one.
+    /// reason, organisation and address is written, with the number of those since the last one. Threats
+    /// are looked for in all of them.
     pub fn note(&self, entry: Entry) {
-        self.note_at(entry, wall_ms());
+        let now_ms = wall_ms();
+        if let Some(hit) = signs::hit(&entry) {
+            let threats = lock(&self.detector).observe(&hit, now_ms);
+            threats.into_iter().for_each(|threat| self.alarm(threat, now_ms));
+        }
+        self.write(entry, now_ms);
     }
 
-    fn note_at(&self, entry: Entry, now_ms: u64) {
+    fn write(&self, entry: Entry, now_ms: u64) {
         if !entry.action.is_sampled() {
             return self.send(entry.stored(&self.node, now_ms));
         }
@@ -82,6 +117,15 @@ impl Audit {
             Verdict::Leave => {
                 self.counts.sampled.fetch_add(1, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Counts a threat, writes it down and has it told.
+    fn alarm(&self, threat: Threat, now_ms: u64) {
+        self.counts.threats[threat.kind as usize][threat.level as usize].fetch_add(1, Ordering::Relaxed);
+        self.send(signs::entry(&threat).stored(&self.node, now_ms));
+        if self.threats.try_send(threat).is_err() {
+            tracing::warn!("more threats than can be told");
         }
     }
 

@@ -1,6 +1,7 @@
 //! What can be set, with defaults that are safe on the first start.
 
 mod limits;
+mod threats;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use limits::LimitsConfig;
+pub use threats::ThreatsConfig;
 
 /// Everything a server can be told; every field has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +51,8 @@ pub struct Config {
     pub hooks: HooksConfig,
     /// What happened, and how long it is remembered.
     pub audit: AuditConfig,
+    /// What is taken for an attack.
+    pub threats: ThreatsConfig,
     /// Connection state recovery for Socket.IO clients.
     pub recovery: RecoveryConfig,
     /// WebSocket options.
@@ -86,6 +90,7 @@ impl Default for Config {
             database: DatabaseConfig::default(),
             hooks: HooksConfig::default(),
             audit: AuditConfig::default(),
+            threats: ThreatsConfig::default(),
             recovery: RecoveryConfig::default(),
             websocket: WebSocketConfig::default(),
             drain: DrainConfig::default(),

@@ -1,8 +1,10 @@
 //! The front: HTTP, handshakes, and everything that may wait.
 
 mod accept;
+mod audit;
 mod budget;
 mod direct;
+mod headers;
 mod health;
 pub(crate) mod hello;
 mod metrics;
@@ -80,6 +82,7 @@ impl Front {
             .merge(publish::routes(shared.clone()))
             .merge(rooms::routes(shared.clone()))
             .merge(revocations::routes(shared.clone()))
+            .merge(audit::routes(shared.clone()))
             .merge(page::routes())
             .fallback(nothing_here);
         Arc::new(Self { shared, origins, proxies, router, tests })

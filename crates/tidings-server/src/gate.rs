@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use tidings_core::limits::{Account, Accounts, NoRoom, Occupancy, SharedBucket, Wait, network_of};
 use tidings_core::{Code, Org, Refusal, UserKey};
 
+use crate::audit::{Action, Audit, Entry};
 use crate::config::Config;
 pub(crate) use bounds::Bounds;
 pub(crate) use door::{Arrival, Visit};
@@ -42,6 +43,7 @@ pub(crate) struct Gate {
     networks: Accounts<u64>,
     pressure: Pressure,
     refusals: Refusals,
+    audit: Arc<Audit>,
 }
 
 /// Users, organisations, addresses and IPv6 networks that are known at once, each.
@@ -56,7 +58,7 @@ pub(crate) const SWEEP: Duration = Duration::from_secs(10);
 pub(crate) const MEMORY: Duration = Duration::from_secs(1);
 
 impl Gate {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, audit: Arc<Audit>) -> Self {
         let gate = Self {
             bounds: (!config.no_limits).then(|| Bounds::new(config)),
             started: Instant::now(),
@@ -70,6 +72,7 @@ impl Gate {
             networks: Accounts::new(ACCOUNTS),
             pressure: Pressure::default(),
             refusals: Refusals::default(),
+            audit,
         };
         gate.read_memory();
         gate
@@ -217,9 +220,19 @@ impl Gate {
         self.refuse_count(Limit::Accounts, None)
     }
 
-    /// Counts a refusal; some of them are logged.
+    /// Counts a refusal; some of them are logged and audited.
     pub(crate) fn note(&self, limit: Limit, address: Option<IpAddr>) {
+        let from = |entry: Entry| match address {
+            Some(address) => entry.because(limit.label()).from(address),
+            None => entry.because(limit.label()),
+        };
+        if limit == Limit::SignIn {
+            // Whoever is kept out still tries; the detector of threats counts on.
+            self.audit.note(from(Entry::refused(Action::TokenRefused)));
+        }
         if let Some(refused) = self.refusals.count(limit, self.now_ns()) {
+            self.audit
+                .note(from(Entry::refused(Action::LimitBreach).with(format!("{{\"count\":{refused}}}"))));
             let address = address.map(tracing::field::display);
             tracing::warn!(limit = limit.label(), address, refused, "a limit was reached");
         }

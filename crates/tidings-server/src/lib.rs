@@ -12,6 +12,7 @@
 //! | [`signin`] | who a token says its bearer is |
 //! | [`audit`] | what happened, noted from anywhere and written by one task |
 //! | [`ids`] | session keys and socket ids |
+//! | [`threats`] | what many small refusals add up to |
 //! | [`time`] | wall-clock times as text |
 
 mod asking;
@@ -27,11 +28,13 @@ mod ledger;
 pub mod live;
 mod outbound;
 mod records;
+mod refusals;
 pub mod server;
 mod settings;
 mod shard;
 mod shared;
 pub mod signin;
+pub mod threats;
 pub mod time;
 
 pub use client::{AckArgs, Call, Client, ConnectRefused, Handler};

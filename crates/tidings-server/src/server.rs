@@ -11,6 +11,7 @@ use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
 use tidings_core::{Hub, Node, Org, Payload, Publish, Refusal, Room};
 use tidings_store::{Store, StoreError};
+use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 
 use crate::audit::{Action, Actor, Audit, Entry, Writer, Writing};
@@ -27,6 +28,7 @@ use crate::shard::inbox::{Inbox, Mail, ShardPost};
 use crate::shard::{self, ShardLoop};
 use crate::shared::{Shared, wall_ms};
 use crate::signin::{ApiKeys, SignIn};
+use crate::threats::{self, Detector, Threat};
 
 /// A running server.
 pub struct Server {
@@ -93,7 +95,7 @@ impl Server {
         let loopback = !config.behind_proxy
             && addr.ip().is_loopback()
             && ws_addr.is_none_or(|addr| addr.ip().is_loopback());
-        let (audit, writing) = start_audit(config, extras.store.clone());
+        let (audit, writing, threats) = start_audit(config, extras.store.clone());
         let kept = extras.store.clone().filter(|_| config.database.session_days > 0);
         let ledger = kept.map(|store| Ledger::start(store, format!("{}:{}", node_name(), addr.port())));
         let (shared, threads) = start_shards(config, &extras, &audit, ledger, loopback)?;
@@ -116,6 +118,7 @@ impl Server {
         }
         shared.sign_in.keep_fresh(&stopped);
         tokio::spawn(live::follow(shared.clone(), revocations, stopped.clone()));
+        tokio::spawn(tell_threats(shared.clone(), threats, stopped.clone()));
         tokio::spawn(sweep(shared.clone(), stopped.clone()));
         tokio::spawn(watch_memory(shared.clone(), stopped));
         extras.happened.into_iter().for_each(|entry| audit.note(entry));
@@ -237,13 +240,21 @@ impl Publisher {
     }
 }
 
-fn start_audit(config: &Config, store: Option<Store>) -> (Arc<Audit>, Writing) {
-    let (audit, queue) = Audit::new(&node_name(), config.audit.sample_every);
+fn start_audit(config: &Config, store: Option<Store>) -> (Arc<Audit>, Writing, Receiver<Threat>) {
+    let detector = Detector::new(&config.threats);
+    let (audit, noted) = Audit::new(&node_name(), config.audit.sample_every, detector);
     let audit = Arc::new(audit);
     let retention = (config.audit.retention_days > 0)
         .then(|| Duration::from_secs(config.audit.retention_days.saturating_mul(24 * 3_600)));
-    let writing = Writer::start(audit.clone(), queue, store, retention);
-    (audit, writing)
+    let writing = Writer::start(audit.clone(), noted.entries, store, retention);
+    (audit, writing, noted.threats)
+}
+
+async fn tell_threats(shared: Arc<Shared>, told: Receiver<Threat>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = threats::tell(shared, told) => {}
+        _ = stop.changed() => {}
+    }
 }
 
 /// The machine's name, by which several nodes are told apart in one audit log.
@@ -276,7 +287,7 @@ fn start_shards(
         return Err(StartError::Config("hooks.secret must not be the secret of the tokens".into()));
     }
     let hooks = Hooks::new(&config.hooks).map_err(StartError::Config)?;
-    let gate = Gate::new(config);
+    let gate = Gate::new(config, audit.clone());
     let rooms = if config.no_limits { usize::MAX } else { config.limits.rooms_per_org };
     let hub = Hub::new(posts.collect()).with_rooms_per_org(rooms);
     let node = Node::new(hub, kinds, Entropy::default().secret() as u64);

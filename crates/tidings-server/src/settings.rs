@@ -135,6 +135,10 @@ pub fn kinds(config: &Config, loopback: bool) -> Result<Kinds, String> {
             ),
         ),
     ];
+    let told = Keep::Recent { size: 200, ttl: 7 * day };
+    for (kind, role) in [("admin", "admin"), ("operator", "operator")] {
+        shipped.push((kind, spec(Rule::Role(role.into()), Rule::Nobody, told)));
+    }
     if config.no_limits {
         shipped.push(("bench", spec(Rule::SignedIn, Rule::SignedIn, Keep::Nothing)));
     }

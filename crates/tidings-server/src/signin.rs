@@ -160,7 +160,22 @@ impl SignIn {
     /// # Errors
     /// What the client is told.
     pub fn check(&self, token: &str) -> Result<Verdict, Refusal> {
-        self.judge(token, false).map_err(|fault| self.faults.count(fault))
+        self.examined(token).map_err(|fault| self.refuse(fault))
+    }
+
+    /// The same, and says exactly what is wrong; the caller has to [`SignIn::refuse`] it.
+    pub(crate) fn examined(&self, token: &str) -> Result<Verdict, Fault> {
+        self.judge(token, false)
+    }
+
+    /// Judges on the front, and says exactly what is wrong; the caller has to [`SignIn::refuse`] it.
+    pub(crate) async fn examined_on_front(&self, token: &str) -> Result<Identity, Fault> {
+        self.verified_on_front(token).await
+    }
+
+    /// Counts what is wrong with a token; answers what its bearer is told.
+    pub(crate) fn refuse(&self, fault: Fault) -> Refusal {
+        self.faults.count(fault)
     }
 
     /// Judges a token with the keys that are held now; never waits, but a public key takes up to a

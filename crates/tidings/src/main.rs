@@ -1,5 +1,6 @@
 //! The binary: command line, configuration, logging.
 
+mod audit;
 mod bench;
 mod client;
 mod commands;
@@ -42,6 +43,8 @@ enum Command {
     Watch(client::watch::WatchLine),
     /// Measures a server on this machine.
     Bench(bench::BenchLine),
+    /// Prints the audit log, one line of JSON for each entry.
+    Audit(audit::AuditLine),
     /// Checks what is stored, and says the first thing that is wrong with it.
     Verify(verify::VerifyLine),
     /// Prints the configuration in effect, with what each setting means and where it came from.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Publish(line) => client::publish::run(line),
         Command::Watch(line) => client::watch::run(line),
         Command::Bench(line) => bench::run(line),
+        Command::Audit(line) => audit::run(line),
         Command::Verify(line) => verify::run(line),
         Command::Config(line) => commands::config(line),
     };

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use tidings_server::audit::{Action, Actor, Entry};
 use tidings_server::config::{Config, LogConfig, LogFormat};
 use tidings_server::server::StartError;
 use tidings_server::{Extras, Publisher, Server};
@@ -55,10 +56,12 @@ pub(crate) fn run(line: ServeLine) -> Result<()> {
     config.auth.jwt_secret_previous = previous.map(|previous| previous.text).unwrap_or_default();
     config.database.url = url.text;
     config.hooks.secret = hooks_secret;
-    serve(Started { inputs, values: resolved.values, config })
+    let made = Entry::ok(Action::SecretCreate).by(Actor::System).on("the signing secret");
+    let happened = if secret.made { vec![made] } else { Vec::new() };
+    serve(Started { inputs, values: resolved.values, config }, happened)
 }
 
-fn serve(started: Started) -> Result<()> {
+fn serve(started: Started, happened: Vec<Entry>) -> Result<()> {
     let config = started.config.clone();
     let mut front = tokio::runtime::Builder::new_multi_thread();
     if config.front_threads > 0 {
@@ -66,7 +69,7 @@ fn serve(started: Started) -> Result<()> {
     }
     front.enable_all().thread_name("front").build()?.block_on(async {
         let store = records::open(&config.database.url, StoreOptions::default()).await?;
-        let extras = Extras { store: Some(store.clone()), ..Extras::default() };
+        let extras = Extras { store: Some(store.clone()), happened, ..Extras::default() };
         let server = match Server::start(&config, extras).await {
             Err(StartError::Config(problem)) => return Err(Misconfigured(problem).into()),
             started => started?,

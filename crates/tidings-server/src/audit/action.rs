@@ -51,7 +51,7 @@ pub enum Action {
     DeadLetterPurge,
     /// Data was exported.
     Export,
-    /// A limit of rate or count refused somebody (sampled).
+    /// A limit of rate or count refused somebody; the limits themselves note one in ten seconds of each.
     LimitBreach,
     /// A connection was closed for flooding (sampled).
     Flood,
@@ -156,12 +156,7 @@ impl Action {
     pub const fn is_sampled(self) -> bool {
         matches!(
             self,
-            Self::LimitBreach
-                | Self::Flood
-                | Self::OriginRefused
-                | Self::TokenRefused
-                | Self::KeyRefused
-                | Self::SessionRefused
+            Self::Flood | Self::OriginRefused | Self::TokenRefused | Self::KeyRefused | Self::SessionRefused
         )
     }
 }

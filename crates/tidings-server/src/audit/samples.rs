@@ -105,7 +105,9 @@ mod tests {
     #[test]
     fn what_was_left_out_is_told_when_the_flood_has_ended_and_only_then() {
         let mut samples = Samples::new(100);
-        (0..50).for_each(|at| drop(samples.hit(&refused("signature", 1), at)));
+        for at in 0..50 {
+            samples.hit(&refused("signature", 1), at);
+        }
         assert!(samples.settle(49 + QUIET_MS - 1).is_empty());
         let ended = samples.settle(49 + QUIET_MS);
         assert_eq!(ended.len(), 1);

@@ -135,6 +135,12 @@ impl Engine {
         for (outcome, count) in outcomes {
             labelled(&mut family, &[("outcome", Label::word(outcome))], ConstCounter::new(read(count)))?;
         }
+        let about = "How often each kind of threat has reached each level.";
+        let mut family = encoder.encode_descriptor("threats", about, None, MetricType::Counter)?;
+        for (kind, level, count) in counts.threats() {
+            let labels = [("kind", kind.as_str()), ("level", level.as_str())];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
         let waiting = self.0.audit.waiting() as i64;
         gauge(encoder, "audit_waiting", "Entries of the audit log that wait to be written.", waiting)?;
         let failing = i64::from(counts.failing.load(Ordering::Relaxed));

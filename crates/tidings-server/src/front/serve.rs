@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioTimer;
+use tidings_core::Code;
 use tidings_core::hub::lock;
 use tidings_core::limits::plain_address;
 use tokio::io::Interest;
@@ -24,8 +25,9 @@ use tower_service::Service;
 use super::origin::{Verdict, add_cors};
 use super::replay::Replay;
 use super::upgrade::{Handover, Switch};
-use super::{Front, Limited, Remote, budget, respond, socketio, upgrade};
+use super::{Front, Limited, Refused, Remote, budget, headers, hello, respond, socketio, upgrade};
 use crate::gate::Arrival;
+use crate::signin::api_key::MARK;
 
 /// Bytes of a request's head, its headers, and the time to send it.
 pub(super) const HEAD_BYTES: usize = 16 * 1024;
@@ -148,6 +150,7 @@ impl Requests {
         let socket_io = request.uri().path().starts_with("/socket.io/");
         let upgrade = upgrade::wanted(request.headers());
         if verdict == Verdict::Refused {
+            front.shared.origin_refused(request.headers().get(header::ORIGIN), self.remote);
             let mut refused = closing(socketio::refused_origin(socket_io, upgrade), upgrade);
             add_cors(refused.headers_mut(), &verdict, false);
             return refused;
@@ -179,8 +182,15 @@ impl Requests {
         if front.tests.open && path == "/echo" {
             return self.switch(request, upgrade::echo);
         }
+        let (api, shown) = (path.starts_with("/api/"), Shown::by(request.headers()));
         request.extensions_mut().insert(Remote(self.remote));
-        budget::spend(&front, self.remote, request, call).await
+        let mut response = budget::spend(&front, self.remote, request, call).await;
+        if response.status() == StatusCode::UNAUTHORIZED && shown != Shown::Nothing {
+            let code = response.extensions().get().map_or(Code::Unauthorized, |Refused(code)| *code);
+            front.shared.credentials_refused(code, shown == Shown::Key, self.remote);
+        }
+        headers::harden(response.headers_mut(), api);
+        response
     }
 
     /// Answers an upgrade, and notes where the socket goes if it is granted.
@@ -192,6 +202,24 @@ impl Requests {
                 response
             }
             Err(refused) => *refused,
+        }
+    }
+}
+
+/// What a request shows of who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Nothing,
+    Token,
+    Key,
+}
+
+impl Shown {
+    fn by(headers: &HeaderMap) -> Self {
+        match hello::bearer(headers) {
+            Some(token) if !token.starts_with(MARK) => Self::Token,
+            None if !headers.contains_key("x-api-key") => Self::Nothing,
+            _ => Self::Key,
         }
     }
 }

@@ -36,7 +36,11 @@ pub(super) async fn answer(
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let websocket = upgrade::wanted(&parts.headers);
-    match route(front, &parts, body, remote, handover, engine_only, websocket).await {
+    let routed = route(front, &parts, body, remote, handover, engine_only, websocket).await;
+    if matches!(&routed, Err(error) if unknown(error)) {
+        front.shared.session_refused(remote);
+    }
+    match routed {
         Ok(response) => response,
         Err(error) if let Err(refusal) = front.shared.gate.bad_handshake(remote, unknown(&error)) => {
             refuse(&refusal)

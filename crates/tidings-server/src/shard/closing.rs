@@ -96,6 +96,9 @@ impl ShardLoop {
         let resumable = !matches!(reason, CloseReason::Revoked | CloseReason::Replaced);
         let Some(link) = self.forget(key, resumable, reason.label()) else { return };
         self.shared.closed(reason);
+        if reason == CloseReason::Flooding {
+            self.shared.flooded(link.seats.first().map(|seat| seat.who.as_ref()), link.remote);
+        }
         tracing::debug!(
             slot = key.slot,
             org = link.first().map(|who| who.org.as_str()),

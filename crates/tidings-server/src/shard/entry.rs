@@ -37,7 +37,7 @@ impl Entry {
     /// Judges a token as far as a shard may; a wrong one is counted for its address.
     pub(super) fn of(shared: &Shared, remote: IpAddr, token: &str) -> Result<Self, Refusal> {
         shared.gate.may_sign_in(remote)?;
-        let verdict = shared.sign_in.check(token);
+        let verdict = shared.judge(token, remote);
         if let Err(refusal) = &verdict {
             shared.gate.sign_in_failed(remote, refusal.code);
         }
@@ -97,7 +97,7 @@ impl ShardLoop {
         let name = self.settings.namespaces.name(namespace).to_owned();
         let hello = self.links.get(key).and_then(|link| link.hello.clone()).unwrap_or_default();
         self.shared.front.spawn(async move {
-            let emission = match shared.sign_in.verify_on_front(&token).await {
+            let emission = match shared.judge_on_front(&token, from.address).await {
                 Ok(who) => {
                     let admission = request.admission(Arc::new(who));
                     super::mail::ask(&shared, from, admission, &name, &hello, auth).await
@@ -116,9 +116,10 @@ impl ShardLoop {
     pub(super) fn check_plain_on_front(&mut self, key: ConnKey, token: String) {
         let Some(link) = self.links.get(key) else { return };
         link.held = Some(Box::default());
+        let remote = link.remote;
         let (shared, inbox) = (self.shared.clone(), self.inbox.clone());
         self.shared.front.spawn(async move {
-            let who = shared.sign_in.verify_on_front(&token).await.map(Arc::new);
+            let who = shared.judge_on_front(&token, remote).await.map(Arc::new);
             inbox.push(Mail::Emit(key, Emission::Judged(who)));
         });
     }

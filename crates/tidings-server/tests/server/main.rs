@@ -17,4 +17,5 @@ mod revocations;
 mod seats;
 mod sessions;
 mod slow_clients;
+mod threats;
 mod tokens;

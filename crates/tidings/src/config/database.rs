@@ -20,7 +20,9 @@ pub(crate) fn url(resolved: &Resolved) -> Result<Found> {
     }
     let data_dir = &resolved.config.data_dir;
     match data_dir.join(FILE_NAME).to_str() {
-        Some(path) => Ok(Found { text: format!("sqlite:{path}"), origin: path.into(), warning: None }),
+        Some(path) => {
+            Ok(Found { text: format!("sqlite:{path}"), origin: path.into(), warning: None, made: false })
+        }
         None => refuse!("`data_dir`: the path is not UTF-8"),
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Found {
     pub(crate) origin: String,
     /// What the operator should know.
     pub(crate) warning: Option<String>,
+    /// It was made just now.
+    pub(crate) made: bool,
 }
 
 /// Finds the secret: what is configured, else the one in the data directory, made if missing.
@@ -144,7 +146,7 @@ fn from_setting(text: Option<&str>, origin: &Origin, what: &str) -> Found {
         }
         _ => None,
     };
-    Found { text: text.unwrap_or_default().into(), origin: origin.to_string(), warning }
+    Found { text: text.unwrap_or_default().into(), origin: origin.to_string(), warning, made: false }
 }
 
 /// A named file may be readable by a group: container platforms mount secrets like that.
@@ -153,7 +155,7 @@ pub(super) fn from_file(path: &Path, what: &str) -> Result<Found> {
     let text =
         text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)).into();
     let warning = open.then(|| format!("{} holds the {what} and other users can read it", path.display()));
-    Ok(Found { text, origin: format!("file {}", path.display()), warning })
+    Ok(Found { text, origin: format!("file {}", path.display()), warning, made: false })
 }
 
 /// The secret of a data directory; directory and secret are made if they are missing.
@@ -162,7 +164,8 @@ pub(super) fn from_file(path: &Path, what: &str) -> Result<Found> {
 /// [`super::Misconfigured`] if the file is open to other users or damaged.
 pub(crate) fn local(data_dir: &Path) -> Result<Found> {
     let path = data_dir.join(FILE_NAME);
-    if !path.try_exists().unwrap_or(true) {
+    let made = !path.try_exists().unwrap_or(true);
+    if made {
         create(data_dir, &path).with_context(|| format!("cannot write {}", path.display()))?;
     }
     let (text, open) = read(&path, "signing secret")?;
@@ -175,7 +178,8 @@ pub(crate) fn local(data_dir: &Path) -> Result<Found> {
     let table = text.parse::<Table>().unwrap_or_default();
     match table.get("jwt_secret").and_then(toml::Value::as_str) {
         Some(secret) => {
-            Ok(Found { text: secret.into(), origin: format!("file {}", path.display()), warning: None })
+            let origin = format!("file {}", path.display());
+            Ok(Found { text: secret.into(), origin, warning: None, made })
         }
         None => refuse!("{} holds no jwt_secret; remove it to get a new one", path.display()),
     }

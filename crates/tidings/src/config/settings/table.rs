@@ -419,6 +419,46 @@ pub(crate) static SETTINGS: &[Setting] = &[
          with the number since. Lower lets whoever floods fill the log.",
     ),
     row(
+        "threats.detect",
+        Kind::Switch,
+        "Whether threats are looked for in what is refused, counted, and told to administrators and operators.",
+    ),
+    row(
+        "threats.window_seconds",
+        Kind::Count(8, 86_400),
+        "Seconds within which hits of one source are added up. Longer finds slower attacks, and more mistakes.",
+    ),
+    row(
+        "threats.login_storm",
+        Kind::Count(0, 1_000_000),
+        "Wrong passwords of one address, or for one account from several, that are an alert; a fifth is a notice, two fifths a warning; 0: never.",
+    ),
+    row(
+        "threats.token_reuse",
+        Kind::Count(0, 1_000_000),
+        "Refresh tokens used a second time, of one account, that are an alert; a fifth is a notice, two fifths a warning; 0: never.",
+    ),
+    row(
+        "threats.origin_refused",
+        Kind::Count(0, 1_000_000),
+        "Requests of foreign pages from one address that are an alert; a fifth is a notice, two fifths a warning; 0: never.",
+    ),
+    row(
+        "threats.flood",
+        Kind::Count(0, 1_000_000),
+        "Connections of one user or address closed for flooding that are an alert; a fifth is a notice, two fifths a warning; 0: never.",
+    ),
+    row(
+        "threats.token_probing",
+        Kind::Count(0, 1_000_000),
+        "Forged, foreign or damaged tokens and keys of one address that are an alert; a fifth is a notice, two fifths a warning; 0: never.",
+    ),
+    row(
+        "threats.session_guessing",
+        Kind::Count(0, 1_000_000),
+        "Session ids of one address that do not exist that are an alert; a fifth is a notice, two fifths a warning; 0: never.",
+    ),
+    row(
         "recovery.mode",
         Kind::Choice(&["auto", "always", "never"]),
         "Which Socket.IO clients get the trailing offset argument of recovery: auto (all but those that cannot take \

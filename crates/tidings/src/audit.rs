@@ -1,0 +1,141 @@
+//! `tidings audit`: the audit log of the configured database, one line of JSON for each entry.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+use tidings_core::Org;
+use tidings_server::time::iso8601;
+use tidings_store::audit::{AuditFilter, Recorded};
+use tidings_store::{Store, StoreOptions};
+
+use crate::config::{self, DatabaseFlags};
+use crate::{output, records};
+
+/// How often a followed log is looked at.
+const PACE: Duration = Duration::from_millis(500);
+/// Entries that are read at once.
+const PAGE: u32 = 500;
+
+/// `tidings audit`.
+#[derive(Debug, Args)]
+pub(crate) struct AuditLine {
+    /// The newest entries, so many of them.
+    #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    last: u32,
+    /// Goes on with what is written from now on.
+    #[arg(long, short)]
+    follow: bool,
+    /// Of one organisation alone.
+    #[arg(long)]
+    org: Option<String>,
+    /// By this actor.
+    #[arg(long)]
+    actor: Option<String>,
+    /// Of this action, such as `login` or `threat`.
+    #[arg(long)]
+    action: Option<String>,
+    /// With this result: `ok`, `refused` or `failed`.
+    #[arg(long)]
+    result: Option<String>,
+    #[command(flatten)]
+    database: DatabaseFlags,
+}
+
+/// Which entries, and for how long.
+#[derive(Debug)]
+struct Wanted {
+    last: u32,
+    follow: bool,
+    org: Option<Org>,
+    filter: AuditFilter,
+}
+
+/// Prints entries, the oldest first.
+///
+/// # Errors
+/// Why they cannot be read.
+pub(crate) fn run(line: AuditLine) -> Result<()> {
+    let url = config::database_url(&config::resolve(&line.database.inputs())?)?;
+    let AuditLine { last, follow, org, actor, action, result, .. } = line;
+    let filter = AuditFilter { actor, action, result, ..AuditFilter::default() };
+    let wanted = Wanted { last, follow, org: org.as_deref().map(Org::new), filter };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let options = StoreOptions { create: false, ..StoreOptions::default() };
+        let store = records::open(&url.text, options).await?;
+        let printed = print(&store, &wanted).await;
+        store.close().await;
+        printed
+    })
+}
+
+async fn print(store: &Store, wanted: &Wanted) -> Result<()> {
+    let mut seen = write(newest(store, wanted, 0, wanted.last).await?)?;
+    if wanted.follow && wanted.last == 0 {
+        seen = newest(store, wanted, 0, 1).await?.last().map_or(0, |recorded| recorded.seq);
+    }
+    while wanted.follow {
+        tokio::time::sleep(PACE).await;
+        seen = seen.max(write(newest(store, wanted, seen, u32::MAX).await?)?);
+    }
+    Ok(())
+}
+
+/// The newest entries after `after`, at most `most`, the oldest first.
+async fn newest(store: &Store, wanted: &Wanted, after: u64, most: u32) -> Result<Vec<Recorded>> {
+    let mut filter = wanted.filter.clone();
+    let mut reader = store.read().await?;
+    let mut found = Vec::new();
+    loop {
+        let limit = PAGE.min(most - (found.len() as u32).min(most));
+        let page = match &wanted.org {
+            _ if limit == 0 => break,
+            Some(org) => reader.audit(org, &filter, limit).await?,
+            None => reader.audit_of_all(&filter, limit).await?,
+        };
+        let whole = page.len() == limit as usize;
+        filter.before_seq = page.last().map(|last| last.seq);
+        let fresh = page.iter().take_while(|recorded| recorded.seq > after).count();
+        let ends = fresh < page.len() || !whole;
+        found.extend(page.into_iter().take(fresh));
+        if ends {
+            break;
+        }
+    }
+    found.reverse();
+    Ok(found)
+}
+
+/// Prints entries; answers the number of the last one, or 0.
+fn write(entries: Vec<Recorded>) -> Result<u64> {
+    for recorded in &entries {
+        output::line(&text(recorded))?;
+    }
+    Ok(entries.last().map_or(0, |last| last.seq))
+}
+
+fn text(recorded: &Recorded) -> String {
+    let entry = &recorded.entry;
+    let mut value = json!({
+        "seq": recorded.seq,
+        "at": iso8601(entry.at_ms),
+        "node": entry.node,
+        "request": entry.request,
+        "actorKind": entry.actor_kind,
+        "actor": entry.actor,
+        "org": entry.org,
+        "address": entry.address,
+        "action": entry.action,
+        "object": entry.object,
+        "result": entry.result,
+        "reason": entry.reason,
+        "before": entry.before,
+        "after": entry.after,
+    });
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|_, field| !field.is_null());
+    }
+    value.to_string()
+}
