@@ -65,6 +65,11 @@ struct Queue {
     own_messages: u32,
     bytes: usize,
     messages: usize,
+    /// The bytes and messages of replays among them, which no limit counts: what a client missed may
+    /// be more than a queue holds, and what follows it must find room all the same. What stood in
+    /// the normal lane before a replay goes out first and is taken off first, so they may be fewer
+    /// than there are.
+    owed: (usize, usize),
     /// The lane whose front item has been sent in part, and how much of it.
     started: Option<(usize, usize)>,
     /// Since when it is over half full, in the caller's milliseconds, and the bytes it had then.
@@ -119,11 +124,12 @@ impl Outbox {
         queue.bytes += written;
         queue.own_messages += 1;
         queue.messages += 1;
+        let (bytes, messages) = queue.counted();
         // Replies are bounded in bytes alone: their number is what the client itself asked for.
-        if queue.bytes <= limits.bytes || queue.messages == 1 {
+        if bytes <= limits.bytes || messages == 1 {
             return Pushed::Queued;
         }
-        if queue.bytes - queue.droppable().0 > limits.bytes {
+        if bytes - queue.droppable().0 > limits.bytes {
             return Pushed::Overflow;
         }
         Pushed::Displaced(queue.drop_volatile())
@@ -133,6 +139,8 @@ impl Outbox {
     pub fn replay(&mut self, item: Item) {
         let queue = self.queue.get_or_insert_default();
         queue.seal();
+        queue.owed.0 += item.bytes.len();
+        queue.owed.1 += item.messages as usize;
         queue.add(item, NORMAL);
     }
 
@@ -216,21 +224,22 @@ const GATHER_BYTES: usize = 128 * 1024;
 
 impl Queue {
     fn push(&mut self, item: Item, lane: usize, limits: &QueueLimits, now_ms: u64) -> Pushed {
-        let (bytes, messages) = (self.bytes + item.bytes.len(), self.messages + item.messages as usize);
+        let (waiting_bytes, waiting) = self.counted();
+        let (bytes, messages) = (waiting_bytes + item.bytes.len(), waiting + item.messages as usize);
         let over = |part: usize| bytes > limits.bytes / part || messages > limits.messages / part;
         if over(2) {
             self.lagging.get_or_insert((now_ms, self.bytes));
             // One message may be larger than half the queue; it is the queue that must be short.
-            if item.volatile && self.messages > 0 {
+            if item.volatile && waiting > 0 {
                 return Pushed::Dropped;
             }
         }
         let mut dropped = 0;
-        if over(1) && self.messages > 0 {
+        if over(1) && waiting > 0 {
             // Nothing is dropped for an item that would not fit all the same.
             let (bytes, messages) = self.droppable();
-            if self.bytes - bytes + item.bytes.len() > limits.bytes
-                || self.messages - messages >= limits.messages
+            if waiting_bytes - bytes + item.bytes.len() > limits.bytes
+                || waiting - messages >= limits.messages
             {
                 return Pushed::Overflow;
             }
@@ -239,6 +248,11 @@ impl Queue {
         self.seal();
         self.add(item, lane);
         if dropped == 0 { Pushed::Queued } else { Pushed::Displaced(dropped) }
+    }
+
+    /// The bytes and messages that the limits are for.
+    fn counted(&self) -> (usize, usize) {
+        (self.bytes - self.owed.0, self.messages - self.owed.1)
     }
 
     /// The bytes and messages that may be dropped: what is volatile and not begun.
@@ -307,14 +321,14 @@ impl Queue {
                 if left + sent > 0 {
                     self.started = Some((lane, sent + left));
                 }
-                self.bytes -= left;
+                self.gone(lane, left, 0);
                 break;
             }
-            left -= open;
-            self.bytes -= open;
-            self.messages -= item.messages as usize;
-            messages += item.messages as usize;
+            let whole = item.messages as usize;
             sequence = sequence.max(item.sequence);
+            left -= open;
+            messages += whole;
+            self.gone(lane, open, whole);
             self.lanes[lane].pop_front();
             self.started = None;
         }
@@ -322,6 +336,16 @@ impl Queue {
             self.lagging = None;
         }
         (sequence, messages)
+    }
+
+    /// Takes off what has been sent of a lane.
+    fn gone(&mut self, lane: usize, bytes: usize, messages: usize) {
+        self.bytes -= bytes;
+        self.messages -= messages;
+        if lane == NORMAL {
+            self.owed.0 = self.owed.0.saturating_sub(bytes);
+            self.owed.1 = self.owed.1.saturating_sub(messages);
+        }
     }
 
     fn next_lane(&self) -> Option<usize> {

@@ -175,6 +175,28 @@ fn one_reply_may_be_larger_than_the_queue() {
 }
 
 #[test]
+fn what_follows_a_replay_finds_room_however_long_the_replay_is() {
+    let mut outbox = Outbox::default();
+    (1..=10).for_each(|sequence| outbox.replay(item("[missed]", sequence)));
+    assert_eq!(outbox.reply(&SHORT, |out| out.extend_from_slice(b"[resumed]")), Pushed::Queued);
+    assert_eq!(outbox.push(item("[live]", 11), Lane::Normal, &SHORT, 0), Pushed::Queued);
+    assert_eq!(outbox.lagging_since(), Some(0), "what is not of the replay is over half the limit");
+    assert_eq!(outbox.push(item("[another]", 12), Lane::Normal, &SHORT, 0), Pushed::Overflow);
+    assert_eq!(drain(&mut outbox, 9), "[missed]".repeat(10) + "[resumed][live]");
+}
+
+#[test]
+fn a_replay_that_has_gone_out_leaves_the_limits_as_they_were() {
+    let mut outbox = Outbox::default();
+    recorded(&mut outbox, "before", 1);
+    (2..=4).for_each(|sequence| outbox.replay(item("[missed]", sequence)));
+    recorded(&mut outbox, "[live]", 5);
+    assert_eq!(send(&mut outbox, 30), (4, 4));
+    assert_eq!(outbox.push(item("[8 to 14]", 6), Lane::Normal, &SHORT, 0), Pushed::Queued);
+    assert_eq!(outbox.push(item("[15 on]", 7), Lane::Normal, &SHORT, 0), Pushed::Overflow);
+}
+
+#[test]
 fn an_empty_reply_leaves_nothing_behind() {
     let mut outbox = Outbox::default();
     reply(&mut outbox, "");

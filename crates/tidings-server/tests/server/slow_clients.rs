@@ -100,3 +100,32 @@ fn volatile_events_for_clients_that_never_read_are_dropped_and_counted() {
     let dropped = flood.metrics.lines().find_map(|line| line.strip_prefix("tidings_dropped_total "));
     assert!(dropped.unwrap().parse::<u64>().unwrap() > 0, "{}", flood.metrics);
 }
+
+#[test]
+fn who_missed_more_than_a_queue_holds_resumes_and_hears_what_comes_after() {
+    const MISSED: usize = 20;
+    let mut config = config();
+    config.limits.queue_bytes = 64 * 1024;
+    with_server(&config, |addr, publisher| {
+        let mut wire = Wire::open(addr, "/ws");
+        wire.say("{\"type\":\"auth\"}");
+        wire.say("{\"type\":\"subscribe\",\"id\":1,\"room\":\"open:away\"}");
+        let answer = wire.hear("\"epoch\":\"");
+        let epoch = answer.split("\"epoch\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        drop(wire);
+        for number in 1..=MISSED {
+            publisher.publish("open:away", "flood", data(number)).unwrap();
+        }
+
+        let mut wire = Wire::open(addr, "/ws");
+        wire.say("{\"type\":\"auth\"}");
+        let since = format!("{{\"epoch\":\"{epoch}\",\"offset\":0}}");
+        wire.say(&format!("{{\"type\":\"subscribe\",\"id\":1,\"room\":\"open:away\",\"since\":{since}}}"));
+        wire.hear("\"recovered\":true");
+        publisher.publish("open:away", "flood", data(MISSED + 1)).unwrap();
+        let heard = (1..=MISSED).map(|_| number(&wire.hear("\"number\":")));
+        assert_eq!(heard.collect::<Vec<_>>(), (1..=MISSED).collect::<Vec<_>>());
+        wire.hear("\"type\":\"resumed\"");
+        assert_eq!(number(&wire.hear("\"number\":")), MISSED + 1);
+    });
+}
