@@ -36,16 +36,16 @@ pub(crate) struct OwnServer {
 }
 
 impl OwnServer {
-    /// Starts this program as a server without limits on a free port of 127.0.0.1.
+    /// Starts this program as a server without limits on a free port of 127.0.0.1, with `flags`.
     ///
     /// # Errors
     /// It ends, or does not listen in time.
-    pub(crate) fn start() -> Result<Self> {
+    pub(crate) fn start(flags: &[&str]) -> Result<Self> {
         let directory = std::env::temp_dir().join(format!("tidings-bench-{}", random_hex::<8>()?));
         let secret = local_secret(&directory)?.text;
         // Before the server is started: from here on no signal ends us without it.
         let signals = Signals::new()?;
-        let child = spawn(&directory);
+        let child = spawn(&directory, flags);
         let child = child.inspect_err(|_| drop(std::fs::remove_dir_all(&directory)))?;
         let is_over = Over::default();
         signals.take_along(Pid::from_child(&child), directory.clone(), is_over.clone());
@@ -154,7 +154,7 @@ impl Signals {
 }
 
 /// Nothing of our own configuration may reach it: the run must be the same everywhere.
-fn spawn(directory: &std::path::Path) -> Result<Child> {
+fn spawn(directory: &std::path::Path, flags: &[&str]) -> Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| {
         let name = name.to_string_lossy();
@@ -169,6 +169,7 @@ fn spawn(directory: &std::path::Path) -> Result<Child> {
         .args(["serve", "--listen", "127.0.0.1:0", "--no-limits", "--data-dir"])
         .arg(directory)
         .args(["--log-filter", "warn", "--drain-seconds", "1", "--host-publish=false"])
+        .args(flags)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use clap::ValueEnum;
 use memchr::memmem;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::marker;
@@ -22,6 +23,22 @@ pub(crate) enum Proto {
     Sio,
     /// Plain JSON over WebSocket.
     Plain,
+}
+
+/// Where somebody is in a room that keeps events; offsets are without holes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Position {
+    epoch: String,
+    /// The number of the last event that was heard.
+    pub(crate) offset: u64,
+}
+
+impl Position {
+    /// What the answer to a subscription says; nothing if the room keeps nothing.
+    pub(crate) fn find(answer: &[u8]) -> Option<Self> {
+        let object = answer.get(memchr::memchr(b'{', answer)?..)?;
+        serde_json::Deserializer::from_slice(object).into_iter().next()?.ok()
+    }
 }
 
 /// What a message of the server is.
@@ -67,11 +84,19 @@ impl Proto {
         }
     }
 
-    /// Subscribes to a room.
-    pub(crate) fn subscribe(self, room: &str) -> String {
+    /// Subscribes to a room, from a position on if there is one.
+    pub(crate) fn subscribe(self, room: &str, since: Option<&Position>) -> String {
+        let mut fields = json!({ "room": room });
+        if let Some(since) = since {
+            fields["since"] = json!(since);
+        }
         match self {
-            Self::Sio => format!("42{SUBSCRIBE_ID}{}", json!(["subscribe", { "room": room }])),
-            Self::Plain => json!({ "type": "subscribe", "id": SUBSCRIBE_ID, "room": room }).to_string(),
+            Self::Sio => format!("42{SUBSCRIBE_ID}{}", json!(["subscribe", fields])),
+            Self::Plain => {
+                fields["type"] = json!("subscribe");
+                fields["id"] = json!(SUBSCRIBE_ID);
+                fields.to_string()
+            }
         }
     }
 
@@ -199,10 +224,25 @@ mod tests {
 
     #[test]
     fn commands_are_those_of_the_wire_contract() {
-        assert_eq!(Proto::Sio.subscribe("bench:r1"), r#"420["subscribe",{"room":"bench:r1"}]"#);
+        assert_eq!(Proto::Sio.subscribe("bench:r1", None), r#"420["subscribe",{"room":"bench:r1"}]"#);
         assert_eq!(Proto::Sio.request(5, "xx"), r#"425["ping",{"p":"xx"}]"#);
         assert_eq!(Proto::Sio.sign_in(Some("t")), r#"40{"token":"t"}"#);
         assert!(Proto::Sio.publish("bench:r1", 3).starts_with("42[\"publish\",{"));
         assert!(Proto::Plain.request(5, "").contains(r#""id":5"#));
+    }
+
+    #[test]
+    fn a_position_is_read_from_an_answer_and_said_when_coming_back() {
+        let fields = r#""ok":true,"room":"lobby:r1","epoch":"00ff","offset":7,"tag":"0a"}"#;
+        let position = Some(Position { epoch: "00ff".into(), offset: 7 });
+        assert_eq!(Position::find(format!("430[{{{fields}]").as_bytes()), position);
+        assert_eq!(Position::find(format!(r#"{{"type":"ack","id":0,{fields}"#).as_bytes()), position);
+        for without in [r#"430[{"ok":true,"room":"bench:r1"}]"#, "430[]", "", "{"] {
+            assert_eq!(Position::find(without.as_bytes()), None, "{without}");
+        }
+        let since = r#""since":{"epoch":"00ff","offset":7}"#;
+        for proto in [Proto::Sio, Proto::Plain] {
+            assert!(proto.subscribe("lobby:r1", position.as_ref()).contains(since), "{proto:?}");
+        }
     }
 }

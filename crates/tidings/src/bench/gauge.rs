@@ -18,6 +18,8 @@ pub(crate) struct Reading {
     pub(crate) cpu: u64,
     /// Resident memory in bytes.
     pub(crate) memory: u64,
+    /// The most it was since [`Gauge::forget_peak`], or ever.
+    pub(crate) peak: u64,
 }
 
 impl Gauge {
@@ -28,13 +30,21 @@ impl Gauge {
         root.join("stat").exists().then_some(Self { root, tick })
     }
 
-    /// Reads both figures; a process that is gone has zeros.
+    /// Lets the peak of the memory begin anew; a process of somebody else keeps its own.
+    pub(crate) fn forget_peak(&self) {
+        // proc(5): 5 resets what VmHWM says.
+        fs::write(self.root.join("clear_refs"), "5").ok();
+    }
+
+    /// Reads the figures; a process that is gone has zeros.
     pub(crate) fn read(&self) -> Reading {
         let read = |name: &str| fs::read_to_string(self.root.join(name)).unwrap_or_default();
         let ticks = ticks(&read("stat")).unwrap_or_default() * self.tick;
         // The scheduler counts nanoseconds, but forgets threads that ended; ticks do not.
         let cpu = self.scheduled().max(ticks);
-        Reading { cpu, memory: resident(&read("status")).unwrap_or_default() }
+        let status = read("status");
+        let bytes = |field: &str| bytes(&status, field).unwrap_or_default();
+        Reading { cpu, memory: bytes("VmRSS:"), peak: bytes("VmHWM:") }
     }
 
     fn scheduled(&self) -> u64 {
@@ -63,8 +73,8 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(times.next()?.ok()? + times.next()?.ok()?)
 }
 
-fn resident(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+fn bytes(status: &str, field: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
@@ -80,7 +90,8 @@ mod tests {
         assert_eq!(ticks(""), None);
         assert_eq!(machine_ticks("cpu  1 2 4 1000 1000 8 16 32 64 64\ncpu0 1"), Some(63));
         assert_eq!(machine_ticks(""), None);
-        assert_eq!(resident("Name:\tx\nVmRSS:\t  12 kB\n"), Some(12 * 1024));
+        let status = "Name:\tx\nVmHWM:\t  13 kB\nVmRSS:\t  12 kB\n";
+        assert_eq!(["VmRSS:", "VmHWM:"].map(|field| bytes(status, field)), [Some(12 << 10), Some(13 << 10)]);
     }
 
     #[test]
@@ -91,7 +102,7 @@ mod tests {
         while gauge.read().cpu <= first.cpu {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
-        assert!(first.memory > 100_000, "{first:?}");
+        assert!(first.memory > 100_000 && first.peak > 100_000, "{first:?}");
         assert!(Gauge::of(u32::MAX).is_none());
     }
 }

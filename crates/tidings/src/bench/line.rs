@@ -9,7 +9,7 @@ use mio::net::TcpStream;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::clock::Clock;
-use super::dialect::{PONG, Proto, SUBSCRIBE_ID, Said};
+use super::dialect::{PONG, Position, Proto, SUBSCRIBE_ID, Said};
 use super::frames::{Frames, Opcode, pong_frame, text_frame};
 use crate::client::target::Credential;
 
@@ -22,7 +22,7 @@ const MOST_HEAD: usize = 16 * 1024;
 const MOST_OUT: usize = 16 << 20;
 
 /// What all lines have in common.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Place {
     pub(crate) proto: Proto,
     pub(crate) address: SocketAddr,
@@ -34,13 +34,18 @@ pub(crate) struct Place {
     pub(crate) sources: u8,
     /// Rooms; subscriber i is in room i modulo this.
     pub(crate) rooms: u32,
+    /// The kind of the rooms.
+    pub(crate) kind: String,
+    /// The largest segment that is accepted, in bytes, if not the system's. The kernel's send
+    /// buffers are sized by it (tcp(7), `TCP_MAXSEG`).
+    pub(crate) segment: Option<u32>,
     pub(crate) clock: Clock,
 }
 
 impl Place {
     /// The name of a room.
     pub(crate) fn room(&self, number: u32) -> String {
-        format!("bench:r{number:05}")
+        format!("{}:r{number:05}", self.kind)
     }
 
     fn upgrade(&self) -> String {
@@ -70,6 +75,9 @@ impl Place {
         let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
+        if let Some(segment) = self.segment {
+            socket.set_tcp_mss(segment)?;
+        }
         if let (IpAddr::V4(_), 1..) = (self.address.ip(), self.sources) {
             let last = 2 + u8::try_from(index % usize::from(self.sources)).unwrap_or_default();
             socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0)).into())?;
@@ -85,6 +93,8 @@ impl Place {
 
 /// What a scenario does with what it hears; lines are known by their index.
 pub(crate) trait Listener {
+    /// The server's answer to the line's subscription, which is granted.
+    fn subscribed(&mut self, _index: usize, _answer: &[u8]) {}
     /// The line is signed in, and subscribed if it was to.
     fn live(&mut self, _line: &mut Line, _index: usize, _now: u64) {}
     /// An event of a room.
@@ -119,12 +129,16 @@ pub(crate) struct Line {
     frames: Frames,
     head: Vec<u8>,
     out: Vec<u8>,
+    /// Where it left off in its room, if it comes back.
+    pub(crate) since: Option<Position>,
     /// When the current connection was begun.
     pub(crate) dialled_at: u64,
     /// Bytes received.
     pub(crate) received: u64,
     /// Why the last connection ended.
     pub(crate) reason: Option<String>,
+    /// The code with which the server closed it.
+    pub(crate) code: Option<u16>,
 }
 
 impl Line {
@@ -137,9 +151,11 @@ impl Line {
             frames: Frames::default(),
             head: Vec::new(),
             out: Vec::new(),
+            since: None,
             dialled_at: 0,
             received: 0,
             reason: None,
+            code: None,
         }
     }
 
@@ -152,6 +168,7 @@ impl Line {
     pub(crate) fn dial(&mut self, place: &Place, index: usize) {
         self.dialled_at = place.clock.now();
         self.reason = None;
+        self.code = None;
         self.frames = Frames::default();
         self.head.clear();
         self.out = place.upgrade().into_bytes();
@@ -294,7 +311,10 @@ impl Line {
         let fed = frames.feed(bytes, |opcode, payload| match opcode {
             Opcode::Text => self.message(place, index, payload, now, listener),
             Opcode::Ping => self.queue(&pong_frame(payload)),
-            Opcode::Close => self.close(closed(payload)),
+            Opcode::Close => {
+                self.code = payload.first_chunk().copied().map(u16::from_be_bytes);
+                self.close(closed(payload));
+            }
             Opcode::Binary | Opcode::Pong => {}
         });
         self.frames = frames;
@@ -316,6 +336,7 @@ impl Line {
             Said::Event => listener.event(index, message, now),
             Said::Ack { id: SUBSCRIBE_ID, ok } if self.stage == Stage::Subscribe => {
                 if ok {
+                    listener.subscribed(index, message);
                     self.go_live(index, now, listener);
                 } else {
                     self.close(refusal(message));
@@ -337,7 +358,7 @@ impl Line {
         }
         self.stage = Stage::Subscribe;
         let room = u32::try_from(index).unwrap_or_default() % place.rooms.max(1);
-        self.queue(&text_frame(&place.proto.subscribe(&place.room(room))));
+        self.queue(&text_frame(&place.proto.subscribe(&place.room(room), self.since.as_ref())));
     }
 
     fn go_live(&mut self, index: usize, now: u64, listener: &mut impl Listener) {

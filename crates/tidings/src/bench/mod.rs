@@ -40,6 +40,8 @@ use crate::token;
 
 /// Tokens outlive the longest run.
 const TTL: Duration = Duration::from_secs(4 * 3_600);
+/// A round is shorter than the time a client may be behind.
+const STUCK_FLAGS: &[&str] = &["--limits-lag-ms", "1000"];
 /// Descriptors besides the connections.
 const OTHER_DESCRIPTORS: u64 = 64;
 
@@ -49,8 +51,9 @@ const OTHER_DESCRIPTORS: u64 = 64;
 /// A figure is out of bounds, the server is not on this machine, or not everybody gets through.
 pub(crate) fn run(line: BenchLine) -> Result<()> {
     let plan = Plan::of(&line)?;
-    allow_descriptors(plan.lines() as u64)?;
-    let own = if line.url.is_none() { Some(OwnServer::start()?) } else { None };
+    allow_descriptors(plan.lines() as u64 + u64::from(plan.stuck))?;
+    let flags = if plan.scenario == Scenario::Stuck { STUCK_FLAGS } else { &[] };
+    let own = if line.url.is_none() { Some(OwnServer::start(flags)?) } else { None };
     let place = place(&line, &plan, own.as_ref())?;
     let settings = settings(&line, &plan, &place);
     let gauge = gauge(&line, own.as_ref())?;
@@ -107,6 +110,8 @@ fn place(line: &BenchLine, plan: &Plan, own: Option<&OwnServer>) -> Result<Place
         credential,
         sources: line.src,
         rooms: plan.rooms,
+        kind: plan.kind.clone(),
+        segment: None,
         clock: Clock::new(),
     })
 }
@@ -168,8 +173,15 @@ fn settings(line: &BenchLine, plan: &Plan, place: &Place) -> Vec<(String, String
             rows.push(("requests in flight per connection", plan.outstanding.to_string()));
             rows.push(("filler bytes", plan.pad.to_string()));
         }
+        Scenario::Stuck => {
+            rows.push(("never read", plan.stuck.to_string()));
+            rows.push(("rounds without and with them", format!("{0} and {0}", plan.rounds)));
+            rows.push(("rate", rate));
+            rows.push(("filler bytes", plan.pad.to_string()));
+        }
         Scenario::Idle | Scenario::Storm => {}
     }
+    rows.push(("kind of the rooms", plan.kind.clone()));
     rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 

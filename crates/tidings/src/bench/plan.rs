@@ -27,7 +27,7 @@ pub(crate) struct BenchLine {
     /// The server's process, for its CPU time and memory [default: that of the server started here].
     #[arg(long)]
     pub(crate) pid: Option<u32>,
-    /// Connections [default: 1000 for idle and fanout, 2000 for rooms and storm, 100 for ack].
+    /// Connections [default: 1000 for idle, fanout and stuck, 2000 for rooms and storm, 100 for ack].
     #[arg(long, visible_alias = "subs")]
     pub(crate) conns: Option<u32>,
     /// Rooms the connections are spread over [default: 1, in rooms 400].
@@ -36,7 +36,7 @@ pub(crate) struct BenchLine {
     /// Connections that publish [default: 1, in rooms 10].
     #[arg(long)]
     pub(crate) pubs: Option<u32>,
-    /// Publications a second, or `max`: as fast as the window allows [default: max, in rooms 2000].
+    /// Publications a second, or `max`: as fast as the window allows [default: max, in rooms 2000, in stuck 100].
     #[arg(long, value_parser = rate)]
     pub(crate) rate: Option<Rate>,
     /// Publications in flight at `--rate max`; the next leaves when one has reached everybody.
@@ -45,15 +45,24 @@ pub(crate) struct BenchLine {
     /// Requests in flight per connection, in ack.
     #[arg(long, default_value_t = 10)]
     pub(crate) outstanding: u32,
-    /// Seconds that are measured.
+    /// Connections that stop reading once they are subscribed, in stuck.
     #[arg(long, default_value_t = 10)]
-    pub(crate) secs: u32,
+    pub(crate) stuck: u32,
+    /// Rounds without those who do not read, and as many with them, in stuck.
+    #[arg(long, default_value_t = 8)]
+    pub(crate) rounds: u32,
+    /// The kind of the rooms; one that keeps events is recorded [default: bench, in stuck lobby].
+    #[arg(long, value_parser = kind)]
+    pub(crate) kind: Option<String>,
+    /// Seconds that are measured [default: 10, in stuck 4 in each round].
+    #[arg(long)]
+    pub(crate) secs: Option<u32>,
     /// Seconds before, which do not count.
     #[arg(long, default_value_t = 1)]
     pub(crate) warm: u32,
-    /// Bytes of filler in each event or request.
-    #[arg(long, default_value_t = 55)]
-    pub(crate) pad: usize,
+    /// Bytes of filler in each event or request [default: 55, in stuck 4000].
+    #[arg(long)]
+    pub(crate) pad: Option<usize>,
     /// Handshakes in flight while connecting.
     #[arg(long, default_value_t = 256)]
     pub(crate) conc: usize,
@@ -80,6 +89,8 @@ pub(crate) enum Scenario {
     Ack,
     /// Everybody is cut off and comes back at once.
     Storm,
+    /// One room with everybody in it, by turns without and with some who never read.
+    Stuck,
 }
 
 impl Scenario {
@@ -91,6 +102,7 @@ impl Scenario {
             Self::Rooms => "rooms",
             Self::Ack => "ack",
             Self::Storm => "storm",
+            Self::Stuck => "stuck",
         }
     }
 }
@@ -114,6 +126,9 @@ pub(crate) struct Plan {
     pub(crate) rate: Rate,
     pub(crate) window: u32,
     pub(crate) outstanding: u32,
+    pub(crate) stuck: u32,
+    pub(crate) rounds: u32,
+    pub(crate) kind: String,
     pub(crate) secs: Duration,
     pub(crate) warm: Duration,
     pub(crate) pad: usize,
@@ -131,8 +146,12 @@ impl Plan {
             Scenario::Rooms => (2_000, 400, 10, Rate::PerSecond(2_000.0)),
             Scenario::Ack => (100, 1, 0, Rate::Max),
             Scenario::Storm => (2_000, 1, 1, Rate::Max),
+            Scenario::Stuck => (1_000, 1, 1, Rate::PerSecond(100.0)),
         };
+        let is_stuck = line.scenario == Scenario::Stuck;
+        let (secs, pad, kind) = if is_stuck { (4, 4_000, "lobby") } else { (10, 55, "bench") };
         let publishes = pubs > 0;
+        let secs = line.secs.unwrap_or(secs);
         let plan = Self {
             scenario: line.scenario,
             conns: line.conns.unwrap_or(conns),
@@ -141,17 +160,24 @@ impl Plan {
             rate: line.rate.unwrap_or(rate),
             window: line.window,
             outstanding: line.outstanding,
-            secs: Duration::from_secs(line.secs.into()),
+            stuck: if is_stuck { line.stuck } else { 0 },
+            rounds: line.rounds,
+            kind: line.kind.clone().unwrap_or_else(|| kind.to_owned()),
+            secs: Duration::from_secs(secs.into()),
             warm: Duration::from_secs(line.warm.into()),
-            pad: line.pad,
+            pad: line.pad.unwrap_or(pad),
         };
+        // Those who come back tell what they missed by its number, so there is one room.
+        let most_rooms = if is_stuck { 1 } else { 99_999 };
         let bounds = [
             ("--conns", u64::from(plan.conns), 1, 100_000),
-            ("--rooms", plan.rooms.into(), 1, 99_999),
+            ("--rooms", plan.rooms.into(), 1, most_rooms),
             ("--pubs", plan.pubs.into(), u64::from(publishes), 1_000),
             ("--window", plan.window.into(), 1, 10_000),
             ("--outstanding", plan.outstanding.into(), 1, 1_000),
-            ("--secs", line.secs.into(), 1, 3_600),
+            ("--stuck", line.stuck.into(), 1, 1_000),
+            ("--rounds", line.rounds.into(), 1, 1_000),
+            ("--secs", secs.into(), 1, 3_600),
             ("--warm", line.warm.into(), 0, 600),
             ("--pad", plan.pad as u64, 0, 500_000),
             ("--conc", line.conc as u64, 1, 100_000),
@@ -165,7 +191,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Connections of every sort.
+    /// Connections of every sort that read.
     pub(crate) fn lines(&self) -> usize {
         (self.conns + self.pubs) as usize
     }
@@ -182,6 +208,12 @@ fn rate(text: &str) -> Result<Rate, String> {
         Ok(rate) if (0.1..=1_000_000.0).contains(&rate) => Ok(Rate::PerSecond(rate)),
         _ => Err(format!("`{text}` is neither `max` nor a rate of 0.1 to 1000000 a second")),
     }
+}
+
+/// What stands before a room's colon.
+fn kind(text: &str) -> Result<String, String> {
+    let fits = (1..=64).contains(&text.len()) && !text.contains(|c: char| c == ':' || c.is_control());
+    if fits { Ok(text.to_owned()) } else { Err("a kind has 1 to 64 bytes and no colon".into()) }
 }
 
 #[cfg(test)]
@@ -222,8 +254,11 @@ mod tests {
         ] {
             assert!(plan(&format!("fanout {beyond}")).is_err(), "{beyond}");
         }
-        for beyond in ["--rate 0", "--rate NaN", "--rate -5", "--rate inf"] {
+        for beyond in ["--rate 0", "--rate NaN", "--rate -5", "--rate inf", "--kind a:b", "--kind "] {
             assert!(plan(&format!("fanout {beyond}")).is_err(), "{beyond}");
+        }
+        for beyond in ["--stuck 0", "--stuck 1001", "--rounds 0", "--rounds 1001", "--rooms 2"] {
+            assert!(plan(&format!("stuck {beyond}")).is_err(), "{beyond}");
         }
     }
 

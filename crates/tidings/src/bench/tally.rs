@@ -98,7 +98,8 @@ impl Tally {
         number
     }
 
-    fn next_number(&self) -> u32 {
+    /// The number the next publication gets.
+    pub(crate) fn next_number(&self) -> u32 {
         u32::try_from(self.missing.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
 

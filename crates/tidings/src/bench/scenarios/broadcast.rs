@@ -110,7 +110,14 @@ impl Press {
         Self { frames: frames.collect(), next_room: 0, stalls: 0 }
     }
 
-    fn run(&mut self, bench: &mut Bench, ears: &mut Ears, words: &'static str, time: Duration) -> Result<()> {
+    /// Publishes for a time, by rate or by window.
+    pub(super) fn run(
+        &mut self,
+        bench: &mut Bench,
+        ears: &mut Ears,
+        words: &'static str,
+        time: Duration,
+    ) -> Result<()> {
         let shown = bar(words, time.as_secs());
         let start = bench.crowd.now();
         let end = start + nanoseconds(time);

@@ -4,6 +4,8 @@ mod ack;
 mod broadcast;
 mod idle;
 mod storm;
+mod stuck;
+mod unread;
 
 use std::time::Duration;
 
@@ -38,6 +40,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
         Scenario::Fanout | Scenario::Rooms => broadcast::run(bench),
         Scenario::Ack => ack::run(bench),
         Scenario::Storm => storm::run(bench),
+        Scenario::Stuck => stuck::run(bench),
     }
 }
 
