@@ -59,6 +59,7 @@ bench() { # bench SCENARIO FLAGS...
     printf '\nNot measured against the write floor: RIG was not set.\n'
   fi
   bench idle --conns 10000
+  bench idle --conns 10000 --conc 10000
   bench fanout --conns 10000 --window 1
   bench fanout --conns 10000 --window 16
   bench fanout --conns 10000 --window 16 --proto plain
@@ -66,6 +67,8 @@ bench() { # bench SCENARIO FLAGS...
   bench ack --conns 100 --outstanding 10
   bench storm --conns 5000
   bench storm --conns 10000
+  bench stuck
+  bench stuck --kind bench
 } >"$block"
 
 # The block between the marks is ours; the words around it are not.

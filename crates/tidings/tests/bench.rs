@@ -207,6 +207,33 @@ fn idle_has_nothing_to_draw_and_fanout_has() {
     assert!(!idle.0.join("plot.svg").exists() && fanout.0.join("plot.svg").exists());
 }
 
+/// What is published is more than the kernel and the server hold for a connection.
+#[test]
+fn who_never_reads_is_closed_as_too_slow_comes_back_and_has_everything() {
+    let run = Run::new("stuck");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+    command.env_clear().arg("bench").arg("--out").arg(&run.0);
+    let arguments = "stuck --conns 5 --stuck 2 --rounds 1 --secs 3 --warm 0 --rate 100 --pad 20000";
+    let output = command.args(arguments.split_whitespace()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&std::fs::read(run.0.join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["problems"], serde_json::json!([]), "{report}");
+    let found =
+        ["never read", "closed as too slow, 4008", "came back with a position", "and have every event"];
+    assert_eq!(found.map(|name| figure(&report, name)), [2.0; 4]);
+    assert!(figure(&report, "events they missed") > 0.0);
+    assert!(figure(&report, "most server memory, with") > 1.0);
+}
+
+#[test]
+fn who_never_reads_and_is_not_closed_is_a_problem() {
+    let arguments = "stuck --conns 4 --stuck 2 --rounds 2 --rate 50 --pad 100";
+    let report = Run::new("unclosed").report(arguments, &server(usize::MAX));
+    let found = ["never read", "still open", "closed as too slow, 4008", "events they missed", "lost"];
+    assert_eq!(found.map(|name| figure(&report, name)), [4.0, 4.0, 0.0, 0.0, 0.0]);
+    assert!(report["problems"][0].as_str().unwrap().contains("not closed"), "{report}");
+}
+
 /// What the kernel says of a process, `None` once it is gone or only waits to be reaped.
 fn alive(pid: &str) -> Option<()> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

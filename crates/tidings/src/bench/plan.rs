@@ -36,7 +36,7 @@ pub(crate) struct BenchLine {
     /// Connections that publish [default: 1, in rooms 10].
     #[arg(long)]
     pub(crate) pubs: Option<u32>,
-    /// Publications a second, or `max`: as fast as the window allows [default: max, in rooms 2000, in stuck 100].
+    /// Publications a second, or `max`: as fast as the window allows [default: max, in rooms 2000, in stuck 50].
     #[arg(long, value_parser = rate)]
     pub(crate) rate: Option<Rate>,
     /// Publications in flight at `--rate max`; the next leaves when one has reached everybody.
@@ -49,18 +49,18 @@ pub(crate) struct BenchLine {
     #[arg(long, default_value_t = 10)]
     pub(crate) stuck: u32,
     /// Rounds without those who do not read, and as many with them, in stuck.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 6)]
     pub(crate) rounds: u32,
     /// The kind of the rooms; one that keeps events is recorded [default: bench, in stuck lobby].
     #[arg(long, value_parser = kind)]
     pub(crate) kind: Option<String>,
-    /// Seconds that are measured [default: 10, in stuck 4 in each round].
+    /// Seconds that are measured [default: 10, in stuck 6 in each round].
     #[arg(long)]
     pub(crate) secs: Option<u32>,
     /// Seconds before, which do not count.
     #[arg(long, default_value_t = 1)]
     pub(crate) warm: u32,
-    /// Bytes of filler in each event or request [default: 55, in stuck 4000].
+    /// Bytes of filler in each event or request [default: 55, in stuck 8000].
     #[arg(long)]
     pub(crate) pad: Option<usize>,
     /// Handshakes in flight while connecting.
@@ -146,10 +146,10 @@ impl Plan {
             Scenario::Rooms => (2_000, 400, 10, Rate::PerSecond(2_000.0)),
             Scenario::Ack => (100, 1, 0, Rate::Max),
             Scenario::Storm => (2_000, 1, 1, Rate::Max),
-            Scenario::Stuck => (1_000, 1, 1, Rate::PerSecond(100.0)),
+            Scenario::Stuck => (1_000, 1, 1, Rate::PerSecond(50.0)),
         };
         let is_stuck = line.scenario == Scenario::Stuck;
-        let (secs, pad, kind) = if is_stuck { (4, 4_000, "lobby") } else { (10, 55, "bench") };
+        let (secs, pad, kind) = if is_stuck { (6, 8_000, "lobby") } else { (10, 55, "bench") };
         let publishes = pubs > 0;
         let secs = line.secs.unwrap_or(secs);
         let plan = Self {
