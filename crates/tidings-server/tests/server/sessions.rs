@@ -13,7 +13,7 @@ use crate::people::{plain, post, socket_io, socket_io_in, token};
 fn kept_of(config: &Config, users: &[&str]) -> (String, Vec<Vec<Session>>) {
     let place = tidings_testkit::Place::new();
     let url = format!("sqlite:{}", place.path().join("tidings.db").display());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let store = runtime.block_on(Store::open(&url, &StoreOptions::default())).unwrap();
     let extras = Extras { store: Some(store.clone()), ..Extras::default() };
     let (session_id, again) = with_extras(config, extras, |addr, _| {
