@@ -67,7 +67,7 @@ async function runCases(wstest: string, deflate: boolean): Promise<Record<string
     // Its exit code says nothing: it is 0 with failures, and with no server at all.
     const finished = await run([wstest, "-m", "fuzzingclient", "-s", specification], {
       cwd: directory,
-      deadline: 1_800_000,
+      deadline: 3_600_000,
     });
     const index = join(directory, "reports", "index.json");
     if (!existsSync(index))
