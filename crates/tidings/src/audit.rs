@@ -73,14 +73,16 @@ pub(crate) fn run(line: AuditLine) -> Result<()> {
 
 async fn print(store: &Store, wanted: &Wanted) -> Result<()> {
     let mut seen = write(newest(store, wanted, 0, wanted.last).await?)?;
-    if wanted.follow && wanted.last == 0 {
+    if !wanted.follow {
+        return Ok(());
+    }
+    if wanted.last == 0 {
         seen = newest(store, wanted, 0, 1).await?.last().map_or(0, |recorded| recorded.seq);
     }
-    while wanted.follow {
+    loop {
         tokio::time::sleep(PACE).await;
         seen = seen.max(write(newest(store, wanted, seen, u32::MAX).await?)?);
     }
-    Ok(())
 }
 
 /// The newest entries after `after`, at most `most`, the oldest first.
