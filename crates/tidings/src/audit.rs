@@ -73,11 +73,11 @@ pub(crate) fn run(line: AuditLine) -> Result<()> {
 
 async fn print(store: &Store, wanted: &Wanted) -> Result<()> {
     let mut seen = write(newest(store, wanted, 0, wanted.last).await?)?;
+    if wanted.follow && wanted.last == 0 {
+        seen = newest(store, wanted, 0, 1).await?.last().map_or(0, |recorded| recorded.seq);
+    }
     if !wanted.follow {
         return Ok(());
-    }
-    if wanted.last == 0 {
-        seen = newest(store, wanted, 0, 1).await?.last().map_or(0, |recorded| recorded.seq);
     }
     loop {
         tokio::time::sleep(PACE).await;

@@ -139,6 +139,47 @@ async fn fifty_bad_tokens_of_an_address_are_one_alert_for_operators_alone_and_in
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_kept_out_by_a_limit_and_still_tries_is_an_alert_all_the_same() {
+    let mut config = config();
+    config.no_limits = false;
+    let server = Server::start(&config, Extras::default()).await.unwrap();
+    let addr = server.addr();
+    let alerts = beside(move || {
+        for _ in 0..50 {
+            let mut wire = Wire::open(addr, "/ws");
+            wire.say("{\"type\":\"auth\",\"token\":\"eyJhbGciOiJIUzI1NiJ9.e30.AAAA\"}");
+            wire.closed();
+        }
+        metric(addr, ALERTS)
+    })
+    .await;
+    assert_eq!(alerts, "1");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guessed_sessions_foreign_pages_and_bad_keys_are_noticed() {
+    let config = config();
+    let server = Server::start(&config, Extras::default()).await.unwrap();
+    let addr = server.addr();
+    let ask = |count: usize, path: &'static str, header: &'static str| {
+        beside(move || (0..count).map(|_| get(addr, path, header).0).collect::<Vec<_>>())
+    };
+    let guess = "/socket.io/?EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA";
+    assert!(ask(20, guess, "X-None: 1").await.iter().all(|status| status == "400"));
+    assert!(ask(40, "/api/rooms", "Origin: https://evil.example").await.iter().all(|status| status == "403"));
+    assert!(ask(8, "/api/rooms", "X-API-Key: tk_no").await.iter().all(|status| status == "401"));
+    for kind in ["session_guessing", "origin_refused", "token_probing"] {
+        let notices = move |level: &str| {
+            metric(addr, &format!("tidings_threats_total{{kind=\"{kind}\",level=\"{level}\"}}"))
+        };
+        let counts = beside(move || (notices("notice"), notices("warning"))).await;
+        assert_eq!(counts, ("1".to_owned(), "0".to_owned()), "{kind}");
+    }
+    server.stop().await;
+}
+
 /// The control: the same without detection.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_detection_off_the_same_fifty_are_told_to_nobody() {
