@@ -35,6 +35,7 @@ export function fixture(mode: Mode, flags: string[] = []): Running {
     get ws() {
       return get().ws;
     },
+    logged: (pattern) => get().logged(pattern),
     stop: () => get().stop(),
     kill: () => get().kill(),
   };

@@ -12,6 +12,8 @@ export interface Running {
   address: string;
   http: string;
   ws: string;
+  /** Waits until the first 1,000 lines of output have one that matches; answers what it captures first. */
+  logged(pattern: RegExp): Promise<string>;
   /** Sends SIGTERM and waits for the exit; answers the exit code, `null` if a signal ended it. */
   stop(): Promise<number | null>;
   /** Sends SIGKILL and waits until the process is gone. */
@@ -38,6 +40,7 @@ export async function start(command: string[], line: RegExp, env: NodeJS.Process
     address,
     http: `http://${address}`,
     ws: `ws://${address}`,
+    logged: (pattern) => within(found(log, pattern), `a line like ${pattern.source}`),
     stop: () => stop(child),
     kill: () => kill(child),
   };
@@ -56,12 +59,23 @@ function announced(child: ChildProcess, line: RegExp, log: string[]): Promise<st
       if (!stream) continue;
       // Reading on to the end keeps the pipe from filling up.
       createInterface(stream).on("line", (text) => {
-        if (log.length < 100) log.push(text);
+        if (log.length < 1_000) log.push(text);
         const address = line.exec(text)?.[1];
         if (address) resolve(address);
       });
     }
   });
+}
+
+/** Looks through the lines again and again, for more come meanwhile; whoever waits bounds the time. */
+async function found(log: string[], pattern: RegExp): Promise<string> {
+  for (;;) {
+    for (const line of log) {
+      const captured = pattern.exec(line)?.[1];
+      if (captured) return captured;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 async function stop(child: ChildProcess): Promise<number | null> {

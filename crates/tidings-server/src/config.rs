@@ -1,5 +1,6 @@
 //! What can be set, with defaults that are safe on the first start.
 
+mod accounts;
 mod limits;
 mod threats;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use accounts::{AccountsConfig, ProviderConfig, Register};
 pub use limits::LimitsConfig;
 pub use threats::ThreatsConfig;
 
@@ -45,6 +47,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Sign-in.
     pub auth: AuthConfig,
+    /// People who sign in here with a password or by a provider.
+    pub accounts: AccountsConfig,
     /// Where accounts, keys and the audit log are kept.
     pub database: DatabaseConfig,
     /// The team's own backend, asked who may connect and what `ask` rules leave to it.
@@ -87,6 +91,7 @@ impl Default for Config {
             heartbeat: HeartbeatConfig::default(),
             limits: LimitsConfig::default(),
             auth: AuthConfig::default(),
+            accounts: AccountsConfig::default(),
             database: DatabaseConfig::default(),
             hooks: HooksConfig::default(),
             audit: AuditConfig::default(),
@@ -160,6 +165,8 @@ pub struct AuthConfig {
     pub expiry_grace_seconds: u64,
     /// Days that a revocation holds: longer than any token lives.
     pub revocation_days: u64,
+    /// Where people may sign in elsewhere (OpenID Connect).
+    pub providers: Vec<ProviderConfig>,
 }
 
 impl Default for AuthConfig {
@@ -177,6 +184,7 @@ impl Default for AuthConfig {
             query_token: true,
             expiry_grace_seconds: 5,
             revocation_days: 30,
+            providers: Vec::new(),
         }
     }
 }

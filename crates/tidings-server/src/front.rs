@@ -2,6 +2,7 @@
 
 mod accept;
 mod audit;
+mod auth;
 mod budget;
 mod direct;
 mod headers;
@@ -80,6 +81,7 @@ impl Front {
             .merge(health::routes(shared.clone()))
             .merge(metrics::routes(shared.clone(), guards_metrics))
             .merge(publish::routes(shared.clone()))
+            .merge(auth::routes(shared.clone()))
             .merge(rooms::routes(shared.clone()))
             .merge(revocations::routes(shared.clone()))
             .merge(audit::routes(shared.clone()))

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`server`] | start, drain, stop |
 //! | [`config`] | what can be set |
+//! | [`accounts`] | people, how they sign in, keys of programs |
 //! | [`client`] | the seam for handlers of events that are not the engine's own |
 //! | [`live`] | what takes effect on connections that are open |
 //! | [`signin`] | who a token says its bearer is |
@@ -15,8 +16,10 @@
 //! | [`threats`] | what many small refusals add up to |
 //! | [`time`] | wall-clock times as text |
 
+pub mod accounts;
 mod asking;
 pub mod audit;
+
 pub mod client;
 pub mod config;
 mod front;

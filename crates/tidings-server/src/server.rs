@@ -14,6 +14,9 @@ use tidings_store::{Store, StoreError};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 
+use crate::accounts::mail::{MailSender, Outbox, ToTheLog};
+use crate::accounts::oidc::Oidc;
+use crate::accounts::{Accounts, Rules, password};
 use crate::audit::{Action, Actor, Audit, Entry, Writer, Writing};
 use crate::client::Handler;
 use crate::config::Config;
@@ -55,6 +58,8 @@ pub struct Extras {
     pub store: Option<Store>,
     /// What happened before the server was there to note it, such as a secret that was made.
     pub happened: Vec<Entry>,
+    /// Who sends mail to people with accounts; none: it is written to the log.
+    pub mail: Option<Arc<dyn MailSender>>,
     /// Socket.IO handshakes are answered so much later (conformance suites).
     pub handshake_delay: Duration,
 }
@@ -98,7 +103,9 @@ impl Server {
         let (audit, writing, threats) = start_audit(config, extras.store.clone());
         let kept = extras.store.clone().filter(|_| config.database.session_days > 0);
         let ledger = kept.map(|store| Ledger::start(store, format!("{}:{}", node_name(), addr.port())));
-        let (shared, threads) = start_shards(config, &extras, &audit, ledger, loopback)?;
+        let outbox = Arc::new(Outbox::default());
+        let keepers = Keepers { base: format!("http://{addr}"), outbox: outbox.clone(), ledger, loopback };
+        let (shared, threads) = start_shards(config, &extras, &audit, keepers)?;
 
         let mut revocations = 0;
         if let Some(records) = &shared.records {
@@ -119,6 +126,11 @@ impl Server {
         shared.sign_in.keep_fresh(&stopped);
         tokio::spawn(live::follow(shared.clone(), revocations, stopped.clone()));
         tokio::spawn(tell_threats(shared.clone(), threats, stopped.clone()));
+        if let Some(accounts) = &shared.accounts {
+            let sender = extras.mail.clone().unwrap_or_else(|| Arc::new(ToTheLog));
+            tokio::spawn(outbox.run(accounts.store.clone(), sender, stopped.clone()));
+            tokio::task::spawn_blocking(password::warm_up);
+        }
         tokio::spawn(sweep(shared.clone(), stopped.clone()));
         tokio::spawn(watch_memory(shared.clone(), stopped));
         extras.happened.into_iter().for_each(|entry| audit.note(entry));
@@ -264,16 +276,43 @@ fn node_name() -> String {
     if name.is_empty() { "unnamed".into() } else { name }
 }
 
+/// What accounts need to know of the server they are on.
+struct Keepers {
+    /// Where it listens.
+    base: String,
+    outbox: Arc<Outbox>,
+    ledger: Option<Ledger>,
+    loopback: bool,
+}
+
+impl Keepers {
+    /// The accounts, if there is a store for them and they are not switched off.
+    fn accounts(
+        &self,
+        config: &Config,
+        extras: &Extras,
+        sign_in: &Arc<SignIn>,
+        audit: &Arc<Audit>,
+    ) -> Result<Option<Arc<Accounts>>, StartError> {
+        let rules = Rules::new(config, self.loopback, &self.base).map_err(StartError::Config)?;
+        let oidc = Oidc::new(config, &self.base).map_err(StartError::Config)?;
+        let Some(store) = extras.store.clone().filter(|_| config.accounts.enabled) else { return Ok(None) };
+        let outbox = self.outbox.clone();
+        let accounts = Accounts::new(store, sign_in.clone(), audit.clone(), rules, outbox, oidc);
+        Ok(Some(Arc::new(accounts)))
+    }
+}
+
 fn start_shards(
     config: &Config,
     extras: &Extras,
     audit: &Arc<Audit>,
-    ledger: Option<Ledger>,
-    loopback: bool,
+    keepers: Keepers,
 ) -> Result<(Arc<Shared>, Vec<JoinHandle<()>>), StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let count = if config.shards == 0 { cores } else { config.shards }.clamp(1, tidings_core::hub::SHARDS);
-    let sign_in = SignIn::configured(&config.auth).map_err(StartError::Config)?;
+    let loopback = keepers.loopback;
+    let sign_in = Arc::new(SignIn::configured(&config.auth).map_err(StartError::Config)?);
     let settings = Arc::new(Settings::new(config, count, loopback, extras.handler.is_some()));
     let (mut polls, mut inboxes) = (Vec::new(), Vec::new());
     for _ in 0..count {
@@ -291,9 +330,11 @@ fn start_shards(
     let rooms = if config.no_limits { usize::MAX } else { config.limits.rooms_per_org };
     let hub = Hub::new(posts.collect()).with_rooms_per_org(rooms);
     let node = Node::new(hub, kinds, Entropy::default().secret() as u64);
+    let accounts = keepers.accounts(config, extras, &sign_in, audit)?;
     let mut shared =
         Shared::new(settings, Arc::new(node), sign_in, hooks, gate, inboxes, audit.clone(), extras);
-    shared.ledger = ledger;
+    shared.ledger = keepers.ledger;
+    shared.accounts = accounts;
     let shared = Arc::new(shared);
     let mut threads = Vec::new();
     for (index, poll) in polls.into_iter().enumerate() {

@@ -8,6 +8,8 @@ use tidings_core::shard::Counters;
 use tidings_core::{Identity, Node};
 use tidings_wire::CloseReason;
 
+use crate::accounts::Accounts;
+use crate::accounts::keys::StoredKeys;
 use crate::audit::Audit;
 use crate::client::Handler;
 use crate::gate::Gate;
@@ -24,7 +26,7 @@ use crate::signin::{ApiKeys, SignIn};
 pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) node: Arc<Node>,
-    pub(crate) sign_in: SignIn,
+    pub(crate) sign_in: Arc<SignIn>,
     /// The team's own backend, if anything is left to it.
     pub(crate) hooks: Option<Hooks>,
     /// From here on the milliseconds of shards and of kept answers are counted.
@@ -39,6 +41,10 @@ pub(crate) struct Shared {
     pub(crate) handler: Option<Arc<dyn Handler>>,
     /// Who keeps the keys of other programs.
     pub(crate) api_keys: Option<Arc<dyn ApiKeys>>,
+    /// The same where they are in the store, for administrators.
+    pub(crate) stored_keys: Option<Arc<StoredKeys>>,
+    /// People who sign in here; none without a store, or if they are switched off.
+    pub(crate) accounts: Option<Arc<Accounts>>,
     /// Only the mounted handler answers events, but for `ping`.
     pub(crate) handler_only: bool,
     /// Accounts, keys and the audit log.
@@ -62,13 +68,16 @@ impl Shared {
     pub(crate) fn new(
         settings: Arc<Settings>,
         node: Arc<Node>,
-        sign_in: SignIn,
+        sign_in: Arc<SignIn>,
         hooks: Option<Hooks>,
         gate: Gate,
         inboxes: Vec<Arc<Inbox>>,
         audit: Arc<Audit>,
         extras: &Extras,
     ) -> Self {
+        let stored_keys = extras.store.clone().map(|store| Arc::new(StoredKeys::new(store)));
+        let of_store = || stored_keys.clone().map(|keys| keys as Arc<dyn ApiKeys>);
+        let api_keys = extras.api_keys.clone().or_else(of_store);
         Self {
             settings,
             node,
@@ -80,7 +89,9 @@ impl Shared {
             counts: inboxes.iter().map(|_| Counts::default()).collect(),
             inboxes,
             handler: extras.handler.clone(),
-            api_keys: extras.api_keys.clone(),
+            api_keys,
+            stored_keys,
+            accounts: None,
             handler_only: extras.conformance,
             records: extras.store.clone().map(Records::new),
             audit,

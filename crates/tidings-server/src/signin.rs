@@ -6,6 +6,7 @@
 //! | `keys`, `source`, `fetch`, `refresh` | keys pinned to their algorithm, where they are read, and when again |
 //! | `issuer`, `claims` | whose tokens are believed, and what they say |
 //! | `issue` | tokens of our own |
+//! | `id_token` | who somebody is at an OpenID Connect provider |
 //! | `revoked` | tokens that were called back |
 //! | `api_key` | keys of other programs |
 //! | `fault` | what can be wrong |
@@ -13,7 +14,8 @@
 pub mod api_key;
 mod claims;
 mod fault;
-mod fetch;
+pub(crate) mod fetch;
+pub(crate) mod id_token;
 mod issue;
 mod issuer;
 mod keys;
@@ -41,6 +43,7 @@ pub use api_key::{ApiKey, ApiKeys};
 pub use fault::Fault;
 pub use issue::{Grant, Signer};
 pub use refresh::RefreshTimes;
+pub use revoked::Revocation;
 pub use token::TOKEN_BYTES;
 
 /// The least bytes of a secret (RFC 7518 section 3.2).
@@ -294,6 +297,27 @@ impl SignIn {
         }
         let is_own = token.kid.as_ref().is_some_and(|kid| self.own.has_key(kid));
         Ok(if is_own && name == self.own.name { &self.own } else { &self.shared })
+    }
+}
+
+/// Reads a secret that somebody else has given to this server.
+///
+/// # Errors
+/// A sentence if it cannot be read or is empty.
+pub(crate) fn read_secret_file(path: &str) -> Result<String, String> {
+    let text = source::read_file(path.as_ref())?;
+    match source::secret_of(&text) {
+        "" => Err("is empty".into()),
+        secret => Ok(secret.to_owned()),
+    }
+}
+
+/// What somebody is told whose provider said something that is not believed.
+pub(crate) fn refused(fault: Fault, provider: &str) -> Refusal {
+    tracing::info!(fault = fault.label(), provider, "an ID token was refused");
+    match fault {
+        Fault::Busy => fault.refusal(),
+        _ => Refusal::new(tidings_core::Code::Unauthorized, "the provider's answer is not valid"),
     }
 }
 

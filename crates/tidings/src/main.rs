@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod host;
 mod output;
+mod people;
 mod records;
 mod reload;
 mod serve;
@@ -43,6 +44,10 @@ enum Command {
     Watch(client::watch::WatchLine),
     /// Measures a server on this machine.
     Bench(bench::BenchLine),
+    /// Accounts: adds, lists, disables them, sets roles and passwords.
+    User(people::UserLine),
+    /// API keys: adds, lists and revokes them.
+    Key(people::KeyLine),
     /// Prints the audit log, one line of JSON for each entry.
     Audit(audit::AuditLine),
     /// Checks what is stored, and says the first thing that is wrong with it.
@@ -59,6 +64,8 @@ fn main() -> ExitCode {
         Command::Publish(line) => client::publish::run(line),
         Command::Watch(line) => client::watch::run(line),
         Command::Bench(line) => bench::run(line),
+        Command::User(line) => people::run(line),
+        Command::Key(line) => people::run_key(line),
         Command::Audit(line) => audit::run(line),
         Command::Verify(line) => verify::run(line),
         Command::Config(line) => commands::config(line),

@@ -17,8 +17,8 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{self, Misconfigured, SettingFlags};
 use crate::demo::Demo;
 use crate::host::Host;
-use crate::records;
 use crate::reload::{self, Started};
+use crate::{people, records};
 
 /// `tidings serve`.
 #[derive(Debug, Default, Args)]
@@ -69,6 +69,7 @@ fn serve(started: Started, happened: Vec<Entry>) -> Result<()> {
     }
     front.enable_all().thread_name("front").build()?.block_on(async {
         let store = records::open(&config.database.url, StoreOptions::default()).await?;
+        people::arrange_demo(&store, config.demo).await?;
         let extras = Extras { store: Some(store.clone()), happened, ..Extras::default() };
         let server = match Server::start(&config, extras).await {
             Err(StartError::Config(problem)) => return Err(Misconfigured(problem).into()),

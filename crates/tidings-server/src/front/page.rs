@@ -1,4 +1,4 @@
-//! The page at `/`: the host's figures, live, without a build step.
+//! The pages: at `/` the host's figures, live, and at `/account` what links in mails lead to; no build step.
 
 use axum::Router;
 use axum::body::Body;
@@ -8,8 +8,10 @@ use axum::routing::get;
 use super::respond;
 
 /// Each file of the page: path, type, contents.
-const FILES: [(&str, &str, &str); 10] = [
+const FILES: [(&str, &str, &str); 12] = [
     ("/", "text/html; charset=utf-8", include_str!("../../assets/index.html")),
+    ("/account", "text/html; charset=utf-8", include_str!("../../assets/account.html")),
+    ("/assets/account.js", SCRIPT, include_str!("../../assets/account.js")),
     ("/assets/style.css", "text/css; charset=utf-8", include_str!("../../assets/style.css")),
     ("/assets/favicon.svg", "image/svg+xml", include_str!("../../assets/favicon.svg")),
     ("/assets/app.js", SCRIPT, include_str!("../../assets/app.js")),

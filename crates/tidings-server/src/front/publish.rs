@@ -16,6 +16,7 @@ use tidings_core::{Asker, Code, Identity, Lane, Org, Payload, Publish, Refusal, 
 use tidings_wire::{json, plain};
 
 use super::{ByServer, Remote, refuse, respond, signed_in};
+use crate::accounts::keys;
 use crate::hooks::{Caller, Draft};
 use crate::shard::{write_published, write_remaining};
 use crate::shared::{Shared, wall_ms};
@@ -245,7 +246,9 @@ async fn who(shared: &Shared, headers: &HeaderMap, body: &Received) -> Result<Id
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(bad("an encoded body is not taken"));
     }
-    signed_in(shared, headers).await
+    let who = signed_in(shared, headers).await?;
+    keys::allows(&who, "publish")?;
+    Ok(who)
 }
 
 fn malformed(error: serde_json::Error) -> Refusal {

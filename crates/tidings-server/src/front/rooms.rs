@@ -15,6 +15,7 @@ use tidings_wire::engineio::Query;
 use tidings_wire::json::write_string;
 
 use super::{Remote, refuse, respond, signed_in};
+use crate::accounts::keys;
 use crate::history;
 use crate::hooks::Draft;
 use crate::shared::Shared;
@@ -135,6 +136,7 @@ async fn who_and_room(
     room: &Named,
 ) -> Result<(Identity, Room), Refusal> {
     let who = signed_in(shared, headers).await?;
+    keys::allows(&who, "read")?;
     let Ok(Path(room)) = room else { return Err(bad("the room's name is not UTF-8")) };
     let most = shared.settings.limits.room_name_bytes;
     let room = Room::new(&who.org, room, most).map_err(|error| bad(&error.to_string()))?;

@@ -205,7 +205,7 @@ impl<'a> Claims<'a> {
         }
     }
 
-    fn text(&self, path: &str) -> Option<Cow<'a, str>> {
+    pub(super) fn text(&self, path: &str) -> Option<Cow<'a, str>> {
         self.at(path).and_then(json::string).filter(|text| !text.is_empty())
     }
 
@@ -228,7 +228,7 @@ impl<'a> Claims<'a> {
     }
 
     /// A claim at the top; one that is `null` is not there.
-    fn top(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn top(&self, name: &str) -> Option<&'a str> {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| *value).filter(|value| *value != "null")
     }

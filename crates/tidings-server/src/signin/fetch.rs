@@ -1,13 +1,13 @@
-//! One GET of a key set: no redirects, no cookies, no proxy, everything bounded.
+//! One question to an issuer: no redirects, no cookies, no proxy, everything bounded.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CACHE_CONTROL, HOST, HeaderMap};
+use hyper::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap};
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -24,7 +24,7 @@ const HEADERS: usize = 64;
 
 /// Where a key set is fetched; known from the configuration alone, never from a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address {
+pub(crate) struct Address {
     tls: bool,
     host: String,
     port: u16,
@@ -38,7 +38,7 @@ impl Address {
     ///
     /// # Errors
     /// A sentence if it is not https, and not http on loopback either.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let uri: Uri = text.parse().map_err(|_| format!("`{text}` is not an address"))?;
         let authority = uri.authority().ok_or_else(|| format!("`{text}` names no host"))?;
         if authority.as_str().contains('@') {
@@ -56,39 +56,76 @@ impl Address {
     }
 }
 
+impl Address {
+    /// Whether it is asked by https.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls
+    }
+}
+
 fn is_loopback(host: &str) -> bool {
     host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 /// What was fetched.
 #[derive(Debug)]
-pub(super) struct Fetched {
-    pub(super) body: Vec<u8>,
+pub(crate) struct Fetched {
+    pub(crate) body: Vec<u8>,
     /// How long it may be kept (`Cache-Control: max-age`, RFC 9111 section 5.2.2.1).
-    pub(super) good_for: Option<Duration>,
+    pub(crate) good_for: Option<Duration>,
 }
 
 /// Fetches within `most`.
 ///
 /// # Errors
 /// A sentence for the log.
-pub(super) async fn get(address: &Address, most: Duration) -> Result<Fetched, String> {
-    let fetched = tokio::time::timeout(most, fetch(address)).await;
+pub(crate) async fn get(address: &Address, most: Duration) -> Result<Fetched, String> {
+    let request = Request::get(&address.path)
+        .header(HOST, &address.authority)
+        .header(ACCEPT, "application/json")
+        .body(Full::default())
+        .map_err(said)?;
+    asked(address, request, most).await
+}
+
+/// Posts a form within `most`, with an `Authorization` header or without, and answers the body.
+///
+/// # Errors
+/// A sentence for the log, without what was posted.
+pub(crate) async fn post_form(
+    address: &Address,
+    form: String,
+    authorization: Option<String>,
+    most: Duration,
+) -> Result<Vec<u8>, String> {
+    let mut request = Request::post(&address.path)
+        .header(HOST, &address.authority)
+        .header(ACCEPT, "application/json")
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    if let Some(value) = authorization {
+        request = request.header(AUTHORIZATION, value);
+    }
+    let request = request.body(Full::from(form)).map_err(said)?;
+    asked(address, request, most).await.map(|fetched| fetched.body)
+}
+
+async fn asked(address: &Address, request: Request<Full<Bytes>>, most: Duration) -> Result<Fetched, String> {
+    let fetched = tokio::time::timeout(most, fetch(address, request)).await;
     fetched.unwrap_or_else(|_| Err(format!("no answer within {most:?}")))
 }
 
-async fn fetch(address: &Address) -> Result<Fetched, String> {
+async fn fetch(address: &Address, request: Request<Full<Bytes>>) -> Result<Fetched, String> {
     let stream = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(said)?;
     if !address.tls {
-        return ask(address, stream).await;
+        return ask(request, stream).await;
     }
     let name = ServerName::try_from(address.host.clone()).map_err(said)?;
     let stream = TlsConnector::from(trust()?).connect(name, stream).await.map_err(said)?;
-    ask(address, stream).await
+    ask(request, stream).await
 }
 
 async fn ask(
-    address: &Address,
+    request: Request<Full<Bytes>>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
 ) -> Result<Fetched, String> {
     let (mut sender, connection) = http1::Builder::new()
@@ -96,11 +133,6 @@ async fn ask(
         .max_headers(HEADERS)
         .handshake(TokioIo::new(stream))
         .await
-        .map_err(said)?;
-    let request = Request::get(&address.path)
-        .header(HOST, &address.authority)
-        .header(ACCEPT, "application/json")
-        .body(Empty::<Bytes>::new())
         .map_err(said)?;
     // Both are dropped together, when the answer is there or the time is over.
     let answer = async {

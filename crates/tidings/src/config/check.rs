@@ -86,6 +86,12 @@ fn refuse_open(config: &Config, key: &str, address: SocketAddr) -> Result<()> {
              since without limits one client can use up the machine"
         );
     }
+    if config.demo {
+        refuse!(
+            "`{key}` is {address}, which other machines can reach: the people of --demo have a password that everybody \
+             knows. Listen on 127.0.0.1, or leave --demo out"
+        );
+    }
     if !config.behind_proxy {
         refuse!(
             "`{key}` is {address}, which other machines can reach, and this version does not speak TLS: tokens would \

@@ -340,6 +340,54 @@ pub(crate) static SETTINGS: &[Setting] = &[
         Kind::Count(1, 3_650),
         "Days a revocation holds. Longer than any token lives: a token that outlives its revocation is good again.",
     ),
+    row(
+        "auth.providers",
+        Kind::Tables,
+        "OpenID Connect providers at which people sign in: name, issuer, client_id, client_secret_file, scopes, org, \
+         create, domains. Whoever has an account there gets one here, unless create or domains say otherwise.",
+    ),
+    row(
+        "accounts.enabled",
+        Kind::Switch,
+        "Whether people sign in here with a password or by a provider. API keys and tokens of others work either way.",
+    ),
+    row(
+        "accounts.register",
+        Kind::Choice(&["loopback", "open", "invited", "closed"]),
+        "Who may make an account: everybody while every listener is on loopback without a proxy (else invited), \
+         everybody, whom an administrator invited, or nobody. Open lets strangers in as far as `signed-in` lets them.",
+    ),
+    row(
+        "accounts.verified_only",
+        Kind::Switch,
+        "Whether signing in with a password needs a verified e-mail address. Without it anybody can claim any address.",
+    ),
+    row(
+        "accounts.password_least",
+        Kind::Count(8, 128),
+        "Characters of a new password at least; fewer than 12 are taken with demo alone. Fewer are guessed sooner.",
+    ),
+    row(
+        "accounts.access_seconds",
+        Kind::Count(60, 3_600),
+        "Seconds an access token is good. Longer lets a stolen one work longer where it is not called back.",
+    ),
+    row(
+        "accounts.refresh_seconds",
+        Kind::Count(3_600, 31_536_000),
+        "Seconds a sign-in lasts, however often it is refreshed. Longer lets a stolen device stay signed in longer.",
+    ),
+    row(
+        "accounts.public_url",
+        Kind::Text,
+        "The address under which browsers reach this server, such as https://chat.example; providers send people back \
+         there. Empty: the address it listens on.",
+    ),
+    row(
+        "accounts.link_url",
+        Kind::Text,
+        "The page that links in mails lead to; the link's secret stands behind #. Empty: /account of this server.",
+    ),
     secret(
         "database.url",
         "Where accounts, keys, revocations, sessions and the audit log are kept: sqlite:PATH or \

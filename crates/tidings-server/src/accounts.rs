@@ -1,0 +1,197 @@
+//! Accounts: people with an e-mail address, how they sign in, and what administrators may do with them.
+//!
+//! Rules and records, without HTTP: the front asks, the store keeps, sign-in makes the tokens.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `input` | what an address, a name and a password may be |
+//! | `password` | slow hashes, few at a time |
+//! | `attempts` | how often somebody may fail |
+//! | `secret` | refresh tokens and links: 256 random bits, of which a digest is kept |
+//! | `register`, `login`, `session`, `change` | what people do |
+//! | `oidc` | signing in elsewhere |
+//! | `members`, `keys` | what administrators do; keys of programs |
+//! | `mail` | the outbox and the seam to whoever sends |
+
+pub(crate) mod attempts;
+mod change;
+pub mod input;
+pub mod keys;
+mod login;
+pub mod mail;
+pub(crate) mod members;
+pub(crate) mod oidc;
+pub mod password;
+pub(crate) mod register;
+pub(crate) mod secret;
+pub(crate) mod session;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tidings_core::{Code, Org, Refusal};
+use tidings_store::revocations::{NewRevocation, Revoked};
+use tidings_store::{Store, StoreError, Tx};
+
+use crate::audit::Audit;
+use crate::config::{Config, Register};
+use crate::shared::wall_ms;
+use crate::signin::{Revocation, SignIn};
+use attempts::Attempts;
+use mail::Outbox;
+use oidc::Oidc;
+use password::Passwords;
+
+/// Characters of a password at least, whatever is configured, and without `demo`.
+const LEAST_ALWAYS: usize = 8;
+const LEAST_SAFE: usize = 12;
+
+/// A link to verify an address works so long, one to reset a password, one that invites.
+const VERIFY_MS: u64 = 24 * 3_600_000;
+const RESET_MS: u64 = 30 * 60_000;
+const INVITE_MS: u64 = 7 * 24 * 3_600_000;
+
+/// Wrong passwords of one address before it has to wait, and how long.
+const FAILURES: u32 = 5;
+const FAILURES_TIME: Duration = Duration::from_secs(15 * 60);
+
+/// Mails to one address that anybody can cause, and in what time.
+const MAILS: u32 = 5;
+const MAILS_TIME: Duration = Duration::from_secs(3_600);
+
+/// The accounts of a server.
+pub(crate) struct Accounts {
+    pub(crate) store: Store,
+    sign_in: Arc<SignIn>,
+    audit: Arc<Audit>,
+    pub(crate) rules: Rules,
+    passwords: Passwords,
+    failures: Attempts,
+    mails: Attempts,
+    outbox: Arc<Outbox>,
+    oidc: Oidc,
+}
+
+/// What is configured.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    register: Register,
+    verified_only: bool,
+    password_least: usize,
+    pub(crate) access_seconds: u64,
+    refresh_ms: u64,
+    link_url: String,
+    /// Browsers reach this server by https, so cookies need it.
+    pub(crate) secure: bool,
+}
+
+impl Rules {
+    /// Reads them; `base` is where the server is reached if nothing is configured.
+    ///
+    /// # Errors
+    /// A sentence that names the key.
+    pub(crate) fn new(config: &Config, loopback: bool, base: &str) -> Result<Self, String> {
+        let accounts = &config.accounts;
+        let least = accounts.password_least;
+        if least < LEAST_SAFE && !config.demo || least < LEAST_ALWAYS {
+            return Err(format!(
+                "`accounts.password_least` is {least}; fewer than {LEAST_SAFE} characters are for --demo alone, \
+                 fewer than {LEAST_ALWAYS} for nobody"
+            ));
+        }
+        let register = match accounts.register {
+            Register::Loopback if loopback && !config.behind_proxy => Register::Open,
+            Register::Loopback => Register::Invited,
+            said => said,
+        };
+        let base = if accounts.public_url.is_empty() { base } else { accounts.public_url.as_str() };
+        let page = format!("{}/account", base.trim_end_matches('/'));
+        Ok(Self {
+            register,
+            verified_only: accounts.verified_only,
+            password_least: if config.demo { LEAST_ALWAYS } else { least },
+            access_seconds: accounts.access_seconds.clamp(60, 3_600),
+            refresh_ms: accounts.refresh_seconds.saturating_mul(1_000),
+            secure: config.behind_proxy || base.starts_with("https://"),
+            link_url: if accounts.link_url.is_empty() { page } else { accounts.link_url.clone() },
+        })
+    }
+}
+
+impl Accounts {
+    pub(crate) fn new(
+        store: Store,
+        sign_in: Arc<SignIn>,
+        audit: Arc<Audit>,
+        rules: Rules,
+        outbox: Arc<Outbox>,
+        oidc: Oidc,
+    ) -> Self {
+        Self {
+            store,
+            sign_in,
+            audit,
+            rules,
+            passwords: Passwords::new(),
+            failures: Attempts::new(FAILURES, FAILURES_TIME),
+            mails: Attempts::new(MAILS, MAILS_TIME),
+            outbox,
+            oidc,
+        }
+    }
+
+    /// Calls access tokens back, in the store for every node and here at once.
+    ///
+    /// `before` is in seconds since 1970: tokens made in that second stay good.
+    async fn call_back(
+        &self,
+        tx: &mut Tx,
+        org: &Org,
+        what: Revoked,
+        before: u64,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let now = wall_ms() / 1_000;
+        // Clocks may differ by half a minute, and the last token was made in this second at the latest.
+        let until = now + self.rules.access_seconds + 60;
+        let new = NewRevocation {
+            what: &what,
+            issued_before_ms: before * 1_000,
+            expires_ms: until * 1_000,
+            reason,
+        };
+        tx.revoke(org, &new).await?;
+        let here = match what {
+            Revoked::Token(id) => Revocation::Token { org: org.clone(), id: id.into() },
+            Revoked::User(user) => Revocation::User { org: org.clone(), user: user.into(), before },
+            Revoked::Org => Revocation::Org { org: org.clone(), before },
+        };
+        if let Err(full) = self.sign_in.revoked().add(here, until, now) {
+            tracing::error!(%full, "a revocation is in the store alone");
+            return Err(StoreError::Overflow("revocations"));
+        }
+        Ok(())
+    }
+}
+
+/// Waits for the next tenth of a second since `begun`: how much was written must not show in the time.
+async fn evened(begun: Instant) {
+    const STEP_MS: u64 = 100;
+    let passed = begun.elapsed().as_millis() as u64;
+    let left = begun + Duration::from_millis((passed / STEP_MS + 1) * STEP_MS);
+    tokio::time::sleep_until(left.into()).await;
+}
+
+/// What a client is told of a fault in the store; the operator is told all of it.
+fn stored(error: StoreError) -> Refusal {
+    if !matches!(error, StoreError::Conflict(_) | StoreError::NotFound(_) | StoreError::Invalid(_)) {
+        tracing::error!(%error, "accounts: the store");
+    }
+    Refusal::from(&error)
+}
+
+/// The system has no randomness, or something else that is nobody's fault.
+fn unavailable(error: impl std::fmt::Display) -> Refusal {
+    tracing::error!(%error, "accounts");
+    Refusal::new(Code::Unavailable, "it cannot be done now")
+}

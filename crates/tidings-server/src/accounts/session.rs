@@ -1,0 +1,187 @@
+//! Sign-ins: an access token and a refresh token that replaces itself.
+
+use serde::Serialize;
+use tidings_core::{Code, Identity, Org, Refusal};
+use tidings_store::refresh::{Family, NewFamily, Rotation};
+use tidings_store::revocations::Revoked;
+use tidings_store::users::{Status, User};
+use tidings_store::{Digest, Reader, Tx};
+
+use super::{Accounts, secret, stored, unavailable};
+use crate::audit::{Action, Actor, Entry};
+use crate::shared::wall_ms;
+use crate::signin::Grant;
+
+/// What somebody gets who has signed in.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SignedIn {
+    pub(crate) access_token: String,
+    pub(crate) refresh_token: String,
+    /// Seconds.
+    pub(crate) expires_in: u64,
+    pub(crate) user: Person,
+}
+
+/// Somebody, as they see themselves.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Person {
+    pub(crate) id: String,
+    pub(crate) email: String,
+    pub(crate) name: String,
+    pub(crate) org: String,
+    pub(crate) roles: Vec<String>,
+}
+
+impl Person {
+    pub(super) fn new(org: &Org, user: &User, roles: Vec<String>) -> Self {
+        Self {
+            id: user.id.clone(),
+            email: user.email.clone(),
+            name: user.name.clone(),
+            org: org.as_str().into(),
+            roles,
+        }
+    }
+}
+
+/// What `me` answers: the person, and what is not part of signing in.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Me {
+    #[serde(flatten)]
+    pub(crate) person: Person,
+    pub(crate) email_verified: bool,
+    pub(crate) created_at: String,
+}
+
+pub(super) fn ended() -> Refusal {
+    Refusal::new(Code::Unauthorized, "the refresh token is not valid")
+}
+
+impl Accounts {
+    /// Begins a sign-in of a user inside a transaction that the caller commits.
+    pub(super) async fn begin_session(
+        &self,
+        tx: &mut Tx,
+        org: &Org,
+        user: &User,
+    ) -> Result<SignedIn, Refusal> {
+        let now = wall_ms();
+        let (refresh_token, digest) = secret::make_refresh()?;
+        let id = secret::id()?;
+        let family = NewFamily {
+            id: &id,
+            user: &user.id,
+            digest: &digest,
+            expires_ms: now.saturating_add(self.rules.refresh_ms),
+        };
+        tx.create_family(org, &family, now).await.map_err(stored)?;
+        self.signed_in(tx, org, user, refresh_token, &digest).await
+    }
+
+    /// Makes the answer; roles and the state of the address are what the store says now.
+    async fn signed_in(
+        &self,
+        records: &mut Reader,
+        org: &Org,
+        user: &User,
+        refresh_token: String,
+        digest: &Digest,
+    ) -> Result<SignedIn, Refusal> {
+        let roles = records.roles(org, &user.id).await.map_err(stored)?;
+        let grant = Grant {
+            user: user.id.clone(),
+            org: org.as_str().into(),
+            name: Some(user.name.clone()),
+            roles: roles.clone(),
+            email_verified: user.email_verified,
+            scopes: Vec::new(),
+            token_id: Some(secret::token_id(digest)),
+            lifetime_seconds: self.rules.access_seconds,
+        };
+        let access_token = self.sign_in.issue(&grant).map_err(unavailable)?;
+        let user = Person::new(org, user, roles);
+        Ok(SignedIn { access_token, refresh_token, expires_in: self.rules.access_seconds, user })
+    }
+
+    /// Replaces a refresh token; one that comes a second time ends the sign-in it belongs to.
+    ///
+    /// # Errors
+    /// `unauthorized`, whatever is wrong with it.
+    pub(crate) async fn refresh(&self, token: &str) -> Result<SignedIn, Refusal> {
+        let old = secret::refresh_digest(token).ok_or_else(ended)?;
+        let (refresh_token, new) = secret::make_refresh()?;
+        let family = match self.store.rotate(&old, &new, wall_ms()).await.map_err(stored)? {
+            Rotation::Rotated(family) => family,
+            Rotation::Reused { family, first } => {
+                if first {
+                    self.was_copied(&family).await?;
+                }
+                return Err(ended());
+            }
+            Rotation::Revoked(_) | Rotation::Expired(_) | Rotation::Unknown => return Err(ended()),
+        };
+        let mut records = self.store.read().await.map_err(stored)?;
+        let user = records.user(&family.org, &family.user).await.map_err(stored)?;
+        let user = user.filter(|user| user.status == Status::Active).ok_or_else(ended)?;
+        self.signed_in(&mut records, &family.org, &user, refresh_token, &new).await
+    }
+
+    /// A refresh token was copied: nobody can say who holds the access tokens, so all end.
+    async fn was_copied(&self, family: &Family) -> Result<(), Refusal> {
+        let whose = Actor::User(family.user.as_str().into());
+        self.audit.note(Entry::refused(Action::RefreshReuse).by(whose).of(&family.org).because("used twice"));
+        let mut tx = self.store.begin().await.map_err(stored)?;
+        let (user, before) = (Revoked::User(family.user.clone()), wall_ms() / 1_000);
+        self.call_back(&mut tx, &family.org, user, before, "a refresh token was used twice")
+            .await
+            .map_err(stored)?;
+        tx.commit().await.map_err(stored)
+    }
+
+    /// Ends a sign-in with its access token; one that is unknown or over has ended already.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) async fn sign_out(&self, token: &str) -> Result<(), Refusal> {
+        let Some(digest) = secret::refresh_digest(token) else { return Ok(()) };
+        let mut tx = self.store.begin().await.map_err(stored)?;
+        let Some(family) = tx.family_of_token(&digest).await.map_err(stored)? else { return Ok(()) };
+        let now = wall_ms();
+        tx.revoke_family(&family.org, &family.id, "signed out", now).await.map_err(stored)?;
+        let id = Revoked::Token(secret::token_id(&digest));
+        self.call_back(&mut tx, &family.org, id, now / 1_000, "signed out").await.map_err(stored)?;
+        tx.commit().await.map_err(stored)
+    }
+
+    /// Ends one access token, as on signing out with it alone.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) async fn end_token(&self, who: &Identity) -> Result<(), Refusal> {
+        let Some(id) = &who.token_id else { return Ok(()) };
+        let mut tx = self.store.begin().await.map_err(stored)?;
+        let id = Revoked::Token(id.to_string());
+        self.call_back(&mut tx, &who.org, id, wall_ms() / 1_000, "signed out").await.map_err(stored)?;
+        tx.commit().await.map_err(stored)
+    }
+
+    /// Who somebody is, as the store knows them.
+    ///
+    /// # Errors
+    /// `not_found` for a token that is good but whose user has no account here.
+    pub(crate) async fn me(&self, who: &Identity) -> Result<Me, Refusal> {
+        let none = || Refusal::new(Code::NotFound, "there is no account for this token");
+        let id = who.user.as_deref().ok_or_else(none)?;
+        let mut records = self.store.read().await.map_err(stored)?;
+        let user = records.user(&who.org, id).await.map_err(stored)?.ok_or_else(none)?;
+        let roles = records.roles(&who.org, id).await.map_err(stored)?;
+        Ok(Me {
+            person: Person::new(&who.org, &user, roles),
+            email_verified: user.email_verified,
+            created_at: crate::time::iso8601(user.created_ms),
+        })
+    }
+}

@@ -1,0 +1,233 @@
+//! `/api/auth`: signing up, in and out.
+
+mod admin;
+pub(super) mod body;
+mod noted;
+mod oidc;
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, Response, StatusCode};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use serde::Deserialize;
+use tidings_core::{Code, Refusal};
+
+use super::{Remote, signed_in};
+use crate::accounts::register::NewAccount;
+use crate::accounts::{Accounts, input};
+use crate::audit::Action;
+use crate::shared::Shared;
+use body::{Received, bad, done, read, told};
+use noted::{note, note_login};
+
+/// Bytes of a request's body: the longest password and what stands around it, escaped.
+const BODY: usize = 16 * 1_024;
+
+pub(super) fn routes(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/api/auth/register", post(register))
+        .route("/api/auth/verify", post(verify))
+        .route("/api/auth/login", post(login))
+        .route("/api/auth/refresh", post(refresh))
+        .route("/api/auth/logout", post(logout))
+        .route("/api/auth/password", post(password))
+        .route("/api/auth/me", get(me))
+        .merge(admin::routes())
+        .merge(oidc::routes())
+        .layer(DefaultBodyLimit::max(BODY))
+        .with_state(shared)
+}
+
+/// The accounts, if there are any here.
+fn accounts(shared: &Shared) -> Result<&Accounts, Refusal> {
+    let none = || Refusal::new(Code::NotFound, "this server keeps no accounts");
+    shared.accounts.as_deref().ok_or_else(none)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Register {
+    email: Option<String>,
+    password: String,
+    name: Option<String>,
+    org: Option<String>,
+    /// Of an invitation.
+    token: Option<String>,
+}
+
+async fn register(
+    State(shared): State<Arc<Shared>>,
+    Extension(remote): Extension<Remote>,
+    headers: HeaderMap,
+    body: Received,
+) -> Response<Body> {
+    let registered = async {
+        let (accounts, new): (_, Register) = (accounts(&shared)?, read(&headers, &body)?);
+        if let Some(token) = &new.token {
+            return accounts.accept(token, &new.password, new.name.as_deref()).await;
+        }
+        let email = new.email.as_deref().ok_or_else(|| bad("email: is missing"))?;
+        let (name, org) = (new.name.as_deref(), new.org.as_deref());
+        accounts.register(&NewAccount { email, password: &new.password, name, org }).await
+    };
+    let registered = registered.await;
+    note(&shared, remote, Action::Register, &registered);
+    done(registered, StatusCode::ACCEPTED)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Verify {
+    token: String,
+}
+
+async fn verify(
+    State(shared): State<Arc<Shared>>,
+    Extension(remote): Extension<Remote>,
+    headers: HeaderMap,
+    body: Received,
+) -> Response<Body> {
+    let verified = async {
+        let (accounts, link): (_, Verify) = (accounts(&shared)?, read(&headers, &body)?);
+        accounts.verify(&link.token).await
+    };
+    let verified = verified.await;
+    note(&shared, remote, Action::Verify, &verified);
+    done(verified, StatusCode::OK)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    email: String,
+    password: String,
+    org: Option<String>,
+}
+
+async fn login(
+    State(shared): State<Arc<Shared>>,
+    Extension(remote): Extension<Remote>,
+    headers: HeaderMap,
+    body: Received,
+) -> Response<Body> {
+    let asked = accounts(&shared).and_then(|accounts| {
+        let who: Login = read(&headers, &body)?;
+        let org = input::org(who.org.as_deref())?;
+        input::email(&who.email)?;
+        Ok((accounts, who, org))
+    });
+    let (accounts, who, org) = match asked {
+        Ok(asked) => asked,
+        Err(refusal) => return super::refuse(&refusal),
+    };
+    let signed_in = accounts.login(&who.email, &who.password, &org).await;
+    note_login(&shared, remote, Some((&org, &who.email)), &signed_in);
+    told(signed_in)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Refresh {
+    refresh_token: String,
+}
+
+async fn refresh(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Received) -> Response<Body> {
+    let signed_in = async {
+        let (accounts, old): (_, Refresh) = (accounts(&shared)?, read(&headers, &body)?);
+        accounts.refresh(&old.refresh_token).await
+    };
+    told(signed_in.await)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Logout {
+    refresh_token: Option<String>,
+}
+
+/// Ends the sign-in of a refresh token, the access token of the header, or both.
+async fn logout(
+    State(shared): State<Arc<Shared>>,
+    Extension(remote): Extension<Remote>,
+    headers: HeaderMap,
+    body: Received,
+) -> Response<Body> {
+    let left = async {
+        let accounts = accounts(&shared)?;
+        let is_empty = body.as_ref().is_ok_and(Bytes::is_empty);
+        let old: Logout = if is_empty { Logout::default() } else { read(&headers, &body)? };
+        let who = signed_in(&shared, &headers).await;
+        match (&old.refresh_token, &who) {
+            (None, Err(refusal)) => return Err(refusal.clone()),
+            (Some(token), _) => accounts.sign_out(token).await?,
+            (None, Ok(_)) => {}
+        }
+        match who {
+            Ok(who) => accounts.end_token(&who).await,
+            Err(_) => Ok(()),
+        }
+    };
+    let left = left.await;
+    note(&shared, remote, Action::Logout, &left);
+    done(left, StatusCode::OK)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Password {
+    old_password: Option<String>,
+    new_password: Option<String>,
+    token: Option<String>,
+    email: Option<String>,
+    org: Option<String>,
+}
+
+/// Changes a password, asks for a link to reset it, or resets it by that link.
+async fn password(
+    State(shared): State<Arc<Shared>>,
+    Extension(remote): Extension<Remote>,
+    headers: HeaderMap,
+    body: Received,
+) -> Response<Body> {
+    let asked = accounts(&shared).and_then(|accounts| Ok((accounts, read::<Password>(&headers, &body)?)));
+    let (accounts, asked) = match asked {
+        Ok(asked) => asked,
+        Err(refusal) => return super::refuse(&refusal),
+    };
+    match (&asked.old_password, &asked.new_password, &asked.token, &asked.email) {
+        (Some(old), Some(new), None, None) => {
+            let changed = async {
+                let who = signed_in(&shared, &headers).await?;
+                accounts.change_password(&who, old, new).await
+            };
+            let changed = changed.await;
+            note(&shared, remote, Action::PasswordChange, &changed);
+            told(changed)
+        }
+        (None, Some(new), Some(token), None) => {
+            let reset = accounts.reset_password(token, new).await;
+            note(&shared, remote, Action::PasswordChange, &reset);
+            done(reset, StatusCode::OK)
+        }
+        (None, None, None, Some(email)) => {
+            let sent = async {
+                let org = input::org(asked.org.as_deref())?;
+                accounts.forgot_password(email, &org).await
+            };
+            done(sent.await, StatusCode::ACCEPTED)
+        }
+        _ => super::refuse(&bad("either oldPassword and newPassword, token and newPassword, or email")),
+    }
+}
+
+async fn me(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response<Body> {
+    let found = async {
+        let accounts = accounts(&shared)?;
+        let who = signed_in(&shared, &headers).await?;
+        accounts.me(&who).await
+    };
+    told(found.await.map(|me| serde_json::json!({ "user": me })))
+}

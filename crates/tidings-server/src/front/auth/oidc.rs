@@ -1,0 +1,145 @@
+//! `/api/auth/oidc`: to a provider and back.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use serde::Deserialize;
+use tidings_core::{Code, Refusal};
+use tidings_wire::engineio::Query;
+
+use super::accounts;
+use super::body::{Received, bad, read, told};
+use super::noted::note_login;
+use crate::accounts::oidc::{Ended, FLOW_TIME, cookie_name, with_parameters};
+use crate::front::{Remote, refuse, respond};
+use crate::shared::Shared;
+
+/// The path the cookie is for.
+const PATH: &str = "/api/auth/oidc";
+
+pub(super) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/api/auth/oidc/{name}/start", get(start))
+        .route("/api/auth/oidc/{name}/callback", get(callback))
+        .route("/api/auth/oidc/exchange", post(exchange))
+}
+
+/// One parameter of a query; one that stands twice is none, for nobody knows which is meant.
+fn parameter(query: &Query<'_>, wanted: &str) -> Option<String> {
+    let mut found = query.pairs().filter(|(name, _)| name == wanted);
+    let first = found.next().map(|(_, value)| value.into_owned());
+    if found.next().is_some() { None } else { first }
+}
+
+async fn start(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response<Body> {
+    let begun = async {
+        let accounts = accounts(&shared)?;
+        let query = Query::parse(query.as_deref().unwrap_or("")).map_err(|_| bad("too many parameters"))?;
+        let begun = accounts.begin_elsewhere(&name, parameter(&query, "returnTo")).await?;
+        let cookie = cookie(&begun.cookie_name, &begun.cookie, FLOW_TIME.as_secs(), accounts.rules.secure);
+        Ok((begun.location, cookie))
+    };
+    match begun.await {
+        Ok((location, cookie)) => redirect(&location, &cookie),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+/// Lax, since the browser comes back from another site; for this path and no script.
+fn cookie(name: &str, value: &str, seconds: u64, secure: bool) -> String {
+    let secure = if secure { "; Secure" } else { "" };
+    format!("{name}={value}; Path={PATH}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+}
+
+fn redirect(location: &str, cookie: &str) -> Response<Body> {
+    let (Ok(location), Ok(cookie)) = (HeaderValue::from_str(location), HeaderValue::from_str(cookie)) else {
+        return refuse(&Refusal::new(Code::Unavailable, "the provider names an address that cannot be one"));
+    };
+    let mut response = respond(StatusCode::FOUND, "text/plain", "");
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, location);
+    headers.insert(header::SET_COOKIE, cookie);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+fn brought<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = pairs.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
+}
+
+async fn callback(
+    State(shared): State<Arc<Shared>>,
+    Extension(remote): Extension<Remote>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let accounts = match accounts(&shared) {
+        Ok(accounts) => accounts,
+        Err(refusal) => return refuse(&refusal),
+    };
+    let Ok(query) = Query::parse(query.as_deref().unwrap_or("")) else {
+        return refuse(&bad("too many parameters"));
+    };
+    let state = parameter(&query, "state").unwrap_or_default();
+    let (code, error) = (parameter(&query, "code"), parameter(&query, "error"));
+    let code = match (&code, &error) {
+        (Some(code), None) => Ok(code.as_str()),
+        (_, error) => Err(error.as_deref().unwrap_or("no code")),
+    };
+    let of_flow = cookie_name(&state);
+    let over = cookie(&of_flow, "", 0, accounts.rules.secure);
+    match accounts.finish(&name, &state, code, brought(&headers, &of_flow)).await {
+        Ok(Ended::Return(page)) => redirect(&page, &over),
+        Ok(Ended::SignedIn(signed_in)) => {
+            let signed_in = Ok(*signed_in);
+            note_login(&shared, remote, None, &signed_in);
+            let mut response = told(signed_in);
+            if let Ok(over) = HeaderValue::from_str(&over) {
+                response.headers_mut().insert(header::SET_COOKIE, over);
+            }
+            response
+        }
+        Err(failed) => {
+            note_login(&shared, remote, None, &Err(failed.refusal.clone()));
+            match failed.return_to {
+                Some(page) => {
+                    redirect(&with_parameters(&page, &[("error", failed.refusal.code.as_str())]), &over)
+                }
+                None => refuse(&failed.refusal),
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exchange {
+    code: String,
+}
+
+async fn exchange(
+    State(shared): State<Arc<Shared>>,
+    Extension(remote): Extension<Remote>,
+    headers: HeaderMap,
+    body: Received,
+) -> Response<Body> {
+    let signed_in = async {
+        let (accounts, wanted): (_, Exchange) = (accounts(&shared)?, read(&headers, &body)?);
+        accounts.exchange(&wanted.code).await
+    };
+    let signed_in = signed_in.await;
+    note_login(&shared, remote, None, &signed_in);
+    told(signed_in)
+}

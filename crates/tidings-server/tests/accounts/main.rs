@@ -1,0 +1,13 @@
+//! Accounts over HTTP, on a running server with a store.
+#![allow(clippy::unwrap_used)]
+
+mod bed;
+mod keys;
+mod members;
+mod oidc;
+mod people;
+mod provider;
+mod refresh;
+#[allow(dead_code, unused_imports)]
+#[path = "../signin/common.rs"]
+mod signin;

@@ -1,0 +1,115 @@
+//! What administrators may do with the people of their organisation, and of no other.
+
+use serde_json::{Value, json};
+use tidings_server::config::Register;
+
+use crate::bed::{Bed, PASSWORD, secret_in};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_sees_and_changes_their_own_people_alone() {
+    let bed = Bed::new().await;
+    let admin = bed.signed_in("acme", "ada@example.com", &["admin"]).await;
+    let bob = bed.user("acme", "bob@example.com", &[]).await;
+    let eve = bed.user("rival", "eve@example.com", &["admin"]).await;
+    let bobs = bed.login("acme", "bob@example.com").await;
+
+    let listed = bed.get_as(&admin, "/api/users").await;
+    let emails: Vec<&Value> =
+        listed.body["users"].as_array().unwrap().iter().map(|user| &user["email"]).collect();
+    assert_eq!(emails, ["ada@example.com", "bob@example.com"]);
+    assert_eq!(bed.get_as(bobs["accessToken"].as_str().unwrap(), "/api/users").await.code(), "forbidden");
+    assert_eq!(bed.ask("GET", "/api/users", "", "").await.code(), "unauthorized");
+
+    let path = |id: &str, what: &str| format!("/api/users/{id}/{what}");
+    let roles = bed.post_as(&admin, &path(&bob, "roles"), json!({"roles": ["organizer"]})).await;
+    assert_eq!(roles.body["user"]["roles"], json!(["organizer"]), "{roles:?}");
+    for what in ["roles", "disable", "enable"] {
+        let abroad = bed.post_as(&admin, &path(&eve, what), json!({"roles": []})).await;
+        let absent = bed.post_as(&admin, &path("nobody", what), json!({"roles": []})).await;
+        assert_eq!((abroad.status, &abroad.body), (404, &absent.body), "{what}");
+    }
+
+    let old = bobs["accessToken"].as_str().unwrap();
+    assert_eq!(bed.get_as(old, "/api/auth/me").await.status, 401, "the roles in it are no longer true");
+    let disabled = bed.post_as(&admin, &path(&bob, "disable"), json!({})).await;
+    assert_eq!(disabled.body["user"]["status"], "disabled", "{disabled:?}");
+    let refresh = json!({"refreshToken": bobs["refreshToken"]});
+    assert_eq!(bed.post("/api/auth/refresh", refresh).await.status, 401);
+    let login = json!({"email": "bob@example.com", "password": PASSWORD, "org": "acme"});
+    assert_eq!(bed.post("/api/auth/login", login.clone()).await.status, 401);
+    assert_eq!(bed.post_as(&admin, &path(&bob, "enable"), json!({})).await.status, 200);
+    assert_eq!(bed.post("/api/auth/login", login).await.status, 200);
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_becomes_operator_and_the_last_administrator_stays() {
+    let bed = Bed::new().await;
+    let ada = bed.user("acme", "ada@example.com", &["admin"]).await;
+    let boss = bed.user("acme", "root@example.com", &["operator"]).await;
+    let session = bed.login("acme", "ada@example.com").await;
+    let admin = session["accessToken"].as_str().unwrap();
+    let path = |id: &str, what: &str| format!("/api/users/{id}/{what}");
+    let roles = |roles: &[&str]| json!({ "roles": roles });
+    let up = bed.post_as(admin, &path(&ada, "roles"), roles(&["admin", "operator"])).await;
+    assert_eq!(up.code(), "forbidden");
+    assert_eq!(bed.post_as(admin, &path(&boss, "roles"), roles(&[])).await.code(), "forbidden");
+    assert_eq!(bed.post_as(admin, &path(&boss, "disable"), json!({})).await.code(), "forbidden");
+    assert_eq!(bed.post_as(admin, &path(&ada, "roles"), roles(&[])).await.code(), "conflict");
+    assert_eq!(bed.post_as(admin, &path(&ada, "disable"), json!({})).await.code(), "conflict");
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_leads_into_the_administrators_organisation() {
+    let bed = Bed::with(|config| config.accounts.register = Register::Invited).await;
+    let admin = bed.signed_in("acme", "ada@example.com", &["admin"]).await;
+    let new = json!({"email": "bob@example.com", "roles": ["organizer"]});
+    let invited = bed.post_as(&admin, "/api/users", new.clone()).await;
+    assert_eq!(invited.status, 201, "{invited:?}");
+    assert_eq!(bed.post_as(&admin, "/api/users", new).await.code(), "conflict");
+    let operator = json!({"email": "c@example.com", "roles": ["operator"]});
+    assert_eq!(bed.post_as(&admin, "/api/users", operator).await.code(), "forbidden");
+
+    let token = secret_in(&bed.mail(1).await);
+    let accept = |password: &str| json!({"token": token, "password": password, "name": "Bob"});
+    assert_eq!(bed.post("/api/auth/register", accept("short")).await.code(), "bad_request");
+    assert_eq!(bed.post("/api/auth/register", accept(PASSWORD)).await.status, 202);
+    assert_eq!(bed.post("/api/auth/register", accept(PASSWORD)).await.code(), "not_found");
+    let user = bed.login("acme", "bob@example.com").await["user"].clone();
+    assert_eq!((&user["name"], &user["roles"]), (&json!("Bob"), &json!(["organizer"])));
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_to_accounts_stands_in_the_audit_log_without_secrets() {
+    let bed = Bed::new().await;
+    let admin = bed.signed_in("acme", "ada@example.com", &["admin"]).await;
+    let bob = bed.user("acme", "bob@example.com", &[]).await;
+    bed.post(
+        "/api/auth/login",
+        json!({"email": "bob@example.com", "password": "wrong wrong", "org": "acme"}),
+    )
+    .await;
+    bed.post_as(&admin, &format!("/api/users/{bob}/roles"), json!({"roles": ["organizer"]})).await;
+    bed.post_as(&admin, "/api/keys", json!({"name": "ci", "scopes": ["read"]})).await;
+    let store = bed.store.clone();
+    let _place = bed.stop().await;
+    let checked = store.verify_audit(None).await.unwrap().unwrap();
+    assert!(checked.count >= 5, "{checked:?}");
+    let mut records = store.read().await.unwrap();
+    let rows =
+        records.rows("SELECT action, actor, object, result FROM audit ORDER BY seq", &[]).await.unwrap();
+    let texts: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            (0..4).map(|at| row.text_or_none(at).unwrap().unwrap_or_default()).collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    for wanted in
+        ["login id-of-ada", "login  bob@example.com refused", "role.change id-of-ada", "key.create id-of-ada"]
+    {
+        assert!(texts.iter().any(|text| text.contains(wanted)), "{wanted}: {texts:?}");
+    }
+    assert!(!texts.join("\n").contains("wrong wrong"));
+}

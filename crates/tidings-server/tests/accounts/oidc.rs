@@ -1,0 +1,221 @@
+//! Signing in at a provider, and what an attacker tries.
+
+use serde_json::{Value, json};
+use tidings_server::Config;
+use tidings_server::config::ProviderConfig;
+
+use crate::bed::{Answer, Bed, PASSWORD, ask};
+use crate::provider::{CLIENT, CLIENT_SECRET, Provider, Signing, parameters};
+use crate::signin::TempFile;
+
+const START: &str = "/api/auth/oidc/local/start";
+const PAGE: &str = "https://app.example/in?tab=1#here";
+
+struct Scene {
+    bed: Bed,
+    provider: Provider,
+    _secret: TempFile,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let (provider, secret) = (Provider::start().await, TempFile::new(CLIENT_SECRET));
+        let configured = ProviderConfig {
+            name: "local".into(),
+            issuer: provider.issuer.clone(),
+            client_id: CLIENT.into(),
+            client_secret_file: secret.text(),
+            ..ProviderConfig::default()
+        };
+        let bed = Bed::with(|config| {
+            config.auth.providers = vec![configured];
+            config.allow_origin = vec!["https://app.example".into()];
+            change(config);
+        });
+        Self { bed: bed.await, provider, _secret: secret }
+    }
+
+    /// Begins, lets the provider say yes, and answers where it sends the browser, with its cookie.
+    async fn sent_back(&self, query: &str) -> (String, String) {
+        let begun = self.bed.ask("GET", &format!("{START}{query}"), "", "").await;
+        assert_eq!(begun.status, 302, "{begun:?}");
+        let cookie = begun.header("set-cookie").unwrap();
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let there = begun.header("location").unwrap().to_owned();
+        let path = there.strip_prefix(&self.provider.issuer).unwrap();
+        let address = self.provider.issuer.strip_prefix("http://").unwrap().parse().unwrap();
+        let back = ask(address, "GET", path, "", "").await;
+        let back = back.header("location").unwrap();
+        let here = format!("http://{}", self.bed.addr);
+        (back.strip_prefix(&here).unwrap().to_owned(), cookie)
+    }
+
+    async fn come_back(&self, path: &str, cookie: &str) -> Answer {
+        self.bed.ask("GET", path, &format!("Cookie: {cookie}\r\n"), "").await
+    }
+
+    /// The whole way.
+    async fn sign_in(&self) -> Answer {
+        let (path, cookie) = self.sent_back("").await;
+        self.come_back(&path, &cookie).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_signs_in_at_a_provider_and_is_the_same_the_next_time() {
+    let scene = Scene::new().await;
+    let first = scene.sign_in().await;
+    assert_eq!(first.status, 200, "{first:?}");
+    let user = &first.body["user"];
+    assert_eq!((&user["email"], &user["name"]), (&json!("ada@example.com"), &json!("Ada L.")));
+    let me = scene.bed.get_as(first.body["accessToken"].as_str().unwrap(), "/api/auth/me").await;
+    assert_eq!(me.body["user"]["emailVerified"], true);
+    scene.provider.claim(|claims| claims["email"] = "elsewhere@example.com".into());
+    assert_eq!(scene.sign_in().await.body["user"]["id"], user["id"], "known by the subject, not the address");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_gets_a_code_that_it_exchanges_once() {
+    let scene = Scene::new().await;
+    let (path, cookie) = scene.sent_back("?returnTo=https%3A%2F%2Fapp.example%2Fin%3Ftab%3D1%23here").await;
+    let back = scene.come_back(&path, &cookie).await;
+    let location = back.header("location").unwrap();
+    let (start, end) = PAGE.split_once('#').unwrap();
+    assert!(location.starts_with(start) && location.ends_with(&format!("#{end}")), "{location}");
+    assert!(back.header("set-cookie").unwrap().contains("Max-Age=0"));
+    let code = parameters(location.split(['?', '#']).nth(1).unwrap())["code"].clone();
+    let exchange = || scene.bed.post("/api/auth/oidc/exchange", json!({ "code": code }));
+    let signed_in = exchange().await;
+    assert_eq!((signed_in.status, &signed_in.body["user"]["email"]), (200, &json!("ada@example.com")));
+    assert_eq!(exchange().await.code(), "unauthorized");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_works_once_in_the_browser_in_which_it_began() {
+    let scene = Scene::new().await;
+    let (path, cookie) = scene.sent_back("").await;
+    let (state, rest) = path.split_once("state=").unwrap();
+    let forged = format!("{state}state=A{}", &rest[1..]);
+    assert_eq!(scene.come_back(&forged, &cookie).await.code(), "bad_request", "another state");
+    assert_eq!(scene.come_back(&path, &cookie).await.status, 200);
+    assert_eq!(scene.come_back(&path, &cookie).await.code(), "bad_request", "a second time");
+
+    let (victims, _) = scene.sent_back("").await;
+    let (_, attackers) = scene.sent_back("").await;
+    assert_eq!(scene.come_back(&victims, &attackers).await.code(), "bad_request", "another browser");
+    let (path, _) = scene.sent_back("").await;
+    assert_eq!(scene.bed.ask("GET", &path, "", "").await.code(), "bad_request", "no browser at all");
+    let bare = "/api/auth/oidc/local/callback?code=x";
+    assert_eq!(scene.come_back(bare, "").await.code(), "bad_request", "no state");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_of_somebody_elses_flow_is_worth_nothing() {
+    let scene = Scene::new().await;
+    let (one, cookie) = scene.sent_back("").await;
+    let (other, _) = scene.sent_back("").await;
+    let code = other.split_once("&code=").unwrap().1;
+    let mixed = format!("{}&code={code}", one.split_once("&code=").unwrap().0);
+    assert_eq!(scene.come_back(&mixed, &cookie).await.code(), "unauthorized", "the verifier does not fit");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_token_that_lies_signs_nobody_in() {
+    let scene = Scene::new().await;
+    let set = |name: &'static str, value: Value| move |claims: &mut Value| claims[name] = value.clone();
+    let lies = [
+        ("nonce", json!("another")),
+        ("nonce", Value::Null),
+        ("aud", json!("another-client")),
+        ("aud", json!([])),
+        ("azp", json!("another-client")),
+        ("iss", json!("https://accounts.evil.test")),
+        ("exp", json!(1)),
+        ("exp", Value::Null),
+        ("iat", json!(4_000_000_000_u64)),
+        ("sub", json!("")),
+        ("sub", json!("x".repeat(256))),
+    ];
+    for (name, value) in lies {
+        scene.provider.claim(set(name, value.clone()));
+        assert_eq!(scene.sign_in().await.code(), "unauthorized", "{name} {value}");
+    }
+    scene.provider.claim(|claims| {
+        claims["aud"] = json!([CLIENT, "another"]);
+        claims["azp"] = Value::Null;
+    });
+    assert_eq!(scene.sign_in().await.code(), "unauthorized", "several audiences and no party");
+    scene.provider.claim(|_| ());
+    for signing in [Signing::None, Signing::ClientSecret, Signing::OtherKey] {
+        scene.provider.sign(signing);
+        assert_eq!(scene.sign_in().await.code(), "unauthorized");
+    }
+    scene.provider.sign(Signing::Rs256);
+    scene.provider.claim(|claims| claims["aud"] = json!([CLIENT, "another"]));
+    assert_eq!(scene.sign_in().await.status, 200, "the party is named");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_the_provider_does_not_vouch_for_opens_no_account() {
+    let scene = Scene::new().await;
+    scene.bed.user("default", "ada@example.com", &["admin"]).await;
+    for value in [json!(false), json!("true"), Value::Null] {
+        scene.provider.claim(move |claims| claims["email_verified"] = value.clone());
+        assert_eq!(scene.sign_in().await.code(), "forbidden");
+    }
+    scene.provider.claim(|claims| claims["email"] = Value::Null);
+    assert_eq!(scene.sign_in().await.code(), "forbidden");
+    scene.provider.claim(|_| ());
+    let linked = scene.sign_in().await;
+    assert_eq!(linked.body["user"]["roles"], json!(["admin"]), "vouched for, it is the same person");
+    scene.bed.login("default", "ada@example.com").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_registered_an_address_they_never_proved_does_not_get_into_its_owners_account() {
+    let scene = Scene::with(|config| config.accounts.verified_only = false).await;
+    let squatter = json!({"email": "ada@example.com", "password": PASSWORD});
+    scene.bed.post("/api/auth/register", squatter.clone()).await;
+    let inside = scene.bed.post("/api/auth/login", squatter.clone()).await;
+    assert_eq!(inside.status, 200);
+    assert_eq!(scene.sign_in().await.status, 200);
+    assert_eq!(scene.bed.post("/api/auth/login", squatter).await.code(), "unauthorized");
+    let refresh = json!({"refreshToken": inside.body["refreshToken"]});
+    assert_eq!(scene.bed.post("/api/auth/refresh", refresh).await.code(), "unauthorized");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_sent_to_a_page_of_others() {
+    let scene = Scene::new().await;
+    for page in ["https%3A%2F%2Fevil.test%2F", "%2F%2Fevil.test", "javascript%3Aalert(1)", "%2F%5Cevil.test"]
+    {
+        let answer = scene.bed.ask("GET", &format!("{START}?returnTo={page}"), "", "").await;
+        assert_eq!(answer.code(), "bad_request", "{page}: {answer:?}");
+    }
+    let unknown = scene.bed.ask("GET", "/api/auth/oidc/other/start", "", "").await;
+    assert_eq!(unknown.code(), "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_get_an_account_is_configured() {
+    let scene = Scene::with(|config| config.auth.providers[0].create = false).await;
+    assert_eq!(scene.sign_in().await.code(), "forbidden");
+    let scene = Scene::with(|config| config.auth.providers[0].domains = vec!["acme.example".into()]).await;
+    assert_eq!(scene.sign_in().await.code(), "forbidden");
+    scene.provider.claim(|claims| claims["email"] = "ada@ACME.example".into());
+    assert_eq!(scene.sign_in().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_no_at_the_provider_comes_back_without_a_code() {
+    let scene = Scene::new().await;
+    let (path, cookie) = scene.sent_back("?returnTo=%2Fin").await;
+    let refused = format!("{}&error=access_denied", path.split_once("&code=").unwrap().0);
+    let back = scene.come_back(&refused, &cookie).await;
+    assert_eq!(back.header("location"), Some("/in?error=forbidden"));
+}

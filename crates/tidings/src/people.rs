@@ -1,0 +1,252 @@
+//! `tidings user` and `tidings key`: accounts and API keys without a console, and the people of the demo.
+
+mod ask;
+mod demo;
+mod keys;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::{Args, Subcommand};
+use tidings_core::Org;
+use tidings_server::accounts::{input, password};
+use tidings_server::config::Config;
+use tidings_store::revocations::{NewRevocation, Revoked};
+use tidings_store::users::{NewUser, Status, User};
+use tidings_store::{Store, StoreOptions, Tx};
+
+use crate::config::{self, DatabaseFlags};
+use crate::{output, records};
+
+pub(crate) use demo::arrange as arrange_demo;
+pub(crate) use keys::{KeyLine, run as run_key};
+
+/// `tidings user`.
+#[derive(Debug, Args)]
+pub(crate) struct UserLine {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Makes an account whose address counts as verified; the password is asked for or read from standard input.
+    Add(AddLine),
+    /// Lists the accounts of an organisation.
+    List(ListLine),
+    /// Lets somebody sign in no longer, and ends their sign-ins and tokens.
+    Disable(OneLine),
+    /// Lets somebody sign in again.
+    Enable(OneLine),
+    /// Gives somebody a role, or takes it away.
+    Role(RoleLine),
+    /// Sets a password, asked for or read from standard input, and ends their sign-ins and tokens.
+    Password(OneLine),
+}
+
+#[derive(Debug, Args)]
+struct AddLine {
+    #[command(flatten)]
+    one: OneLine,
+    /// The name others see; without one, what stands before the @.
+    #[arg(long)]
+    name: Option<String>,
+    /// A role; may be repeated. `admin` administers the organisation, `operator` the server.
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct ListLine {
+    /// The organisation.
+    #[arg(long, default_value = "default")]
+    org: String,
+    #[command(flatten)]
+    database: DatabaseFlags,
+}
+
+#[derive(Debug, Args)]
+struct OneLine {
+    /// The e-mail address.
+    #[arg(value_name = "EMAIL")]
+    email: String,
+    /// The organisation.
+    #[arg(long, default_value = "default")]
+    org: String,
+    #[command(flatten)]
+    database: DatabaseFlags,
+}
+
+#[derive(Debug, Args)]
+struct RoleLine {
+    #[command(flatten)]
+    one: OneLine,
+    /// The role.
+    #[arg(value_name = "ROLE")]
+    role: String,
+    /// Takes it away.
+    #[arg(long)]
+    remove: bool,
+}
+
+/// What every one of these commands works with.
+pub(crate) struct Desk {
+    pub(crate) store: Store,
+    pub(crate) org: Org,
+    config: Config,
+}
+
+impl Desk {
+    async fn open(database: DatabaseFlags, org: &str) -> Result<Self> {
+        let resolved = config::resolve(&database.inputs())?;
+        let url = config::database_url(&resolved)?;
+        config::make_directory(&resolved.config.data_dir)?;
+        let store = records::open(&url.text, StoreOptions::default()).await?;
+        let org = Org::new(input::word(org, "--org").map_err(said)?);
+        Ok(Self { store, org, config: resolved.config })
+    }
+
+    async fn user(&self, tx: &mut Tx, email: &str) -> Result<User> {
+        let user = tx.user_by_email(&self.org, email).await?;
+        user.with_context(|| format!("there is no {email} in the organisation {}", self.org.as_str()))
+    }
+
+    /// Ends somebody's sign-ins and the access tokens that were made until now.
+    async fn end_sign_ins(&self, tx: &mut Tx, user: &str, why: &str) -> Result<()> {
+        let now = now_ms();
+        tx.revoke_families(&self.org, user, why, now).await?;
+        let until = now + (self.config.accounts.access_seconds + 60) * 1_000;
+        let whose = Revoked::User(user.to_owned());
+        // Tokens say the second they were made in, so this one counts as before.
+        let before = (now / 1_000 + 1) * 1_000;
+        let new = NewRevocation { what: &whose, issued_before_ms: before, expires_ms: until, reason: why };
+        tx.revoke(&self.org, &new).await.map(drop)?;
+        Ok(())
+    }
+
+    /// Asks for a password that may be set, and hashes it.
+    fn new_hash(&self, email: &str) -> Result<String> {
+        let text = ask::password()?;
+        input::new_password(&text, self.config.accounts.password_least, email).map_err(said)?;
+        password::hash(&text).map_err(anyhow::Error::msg)
+    }
+}
+
+fn said(refusal: impl std::fmt::Display) -> anyhow::Error {
+    anyhow!("{refusal}")
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Does what was asked for.
+///
+/// # Errors
+/// Why it could not be done.
+pub(crate) fn run(line: UserLine) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match line.what {
+            What::Add(line) => add(line).await,
+            What::List(line) => list(line).await,
+            What::Disable(line) => set_status(line, Status::Disabled).await,
+            What::Enable(line) => set_status(line, Status::Active).await,
+            What::Role(line) => role(line).await,
+            What::Password(line) => set_password(line).await,
+        }
+    })
+}
+
+async fn add(line: AddLine) -> Result<()> {
+    let desk = Desk::open(line.one.database, &line.one.org).await?;
+    let email = input::email(&line.one.email).map_err(said)?;
+    let name = input::name(line.name.as_deref(), email).map_err(said)?;
+    line.roles.iter().try_for_each(|role| input::word(role, "--role").map(drop)).map_err(said)?;
+    let taken = desk.store.read().await?.user_by_email(&desk.org, email).await?.is_some();
+    if taken {
+        bail!("{email} has an account already; `tidings user password` sets another password");
+    }
+    let hash = desk.new_hash(email)?;
+    let (id, now) = (config::random_hex::<16>()?, now_ms());
+    let mut tx = desk.store.begin().await?;
+    tx.ensure_org(&desk.org, now).await?;
+    let user = NewUser { id: &id, email, name, password_hash: Some(&hash), email_verified: true };
+    tx.create_user(&desk.org, &user, now).await?;
+    for role in &line.roles {
+        tx.grant_role(&desk.org, &id, role).await?;
+    }
+    tx.commit().await?;
+    desk.store.close().await;
+    output::line(&format!("{email} can sign in; id {id}"))
+}
+
+async fn list(line: ListLine) -> Result<()> {
+    let desk = Desk::open(line.database, &line.org).await?;
+    let mut records = desk.store.read().await?;
+    let mut after = String::new();
+    loop {
+        let users = records.users(&desk.org, &after, 1_000).await?;
+        let Some(last) = users.last() else { break };
+        after = last.id.clone();
+        for user in &users {
+            let roles = records.roles(&desk.org, &user.id).await?.join(",");
+            let proved = if user.email_verified { "verified" } else { "unverified" };
+            let status = user.status.as_str();
+            output::line(&format!(
+                "{}\t{}\t{}\t{status}\t{proved}\t{roles}",
+                user.id, user.email, user.name
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+async fn set_status(line: OneLine, status: Status) -> Result<()> {
+    let desk = Desk::open(line.database, &line.org).await?;
+    let mut tx = desk.store.begin().await?;
+    let user = desk.user(&mut tx, &line.email).await?;
+    tx.set_status(&desk.org, &user.id, status).await?;
+    if status == Status::Disabled {
+        desk.end_sign_ins(&mut tx, &user.id, "disabled").await?;
+    }
+    tx.commit().await?;
+    desk.store.close().await;
+    output::line(&format!("{} is {}", user.email, status.as_str()))
+}
+
+async fn role(line: RoleLine) -> Result<()> {
+    let role = input::word(&line.role, "ROLE").map_err(said)?;
+    let desk = Desk::open(line.one.database, &line.one.org).await?;
+    let mut tx = desk.store.begin().await?;
+    let user = desk.user(&mut tx, &line.one.email).await?;
+    if line.remove {
+        tx.take_role(&desk.org, &user.id, role).await?;
+    } else {
+        tx.grant_role(&desk.org, &user.id, role).await?;
+    }
+    // What a token says of roles is no longer true; its owner refreshes and goes on.
+    let until = now_ms() + (desk.config.accounts.access_seconds + 60) * 1_000;
+    let whose = Revoked::User(user.id.clone());
+    let before = (now_ms() / 1_000 + 1) * 1_000;
+    let why = "roles were changed";
+    let new = NewRevocation { what: &whose, issued_before_ms: before, expires_ms: until, reason: why };
+    tx.revoke(&desk.org, &new).await?;
+    let roles = tx.roles(&desk.org, &user.id).await?.join(" ");
+    tx.commit().await?;
+    desk.store.close().await;
+    output::line(&format!("{} has the roles: {roles}", user.email))
+}
+
+async fn set_password(line: OneLine) -> Result<()> {
+    let desk = Desk::open(line.database, &line.org).await?;
+    let found = desk.store.read().await?.user_by_email(&desk.org, &line.email).await?;
+    let user = found.with_context(|| format!("there is no {}", line.email))?;
+    let hash = desk.new_hash(&user.email)?;
+    let mut tx = desk.store.begin().await?;
+    tx.set_password(&desk.org, &user.id, &hash, now_ms()).await?;
+    desk.end_sign_ins(&mut tx, &user.id, "the password was changed").await?;
+    tx.commit().await?;
+    desk.store.close().await;
+    output::line(&format!("{} has a new password", user.email))
+}

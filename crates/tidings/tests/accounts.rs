@@ -1,0 +1,174 @@
+//! `tidings user`, `tidings key` and the people of the demo, through the real binary.
+#![allow(clippy::unwrap_used)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+const PASSWORD: &str = "a long enough password";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A directory of its own.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tidings-accounts-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn command(&self, flags: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+        command.env_clear().current_dir(&self.0).args(flags);
+        command
+    }
+
+    /// Runs a command with a line on its standard input.
+    fn run(&self, flags: &[&str], line: &str) -> Output {
+        let mut command = self.command(flags);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A command that refuses before it reads has closed the pipe already.
+        writeln!(child.stdin.take().unwrap(), "{line}").ok();
+        child.wait_with_output().unwrap()
+    }
+
+    fn good(&self, flags: &[&str], line: &str) -> String {
+        let output = self.run(flags, line);
+        assert!(output.status.success(), "{flags:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn serve(&self, flags: &[&str]) -> Running {
+        let mut command = self.command(&[&["serve", "--listen", "127.0.0.1:0"], flags].concat());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on http://").unwrap().to_owned();
+        Running(child, address)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+struct Running(Child, String);
+
+impl Running {
+    fn ask(&self, method: &str, path: &str, head: &str, body: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(&self.1).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {length}\r\n{head}\r\n"
+        );
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    fn login(&self, email: &str, password: &str) -> (u16, Value) {
+        let body = json!({"email": email, "password": password}).to_string();
+        self.ask("POST", "/api/auth/login", "", &body)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[test]
+fn an_operator_is_made_on_the_command_line_and_signs_in() {
+    let place = Place::new("user");
+    let said =
+        place.good(&["user", "add", "root@example.com", "--role", "operator", "--role", "admin"], PASSWORD);
+    assert!(said.contains("root@example.com can sign in"), "{said}");
+    let running = place.serve(&[]);
+    let (status, body) = running.login("root@example.com", PASSWORD);
+    assert_eq!((status, &body["user"]["roles"]), (200, &json!(["admin", "operator"])));
+
+    place.good(&["user", "role", "root@example.com", "organizer"], "");
+    place.good(&["user", "role", "root@example.com", "operator", "--remove"], "");
+    let listed = place.good(&["user", "list"], "");
+    assert!(listed.contains("\tactive\tverified\tadmin,organizer"), "{listed}");
+    place.good(&["user", "password", "root@example.com"], "another password 1");
+    assert_eq!(running.login("root@example.com", PASSWORD).0, 401);
+    assert_eq!(running.login("root@example.com", "another password 1").0, 200);
+    place.good(&["user", "disable", "root@example.com"], "");
+    assert_eq!(running.login("root@example.com", "another password 1").0, 401);
+    place.good(&["user", "enable", "root@example.com"], "");
+    assert_eq!(running.login("root@example.com", "another password 1").0, 200);
+}
+
+#[test]
+fn what_cannot_be_an_account_is_refused_with_a_reason() {
+    let place = Place::new("refused");
+    let cases: [(&[&str], &str, &str); 5] = [
+        (&["user", "add", "nobody"], PASSWORD, "not an e-mail address"),
+        (&["user", "add", "a@example.com"], "short", "fewer than 12"),
+        (&["user", "add", "a@example.com"], "", "no password"),
+        (&["user", "disable", "ghost@example.com"], "", "there is no ghost@example.com"),
+        (&["key", "add", "ci", "--scope", "root"], "", "publish, read and admin"),
+    ];
+    for (flags, line, why) in cases {
+        let output = place.run(flags, line);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains(why), "{flags:?}: {said}");
+    }
+}
+
+#[test]
+fn a_key_is_printed_once_and_works_until_it_is_revoked() {
+    let place = Place::new("key");
+    let key = place.good(&["key", "add", "ci", "--scope", "publish", "--expires", "90d"], "");
+    let key = key.trim();
+    let running = place.serve(&[]);
+    let head = format!("X-API-Key: {key}\r\n");
+    let event = r#"{"room":"lobby:a","event":"news","data":1}"#;
+    let publish = || running.ask("POST", "/api/publish", &head, event).0;
+    assert_eq!(publish(), 200);
+    let prefix = key.split('_').nth(1).unwrap();
+    let listed = place.good(&["key", "list"], "");
+    assert!(listed.contains(prefix) && !listed.contains(key), "{listed}");
+    place.good(&["key", "revoke", prefix], "");
+    let revoked = std::time::Instant::now();
+    while publish() == 200 {
+        assert!(revoked.elapsed() < Duration::from_secs(1), "it still works");
+    }
+}
+
+#[test]
+fn the_people_of_the_demo_are_there_with_the_demo_alone() {
+    let place = Place::new("demo");
+    let running = place.serve(&["--demo"]);
+    let (status, alice) = running.login("alice@example.com", "password123");
+    assert_eq!((status, &alice["user"]["roles"]), (200, &json!(["organizer"])), "{alice}");
+    for name in ["bob", "charlie", "diana"] {
+        assert_eq!(running.login(&format!("{name}@example.com"), "password123").0, 200, "{name}");
+    }
+    drop(running);
+    let running = place.serve(&[]);
+    assert_eq!(running.login("alice@example.com", "password123").0, 401);
+    drop(running);
+    let running = place.serve(&["--demo"]);
+    assert_eq!(running.login("alice@example.com", "password123").0, 200);
+    drop(running);
+    let flags = ["serve", "--demo", "--behind-proxy", "--listen", "0.0.0.0:0"];
+    let open = place.run(&flags, "");
+    assert_eq!(open.status.code(), Some(2));
+    assert!(String::from_utf8(open.stderr).unwrap().contains("everybody"));
+}
