@@ -106,6 +106,8 @@ fn who_missed_more_than_a_queue_holds_resumes_and_hears_what_comes_after() {
     const MISSED: usize = 20;
     let mut config = config();
     config.limits.queue_bytes = 64 * 1024;
+    // Who comes back without a message to name reads the history.
+    config.rooms.entry("open".into()).or_default().history = Some("anyone".into());
     with_server(&config, |addr, publisher| {
         let mut wire = Wire::open(addr, "/ws");
         wire.say("{\"type\":\"auth\"}");

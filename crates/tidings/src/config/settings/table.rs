@@ -450,11 +450,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         Kind::Count(0, 86_400),
         "Seconds an answer is kept at most, whatever it says. Longer means that a change of rights shows later.",
     ),
-    row(
-        "hooks.ca_file",
-        Kind::Text,
-        "A PEM file with certificate authorities that are trusted besides the system's.",
-    ),
+    row("hooks.ca_file", Kind::Text, "A PEM file with certificate authorities, besides the system's."),
     row(
         "audit.retention_days",
         Kind::Count(0, 36_500),
@@ -572,11 +568,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         Kind::Choice(&["nothing", "recent"]),
         "What a room keeps of its events: nothing, or the recent ones in memory.",
     ),
-    row(
-        "rooms.KIND.size",
-        Kind::Count(1, 1 << 24),
-        "Events kept per room, for recent. More takes more memory.",
-    ),
+    row("rooms.KIND.size", Kind::Count(1, 1 << 24), "Events kept per room, for recent. More take memory."),
     row(
         "rooms.KIND.ttl_seconds",
         Kind::Count(1, 31_536_000),
@@ -587,11 +579,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         Kind::Choice(&["critical", "high", "normal", "medium", "low"]),
         "The lane of events that name none; what is critical is delivered first and dropped last.",
     ),
-    row(
-        "rooms.KIND.members",
-        Kind::Count(1, ANY),
-        "Members of one room at most. More makes each event dearer.",
-    ),
+    row("rooms.KIND.members", Kind::Count(1, ANY), "Members of one room at most. More make events dearer."),
     row(
         "rooms.KIND.message_bytes",
         Kind::Count(1, 1 << 30),
