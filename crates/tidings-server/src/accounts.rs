@@ -35,7 +35,9 @@ use tidings_store::{Store, StoreError, Tx};
 
 use crate::audit::Audit;
 use crate::config::{Config, Register};
+use crate::live::RIGHTS_CHANGED;
 use crate::shared::wall_ms;
+use crate::signin::revoked::Why;
 use crate::signin::{Revocation, SignIn};
 use attempts::Attempts;
 use mail::Outbox;
@@ -142,6 +144,7 @@ impl Accounts {
 
     /// Calls access tokens back, in the store for every node and here at once.
     ///
+    /// Connections of their bearers are closed when the store is next followed ([`crate::live`]).
     /// `before` is in seconds since 1970: tokens made in that second stay good.
     async fn call_back(
         &self,
@@ -166,7 +169,8 @@ impl Accounts {
             Revoked::User(user) => Revocation::User { org: org.clone(), user: user.into(), before },
             Revoked::Org => Revocation::Org { org: org.clone(), before },
         };
-        if let Err(full) = self.sign_in.revoked().add(here, until, now) {
+        let why = if reason == RIGHTS_CHANGED { Why::Rights } else { Why::Revoked };
+        if let Err(full) = self.sign_in.revoked().add_because(here, why, until, now) {
             tracing::error!(%full, "a revocation is in the store alone");
             return Err(StoreError::Overflow("revocations"));
         }

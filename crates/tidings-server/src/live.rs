@@ -32,7 +32,7 @@ const PAGE: u32 = 1_000;
 const PRUNE_EVERY: u32 = 1_200;
 
 /// The reason by which a change of rights is told from a revocation in the store.
-const RIGHTS_CHANGED: &str = "rights changed";
+pub(crate) const RIGHTS_CHANGED: &str = "rights changed";
 
 /// Whose tokens are called back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,13 +185,16 @@ async fn write(store: &Store, org: &Org, new: &NewRevocation<'_>) -> Result<(), 
 /// The store does not answer; what was read until then is in force.
 pub(crate) async fn load(shared: &Shared, store: &Store, seq: &mut u64) -> Result<(), StoreError> {
     let mut changed = false;
+    // What is in force here already may come from a part that knows the store alone: whether its bearers
+    // are still connected is looked at all the same.
     let read = loop {
         let page = match page(store, *seq).await {
             Ok(page) => page,
             Err(error) => break Err(error),
         };
         for stored in &page {
-            changed |= adopt(shared, stored);
+            adopt(shared, stored);
+            changed = true;
             *seq = stored.seq;
         }
         if page.len() < PAGE as usize {
@@ -208,7 +211,7 @@ async fn page(store: &Store, seq: u64) -> Result<Vec<Stored>, StoreError> {
     store.read().await?.revocations_since(seq, PAGE).await
 }
 
-fn adopt(shared: &Shared, stored: &Stored) -> bool {
+fn adopt(shared: &Shared, stored: &Stored) {
     let target = match &stored.what {
         What::Token(id) => Target::Token(id.into()),
         What::User(user) => Target::User(user.into()),
@@ -218,10 +221,9 @@ fn adopt(shared: &Shared, stored: &Stored) -> bool {
     let before = stored.issued_before_ms.div_ceil(1_000);
     let what = in_memory(&stored.org, &target, before);
     let added = shared.sign_in.revoked().add_because(what, why, stored.expires_ms / 1_000, now_seconds());
-    added.unwrap_or_else(|error| {
+    if let Err(error) = added {
         tracing::error!(%error, org = stored.org.as_str(), "a revocation of the store is not in force");
-        false
-    })
+    }
 }
 
 /// Follows the store's revocations until `stop` changes, and removes those that are over.

@@ -9,6 +9,7 @@ use tidings_store::{Reader, Tx};
 use super::register::LinkKind;
 use super::{Accounts, input, secret, stored};
 use crate::config::Register;
+use crate::live::RIGHTS_CHANGED;
 use crate::shared::wall_ms;
 
 /// Who administers an organisation.
@@ -146,7 +147,7 @@ impl Accounts {
         for role in roles.iter().filter(|role| !had.contains(role)) {
             tx.grant_role(org, id, role).await.map_err(stored)?;
         }
-        self.end_tokens(&mut tx, org, id, "roles were changed").await?;
+        self.end_tokens(&mut tx, org, id, RIGHTS_CHANGED).await?;
         let member = member(&mut tx, org, user).await?;
         tx.commit().await.map_err(stored)?;
         Ok(member)

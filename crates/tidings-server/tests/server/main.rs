@@ -12,6 +12,7 @@ mod hostile;
 mod limits;
 mod limits_of_addresses;
 mod limits_of_requests;
+mod members;
 mod people;
 mod revocations;
 mod seats;
