@@ -179,9 +179,6 @@ async fn write_one(
             tx.begin_session(&entry.org, &session, at_ms).await
         }
         What::Seen => tx.see_session(&entry.org, &digest, at_ms).await.map(drop),
-        What::Ended(cause) => {
-            tx.see_session(&entry.org, &digest, at_ms).await?;
-            tx.end_session(&entry.org, &digest, cause, at_ms).await.map(drop)
-        }
+        What::Ended(cause) => tx.end_session(&entry.org, &digest, cause, at_ms).await.map(drop),
     }
 }

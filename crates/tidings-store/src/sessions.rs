@@ -70,7 +70,7 @@ impl Tx {
         Ok(self.run(sql, args![org, digest, now_ms]).await? > 0)
     }
 
-    /// Notes how a session ended; `false` if it had ended before.
+    /// Notes how a session ended, which is the last that was heard of it; `false` if it had ended before.
     ///
     /// # Errors
     /// [`StoreError`](crate::StoreError)
@@ -82,7 +82,7 @@ impl Tx {
         now_ms: u64,
     ) -> Result<bool> {
         bounded(cause, SHORT_BYTES, "a cause is 1 to 1024 bytes")?;
-        let sql = "UPDATE sessions SET ended_ms = $3, cause = $4 \
+        let sql = "UPDATE sessions SET ended_ms = $3, seen_ms = $3, cause = $4 \
                    WHERE org = $1 AND digest = $2 AND ended_ms IS NULL";
         Ok(self.run(sql, args![org, digest, now_ms, cause]).await? > 0)
     }

@@ -27,7 +27,7 @@ async fn a_session_begins_is_seen_and_ends_once(bed: &Bed) {
     assert!(!tx!(bed.store, tx => tx.end_session(&org, &id, "again", NOW + 7).await.unwrap()));
     assert!(!tx!(bed.store, tx => tx.see_session(&org, &id, NOW + 8).await.unwrap()));
     let found = bed.store.read().await.unwrap().session(&org, &id).await.unwrap().unwrap();
-    assert_eq!((found.seen_ms, found.ended), (NOW + 5, Some((NOW + 6, "too slow".into()))));
+    assert_eq!((found.seen_ms, found.ended), (NOW + 6, Some((NOW + 6, "too slow".into()))));
     let mut tx = bed.store.begin().await.unwrap();
     let new = NewSession { digest: &id, user: None, node: "n", door: "plain", address: "a" };
     assert_eq!(tx.begin_session(&org, &new, NOW).await, Err(StoreError::Conflict("the session")));
