@@ -10,12 +10,14 @@
 //! | `action` | what can be noted |
 //! | `entry` | one entry as the one who noticed it tells it |
 //! | `signs` | what an entry is a sign of, for the detector of threats |
+//! | `shown` | an entry as it is read, wherever that is |
 //! | `samples` | what comes in floods, thinned out |
 //! | `writer` | the task that appends, and forgets what is too old |
 
 mod action;
 mod entry;
 mod samples;
+mod shown;
 mod signs;
 mod writer;
 
@@ -28,6 +30,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 pub use action::Action;
 pub use entry::{Actor, Entry, FIELD_BYTES, Outcome, VALUE_BYTES, session_hash};
+pub use shown::{line, members};
 pub(crate) use writer::{Writer, Writing};
 
 use crate::shared::wall_ms;

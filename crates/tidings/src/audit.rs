@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
 use tidings_core::Org;
-use tidings_server::time::iso8601;
+use tidings_server::audit;
 use tidings_store::audit::{AuditFilter, Recorded};
 use tidings_store::{Store, StoreOptions};
 
@@ -119,25 +118,7 @@ fn write(entries: Vec<Recorded>) -> Result<u64> {
 }
 
 fn text(recorded: &Recorded) -> String {
-    let entry = &recorded.entry;
-    let mut value = json!({
-        "seq": recorded.seq,
-        "at": iso8601(entry.at_ms),
-        "node": entry.node,
-        "request": entry.request,
-        "actorKind": entry.actor_kind,
-        "actor": entry.actor,
-        "org": entry.org,
-        "address": entry.address,
-        "action": entry.action,
-        "object": entry.object,
-        "result": entry.result,
-        "reason": entry.reason,
-        "before": entry.before,
-        "after": entry.after,
-    });
-    if let Some(fields) = value.as_object_mut() {
-        fields.retain(|_, field| !field.is_null());
-    }
-    value.to_string()
+    let mut shown = audit::members(&recorded.entry);
+    shown.insert("seq".into(), recorded.seq.into());
+    audit::line(shown)
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::json;
 use tidings_store::Store;
 use tidings_store::audit::{AuditEntry, BATCH_MOST};
 use tokio::sync::mpsc::Receiver;
@@ -12,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::{Action, Actor, Audit, Entry};
+use super::{Action, Actor, Audit, Entry, line, members};
 use crate::shared::wall_ms;
 
 /// The store gets so long for one batch.
@@ -146,7 +145,7 @@ impl Writer {
         for entry in batch.drain(..) {
             let taken = self.lines.may(Instant::now());
             if taken {
-                tracing::info!(target: "audit", "{}", line(&entry));
+                tracing::info!(target: "audit", "{}", line(members(&entry)));
             }
             let kept = taken && self.store.is_none();
             let count = if kept { &counts.written } else { &counts.lost };
@@ -193,30 +192,6 @@ impl Lines {
     }
 }
 
-/// An entry as one line of JSON, without what is not known.
-fn line(entry: &AuditEntry) -> String {
-    let mut value = json!({
-        "at": crate::time::iso8601(entry.at_ms),
-        "node": entry.node,
-        "version": entry.version,
-        "request": entry.request,
-        "actorKind": entry.actor_kind,
-        "actor": entry.actor,
-        "org": entry.org,
-        "address": entry.address,
-        "action": entry.action,
-        "object": entry.object,
-        "result": entry.result,
-        "reason": entry.reason,
-        "before": entry.before,
-        "after": entry.after,
-    });
-    if let Some(fields) = value.as_object_mut() {
-        fields.retain(|_, field| !field.is_null());
-    }
-    value.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,7 +199,7 @@ mod tests {
     #[test]
     fn a_line_is_one_line_of_json_whatever_the_fields_hold() {
         let entry = Entry::refused(Action::Login).on("x\"}\r\n{\"action\":\"fake\"").because("a\u{2028}b");
-        let text = line(&entry.stored("n", 0));
+        let text = line(members(&entry.stored("n", 0)));
         assert!(!text.contains(['\r', '\n', '\u{2028}']), "{text}");
         let read: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         assert_eq!(read["action"], "login");

@@ -14,7 +14,7 @@ use tidings_store::audit::{AuditFilter, Recorded};
 use tidings_wire::engineio::Query;
 
 use super::{Remote, refuse, respond, signed_in};
-use crate::audit::{Action, Entry};
+use crate::audit::{Action, Entry, members};
 use crate::shared::Shared;
 use crate::time::iso8601;
 
@@ -108,24 +108,9 @@ fn described(filter: &AuditFilter) -> String {
 
 /// An entry as it is answered, with its place in the chain.
 fn shown(recorded: &Recorded) -> Value {
-    let entry = &recorded.entry;
-    json!({
-        "seq": recorded.seq,
-        "at": iso8601(entry.at_ms),
-        "writtenAt": iso8601(recorded.written_ms),
-        "node": entry.node,
-        "version": entry.version,
-        "request": entry.request,
-        "actorKind": entry.actor_kind,
-        "actor": entry.actor,
-        "org": entry.org,
-        "address": entry.address,
-        "action": entry.action,
-        "object": entry.object,
-        "result": entry.result,
-        "reason": entry.reason,
-        "before": entry.before,
-        "after": entry.after,
-        "hash": recorded.hash.to_string(),
-    })
+    let mut shown = members(&recorded.entry);
+    shown.insert("seq".into(), recorded.seq.into());
+    shown.insert("writtenAt".into(), iso8601(recorded.written_ms).into());
+    shown.insert("hash".into(), recorded.hash.to_string().into());
+    Value::Object(shown)
 }
