@@ -11,7 +11,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 use tidings_core::Org;
 use tidings_core::hub::lock;
-use tidings_store::sessions::NewSession;
+use tidings_store::sessions::{EndedSession, NewSession};
 use tidings_store::{Digest, Store, StoreError, Tx};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -23,7 +23,7 @@ use crate::shared::wall_ms;
 const NOTES: usize = 16_384;
 
 /// Notes of one transaction.
-const BATCH: usize = 256;
+const BATCH: usize = 512;
 
 /// Time between two transactions, for others who write.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -127,13 +127,10 @@ impl Writer {
     }
 
     async fn write(&mut self, batch: &[Note]) {
+        let sorted = Sorted::of(batch);
         let written = async {
             let mut tx = self.store.begin().await?;
-            for note in batch {
-                if let Note::Of(entry, what, at_ms) = note {
-                    write_one(&mut tx, &self.node, entry, what, *at_ms).await?;
-                }
-            }
+            sorted.write(&mut tx, &self.node).await?;
             tx.commit().await
         };
         let written = written.await;
@@ -163,22 +160,44 @@ impl Writer {
     }
 }
 
-async fn write_one(
-    tx: &mut Tx,
-    node: &str,
-    entry: &Entry,
-    what: &What,
-    at_ms: u64,
-) -> Result<(), StoreError> {
-    let digest = Digest::of(entry.id.as_bytes());
-    match what {
-        What::Begun => {
-            let address = entry.address.to_string();
-            let (user, door) = (entry.user.as_deref(), entry.door);
-            let session = NewSession { digest: &digest, user, node, door, address: &address };
-            tx.begin_session(&entry.org, &session, at_ms).await
+/// Notes of a transaction, by the statement they need; of one session they come in this order too.
+#[derive(Default)]
+struct Sorted<'a> {
+    begun: Vec<(&'a Entry, Digest, String, u64)>,
+    seen: Vec<(&'a Entry, Digest, u64)>,
+    ended: Vec<(&'a Entry, Digest, &'static str, u64)>,
+}
+
+impl<'a> Sorted<'a> {
+    fn of(notes: &'a [Note]) -> Self {
+        let mut sorted = Self::default();
+        for note in notes {
+            let Note::Of(entry, what, at_ms) = note else { continue };
+            let digest = Digest::of(entry.id.as_bytes());
+            match *what {
+                What::Begun => sorted.begun.push((entry, digest, entry.address.to_string(), *at_ms)),
+                What::Seen => sorted.seen.push((entry, digest, *at_ms)),
+                What::Ended(cause) => sorted.ended.push((entry, digest, cause, *at_ms)),
+            }
         }
-        What::Seen => tx.see_session(&entry.org, &digest, at_ms).await.map(drop),
-        What::Ended(cause) => tx.end_session(&entry.org, &digest, cause, at_ms).await.map(drop),
+        sorted
+    }
+
+    async fn write(&self, tx: &mut Tx, node: &str) -> Result<(), StoreError> {
+        let begun = self.begun.iter().map(|(entry, digest, address, at_ms)| {
+            let (org, user, door) = (&entry.org, entry.user.as_deref(), entry.door);
+            NewSession { org, digest, user, node, door, address, at_ms: *at_ms }
+        });
+        tx.begin_sessions(&begun.collect::<Vec<_>>()).await?;
+        for (entry, digest, at_ms) in &self.seen {
+            tx.see_session(&entry.org, digest, *at_ms).await?;
+        }
+        let ended = self.ended.iter().map(|(entry, digest, cause, at_ms)| EndedSession {
+            org: &entry.org,
+            digest,
+            cause,
+            at_ms: *at_ms,
+        });
+        tx.end_sessions(&ended.collect::<Vec<_>>()).await.map(drop)
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use crate::accounts::mail::{MailSender, Outbox, ToTheLog};
 use crate::accounts::oidc::Oidc;
-use crate::accounts::{Accounts, Rules, password};
+use crate::accounts::{Accounts, Rules};
 use crate::audit::{Action, Actor, Audit, Entry, Writer, Writing};
 use crate::client::Handler;
 use crate::config::Config;
@@ -129,7 +129,6 @@ impl Server {
         if let Some(accounts) = &shared.accounts {
             let sender = extras.mail.clone().unwrap_or_else(|| Arc::new(ToTheLog));
             tokio::spawn(outbox.run(accounts.store.clone(), sender, stopped.clone()));
-            tokio::task::spawn_blocking(password::warm_up);
         }
         tokio::spawn(sweep(shared.clone(), stopped.clone()));
         tokio::spawn(watch_memory(shared.clone(), stopped));

@@ -30,6 +30,7 @@ pub mod identities;
 pub mod keys;
 pub mod links;
 pub mod mail;
+mod many;
 pub mod migrate;
 mod open;
 pub mod options;

@@ -5,12 +5,15 @@ use tidings_core::Org;
 use crate::args;
 use crate::digest::Digest;
 use crate::error::Result;
+use crate::many::ManyRows;
 use crate::options::{PRUNE_MOST, SHORT_BYTES, page};
-use crate::sql::{Reader, Row, Tx, bounded};
+use crate::sql::{Reader, Row, Tx, Value, bounded};
 
 /// A session as it begins.
 #[derive(Debug, Clone, Copy)]
 pub struct NewSession<'a> {
+    /// Where it belongs.
+    pub org: &'a Org,
     /// The digest of its id, since whoever has the id has the session.
     pub digest: &'a Digest,
     /// The user; none for anonymous clients. Users of other issuers need no account here.
@@ -21,6 +24,35 @@ pub struct NewSession<'a> {
     pub door: &'a str,
     /// The client's address, as it was judged.
     pub address: &'a str,
+    /// When it begins.
+    pub at_ms: u64,
+}
+
+/// A session as it ends.
+#[derive(Debug, Clone, Copy)]
+pub struct EndedSession<'a> {
+    /// Where it belongs.
+    pub org: &'a Org,
+    /// The digest of its id.
+    pub digest: &'a Digest,
+    /// Why it ends.
+    pub cause: &'a str,
+    /// When it ended, which is the last that was heard of it.
+    pub at_ms: u64,
+}
+
+impl<'a> NewSession<'a> {
+    fn row(&self) -> [Value<'a>; 8] {
+        let Self { org, digest, user, node, door, address, at_ms } = *self;
+        *args![org, digest, user, node, door, address, at_ms, at_ms]
+    }
+}
+
+impl<'a> EndedSession<'a> {
+    fn row(&self) -> [Value<'a>; 4] {
+        let Self { org, digest, cause, at_ms } = *self;
+        *args![org, digest, cause, at_ms]
+    }
 }
 
 /// A session.
@@ -44,21 +76,46 @@ pub struct Session {
     pub ended: Option<(u64, String)>,
 }
 
+static BEGIN: ManyRows = ManyRows::new(
+    "INSERT INTO sessions (org, digest, user_id, node, door, address, created_ms, seen_ms) VALUES ",
+    8,
+    "",
+);
+
+static END: ManyRows = ManyRows::new(
+    "WITH ended (org, digest, cause, at_ms) AS (VALUES ",
+    4,
+    ") UPDATE sessions SET ended_ms = ended.at_ms, seen_ms = ended.at_ms, cause = ended.cause FROM ended \
+     WHERE sessions.org = ended.org AND sessions.digest = ended.digest AND sessions.ended_ms IS NULL",
+);
+
 impl Tx {
-    /// Notes that a session begins.
+    /// Notes that sessions begin.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`](crate::StoreError::Conflict) if there is one of this id.
-    pub async fn begin_session(&mut self, org: &Org, session: &NewSession<'_>, now_ms: u64) -> Result<()> {
-        let texts = [session.user.unwrap_or("-"), session.node, session.door, session.address];
-        texts
-            .iter()
-            .try_for_each(|text| bounded(text, SHORT_BYTES, "a session's texts are 1 to 1024 bytes"))?;
-        let sql = "INSERT INTO sessions (org, digest, user_id, node, door, address, created_ms, seen_ms) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
-        let NewSession { digest, user, node, door, address } = *session;
-        let done = self.run(sql, args![org, digest, user, node, door, address, now_ms]).await;
+    /// [`StoreError::Conflict`](crate::StoreError::Conflict) if there is one of such an id.
+    pub async fn begin_sessions(&mut self, sessions: &[NewSession<'_>]) -> Result<()> {
+        let texts = |new: &NewSession<'_>| {
+            [new.user.unwrap_or("-"), new.node, new.door, new.address]
+                .iter()
+                .try_for_each(|text| bounded(text, SHORT_BYTES, "a session's texts are 1 to 1024 bytes"))
+        };
+        sessions.iter().try_for_each(texts)?;
+        let values: Vec<_> = sessions.iter().flat_map(NewSession::row).collect();
+        let done = self.run_rows(&BEGIN, &values).await;
         done.map(drop).map_err(|error| error.about("the session", "organisation"))
+    }
+
+    /// Notes how sessions ended and says of how many; of those that had ended before it stays as it was.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn end_sessions(&mut self, sessions: &[EndedSession<'_>]) -> Result<u64> {
+        sessions
+            .iter()
+            .try_for_each(|ended| bounded(ended.cause, SHORT_BYTES, "a cause is 1 to 1024 bytes"))?;
+        let values: Vec<_> = sessions.iter().flat_map(EndedSession::row).collect();
+        self.run_rows(&END, &values).await
     }
 
     /// Notes that something was heard of a session; `false` if it has ended.
@@ -68,23 +125,6 @@ impl Tx {
     pub async fn see_session(&mut self, org: &Org, digest: &Digest, now_ms: u64) -> Result<bool> {
         let sql = "UPDATE sessions SET seen_ms = $3 WHERE org = $1 AND digest = $2 AND ended_ms IS NULL";
         Ok(self.run(sql, args![org, digest, now_ms]).await? > 0)
-    }
-
-    /// Notes how a session ended, which is the last that was heard of it; `false` if it had ended before.
-    ///
-    /// # Errors
-    /// [`StoreError`](crate::StoreError)
-    pub async fn end_session(
-        &mut self,
-        org: &Org,
-        digest: &Digest,
-        cause: &str,
-        now_ms: u64,
-    ) -> Result<bool> {
-        bounded(cause, SHORT_BYTES, "a cause is 1 to 1024 bytes")?;
-        let sql = "UPDATE sessions SET ended_ms = $3, seen_ms = $3, cause = $4 \
-                   WHERE org = $1 AND digest = $2 AND ended_ms IS NULL";
-        Ok(self.run(sql, args![org, digest, now_ms, cause]).await? > 0)
     }
 
     /// Notes that a node's sessions have ended, as when it starts again after a crash.

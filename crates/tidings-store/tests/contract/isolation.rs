@@ -128,9 +128,10 @@ async fn act(bed: &Bed, org: &Org, user: usize, step: Step) -> Result<(), StoreE
 
 async fn connect(bed: &Bed, org: &Org, user: usize, number: usize) {
     let (id, user) = (digest(&number.to_string()), name(user));
-    let new = NewSession { digest: &id, user: Some(&user), node: "n", door: "plain", address: "a" };
+    let user = Some(user.as_str());
+    let new = NewSession { org, digest: &id, user, node: "n", door: "plain", address: "a", at_ms: NOW };
     let mut tx = bed.store.begin().await.unwrap();
-    tx.begin_session(org, &new, NOW).await.unwrap();
+    tx.begin_sessions(&[new]).await.unwrap();
     tx.commit().await.unwrap();
 }
 

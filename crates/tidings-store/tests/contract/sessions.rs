@@ -1,21 +1,28 @@
 //! Sessions.
 
-use tidings_store::StoreError;
-use tidings_store::sessions::NewSession;
+use tidings_core::Org;
+use tidings_store::sessions::{EndedSession, NewSession};
+use tidings_store::{Digest, StoreError};
 
 use crate::bed::{Bed, NOW, both, digest, tx};
 
 both!(
     a_session_begins_is_seen_and_ends_once,
+    many_sessions_begin_and_end_at_once,
+    one_session_that_cannot_be_noted_leaves_none_of_them,
     a_node_that_starts_again_ends_what_it_left,
     a_list_of_sessions_is_bounded_and_newest_first,
     sessions_are_pruned_by_age,
 );
 
-async fn begin(bed: &Bed, org: &tidings_core::Org, id: &str, node: &str, now_ms: u64) {
+fn new<'a>(org: &'a Org, digest: &'a Digest, node: &'a str, at_ms: u64) -> NewSession<'a> {
+    NewSession { org, digest, user: Some("u"), node, door: "socket.io", address: "192.0.2.1", at_ms }
+}
+
+async fn begin(bed: &Bed, org: &Org, id: &str, node: &str, now_ms: u64) {
     let id = digest(id);
-    let new = NewSession { digest: &id, user: Some("u"), node, door: "socket.io", address: "192.0.2.1" };
-    tx!(bed.store, tx => tx.begin_session(org, &new, now_ms).await.unwrap());
+    let new = new(org, &id, node, now_ms);
+    tx!(bed.store, tx => tx.begin_sessions(&[new]).await.unwrap());
 }
 
 async fn a_session_begins_is_seen_and_ends_once(bed: &Bed) {
@@ -23,14 +30,50 @@ async fn a_session_begins_is_seen_and_ends_once(bed: &Bed) {
     begin(bed, &org, "s", "n1", NOW).await;
     let id = digest("s");
     assert!(tx!(bed.store, tx => tx.see_session(&org, &id, NOW + 5).await.unwrap()));
-    assert!(tx!(bed.store, tx => tx.end_session(&org, &id, "too slow", NOW + 6).await.unwrap()));
-    assert!(!tx!(bed.store, tx => tx.end_session(&org, &id, "again", NOW + 7).await.unwrap()));
+    let ended = |cause, at_ms| EndedSession { org: &org, digest: &id, cause, at_ms };
+    assert_eq!(tx!(bed.store, tx => tx.end_sessions(&[ended("too slow", NOW + 6)]).await.unwrap()), 1);
+    assert_eq!(tx!(bed.store, tx => tx.end_sessions(&[ended("again", NOW + 7)]).await.unwrap()), 0);
     assert!(!tx!(bed.store, tx => tx.see_session(&org, &id, NOW + 8).await.unwrap()));
     let found = bed.store.read().await.unwrap().session(&org, &id).await.unwrap().unwrap();
     assert_eq!((found.seen_ms, found.ended), (NOW + 6, Some((NOW + 6, "too slow".into()))));
     let mut tx = bed.store.begin().await.unwrap();
-    let new = NewSession { digest: &id, user: None, node: "n", door: "plain", address: "a" };
-    assert_eq!(tx.begin_session(&org, &new, NOW).await, Err(StoreError::Conflict("the session")));
+    let again = tx.begin_sessions(&[new(&org, &id, "n2", NOW)]).await;
+    assert_eq!(again, Err(StoreError::Conflict("the session")));
+}
+
+async fn many_sessions_begin_and_end_at_once(bed: &Bed) {
+    let (acme, other) = (bed.org("acme").await, bed.org("other").await);
+    let ids: Vec<_> = (0..301).map(|number| digest(&number.to_string())).collect();
+    // The same ids in two organisations are two sessions each.
+    let begun = ids.iter().flat_map(|id| [new(&acme, id, "n1", NOW), new(&other, id, "n1", NOW)]);
+    let begun: Vec<_> = begun.collect();
+    tx!(bed.store, tx => tx.begin_sessions(&begun).await.unwrap());
+    let causes: Vec<_> = (0..301).map(|number| format!("cause {number}")).collect();
+    let ended = ids.iter().zip(&causes).zip(NOW..);
+    let ended = ended.map(|((digest, cause), at_ms)| EndedSession { org: &acme, digest, cause, at_ms });
+    let ended: Vec<_> = ended.collect();
+    assert_eq!(tx!(bed.store, tx => tx.end_sessions(&ended).await.unwrap()), 301);
+    let mut reader = bed.store.read().await.unwrap();
+    for (number, id) in ids.iter().enumerate() {
+        let found = reader.session(&acme, id).await.unwrap().unwrap();
+        assert_eq!(found.ended, Some((NOW + number as u64, causes[number].clone())));
+        assert_eq!(reader.session(&other, id).await.unwrap().unwrap().ended, None);
+    }
+}
+
+async fn one_session_that_cannot_be_noted_leaves_none_of_them(bed: &Bed) {
+    let org = bed.org("acme").await;
+    begin(bed, &org, "known", "n", NOW).await;
+    let (known, fresh) = (digest("known"), digest("fresh"));
+    let mut tx = bed.store.begin().await.unwrap();
+    let both = [new(&org, &fresh, "n", NOW), new(&org, &known, "n", NOW)];
+    assert_eq!(tx.begin_sessions(&both).await, Err(StoreError::Conflict("the session")));
+    drop(tx);
+    assert_eq!(bed.store.read().await.unwrap().session(&org, &fresh).await.unwrap(), None);
+    tx!(bed.store, tx => {
+        tx.begin_sessions(&[]).await.unwrap();
+        assert_eq!(tx.end_sessions(&[]).await.unwrap(), 0);
+    });
 }
 
 async fn a_node_that_starts_again_ends_what_it_left(bed: &Bed) {

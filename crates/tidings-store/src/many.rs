@@ -1,0 +1,79 @@
+//! One statement for many rows.
+//!
+//! Each statement costs an exchange with the database; a hundred rows in one cost little more than one.
+//! Rows go in groups of powers of two, so that few texts exist and each stays prepared.
+
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+use crate::error::Result;
+use crate::sql::{Tx, Value};
+
+/// Texts of a statement: for 1, 2, 4 … 128 rows.
+const SIZES: usize = 8;
+
+/// A statement whose rows stand between two texts, as `($1, $2), ($3, $4)`.
+pub(crate) struct ManyRows {
+    before: &'static str,
+    columns: usize,
+    after: &'static str,
+    texts: [OnceLock<String>; SIZES],
+}
+
+impl ManyRows {
+    pub(crate) const fn new(before: &'static str, columns: usize, after: &'static str) -> Self {
+        Self { before, columns, after, texts: [const { OnceLock::new() }; SIZES] }
+    }
+
+    /// The text for the most rows that are not more than `rows`, and how many these are.
+    fn text(&'static self, rows: usize) -> (&'static str, usize) {
+        let size = (rows.max(1).ilog2() as usize).min(SIZES - 1);
+        (self.texts[size].get_or_init(|| self.write(1 << size)), 1 << size)
+    }
+
+    fn write(&self, rows: usize) -> String {
+        let mut text = String::from(self.before);
+        for row in 0..rows {
+            text.push_str(if row == 0 { "(" } else { "), (" });
+            for column in 1..=self.columns {
+                let comma = if column == 1 { "" } else { ", " };
+                // Writing into a String cannot fail.
+                let _ = write!(text, "{comma}${}", row * self.columns + column);
+            }
+        }
+        text.push(')');
+        text.push_str(self.after);
+        text
+    }
+}
+
+impl Tx {
+    /// Runs a statement over rows that stand in `values` one after the other, and says how many it changed.
+    pub(crate) async fn run_rows(&mut self, many: &'static ManyRows, values: &[Value<'_>]) -> Result<u64> {
+        let mut changed = 0;
+        let mut left = values;
+        while !left.is_empty() {
+            let (sql, rows) = many.text(left.len() / many.columns);
+            let (now, later) = left.split_at(rows * many.columns);
+            changed += self.run(sql, now).await?;
+            left = later;
+        }
+        Ok(changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static PAIRS: ManyRows = ManyRows::new("VALUES ", 2, " AS pairs");
+
+    #[test]
+    fn a_text_is_for_the_power_of_two_that_fits() {
+        assert_eq!(PAIRS.text(1), ("VALUES ($1, $2) AS pairs", 1));
+        assert_eq!(PAIRS.text(3), ("VALUES ($1, $2), ($3, $4) AS pairs", 2));
+        assert_eq!(PAIRS.text(127).1, 64);
+        assert_eq!(PAIRS.text(100_000).1, 128);
+        assert!(PAIRS.text(128).0.ends_with("($255, $256) AS pairs"));
+    }
+}
