@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use compact_str::CompactString;
-use tidings_core::Org;
 use tidings_core::hub::lock;
+use tidings_core::{Identity, Org};
 use tidings_store::sessions::{EndedSession, NewSession};
 use tidings_store::{Digest, Store, StoreError, Tx};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::ids::{SocketId, id_text};
 use crate::shared::wall_ms;
 
 /// Notes that may wait to be written; more are dropped.
@@ -31,37 +31,56 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long a server that stops waits for its last notes to be written.
 const LAST: Duration = Duration::from_secs(5);
 
-/// One connection, from its first sign-in to its end.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    /// The id of its session; only its digest is kept.
-    pub(crate) id: String,
-    pub(crate) org: Org,
-    pub(crate) user: Option<CompactString>,
-    pub(crate) door: &'static str,
-    pub(crate) address: IpAddr,
+/// What the ledger knows a connection by: the socket id of its first seat.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EntryId {
+    /// The socket id; only its digest is kept.
+    pub(crate) socket: SocketId,
+    /// Shard and generation of a connection that goes on with a session: a session that is taken up keeps
+    /// its socket id, and each of its connections is an entry of its own.
+    pub(crate) taken_up: Option<(u32, u32)>,
 }
 
-/// What is to be written of one.
+impl EntryId {
+    fn digest(&self) -> Digest {
+        let socket = id_text(&self.socket);
+        match self.taken_up {
+            Some((shard, generation)) => Digest::of(format!("{socket}:{shard}:{generation}").as_bytes()),
+            None => Digest::of(socket.as_bytes()),
+        }
+    }
+}
+
+/// What is to be written.
 #[derive(Debug)]
-pub(crate) enum What {
-    /// It has begun.
-    Begun,
+pub(crate) enum Note {
+    /// A connection has its first seat.
+    Begun {
+        /// The connection.
+        id: EntryId,
+        /// Who it is there.
+        who: Arc<Identity>,
+        /// The door it came through.
+        door: &'static str,
+        /// Where it came from.
+        address: IpAddr,
+    },
     /// It has renewed its sign-in.
-    Seen,
+    Seen(EntryId, Org),
     /// It is over, and why.
-    Ended(&'static str),
+    Ended(EntryId, Org, &'static str),
 }
 
-enum Note {
-    Of(Arc<Entry>, What, u64),
+/// What waits to be written, and since when.
+enum Letter {
+    Note(Note, u64),
     /// The server stops.
     Last,
 }
 
 /// Where notes of sessions go.
 pub(crate) struct Ledger {
-    notes: mpsc::Sender<Note>,
+    notes: mpsc::Sender<Letter>,
     lost: Arc<AtomicU64>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -76,8 +95,8 @@ impl Ledger {
     }
 
     /// Takes a note; never waits.
-    pub(crate) fn note(&self, entry: &Arc<Entry>, what: What) {
-        if self.notes.try_send(Note::Of(entry.clone(), what, wall_ms())).is_err() {
+    pub(crate) fn note(&self, note: Note) {
+        if self.notes.try_send(Letter::Note(note, wall_ms())).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -92,7 +111,7 @@ impl Ledger {
         let Some(writer) = lock(&self.writer).take() else { return };
         let finish = async {
             // If nobody takes it, nobody writes any more, and the handle says so.
-            let _ = self.notes.send(Note::Last).await;
+            let _ = self.notes.send(Letter::Last).await;
             writer.await.is_ok()
         };
         if timeout(LAST, finish).await != Ok(true) {
@@ -110,13 +129,13 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self, mut notes: mpsc::Receiver<Note>) {
+    async fn run(mut self, mut notes: mpsc::Receiver<Letter>) {
         // What an earlier start under this name left open has ended with it.
         self.end_all("the server ended").await;
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             notes.recv_many(&mut batch, BATCH).await;
-            let is_last = batch.is_empty() || batch.iter().any(|note| matches!(note, Note::Last));
+            let is_last = batch.is_empty() || batch.iter().any(|note| matches!(note, Letter::Last));
             self.write(&batch).await;
             batch.clear();
             if is_last {
@@ -126,7 +145,7 @@ impl Writer {
         }
     }
 
-    async fn write(&mut self, batch: &[Note]) {
+    async fn write(&mut self, batch: &[Letter]) {
         let sorted = Sorted::of(batch);
         let written = async {
             let mut tx = self.store.begin().await?;
@@ -163,41 +182,49 @@ impl Writer {
 /// Notes of a transaction, by the statement they need; of one session they come in this order too.
 #[derive(Default)]
 struct Sorted<'a> {
-    begun: Vec<(&'a Entry, Digest, String, u64)>,
-    seen: Vec<(&'a Entry, Digest, u64)>,
-    ended: Vec<(&'a Entry, Digest, &'static str, u64)>,
+    begun: Vec<Begun<'a>>,
+    seen: Vec<(Digest, &'a Org, u64)>,
+    ended: Vec<(Digest, &'a Org, &'static str, u64)>,
+}
+
+struct Begun<'a> {
+    digest: Digest,
+    who: &'a Identity,
+    door: &'static str,
+    address: String,
+    at_ms: u64,
 }
 
 impl<'a> Sorted<'a> {
-    fn of(notes: &'a [Note]) -> Self {
+    fn of(letters: &'a [Letter]) -> Self {
         let mut sorted = Self::default();
-        for note in notes {
-            let Note::Of(entry, what, at_ms) = note else { continue };
-            let digest = Digest::of(entry.id.as_bytes());
-            match *what {
-                What::Begun => sorted.begun.push((entry, digest, entry.address.to_string(), *at_ms)),
-                What::Seen => sorted.seen.push((entry, digest, *at_ms)),
-                What::Ended(cause) => sorted.ended.push((entry, digest, cause, *at_ms)),
+        for letter in letters {
+            let Letter::Note(note, at_ms) = letter else { continue };
+            let at_ms = *at_ms;
+            match note {
+                Note::Begun { id, who, door, address } => {
+                    let (digest, address) = (id.digest(), address.to_string());
+                    sorted.begun.push(Begun { digest, who, door, address, at_ms });
+                }
+                Note::Seen(id, org) => sorted.seen.push((id.digest(), org, at_ms)),
+                Note::Ended(id, org, cause) => sorted.ended.push((id.digest(), org, cause, at_ms)),
             }
         }
         sorted
     }
 
     async fn write(&self, tx: &mut Tx, node: &str) -> Result<(), StoreError> {
-        let begun = self.begun.iter().map(|(entry, digest, address, at_ms)| {
-            let (org, user, door) = (&entry.org, entry.user.as_deref(), entry.door);
-            NewSession { org, digest, user, node, door, address, at_ms: *at_ms }
+        let begun = self.begun.iter().map(|Begun { digest, who, door, address, at_ms }| {
+            let (org, user, at_ms) = (&who.org, who.user.as_deref(), *at_ms);
+            NewSession { org, digest, user, node, door, address, at_ms }
         });
         tx.begin_sessions(&begun.collect::<Vec<_>>()).await?;
-        for (entry, digest, at_ms) in &self.seen {
-            tx.see_session(&entry.org, digest, *at_ms).await?;
+        for (digest, org, at_ms) in &self.seen {
+            tx.see_session(org, digest, *at_ms).await?;
         }
-        let ended = self.ended.iter().map(|(entry, digest, cause, at_ms)| EndedSession {
-            org: &entry.org,
-            digest,
-            cause,
-            at_ms: *at_ms,
-        });
+        let ended = self.ended.iter();
+        let ended =
+            ended.map(|(digest, org, cause, at_ms)| EndedSession { org, digest, cause, at_ms: *at_ms });
         tx.end_sessions(&ended.collect::<Vec<_>>()).await.map(drop)
     }
 }

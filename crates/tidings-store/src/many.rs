@@ -13,32 +13,41 @@ use crate::sql::{Tx, Value};
 const SIZES: usize = 8;
 
 /// A statement whose rows stand between two texts, as `($1, $2), ($3, $4)`.
+///
+/// SQLite reads `(?, ?)`: each numbered placeholder has a name there, and each value that is bound looks
+/// through all names, which for a thousand values takes longer than the statement.
 pub(crate) struct ManyRows {
     before: &'static str,
     columns: usize,
     after: &'static str,
-    texts: [OnceLock<String>; SIZES],
+    sqlite: [OnceLock<String>; SIZES],
+    postgres: [OnceLock<String>; SIZES],
 }
 
 impl ManyRows {
     pub(crate) const fn new(before: &'static str, columns: usize, after: &'static str) -> Self {
-        Self { before, columns, after, texts: [const { OnceLock::new() }; SIZES] }
+        let sqlite = [const { OnceLock::new() }; SIZES];
+        Self { before, columns, after, sqlite, postgres: [const { OnceLock::new() }; SIZES] }
     }
 
     /// The text for the most rows that are not more than `rows`, and how many these are.
-    fn text(&'static self, rows: usize) -> (&'static str, usize) {
+    fn text(&'static self, rows: usize, is_postgres: bool) -> (&'static str, usize) {
         let size = (rows.max(1).ilog2() as usize).min(SIZES - 1);
-        (self.texts[size].get_or_init(|| self.write(1 << size)), 1 << size)
+        let texts = if is_postgres { &self.postgres } else { &self.sqlite };
+        (texts[size].get_or_init(|| self.write(1 << size, is_postgres)), 1 << size)
     }
 
-    fn write(&self, rows: usize) -> String {
+    fn write(&self, rows: usize, is_postgres: bool) -> String {
         let mut text = String::from(self.before);
         for row in 0..rows {
             text.push_str(if row == 0 { "(" } else { "), (" });
             for column in 1..=self.columns {
-                let comma = if column == 1 { "" } else { ", " };
-                // Writing into a String cannot fail.
-                let _ = write!(text, "{comma}${}", row * self.columns + column);
+                text.push_str(if column == 1 { "" } else { ", " });
+                match is_postgres {
+                    // Writing into a String cannot fail.
+                    true => drop(write!(text, "${}", row * self.columns + column)),
+                    false => text.push('?'),
+                }
             }
         }
         text.push(')');
@@ -50,10 +59,11 @@ impl ManyRows {
 impl Tx {
     /// Runs a statement over rows that stand in `values` one after the other, and says how many it changed.
     pub(crate) async fn run_rows(&mut self, many: &'static ManyRows, values: &[Value<'_>]) -> Result<u64> {
+        let is_postgres = self.is_postgres();
         let mut changed = 0;
         let mut left = values;
         while !left.is_empty() {
-            let (sql, rows) = many.text(left.len() / many.columns);
+            let (sql, rows) = many.text(left.len() / many.columns, is_postgres);
             let (now, later) = left.split_at(rows * many.columns);
             changed += self.run(sql, now).await?;
             left = later;
@@ -70,10 +80,11 @@ mod tests {
 
     #[test]
     fn a_text_is_for_the_power_of_two_that_fits() {
-        assert_eq!(PAIRS.text(1), ("VALUES ($1, $2) AS pairs", 1));
-        assert_eq!(PAIRS.text(3), ("VALUES ($1, $2), ($3, $4) AS pairs", 2));
-        assert_eq!(PAIRS.text(127).1, 64);
-        assert_eq!(PAIRS.text(100_000).1, 128);
-        assert!(PAIRS.text(128).0.ends_with("($255, $256) AS pairs"));
+        assert_eq!(PAIRS.text(1, true), ("VALUES ($1, $2) AS pairs", 1));
+        assert_eq!(PAIRS.text(3, true), ("VALUES ($1, $2), ($3, $4) AS pairs", 2));
+        assert_eq!(PAIRS.text(3, false), ("VALUES (?, ?), (?, ?) AS pairs", 2));
+        assert_eq!(PAIRS.text(127, true).1, 64);
+        assert_eq!(PAIRS.text(100_000, true).1, 128);
+        assert!(PAIRS.text(128, true).0.ends_with("($255, $256) AS pairs"));
     }
 }

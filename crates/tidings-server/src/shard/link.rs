@@ -22,7 +22,7 @@ use crate::front::hello::Hello;
 use crate::gate::Standing;
 use crate::hooks::Entrance;
 use crate::ids::{SessionKey, SocketId};
-use crate::ledger::Entry;
+use crate::ledger::EntryId;
 
 /// One connection.
 pub(super) struct Link {
@@ -57,7 +57,7 @@ pub(super) struct Link {
     /// When its timer fires, in the shard's milliseconds.
     pub(super) timer_ms: u64,
     /// What the ledger of sessions knows it by.
-    pub(super) noted: Option<Arc<Entry>>,
+    pub(super) noted: Option<EntryId>,
     /// What is due for the tokens of its seats.
     pub(super) token: TokenClock,
 }

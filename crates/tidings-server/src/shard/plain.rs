@@ -178,6 +178,7 @@ impl ShardLoop {
         };
         let sid = self.entropy.socket_id();
         let Some(link) = self.links.get(key) else { return };
+        link.org = Some(who.org.clone());
         link.seats = vec![Seat {
             namespace: 0,
             offset: false,
