@@ -39,6 +39,8 @@ pub(crate) struct EntryId {
     /// Shard and generation of a connection that goes on with a session: a session that is taken up keeps
     /// its socket id, and each of its connections is an entry of its own.
     pub(crate) taken_up: Option<(u32, u32)>,
+    /// When it began, in milliseconds since 1970.
+    pub(crate) begun_ms: u64,
 }
 
 impl EntryId {
@@ -183,8 +185,8 @@ impl Writer {
 #[derive(Default)]
 struct Sorted<'a> {
     begun: Vec<Begun<'a>>,
-    seen: Vec<(Digest, &'a Org, u64)>,
-    ended: Vec<(Digest, &'a Org, &'static str, u64)>,
+    seen: Vec<Later<'a>>,
+    ended: Vec<(Later<'a>, &'static str)>,
 }
 
 struct Begun<'a> {
@@ -195,19 +197,27 @@ struct Begun<'a> {
     at_ms: u64,
 }
 
+struct Later<'a> {
+    digest: Digest,
+    org: &'a Org,
+    begun_ms: u64,
+    at_ms: u64,
+}
+
 impl<'a> Sorted<'a> {
     fn of(letters: &'a [Letter]) -> Self {
         let mut sorted = Self::default();
         for letter in letters {
             let Letter::Note(note, at_ms) = letter else { continue };
-            let at_ms = *at_ms;
+            let later =
+                |id: &EntryId, org| Later { digest: id.digest(), org, begun_ms: id.begun_ms, at_ms: *at_ms };
             match note {
                 Note::Begun { id, who, door, address } => {
-                    let (digest, address) = (id.digest(), address.to_string());
+                    let (digest, address, at_ms) = (id.digest(), address.to_string(), id.begun_ms);
                     sorted.begun.push(Begun { digest, who, door, address, at_ms });
                 }
-                Note::Seen(id, org) => sorted.seen.push((id.digest(), org, at_ms)),
-                Note::Ended(id, org, cause) => sorted.ended.push((id.digest(), org, cause, at_ms)),
+                Note::Seen(id, org) => sorted.seen.push(later(id, org)),
+                Note::Ended(id, org, cause) => sorted.ended.push((later(id, org), cause)),
             }
         }
         sorted
@@ -219,12 +229,16 @@ impl<'a> Sorted<'a> {
             NewSession { org, digest, user, node, door, address, at_ms }
         });
         tx.begin_sessions(&begun.collect::<Vec<_>>()).await?;
-        for (digest, org, at_ms) in &self.seen {
-            tx.see_session(org, digest, *at_ms).await?;
+        for Later { digest, org, begun_ms, at_ms } in &self.seen {
+            tx.see_session(org, digest, *begun_ms, *at_ms).await?;
         }
-        let ended = self.ended.iter();
-        let ended =
-            ended.map(|(digest, org, cause, at_ms)| EndedSession { org, digest, cause, at_ms: *at_ms });
+        let ended = self.ended.iter().map(|(Later { digest, org, begun_ms, at_ms }, cause)| EndedSession {
+            org,
+            digest,
+            begun_ms: *begun_ms,
+            cause,
+            at_ms: *at_ms,
+        });
         tx.end_sessions(&ended.collect::<Vec<_>>()).await.map(drop)
     }
 }

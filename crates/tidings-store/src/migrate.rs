@@ -40,6 +40,14 @@ pub(crate) const OURS: &[Migration] = &[
         sqlite: include_str!("../migrations/0002_audit.sqlite.sql"),
         postgres: include_str!("../migrations/0002_audit.postgres.sql"),
     },
+    Migration {
+        owner: "core",
+        number: 3,
+        name: "sessions in the order they begin",
+        both: "",
+        sqlite: include_str!("../migrations/0003_sessions.sqlite.sql"),
+        postgres: include_str!("../migrations/0003_sessions.postgres.sql"),
+    },
 ];
 
 /// A number of our own for the lock under which PostgreSQL is migrated: `tidings` in ASCII.

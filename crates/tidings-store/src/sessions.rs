@@ -1,4 +1,7 @@
 //! Sessions: who is or was connected, from where, and how it ended.
+//!
+//! Thousands begin and end in a second. Their table is ordered by when they began, so that one transaction
+//! writes a few pages at its end; found by a random digest alone, each would be on a page of its own.
 
 use tidings_core::Org;
 
@@ -35,6 +38,8 @@ pub struct EndedSession<'a> {
     pub org: &'a Org,
     /// The digest of its id.
     pub digest: &'a Digest,
+    /// When it began.
+    pub begun_ms: u64,
     /// Why it ends.
     pub cause: &'a str,
     /// When it ended, which is the last that was heard of it.
@@ -49,9 +54,9 @@ impl<'a> NewSession<'a> {
 }
 
 impl<'a> EndedSession<'a> {
-    fn row(&self) -> [Value<'a>; 4] {
-        let Self { org, digest, cause, at_ms } = *self;
-        *args![org, digest, cause, at_ms]
+    fn row(&self) -> [Value<'a>; 5] {
+        let Self { org, digest, begun_ms, cause, at_ms } = *self;
+        *args![org, begun_ms, digest, cause, at_ms]
     }
 }
 
@@ -83,17 +88,18 @@ static BEGIN: ManyRows = ManyRows::new(
 );
 
 static END: ManyRows = ManyRows::new(
-    "WITH ended (org, digest, cause, at_ms) AS (VALUES ",
-    4,
+    "WITH ended (org, created_ms, digest, cause, at_ms) AS (VALUES ",
+    5,
     ") UPDATE sessions SET ended_ms = ended.at_ms, seen_ms = ended.at_ms, cause = ended.cause FROM ended \
-     WHERE sessions.org = ended.org AND sessions.digest = ended.digest AND sessions.ended_ms IS NULL",
+     WHERE sessions.org = ended.org AND sessions.created_ms = ended.created_ms \
+     AND sessions.digest = ended.digest AND sessions.ended_ms IS NULL",
 );
 
 impl Tx {
     /// Notes that sessions begin.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`](crate::StoreError::Conflict) if there is one of such an id.
+    /// [`StoreError::Conflict`](crate::StoreError::Conflict) if there is one of such an id that began then.
     pub async fn begin_sessions(&mut self, sessions: &[NewSession<'_>]) -> Result<()> {
         let texts = |new: &NewSession<'_>| {
             [new.user.unwrap_or("-"), new.node, new.door, new.address]
@@ -122,9 +128,16 @@ impl Tx {
     ///
     /// # Errors
     /// [`StoreError`](crate::StoreError)
-    pub async fn see_session(&mut self, org: &Org, digest: &Digest, now_ms: u64) -> Result<bool> {
-        let sql = "UPDATE sessions SET seen_ms = $3 WHERE org = $1 AND digest = $2 AND ended_ms IS NULL";
-        Ok(self.run(sql, args![org, digest, now_ms]).await? > 0)
+    pub async fn see_session(
+        &mut self,
+        org: &Org,
+        digest: &Digest,
+        begun_ms: u64,
+        now_ms: u64,
+    ) -> Result<bool> {
+        let sql = "UPDATE sessions SET seen_ms = $4 \
+                   WHERE org = $1 AND created_ms = $2 AND digest = $3 AND ended_ms IS NULL";
+        Ok(self.run(sql, args![org, begun_ms, digest, now_ms]).await? > 0)
     }
 
     /// Notes that a node's sessions have ended, as when it starts again after a crash.
@@ -137,14 +150,22 @@ impl Tx {
         self.run(sql, args![node, now_ms, cause]).await
     }
 
-    /// Deletes sessions not seen since `before_ms`, ended or not, of all organisations; at most [`PRUNE_MOST`] a call.
+    /// Deletes sessions of all organisations that ended before `before_ms`, or were not seen since and never
+    /// ended; at most [`PRUNE_MOST`] a call.
     ///
     /// # Errors
     /// [`StoreError`](crate::StoreError)
     pub async fn prune_sessions(&mut self, before_ms: u64) -> Result<u64> {
-        let sql = "DELETE FROM sessions WHERE (org, digest) IN \
-                   (SELECT org, digest FROM sessions WHERE seen_ms < $1 ORDER BY seen_ms LIMIT $2)";
-        self.run(sql, args![before_ms, PRUNE_MOST]).await
+        let over = "DELETE FROM sessions WHERE (org, created_ms, digest) IN \
+                    (SELECT org, created_ms, digest FROM sessions \
+                     WHERE ended_ms IS NOT NULL AND ended_ms < $1 ORDER BY ended_ms LIMIT $2)";
+        let pruned = self.run(over, args![before_ms, PRUNE_MOST]).await?;
+        // Left open by a node that never came back.
+        let left = "DELETE FROM sessions WHERE (org, created_ms, digest) IN \
+                    (SELECT org, created_ms, digest FROM sessions \
+                     WHERE ended_ms IS NULL AND seen_ms < $1 LIMIT $2)";
+        let room = u64::from(PRUNE_MOST).saturating_sub(pruned);
+        Ok(pruned + self.run(left, args![before_ms, room]).await?)
     }
 }
 
@@ -163,9 +184,9 @@ impl Reader {
     ///
     /// # Errors
     /// [`StoreError`](crate::StoreError)
-    pub async fn session(&mut self, org: &Org, digest: &Digest) -> Result<Option<Session>> {
-        let sql = sessions!("WHERE org = $1 AND digest = $2");
-        self.row(sql, args![org, digest]).await?.as_ref().map(session).transpose()
+    pub async fn session(&mut self, org: &Org, digest: &Digest, begun_ms: u64) -> Result<Option<Session>> {
+        let sql = sessions!("WHERE org = $1 AND created_ms = $2 AND digest = $3");
+        self.row(sql, args![org, begun_ms, digest]).await?.as_ref().map(session).transpose()
     }
 
     /// A user's sessions, the newest first.

@@ -61,7 +61,18 @@ pub(crate) fn run(line: ServeLine) -> Result<()> {
     serve(Started { inputs, values: resolved.values, config }, happened)
 }
 
+/// Keeps memory in small pages: of a huge page that is needed in part, all 2 MB are resident.
+///
+/// An idle server has 3 instead of 18 MB, and ten thousand connections cost a third less
+/// (`docs/decisions/0020`).
+fn keep_pages_small() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "memory comes in huge pages");
+    }
+}
+
 fn serve(started: Started, happened: Vec<Entry>) -> Result<()> {
+    keep_pages_small();
     let config = started.config.clone();
     let mut front = tokio::runtime::Builder::new_multi_thread();
     if config.front_threads > 0 {

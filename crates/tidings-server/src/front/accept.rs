@@ -1,9 +1,10 @@
 //! A listener's thread: it accepts, and looks at the first bytes of each socket.
 
 use std::io::{self, ErrorKind, Read};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -16,6 +17,12 @@ const STOP: Token = Token(1);
 
 /// When no socket could be accepted, most likely for want of a descriptor, one may be free so much later.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// A request follows its connection at once; one that takes longer is waited for by the HTTP server, which
+/// registers the socket. So many are looked at again, so often and for so long.
+const SILENT: usize = 64;
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+const FIRST_BYTES: Duration = Duration::from_millis(2);
 
 /// A listener at work; it is closed when this is dropped.
 pub(crate) struct Accepting {
@@ -48,12 +55,20 @@ impl Drop for Accepting {
     }
 }
 
+/// A socket of which nothing has arrived yet.
+struct Silent {
+    stream: TcpStream,
+    remote: IpAddr,
+    since: Instant,
+}
+
 fn accept(mut poll: Poll, listener: &TcpListener, door: &Arc<Door>) {
     let mut events = Events::with_capacity(2);
-    let mut head = vec![0; HEAD_BYTES];
+    let mut welcome = Welcome { door, head: vec![0; HEAD_BYTES], silent: Vec::new() };
     let mut pause = None;
     loop {
-        match poll.poll(&mut events, pause.take()) {
+        let soon = (!welcome.silent.is_empty()).then_some(LOOK_AGAIN);
+        match poll.poll(&mut events, pause.take().or(soon)) {
             Err(error) if error.kind() != ErrorKind::Interrupted => {
                 return tracing::error!(%error, "a listener cannot wait for connections");
             }
@@ -62,39 +77,60 @@ fn accept(mut poll: Poll, listener: &TcpListener, door: &Arc<Door>) {
         if events.iter().any(|event| event.token() == STOP) {
             return;
         }
-        if let Err(error) = accept_all(listener, door, &mut head) {
+        if let Err(error) = welcome.accept_all(listener) {
             tracing::warn!(%error, "a connection could not be accepted");
             pause = Some(PAUSE);
         }
+        welcome.look_again();
     }
 }
 
-fn accept_all(listener: &TcpListener, door: &Arc<Door>, head: &mut [u8]) -> io::Result<()> {
-    loop {
-        match listener.accept() {
-            Ok((stream, remote)) => {
-                welcome(door, stream, remote.ip(), head);
-                while let Some(wait) = door.front.shared.gate.before_accept() {
-                    std::thread::sleep(wait);
+struct Welcome<'a> {
+    door: &'a Arc<Door>,
+    head: Vec<u8>,
+    silent: Vec<Silent>,
+}
+
+impl Welcome<'_> {
+    fn accept_all(&mut self, listener: &TcpListener) -> io::Result<()> {
+        loop {
+            match listener.accept() {
+                Ok((stream, remote)) => {
+                    self.take(Silent { stream, remote: remote.ip(), since: Instant::now() });
+                    while let Some(wait) = self.door.front.shared.gate.before_accept() {
+                        std::thread::sleep(wait);
+                    }
                 }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                // Who gave up while waiting is no reason not to take the next one.
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                Err(error) => return Err(error),
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            // Who gave up while waiting is no reason not to take the next one.
-            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-            Err(error) => return Err(error),
         }
     }
-}
 
-/// Hands a WebSocket that can be granted at once to its shard, and everything else to the HTTP server.
-fn welcome(door: &Arc<Door>, mut stream: TcpStream, remote: std::net::IpAddr, head: &mut [u8]) {
-    let read = match stream.read(head) {
-        Ok(0) => return,
-        Ok(count) => &head[..count],
-        Err(error) if error.kind() == ErrorKind::WouldBlock => &[],
-        Err(_) => return,
-    };
-    if let Some(stream) = direct::take(door, stream, remote, read) {
-        serve::spawn(door, stream, remote, read);
+    /// Looks once more at those of whom nothing had arrived.
+    fn look_again(&mut self) {
+        for silent in std::mem::take(&mut self.silent) {
+            self.take(silent);
+        }
+    }
+
+    /// Hands a WebSocket that can be granted at once to its shard, and everything else to the HTTP server.
+    fn take(&mut self, mut silent: Silent) {
+        let read = match silent.stream.read(&mut self.head) {
+            Ok(0) => return,
+            Ok(count) => &self.head[..count],
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if self.silent.len() < SILENT && silent.since.elapsed() < FIRST_BYTES {
+                    return self.silent.push(silent);
+                }
+                &[]
+            }
+            Err(_) => return,
+        };
+        if let Some(stream) = direct::take(self.door, silent.stream, silent.remote, read) {
+            serve::spawn(self.door, stream, silent.remote, read);
+        }
     }
 }

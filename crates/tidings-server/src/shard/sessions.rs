@@ -7,6 +7,7 @@ use super::ShardLoop;
 use super::link::Link;
 use crate::ids::SessionKey;
 use crate::ledger::{EntryId, Note};
+use crate::shared::wall_ms;
 
 impl ShardLoop {
     /// Notes that a connection has its first seat; `taken_up`: the session it goes on with.
@@ -17,7 +18,7 @@ impl ShardLoop {
         let shard = self.shard.index();
         let own = taken_up.is_none_or(|pid| pid.conn == key && pid.shard == shard);
         let taken_up = (!own).then_some((shard as u32, key.generation));
-        let id = EntryId { socket: seat.sid, taken_up };
+        let id = EntryId { socket: seat.sid, taken_up, begun_ms: wall_ms() };
         let door = if link.dialect() == Dialect::Plain { "plain" } else { "socket.io" };
         ledger.note(Note::Begun { id, who: seat.who.clone(), door, address: link.remote });
         link.noted = Some(id);

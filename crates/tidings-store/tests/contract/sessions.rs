@@ -29,12 +29,12 @@ async fn a_session_begins_is_seen_and_ends_once(bed: &Bed) {
     let org = bed.org("acme").await;
     begin(bed, &org, "s", "n1", NOW).await;
     let id = digest("s");
-    assert!(tx!(bed.store, tx => tx.see_session(&org, &id, NOW + 5).await.unwrap()));
-    let ended = |cause, at_ms| EndedSession { org: &org, digest: &id, cause, at_ms };
+    assert!(tx!(bed.store, tx => tx.see_session(&org, &id, NOW, NOW + 5).await.unwrap()));
+    let ended = |cause, at_ms| EndedSession { org: &org, digest: &id, begun_ms: NOW, cause, at_ms };
     assert_eq!(tx!(bed.store, tx => tx.end_sessions(&[ended("too slow", NOW + 6)]).await.unwrap()), 1);
     assert_eq!(tx!(bed.store, tx => tx.end_sessions(&[ended("again", NOW + 7)]).await.unwrap()), 0);
-    assert!(!tx!(bed.store, tx => tx.see_session(&org, &id, NOW + 8).await.unwrap()));
-    let found = bed.store.read().await.unwrap().session(&org, &id).await.unwrap().unwrap();
+    assert!(!tx!(bed.store, tx => tx.see_session(&org, &id, NOW, NOW + 8).await.unwrap()));
+    let found = bed.store.read().await.unwrap().session(&org, &id, NOW).await.unwrap().unwrap();
     assert_eq!((found.seen_ms, found.ended), (NOW + 6, Some((NOW + 6, "too slow".into()))));
     let mut tx = bed.store.begin().await.unwrap();
     let again = tx.begin_sessions(&[new(&org, &id, "n2", NOW)]).await;
@@ -50,14 +50,20 @@ async fn many_sessions_begin_and_end_at_once(bed: &Bed) {
     tx!(bed.store, tx => tx.begin_sessions(&begun).await.unwrap());
     let causes: Vec<_> = (0..301).map(|number| format!("cause {number}")).collect();
     let ended = ids.iter().zip(&causes).zip(NOW..);
-    let ended = ended.map(|((digest, cause), at_ms)| EndedSession { org: &acme, digest, cause, at_ms });
+    let ended = ended.map(|((digest, cause), at_ms)| EndedSession {
+        org: &acme,
+        digest,
+        begun_ms: NOW,
+        cause,
+        at_ms,
+    });
     let ended: Vec<_> = ended.collect();
     assert_eq!(tx!(bed.store, tx => tx.end_sessions(&ended).await.unwrap()), 301);
     let mut reader = bed.store.read().await.unwrap();
     for (number, id) in ids.iter().enumerate() {
-        let found = reader.session(&acme, id).await.unwrap().unwrap();
+        let found = reader.session(&acme, id, NOW).await.unwrap().unwrap();
         assert_eq!(found.ended, Some((NOW + number as u64, causes[number].clone())));
-        assert_eq!(reader.session(&other, id).await.unwrap().unwrap().ended, None);
+        assert_eq!(reader.session(&other, id, NOW).await.unwrap().unwrap().ended, None);
     }
 }
 
@@ -69,7 +75,7 @@ async fn one_session_that_cannot_be_noted_leaves_none_of_them(bed: &Bed) {
     let both = [new(&org, &fresh, "n", NOW), new(&org, &known, "n", NOW)];
     assert_eq!(tx.begin_sessions(&both).await, Err(StoreError::Conflict("the session")));
     drop(tx);
-    assert_eq!(bed.store.read().await.unwrap().session(&org, &fresh).await.unwrap(), None);
+    assert_eq!(bed.store.read().await.unwrap().session(&org, &fresh, NOW).await.unwrap(), None);
     tx!(bed.store, tx => {
         tx.begin_sessions(&[]).await.unwrap();
         assert_eq!(tx.end_sessions(&[]).await.unwrap(), 0);
@@ -83,7 +89,7 @@ async fn a_node_that_starts_again_ends_what_it_left(bed: &Bed) {
     }
     assert_eq!(tx!(bed.store, tx => tx.end_sessions_of_node("n1", "crash", NOW + 1).await.unwrap()), 2);
     assert_eq!(tx!(bed.store, tx => tx.end_sessions_of_node("n1", "crash", NOW + 2).await.unwrap()), 0);
-    let left = bed.store.read().await.unwrap().session(&org, &digest("c")).await.unwrap().unwrap();
+    let left = bed.store.read().await.unwrap().session(&org, &digest("c"), NOW).await.unwrap().unwrap();
     assert_eq!(left.ended, None);
 }
 
@@ -100,6 +106,12 @@ async fn sessions_are_pruned_by_age(bed: &Bed) {
     let org = bed.org("acme").await;
     begin(bed, &org, "old", "n", NOW).await;
     begin(bed, &org, "new", "n", NOW + 10).await;
-    assert_eq!(tx!(bed.store, tx => tx.prune_sessions(NOW + 5).await.unwrap()), 1);
-    assert!(bed.store.read().await.unwrap().session(&org, &digest("new")).await.unwrap().is_some());
+    begin(bed, &org, "over", "n", NOW).await;
+    let over = digest("over");
+    let ended = EndedSession { org: &org, digest: &over, begun_ms: NOW, cause: "left", at_ms: NOW + 1 };
+    assert_eq!(tx!(bed.store, tx => tx.end_sessions(&[ended]).await.unwrap()), 1);
+    assert_eq!(tx!(bed.store, tx => tx.prune_sessions(NOW + 1).await.unwrap()), 1);
+    assert_eq!(tx!(bed.store, tx => tx.prune_sessions(NOW + 2).await.unwrap()), 1);
+    assert_eq!(tx!(bed.store, tx => tx.prune_sessions(NOW + 10).await.unwrap()), 0);
+    assert!(bed.store.read().await.unwrap().session(&org, &digest("new"), NOW + 10).await.unwrap().is_some());
 }
