@@ -29,14 +29,18 @@ machine() {
   printf '| compiler | %s |\n' "$(rustc --version)"
 }
 
-# rig NAME CELLS [REQ]: floor and server in turn through the cells.
+# Limits as they are shipped, but for counts that ten thousand connections of one user from one address exceed.
+raised="--limits-connections-per-address 20000 --limits-connections-per-user 20000 --limits-connections-per-org 20000
+  --limits-accepts-per-second 100000 --limits-unauthenticated 20000"
+
+# rig NAME CELLS [REQ [LIMITS]]: floor and server in turn through the cells.
 rig() {
   local token
   token=$("$tidings" token --user bench --scope publish --ttl 4h --data-dir "$scratch/data")
   printf '\n**%s**\n\n```text\n' "$1"
   BIN=$target/release CELLS=$2 REQ=${3:-} RUNS=${RUNS:-5} OUT=$scratch/$1.jsonl \
     AUTH="{\"token\":\"$token\"}" HTTP_AUTH="Authorization: Bearer $token" \
-    SERVER="$tidings serve --listen 127.0.0.1:\$PORT --data-dir $scratch/data --no-limits --host-publish=false --log-filter warn" \
+    SERVER="$tidings serve --listen 127.0.0.1:\$PORT --data-dir $scratch/data ${4:---no-limits} --host-publish=false --log-filter warn" \
     bash "$RIG/measure.sh" | tee /dev/stderr | awk '/^cell +CPU/ { table = 1 } table'
   printf '```\n'
 }
@@ -55,6 +59,7 @@ bench() { # bench SCENARIO FLAGS...
     done
     rig "against the write floor" "$cells"
     rig "a request through the front" ack '42{id}["history",{"room":"lobby:bench","limit":1}]'
+    rig "connecting with limits on" idle "" "${raised//$'\n'/}"
   else
     printf '\nNot measured against the write floor: RIG was not set.\n'
   fi
