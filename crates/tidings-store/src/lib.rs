@@ -21,6 +21,7 @@
 //! | [`orgs`], [`users`], [`links`], [`identities`] | who there is, and how they prove it once |
 //! | [`refresh`], [`keys`], [`revocations`] | what signs somebody in again, and what no longer does |
 //! | [`sessions`], [`mail`] | who is connected from where; what waits to be sent |
+//! | [`log`] | events of durable rooms, numbered without holes |
 //! | [`audit`] | what happened, in a chain that shows what was done to it |
 
 pub mod audit;
@@ -29,6 +30,7 @@ pub mod error;
 pub mod identities;
 pub mod keys;
 pub mod links;
+pub mod log;
 pub mod mail;
 mod many;
 pub mod migrate;

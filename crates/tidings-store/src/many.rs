@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::OnceLock;
 
 use crate::error::Result;
-use crate::sql::{Tx, Value};
+use crate::sql::{Reader, Row, Tx, Value};
 
 /// Texts of a statement: for 1, 2, 4 … 128 rows.
 const SIZES: usize = 8;
@@ -53,6 +53,26 @@ impl ManyRows {
         text.push(')');
         text.push_str(self.after);
         text
+    }
+}
+
+impl Reader {
+    /// Every row that a statement over rows answers; they stand in `values` one after the other.
+    pub(crate) async fn rows_of(
+        &mut self,
+        many: &'static ManyRows,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>> {
+        let is_postgres = self.is_postgres();
+        let mut found = Vec::new();
+        let mut left = values;
+        while !left.is_empty() {
+            let (sql, rows) = many.text(left.len() / many.columns, is_postgres);
+            let (now, later) = left.split_at(rows * many.columns);
+            found.extend(self.rows(sql, now).await?);
+            left = later;
+        }
+        Ok(found)
     }
 }
 

@@ -48,6 +48,14 @@ pub(crate) const OURS: &[Migration] = &[
         sqlite: include_str!("../migrations/0003_sessions.sqlite.sql"),
         postgres: include_str!("../migrations/0003_sessions.postgres.sql"),
     },
+    Migration {
+        owner: "core",
+        number: 4,
+        name: "log of durable rooms",
+        both: include_str!("../migrations/0004_log.sql"),
+        sqlite: include_str!("../migrations/0004_log.sqlite.sql"),
+        postgres: include_str!("../migrations/0004_log.postgres.sql"),
+    },
 ];
 
 /// A number of our own for the lock under which PostgreSQL is migrated: `tidings` in ASCII.

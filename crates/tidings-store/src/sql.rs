@@ -142,6 +142,14 @@ impl Row {
         column!(self, at)
     }
 
+    /// Bytes that may be absent.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the column holds something else.
+    pub fn bytes_or_none(&self, at: usize) -> Result<Option<Vec<u8>>> {
+        column!(self, at)
+    }
+
     /// An organisation.
     ///
     /// # Errors

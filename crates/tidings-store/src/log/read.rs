@@ -1,0 +1,102 @@
+//! Reading rooms.
+
+use tidings_core::{Epoch, MessageId, Position, Room};
+
+use super::record::Record;
+use super::unsigned;
+use crate::args;
+use crate::error::Result;
+use crate::sql::{Reader, Row};
+
+/// Events of a page at most.
+pub const PAGE_EVENTS: u32 = 256;
+
+/// Bytes of a page's events, beyond which no further one is on it.
+pub const PAGE_BYTES: u64 = 256 * 1024;
+
+/// What is known of a room, whether or not its events are still kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoomHead {
+    /// Its row, for reads that follow.
+    id: i64,
+    /// The newest position.
+    pub top: Position,
+    /// The highest offset that is not kept any more.
+    pub trimmed: u64,
+    /// The sequence of the event there; who has heard everything up to it has missed nothing.
+    pub trimmed_sequence: u64,
+    /// When something was appended last.
+    pub touched_ms: u64,
+}
+
+impl RoomHead {
+    pub(super) fn id(&self) -> i64 {
+        self.id
+    }
+}
+
+impl Reader {
+    /// Finds a room; `None` if nothing was ever appended.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn log_room(&mut self, room: &Room) -> Result<Option<RoomHead>> {
+        let sql = "SELECT r.id, r.epoch, r.top, coalesce(e.node, r.node), coalesce(e.number, r.number), \
+                   r.trimmed, r.trimmed_sequence, r.touched_ms \
+                   FROM log_rooms r LEFT JOIN log_events e ON e.room_id = r.id AND e.place = r.top \
+                   WHERE r.org = $1 AND r.room = $2";
+        self.row(sql, args![room.org(), room.name()]).await?.as_ref().map(head).transpose()
+    }
+
+    /// A page of a room's events behind an offset, oldest first: at most [`PAGE_EVENTS`], and none once those
+    /// before it have [`PAGE_BYTES`].
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if one is damaged.
+    pub async fn log_after(&mut self, room: &RoomHead, offset: u64) -> Result<Vec<Record>> {
+        let sql = "WITH page AS (SELECT place, bytes FROM log_events \
+                                 WHERE room_id = $1 AND place > $2 ORDER BY place LIMIT $3), \
+                   sized AS (SELECT place, sum(bytes) OVER (ORDER BY place) - bytes AS before FROM page) \
+                   SELECT e.place, e.sequence, e.node, e.number, e.at_ms, e.event, e.data, e.attachments, \
+                   e.checksum FROM sized JOIN log_events e ON e.room_id = $1 AND e.place = sized.place \
+                   WHERE sized.before < $4 ORDER BY e.place";
+        let rows = self.rows(sql, args![room.id, offset, PAGE_EVENTS, PAGE_BYTES]).await?;
+        rows.iter().map(|row| Record::read(row, room.id, room.top.epoch)).collect()
+    }
+
+    /// The message at an offset, if it is kept.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn log_id_at(&mut self, room: &RoomHead, offset: u64) -> Result<Option<MessageId>> {
+        let sql = "SELECT node, number FROM log_events WHERE room_id = $1 AND place = $2";
+        let row = self.row(sql, args![room.id, offset]).await?;
+        row.map(|row| Ok(MessageId { node: unsigned(row.int(0)?), number: unsigned(row.int(1)?) }))
+            .transpose()
+    }
+
+    /// The highest offset of a room whose event has at most this sequence; what was trimmed counts as such.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn log_offset_of(&mut self, room: &RoomHead, sequence: u64) -> Result<u64> {
+        let sql =
+            "SELECT place FROM log_events WHERE room_id = $1 AND sequence <= $2 ORDER BY place DESC LIMIT 1";
+        let row = self.row(sql, args![room.id, sequence]).await?;
+        row.map_or(Ok(room.trimmed), |row| row.count(0))
+    }
+}
+
+fn head(row: &Row) -> Result<RoomHead> {
+    let epoch = Epoch(unsigned(row.int(1)?));
+    let (offset, id) =
+        (row.count(2)?, MessageId { node: unsigned(row.int(3)?), number: unsigned(row.int(4)?) });
+    let top = if offset == 0 { Position::start(epoch) } else { Position::of(epoch, offset, id) };
+    Ok(RoomHead {
+        id: row.int(0)?,
+        top,
+        trimmed: row.count(5)?,
+        trimmed_sequence: row.count(6)?,
+        touched_ms: row.count(7)?,
+    })
+}
