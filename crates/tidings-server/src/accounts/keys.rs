@@ -237,7 +237,7 @@ impl ApiKeys for StoredKeys {
                 }
                 Err(_) => None,
             };
-            let hash = kept.as_ref().and_then(|kept| kept.digest.as_bytes().try_into().ok());
+            let hash = kept.as_ref().map(|kept| *kept.digest.as_bytes());
             let matches = key.matches(&hash.unwrap_or(ApiKey::NOBODY));
             let now = wall_ms();
             let kept = kept.filter(|kept| matches && kept.is_good(now))?;
