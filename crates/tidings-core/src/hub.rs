@@ -66,7 +66,7 @@ pub struct Entry {
     _place: Place,
 }
 
-/// Why a room cannot be entered or made.
+/// Why a room cannot be entered or made now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
     /// The room has as many members as it may have.
@@ -75,6 +75,9 @@ pub enum Full {
     /// The organisation has as many rooms as it may have.
     #[error("the organisation has too many rooms")]
     Organisation,
+    /// Its history is in the log and has to be read first.
+    #[error("the room has to be read first")]
+    Unread,
 }
 
 impl std::fmt::Debug for Entry {
@@ -104,11 +107,27 @@ impl Entry {
         }
     }
 
-    /// The history, locked; `None` if the room keeps nothing.
+    /// The history, locked; `None` if the room keeps nothing, or nobody has read it from the log yet.
     pub fn history(&self) -> Option<MutexGuard<'_, Recent>> {
-        let Keep::Recent { size, ttl } = self.spec.keep else { return None };
-        let make = || Box::new(Mutex::new(Recent::new(self.epoch, size, ttl)));
-        Some(lock(self.recent.get_or_init(make)))
+        let recent = match self.spec.keep {
+            Keep::Nothing => None,
+            Keep::Recent { size, ttl } => {
+                let make = || Box::new(Mutex::new(Recent::new(self.epoch, size, ttl)));
+                Some(self.recent.get_or_init(make))
+            }
+            Keep::Durable { .. } => self.recent.get(),
+        };
+        recent.map(|recent| lock(recent))
+    }
+
+    /// Whether the room's history is in the log and not here yet.
+    pub fn wants_loading(&self) -> bool {
+        self.spec.keep.is_durable() && self.recent.get().is_none()
+    }
+
+    /// Puts what was read from the log in the place of its history, unless there is one.
+    pub fn install(&self, recent: Recent) {
+        self.recent.get_or_init(|| Box::new(Mutex::new(recent)));
     }
 
     /// The newest position of the history; `None` if the room keeps nothing.
@@ -116,7 +135,8 @@ impl Entry {
         match (self.spec.keep, self.recent.get()) {
             (Keep::Nothing, _) => None,
             (Keep::Recent { .. }, None) => Some(Position::start(self.epoch)),
-            (Keep::Recent { .. }, Some(recent)) => Some(lock(recent).top()),
+            (Keep::Durable { .. }, None) => None,
+            (_, Some(recent)) => Some(lock(recent).top()),
         }
     }
 
@@ -130,7 +150,11 @@ impl Entry {
         // to see that it was forgotten.
         let Some(mut recent) = self.history() else { return !needed };
         recent.expire(now_ms);
-        !needed && recent.retire(now_ms)
+        !needed
+            && match self.spec.keep {
+                Keep::Durable { .. } => recent.rest(now_ms),
+                _ => recent.retire(now_ms),
+            }
     }
 }
 
@@ -205,6 +229,9 @@ impl Hub {
     ) -> Result<Arc<Entry>, Full> {
         let mut part = self.part(room).write().unwrap_or_else(PoisonError::into_inner);
         let entry = self.found_or_made(&mut part, room, spec, epoch)?;
+        if entry.wants_loading() {
+            return Err(Full::Unread);
+        }
         if !entry.admit() {
             return Err(Full::Room);
         }

@@ -140,6 +140,11 @@ pub enum Denied {
     No(Refusal),
     /// The backend has to be asked about this action first.
     Ask(Action),
+    /// The room's history has to be read from the log first ([`crate::Node::install`]).
+    Load,
+    /// It is allowed, and is for the log: nothing is delivered before it is stored
+    /// ([`crate::Node::deliver_logged`]).
+    Log,
 }
 
 impl From<Refusal> for Denied {
@@ -153,7 +158,9 @@ impl From<Denied> for Refusal {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::No(refusal) => refusal,
-            Denied::Ask(_) => Self::new(Code::Unavailable, "this cannot be decided here"),
+            Denied::Ask(_) | Denied::Load | Denied::Log => {
+                Self::new(Code::Unavailable, "this cannot be decided here")
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The only place where hub, history and rights meet: join, leave, publish.
 
+mod logged;
+
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -12,7 +14,7 @@ use crate::kinds::{Action, Asker, Denied, Kinds, Replaced, decide};
 use crate::lane::Lane;
 use crate::publication::{Epoch, MessageId, Payload, Position, Publication};
 use crate::recent::{KeyRecord, Read, Recent};
-use crate::room::{Org, Room, RoomSpec};
+use crate::room::{Keep, Org, Room, RoomSpec};
 use crate::shard::{ConnKey, Left, Shard};
 use crate::shuffle::Shuffle;
 
@@ -39,7 +41,7 @@ pub struct Node {
 const ANSWERS: usize = 100_000;
 
 /// What is to be published.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Publish<'a> {
     /// The room.
     pub room: Room,
@@ -66,6 +68,8 @@ pub struct Published {
     pub position: Option<Position>,
     /// It had been published before with the same key; this is what it became then.
     pub duplicate: bool,
+    /// It is in the log, and survives a crash and a power cut.
+    pub synced: bool,
 }
 
 /// From where a newcomer wants to hear a room.
@@ -270,7 +274,10 @@ impl Node {
             let top = shard.entry(room).and_then(|entry| entry.top());
             return Ok(Joined { top, missed: Vec::new(), recovered: None });
         }
-        let entry = self.hub.enter(room, &spec, shard.index(), || self.epoch()).map_err(full)?;
+        let entry = match self.hub.enter(room, &spec, shard.index(), || self.epoch()) {
+            Err(Full::Unread) => return Err(Denied::Load),
+            entered => entered.map_err(full)?,
+        };
         let read = match from {
             From::Position(since) if self.admit(*asker, room, Action::History).is_err() => {
                 entry.history().map(|recent| recent.after_heard(since))
@@ -309,7 +316,8 @@ impl Node {
     /// Publishes for a client, if the room's rules let it.
     ///
     /// # Errors
-    /// The room's rules; [`Code::TooLarge`] and [`Code::Conflict`] as [`Node::publish`].
+    /// The room's rules; [`Code::TooLarge`] and [`Code::Conflict`] as [`Node::publish`]; [`Denied::Log`] for what
+    /// is allowed and has to be stored first, [`Denied::Load`] if the room is not read yet.
     pub fn publish_as<'a>(
         &self,
         who: impl Into<Asker<'a>>,
@@ -318,6 +326,9 @@ impl Node {
         now_ms: u64,
     ) -> Result<Published, Denied> {
         let spec = self.admit_event(&who.into(), &what.room, Action::Publish, what.event)?;
+        if spec.keep.is_durable() && !what.volatile {
+            return Err(self.for_the_log(&spec, &what));
+        }
         Ok(self.publish_in(&spec, what, here, now_ms)?)
     }
 
@@ -372,7 +383,7 @@ impl Node {
             at_ms: now_ms,
         };
         self.hub.announce(&Arc::new(publication));
-        Ok(Published { id, position: None, duplicate: false })
+        Ok(Published { id, position: None, duplicate: false, synced: false })
     }
 
     /// The events of a room's history, for one who may read them.
@@ -387,6 +398,9 @@ impl Node {
         limit: usize,
     ) -> Result<Option<Read>, Denied> {
         self.admit(who, room, Action::History)?;
+        if self.wants_loading(room) {
+            return Err(Denied::Load);
+        }
         let entry = self.hub.find(room);
         Ok(entry.and_then(|entry| {
             let recent = entry.history()?;
@@ -409,15 +423,17 @@ impl Node {
         here: Option<&mut Shard>,
         now_ms: u64,
     ) -> Result<Published, Refusal> {
-        if spec.message_bytes.is_some_and(|most| what.payload.json.len() > most) {
-            return Err(Refusal::new(Code::TooLarge, "more data than this kind of room takes"));
-        }
-        if spec.keep != crate::room::Keep::Nothing && !what.volatile {
-            return self.record(spec, what, now_ms);
+        refuse_large(spec, &what)?;
+        match spec.keep {
+            Keep::Recent { .. } if !what.volatile => return self.record(spec, what, now_ms),
+            Keep::Durable { .. } if !what.volatile => {
+                return Err(Refusal::new(Code::Unavailable, "this has to be stored first"));
+            }
+            _ => {}
         }
         let id = self.message_id();
         let Some(entry) = self.hub.find(&what.room) else {
-            return Ok(Published { id, position: None, duplicate: false });
+            return Ok(Published { id, position: None, duplicate: false, synced: false });
         };
         let publication = Arc::new(self.publication(spec, what, id, None, 0, now_ms));
         match here {
@@ -430,7 +446,7 @@ impl Node {
                 self.hub.deliver(&entry, &publication, None);
             }
         }
-        Ok(Published { id, position: None, duplicate: false })
+        Ok(Published { id, position: None, duplicate: false, synced: false })
     }
 
     fn record(&self, spec: &Arc<RoomSpec>, what: Publish<'_>, now_ms: u64) -> Result<Published, Refusal> {
@@ -461,7 +477,7 @@ impl Node {
         if let Some(known) = what.key.and_then(|key| recent.key(key)) {
             return match body {
                 Some(body) if body == known.body => {
-                    Ok(Published { id: known.id, position: known.position, duplicate: true })
+                    Ok(Published { id: known.id, position: known.position, duplicate: true, synced: false })
                 }
                 _ => Err(Refusal::new(Code::Conflict, "this key was used with another event")),
             };
@@ -477,7 +493,7 @@ impl Node {
         }
         drop(recent);
         self.hub.deliver(entry, &publication, None);
-        Ok(Published { id, position, duplicate: false })
+        Ok(Published { id, position, duplicate: false, synced: false })
     }
 
     fn publication(
@@ -509,6 +525,15 @@ impl Node {
 
     fn epoch(&self) -> Epoch {
         Epoch(self.epoch_order.place(self.epochs.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+fn refuse_large(spec: &RoomSpec, what: &Publish<'_>) -> Result<(), Refusal> {
+    match spec.message_bytes {
+        Some(most) if what.payload.json.len() > most => {
+            Err(Refusal::new(Code::TooLarge, "more data than this kind of room takes"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -45,6 +45,20 @@ impl Recent {
         Self { epoch, size, ttl, events, top, trimmed: 0, newest_at_ms: 0, retired: false, keys }
     }
 
+    /// What is stored of a room: where it stands, and its newest events. Those have no number among the
+    /// recorded events of this process (0), since nobody has heard them from it.
+    pub fn stored(
+        top: Position,
+        size: usize,
+        ttl: Duration,
+        events: Vec<Arc<Publication>>,
+        now_ms: u64,
+    ) -> Self {
+        let mut recent = Self { top, newest_at_ms: now_ms, ..Self::new(top.epoch, size, ttl) };
+        recent.events = events.into();
+        recent
+    }
+
     /// The newest position.
     pub fn top(&self) -> Position {
         self.top
@@ -85,6 +99,33 @@ impl Recent {
         let unknown = self.top.offset == 0 || self.newest_at_ms + META_TTL_MS <= now_ms;
         self.retired = self.events.is_empty() && self.keys.is_empty() && unknown;
         self.retired
+    }
+
+    /// Whether what the log has anyway can be dropped from memory: no session of this process can ask
+    /// for it by number any more.
+    pub fn rest(&mut self, now_ms: u64) -> bool {
+        self.retired = self.newest_at_ms + REST_MS <= now_ms;
+        self.retired
+    }
+
+    /// Takes an event that the log has numbered; `false` if it is known already.
+    ///
+    /// One that does not follow the newest starts anew: what came between is in the log alone.
+    pub fn take_logged(&mut self, publication: Arc<Publication>) -> bool {
+        let Some(position) = publication.position else { return false };
+        let follows = position.epoch == self.epoch && position.offset == self.top.offset + 1;
+        if position.epoch == self.epoch && position.offset <= self.top.offset {
+            return false;
+        }
+        if !follows {
+            while !self.events.is_empty() {
+                self.trim();
+            }
+            self.epoch = position.epoch;
+            self.top = Position { offset: position.offset - 1, tag: 0, ..position };
+        }
+        self.append(publication);
+        true
     }
 
     /// Whether the hub has forgotten this history, so that the room has to be looked up again.
@@ -172,6 +213,10 @@ impl Recent {
 /// The newest position is known this long after the last event, though the events are gone: a
 /// client that was away while nothing was published has missed nothing.
 const META_TTL_MS: u64 = 24 * 3_600_000;
+
+/// A durable room that nobody is in stays in memory this long after its last event or its reading; no
+/// session can be taken up again after so long.
+const REST_MS: u64 = 3_600_000;
 
 /// What the first publish with a key became.
 #[derive(Debug, Clone, Copy)]

@@ -139,6 +139,29 @@ pub enum Keep {
         /// How long each is kept.
         ttl: Duration,
     },
+    /// The newest events in the log: what is acknowledged is stored. The same number of them is in memory
+    /// where somebody needs the room.
+    Durable {
+        /// How many events.
+        size: usize,
+        /// How long each is kept.
+        ttl: Duration,
+    },
+}
+
+impl Keep {
+    /// How many events are kept and how long; `None` if none are.
+    pub fn bounds(self) -> Option<(usize, Duration)> {
+        match self {
+            Self::Nothing => None,
+            Self::Recent { size, ttl } | Self::Durable { size, ttl } => Some((size, ttl)),
+        }
+    }
+
+    /// Whether events go through the log.
+    pub fn is_durable(self) -> bool {
+        matches!(self, Self::Durable { .. })
+    }
 }
 
 /// A room's policy, from the configuration of its kind.

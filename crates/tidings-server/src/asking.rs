@@ -1,9 +1,10 @@
 //! What the rules leave open, asked: the one road from a command to the team's backend.
 
-use tidings_core::{Action, Answer, Answered, Asker, Denied, Refusal, Room};
+use tidings_core::{Action, Answer, Answered, Asker, Denied, Publish, Published, Refusal, Room};
 
+use crate::durable::{Said, Stored};
 use crate::hooks::{Caller, Draft, Purpose, Verdict};
-use crate::shared::Shared;
+use crate::shared::{Shared, wall_ms};
 
 impl Caller<'_> {
     /// The same for the core, with what was answered for this command.
@@ -12,15 +13,43 @@ impl Caller<'_> {
     }
 }
 
-/// A command that waits for the backend: what is asked, and what was answered for it before.
+/// What a command waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// The backend's answer about an action.
+    Answer(Action),
+    /// The room's history, from the log.
+    History,
+}
+
+/// A command that waits for the backend or for the log: what is asked, and what was answered for it before.
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) room: Room,
-    pub(crate) action: Action,
+    pub(crate) need: Need,
     /// Name and data of what is to be published.
     pub(crate) event: String,
     pub(crate) data: String,
     pub(crate) answered: Vec<Answered>,
+}
+
+/// A publish that is done, or waits for the log.
+pub(crate) enum Publishing {
+    Done(Published),
+    Waits(Stored),
+}
+
+impl Publishing {
+    /// Waits for the log where that has to be.
+    ///
+    /// # Errors
+    /// What the publisher is told.
+    pub(crate) async fn done(self) -> Result<Published, Refusal> {
+        match self {
+            Self::Done(published) => Ok(published),
+            Self::Waits(stored) => stored.done().await,
+        }
+    }
 }
 
 impl Shared {
@@ -42,8 +71,30 @@ impl Shared {
                 Ok(done) => return Ok(done),
                 Err(Denied::No(refusal)) => return Err(refusal),
                 Err(Denied::Ask(action)) => answered.push(self.ask(caller, room, action, draft).await?),
+                Err(Denied::Load) => self.load(room).await?,
+                Err(denied @ Denied::Log) => return Err(denied.into()),
             }
         }
+    }
+
+    /// Publishes, asking the backend where the rules leave it open; what a durable room is told is in line then.
+    ///
+    /// # Errors
+    /// The room's rules, and what [`tidings_core::Node::publish_as`] refuses.
+    pub(crate) async fn begin_publish(
+        &self,
+        caller: &Caller<'_>,
+        draft: Draft<'_>,
+        what: &Publish<'_>,
+    ) -> Result<Publishing, Refusal> {
+        let attempt = |asker: Asker<'_>| match self.node.publish_as(asker, what.clone(), None, wall_ms()) {
+            Err(Denied::Log) => Ok(None),
+            done => done.map(Some),
+        };
+        Ok(match self.settle(caller, &what.room, draft, attempt).await? {
+            Some(published) => Publishing::Done(published),
+            None => Publishing::Waits(self.log(Said::of(what))?),
+        })
     }
 
     /// Asks the backend about one action, and keeps the answer as long as it allows.

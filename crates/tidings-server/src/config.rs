@@ -483,13 +483,13 @@ pub struct RoomKindConfig {
     /// Who may read presence and counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presence: Option<String>,
-    /// `nothing` or `recent`.
+    /// `nothing`, `recent` or `durable`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<String>,
-    /// Events kept, for `recent`.
+    /// Events kept, for `recent` and `durable`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
-    /// Seconds each is kept, for `recent`.
+    /// Seconds each is kept, for both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl_seconds: Option<u64>,
     /// `critical`, `high`, `normal` or `low`.

@@ -22,6 +22,7 @@ pub mod audit;
 
 pub mod client;
 pub mod config;
+mod durable;
 mod front;
 mod gate;
 mod history;

@@ -20,6 +20,7 @@ use crate::accounts::{Accounts, Rules};
 use crate::audit::{Action, Actor, Audit, Entry, Writer, Writing};
 use crate::client::Handler;
 use crate::config::Config;
+use crate::durable::{self, Said};
 use crate::front::{Accepting, AllowedOrigins, Door, Front, Proxies, TestDoors};
 use crate::gate::{self, Gate};
 use crate::hooks::Hooks;
@@ -130,6 +131,7 @@ impl Server {
             let sender = extras.mail.clone().unwrap_or_else(|| Arc::new(ToTheLog));
             tokio::spawn(outbox.run(accounts.store.clone(), sender, stopped.clone()));
         }
+        tokio::spawn(durable::keep_trimmed(shared.clone(), stopped.clone()));
         tokio::spawn(sweep(shared.clone(), stopped.clone()));
         tokio::spawn(watch_memory(shared.clone(), stopped));
         extras.happened.into_iter().for_each(|entry| audit.note(entry));
@@ -247,7 +249,17 @@ impl Publisher {
         tidings_wire::json::check(payload.text(), limits.json_depth)
             .map_err(|violation| bad(violation.detail))?;
         let what = Publish { room, event, payload, lane: None, volatile: false, key: None, skip: None };
-        self.0.node.publish(what, None, wall_ms()).map(drop)
+        let kinds = self.0.node.kinds();
+        if !kinds.spec(&what.room)?.keep.is_durable() {
+            return self.0.node.publish(what, None, wall_ms()).map(drop);
+        }
+        let (shared, said) = (self.0.clone(), Said::of(&what));
+        self.0.front.spawn(async move {
+            if let Err(refusal) = shared.store_own(said).await {
+                tracing::warn!(%refusal, "an event of the server's own could not be stored");
+            }
+        });
+        Ok(())
     }
 }
 

@@ -218,23 +218,19 @@ fn configured(mut spec: RoomSpec, wanted: &RoomKindConfig) -> Result<RoomSpec, S
 }
 
 fn keep(base: Keep, wanted: &RoomKindConfig) -> Result<Keep, String> {
-    let (size, ttl) = match base {
-        Keep::Recent { size, ttl } => (size, ttl),
-        Keep::Nothing => (1_000, Duration::from_secs(24 * 3_600)),
-    };
-    let recent = Keep::Recent {
-        size: wanted.size.unwrap_or(size),
-        ttl: wanted.ttl_seconds.map_or(ttl, Duration::from_secs),
-    };
+    let (size, ttl) = base.bounds().unwrap_or((1_000, Duration::from_secs(24 * 3_600)));
+    let (size, ttl) = (wanted.size.unwrap_or(size), wanted.ttl_seconds.map_or(ttl, Duration::from_secs));
+    let (recent, durable) = (Keep::Recent { size, ttl }, Keep::Durable { size, ttl });
     match wanted.keep.as_deref() {
         Some("nothing") => Ok(Keep::Nothing),
         Some("recent") => Ok(recent),
-        Some("durable") => Err("keep: `durable` needs the log, which this version does not have".into()),
-        Some(_) => Err("keep: one of nothing, recent".into()),
+        Some("durable") => Ok(durable),
+        Some(_) => Err("keep: one of nothing, recent, durable".into()),
         None if base == Keep::Nothing && (wanted.size.is_some() || wanted.ttl_seconds.is_some()) => {
-            Err("keep: size and ttl_seconds need keep = \"recent\"".into())
+            Err("keep: size and ttl_seconds need keep = \"recent\" or \"durable\"".into())
         }
         None if base == Keep::Nothing => Ok(Keep::Nothing),
+        None if base.is_durable() => Ok(durable),
         None => Ok(recent),
     }
 }

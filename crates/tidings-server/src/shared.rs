@@ -12,6 +12,7 @@ use crate::accounts::Accounts;
 use crate::accounts::keys::StoredKeys;
 use crate::audit::Audit;
 use crate::client::Handler;
+use crate::durable::Log;
 use crate::gate::Gate;
 use crate::hooks::Hooks;
 use crate::ledger::Ledger;
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) records: Option<Records>,
     /// Where what happened is noted.
     pub(crate) audit: Arc<Audit>,
+    /// Where durable rooms are kept, if they can be.
+    pub(crate) log: Option<Log>,
     /// Where sessions are written down, if they are.
     pub(crate) ledger: Option<Ledger>,
     pub(crate) front: tokio::runtime::Handle,
@@ -80,7 +83,7 @@ impl Shared {
         let api_keys = extras.api_keys.clone().or_else(of_store);
         Self {
             settings,
-            node,
+            node: node.clone(),
             sign_in,
             hooks,
             started: Instant::now(),
@@ -95,6 +98,7 @@ impl Shared {
             handler_only: extras.conformance,
             records: extras.store.clone().map(Records::new),
             audit,
+            log: extras.store.clone().map(|store| Log::start(store, node)),
             ledger: None,
             front: tokio::runtime::Handle::current(),
             draining: AtomicBool::new(false),

@@ -383,7 +383,7 @@ fn a_configuration_that_cannot_be_meant_is_refused_with_code_2_and_names_its_key
         ("[rooms.chat]\npublish = \"role:\"\n", "[rooms.chat] publish"),
         ("[rooms.chat]\nhistory = \"claim:plan\"\n", "[rooms.chat] history"),
         ("[rooms.chat]\npresence = \"\"\n", "[rooms.chat] presence"),
-        ("[rooms.chat]\nkeep = \"durable\"\n", "`rooms.chat.keep`"),
+        ("[rooms.chat]\nkeep = \"forever\"\n", "`rooms.chat.keep`"),
         ("[rooms.chat]\nsize = 5\n", "[rooms.chat] keep"),
         ("[rooms.chat]\nmembers = 0\n", "`rooms.chat.members`"),
         ("[rooms.chat]\nmessage_bytes = \"1k\"\n", "`rooms.chat.message_bytes`"),

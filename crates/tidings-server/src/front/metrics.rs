@@ -80,6 +80,12 @@ impl Collector for Engine {
         let refused = shared.node.hub().refused.load(Ordering::Relaxed);
         counter(&mut encoder, "publications_refused", "Publications a full mailbox refused.", refused)?;
         gauge(&mut encoder, "rooms", "Rooms with members or history.", shared.node.hub().rooms() as i64)?;
+        if let Some(log) = &shared.log {
+            let about = "Events of durable rooms that were stored";
+            counter(&mut encoder, "log_events_stored", about, log.stored.load(Ordering::Relaxed))?;
+            let about = "Events of durable rooms that could not be stored; their publishers were refused";
+            counter(&mut encoder, "log_events_failed", about, log.failed.load(Ordering::Relaxed))?;
+        }
         if let Some(ledger) = &shared.ledger {
             let about = "Notes of sessions that were not written down.";
             counter(&mut encoder, "session_notes_lost", about, ledger.lost())?;

@@ -12,7 +12,7 @@ use axum::routing::post;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tidings_core::{Asker, Code, Identity, Lane, Org, Payload, Publish, Refusal, Room};
+use tidings_core::{Code, Identity, Lane, Org, Payload, Publish, Refusal, Room};
 use tidings_wire::{json, plain};
 
 use super::{ByServer, Remote, refuse, respond, signed_in};
@@ -162,11 +162,10 @@ async fn send_to(
     let lane = checked_lane(shared, message)?;
     let room = Room::new(&caller.who.org, name, limits.room_name_bytes);
     let room = room.map_err(|error| bad(&error.to_string()))?;
-    let payload = payload(message);
-    let what = || Publish {
-        room: room.clone(),
+    let what = Publish {
+        room,
         event: &message.event,
-        payload: payload.clone(),
+        payload: payload(message),
         lane,
         volatile: message.volatile,
         key: message.key.as_deref(),
@@ -174,9 +173,8 @@ async fn send_to(
     };
     let draft = Draft { event: &message.event, data: message.data.get() };
     let kinds = shared.node.kinds();
-    let remaining = shared.gate.publish_by_request(caller.who, Some(kinds.spec(&room)?))?;
-    let publish = |asker: Asker<'_>| shared.node.publish_as(asker, what(), None, wall_ms());
-    let published = shared.settle(caller, &room, draft, publish).await?;
+    let remaining = shared.gate.publish_by_request(caller.who, Some(kinds.spec(&what.room)?))?;
+    let published = shared.begin_publish(caller, draft, &what).await?.done().await?;
     let mut out = b"{\"ok\":true".to_vec();
     write_published(&mut out, name, &published);
     write_remaining(&mut out, remaining);

@@ -18,7 +18,8 @@ use tidings_wire::socketio::{encode, msgpack};
 
 use super::ShardLoop;
 use super::lane::Job;
-use crate::asking::Open;
+use crate::asking::{Need, Open};
+use crate::durable::Said;
 use crate::shared::wall_ms;
 
 /// Where an answer goes.
@@ -122,7 +123,7 @@ impl ShardLoop {
         let answered = self.answered_for(key);
         let remaining = self.take_publish(key, ack, &who, Some(&room), !answered.is_empty())?;
         let what = Publish {
-            room,
+            room: room.clone(),
             event: &body.event,
             payload: Payload {
                 json: Bytes::copy_from_slice(body.data.as_bytes()),
@@ -137,12 +138,17 @@ impl ShardLoop {
         let asker = self.asker(key, &who, &answered);
         let published = match node.publish_as(asker, what, Some(&mut self.shard), wall_ms()) {
             Ok(published) => published,
-            Err(Denied::No(refusal)) => return Err(refusal.into()),
-            Err(Denied::Ask(action)) => {
-                let (_, room) = self.who_and_room(key, ack, &body.room)?;
+            Err(Denied::Ask(action)) if body.volatile || !node.is_durable(&room) => {
                 let (event, data) = (body.event.to_string(), body.data.to_string());
-                return Err(Halt::Ask(Open { room, action, event, data, answered }));
+                return Err(Halt::Ask(Open { room, need: Need::Answer(action), event, data, answered }));
             }
+            // It has to be stored, and may have to be asked about: the front does both.
+            Err(Denied::Load | Denied::Log | Denied::Ask(_)) => {
+                let (by, said) = (self.by(key, ack)?, Box::new(self.said(key, room, body, attachments)));
+                self.queue(key, Job::Publish { by, said, remaining });
+                return Ok(());
+            }
+            Err(denied) => return Err(Refusal::from(denied).into()),
         };
         if !matches!(ack, AckTo::SocketIo { id: None, .. }) {
             self.answer(key, ack, |out| {
@@ -151,6 +157,18 @@ impl ShardLoop {
             });
         }
         Ok(())
+    }
+
+    fn said(&self, key: ConnKey, room: Room, body: &PublishBody<'_>, attachments: &[Bytes]) -> Said {
+        let json = Bytes::copy_from_slice(body.data.as_bytes());
+        Said {
+            room,
+            event: body.event.as_ref().into(),
+            payload: Payload { json, attachments: attachments.into() },
+            lane: body.lane,
+            key: body.key.as_deref().map(Into::into),
+            skip: body.except_self.then_some((self.shard.index(), key)),
+        }
     }
 
     pub(super) fn subscribe(
@@ -395,13 +413,13 @@ fn refused(bad: BadField) -> Halt {
 
 /// What is open of a subscription, or why it is refused.
 fn halt(denied: Denied, room: &Room, answered: &[Answered]) -> Halt {
-    match denied {
-        Denied::No(refusal) => refusal.into(),
-        Denied::Ask(action) => {
-            let (event, data) = (String::new(), String::new());
-            Halt::Ask(Open { room: room.clone(), action, event, data, answered: answered.to_vec() })
-        }
-    }
+    let need = match denied {
+        Denied::Ask(action) => Need::Answer(action),
+        Denied::Load => Need::History,
+        denied => return Refusal::from(denied).into(),
+    };
+    let (event, data) = (String::new(), String::new());
+    Halt::Ask(Open { room: room.clone(), need, event, data, answered: answered.to_vec() })
 }
 
 fn position(since: &plain::Since<'_>) -> Position {
@@ -429,7 +447,10 @@ pub(crate) fn write_published(out: &mut Vec<u8>, room: &str, published: &Publish
     if let Some(position) = published.position {
         write_position(out, position, true);
     }
-    out.extend_from_slice(b",\"durability\":\"memory\"");
+    let word: &[u8] = if published.synced { b"synced" } else { b"memory" };
+    out.extend_from_slice(b",\"durability\":\"");
+    out.extend_from_slice(word);
+    out.push(b'"');
     if published.duplicate {
         out.extend_from_slice(b",\"duplicate\":true");
     }

@@ -67,7 +67,8 @@ impl Kept {
 impl ShardLoop {
     /// Whether what a connection says now has to wait for what it said before.
     pub(super) fn must_wait(&mut self, key: ConnKey) -> bool {
-        if self.shared.hooks.is_none() || self.carried.as_ref().is_some_and(|carried| carried.0 == key) {
+        let waits_for_none = self.shared.hooks.is_none() && self.shared.log.is_none();
+        if waits_for_none || self.carried.as_ref().is_some_and(|carried| carried.0 == key) {
             return false;
         }
         let lane = self.links.get(key).and_then(|link| link.lane.as_deref());

@@ -13,10 +13,12 @@ use std::task::Poll;
 use tidings_core::{Action, Answered, Asker, Code, ConnKey, Identity, Position, Refusal, Room};
 
 use super::ShardLoop;
-use super::command::{AckTo, text};
+use super::command::{AckTo, text, write_published, write_remaining};
 use super::inbox::Mail;
 use super::kept::{Asking, Kept};
+use crate::asking::{Need, Publishing};
 use crate::client::{Call, Client};
+use crate::durable::Said;
 use crate::front::hello::Hello;
 use crate::history;
 use crate::hooks::{Caller, Draft, Entrance};
@@ -45,6 +47,8 @@ pub(super) struct Lane {
 pub(crate) enum Job {
     /// Read a room's history.
     History { by: By, room: Room, since: Option<Position>, limit: usize },
+    /// Publish to a durable room.
+    Publish { by: By, said: Box<Said>, remaining: Option<u64> },
     /// See who is in a room.
     Presence { by: By, room: Room, page: usize },
     /// Tell the mounted handler of a client that joined.
@@ -68,6 +72,8 @@ pub(crate) struct By {
 /// What the front answers to a command.
 pub(crate) struct Answer {
     by: By,
+    /// The command, for a refusal that nobody asked to be acknowledged.
+    command: &'static str,
     /// A finished JSON object.
     body: Result<Vec<u8>, Refusal>,
 }
@@ -80,7 +86,7 @@ impl Job {
 
     fn ack(&self) -> AckTo {
         match self {
-            Self::History { by, .. } | Self::Presence { by, .. } => by.ack,
+            Self::History { by, .. } | Self::Publish { by, .. } | Self::Presence { by, .. } => by.ack,
             Self::Welcome(client, ..) => AckTo::SocketIo { namespace: client.namespace_index(), id: None },
             Self::Handle(call) => AckTo::SocketIo { namespace: call.client.namespace_index(), id: call.id },
             Self::Ask(asking) => asking.kept.ack(),
@@ -207,14 +213,14 @@ impl ShardLoop {
 
     /// Sends what the front answered to one connection, in order.
     pub(super) fn answers(&mut self, key: ConnKey, answers: Vec<Answer>) {
-        for Answer { by: By { ack, sid, .. }, body } in answers {
+        for Answer { by: By { ack, sid, .. }, command, body } in answers {
             let seat = self.links.get(key).and_then(|link| link.seat(ack.namespace()));
             if seat.is_none_or(|seat| seat.sid != sid) {
                 continue;
             }
             match body {
                 Ok(body) => self.send_answer(key, ack, text(&body)),
-                Err(refusal) => self.answer_refused(key, ack, "", &refusal),
+                Err(refusal) => self.answer_refused(key, ack, command, &refusal),
             }
         }
     }
@@ -274,7 +280,13 @@ async fn work_off(shared: Arc<Shared>, lanes: Vec<(Place, VecDeque<Job>)>) {
 /// if the last was a question: then the shard goes on by its answer.
 async fn work_off_one(shared: Arc<Shared>, place: Place, jobs: VecDeque<Job>) -> Option<Vec<Answer>> {
     let mut answers = Vec::new();
+    let mut row = Row::default();
     for job in jobs {
+        if let Job::Publish { by, said, remaining } = job {
+            row.begin(&shared, place, by, &said, remaining).await;
+            continue;
+        }
+        finish(&shared, place, &mut row, &mut answers).await;
         if job.speaks() {
             send(&shared, place, &mut answers);
         }
@@ -293,7 +305,57 @@ async fn work_off_one(shared: Arc<Shared>, place: Place, jobs: VecDeque<Job>) ->
         };
         answers.extend(answer);
     }
+    finish(&shared, place, &mut row, &mut answers).await;
     Some(answers)
+}
+
+/// Waits for what was published in a row; answers that are there already do not wait with it.
+async fn finish(shared: &Shared, place: Place, row: &mut Row, answers: &mut Vec<Answer>) {
+    if !row.0.is_empty() {
+        send(shared, place, answers);
+        answers.extend(row.answers().await);
+    }
+}
+
+/// Publishes to durable rooms that were said one after the other: all in line, so that they are stored
+/// together, and answered in their order.
+#[derive(Default)]
+struct Row(Vec<Begun>);
+
+struct Begun {
+    by: By,
+    room: Room,
+    remaining: Option<u64>,
+    publishing: Result<Publishing, Refusal>,
+}
+
+impl Row {
+    async fn begin(&mut self, shared: &Shared, place: Place, by: By, said: &Said, remaining: Option<u64>) {
+        let data = String::from_utf8_lossy(&said.payload.json);
+        let draft = Draft { event: &said.event, data: &data };
+        let publishing = shared.begin_publish(&place.caller(&by.who), draft, &said.what()).await;
+        self.0.push(Begun { by, room: said.room.clone(), remaining, publishing });
+    }
+
+    /// Waits for all of them.
+    async fn answers(&mut self) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(self.0.len());
+        for Begun { by, room, remaining, publishing } in self.0.drain(..) {
+            let done = match publishing {
+                Ok(publishing) => publishing.done().await,
+                Err(refusal) => Err(refusal),
+            };
+            let body = done.map(|published| {
+                let mut body = b"{\"ok\":true".to_vec();
+                write_published(&mut body, room.name(), &published);
+                write_remaining(&mut body, remaining);
+                body.push(b'}');
+                body
+            });
+            answers.push(Answer { by, command: "publish", body });
+        }
+        answers
+    }
 }
 
 fn send(shared: &Shared, place: Place, answers: &mut Vec<Answer>) {
@@ -316,7 +378,7 @@ async fn run(shared: &Arc<Shared>, place: Place, job: Job) -> Option<Answer> {
         Job::History { by, room, since, limit } => {
             let read = |asker: Asker<'_>| history::answer(&shared.node, asker, &room, since, limit);
             let body = shared.settle(&place.caller(&by.who), &room, Draft::default(), read).await;
-            Some(Answer { by, body })
+            Some(Answer { by, command: "history", body })
         }
         Job::Presence { by, room, page } => {
             let may = |asker: Asker<'_>| shared.node.admit(asker, &room, Action::Presence).map(drop);
@@ -324,7 +386,7 @@ async fn run(shared: &Arc<Shared>, place: Place, job: Job) -> Option<Answer> {
                 Ok(()) => history::presence(shared, &room, page).await,
                 Err(refusal) => Err(refusal),
             };
-            Some(Answer { by, body })
+            Some(Answer { by, command: "presence", body })
         }
         Job::Welcome(client, auth, hello) => {
             if let Some(handler) = &shared.handler {
@@ -338,8 +400,8 @@ async fn run(shared: &Arc<Shared>, place: Place, job: Job) -> Option<Answer> {
             }
             None
         }
-        // A batch ends with the one and before the other.
-        Job::Ask(_) | Job::Later(_) => None,
+        // A batch ends with the first and before the second; publishes are done in rows.
+        Job::Ask(_) | Job::Later(_) | Job::Publish { .. } => None,
     }
 }
 
@@ -348,6 +410,11 @@ async fn answer(shared: &Shared, place: Place, asking: &Asking) -> Result<Option
     let Some(open) = &asking.open else {
         return shared.ask_connect(&caller, "/").await.map(|()| None);
     };
-    let draft = Draft { event: &open.event, data: &open.data };
-    shared.ask(&caller, &open.room, open.action, draft).await.map(Some)
+    match open.need {
+        Need::History => shared.load(&open.room).await.map(|()| None),
+        Need::Answer(action) => {
+            let draft = Draft { event: &open.event, data: &open.data };
+            shared.ask(&caller, &open.room, action, draft).await.map(Some)
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod audit;
 mod backend;
 mod common;
 mod drain;
+mod durable;
 mod expiry;
 mod hook_order;
 mod hooks;

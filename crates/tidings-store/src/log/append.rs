@@ -135,6 +135,15 @@ impl Tx {
         Ok(fates.into_iter().map(|fate| fate.appended).collect())
     }
 
+    /// Makes a room known before its first event, so that its epoch outlives this process; one that is known
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn add_log_room(&mut self, room: &Room, epoch: Epoch, now_ms: u64) -> Result<()> {
+        self.run_rows(&ADD_ROOMS, &new_room(room, epoch, now_ms)).await.map(drop)
+    }
+
     /// Counts every room up by all that is wanted of it, and learns where it stands.
     async fn count_up(&mut self, rooms: &mut Rooms<'_>) -> Result<()> {
         if self.is_postgres() {
@@ -143,10 +152,7 @@ impl Tx {
             self.rows_of(&LOCK, &asked).await?;
         }
         self.count_known(rooms).await?;
-        let new = rooms.missing().flat_map(|room| {
-            let (org, name, epoch) = (room.room.org(), room.room.name(), signed(room.epoch.0));
-            *args![org, name, epoch, 0_i64, 0_i64, 0_i64, 0_i64, 0_i64, room.now_ms]
-        });
+        let new = rooms.missing().flat_map(|room| new_room(room.room, room.epoch, room.now_ms));
         let new: Vec<_> = new.collect();
         if !new.is_empty() {
             self.run_rows(&ADD_ROOMS, &new).await?;
@@ -367,6 +373,11 @@ impl<'a> Rooms<'a> {
         *next += 1;
         Ok(Fate { room_id, body, appended: Appended::At { position, sequence: 0 } })
     }
+}
+
+/// The values of [`ADD_ROOMS`].
+fn new_room(room: &Room, epoch: Epoch, now_ms: u64) -> [Value<'_>; 9] {
+    *args![room.org(), room.name(), signed(epoch.0), 0_i64, 0_i64, 0_i64, 0_i64, 0_i64, now_ms]
 }
 
 /// The digest by which the same event is known again.

@@ -11,7 +11,7 @@ mod record;
 mod trim;
 
 pub use append::{Append, Appended};
-pub use read::{PAGE_BYTES, PAGE_EVENTS, RoomHead};
+pub use read::{PAGE_BYTES, PAGE_EVENTS, RoomHead, StoredRoom};
 pub use record::Record;
 pub use trim::{KEY_MS, Kept};
 

@@ -5,7 +5,7 @@ use tidings_core::{Epoch, MessageId, Position, Room};
 use super::record::Record;
 use super::unsigned;
 use crate::args;
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::sql::{Reader, Row};
 
 /// Events of a page at most.
@@ -35,7 +35,47 @@ impl RoomHead {
     }
 }
 
+/// A room of the log, to judge what of it is still kept.
+#[derive(Debug, Clone)]
+pub struct StoredRoom {
+    /// The room.
+    pub room: Room,
+    /// How many events it ever had.
+    pub top: u64,
+    /// How many of them are kept.
+    pub events: u64,
+    /// When something was appended last, or when it was made.
+    pub touched_ms: u64,
+    /// When the oldest of them was accepted; `None` without any.
+    pub oldest_ms: Option<u64>,
+    /// Where a walk goes on behind it.
+    pub place: i64,
+}
+
 impl Reader {
+    /// Rooms of all organisations, in the order in which they were made, behind a place; at most `most`.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn log_rooms(&mut self, behind: i64, most: u32) -> Result<Vec<StoredRoom>> {
+        let sql = "SELECT r.id, r.org, r.room, r.top, r.top - r.trimmed, e.at_ms, r.touched_ms FROM log_rooms r \
+                   LEFT JOIN log_events e ON e.room_id = r.id AND e.place = r.trimmed + 1 \
+                   WHERE r.id > $1 ORDER BY r.id LIMIT $2";
+        let stored = |row: &Row| {
+            let room = Room::new(&row.org(1)?, &row.text(2)?, usize::MAX);
+            let room = room.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            Ok(StoredRoom {
+                room,
+                top: row.count(3)?,
+                events: row.count(4)?,
+                oldest_ms: row.count_or_none(5)?,
+                touched_ms: row.count(6)?,
+                place: row.int(0)?,
+            })
+        };
+        self.rows(sql, args![behind, most]).await?.iter().map(stored).collect()
+    }
+
     /// Finds a room; `None` if nothing was ever appended.
     ///
     /// # Errors

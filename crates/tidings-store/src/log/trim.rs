@@ -44,6 +44,16 @@ impl Tx {
         self.run("DELETE FROM log_events WHERE room_id = $1 AND place <= $2", args![head.id(), last]).await
     }
 
+    /// Forgets a room that keeps no events, unless something was appended; whether it did. Who comes back with a
+    /// position in it is told of a gap.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn forget_log_room(&mut self, room: &Room, top: u64) -> Result<bool> {
+        let sql = "DELETE FROM log_rooms WHERE org = $1 AND room = $2 AND top = $3 AND trimmed = top";
+        Ok(self.run(sql, args![room.org(), room.name(), top]).await? > 0)
+    }
+
     /// Deletes keys that are no longer good, at most [`PRUNE_MOST`] a call.
     ///
     /// # Errors

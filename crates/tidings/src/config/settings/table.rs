@@ -565,14 +565,15 @@ pub(crate) static SETTINGS: &[Setting] = &[
     row("rooms.KIND.presence", Kind::Text, "Who may read presence and counts, by the same words."),
     row(
         "rooms.KIND.keep",
-        Kind::Choice(&["nothing", "recent"]),
-        "What a room keeps of its events: nothing, or the recent ones in memory.",
+        Kind::Choice(&["nothing", "recent", "durable"]),
+        "What a room keeps of its events: nothing, the recent ones in memory, or those in the database: then a \
+         publish is answered once it is stored.",
     ),
-    row("rooms.KIND.size", Kind::Count(1, 1 << 24), "Events kept per room, for recent. More take memory."),
+    row("rooms.KIND.size", Kind::Count(1, 1 << 24), "Events kept per room. More take memory."),
     row(
         "rooms.KIND.ttl_seconds",
         Kind::Count(1, 31_536_000),
-        "Seconds each event is kept, for recent. Longer takes more memory.",
+        "Seconds each event is kept. Longer takes more memory.",
     ),
     row(
         "rooms.KIND.lane",

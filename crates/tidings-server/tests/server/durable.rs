@@ -1,0 +1,351 @@
+//! Durable rooms: what is acknowledged is stored, and is there when the server comes back.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+use tidings_core::{Org, Room};
+use tidings_server::{Config, Extras, Publisher};
+use tidings_store::{Store, StoreOptions};
+use tidings_testkit::Place;
+
+use crate::common::{Wire, config, with_extras};
+use crate::people::{plain, plain_in, post, socket_io_in, token};
+
+/// A database that outlives servers.
+struct Disk {
+    place: Place,
+    config: Config,
+}
+
+impl Disk {
+    fn new() -> Self {
+        let mut config = config();
+        for kind in ["open", "loose"] {
+            config.rooms.insert(
+                kind.replace("open", "notes").replace("loose", "short"),
+                config.rooms["open"].clone(),
+            );
+        }
+        for (kind, size) in [("notes", 1_000), ("short", 5)] {
+            let room = config.rooms.get_mut(kind).unwrap();
+            (room.keep, room.size, room.history) =
+                (Some("durable".into()), Some(size), Some("anyone".into()));
+        }
+        Self { place: Place::new(), config }
+    }
+
+    /// Runs a server over it until `test` is done.
+    fn served<T: Send + 'static>(
+        &self,
+        test: impl FnOnce(SocketAddr, &Store, Publisher) -> T + Send + 'static,
+    ) -> T {
+        let url = format!("sqlite:{}", self.place.path().join("tidings.db").display());
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let store = runtime.block_on(Store::open(&url, &StoreOptions::default())).unwrap();
+        let extras = Extras { store: Some(store.clone()), ..Extras::default() };
+        let for_test = store.clone();
+        let done = with_extras(&self.config, extras, move |addr, publisher| test(addr, &for_test, publisher));
+        runtime.block_on(store.close());
+        done
+    }
+}
+
+fn ada(addr: SocketAddr) -> Wire {
+    plain(addr, &token("ada", 600, json!({}))).0
+}
+
+fn publish(wire: &mut Wire, id: u64, room: &str, data: u64) -> Value {
+    wire.ask(id, &format!("\"type\":\"publish\",\"room\":\"{room}\",\"event\":\"said\",\"data\":{data}"))
+}
+
+fn history(wire: &mut Wire, id: u64, room: &str) -> Vec<(u64, Value)> {
+    let answer = wire.ask(id, &format!("\"type\":\"history\",\"room\":\"{room}\",\"limit\":1000"));
+    assert_eq!(answer["ok"], true, "{answer}");
+    let events = answer["events"].as_array().unwrap();
+    events.iter().map(|event| (event["offset"].as_u64().unwrap(), event["data"].clone())).collect()
+}
+
+#[test]
+fn an_event_is_acknowledged_as_synced_and_is_there_after_a_restart() {
+    let disk = Disk::new();
+    let before = disk.served(|addr, _, _| {
+        let mut hears = plain_in(addr, &token("bob", 600, json!({})), "notes:1");
+        let mut ada = ada(addr);
+        let acks: Vec<Value> = (1..=3).map(|data| publish(&mut ada, data, "notes:1", data)).collect();
+        for (at, ack) in (1..).zip(&acks) {
+            assert_eq!(
+                (&ack["ok"], &ack["durability"], &ack["offset"]),
+                (&json!(true), &json!("synced"), &json!(at))
+            );
+            assert!(hears.hear("\"said\"").contains(&format!("\"data\":{at}")));
+        }
+        acks
+    });
+    disk.served(move |addr, _, _| {
+        let mut ada = ada(addr);
+        assert_eq!(history(&mut ada, 1, "notes:1"), [(1, json!(1)), (2, json!(2)), (3, json!(3))]);
+        // Who comes back with a position hears what it missed, and the room goes on in its epoch.
+        let since = json!({"epoch": before[0]["epoch"], "offset": 1, "tag": before[0]["tag"]});
+        let told = ada.ask(2, &format!("\"type\":\"subscribe\",\"room\":\"notes:1\",\"since\":{since}"));
+        assert_eq!((&told["recovered"], &told["offset"]), (&json!(true), &json!(3)), "{told}");
+        assert!(ada.hear("\"data\":2").contains("\"offset\":2"));
+        assert!(ada.hear("\"data\":3").contains("\"offset\":3"));
+        let ack = publish(&mut ada, 3, "notes:1", 4);
+        assert_eq!((&ack["epoch"], &ack["offset"]), (&before[0]["epoch"], &json!(4)));
+        assert_ne!(ack["messageId"], before[0]["messageId"]);
+    });
+}
+
+#[test]
+fn a_position_of_a_room_that_was_lost_is_told_as_a_gap() {
+    let first = Disk::new();
+    let ack = first.served(|addr, _, _| publish(&mut ada(addr), 1, "notes:1", 1));
+    let second = Disk::new();
+    second.served(move |addr, _, _| {
+        let mut ada = ada(addr);
+        publish(&mut ada, 1, "notes:1", 1);
+        let since = json!({"epoch": ack["epoch"], "offset": ack["offset"], "tag": ack["tag"]});
+        let told = ada.ask(2, &format!("\"type\":\"subscribe\",\"room\":\"notes:1\",\"since\":{since}"));
+        assert_eq!(told["recovered"], false, "{told}");
+        assert!(ada.hear("\"gap\"").contains("\"reason\":\"epoch\""));
+    });
+}
+
+#[test]
+fn every_door_publishes_to_one_order() {
+    Disk::new().served(|addr, _, publisher| {
+        let who = token("ada", 600, json!({}));
+        let mut hears = plain_in(addr, &token("bob", 600, json!({})), "notes:1");
+        assert_eq!(publish(&mut ada(addr), 1, "notes:1", 1)["offset"], 1);
+        let (mut stock, _) = socket_io_in(addr, &who, "notes:1");
+        stock.say("422[\"publish\",{\"room\":\"notes:1\",\"event\":\"said\",\"data\":2,\"exceptSelf\":true}]");
+        let ack = stock.hear("432[");
+        assert!(ack.contains("\"offset\":2") && ack.contains("\"synced\""), "{ack}");
+        // One that wants no acknowledgement, with binary.
+        stock.say("451-[\"publish\",{\"room\":\"notes:1\",\"event\":\"said\",\"data\":{\"_placeholder\":true,\"num\":0}}]");
+        stock.send(&crate::common::frame(0x82, &[1, 2, 3]));
+        let answer = post(addr, "/api/publish", &who, "{\"room\":\"notes:1\",\"event\":\"said\",\"data\":4}");
+        assert!(answer.contains("\"synced\""), "{answer}");
+        let batch = "{\"messages\":[{\"room\":\"notes:1\",\"event\":\"said\",\"data\":5},\
+                     {\"room\":\"loose:1\",\"event\":\"said\",\"data\":6}]}";
+        let answer = post(addr, "/api/publish/batch", &who, batch);
+        assert!(answer.contains("\"synced\"") && answer.contains("\"memory\""), "{answer}");
+        publisher.publish("notes:1", "said", "7".into()).unwrap();
+        let mut heard: Vec<String> = (0..6).map(|_| hears.hear("\"said\"")).collect();
+        assert!(heard.iter().zip(1..).all(|(event, at)| event.contains(&format!("\"offset\":{at}"))), "{heard:?}");
+        assert!(heard.remove(0).contains("\"data\":1") && heard[0].contains("\"data\":2"));
+        // The publisher did not hear its second, and heard the binary one as binary.
+        let own = stock.hear("51-");
+        assert!(own.contains("\"said\""), "{own}");
+    });
+}
+
+#[test]
+fn what_is_said_in_a_row_is_answered_and_heard_in_that_order() {
+    Disk::new().served(|addr, _, _| {
+        let mut hears = plain_in(addr, &token("bob", 600, json!({})), "notes:1");
+        let mut ada = ada(addr);
+        for id in 1..=300 {
+            let body = format!("\"type\":\"publish\",\"room\":\"notes:1\",\"event\":\"said\",\"data\":{id}");
+            ada.say(&format!("{{\"id\":{id},{body}}}"));
+            if id % 7 == 0 {
+                ada.say("{\"id\":0,\"type\":\"history\",\"room\":\"notes:1\",\"limit\":1}");
+            }
+        }
+        for at in 1..=300 {
+            let ack = ada.hear("\"messageId\":\"");
+            let ack = if ack.contains("\"events\"") { ada.hear("\"durability\"") } else { ack };
+            assert!(
+                ack.contains(&format!("\"id\":{at},")) && ack.contains(&format!("\"offset\":{at},")),
+                "{at}: {ack}"
+            );
+        }
+        for at in 1..=300 {
+            let event = hears.hear("\"said\"");
+            assert!(
+                event.contains(&format!("\"offset\":{at}")) && event.contains(&format!("\"data\":{at}")),
+                "{event}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_key_is_known_after_a_restart() {
+    let disk = Disk::new();
+    let say = |wire: &mut Wire, id: u64, data: u64| {
+        let body = format!(
+            "\"type\":\"publish\",\"room\":\"notes:1\",\"event\":\"said\",\"data\":{data},\"key\":\"k\""
+        );
+        wire.ask(id, &body)
+    };
+    let first = disk.served(move |addr, _, _| {
+        let mut ada = ada(addr);
+        let first = say(&mut ada, 1, 1);
+        let again = say(&mut ada, 2, 1);
+        assert_eq!(
+            (&again["duplicate"], &again["messageId"]),
+            (&json!(true), &first["messageId"]),
+            "{again}"
+        );
+        first
+    });
+    disk.served(move |addr, _, _| {
+        let mut ada = ada(addr);
+        let again = say(&mut ada, 1, 1);
+        assert_eq!(
+            (&again["duplicate"], &again["messageId"]),
+            (&json!(true), &first["messageId"]),
+            "{again}"
+        );
+        assert_eq!((&again["epoch"], &again["offset"]), (&first["epoch"], &first["offset"]));
+        let other = say(&mut ada, 2, 2);
+        assert_eq!(other["error"]["code"], "conflict", "{other}");
+        assert_eq!(history(&mut ada, 3, "notes:1").len(), 1);
+    });
+}
+
+#[test]
+fn while_nothing_can_be_stored_publishes_are_refused_and_volatile_rooms_go_on() {
+    Disk::new().served(|addr, store, _| {
+        let mut hears = plain_in(addr, &token("bob", 600, json!({})), "notes:1");
+        let mut loose = plain_in(addr, &token("bob", 600, json!({})), "loose:1");
+        let mut ada = ada(addr);
+        assert_eq!(publish(&mut ada, 1, "notes:1", 1)["ok"], true);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(store.close());
+        let refused = publish(&mut ada, 2, "notes:1", 2);
+        assert_eq!(
+            (&refused["ok"], &refused["error"]["code"]),
+            (&json!(false), &json!("unavailable")),
+            "{refused}"
+        );
+        assert_eq!(refused["error"]["retryable"], true);
+        assert_eq!(publish(&mut ada, 3, "loose:1", 3)["ok"], true);
+        assert!(loose.hear("\"said\"").contains("\"data\":3"));
+        // What is in memory can still be read, and what is not says that it cannot be read now.
+        assert_eq!(history(&mut ada, 4, "notes:1"), [(1, json!(1))]);
+        let absent = ada.ask(5, "\"type\":\"subscribe\",\"room\":\"notes:2\"");
+        assert_eq!(absent["error"]["code"], "unavailable", "{absent}");
+        assert!(hears.hear("\"said\"").contains("\"data\":1"));
+    });
+}
+
+#[test]
+fn who_has_heard_nothing_in_an_empty_room_has_missed_nothing_after_a_restart() {
+    let disk = Disk::new();
+    let told = disk.served(|addr, _, _| ada(addr).ask(1, "\"type\":\"subscribe\",\"room\":\"notes:1\""));
+    assert_eq!((&told["ok"], &told["offset"]), (&json!(true), &json!(0)), "{told}");
+    disk.served(move |addr, _, _| {
+        let mut ada = ada(addr);
+        publish(&mut ada, 1, "notes:1", 1);
+        let since = json!({"epoch": told["epoch"], "offset": 0});
+        let again = ada.ask(2, &format!("\"type\":\"subscribe\",\"room\":\"notes:1\",\"since\":{since}"));
+        assert_eq!((&again["recovered"], &again["epoch"]), (&json!(true), &told["epoch"]), "{again}");
+        assert!(ada.hear("\"said\"").contains("\"data\":1"));
+    });
+}
+
+#[test]
+fn a_stock_client_takes_its_session_up_again_and_hears_what_was_stored_meanwhile() {
+    Disk::new().served(|addr, _, _| {
+        let who = token("bob", 600, json!({}));
+        let mut ada = ada(addr);
+        publish(&mut ada, 1, "notes:1", 1);
+        let (mut bob, pid) = socket_io_in(addr, &who, "notes:1");
+        publish(&mut ada, 2, "notes:1", 2);
+        let heard = bob.hear("\"said\"");
+        let offset = heard.rsplit('"').nth(1).unwrap().to_owned();
+        drop(bob);
+        (3..=5).for_each(|data| drop(publish(&mut ada, data, "notes:1", data)));
+        let (mut bob, told) =
+            crate::people::socket_io(addr, &who, &format!(",\"pid\":\"{pid}\",\"offset\":\"{offset}\""));
+        assert!(told.contains(&pid), "{told}");
+        for data in 3..=5 {
+            assert!(bob.hear("\"said\"").contains(&format!("[\"said\",{data},")));
+        }
+    });
+}
+
+#[test]
+fn what_a_kind_does_not_keep_is_deleted_and_the_room_stays_known() {
+    let disk = Disk::new();
+    disk.served(|addr, _, _| {
+        let mut ada = ada(addr);
+        (1..=8).for_each(|data| drop(publish(&mut ada, data, "short:1", data)));
+    });
+    disk.served(|addr, store, _| {
+        let room = Room::new(&Org::default(), "short:1", 100).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let trimmed =
+            || runtime.block_on(async { store.read().await.unwrap().log_room(&room).await.unwrap() });
+        let deadline = std::time::Instant::now() + crate::common::DEADLINE;
+        while trimmed().unwrap().trimmed < 3 {
+            assert!(std::time::Instant::now() < deadline, "nothing was deleted");
+        }
+        assert_eq!(trimmed().unwrap().top.offset, 8);
+        assert_eq!(history(&mut ada(addr), 1, "short:1").len(), 5);
+    });
+}
+
+#[test]
+fn a_room_keeps_as_many_events_as_its_kind_says() {
+    let disk = Disk::new();
+    disk.served(|addr, _, _| {
+        let mut ada = ada(addr);
+        for data in 1..=8 {
+            publish(&mut ada, data, "short:1", data);
+        }
+        assert_eq!(history(&mut ada, 9, "short:1").first(), Some(&(4, json!(4))));
+    });
+    disk.served(|addr, _, _| {
+        assert_eq!(
+            history(&mut ada(addr), 1, "short:1").iter().map(|(at, _)| *at).collect::<Vec<_>>(),
+            [4, 5, 6, 7, 8]
+        );
+    });
+}
+
+#[test]
+fn a_volatile_event_is_heard_and_not_stored() {
+    Disk::new().served(|addr, _, _| {
+        let mut hears = plain_in(addr, &token("bob", 600, json!({})), "notes:1");
+        let mut ada = ada(addr);
+        let body =
+            "\"type\":\"publish\",\"room\":\"notes:1\",\"event\":\"said\",\"data\":1,\"volatile\":true";
+        assert_eq!(ada.ask(1, body)["durability"], "memory");
+        assert!(hears.hear("\"said\"").contains("\"data\":1"));
+        assert_eq!(history(&mut ada, 2, "notes:1"), []);
+    });
+}
+
+#[test]
+fn many_who_enter_at_once_read_a_room_once_and_miss_nothing() {
+    let disk = Disk::new();
+    disk.served(|addr, _, _| {
+        let mut ada = ada(addr);
+        (1..=50).for_each(|data| drop(publish(&mut ada, data, "notes:1", data)));
+    });
+    disk.served(|addr, _, _| {
+        let who = token("bob", 600, json!({}));
+        let mut wires: Vec<Wire> = (0..40).map(|_| plain(addr, &who).0).collect();
+        for wire in &mut wires {
+            wire.say("{\"type\":\"subscribe\",\"id\":1,\"room\":\"notes:1\",\"rewind\":10}");
+        }
+        let mut ada = ada(addr);
+        assert_eq!(publish(&mut ada, 1, "notes:1", 51)["offset"], 51);
+        for wire in &mut wires {
+            assert!(wire.hear("\"id\":1").contains("\"ok\":true"));
+            let first = wire.hear("\"said\"");
+            let first: Value = serde_json::from_str(&first).unwrap();
+            // The publish may have been read as well.
+            let mut at = first["offset"].as_u64().unwrap();
+            assert!(at == 41 || at == 42, "{first}");
+            while at < 51 {
+                at += 1;
+                assert!(wire.hear("\"said\"").contains(&format!("\"offset\":{at}")));
+            }
+        }
+    });
+}
