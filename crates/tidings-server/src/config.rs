@@ -21,7 +21,7 @@ pub struct Config {
     pub listen: String,
     /// A second address that serves the plain protocol at `/` as well; empty: none.
     pub ws_listen: String,
-    /// A listener of its own for console, admin API and `/metrics`; empty: on the main listener.
+    /// A listener of its own for the page, the administration and `/metrics`; empty: on the main listener.
     pub admin_listen: String,
     /// Where secrets and data are kept.
     pub data_dir: PathBuf,

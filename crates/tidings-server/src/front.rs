@@ -22,7 +22,7 @@ mod upgrade;
 
 pub(crate) use accept::Accepting;
 pub(crate) use proxies::Proxies;
-pub(crate) use serve::Door;
+pub(crate) use serve::{Door, Purpose};
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -45,8 +45,18 @@ pub(crate) struct Front {
     pub(crate) shared: Arc<Shared>,
     pub(crate) origins: Origins,
     pub(crate) proxies: Proxies,
-    router: Router,
+    public: Router,
+    admin: Router,
     pub(crate) tests: TestDoors,
+}
+
+/// Where administrators come in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Administration {
+    /// They have a listener of their own; what is theirs does not exist elsewhere.
+    pub(crate) apart: bool,
+    /// `/metrics` is for operators alone.
+    pub(crate) guarded: bool,
 }
 
 /// The address a request came from.
@@ -74,21 +84,42 @@ impl Front {
         shared: Arc<Shared>,
         origins: Origins,
         proxies: Proxies,
-        guards_metrics: bool,
+        administration: Administration,
         tests: TestDoors,
     ) -> Arc<Self> {
-        let router = Router::new()
-            .merge(health::routes(shared.clone()))
-            .merge(metrics::routes(shared.clone(), guards_metrics))
-            .merge(publish::routes(shared.clone()))
-            .merge(auth::routes(shared.clone()))
-            .merge(rooms::routes(shared.clone()))
-            .merge(revocations::routes(shared.clone()))
-            .merge(audit::routes(shared.clone()))
-            .merge(page::routes())
-            .fallback(nothing_here);
-        Arc::new(Self { shared, origins, proxies, router, tests })
+        let clients = for_clients(&shared);
+        let admin = clients.clone().merge(for_administrators(&shared, administration.guarded));
+        let public = if administration.apart { clients } else { admin.clone() };
+        Arc::new(Self { shared, origins, proxies, public, admin, tests })
     }
+
+    /// What a listener's requests are answered by.
+    fn routes(&self, purpose: Purpose) -> &Router {
+        match purpose {
+            Purpose::Admin => &self.admin,
+            Purpose::Public | Purpose::Plain => &self.public,
+        }
+    }
+}
+
+fn for_clients(shared: &Arc<Shared>) -> Router {
+    Router::new()
+        .merge(health::routes(shared.clone()))
+        .merge(publish::routes(shared.clone()))
+        .merge(auth::routes(shared.clone()))
+        .merge(rooms::routes(shared.clone()))
+        .merge(page::account())
+        .fallback(nothing_here)
+}
+
+/// What has a listener of its own with `--admin-listen`.
+fn for_administrators(shared: &Arc<Shared>, guards_metrics: bool) -> Router {
+    Router::new()
+        .merge(metrics::routes(shared.clone(), guards_metrics))
+        .merge(auth::administration(shared.clone()))
+        .merge(revocations::routes(shared.clone()))
+        .merge(audit::routes(shared.clone()))
+        .merge(page::console())
 }
 
 async fn nothing_here() -> Response<Body> {

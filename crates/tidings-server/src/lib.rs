@@ -29,6 +29,7 @@ mod history;
 mod hooks;
 pub mod ids;
 mod ledger;
+mod listeners;
 pub mod live;
 mod outbound;
 mod records;

@@ -7,8 +7,6 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpListener;
-use socket2::{Domain, Protocol, Socket, Type};
 use tidings_core::{Hub, Node, Org, Payload, Publish, Refusal, Room};
 use tidings_store::{Store, StoreError};
 use tokio::sync::mpsc::Receiver;
@@ -21,11 +19,12 @@ use crate::audit::{Action, Actor, Audit, Entry, Writer, Writing};
 use crate::client::Handler;
 use crate::config::Config;
 use crate::durable::{self, Said};
-use crate::front::{Accepting, AllowedOrigins, Door, Front, Proxies, TestDoors};
+use crate::front::{Accepting, Administration, AllowedOrigins, Door, Front, Proxies, TestDoors};
 use crate::gate::{self, Gate};
 use crate::hooks::Hooks;
 use crate::ids::Entropy;
 use crate::ledger::Ledger;
+use crate::listeners::{Listener, Listeners};
 use crate::live::{self, Live};
 use crate::settings::{Settings, kinds};
 use crate::shard::inbox::{Inbox, Mail, ShardPost};
@@ -38,6 +37,7 @@ use crate::threats::{self, Detector, Threat};
 pub struct Server {
     addr: SocketAddr,
     ws_addr: Option<SocketAddr>,
+    admin_addr: Option<SocketAddr>,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     accepting: Vec<Accepting>,
@@ -92,15 +92,10 @@ impl Server {
     /// [`StartError`] says which part of the configuration cannot be used.
     pub async fn start(config: &Config, extras: Extras) -> Result<Self, StartError> {
         let proxies = Proxies::new(config).map_err(StartError::Config)?;
-        let listener = listen(&config.listen)?;
-        let ws_listener = (!config.ws_listen.is_empty()).then(|| listen(&config.ws_listen)).transpose()?;
-        let listen_error = |error| StartError::Listen(config.listen.clone(), error);
-        let addr = listener.local_addr().map_err(listen_error)?;
-        let ws_addr = ws_listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let listeners = Listeners::open(config)?;
+        let (addr, ws_addr, admin_addr) = (listeners.addr(), listeners.ws_addr(), listeners.admin_addr());
         // Behind a proxy everybody comes from loopback, and nobody is from this machine for it.
-        let loopback = !config.behind_proxy
-            && addr.ip().is_loopback()
-            && ws_addr.is_none_or(|addr| addr.ip().is_loopback());
+        let loopback = !config.behind_proxy && listeners.loopback();
         let (audit, writing, threats) = start_audit(config, extras.store.clone());
         let kept = extras.store.clone().filter(|_| config.database.session_days > 0);
         let ledger = kept.map(|store| Ledger::start(store, format!("{}:{}", node_name(), addr.port())));
@@ -116,14 +111,16 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let origins = AllowedOrigins::new(&config.allow_origin, config.behind_proxy, loopback);
         let tests = TestDoors { open: extras.conformance, handshake_delay: extras.handshake_delay };
-        let front = Front::new(shared.clone(), origins, proxies, !loopback, tests);
-        let accept = |listener, plain_only| {
-            Accepting::start(listener, Door::new(front.clone(), plain_only)).map_err(StartError::Accept)
+        // An administrators' listener on loopback is not where a proxy leads to.
+        let administration = Administration {
+            apart: admin_addr.is_some(),
+            guarded: admin_addr.map_or(!loopback, |addr| !addr.ip().is_loopback()),
         };
-        let mut accepting = vec![accept(listener, false)?];
-        if let Some(listener) = ws_listener {
-            accepting.push(accept(listener, true)?);
-        }
+        let front = Front::new(shared.clone(), origins, proxies, administration, tests);
+        let accept = |Listener { socket, purpose, .. }| {
+            Accepting::start(socket, Door::new(front.clone(), purpose)).map_err(StartError::Accept)
+        };
+        let accepting = listeners.all().map(accept).collect::<Result<Vec<_>, _>>()?;
         shared.sign_in.keep_fresh(&stopped);
         tokio::spawn(live::follow(shared.clone(), revocations, stopped.clone()));
         tokio::spawn(tell_threats(shared.clone(), threats, stopped.clone()));
@@ -137,7 +134,7 @@ impl Server {
         extras.happened.into_iter().for_each(|entry| audit.note(entry));
         audit.note(Entry::ok(Action::Start).by(Actor::System).on(addr.to_string()));
         let drain = Duration::from_secs(config.drain.seconds);
-        Ok(Self { addr, ws_addr, shared, threads, accepting, stop, writing, drain })
+        Ok(Self { addr, ws_addr, admin_addr, shared, threads, accepting, stop, writing, drain })
     }
 
     /// The address of the main listener.
@@ -148,6 +145,11 @@ impl Server {
     /// The address of the listener for the plain protocol, if there is one.
     pub fn ws_addr(&self) -> Option<SocketAddr> {
         self.ws_addr
+    }
+
+    /// The address of the listener for administrators, if there is one.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
     }
 
     /// A handle through which this process itself publishes.
@@ -388,37 +390,4 @@ async fn watch_memory(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
         }
         shared.gate.read_memory();
     }
-}
-
-/// Connections that wait to be accepted; a shorter queue loses some of those who all come at once.
-const BACKLOG: i32 = 4_096;
-
-/// Data that is not acknowledged for so long ends a connection.
-const USER_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Opens a listener whose connections inherit what they need.
-fn listen(address: &str) -> Result<TcpListener, StartError> {
-    let failed = |error| StartError::Listen(address.to_owned(), error);
-    let parsed: SocketAddr = match address.parse() {
-        Ok(parsed) => parsed,
-        Err(_) => resolve(address).map_err(failed)?,
-    };
-    let open = || -> io::Result<TcpListener> {
-        let socket = Socket::new(Domain::for_address(parsed), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.set_tcp_nodelay(true)?;
-        #[cfg(target_os = "linux")]
-        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-        socket.bind(&parsed.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(TcpListener::from_std(socket.into()))
-    };
-    open().map_err(failed)
-}
-
-fn resolve(address: &str) -> io::Result<SocketAddr> {
-    use std::net::ToSocketAddrs;
-    let mut found = address.to_socket_addrs()?;
-    found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
 }

@@ -103,12 +103,15 @@ fn serve(started: Started, happened: Vec<Entry>) -> Result<()> {
     })
 }
 
-/// Says on standard output where the server listens; tools read this line.
+/// Says on standard output where the server listens; tools read these lines.
 fn announce(server: &Server) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "listening on http://{}", server.addr())?;
     if let Some(addr) = server.ws_addr() {
         writeln!(out, "plain protocol on ws://{addr}")?;
+    }
+    if let Some(addr) = server.admin_addr() {
+        writeln!(out, "administration on http://{addr}")?;
     }
     out.flush()?;
     Ok(())

@@ -100,7 +100,7 @@ fn a_hangup_changes_the_rules_of_rooms_and_refuses_what_is_wrong() {
     for (wrong, why) in [
         ("[rooms.chat]\nsubscribe = \"all\"\n", "[rooms.chat] subscribe"),
         ("[rooms.chat\n", "tidings.toml:1"),
-        ("admin_listen = \"127.0.0.1:1\"\n", "admin_listen"),
+        ("admin_listen = \"192.0.2.1:1\"\n", "admin_listen"),
     ] {
         let said = server.reload(wrong, REFUSED);
         assert!(said.contains(why), "{said}");

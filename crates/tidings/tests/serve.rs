@@ -75,8 +75,13 @@ impl Running {
 
     /// The address of the second listener.
     fn ws_address(&mut self) -> String {
+        self.announced("plain protocol on ws://")
+    }
+
+    /// The address of which the next line speaks.
+    fn announced(&mut self, what: &str) -> String {
         let line = self.lines.next().unwrap().unwrap();
-        line.strip_prefix("plain protocol on ws://").expect(&line).to_owned()
+        line.strip_prefix(what).expect(&line).to_owned()
     }
 
     fn signal(&self, signal: Signal) {
@@ -392,7 +397,7 @@ fn a_configuration_that_cannot_be_meant_is_refused_with_code_2_and_names_its_key
         ("[namespaces.chat]\nauth = \"optional\"\n", "`namespaces.chat`"),
         ("[roms.chat]\nsubscribe = \"anyone\"\n", "`roms`"),
         ("port = 3000\n", "`port`"),
-        ("admin_listen = \"127.0.0.1:0\"\n", "`admin_listen`"),
+        ("admin_listen = \"127.0.0.1\"\n", "`admin_listen`"),
     ];
     for (index, (file, key)) in wrong.iter().enumerate() {
         let place = Place::with_file(&format!("wrong-{index}"), file);
@@ -407,7 +412,13 @@ fn a_configuration_that_cannot_be_meant_is_refused_with_code_2_and_names_its_key
 #[test]
 fn an_address_others_can_reach_needs_a_proxy_in_front() {
     let place = Place::new("open");
-    for flags in [["--listen", "0.0.0.0:0"], ["--ws-listen", "0.0.0.0:0"], ["--listen", "[::]:0"]] {
+    let open = [
+        ["--listen", "0.0.0.0:0"],
+        ["--listen", "[::]:0"],
+        ["--ws-listen", "0.0.0.0:0"],
+        ["--admin-listen", "0.0.0.0:0"],
+    ];
+    for flags in open {
         let output = place.refused(&flags, &[("JWT_SECRET", SECRET)]);
         assert_eq!(output.status.code(), Some(2), "{flags:?}");
         assert!(String::from_utf8(output.stderr).unwrap().contains("--behind-proxy"), "{flags:?}");
@@ -418,6 +429,37 @@ fn an_address_others_can_reach_needs_a_proxy_in_front() {
     let mut stranger = Plain::open(&format!("127.0.0.1:{port}"), "/ws");
     stranger.say(json!({ "type": "auth" }));
     assert_eq!(stranger.closed(), 4401, "facing a network nobody is anonymous");
+}
+
+#[test]
+fn administrators_have_a_listener_of_their_own_where_one_is_named() {
+    let place = Place::new("administration");
+    let mut server = place.serve(&["--admin-listen", "127.0.0.1:0"]);
+    let admin = server.announced("administration on http://");
+    let theirs = [
+        ("/metrics", "200"),
+        ("/", "200"),
+        ("/api/audit", "401"),
+        ("/api/users", "401"),
+        ("/api/keys", "401"),
+    ];
+    for (path, status) in theirs {
+        assert_eq!(&get(&server.address, path)[9..12], "404", "{path}");
+        assert_eq!(&get(&admin, path)[9..12], status, "{path}");
+    }
+    for path in ["/healthz", "/readyz", "/account"] {
+        assert_eq!(&get(&server.address, path)[9..12], "200", "{path}");
+        assert_eq!(&get(&admin, path)[9..12], "200", "{path}");
+    }
+    let mut figures = Plain::open(&admin, "/ws");
+    figures.say(json!({ "type": "auth" }));
+    figures.hear("auth:ok");
+    assert_eq!(outcome(&figures.subscribe("metrics:host")), "ok", "the page at this listener shows them");
+
+    let main = place.serve(&[]);
+    for (path, status) in theirs {
+        assert_eq!(&get(&main.address, path)[9..12], status, "without one, {path} is at the main listener");
+    }
 }
 
 #[test]

@@ -35,10 +35,14 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
         .route("/api/auth/logout", post(logout))
         .route("/api/auth/password", post(password))
         .route("/api/auth/me", get(me))
-        .merge(admin::routes())
         .merge(oidc::routes())
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(shared)
+}
+
+/// `/api/users` and `/api/keys`.
+pub(super) fn administration(shared: Arc<Shared>) -> Router {
+    admin::routes().layer(DefaultBodyLimit::max(BODY)).with_state(shared)
 }
 
 /// The accounts, if there are any here.

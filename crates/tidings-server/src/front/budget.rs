@@ -1,7 +1,6 @@
 //! What a request costs: one of its address' requests, and a sign-in that may be wrong.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
@@ -18,14 +17,14 @@ const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 /// Answers a request, if its address has one left and may sign in.
 pub(super) async fn spend<F: Future<Output = Response<Body>>>(
-    front: &Arc<Front>,
+    front: &Front,
     remote: IpAddr,
     request: Request<Incoming>,
-    call: impl FnOnce(Arc<Front>, Request<Incoming>) -> F,
+    call: impl FnOnce(Request<Incoming>) -> F,
 ) -> Response<Body> {
     let gate = &front.shared.gate;
     if is_free(&request) {
-        return call(front.clone(), request).await;
+        return call(request).await;
     }
     let signs_in = signs_in(&request);
     if signs_in && let Err(refusal) = gate.may_sign_in(remote) {
@@ -35,7 +34,7 @@ pub(super) async fn spend<F: Future<Output = Response<Body>>>(
         Err(refusal) if !is_server(front, request.headers()).await => return limited(&refusal),
         taken => taken,
     };
-    let mut response = call(front.clone(), request).await;
+    let mut response = call(request).await;
     if response.extensions().get::<ByServer>().is_some() {
         if budget.is_ok() {
             gate.give_back_request(remote);

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use mio::net::TcpStream;
 
 use super::origin::{Verdict, add_cors};
-use super::serve::{Door, HEADERS};
+use super::serve::{Door, HEADERS, Purpose};
 use super::socketio;
 use super::upgrade::{self, Handover, Switch};
 
@@ -56,7 +56,7 @@ fn grant(door: &Door, parts: &Parts, remote: IpAddr) -> Option<(Handover, Vec<u8
         return None;
     }
     let Switch { handover, mut response } = match parts.uri.path() {
-        _ if door.plain_only => upgrade::plain(front, parts, remote).ok()?,
+        _ if door.purpose == Purpose::Plain => upgrade::plain(front, parts, remote).ok()?,
         "/ws" => upgrade::plain(front, parts, remote).ok()?,
         path if path.starts_with("/socket.io/") => socketio::direct(front, parts, remote)?,
         _ => return None,

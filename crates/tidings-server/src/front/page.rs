@@ -7,13 +7,20 @@ use axum::routing::get;
 
 use super::respond;
 
-/// Each file of the page: path, type, contents.
-const FILES: [(&str, &str, &str); 12] = [
-    ("/", "text/html; charset=utf-8", include_str!("../../assets/index.html")),
+/// A file of a page: path, type, contents.
+type File = (&'static str, &'static str, &'static str);
+
+/// What links in mails lead to, and what both pages need.
+const ACCOUNT: [File; 4] = [
     ("/account", "text/html; charset=utf-8", include_str!("../../assets/account.html")),
     ("/assets/account.js", SCRIPT, include_str!("../../assets/account.js")),
     ("/assets/style.css", "text/css; charset=utf-8", include_str!("../../assets/style.css")),
     ("/assets/favicon.svg", "image/svg+xml", include_str!("../../assets/favicon.svg")),
+];
+
+/// The host's figures.
+const CONSOLE: [File; 8] = [
+    ("/", "text/html; charset=utf-8", include_str!("../../assets/index.html")),
     ("/assets/app.js", SCRIPT, include_str!("../../assets/app.js")),
     ("/assets/chart.js", SCRIPT, include_str!("../../assets/chart.js")),
     ("/assets/link.js", SCRIPT, include_str!("../../assets/link.js")),
@@ -29,8 +36,18 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
-pub(super) fn routes() -> Router {
-    FILES.iter().fold(Router::new(), |router, (path, content_type, text)| {
+/// `/account` and what it shows; for everybody.
+pub(super) fn account() -> Router {
+    files(&ACCOUNT)
+}
+
+/// `/` and what it shows; for administrators, where they have a listener of their own.
+pub(super) fn console() -> Router {
+    files(&CONSOLE)
+}
+
+fn files(files: &'static [File]) -> Router {
+    files.iter().fold(Router::new(), |router, (path, content_type, text)| {
         router.route(path, get(move || async move { file(content_type, text) }))
     })
 }

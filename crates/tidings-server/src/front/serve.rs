@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -43,17 +44,27 @@ const HANDSHAKES: usize = 256;
 /// A handshake waits no longer than this for its turn: slow peers must not keep others out.
 const HANDSHAKE_WAIT: Duration = Duration::from_millis(250);
 
+/// What a listener is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Clients: everything, but for what [`Purpose::Admin`] has taken over.
+    Public,
+    /// The plain protocol, whatever the path (`--ws-listen`).
+    Plain,
+    /// Administrators: everything (`--admin-listen`).
+    Admin,
+}
+
 /// One listener.
 pub(crate) struct Door {
     pub(crate) front: Arc<Front>,
-    /// `/` is the plain protocol here (`--ws-listen`).
-    pub(crate) plain_only: bool,
+    pub(super) purpose: Purpose,
     turns: Semaphore,
 }
 
 impl Door {
-    pub(crate) fn new(front: Arc<Front>, plain_only: bool) -> Arc<Self> {
-        Arc::new(Self { front, plain_only, turns: Semaphore::new(HANDSHAKES) })
+    pub(crate) fn new(front: Arc<Front>, purpose: Purpose) -> Arc<Self> {
+        Arc::new(Self { front, purpose, turns: Semaphore::new(HANDSHAKES) })
     }
 }
 
@@ -170,7 +181,7 @@ impl Requests {
         let front = self.door.front.clone();
         let path = request.uri().path();
         let engine = front.tests.open && path.starts_with("/engine.io/");
-        if self.door.plain_only {
+        if self.door.purpose == Purpose::Plain {
             return self.switch(request, upgrade::plain);
         }
         if socket_io || engine {
@@ -184,7 +195,8 @@ impl Requests {
         }
         let (api, shown) = (path.starts_with("/api/"), Shown::by(request.headers()));
         request.extensions_mut().insert(Remote(self.remote));
-        let mut response = budget::spend(&front, self.remote, request, call).await;
+        let routes = front.routes(self.door.purpose).clone();
+        let mut response = budget::spend(&front, self.remote, request, |request| call(routes, request)).await;
         if response.status() == StatusCode::UNAUTHORIZED && shown != Shown::Nothing {
             let code = response.extensions().get().map_or(Code::Unauthorized, |Refused(code)| *code);
             front.shared.credentials_refused(code, shown == Shown::Key, self.remote);
@@ -227,9 +239,8 @@ impl Shown {
 type Judge = fn(&Front, &Parts, IpAddr) -> Result<Switch, Box<Response<Body>>>;
 
 /// Asks the routes.
-async fn call(front: Arc<Front>, request: Request<Incoming>) -> Response<Body> {
-    let mut router = front.router.clone();
-    match tokio::time::timeout(REQUEST_TIME, router.call(request)).await {
+async fn call(mut routes: Router, request: Request<Incoming>) -> Response<Body> {
+    match tokio::time::timeout(REQUEST_TIME, routes.call(request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
         Err(_) => respond(StatusCode::REQUEST_TIMEOUT, "text/plain", "the request took too long"),

@@ -1,6 +1,7 @@
 //! A whole server in this process, spoken to through real sockets.
 #![allow(clippy::unwrap_used)]
 
+mod administration;
 mod audit;
 mod backend;
 mod common;

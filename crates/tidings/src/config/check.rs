@@ -23,11 +23,6 @@ pub(crate) fn refuse_unsafe(config: &Config) -> Result<()> {
     if config.data_dir.as_os_str().is_empty() {
         refuse!("`data_dir` is empty; name a directory, such as ./data");
     }
-    if !config.admin_listen.is_empty() {
-        refuse!(
-            "`admin_listen`: this version has no listener of its own for the console and /metrics; leave it out"
-        );
-    }
     config.allow_origin.iter().try_for_each(|origin| refuse_bad_origin(origin))?;
     if let Err(problem) = tidings_server::trusted_proxies(config) {
         refuse!("{problem}");
@@ -50,6 +45,14 @@ pub(crate) fn doubts(config: &Config) -> Vec<String> {
              what one address may have (`limits.connections_per_address` and the like); name the proxy"
                 .into(),
         );
+    }
+    let others_reach = |text: &str| address(text).is_some_and(|address| !address.ip().is_loopback());
+    if others_reach(&config.admin_listen) {
+        doubts.push(format!(
+            "`admin_listen` is {}, which other machines can reach: keep it in a network of administrators. /metrics \
+             needs an operator's token there",
+            config.admin_listen
+        ));
     }
     doubts
 }

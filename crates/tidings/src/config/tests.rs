@@ -288,9 +288,24 @@ fn an_address_others_can_reach_needs_a_proxy_and_limits() {
     checked(&[("listen", "[::1]:0"), ("no_limits", "true")]).unwrap();
     assert!(checked(&[("ws_listen", "192.0.2.1:1")]).unwrap_err().contains("`ws_listen`"));
     assert!(checked(&[("admin_listen", "[::]:1")]).unwrap_err().contains("`admin_listen`"));
+    assert!(checked(&[("admin_listen", "here")]).unwrap_err().contains("`admin_listen`"));
+    assert!(checked(&[("admin_listen", "localhost:3000")]).unwrap_err().contains("both"));
+    checked(&[("admin_listen", "127.0.0.1:9090"), ("no_limits", "true")]).unwrap();
     assert!(checked(&[("ws_listen", "127.0.0.1:3000")]).unwrap_err().contains("both"));
     assert!(checked(&[("data_dir", "")]).unwrap_err().contains("`data_dir`"));
     assert!(checked(&[("listen", "example.com:80")]).unwrap_err().contains("not an address"));
+}
+
+#[test]
+fn an_administrators_listener_that_others_can_reach_is_allowed_with_a_warning() {
+    let doubted = |address: &str| {
+        let flags = [("behind_proxy", "true"), ("trusted_proxies", "10.0.0.5"), ("admin_listen", address)];
+        let config = resolved("", &[], &flags).unwrap().config;
+        refuse_unsafe(&config).unwrap();
+        doubts(&config).concat()
+    };
+    assert!(doubted("192.0.2.1:9090").contains("`admin_listen` is 192.0.2.1:9090"));
+    assert_eq!(doubted("127.0.0.1:9090"), "");
 }
 
 #[test]

@@ -33,8 +33,9 @@ pub(crate) static SETTINGS: &[Setting] = &[
     row(
         "admin_listen",
         Kind::Text,
-        "Address and port of a listener of its own for console, admin API and /metrics; empty: they are on the \
-         main listener.",
+        "Address and port of a listener of its own for administrators: the page, the audit log, revocations, users, \
+         keys and /metrics are there, with everything else, and the main listener answers 404. Empty: they are on \
+         the main listener. On loopback /metrics needs no token there.",
     ),
     row(
         "data_dir",
