@@ -1,48 +1,26 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { after, afterEach, before, beforeEach, test } from "node:test";
-import { chromium, type Browser, type Page } from "playwright-core";
-import { ROOT, type Running } from "../lib/process.ts";
+import { afterEach, beforeEach, test } from "node:test";
+import type { Page } from "playwright-core";
+import { ARTIFACTS, browsing } from "../lib/browser.ts";
+import type { Running } from "../lib/process.ts";
 import { startServer } from "../lib/serve.ts";
 
-const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
-const ARTIFACTS = join(ROOT, "conformance", ".artifacts");
 const FLAGS = ["--demo"];
 /** What Chromium itself writes to the console while nobody listens; a page cannot keep it from doing so. */
 const NOBODY_LISTENS = /^WebSocket connection to '.*' failed/;
 
-let browser: Browser | undefined;
+const window = browsing();
 let server: Running;
 let page: Page;
 let complaints: string[];
 
-before(async () => {
-  if (!existsSync(CHROMIUM)) throw new Error(`no Chromium at ${CHROMIUM}; install it or set CHROMIUM`);
-  mkdirSync(ARTIFACTS, { recursive: true });
-  browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"],
-  });
-});
-
-after(async () => {
-  await browser?.close();
-});
-
 beforeEach(async () => {
-  if (!browser) throw new Error("the browser is not running");
   server = await startServer(FLAGS);
-  page = await browser.newPage({ viewport: { width: 1280, height: 1000 }, colorScheme: "light" });
-  complaints = [];
-  page.on("console", (said) => {
-    if (["error", "warning"].includes(said.type())) complaints.push(said.text());
-  });
-  page.on("pageerror", (error) => complaints.push(String(error)));
+  ({ page, complaints } = window());
 });
 
 afterEach(async () => {
-  await page.close();
   await server.stop();
 });
 
@@ -70,8 +48,8 @@ const text = (id: string) => `document.getElementById("${id}").textContent`;
 const number = async (id: string) => Number(await page.locator(`#${id}`).textContent());
 const isLive = 'document.getElementById("status").dataset.state === "live"';
 
-async function opensAndShowsFigures(): Promise<void> {
-  await page.goto(server.http);
+async function opensAndShowsFigures(url = server.http): Promise<void> {
+  await page.goto(url);
   await shows("live", isLive, 3_000);
   await shows("figures", `/\\d/.test(${text("cpu-value")}) && Number(${text("events")}) > 0`, 3_000);
 }
@@ -123,6 +101,19 @@ for (const [look, colorScheme, width] of [
     assert.deepEqual(complaints, []);
   });
 }
+
+test("at a listener for administrators the page is live, and leads to one's account", async () => {
+  const apart = await startServer(["--admin-listen", "127.0.0.1:0"]);
+  try {
+    await opensAndShowsFigures(await apart.logged(/administration on (http:.*)/));
+    await page.getByRole("link", { name: "Account" }).click();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    assert.deepEqual(complaints, []);
+    assert.equal((await page.goto(apart.http))?.status(), 404);
+  } finally {
+    await apart.stop();
+  }
+});
 
 const ENDINGS: [how: string, end: (server: Running) => Promise<unknown>][] = [
   ["is killed", (ended) => ended.kill()],

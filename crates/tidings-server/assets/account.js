@@ -1,53 +1,148 @@
-// What links in mails lead to: the secret stands behind #, which no server sees.
+// The page of one's account: what links in mails lead to, signing in and out, making an account, passwords.
 
+import { post, Refusal, Session } from "./session.js";
+
+const byId = (id) => document.getElementById(id);
+const VIEWS = ["sign-in", "register", "forgot", "confirm", "choose", "signed-in"].map(byId);
+const session = new Session();
+
+// What a link in a mail is for: its secret stands behind #, which no server sees.
 const LINKS = {
-  verify: { path: "/api/auth/verify", done: "The address is confirmed. You can sign in." },
-  reset: { path: "/api/auth/password", field: "newPassword", done: "The password is set. You can sign in." },
-  invite: { path: "/api/auth/register", field: "password", done: "The account is yours. You can sign in." },
+  verify: {
+    view: "confirm",
+    says: "One click, and the address is confirmed.",
+    send: (token) => post("/api/auth/verify", { token }),
+    done: "The address is confirmed. You can sign in.",
+  },
+  reset: {
+    view: "choose",
+    says: "Choose a password.",
+    send: (token, { password }) => post("/api/auth/password", { token, newPassword: password }),
+    done: "The password is set. You can sign in.",
+  },
+  invite: {
+    view: "choose",
+    says: "Choose a password.",
+    send: (token, { password }) => post("/api/auth/register", { token, password }),
+    done: "The account is yours. You can sign in.",
+  },
+};
+let link = null;
+
+// Views.
+
+const INVITES = {
+  "sign-in": "Sign in, or make an account.",
+  register: "A mail will ask you to confirm the address.",
+  forgot: "A link to choose a new password comes by mail.",
 };
 
-const said = document.getElementById("said");
-const form = document.getElementById("form");
-const confirm = document.getElementById("confirm");
+function say(says, isRefusal = false) {
+  byId("said").textContent = says;
+  byId("said").toggleAttribute("data-refused", isRefusal);
+}
 
-const [kind, token] = location.hash.slice(1).split("=");
-const link = Object.hasOwn(LINKS, kind) && token ? LINKS[kind] : undefined;
-// It neither stays in the address bar nor in the history.
-history.replaceState(null, "", location.pathname);
+function show(view, says, isRefusal) {
+  for (const each of VIEWS) {
+    each.hidden = each.id !== view;
+    each.reset();
+  }
+  say(says, isRefusal);
+}
 
-async function send(more) {
-  said.textContent = "One moment …";
+function showUser(says) {
+  const { name, email, org, roles } = session.user;
+  byId("user-name").textContent = name;
+  byId("user-email").textContent = email;
+  byId("user-org").textContent = org;
+  byId("user-roles").textContent = roles.join(", ") || "none";
+  show("signed-in", says);
+}
+
+function start() {
+  const [kind, token] = location.hash.slice(1).split("=");
+  // It neither stays in the address bar nor in the history.
+  history.replaceState(null, "", location.pathname);
+  link = Object.hasOwn(LINKS, kind) && token ? { ...LINKS[kind], token } : null;
+  if (link) show(link.view, link.says);
+  else if (kind) show("sign-in", "The link is not complete. Take all of it from the mail.", true);
+  else if (session.user) showUser("You are signed in.");
+  else show("sign-in", INVITES["sign-in"]);
+}
+
+// What is done with each form, and what is shown then.
+
+async function follow(fields) {
+  await link.send(link.token, fields);
+  const { done } = link;
+  link = null;
+  show("sign-in", done);
+}
+
+const DEEDS = {
+  async "sign-in"(fields) {
+    await session.signIn(fields);
+    showUser("You are signed in.");
+  },
+  async register(fields) {
+    await post("/api/auth/register", fields);
+    show("sign-in", "A mail is on its way. Its link confirms the address; then you can sign in.");
+  },
+  async forgot(fields) {
+    await post("/api/auth/password", fields);
+    show("sign-in", "If there is such an account, a mail with a link is on its way.");
+  },
+  confirm: follow,
+  choose: follow,
+  async "signed-in"({ oldPassword, newPassword }) {
+    await session.changePassword(oldPassword, newPassword);
+    showUser("The password is changed. Everywhere else you are signed out.");
+  },
+};
+
+// What was written into a form; what was left empty is not said.
+function fieldsOf(form) {
+  return Object.fromEntries([...new FormData(form)].filter(([, value]) => value !== ""));
+}
+
+// Does one thing at a time, and says what came of it.
+async function attempt(deed) {
+  const buttons = document.querySelectorAll("main button");
+  for (const button of buttons) button.disabled = true;
+  say("One moment …");
   try {
-    const response = await fetch(link.path, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ token, ...more }),
-    });
-    if (response.ok) {
-      said.textContent = link.done;
-      form.hidden = confirm.hidden = true;
-      return;
-    }
-    const { error } = await response.json();
-    said.textContent = `That did not work: ${error.message}.`;
-  } catch {
-    said.textContent = "The server does not answer. Try again.";
+    await deed();
+  } catch (error) {
+    const refused = error instanceof Refusal;
+    const says = refused ? `That did not work: ${error.message}.` : "The server does not answer. Try again.";
+    // A sign-in that was ended elsewhere has nothing to show any more.
+    if (!byId("signed-in").hidden && !session.user) show("sign-in", says, true);
+    else say(says, true);
+  } finally {
+    for (const button of buttons) button.disabled = false;
   }
 }
 
-if (!link) {
-  said.textContent = "This page is for links from a mail; the link is not complete.";
-} else if (link.field) {
-  said.textContent = "Choose a password.";
-  form.hidden = false;
-} else {
-  // A button: programs that look at links in mails must not use them up.
-  said.textContent = "One click, and the address is confirmed.";
-  confirm.hidden = false;
+for (const form of VIEWS) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void attempt(() => DEEDS[form.id](fieldsOf(form)));
+  });
 }
-
-confirm.addEventListener("click", () => void send({}));
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  void send({ [link.field]: document.getElementById("password").value });
+for (const button of document.querySelectorAll("[data-view]")) {
+  button.addEventListener("click", () => show(button.dataset.view, INVITES[button.dataset.view]));
+}
+byId("sign-out").addEventListener("click", () => {
+  void attempt(async () => {
+    await session.signOut();
+    show("sign-in", "You are signed out.");
+  });
 });
+// A link that is opened where this page is open already.
+addEventListener("hashchange", start);
+addEventListener("pagehide", () => {
+  // Nobody is there any more to be told of a failure.
+  session.signOut({ keepalive: true }).catch(() => {});
+  show("sign-in", "You are signed out.");
+});
+start();

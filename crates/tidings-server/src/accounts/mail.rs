@@ -166,7 +166,7 @@ impl About<'_> {
         }
     }
 
-    fn text(self, page: &str) -> String {
+    fn text(self, org: &Org, page: &str) -> String {
         let link = |word: &str, secret: &str| format!("{page}#{word}={secret}");
         match self {
             Self::Verify(secret) => format!(
@@ -185,8 +185,9 @@ impl About<'_> {
                 link("reset", secret)
             ),
             Self::Invite(secret) => format!(
-                "An administrator has made an account for you. Within 7 days, this link lets you choose a password:\n\n\
-                 {}\n",
+                "An administrator has made an account for you in the organisation {}. Within 7 days, this link lets you \
+                 choose a password:\n\n{}\n",
+                org.as_str(),
                 link("invite", secret)
             ),
         }
@@ -205,7 +206,7 @@ pub(crate) async fn post(
     page: &str,
 ) -> std::result::Result<(), Refusal> {
     let id = secret::id()?;
-    let text = about.text(page);
+    let text = about.text(org, page);
     let mail = NewMail { id: &id, to, subject: about.subject(), text: &text, kind: about.kind() };
     tx.post_mail(org, &mail, wall_ms()).await.map_err(stored)
 }

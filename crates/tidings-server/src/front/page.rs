@@ -1,4 +1,4 @@
-//! The pages: at `/` the host's figures, live, and at `/account` what links in mails lead to; no build step.
+//! The pages: at `/` the host's figures, live, and at `/account` one's account; no build step.
 
 use axum::Router;
 use axum::body::Body;
@@ -10,10 +10,11 @@ use super::respond;
 /// A file of a page: path, type, contents.
 type File = (&'static str, &'static str, &'static str);
 
-/// What links in mails lead to, and what both pages need.
-const ACCOUNT: [File; 4] = [
+/// One's account, where links in mails lead as well; and what both pages need.
+const ACCOUNT: [File; 5] = [
     ("/account", "text/html; charset=utf-8", include_str!("../../assets/account.html")),
     ("/assets/account.js", SCRIPT, include_str!("../../assets/account.js")),
+    ("/assets/session.js", SCRIPT, include_str!("../../assets/session.js")),
     ("/assets/style.css", "text/css; charset=utf-8", include_str!("../../assets/style.css")),
     ("/assets/favicon.svg", "image/svg+xml", include_str!("../../assets/favicon.svg")),
 ];

@@ -28,11 +28,12 @@ const THEIRS: [(&str, &str, u16); 14] = [
 ];
 
 /// What is for everybody, at every listener that speaks HTTP.
-const EVERYBODYS: [(&str, &str, u16); 9] = [
+const EVERYBODYS: [(&str, &str, u16); 10] = [
     ("GET", "/healthz", 200),
     ("GET", "/readyz", 200),
     ("GET", "/account", 200),
     ("GET", "/assets/account.js", 200),
+    ("GET", "/assets/session.js", 200),
     ("GET", "/assets/style.css", 200),
     ("GET", "/api/auth/me", 404),
     ("GET", "/api/rooms", 200),
