@@ -30,15 +30,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidings_core::{Code, Org, Refusal};
-use tidings_store::revocations::{NewRevocation, Revoked};
 use tidings_store::{Store, StoreError, Tx};
 
 use crate::audit::Audit;
 use crate::config::{Config, Register};
-use crate::live::RIGHTS_CHANGED;
-use crate::shared::wall_ms;
-use crate::signin::revoked::Why;
-use crate::signin::{Revocation, SignIn};
+use crate::live::{CallBack, Target, why};
+use crate::signin::{SignIn, now_seconds};
 use attempts::Attempts;
 use mail::Outbox;
 use oidc::Oidc;
@@ -150,31 +147,18 @@ impl Accounts {
         &self,
         tx: &mut Tx,
         org: &Org,
-        what: Revoked,
+        target: Target,
         before: u64,
         reason: &str,
     ) -> Result<(), StoreError> {
-        let now = wall_ms() / 1_000;
         // Clocks may differ by half a minute, and the last token was made in this second at the latest.
-        let until = now + self.rules.access_seconds + 60;
-        let new = NewRevocation {
-            what: &what,
-            issued_before_ms: before * 1_000,
-            expires_ms: until * 1_000,
-            reason,
-        };
-        tx.revoke(org, &new).await?;
-        let here = match what {
-            Revoked::Token(id) => Revocation::Token { org: org.clone(), id: id.into() },
-            Revoked::User(user) => Revocation::User { org: org.clone(), user: user.into(), before },
-            Revoked::Org => Revocation::Org { org: org.clone(), before },
-        };
-        let why = if reason == RIGHTS_CHANGED { Why::Rights } else { Why::Revoked };
-        if let Err(full) = self.sign_in.revoked().add_because(here, why, until, now) {
-            tracing::error!(%full, "a revocation is in the store alone");
-            return Err(StoreError::Overflow("revocations"));
-        }
-        Ok(())
+        let until = now_seconds() + self.rules.access_seconds + 60;
+        let call_back = CallBack { org, target, before, until, why: why(reason), reason };
+        call_back.write(tx).await?;
+        call_back.enforce(self.sign_in.revoked()).map(drop).map_err(|full| {
+            tracing::error!(%full, "there is no place for a revocation, so nothing is changed");
+            StoreError::Overflow("revocations")
+        })
     }
 }
 

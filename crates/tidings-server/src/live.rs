@@ -4,12 +4,14 @@
 //! its connections, and then into the store, from where other nodes and later starts learn of it. So a
 //! store that does not answer delays nobody's end here.
 
+mod call_back;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use compact_str::CompactString;
 use tidings_core::{Code, Org, Refusal};
-use tidings_store::revocations::{NewRevocation, Revocation as Stored, Revoked as What};
+use tidings_store::revocations::Revocation as Stored;
 use tidings_store::{Store, StoreError};
 use tokio::sync::{oneshot, watch};
 
@@ -20,7 +22,8 @@ use crate::shard::inbox::Mail;
 use crate::shard::rounds::Errand;
 use crate::shared::{Shared, wall_ms};
 use crate::signin::now_seconds;
-use crate::signin::revoked::{Revocation, Why};
+use crate::signin::revoked::{Full, Why};
+pub(crate) use call_back::{CallBack, why};
 
 /// The store is asked for newer revocations this often: other nodes' take effect within a second.
 const POLL: Duration = Duration::from_millis(500);
@@ -142,40 +145,29 @@ impl Live {
         reason: &str,
     ) -> Result<(), Refusal> {
         let now = now_seconds();
-        let before = before.unwrap_or(now + 1);
-        let until = now + self.0.settings.revocation_seconds;
-        let full = |error: crate::signin::revoked::Full| Refusal::new(Code::Unavailable, &error.to_string());
-        let revoked = self.0.sign_in.revoked();
-        if revoked.add_because(in_memory(org, target, before), why, until, now).map_err(full)? {
+        let call_back = CallBack {
+            org,
+            target: target.clone(),
+            before: before.unwrap_or(now + 1),
+            until: now + self.0.settings.revocation_seconds,
+            why,
+            reason,
+        };
+        let full = |error: Full| Refusal::new(Code::Unavailable, &error.to_string());
+        if call_back.enforce(self.0.sign_in.revoked()).map_err(full)? {
             self.0.send_errand(|| Errand::Revoked);
         }
         let Some(records) = &self.0.records else { return Ok(()) };
-        let what = match target {
-            Target::Token(id) => What::Token(id.to_string()),
-            Target::User(user) => What::User(user.to_string()),
-            Target::Org => What::Org,
-        };
-        let (issued_before_ms, expires_ms) = (before.saturating_mul(1_000), until * 1_000);
-        let new = NewRevocation { what: &what, issued_before_ms, expires_ms, reason };
-        write(&records.store, org, &new).await.map_err(|error| {
+        write(&records.store, &call_back).await.map_err(|error| {
             tracing::error!(%error, "a revocation is in force here, but could not be written down");
             Refusal::new(Code::Unavailable, "in force on this node, but not written down; ask again")
         })
     }
 }
 
-fn in_memory(org: &Org, target: &Target, before: u64) -> Revocation {
-    let org = org.clone();
-    match target {
-        Target::Token(id) => Revocation::Token { org, id: id.clone() },
-        Target::User(user) => Revocation::User { org, user: user.clone(), before },
-        Target::Org => Revocation::Org { org, before },
-    }
-}
-
-async fn write(store: &Store, org: &Org, new: &NewRevocation<'_>) -> Result<(), StoreError> {
+async fn write(store: &Store, call_back: &CallBack<'_>) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
-    tx.revoke(org, new).await?;
+    call_back.write(&mut tx).await?;
     tx.commit().await
 }
 
@@ -212,16 +204,7 @@ async fn page(store: &Store, seq: u64) -> Result<Vec<Stored>, StoreError> {
 }
 
 fn adopt(shared: &Shared, stored: &Stored) {
-    let target = match &stored.what {
-        What::Token(id) => Target::Token(id.into()),
-        What::User(user) => Target::User(user.into()),
-        What::Org => Target::Org,
-    };
-    let why = if stored.reason == RIGHTS_CHANGED { Why::Rights } else { Why::Revoked };
-    let before = stored.issued_before_ms.div_ceil(1_000);
-    let what = in_memory(&stored.org, &target, before);
-    let added = shared.sign_in.revoked().add_because(what, why, stored.expires_ms / 1_000, now_seconds());
-    if let Err(error) = added {
+    if let Err(error) = CallBack::of(stored).enforce(shared.sign_in.revoked()) {
         tracing::error!(%error, org = stored.org.as_str(), "a revocation of the store is not in force");
     }
 }

@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use tidings_core::{Code, Identity, Org, Refusal};
 use tidings_store::Tx;
-use tidings_store::revocations::Revoked;
 use tidings_store::users::Status;
 
 use super::register::{LinkKind, link_digest, no_link};
 use super::session::SignedIn;
 use super::{Accounts, attempts, evened, input, stored};
+use crate::live::Target;
 use crate::shared::wall_ms;
 
 impl Accounts {
@@ -95,7 +95,7 @@ impl Accounts {
         tx.set_password(org, user, hash, now).await.map_err(stored)?;
         tx.revoke_families(org, user, "the password was changed", now).await.map_err(stored)?;
         tx.drop_links(org, user, LinkKind::Reset.as_str()).await.map_err(stored)?;
-        let whose = Revoked::User(user.to_owned());
+        let whose = Target::User(user.into());
         self.call_back(tx, org, whose, now / 1_000, "the password was changed").await.map_err(stored)
     }
 }

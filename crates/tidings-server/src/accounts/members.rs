@@ -2,14 +2,13 @@
 
 use serde::Serialize;
 use tidings_core::{Code, Identity, Org, Refusal};
-use tidings_store::revocations::Revoked;
 use tidings_store::users::{NewUser, Status, User};
 use tidings_store::{Reader, Tx};
 
 use super::register::LinkKind;
 use super::{Accounts, input, secret, stored};
 use crate::config::Register;
-use crate::live::RIGHTS_CHANGED;
+use crate::live::{RIGHTS_CHANGED, Target};
 use crate::shared::wall_ms;
 
 /// Who administers an organisation.
@@ -183,7 +182,7 @@ impl Accounts {
 
     /// Ends the access tokens a user has, those made in this second included.
     async fn end_tokens(&self, tx: &mut Tx, org: &Org, user: &str, why: &str) -> Result<(), Refusal> {
-        let whose = Revoked::User(user.to_owned());
+        let whose = Target::User(user.into());
         self.call_back(tx, org, whose, wall_ms() / 1_000 + 1, why).await.map_err(stored)
     }
 }

@@ -3,12 +3,12 @@
 use serde::Serialize;
 use tidings_core::{Code, Identity, Org, Refusal};
 use tidings_store::refresh::{Family, NewFamily, Rotation};
-use tidings_store::revocations::Revoked;
 use tidings_store::users::{Status, User};
 use tidings_store::{Digest, Reader, Tx};
 
 use super::{Accounts, secret, stored, unavailable};
 use crate::audit::{Action, Actor, Entry};
+use crate::live::Target;
 use crate::shared::wall_ms;
 use crate::signin::Grant;
 
@@ -134,7 +134,7 @@ impl Accounts {
         let whose = Actor::User(family.user.as_str().into());
         self.audit.note(Entry::refused(Action::RefreshReuse).by(whose).of(&family.org).because("used twice"));
         let mut tx = self.store.begin().await.map_err(stored)?;
-        let (user, before) = (Revoked::User(family.user.clone()), wall_ms() / 1_000);
+        let (user, before) = (Target::User(family.user.as_str().into()), wall_ms() / 1_000);
         self.call_back(&mut tx, &family.org, user, before, "a refresh token was used twice")
             .await
             .map_err(stored)?;
@@ -151,7 +151,7 @@ impl Accounts {
         let Some(family) = tx.family_of_token(&digest).await.map_err(stored)? else { return Ok(()) };
         let now = wall_ms();
         tx.revoke_family(&family.org, &family.id, "signed out", now).await.map_err(stored)?;
-        let id = Revoked::Token(secret::token_id(&digest));
+        let id = Target::Token(secret::token_id(&digest).into());
         self.call_back(&mut tx, &family.org, id, now / 1_000, "signed out").await.map_err(stored)?;
         tx.commit().await.map_err(stored)
     }
@@ -163,7 +163,7 @@ impl Accounts {
     pub(crate) async fn end_token(&self, who: &Identity) -> Result<(), Refusal> {
         let Some(id) = &who.token_id else { return Ok(()) };
         let mut tx = self.store.begin().await.map_err(stored)?;
-        let id = Revoked::Token(id.to_string());
+        let id = Target::Token(id.clone());
         self.call_back(&mut tx, &who.org, id, wall_ms() / 1_000, "signed out").await.map_err(stored)?;
         tx.commit().await.map_err(stored)
     }
