@@ -3,6 +3,7 @@
 mod accept;
 mod audit;
 mod auth;
+mod body;
 mod budget;
 mod direct;
 mod headers;

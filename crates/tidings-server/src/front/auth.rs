@@ -1,27 +1,24 @@
 //! `/api/auth`: signing up, in and out.
 
 mod admin;
-pub(super) mod body;
-mod noted;
+mod asked;
 mod oidc;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
-use axum::{Extension, Router};
 use serde::Deserialize;
-use tidings_core::{Code, Refusal};
 
-use super::{Remote, signed_in};
+use super::body::{Received, bad, done, told};
+use crate::accounts::input;
 use crate::accounts::register::NewAccount;
-use crate::accounts::{Accounts, input};
 use crate::audit::Action;
 use crate::shared::Shared;
-use body::{Received, bad, done, read, told};
-use noted::{note, note_login};
+use asked::Asked;
 
 /// Bytes of a request's body: the longest password and what stands around it, escaped.
 const BODY: usize = 16 * 1_024;
@@ -45,12 +42,6 @@ pub(super) fn administration(shared: Arc<Shared>) -> Router {
     admin::routes().layer(DefaultBodyLimit::max(BODY)).with_state(shared)
 }
 
-/// The accounts, if there are any here.
-fn accounts(shared: &Shared) -> Result<&Accounts, Refusal> {
-    let none = || Refusal::new(Code::NotFound, "this server keeps no accounts");
-    shared.accounts.as_deref().ok_or_else(none)
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Register {
@@ -62,14 +53,9 @@ struct Register {
     token: Option<String>,
 }
 
-async fn register(
-    State(shared): State<Arc<Shared>>,
-    Extension(remote): Extension<Remote>,
-    headers: HeaderMap,
-    body: Received,
-) -> Response<Body> {
+async fn register(asked: Asked, body: Received) -> Response<Body> {
     let registered = async {
-        let (accounts, new): (_, Register) = (accounts(&shared)?, read(&headers, &body)?);
+        let (accounts, new): (_, Register) = (asked.accounts()?, asked.read(&body)?);
         if let Some(token) = &new.token {
             return accounts.accept(token, &new.password, new.name.as_deref()).await;
         }
@@ -78,7 +64,7 @@ async fn register(
         accounts.register(&NewAccount { email, password: &new.password, name, org }).await
     };
     let registered = registered.await;
-    note(&shared, remote, Action::Register, &registered);
+    asked.note(Action::Register, &registered);
     done(registered, StatusCode::ACCEPTED)
 }
 
@@ -88,18 +74,13 @@ struct Verify {
     token: String,
 }
 
-async fn verify(
-    State(shared): State<Arc<Shared>>,
-    Extension(remote): Extension<Remote>,
-    headers: HeaderMap,
-    body: Received,
-) -> Response<Body> {
+async fn verify(asked: Asked, body: Received) -> Response<Body> {
     let verified = async {
-        let (accounts, link): (_, Verify) = (accounts(&shared)?, read(&headers, &body)?);
+        let (accounts, link): (_, Verify) = (asked.accounts()?, asked.read(&body)?);
         accounts.verify(&link.token).await
     };
     let verified = verified.await;
-    note(&shared, remote, Action::Verify, &verified);
+    asked.note(Action::Verify, &verified);
     done(verified, StatusCode::OK)
 }
 
@@ -111,24 +92,19 @@ struct Login {
     org: Option<String>,
 }
 
-async fn login(
-    State(shared): State<Arc<Shared>>,
-    Extension(remote): Extension<Remote>,
-    headers: HeaderMap,
-    body: Received,
-) -> Response<Body> {
-    let asked = accounts(&shared).and_then(|accounts| {
-        let who: Login = read(&headers, &body)?;
+async fn login(asked: Asked, body: Received) -> Response<Body> {
+    let tried = asked.accounts().and_then(|accounts| {
+        let who: Login = asked.read(&body)?;
         let org = input::org(who.org.as_deref())?;
         input::email(&who.email)?;
         Ok((accounts, who, org))
     });
-    let (accounts, who, org) = match asked {
-        Ok(asked) => asked,
+    let (accounts, who, org) = match tried {
+        Ok(tried) => tried,
         Err(refusal) => return super::refuse(&refusal),
     };
     let signed_in = accounts.login(&who.email, &who.password, &org).await;
-    note_login(&shared, remote, Some((&org, &who.email)), &signed_in);
+    asked.note_login(Some((&org, &who.email)), &signed_in);
     told(signed_in)
 }
 
@@ -138,9 +114,9 @@ struct Refresh {
     refresh_token: String,
 }
 
-async fn refresh(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Received) -> Response<Body> {
+async fn refresh(asked: Asked, body: Received) -> Response<Body> {
     let signed_in = async {
-        let (accounts, old): (_, Refresh) = (accounts(&shared)?, read(&headers, &body)?);
+        let (accounts, old): (_, Refresh) = (asked.accounts()?, asked.read(&body)?);
         accounts.refresh(&old.refresh_token).await
     };
     told(signed_in.await)
@@ -153,17 +129,12 @@ struct Logout {
 }
 
 /// Ends the sign-in of a refresh token, the access token of the header, or both.
-async fn logout(
-    State(shared): State<Arc<Shared>>,
-    Extension(remote): Extension<Remote>,
-    headers: HeaderMap,
-    body: Received,
-) -> Response<Body> {
+async fn logout(asked: Asked, body: Received) -> Response<Body> {
     let left = async {
-        let accounts = accounts(&shared)?;
+        let accounts = asked.accounts()?;
         let is_empty = body.as_ref().is_ok_and(Bytes::is_empty);
-        let old: Logout = if is_empty { Logout::default() } else { read(&headers, &body)? };
-        let who = signed_in(&shared, &headers).await;
+        let old: Logout = if is_empty { Logout::default() } else { asked.read(&body)? };
+        let who = asked.who().await;
         match (&old.refresh_token, &who) {
             (None, Err(refusal)) => return Err(refusal.clone()),
             (Some(token), _) => accounts.sign_out(token).await?,
@@ -175,7 +146,7 @@ async fn logout(
         }
     };
     let left = left.await;
-    note(&shared, remote, Action::Logout, &left);
+    asked.note(Action::Logout, &left);
     done(left, StatusCode::OK)
 }
 
@@ -190,35 +161,30 @@ struct Password {
 }
 
 /// Changes a password, asks for a link to reset it, or resets it by that link.
-async fn password(
-    State(shared): State<Arc<Shared>>,
-    Extension(remote): Extension<Remote>,
-    headers: HeaderMap,
-    body: Received,
-) -> Response<Body> {
-    let asked = accounts(&shared).and_then(|accounts| Ok((accounts, read::<Password>(&headers, &body)?)));
-    let (accounts, asked) = match asked {
-        Ok(asked) => asked,
+async fn password(asked: Asked, body: Received) -> Response<Body> {
+    let wanted = asked.accounts().and_then(|accounts| Ok((accounts, asked.read::<Password>(&body)?)));
+    let (accounts, wanted) = match wanted {
+        Ok(wanted) => wanted,
         Err(refusal) => return super::refuse(&refusal),
     };
-    match (&asked.old_password, &asked.new_password, &asked.token, &asked.email) {
+    match (&wanted.old_password, &wanted.new_password, &wanted.token, &wanted.email) {
         (Some(old), Some(new), None, None) => {
             let changed = async {
-                let who = signed_in(&shared, &headers).await?;
+                let who = asked.who().await?;
                 accounts.change_password(&who, old, new).await
             };
             let changed = changed.await;
-            note(&shared, remote, Action::PasswordChange, &changed);
+            asked.note(Action::PasswordChange, &changed);
             told(changed)
         }
         (None, Some(new), Some(token), None) => {
             let reset = accounts.reset_password(token, new).await;
-            note(&shared, remote, Action::PasswordChange, &reset);
+            asked.note(Action::PasswordChange, &reset);
             done(reset, StatusCode::OK)
         }
         (None, None, None, Some(email)) => {
             let sent = async {
-                let org = input::org(asked.org.as_deref())?;
+                let org = input::org(wanted.org.as_deref())?;
                 accounts.forgot_password(email, &org).await
             };
             done(sent.await, StatusCode::ACCEPTED)
@@ -227,10 +193,10 @@ async fn password(
     }
 }
 
-async fn me(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response<Body> {
+async fn me(asked: Asked) -> Response<Body> {
     let found = async {
-        let accounts = accounts(&shared)?;
-        let who = signed_in(&shared, &headers).await?;
+        let accounts = asked.accounts()?;
+        let who = asked.who().await?;
         accounts.me(&who).await
     };
     told(found.await.map(|me| serde_json::json!({ "user": me })))

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use tidings_core::{Code, Identity, Lane, Org, Payload, Publish, Refusal, Room};
 use tidings_wire::{json, plain};
 
+use super::body::{Received, bad, received};
 use super::{ByServer, Remote, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::hooks::{Caller, Draft};
@@ -213,29 +214,11 @@ fn checked_lane(shared: &Shared, message: &Message<'_>) -> Result<Option<Lane>, 
     }
 }
 
-fn bad(text: &str) -> Refusal {
-    Refusal::new(Code::BadRequest, text)
-}
-
-type Received = Result<Bytes, axum::extract::rejection::BytesRejection>;
-
 fn text<'a>(shared: &Shared, body: &'a Received) -> Result<&'a str, Refusal> {
-    let body = body.as_ref().map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
-        _ => Refusal::new(Code::BadRequest, "the body did not arrive"),
-    })?;
-    let text =
-        std::str::from_utf8(body).map_err(|_| Refusal::new(Code::BadRequest, "the body is not UTF-8"))?;
-    json::check(text, shared.settings.limits.json_depth)
-        .map_err(|violation| Refusal::new(Code::BadRequest, violation.detail))?;
+    let body = received(body)?;
+    let text = std::str::from_utf8(body).map_err(|_| bad("the body is not UTF-8"))?;
+    json::check(text, shared.settings.limits.json_depth).map_err(|violation| bad(violation.detail))?;
     Ok(text)
-}
-
-fn received(body: &Received) -> Result<&Bytes, Refusal> {
-    body.as_ref().map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
-        _ => bad("the body did not arrive"),
-    })
 }
 
 /// Who publishes; what cannot be taken from anybody is refused before that is asked.

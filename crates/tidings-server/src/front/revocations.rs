@@ -7,11 +7,11 @@ use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::post;
-use bytes::Bytes;
 use compact_str::CompactString;
 use serde::Deserialize;
 use tidings_core::{Code, Identity, Refusal};
 
+use super::body::{Received, bad, received};
 use super::{refuse, respond, signed_in};
 use crate::audit::{Action, Entry, Outcome};
 use crate::live::{Live, Target};
@@ -43,19 +43,13 @@ struct Wanted {
     reason: Option<String>,
 }
 
-type Received = Result<Bytes, axum::extract::rejection::BytesRejection>;
-
 async fn revoke(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Received) -> Response<Body> {
     answer(revoke_wanted(&shared, &headers, body).await.map(|()| "{\"ok\":true}".to_owned()))
 }
 
 async fn revoke_wanted(shared: &Arc<Shared>, headers: &HeaderMap, body: Received) -> Result<(), Refusal> {
     let who = operator(shared, headers, Action::Revocation).await?;
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
-        _ => bad("the body did not arrive"),
-    })?;
-    let wanted: Wanted = serde_json::from_slice(&body)
+    let wanted: Wanted = serde_json::from_slice(received(&body)?)
         .map_err(|error| bad(&error.to_string().chars().take(TEXT).collect::<String>()))?;
     let target = target(&who, &wanted)?;
     if wanted.before.is_some_and(|before| before > now_seconds() + 1) {
@@ -120,10 +114,6 @@ async fn operator(shared: &Shared, headers: &HeaderMap, action: Action) -> Resul
     }
     shared.audit.note(Entry::refused(action).by_identity(&who).because("forbidden"));
     Err(Refusal::new(Code::Forbidden, "only administrators and servers end others' connections"))
-}
-
-fn bad(text: &str) -> Refusal {
-    Refusal::new(Code::BadRequest, text)
 }
 
 fn answer(result: Result<String, Refusal>) -> Response<Body> {

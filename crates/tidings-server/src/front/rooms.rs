@@ -14,6 +14,7 @@ use tidings_core::{Asker, Code, Epoch, Identity, Position, Refusal, Room};
 use tidings_wire::engineio::Query;
 use tidings_wire::json::write_string;
 
+use super::body::bad;
 use super::{Remote, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::history;
@@ -153,10 +154,6 @@ fn position(text: &str) -> Result<Position, Refusal> {
         None => 0,
     };
     if parts.next().is_some() { Err(wrong()) } else { Ok(Position { epoch, offset, tag }) }
-}
-
-fn bad(text: &str) -> Refusal {
-    Refusal::new(Code::BadRequest, text)
 }
 
 fn answer(result: Result<Vec<u8>, Refusal>) -> Response<Body> {

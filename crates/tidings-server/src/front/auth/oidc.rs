@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, RawQuery};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::routing::{get, post};
-use axum::{Extension, Router};
 use serde::Deserialize;
 use tidings_core::{Code, Refusal};
 use tidings_wire::engineio::Query;
 
-use super::accounts;
-use super::body::{Received, bad, read, told};
-use super::noted::note_login;
+use super::asked::Asked;
 use crate::accounts::oidc::{Ended, FLOW_TIME, cookie_name, with_parameters};
-use crate::front::{Remote, refuse, respond};
+use crate::front::body::{Received, bad, told};
+use crate::front::{refuse, respond};
 use crate::shared::Shared;
 
 /// The path the cookie is for.
@@ -35,13 +34,9 @@ fn parameter(query: &Query<'_>, wanted: &str) -> Option<String> {
     if found.next().is_some() { None } else { first }
 }
 
-async fn start(
-    State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Response<Body> {
+async fn start(asked: Asked, Path(name): Path<String>, RawQuery(query): RawQuery) -> Response<Body> {
     let begun = async {
-        let accounts = accounts(&shared)?;
+        let accounts = asked.accounts()?;
         let query = Query::parse(query.as_deref().unwrap_or("")).map_err(|_| bad("too many parameters"))?;
         let begun = accounts.begin_elsewhere(&name, parameter(&query, "returnTo")).await?;
         let cookie = cookie(&begun.cookie_name, &begun.cookie, FLOW_TIME.as_secs(), accounts.rules.secure);
@@ -78,14 +73,8 @@ fn brought<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
-async fn callback(
-    State(shared): State<Arc<Shared>>,
-    Extension(remote): Extension<Remote>,
-    Path(name): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response<Body> {
-    let accounts = match accounts(&shared) {
+async fn callback(asked: Asked, Path(name): Path<String>, RawQuery(query): RawQuery) -> Response<Body> {
+    let accounts = match asked.accounts() {
         Ok(accounts) => accounts,
         Err(refusal) => return refuse(&refusal),
     };
@@ -100,11 +89,11 @@ async fn callback(
     };
     let of_flow = cookie_name(&state);
     let over = cookie(&of_flow, "", 0, accounts.rules.secure);
-    match accounts.finish(&name, &state, code, brought(&headers, &of_flow)).await {
+    match accounts.finish(&name, &state, code, brought(&asked.headers, &of_flow)).await {
         Ok(Ended::Return(page)) => redirect(&page, &over),
         Ok(Ended::SignedIn(signed_in)) => {
             let signed_in = Ok(*signed_in);
-            note_login(&shared, remote, None, &signed_in);
+            asked.note_login(None, &signed_in);
             let mut response = told(signed_in);
             if let Ok(over) = HeaderValue::from_str(&over) {
                 response.headers_mut().insert(header::SET_COOKIE, over);
@@ -112,7 +101,7 @@ async fn callback(
             response
         }
         Err(failed) => {
-            note_login(&shared, remote, None, &Err(failed.refusal.clone()));
+            asked.note_login(None, &Err(failed.refusal.clone()));
             match failed.return_to {
                 Some(page) => {
                     redirect(&with_parameters(&page, &[("error", failed.refusal.code.as_str())]), &over)
@@ -129,17 +118,12 @@ struct Exchange {
     code: String,
 }
 
-async fn exchange(
-    State(shared): State<Arc<Shared>>,
-    Extension(remote): Extension<Remote>,
-    headers: HeaderMap,
-    body: Received,
-) -> Response<Body> {
+async fn exchange(asked: Asked, body: Received) -> Response<Body> {
     let signed_in = async {
-        let (accounts, wanted): (_, Exchange) = (accounts(&shared)?, read(&headers, &body)?);
+        let (accounts, wanted): (_, Exchange) = (asked.accounts()?, asked.read(&body)?);
         accounts.exchange(&wanted.code).await
     };
     let signed_in = signed_in.await;
-    note_login(&shared, remote, None, &signed_in);
+    asked.note_login(None, &signed_in);
     told(signed_in)
 }

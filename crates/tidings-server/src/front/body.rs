@@ -1,4 +1,4 @@
-//! Bodies of requests and answers about accounts.
+//! Bodies of requests and answers.
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
@@ -8,15 +8,27 @@ use serde::de::DeserializeOwned;
 use tidings_core::{Code, Refusal};
 use tidings_wire::json;
 
-use crate::front::{refuse, respond};
+use super::{refuse, respond};
 
-/// Levels of nesting of a body.
+/// Levels of nesting of a body that [`read`] takes.
 const DEPTH: u32 = 4;
 
+/// A body, or why there is none.
 pub(super) type Received = Result<Bytes, BytesRejection>;
 
 pub(super) fn bad(text: &str) -> Refusal {
     Refusal::new(Code::BadRequest, text)
+}
+
+/// The bytes of a body.
+///
+/// # Errors
+/// `too_large`, or `bad_request` if it did not arrive.
+pub(super) fn received(body: &Received) -> Result<&Bytes, Refusal> {
+    body.as_ref().map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
+        _ => bad("the body did not arrive"),
+    })
 }
 
 /// Reads a body of strict JSON: known names alone, each once.
@@ -24,10 +36,7 @@ pub(super) fn bad(text: &str) -> Refusal {
 /// # Errors
 /// `too_large`, or `bad_request` with what is wrong; never with what was sent.
 pub(super) fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &Received) -> Result<T, Refusal> {
-    let body = body.as_ref().map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
-        _ => bad("the body did not arrive"),
-    })?;
+    let body = received(body)?;
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(bad("an encoded body is not taken"));
     }
