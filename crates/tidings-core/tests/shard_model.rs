@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
 mod model;
 
 use model::{HOUR_MS, ORGS, ROOMS, SHARDS, Start, What, World};

@@ -12,9 +12,10 @@ use std::time::Duration;
 use tidings_core::frame::{Dialect, Form, Namespaces};
 use tidings_core::{
     ConnKey, From, Hub, Identity, Joined, Keep, Kinds, Lane, Node, Org, Payload, Position, Post, Publication,
-    Publish, QueueLimits, Room, RoomSpec, Rule, Shard,
+    Publish, QueueLimits, Room, Shard,
 };
 
+use crate::common::spec;
 use wire::{Wire, Wires};
 
 pub const SHARDS: usize = 3;
@@ -100,20 +101,6 @@ pub struct World {
 
 pub fn namespaces() -> Namespaces {
     Namespaces::new(["/adm"])
-}
-
-fn spec(keep: Keep) -> RoomSpec {
-    RoomSpec {
-        subscribe: Rule::Anyone,
-        publish: Rule::Anyone,
-        history: Rule::Anyone,
-        presence: Rule::Anyone,
-        keep,
-        lane: Lane::Normal,
-        members: None,
-        message_bytes: None,
-        publish_rate: None,
-    }
 }
 
 impl World {

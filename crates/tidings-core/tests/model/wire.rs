@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use tidings_core::frame::Dialect;
 use tidings_core::shard::{Sent, Sink};
+use tidings_testkit::frames::{FromServer, write_masked};
 use tidings_wire::websocket::{Decoder, Deflate, Incoming};
 use tidings_wire::{Limits, socketio};
 
@@ -32,9 +33,11 @@ impl Wire {
 
     /// Takes apart the frames that are complete.
     fn read(&mut self) {
-        while let Some(length) = frame_length(&self.bytes) {
-            let frame: Vec<u8> = self.bytes.drain(..length).collect();
-            let mut masked = as_if_from_a_client(&frame);
+        while let Some(FromServer { first, payload }) = FromServer::parse(&self.bytes) {
+            // As if from a client, so that the server's own decoder reads it.
+            let mut masked = Vec::new();
+            write_masked(&mut masked, first & 0xf0, first & 15, &self.bytes[payload.clone()], [0; 4]);
+            self.bytes.drain(..payload.end);
             let mut input = &mut masked[..];
             let mut decoder = Decoder::new(Some(Deflate { window_bits: 15 }));
             let message = decoder.next(&mut input, &Limits::default()).unwrap().unwrap();
@@ -71,32 +74,6 @@ impl Wire {
             self.received.push(event);
         }
     }
-}
-
-/// The length of the first frame, if it is all there.
-fn frame_length(bytes: &[u8]) -> Option<usize> {
-    let short = usize::from(*bytes.get(1)?);
-    assert!(short < 128, "a server does not mask");
-    let length = match short {
-        126 => 4 + usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().unwrap())),
-        127 => 10 + u64::from_be_bytes(bytes.get(2..10)?.try_into().unwrap()) as usize,
-        short => 2 + short,
-    };
-    (bytes.len() >= length).then_some(length)
-}
-
-/// The same frame, masked with zeros, so that the server's own decoder reads it.
-fn as_if_from_a_client(frame: &[u8]) -> Vec<u8> {
-    let head = match frame[1] {
-        126 => 4,
-        127 => 10,
-        _ => 2,
-    };
-    let mut masked = frame[..head].to_vec();
-    masked[1] |= 0x80;
-    masked.extend_from_slice(&[0; 4]);
-    masked.extend_from_slice(&frame[head..]);
-    masked
 }
 
 fn plain(text: &str) -> Received {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tidings_server::{Config, Extras, Server};
+use tidings_testkit::frames::{FromServer, write_masked};
 
 /// Nothing here takes longer; a test that waits for more has failed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -149,10 +150,10 @@ impl Wire {
     /// The next frame.
     pub(crate) fn next(&mut self) -> Frame {
         loop {
-            if let Some((opcode, body, used)) = parse(&self.read) {
-                let body = self.read[body].to_vec();
-                self.read.drain(..used);
-                return match opcode {
+            if let Some(FromServer { first, payload }) = FromServer::parse(&self.read) {
+                let body = self.read[payload.clone()].to_vec();
+                self.read.drain(..payload.end);
+                return match first & 15 {
                     1 => Frame::Text(String::from_utf8(body).unwrap()),
                     8 => Frame::Close(u16::from_be_bytes([body[0], body[1]])),
                     other => Frame::Other(other),
@@ -265,28 +266,7 @@ pub(crate) fn upgrade(path: &str) -> String {
 
 /// A client's frame, masked with zeros.
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut out = vec![first];
-    match payload.len() {
-        short @ 0..=125 => out.push(0x80 | short as u8),
-        middle @ 126..=0xffff => {
-            out.push(0x80 | 126);
-            out.extend_from_slice(&(middle as u16).to_be_bytes());
-        }
-        long => {
-            out.push(0x80 | 127);
-            out.extend_from_slice(&(long as u64).to_be_bytes());
-        }
-    }
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(payload);
+    let mut out = Vec::new();
+    write_masked(&mut out, first & 0xf0, first & 15, payload, [0; 4]);
     out
-}
-
-fn parse(bytes: &[u8]) -> Option<(u8, std::ops::Range<usize>, usize)> {
-    let (length, head) = match *bytes.get(1)? {
-        126 => (usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().unwrap())), 4),
-        127 => (u64::from_be_bytes(bytes.get(2..10)?.try_into().unwrap()) as usize, 10),
-        short => (usize::from(short), 2),
-    };
-    (bytes.len() >= head + length).then(|| (bytes[0] & 15, head..head + length, head + length))
 }

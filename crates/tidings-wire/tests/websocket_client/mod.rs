@@ -4,6 +4,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tidings_testkit::frames::write_masked;
 use tidings_wire::websocket::{Decoder, Deflate, Incoming, Opcode, compress};
 use tidings_wire::{Limits, Violation};
 
@@ -27,24 +28,6 @@ impl From<Incoming<'_>> for Message {
             Incoming::Close(body) => Self::Close(body.map(|(code, sentence)| (code, sentence.to_owned()))),
         }
     }
-}
-
-/// Appends one masked frame; `flags` are FIN and the reserved bits.
-pub fn write_masked(out: &mut Vec<u8>, flags: u8, opcode: u8, payload: &[u8], mask: [u8; 4]) {
-    out.push(flags | opcode);
-    match payload.len() {
-        len @ 0..=125 => out.push(0x80 | len as u8),
-        len @ 126..=0xFFFF => {
-            out.push(0x80 | 126);
-            out.extend_from_slice(&(len as u16).to_be_bytes());
-        }
-        len => {
-            out.push(0x80 | 127);
-            out.extend_from_slice(&(len as u64).to_be_bytes());
-        }
-    }
-    out.extend_from_slice(&mask);
-    out.extend(payload.iter().enumerate().map(|(at, byte)| byte ^ mask[at % 4]));
 }
 
 /// One masked frame.
