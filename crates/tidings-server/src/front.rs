@@ -18,6 +18,7 @@ mod replay;
 mod revocations;
 mod rooms;
 mod serve;
+mod sessions;
 mod socketio;
 mod upgrade;
 
@@ -109,6 +110,7 @@ fn for_clients(shared: &Arc<Shared>) -> Router {
         .merge(publish::routes(shared.clone()))
         .merge(auth::routes(shared.clone()))
         .merge(rooms::routes(shared.clone()))
+        .merge(sessions::own_routes(shared.clone()))
         .merge(page::account())
         .fallback(nothing_here)
 }
@@ -118,6 +120,7 @@ fn for_administrators(shared: &Arc<Shared>, guards_metrics: bool) -> Router {
     Router::new()
         .merge(metrics::routes(shared.clone(), guards_metrics))
         .merge(auth::administration(shared.clone()))
+        .merge(sessions::routes(shared.clone()))
         .merge(revocations::routes(shared.clone()))
         .merge(audit::routes(shared.clone()))
         .merge(page::console())

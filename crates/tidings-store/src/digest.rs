@@ -12,6 +12,9 @@ use sha2::{Digest as _, Sha256};
 pub struct Digest([u8; 32]);
 
 impl Digest {
+    /// The digest behind which none can stand.
+    pub(crate) const LAST: Self = Self([0xff; 32]);
+
     /// Takes the digest of a secret's bytes.
     pub fn of(secret: &[u8]) -> Self {
         Self(Sha256::digest(secret).into())
@@ -32,6 +35,13 @@ impl Digest {
             *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
         }
         Some(Self(bytes))
+    }
+
+    /// Its first 16 digits, by which people tell what is kept from something else; nothing is found by them alone.
+    pub fn short(&self) -> String {
+        let mut text = self.to_string();
+        text.truncate(16);
+        text
     }
 
     /// The bytes.

@@ -189,13 +189,25 @@ impl Reader {
         self.row(sql, args![org, begun_ms, digest]).await?.as_ref().map(session).transpose()
     }
 
-    /// A user's sessions, the newest first.
+    /// A user's sessions, the newest first; with `before` those behind the one that began then and has this
+    /// digest, or would have it.
     ///
     /// # Errors
     /// [`StoreError`](crate::StoreError)
-    pub async fn sessions(&mut self, org: &Org, user: &str, limit: u32) -> Result<Vec<Session>> {
-        let sql = sessions!("WHERE org = $1 AND user_id = $2 ORDER BY created_ms DESC, digest LIMIT $3");
-        self.rows(sql, args![org, user, page(limit)]).await?.iter().map(session).collect()
+    pub async fn sessions(
+        &mut self,
+        org: &Org,
+        user: &str,
+        before: Option<(u64, Digest)>,
+        limit: u32,
+    ) -> Result<Vec<Session>> {
+        let (begun_ms, digest) = before.unwrap_or((u64::MAX, Digest::LAST));
+        let sql = sessions!(
+            "WHERE org = $1 AND user_id = $2 AND created_ms <= $3 AND (created_ms < $3 OR digest > $4) \
+             ORDER BY created_ms DESC, digest LIMIT $5"
+        );
+        let values = args![org, user, begun_ms, &digest, page(limit)];
+        self.rows(sql, values).await?.iter().map(session).collect()
     }
 }
 

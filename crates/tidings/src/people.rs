@@ -3,6 +3,7 @@
 mod ask;
 mod demo;
 mod keys;
+mod sessions;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,6 +21,7 @@ use crate::{output, records};
 
 pub(crate) use demo::arrange as arrange_demo;
 pub(crate) use keys::{KeyLine, run as run_key};
+use sessions::SessionsLine;
 
 /// `tidings user`.
 #[derive(Debug, Args)]
@@ -40,6 +42,8 @@ enum What {
     Enable(OneLine),
     /// Gives somebody a role, or takes it away.
     Role(RoleLine),
+    /// Lists when somebody was connected, from where, and how it ended; users of other issuers as well.
+    Sessions(SessionsLine),
     /// Sets a password, asked for or read from standard input, and ends their sign-ins and tokens.
     Password(OneLine),
 }
@@ -150,6 +154,7 @@ pub(crate) fn run(line: UserLine) -> Result<()> {
         match line.what {
             What::Add(line) => add(line).await,
             What::List(line) => list(line).await,
+            What::Sessions(line) => sessions::sessions(line).await,
             What::Disable(line) => set_status(line, Status::Disabled).await,
             What::Enable(line) => set_status(line, Status::Active).await,
             What::Role(line) => role(line).await,

@@ -115,6 +115,39 @@ fn an_operator_is_made_on_the_command_line_and_signs_in() {
 }
 
 #[test]
+fn the_sessions_of_somebody_are_listed_with_where_from_and_how_they_ended() {
+    let place = Place::new("sessions");
+    place.good(&["user", "add", "ada@example.com"], PASSWORD);
+    let none = place.good(&["user", "sessions", "ada@example.com"], "");
+    assert_eq!(none, "");
+    let running = place.serve(&[]);
+    let (_, body) = running.login("ada@example.com", PASSWORD);
+    let (token, id) = (body["accessToken"].as_str().unwrap(), body["user"]["id"].as_str().unwrap());
+    let mut client = TcpStream::connect(&running.1).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let upgrade = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    client.write_all(upgrade.as_bytes()).unwrap();
+    let said = format!("{{\"type\":\"auth\",\"token\":\"{token}\"}}");
+    let length = u16::try_from(said.len()).unwrap().to_be_bytes();
+    client
+        .write_all(&[[0x81, 0xfe, length[0], length[1], 0, 0, 0, 0].as_slice(), said.as_bytes()].concat())
+        .unwrap();
+    let begun = std::time::Instant::now();
+    let listed = loop {
+        let listed = place.good(&["user", "sessions", id], "");
+        if !listed.is_empty() {
+            break listed;
+        }
+        assert!(begun.elapsed() < PATIENCE, "nothing is listed");
+    };
+    assert!(listed.contains("\tplain\t127.0.0.1\t") && listed.ends_with("\topen\n"), "{listed}");
+    drop((client, running));
+    let absent = place.run(&["user", "sessions", id, "--org", "rival"], "");
+    assert!(!absent.status.success(), "{absent:?}");
+}
+
+#[test]
 fn what_cannot_be_an_account_is_refused_with_a_reason() {
     let place = Place::new("refused");
     let cases: [(&[&str], &str, &str); 5] = [

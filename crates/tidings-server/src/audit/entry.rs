@@ -212,9 +212,7 @@ impl Entry {
 
 /// A session's id as it may stand in the log: enough of its hash to tell sessions apart.
 pub fn session_hash(id: &str) -> String {
-    let mut text = Digest::of(id.as_bytes()).to_string();
-    text.truncate(16);
-    format!("session:{text}")
+    format!("session:{}", Digest::of(id.as_bytes()).short())
 }
 
 /// A text that stays on its line and within its bounds, and holds no token.

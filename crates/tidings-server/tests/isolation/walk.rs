@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use tidings_core::Room;
 use tidings_server::client::Answer;
 use tidings_server::{Call, Client, ConnectRefused, Extras, Handler, Hello};
+use tidings_store::{Store, StoreOptions};
 
 use crate::bed::{told, two_shards};
 use crate::common::with_extras;
@@ -18,6 +19,10 @@ const OPERATIONS: u64 = 10_000;
 fn walk(extras: Extras, operations: u64) -> (Step, World) {
     let seed = told("WALK_SEED", std::process::id().into());
     logs::keep();
+    // Sessions and the audit log of all organisations are in one store, in memory as long as the runtime is.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let store = runtime.block_on(Store::open("sqlite::memory:", &StoreOptions::default())).unwrap();
+    let extras = Extras { store: Some(store), ..extras };
     with_extras(&two_shards(), extras, move |addr, _| {
         let mut world = World::new(addr, seed);
         let walked = (0..operations)
@@ -33,11 +38,15 @@ fn nothing_of_one_organisation_reaches_another_by_any_door() {
     let (done, world) = walk(Extras::default(), operations);
     done.unwrap();
     println!(
-        "{operations} operations, {} texts searched, {} events, {} sessions taken up",
-        world.searched, world.events, world.resumed
+        "{operations} operations, {} texts searched, {} events, {} sessions taken up, {} listed",
+        world.searched,
+        world.events,
+        world.resumed,
+        world.sessions.len()
     );
     assert!(world.logged > 0, "the log was not read");
     assert!(world.searched as u64 > operations && world.events > 100 && world.resumed > 0);
+    assert!(world.sessions.len() > 10, "no sessions were listed");
 }
 
 /// A handler that forgets the border: what a client whispers it says to everybody it knows.

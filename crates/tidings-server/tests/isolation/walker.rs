@@ -1,6 +1,6 @@
 //! Organisations in which everything has the same name, and one step of a walk through all doors.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) events: usize,
     /// Sessions that were taken up by their own client.
     pub(crate) resumed: usize,
+    /// Which organisation was shown each session that was in a list.
+    pub(crate) sessions: BTreeMap<String, usize>,
     /// Lines of the log that were searched.
     pub(crate) logged: usize,
 }
@@ -41,6 +43,7 @@ pub(crate) struct World {
 struct Tenant {
     tokens: Vec<String>,
     server: String,
+    admin: String,
     http: Http,
     seats: Vec<Seat>,
     rooms: Rooms,
@@ -60,7 +63,17 @@ impl World {
         let canaries = Canaries::new(ORGS, seed);
         let tenants = (0..ORGS).map(|org| Tenant::new(addr, canaries.of(org))).collect();
         let dice = Dice(seed);
-        Self { addr, canaries, tenants, dice, searched: 0, events: 0, resumed: 0, logged: 0 }
+        Self {
+            addr,
+            canaries,
+            tenants,
+            dice,
+            searched: 0,
+            events: 0,
+            resumed: 0,
+            sessions: BTreeMap::new(),
+            logged: 0,
+        }
     }
 
     /// One operation of a random client of a random organisation.
@@ -75,7 +88,8 @@ impl World {
             58..65 => self.presence(org, seat),
             65..75 => self.publish_by_http(org),
             75..79 => self.batch(org),
-            79..89 => self.read_by_http(org),
+            79..86 => self.read_by_http(org),
+            86..89 => self.look_back(org),
             89..93 => self.come_back(org, seat),
             93..96 => self.odd_target(org),
             96..99 => self.ask(org, seat, "whisper", &json!({ "c": self.canaries.of(org) })).map(drop),
@@ -319,6 +333,27 @@ impl World {
         self.http(org, "GET", &target, &token, "").map(drop)
     }
 
+    /// Reads who was connected, and what happened: of users whom all organisations have.
+    fn look_back(&mut self, org: usize) -> Step {
+        let user = self.dice.below(USERS.len());
+        let (own, admin) = (self.tenants[org].tokens[user].clone(), self.tenants[org].admin.clone());
+        let (target, token) = match self.dice.below(3) {
+            0 => ("/api/auth/sessions".to_owned(), own),
+            1 => (format!("/api/users/{}/sessions", segment(USERS[user])), admin),
+            _ => return self.http(org, "GET", "/api/audit?limit=20", &admin, "").map(drop),
+        };
+        let answer = self.http(org, "GET", &target, &token, "")?;
+        let list: Value = serde_json::from_str(&answer.body).map_err(|_| answer.body.clone())?;
+        for session in list["sessions"].as_array().into_iter().flatten() {
+            let id = session["id"].as_str().unwrap_or_default().to_owned();
+            let whose = *self.sessions.entry(id).or_insert(org);
+            if whose != org {
+                return Err(format!("{org} is shown a session of {whose}: {session}"));
+            }
+        }
+        Ok(())
+    }
+
     /// The list has each room once, only those somebody of the organisation named, and its counts.
     fn list(&mut self, org: usize) -> Step {
         let (server, deadline) = (self.tenants[org].server.clone(), Instant::now() + DEADLINE);
@@ -387,6 +422,7 @@ impl Tenant {
         let claims = |user: &str| json!({ "sub": user, "org": org, "email": email, "jti": "same" });
         let tokens: Vec<String> = USERS.iter().map(|user| token(&claims(user))).collect();
         let server = token(&json!({ "sub": "backend", "org": org, "scope": "publish" }));
+        let admin = token(&json!({ "sub": "admin", "org": org, "roles": ["admin"] }));
         let places = USERS.iter().enumerate().flat_map(|(at, _)| DOORS.map(|door| (at, door)));
         let seat = |(user, door): (usize, Door)| Seat {
             user,
@@ -396,7 +432,7 @@ impl Tenant {
         };
         let seats: Vec<Seat> = places.map(seat).collect();
         let touched = USERS.iter().map(|user| format!("user:{user}")).collect();
-        Self { seats, tokens, server, http: Http::new(addr), rooms: Rooms::default(), touched }
+        Self { seats, tokens, server, admin, http: Http::new(addr), rooms: Rooms::default(), touched }
     }
 
     /// Who is in a room, as the counts of presence have to say it.

@@ -1,12 +1,15 @@
 //! What is written down of those who were connected.
 
-use serde_json::json;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use serde_json::{Value, json};
 use tidings_core::Org;
 use tidings_server::{Config, Extras};
 use tidings_store::sessions::Session;
 use tidings_store::{Digest, Store, StoreOptions};
 
-use crate::common::{config, with_extras};
+use crate::common::{DEADLINE, config, http, with_extras};
 use crate::people::{plain, post, socket_io, socket_io_in, token};
 
 /// Runs a server over a store, has people come and go, and answers what is kept of some of them.
@@ -37,7 +40,7 @@ fn kept_of(config: &Config, users: &[&str]) -> (String, Vec<Vec<Session>>) {
         let mut reader = store.read().await.unwrap();
         let mut all = Vec::new();
         for user in users {
-            all.push(reader.sessions(&Org::default(), user, 10).await.unwrap());
+            all.push(reader.sessions(&Org::default(), user, None, 10).await.unwrap());
         }
         drop(reader);
         store.close().await;
@@ -69,4 +72,92 @@ fn nothing_is_kept_where_that_is_switched_off() {
     config.database.session_days = 0;
     let (_, kept) = kept_of(&config, &["ada", "bob"]);
     assert!(kept.iter().all(Vec::is_empty), "{kept:?}");
+}
+
+/// The status of an answer about sessions, and its body.
+fn asked(addr: SocketAddr, path: &str, token: &str) -> (u16, Value) {
+    let (head, body) = http(addr, &format!("GET {path}"), &format!("Authorization: Bearer {token}\r\n"), "");
+    (head[9..12].parse().unwrap(), serde_json::from_str(&body).unwrap())
+}
+
+/// Asks until so many sessions are written down.
+fn listed(addr: SocketAddr, path: &str, token: &str, count: usize) -> Value {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let (status, body) = asked(addr, path, token);
+        if status == 200 && body["sessions"].as_array().unwrap().len() == count {
+            return body;
+        }
+        assert!(Instant::now() < deadline, "{status} {body}");
+    }
+}
+
+fn with_store<T: Send + 'static>(test: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let store = runtime.block_on(Store::open("sqlite::memory:", &StoreOptions::default())).unwrap();
+    with_extras(&config(), Extras { store: Some(store), ..Extras::default() }, move |addr, _| test(addr))
+}
+
+#[test]
+fn people_see_their_own_sessions_and_administrators_those_of_their_organisation() {
+    with_store(|addr| {
+        let ada = token("ada", 600, json!({}));
+        let of_rival = token("ada", 600, json!({"org": "rival"}));
+        let (open, told) = plain(addr, &ada);
+        let (_there, _) = plain(addr, &of_rival);
+        let own = listed(addr, "/api/auth/sessions", &ada, 1);
+        let session = &own["sessions"][0];
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let digest = Digest::of(told["sessionId"].as_str().unwrap().as_bytes());
+        assert_eq!(session["id"], digest.to_string()[..16]);
+        assert_eq!((&session["door"], &session["address"]), (&json!("plain"), &json!("127.0.0.1")));
+        assert_eq!((&session["endedAt"], &own["next"]), (&Value::Null, &Value::Null));
+        drop(open);
+
+        let admin = token("root", 600, json!({"roles": ["admin"]}));
+        let path = "/api/users/ada/sessions";
+        assert_eq!(listed(addr, path, &admin, 1)["sessions"][0]["id"], session["id"]);
+        let abroad = token("root", 600, json!({"org": "rival", "roles": ["admin"]}));
+        let theirs = listed(addr, path, &abroad, 1);
+        assert_ne!(theirs["sessions"][0]["id"], session["id"]);
+        let third = token("root", 600, json!({"org": "third", "roles": ["admin"]}));
+        assert_eq!(asked(addr, path, &third).0, 404);
+
+        // Who may not look is told the same as who looks for nobody.
+        let absent = asked(addr, "/api/users/nobody/sessions", &admin);
+        assert_eq!((absent.0, &absent.1["error"]["code"]), (404, &json!("not_found")));
+        let server = token("root", 600, json!({"scope": "publish"}));
+        for (who, path) in [
+            (&ada, path),
+            (&server, path),
+            (&ada, "/api/users/nobody/sessions"),
+            (&admin, "/api/users/%ff/sessions"),
+            (&admin, "/api/users/a%00b/sessions"),
+        ] {
+            assert_eq!(asked(addr, path, who), absent, "{path}");
+        }
+        assert_eq!(asked(addr, "/api/auth/sessions", "no.good.token").0, 401);
+    });
+}
+
+#[test]
+fn a_list_of_sessions_comes_in_pages() {
+    with_store(|addr| {
+        let ada = token("ada", 600, json!({}));
+        let here: Vec<_> = (0..5).map(|_| plain(addr, &ada)).collect();
+        let all = listed(addr, "/api/auth/sessions", &ada, 5);
+        let (mut paged, mut path) = (Vec::new(), "/api/auth/sessions?limit=2".to_owned());
+        for _ in 0..3 {
+            let (_, page) = asked(addr, &path, &ada);
+            paged.extend(page["sessions"].as_array().unwrap().clone());
+            let next = page["next"].as_str().unwrap_or("none");
+            path = format!("/api/auth/sessions?limit=2&before={next}");
+        }
+        assert_eq!(Value::from(paged), all["sessions"]);
+        for bad in ["limit=x", "before=none", "before=1-xyz", "before=1-", "before=99999999999999999999-00"] {
+            let (status, answer) = asked(addr, &format!("/api/auth/sessions?{bad}"), &ada);
+            assert_eq!((status, &answer["error"]["code"]), (400, &json!("bad_request")), "{bad}");
+        }
+        drop(here);
+    });
 }

@@ -74,7 +74,8 @@ async fn organisations_with_the_same_names_never_meet(bed: &Bed) {
         compare(bed, &orgs, &model, user).await;
     }
     for ((org, user), count) in sessions {
-        let found = bed.store.read().await.unwrap().sessions(&orgs[org], &name(user), 1_000).await.unwrap();
+        let found =
+            bed.store.read().await.unwrap().sessions(&orgs[org], &name(user), None, 1_000).await.unwrap();
         assert_eq!(found.len(), count);
     }
 }

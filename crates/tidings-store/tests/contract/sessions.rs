@@ -12,6 +12,7 @@ both!(
     one_session_that_cannot_be_noted_leaves_none_of_them,
     a_node_that_starts_again_ends_what_it_left,
     a_list_of_sessions_is_bounded_and_newest_first,
+    pages_of_sessions_leave_none_out_though_many_begin_at_once,
     sessions_are_pruned_by_age,
 );
 
@@ -98,8 +99,25 @@ async fn a_list_of_sessions_is_bounded_and_newest_first(bed: &Bed) {
     for number in 0..5 {
         begin(bed, &org, &format!("s{number}"), "n", NOW + number).await;
     }
-    let found = bed.store.read().await.unwrap().sessions(&org, "u", 2).await.unwrap();
+    let found = bed.store.read().await.unwrap().sessions(&org, "u", None, 2).await.unwrap();
     assert_eq!(found.iter().map(|s| s.created_ms).collect::<Vec<_>>(), [NOW + 4, NOW + 3]);
+}
+
+async fn pages_of_sessions_leave_none_out_though_many_begin_at_once(bed: &Bed) {
+    let org = bed.org("acme").await;
+    for number in 0..12 {
+        begin(bed, &org, &format!("s{number}"), "n", NOW + number / 6).await;
+    }
+    let mut reader = bed.store.read().await.unwrap();
+    let (mut seen, mut before) = (Vec::new(), None);
+    loop {
+        let page = reader.sessions(&org, "u", before, 5).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some((last.created_ms, last.digest));
+        seen.extend(page);
+    }
+    assert_eq!(seen, reader.sessions(&org, "u", None, 100).await.unwrap());
+    assert_eq!(seen.len(), 12);
 }
 
 async fn sessions_are_pruned_by_age(bed: &Bed) {
