@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `action` | what can be noted |
 //! | `entry` | one entry as the one who noticed it tells it |
+//! | `request` | the request that is being answered, which entries name |
 //! | `signs` | what an entry is a sign of, for the detector of threats |
 //! | `shown` | an entry as it is read, wherever that is |
 //! | `samples` | what comes in floods, thinned out |
@@ -16,6 +17,7 @@
 
 mod action;
 mod entry;
+pub(crate) mod request;
 mod samples;
 mod shown;
 mod signs;
@@ -102,7 +104,7 @@ impl Audit {
     /// reason, organisation and address is written, with the number of those since the last one. Threats
     /// are looked for in all of them.
     pub fn note(&self, entry: Entry) {
-        let now_ms = wall_ms();
+        let (entry, now_ms) = (request::named(entry), wall_ms());
         if let Some(hit) = signs::hit(&entry) {
             let threats = lock(&self.detector).observe(&hit, now_ms);
             threats.into_iter().for_each(|threat| self.alarm(threat, now_ms));

@@ -35,6 +35,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tidings_core::{Code, Identity, Refusal};
 
+use crate::audit::request::RequestIds;
 use crate::gate::{Gate, Limit};
 use crate::hooks::{Caller, Entrance};
 use crate::shared::Shared;
@@ -47,6 +48,7 @@ pub(crate) struct Front {
     pub(crate) shared: Arc<Shared>,
     pub(crate) origins: Origins,
     pub(crate) proxies: Proxies,
+    request_ids: RequestIds,
     public: Router,
     admin: Router,
     pub(crate) tests: TestDoors,
@@ -92,7 +94,8 @@ impl Front {
         let clients = for_clients(&shared);
         let admin = clients.clone().merge(for_administrators(&shared, administration.guarded));
         let public = if administration.apart { clients } else { admin.clone() };
-        Arc::new(Self { shared, origins, proxies, public, admin, tests })
+        let request_ids = RequestIds::default();
+        Arc::new(Self { shared, origins, proxies, request_ids, public, admin, tests })
     }
 
     /// What a listener's requests are answered by.

@@ -283,7 +283,7 @@ async fn tell_threats(shared: Arc<Shared>, told: Receiver<Threat>, mut stop: wat
 }
 
 /// The machine's name, by which several nodes are told apart in one audit log.
-fn node_name() -> String {
+pub fn node_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name: String = name.trim().chars().filter(|c| c.is_ascii_graphic()).take(64).collect();
     if name.is_empty() { "unnamed".into() } else { name }

@@ -3,6 +3,7 @@
 mod ask;
 mod demo;
 mod keys;
+mod noted;
 mod sessions;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,6 +12,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use tidings_core::Org;
 use tidings_server::accounts::{input, password};
+use tidings_server::audit::{Action, Entry};
 use tidings_server::config::Config;
 use tidings_store::revocations::{NewRevocation, Revoked};
 use tidings_store::users::{NewUser, Status, User};
@@ -21,6 +23,7 @@ use crate::{output, records};
 
 pub(crate) use demo::arrange as arrange_demo;
 pub(crate) use keys::{KeyLine, run as run_key};
+use noted::note;
 use sessions::SessionsLine;
 
 /// `tidings user`.
@@ -181,6 +184,7 @@ async fn add(line: AddLine) -> Result<()> {
     for role in &line.roles {
         tx.grant_role(&desk.org, &id, role).await?;
     }
+    note(&mut tx, &desk.org, Entry::ok(Action::Register).on(id.clone()).with(line.roles.join(" "))).await?;
     tx.commit().await?;
     desk.store.close().await;
     output::line(&format!("{email} can sign in; id {id}"))
@@ -215,6 +219,8 @@ async fn set_status(line: OneLine, status: Status) -> Result<()> {
     if status == Status::Disabled {
         desk.end_sign_ins(&mut tx, &user.id, "disabled").await?;
     }
+    let changed = Entry::ok(Action::Revocation).on(user.id).changed(user.status.as_str(), status.as_str());
+    note(&mut tx, &desk.org, changed).await?;
     tx.commit().await?;
     desk.store.close().await;
     output::line(&format!("{} is {}", user.email, status.as_str()))
@@ -225,6 +231,7 @@ async fn role(line: RoleLine) -> Result<()> {
     let desk = Desk::open(line.one.database, &line.one.org).await?;
     let mut tx = desk.store.begin().await?;
     let user = desk.user(&mut tx, &line.one.email).await?;
+    let before = tx.roles(&desk.org, &user.id).await?.join(" ");
     if line.remove {
         tx.take_role(&desk.org, &user.id, role).await?;
     } else {
@@ -233,11 +240,13 @@ async fn role(line: RoleLine) -> Result<()> {
     // What a token says of roles is no longer true; its owner refreshes and goes on.
     let until = now_ms() + (desk.config.accounts.access_seconds + 60) * 1_000;
     let whose = Revoked::User(user.id.clone());
-    let before = (now_ms() / 1_000 + 1) * 1_000;
+    let made_before = (now_ms() / 1_000 + 1) * 1_000;
     let why = "roles were changed";
-    let new = NewRevocation { what: &whose, issued_before_ms: before, expires_ms: until, reason: why };
+    let new = NewRevocation { what: &whose, issued_before_ms: made_before, expires_ms: until, reason: why };
     tx.revoke(&desk.org, &new).await?;
     let roles = tx.roles(&desk.org, &user.id).await?.join(" ");
+    let changed = Entry::ok(Action::RoleChange).on(user.id).changed(before, roles.clone());
+    note(&mut tx, &desk.org, changed).await?;
     tx.commit().await?;
     desk.store.close().await;
     output::line(&format!("{} has the roles: {roles}", user.email))
@@ -251,6 +260,7 @@ async fn set_password(line: OneLine) -> Result<()> {
     let mut tx = desk.store.begin().await?;
     tx.set_password(&desk.org, &user.id, &hash, now_ms()).await?;
     desk.end_sign_ins(&mut tx, &user.id, "the password was changed").await?;
+    note(&mut tx, &desk.org, Entry::ok(Action::PasswordChange).on(user.id)).await?;
     tx.commit().await?;
     desk.store.close().await;
     output::line(&format!("{} has a new password", user.email))

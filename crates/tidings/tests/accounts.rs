@@ -148,6 +148,81 @@ fn the_sessions_of_somebody_are_listed_with_where_from_and_how_they_ended() {
 }
 
 #[test]
+fn what_the_command_line_changes_is_in_the_audit_log_with_who_did_it() {
+    let place = Place::new("noted");
+    let ada = "ada@example.com";
+    place.good(&["user", "add", ada, "--role", "organizer"], PASSWORD);
+    place.good(&["user", "role", ada, "admin"], "");
+    place.good(&["user", "role", ada, "admin", "--remove"], "");
+    place.good(&["user", "password", ada], "another password 1");
+    place.good(&["user", "disable", ada], "");
+    place.good(&["user", "enable", ada], "");
+    let key = place.good(&["key", "add", "ci", "--scope", "publish", "--scope", "read"], "");
+    let prefix = key.split('_').nth(1).unwrap();
+    place.good(&["key", "revoke", prefix], "");
+    // What is refused or only read changes nothing, and is not there.
+    assert!(!place.run(&["user", "disable", "ghost@example.com"], "").status.success());
+    assert!(!place.run(&["key", "revoke", "ghost"], "").status.success());
+    place.good(&["user", "list"], "");
+    let id = place.good(&["user", "list"], "").split('\t').next().unwrap().to_owned();
+    let log = place.good(&["audit"], "");
+    assert!(!log.contains(PASSWORD) && !log.contains(key.trim()), "{log}");
+    let entries: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<String> = entries
+        .iter()
+        .map(|entry| {
+            assert_eq!((&entry["actorKind"], &entry["org"]), (&json!("operator"), &json!("default")));
+            let said =
+                |name: &str| entry[name].as_str().unwrap_or("-").replace(&id, "ID").replace(prefix, "KEY");
+            assert!(!said("actor").is_empty() && said("actor") != "-", "{entry}");
+            format!("{} {} {}>{}", said("action"), said("object"), said("before"), said("after"))
+        })
+        .collect();
+    let expected = [
+        "register ID ->organizer",
+        "role.change ID organizer>admin organizer",
+        "role.change ID admin organizer>organizer",
+        "password.change ID ->-",
+        "revocation ID active>disabled",
+        "revocation ID disabled>active",
+        "key.create KEY ->publish read",
+        "key.revoke KEY ->-",
+    ];
+    assert_eq!(told, expected);
+    assert!(place.run(&["verify", "audit"], "").status.success());
+}
+
+#[test]
+fn what_cannot_be_written_down_is_not_done() {
+    let place = Place::new("unwritten");
+    place.good(&["user", "add", "ada@example.com"], PASSWORD);
+    let key = place.good(&["key", "add", "ci", "--scope", "read"], "");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let url = format!("sqlite:{}", place.0.join("data/tidings.db").display());
+        let store = tidings_store::Store::open(&url, &tidings_store::StoreOptions::default()).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        tx.run("ALTER TABLE audit_head RENAME TO audit_elsewhere", &[]).await.unwrap();
+        tx.commit().await.unwrap();
+        store.close().await;
+    });
+    let lines: [(&[&str], &str); 6] = [
+        (&["user", "add", "bob@example.com"], PASSWORD),
+        (&["user", "role", "ada@example.com", "admin"], ""),
+        (&["user", "password", "ada@example.com"], "another password 1"),
+        (&["user", "disable", "ada@example.com"], ""),
+        (&["key", "add", "cd", "--scope", "read"], ""),
+        (&["key", "revoke", key.split('_').nth(1).unwrap()], ""),
+    ];
+    let (users, keys) = (place.good(&["user", "list"], ""), place.good(&["key", "list"], ""));
+    for (line, said) in lines {
+        assert!(!place.run(line, said).status.success(), "{line:?}");
+    }
+    assert_eq!(place.good(&["user", "list"], ""), users);
+    assert_eq!(place.good(&["key", "list"], ""), keys);
+}
+
+#[test]
 fn what_cannot_be_an_account_is_refused_with_a_reason() {
     let place = Place::new("refused");
     let cases: [(&[&str], &str, &str); 5] = [

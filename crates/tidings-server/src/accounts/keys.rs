@@ -10,7 +10,7 @@ use serde::Serialize;
 use tidings_core::hub::lock;
 use tidings_core::{Code, Identity, Org, Refusal};
 use tidings_store::keys::{ApiKey as Kept, NewKey};
-use tidings_store::{Digest, Store, StoreError};
+use tidings_store::{Digest, Store, StoreError, Tx};
 
 use super::members::admin;
 use super::{input, stored, unavailable};
@@ -69,12 +69,12 @@ impl KeyView {
     }
 }
 
-/// Makes a key and answers its text, which nobody can show again, and its prefix.
+/// Makes a key in a transaction of the caller; answers its text, which nobody can show again, and its prefix.
 ///
 /// # Errors
 /// `bad_request` for a name or scopes that cannot be, an end that is past; what the store says.
 pub async fn make(
-    store: &Store,
+    tx: &mut Tx,
     org: &Org,
     name: &str,
     scopes: &[String],
@@ -89,14 +89,12 @@ pub async fn make(
     let (text, key) = ApiKey::make().map_err(unavailable)?;
     let digest = Digest::from_bytes(key.hash()).ok_or_else(|| unavailable("a hash of another length"))?;
     let new = NewKey { prefix: key.prefix(), digest: &digest, name, scopes: &scopes, expires_ms };
-    let mut tx = store.begin().await.map_err(stored)?;
     tx.ensure_org(org, now).await.map_err(stored)?;
     let good = tx.keys(org, "", KEYS as u32).await.map_err(stored)?;
     if good.len() >= KEYS && good.iter().all(|key| key.is_good(now)) {
         return Err(Refusal::new(Code::Conflict, "the organisation has 1000 keys; revoke some first"));
     }
     tx.create_key(org, &new, now).await.map_err(stored)?;
-    tx.commit().await.map_err(stored)?;
     Ok((text, key.prefix().to_owned()))
 }
 
@@ -171,7 +169,9 @@ impl StoredKeys {
         expires_ms: Option<u64>,
     ) -> Result<(String, KeyView), Refusal> {
         let org = &admin(who)?.org;
-        let (text, prefix) = make(&self.store, org, name, scopes, expires_ms).await?;
+        let mut tx = self.store.begin().await.map_err(stored)?;
+        let (text, prefix) = make(&mut tx, org, name, scopes, expires_ms).await?;
+        tx.commit().await.map_err(stored)?;
         let kept = self.store.read().await.map_err(stored)?.key_by_prefix(&prefix).await.map_err(stored)?;
         let kept = kept.ok_or_else(|| unavailable("a key that was made is not there"))?;
         Ok((text, KeyView::new(kept)))

@@ -25,8 +25,10 @@ pub enum Actor {
     User(CompactString),
     /// A program, by the public part of its key or the name of its token.
     Key(CompactString),
-    /// Somebody at the machine: a signal, a file, the command line.
+    /// Somebody at the machine: a signal, a file.
     Operator,
+    /// The same by the name they have there: the command line.
+    Shell(CompactString),
     /// The server itself.
     System,
     /// Nobody knows.
@@ -47,7 +49,7 @@ impl Actor {
         match self {
             Self::User(_) => "user",
             Self::Key(_) => "key",
-            Self::Operator => "operator",
+            Self::Operator | Self::Shell(_) => "operator",
             Self::System => "system",
             Self::Anonymous => "anonymous",
         }
@@ -55,7 +57,7 @@ impl Actor {
 
     fn id(&self) -> Option<&str> {
         match self {
-            Self::User(id) | Self::Key(id) => Some(id),
+            Self::User(id) | Self::Key(id) | Self::Shell(id) => Some(id),
             _ => None,
         }
     }
@@ -96,7 +98,7 @@ pub struct Entry {
     pub(crate) address: Option<IpAddr>,
     pub(crate) object: Option<Cow<'static, str>>,
     pub(crate) reason: Option<Cow<'static, str>>,
-    request: Option<String>,
+    request: Option<CompactString>,
     before: Option<String>,
     after: Option<String>,
 }
@@ -164,10 +166,10 @@ impl Entry {
         Self { reason: Some(reason.into()), ..self }
     }
 
-    /// The id of the request that led to it.
-    #[must_use]
-    pub fn request(self, id: impl Into<String>) -> Self {
-        Self { request: Some(id.into()), ..self }
+    /// The request that led to it, and where that came from unless it is known better.
+    pub(super) fn asked(self, id: CompactString, address: IpAddr) -> Self {
+        let address = self.address.unwrap_or_else(|| address.to_canonical());
+        Self { request: Some(id), address: Some(address), ..self }
     }
 
     /// The value before and after a change.
@@ -188,7 +190,7 @@ impl Entry {
     }
 
     /// The entry as it is stored: within bounds, on one line each, and without what looks like a secret.
-    pub(super) fn stored(&self, node: &str, at_ms: u64) -> AuditEntry {
+    pub fn stored(&self, node: &str, at_ms: u64) -> AuditEntry {
         let may = |text: Option<&str>| text.map(|text| clean(text, FIELD_BYTES));
         let value = |text: &Option<String>| text.as_deref().map(|text| clean(text, VALUE_BYTES));
         AuditEntry {

@@ -154,9 +154,20 @@ impl Service<Request<Incoming>> for Requests {
 
 impl Requests {
     async fn answer(mut self, request: Request<Incoming>) -> Response<Body> {
-        let front = self.door.front.clone();
         lock(&self.arrival).has_spoken();
+        let front = self.door.front.clone();
+        let trusted = front.proxies.trusts(self.remote);
         self.remote = front.proxies.judge(self.remote, request.headers());
+        let asked = front.request_ids.asked(request.headers(), trusted, self.remote);
+        let mut response = asked.clone().answered(self.judge(request)).await;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            asked.show(response.headers_mut());
+        }
+        response
+    }
+
+    async fn judge(self, request: Request<Incoming>) -> Response<Body> {
+        let front = self.door.front.clone();
         let verdict = front.origins.judge(request.headers());
         let socket_io = request.uri().path().starts_with("/socket.io/");
         let upgrade = upgrade::wanted(request.headers());

@@ -1,11 +1,13 @@
 //! What happened, in the store's audit log.
 
+use serde_json::json;
 use tidings_server::audit::{Action, Actor, Entry, WAITING};
-use tidings_server::{Extras, Server};
+use tidings_server::{Config, Extras, Server};
 use tidings_store::audit::{AuditFilter, Recorded};
 use tidings_store::{Store, StoreOptions};
 
-use crate::common::config;
+use crate::common::{config, http, limited, with_extras};
+use crate::people::token;
 
 /// Runs `test` with a store and answers its audit log, the oldest first, after the server has stopped.
 async fn logged(test: impl AsyncFnOnce(&Server, &Store)) -> Vec<Recorded> {
@@ -75,4 +77,65 @@ async fn a_store_that_is_held_keeps_nobody_waiting_and_what_is_lost_is_told_late
     })
     .await;
     assert_eq!(actions(&all).last(), Some(&"stop"));
+}
+
+/// What calling back and disconnecting, sent with these headers, answers and leaves in the log.
+fn asked_with(config: Config, headers: &'static str) -> (Vec<String>, Vec<Recorded>) {
+    let place = tidings_testkit::Place::new();
+    let url = format!("sqlite:{}", place.path().join("tidings.db").display());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let store = runtime.block_on(Store::open(&url, &StoreOptions::default())).unwrap();
+    let extras = Extras { store: Some(store.clone()), ..Extras::default() };
+    let heads = with_extras(&config, extras, move |addr, _| {
+        let admin = token("root", 600, json!({"roles": ["admin"]}));
+        let ask = |request: &str, who: &str, body: &str| {
+            let headers = format!("Authorization: Bearer {who}\r\n{headers}");
+            http(addr, request, &headers, body).0
+        };
+        let nobody = token("ada", 600, json!({}));
+        vec![
+            ask("POST /api/revocations", &admin, "{\"jti\":\"a\"}"),
+            ask("POST /api/users/ada/disconnect", &admin, ""),
+            ask("POST /api/users/ada/disconnect", &nobody, ""),
+        ]
+    });
+    let log = runtime.block_on(async {
+        let mut reader = store.read().await.unwrap();
+        let mut all = reader.audit_of_all(&AuditFilter::default(), 50).await.unwrap();
+        all.retain(|recorded| ["revocation", "disconnect"].contains(&recorded.entry.action.as_str()));
+        all.reverse();
+        drop(reader);
+        store.close().await;
+        all
+    });
+    (heads, log)
+}
+
+fn request_id(head: &str) -> &str {
+    let line = head.lines().find_map(|line| line.strip_prefix("x-request-id: "));
+    line.unwrap_or_else(|| panic!("no id: {head}"))
+}
+
+#[test]
+fn whoever_ends_connections_is_written_down_with_their_address_and_the_request() {
+    let (heads, log) = asked_with(config(), "X-Request-Id: forged\r\nX-Forwarded-For: 192.0.2.9\r\n");
+    assert_eq!((heads.len(), log.len()), (3, 3));
+    for (head, Recorded { entry, .. }) in heads.iter().zip(&log) {
+        assert_eq!(entry.address.as_deref(), Some("127.0.0.1"), "{entry:?}");
+        assert_eq!(entry.request.as_deref(), Some(request_id(head)), "{entry:?}");
+        assert_eq!(request_id(head).len(), 16, "nobody else gives it");
+    }
+    assert_ne!(request_id(&heads[0]), request_id(&heads[1]));
+    assert_eq!((log[2].entry.result.as_str(), log[2].entry.actor.as_deref()), ("refused", Some("ada")));
+}
+
+#[test]
+fn a_trusted_proxy_says_which_request_it_is_and_where_it_came_from() {
+    let headers = "X-Request-Id: 7f3a-41\r\nX-Forwarded-For: 192.0.2.9\r\n";
+    let (heads, log) = asked_with(limited(), headers);
+    for (head, Recorded { entry, .. }) in heads.iter().zip(&log) {
+        assert_eq!(request_id(head), "7f3a-41");
+        let named = (entry.request.as_deref(), entry.address.as_deref());
+        assert_eq!(named, (Some("7f3a-41"), Some("192.0.2.9")));
+    }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use tidings_server::accounts::keys;
+use tidings_server::audit::{Action, Entry};
 use tidings_server::time::iso8601;
 
+use super::noted::note;
 use super::{Desk, now_ms, said};
 use crate::config::DatabaseFlags;
 use crate::output;
@@ -80,8 +82,12 @@ pub(crate) fn run(line: KeyLine) -> Result<()> {
 async fn add(line: AddLine) -> Result<()> {
     let desk = Desk::open(line.place.database, &line.place.org).await?;
     let ends = line.expires.map(|time| now_ms() + time.as_millis() as u64);
-    let made = keys::make(&desk.store, &desk.org, &line.name, &line.scopes, ends).await;
-    let (text, _) = made.map_err(said)?;
+    let mut tx = desk.store.begin().await?;
+    let made = keys::make(&mut tx, &desk.org, &line.name, &line.scopes, ends).await;
+    let (text, prefix) = made.map_err(said)?;
+    let entry = Entry::ok(Action::KeyCreate).on(prefix).because(line.name).with(line.scopes.join(" "));
+    note(&mut tx, &desk.org, entry).await?;
+    tx.commit().await?;
     desk.store.close().await;
     output::line(&text)
 }
@@ -106,6 +112,7 @@ async fn revoke(line: RevokeLine) -> Result<()> {
     let desk = Desk::open(line.place.database, &line.place.org).await?;
     let mut tx = desk.store.begin().await?;
     tx.revoke_key(&desk.org, &line.prefix, now_ms()).await?;
+    note(&mut tx, &desk.org, Entry::ok(Action::KeyRevoke).on(line.prefix.clone())).await?;
     tx.commit().await?;
     desk.store.close().await;
     output::line(&format!("{} is revoked", line.prefix))
