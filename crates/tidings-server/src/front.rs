@@ -4,6 +4,7 @@ mod accept;
 mod audit;
 mod auth;
 mod body;
+pub(crate) mod bearer;
 mod budget;
 mod direct;
 mod headers;

@@ -176,6 +176,15 @@ impl SignIn {
         self.verified_on_front(token).await
     }
 
+    /// Judges on the front with the keys that are held, without waiting for newer ones; says exactly what is
+    /// wrong, and whether a public key found it. Nothing is counted: it does not sign anybody in.
+    pub(crate) async fn examined_as_held(&self, token: &str) -> Result<Identity, (Fault, bool)> {
+        match self.judge(token, false).map_err(|fault| (fault, false))? {
+            Verdict::Known(who) => Ok(who),
+            Verdict::Front => self.verified_in_turn(token).await.map_err(|fault| (fault, true)),
+        }
+    }
+
     /// Counts what is wrong with a token; answers what its bearer is told.
     pub(crate) fn refuse(&self, fault: Fault) -> Refusal {
         self.faults.count(fault)

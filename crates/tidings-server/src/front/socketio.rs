@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::hello::Hello;
 use super::upgrade::{self, Handover, Switch};
-use super::{Front, refuse, respond, turned_away};
+use super::{Front, bearer, refuse, respond, turned_away};
 use crate::ids::SessionKey;
 use crate::shard::inbox::{Admitted, Mail, Speaks, UpgradeAnswer};
 use crate::shard::polling::PollAnswer;
@@ -97,6 +97,9 @@ async fn route(
     }
     if session.is_none() && !front.tests.handshake_delay.is_zero() {
         tokio::time::sleep(front.tests.handshake_delay).await;
+    }
+    if let Some(session) = session {
+        bearer::fits(shared, session, &parts.headers, remote).await?;
     }
     let hello = || hello(front, parts, remote, &query, engine_only);
     match (transport, session) {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tidings_core::hub::lock;
 use tidings_core::limits::{Account, Place};
 use tidings_core::{Answered, ConnKey, Identity, Post, Publication, Refusal, Room};
+use tidings_store::Digest;
 use tokio::sync::oneshot;
 
 use super::kept::Asking;
@@ -15,6 +16,7 @@ use super::polling::PollAnswer;
 use super::recovery::{Parked, Resume};
 use super::rounds::Errand;
 use crate::client::Emission;
+use crate::front::bearer::Seated;
 use crate::front::hello::Hello;
 use crate::gate::Visit;
 use crate::ids::SessionKey;
@@ -39,6 +41,10 @@ pub(crate) enum Mail {
     Post(SessionKey, Bytes, oneshot::Sender<PollAnswer>),
     /// A POST that was refused before it was read; `true` ends the session.
     BadPost(SessionKey, bool),
+    /// Who has signed in on this session? Nobody is said if this token fits, by its digest.
+    Whose(SessionKey, Digest, oneshot::Sender<Seated>),
+    /// A token that is shown with this session's requests needs no second look.
+    Fits(SessionKey, Digest),
     /// May a WebSocket take this session over?
     MayUpgrade(SessionKey, oneshot::Sender<UpgradeAnswer>),
     /// Something for one client, from a handler on the front.

@@ -36,6 +36,8 @@ impl ShardLoop {
             Mail::Posting(session) => self.posting(session),
             Mail::Post(session, body, reply) => self.poll_post(session, &body, reply),
             Mail::BadPost(session, ends) => self.bad_post(session, ends),
+            Mail::Whose(session, token, reply) => drop(reply.send(self.whose(session, token))),
+            Mail::Fits(session, token) => self.fits(session, token),
             Mail::MayUpgrade(session, reply) => drop(reply.send(self.may_upgrade(session))),
             Mail::Emit(key, emission) => self.emit(key, emission),
             Mail::Asked(key, asking, answer) => self.asked(key, *asking, answer),

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use mio::{Interest, Token};
 use tidings_core::ConnKey;
+use tidings_store::Digest;
 use tidings_wire::engineio::{self, HandshakeError, PayloadWriter};
 use tidings_wire::session::SocketIo;
 use tidings_wire::websocket::Decoder;
@@ -13,6 +14,7 @@ use super::inbox::{Admitted, UpgradeAnswer};
 use super::link::{Link, Session, Transport};
 use super::read::Flow;
 use super::timers::NOOP_MS;
+use crate::front::bearer::Seated;
 use crate::front::hello::Hello;
 use crate::gate::Visit;
 use crate::ids::SessionKey;
@@ -25,6 +27,8 @@ pub(super) struct Polling {
     posting: bool,
     /// A WebSocket has probed and is about to take over.
     pub(super) upgrading: bool,
+    /// The token that its requests showed last, if that needs no second look.
+    fits: Option<Digest>,
 }
 
 /// What a polling request is answered.
@@ -96,7 +100,7 @@ impl ShardLoop {
             // The client is told by the closed request; it comes back elsewhere.
             return drop(reply);
         }
-        let polling = Box::new(Polling { waiting: None, posting: false, upgrading: false });
+        let polling = Box::new(Polling { waiting: None, posting: false, upgrading: false, fits: None });
         let session = Session::SocketIo(SocketIo::new(self.now_ms, &self.settings.times));
         let transport = Transport::Polling(polling);
         let key = self.open(transport, session, Decoder::default(), 0, hello, Admitted::Visit(visit));
@@ -205,6 +209,23 @@ impl ShardLoop {
             Ok(_) if ends => self.gone(session.conn),
             Ok(polling) => polling.posting = false,
             Err(_) => {}
+        }
+    }
+
+    /// Who has signed in on a session, unless this token is known to fit or there is nobody to compare with.
+    pub(super) fn whose(&mut self, session: SessionKey, token: Digest) -> Seated {
+        if !matches!(self.polling(session), Ok(polling) if polling.fits != Some(token)) {
+            return Seated::new();
+        }
+        let Some(link) = self.links.get(session.conn) else { return Seated::new() };
+        let seated = link.seats.iter().map(|seat| &seat.who);
+        seated.filter(|who| who.user.is_some()).cloned().collect()
+    }
+
+    /// A token was compared with who has signed in, and nothing stands against it.
+    pub(super) fn fits(&mut self, session: SessionKey, token: Digest) {
+        if let Ok(polling) = self.polling(session) {
+            polling.fits = Some(token);
         }
     }
 

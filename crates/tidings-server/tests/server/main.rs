@@ -4,6 +4,7 @@
 mod administration;
 mod audit;
 mod backend;
+mod bearers;
 mod common;
 mod drain;
 mod durable;
