@@ -256,7 +256,8 @@ impl Refusal {
         let refusal = tidings_wire::plain::server::Refusal {
             code: self.code.as_str(),
             message: &self.message,
-            retryable: self.code.retryable(),
+            // Who is told when to try again may.
+            retryable: self.code.retryable() || self.retry_after_ms.is_some(),
             retry_after_ms: self.retry_after_ms.map(u64::from),
         };
         tidings_wire::plain::server::refusal_error(out, &refusal);

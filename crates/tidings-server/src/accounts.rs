@@ -50,6 +50,9 @@ const VERIFY_MS: u64 = 24 * 3_600_000;
 const RESET_MS: u64 = 30 * 60_000;
 const INVITE_MS: u64 = 7 * 24 * 3_600_000;
 
+/// Seconds in which two windows may race with one refresh token, at most.
+const GRACE_MOST: u64 = 60;
+
 /// Wrong passwords of one address before it has to wait, and how long.
 const FAILURES: u32 = 5;
 const FAILURES_TIME: Duration = Duration::from_secs(15 * 60);
@@ -79,6 +82,7 @@ pub(crate) struct Rules {
     password_least: usize,
     pub(crate) access_seconds: u64,
     refresh_ms: u64,
+    refresh_grace_ms: u64,
     link_url: String,
     /// Browsers reach this server by https, so cookies need it.
     pub(crate) secure: bool,
@@ -111,6 +115,7 @@ impl Rules {
             password_least: if config.demo { LEAST_ALWAYS } else { least },
             access_seconds: accounts.access_seconds.clamp(60, 3_600),
             refresh_ms: accounts.refresh_seconds.saturating_mul(1_000),
+            refresh_grace_ms: accounts.refresh_grace_seconds.min(GRACE_MOST) * 1_000,
             secure: config.behind_proxy || base.starts_with("https://"),
             link_url: if accounts.link_url.is_empty() { page } else { accounts.link_url.clone() },
         })

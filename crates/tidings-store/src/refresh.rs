@@ -1,7 +1,8 @@
 //! Refresh tokens: a family for each sign-in, in which one token at a time is good.
 //!
 //! A token is replaced when it is used. One that comes a second time was copied, and nobody can say who
-//! holds the copy: the whole family ends (RFC 9700, section 4.14.2).
+//! holds the copy: the whole family ends (RFC 9700, section 4.14.2). Two windows of one client may race with
+//! the same token, so the one that was replaced last is for a moment refused and nothing more.
 
 use tidings_core::Org;
 
@@ -52,6 +53,11 @@ pub struct Family {
 pub enum Rotation {
     /// The new token is the good one now.
     Rotated(Family),
+    /// The token was the last to be replaced, and that only just; nothing has changed.
+    Raced {
+        /// Milliseconds until it counts as used a second time.
+        left_ms: u64,
+    },
     /// The token was replaced before: the family has ended, `first` says whether just now.
     Reused {
         /// The family.
@@ -70,48 +76,64 @@ pub enum Rotation {
 impl Store {
     /// Replaces the token `old` by `new`; of any number that try at once one succeeds.
     ///
+    /// For `grace_ms` after that, the token that was replaced last is [`Rotation::Raced`]; with 0 none is.
+    ///
     /// It is a whole transaction, since the end of a family must last even though its caller is refused.
     ///
     /// # Errors
     /// [`StoreError`](crate::StoreError); the old token is then still good, or the new one is.
-    pub async fn rotate(&self, old: &Digest, new: &Digest, now_ms: u64) -> Result<Rotation> {
+    pub async fn rotate(&self, old: &Digest, new: &Digest, grace_ms: u64, now_ms: u64) -> Result<Rotation> {
         let mut tx = self.begin().await?;
-        let rotation = rotate(&mut tx, old, new, now_ms).await?;
+        let rotation = match rotate(&mut tx, old, new, now_ms).await? {
+            Some(rotation) => rotation,
+            None => replaced(&mut tx, old, grace_ms, now_ms).await?,
+        };
         match rotation {
             Rotation::Rotated(_) | Rotation::Reused { .. } => tx.commit().await?,
             // Nothing was changed that has to last: dropped, the transaction takes back its claim of the token.
-            Rotation::Revoked(_) | Rotation::Expired(_) | Rotation::Unknown => {}
+            Rotation::Raced { .. } | Rotation::Revoked(_) | Rotation::Expired(_) | Rotation::Unknown => {}
         }
         Ok(rotation)
     }
 }
 
-async fn rotate(tx: &mut Tx, old: &Digest, new: &Digest, now_ms: u64) -> Result<Rotation> {
+/// Replaces a token that is good; `None` if it is not there or was replaced before.
+async fn rotate(tx: &mut Tx, old: &Digest, new: &Digest, now_ms: u64) -> Result<Option<Rotation>> {
     // Whoever changes this row first has won; the others see it replaced.
     let claim = "UPDATE refresh_tokens SET replaced_ms = $2 WHERE digest = $1 AND replaced_ms IS NULL \
                  RETURNING org, family";
-    let Some(row) = tx.row(claim, args![old, now_ms]).await? else {
-        return reused(tx, old, now_ms).await;
-    };
+    let Some(row) = tx.row(claim, args![old, now_ms]).await? else { return Ok(None) };
     let (org, id) = (row.org(0)?, row.text(1)?);
     let renew = "UPDATE refresh_families SET rotated_ms = $3, rotations = rotations + 1 \
                  WHERE org = $1 AND id = $2 AND revoked_ms IS NULL AND expires_ms > $3 AND rotations < $4";
     let renewed = tx.run(renew, args![&org, &id, now_ms, ROTATIONS_MOST]).await?;
-    let Some(family) = tx.family(&org, &id).await? else { return Ok(Rotation::Unknown) };
+    let Some(family) = tx.family(&org, &id).await? else { return Ok(Some(Rotation::Unknown)) };
     if renewed == 0 {
         let ended = family.revoked.is_some();
-        return Ok(if ended { Rotation::Revoked(family) } else { Rotation::Expired(family) });
+        return Ok(Some(if ended { Rotation::Revoked(family) } else { Rotation::Expired(family) }));
     }
     let insert = "INSERT INTO refresh_tokens (digest, org, family, created_ms) VALUES ($1, $2, $3, $4)";
     let done = tx.run(insert, args![new, &org, &id, now_ms]).await;
     done.map_err(|error| error.about("the refresh token", "refresh family"))?;
-    Ok(Rotation::Rotated(family))
+    Ok(Some(Rotation::Rotated(family)))
 }
 
-async fn reused(tx: &mut Tx, old: &Digest, now_ms: u64) -> Result<Rotation> {
-    let find = "SELECT org, family FROM refresh_tokens WHERE digest = $1";
+/// What is to be said of a token that was replaced before; unless it has only just been, its family ends.
+async fn replaced(tx: &mut Tx, old: &Digest, grace_ms: u64, now_ms: u64) -> Result<Rotation> {
+    // In one statement, so that the token and its family are of one moment.
+    let find = "SELECT t.org, t.family, t.replaced_ms, f.rotated_ms, f.revoked_ms FROM refresh_tokens t \
+                JOIN refresh_families f ON f.org = t.org AND f.id = t.family WHERE t.digest = $1";
     let Some(row) = tx.row(find, args![old]).await? else { return Ok(Rotation::Unknown) };
     let (org, id) = (row.org(0)?, row.text(1)?);
+    let (replaced_ms, rotated_ms) = (row.count_or_none(2)?, row.count(3)?);
+    let lives = row.count_or_none(4)?.is_none();
+    // Its successor is the one that is good now: nothing was replaced since.
+    if let Some(at_ms) = replaced_ms.filter(|at_ms| lives && *at_ms == rotated_ms) {
+        let left_ms = grace_ms.saturating_sub(now_ms.saturating_sub(at_ms));
+        if left_ms > 0 {
+            return Ok(Rotation::Raced { left_ms });
+        }
+    }
     let first = tx.revoke_family(&org, &id, "reuse", now_ms).await?;
     let family = tx.family(&org, &id).await?;
     Ok(family.map_or(Rotation::Unknown, |family| Rotation::Reused { family, first }))

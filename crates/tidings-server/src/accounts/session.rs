@@ -60,6 +60,16 @@ pub(super) fn ended() -> Refusal {
     Refusal::new(Code::Unauthorized, "the refresh token is not valid")
 }
 
+/// Two windows of one client, it seems. Whoever has the newer token goes on with that; whoever has not comes back
+/// with the old one when it counts as used twice, and so a copy is found out all the same.
+fn raced(left_ms: u64) -> Refusal {
+    let sentence = "the refresh token was replaced just now; go on with the one that came of it";
+    Refusal {
+        retry_after_ms: Some(left_ms.try_into().unwrap_or(u32::MAX)),
+        ..Refusal::new(Code::Conflict, sentence)
+    }
+}
+
 impl Accounts {
     /// Begins a sign-in of a user inside a transaction that the caller commits.
     pub(super) async fn begin_session(
@@ -109,12 +119,15 @@ impl Accounts {
     /// Replaces a refresh token; one that comes a second time ends the sign-in it belongs to.
     ///
     /// # Errors
-    /// `unauthorized`, whatever is wrong with it.
+    /// `conflict` with a time to try again at if it was replaced only just; else `unauthorized`, whatever is wrong
+    /// with it.
     pub(crate) async fn refresh(&self, token: &str) -> Result<SignedIn, Refusal> {
         let old = secret::refresh_digest(token).ok_or_else(ended)?;
         let (refresh_token, new) = secret::make_refresh()?;
-        let family = match self.store.rotate(&old, &new, wall_ms()).await.map_err(stored)? {
+        let rotated = self.store.rotate(&old, &new, self.rules.refresh_grace_ms, wall_ms()).await;
+        let family = match rotated.map_err(stored)? {
             Rotation::Rotated(family) => family,
+            Rotation::Raced { left_ms } => return Err(raced(left_ms)),
             Rotation::Reused { family, first } => {
                 if first {
                     self.was_copied(&family).await?;

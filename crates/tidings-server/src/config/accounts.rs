@@ -55,6 +55,8 @@ pub struct AccountsConfig {
     pub access_seconds: u64,
     /// Seconds a sign-in lasts, however often it is refreshed.
     pub refresh_seconds: u64,
+    /// Seconds in which the refresh token that was replaced last is refused without ending its sign-in; 60 at most.
+    pub refresh_grace_seconds: u64,
     /// The address under which browsers reach this server; empty: the one it listens on.
     pub public_url: String,
     /// The page that links in mails lead to; empty: `/account` of this server.
@@ -70,6 +72,7 @@ impl Default for AccountsConfig {
             password_least: 12,
             access_seconds: 900,
             refresh_seconds: 30 * 86_400,
+            refresh_grace_seconds: 10,
             public_url: String::new(),
             link_url: String::new(),
         }

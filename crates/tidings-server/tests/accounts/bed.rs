@@ -57,8 +57,8 @@ impl Bed {
         Self::at(&url, place, change).await
     }
 
-    pub(crate) async fn postgres() -> Self {
-        Self::at(&Postgres::shared().database().await, Place::new(), |_| ()).await
+    pub(crate) async fn postgres(change: impl FnOnce(&mut Config)) -> Self {
+        Self::at(&Postgres::shared().database().await, Place::new(), change).await
     }
 
     async fn at(url: &str, place: Place, change: impl FnOnce(&mut Config)) -> Self {

@@ -11,6 +11,11 @@ use crate::bed::Bed;
 const RACE: usize = 1_000;
 const OPEN: usize = 100;
 
+/// Without time for two windows to race: what comes twice was copied.
+async fn strict() -> Bed {
+    Bed::with(|config| config.accounts.refresh_grace_seconds = 0).await
+}
+
 async fn refresh(bed: &Bed, token: &Value) -> (u16, Value) {
     let answer = bed.post("/api/auth/refresh", json!({ "refreshToken": token })).await;
     (answer.status, answer.body)
@@ -34,7 +39,7 @@ async fn a_refresh_replaces_both_tokens_and_reads_the_roles_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_comes_twice_ends_its_sign_in_and_no_other() {
-    let bed = Bed::new().await;
+    let bed = strict().await;
     bed.user("default", "ada@example.com", &[]).await;
     let (one, other) =
         (bed.login("default", "ada@example.com").await, bed.login("default", "ada@example.com").await);
@@ -60,15 +65,46 @@ async fn who_may_no_longer_sign_in_does_not_refresh() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_thousand_refreshes_at_once_exactly_one_wins() {
-    race(Bed::new().await).await;
+    assert_eq!(race(strict().await).await, [1, 999, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_thousand_refreshes_at_once_exactly_one_wins_on_postgresql() {
-    race(Bed::postgres().await).await;
+    let strict = |config: &mut tidings_server::Config| config.accounts.refresh_grace_seconds = 0;
+    assert_eq!(race(Bed::postgres(strict).await).await, [1, 999, 0]);
 }
 
-async fn race(bed: Bed) {
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_that_race_leave_the_sign_in_alive() {
+    let patient = |config: &mut tidings_server::Config| config.accounts.refresh_grace_seconds = 60;
+    assert_eq!(race(Bed::with(patient).await).await, [1, 0, 999]);
+    assert_eq!(race(Bed::postgres(patient).await).await, [1, 0, 999]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lost_a_race_is_told_when_to_come_back_and_is_found_out_then() {
+    let bed = Bed::with(|config| config.accounts.refresh_grace_seconds = 3).await;
+    bed.user("default", "ada@example.com", &[]).await;
+    let old = bed.login("default", "ada@example.com").await["refreshToken"].clone();
+    let (_, won) = refresh(&bed, &old).await;
+    let raced = bed.post("/api/auth/refresh", json!({ "refreshToken": old })).await;
+    assert_eq!((raced.status, raced.code()), (409, "conflict"), "{raced:?}");
+    let left = raced.body["error"]["retryAfterMs"].as_u64().unwrap();
+    assert!((1..=3_000).contains(&left) && raced.body["error"]["retryable"] == true, "{raced:?}");
+    let (status, next) = refresh(&bed, &won["refreshToken"]).await;
+    assert_eq!(status, 200, "the winner goes on");
+    assert_eq!(refresh(&bed, &won["refreshToken"]).await.0, 409);
+    let begun = std::time::Instant::now();
+    while refresh(&bed, &won["refreshToken"]).await.0 == 409 {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "the grace does not end");
+    }
+    assert_eq!(refresh(&bed, &next["refreshToken"]).await.0, 401, "the sign-in has ended");
+    bed.stop().await;
+}
+
+/// Refreshes with one token a thousand times: how many won, were refused, were told that they lost a race.
+/// The winner's tokens are good if nobody ended the sign-in.
+async fn race(bed: Bed) -> [usize; 3] {
     bed.user("default", "ada@example.com", &[]).await;
     let token = bed.login("default", "ada@example.com").await["refreshToken"].clone();
     let (bed, start) = (Arc::new(bed), Arc::new(Barrier::new(RACE)));
@@ -79,16 +115,23 @@ async fn race(bed: Bed) {
         racing.push(tokio::spawn(async move {
             start.wait().await;
             let _open = open.acquire().await.unwrap();
-            refresh(&bed, &token).await.0
+            refresh(&bed, &token).await
         }));
     }
-    let mut won = 0;
+    let (mut came, mut winner) = ([0; 3], Value::Null);
     for one in racing {
-        match one.await.unwrap() {
-            200 => won += 1,
-            401 => {}
+        let (status, body) = one.await.unwrap();
+        came[match status {
+            200 => 0,
+            401 => 1,
+            409 => 2,
             other => panic!("{other}"),
+        }] += 1;
+        if status == 200 {
+            winner = body;
         }
     }
-    assert_eq!(won, 1);
+    let goes_on = refresh(&bed, &winner["refreshToken"]).await.0;
+    assert_eq!(goes_on, if came[1] == 0 { 200 } else { 401 });
+    came
 }

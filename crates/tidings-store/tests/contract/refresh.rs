@@ -9,10 +9,15 @@ both!(
     a_token_is_good_once_and_its_successor_after_it,
     a_second_use_ends_the_family_and_says_so,
     of_a_thousand_that_refresh_at_once_one_wins,
+    of_a_thousand_that_race_within_the_grace_one_wins_and_the_family_lives,
+    within_the_grace_only_the_token_that_was_replaced_last_is_spared,
     a_family_that_ended_or_expired_is_not_renewed,
     a_new_password_ends_all_of_a_users_families,
     families_are_pruned_by_age,
 );
+
+/// Within the time a family of these tests lives.
+const GRACE: u64 = 100;
 
 async fn family(bed: &Bed, id: &str) -> Org {
     let org = bed.org("acme").await;
@@ -28,7 +33,7 @@ async fn more(bed: &Bed, org: &Org, id: &str) {
 }
 
 async fn rotate(bed: &Bed, old: &str, new: &str, now_ms: u64) -> Rotation {
-    bed.store.rotate(&digest(old), &digest(new), now_ms).await.unwrap()
+    bed.store.rotate(&digest(old), &digest(new), 0, now_ms).await.unwrap()
 }
 
 async fn a_token_is_good_once_and_its_successor_after_it(bed: &Bed) {
@@ -55,28 +60,68 @@ async fn a_second_use_ends_the_family_and_says_so(bed: &Bed) {
 }
 
 async fn of_a_thousand_that_refresh_at_once_one_wins(bed: &Bed) {
+    let (org, came) = race(bed, 0).await;
+    assert_eq!(came, [1, 0, 1, 998], "one of the others ended the family");
+    let ended = bed.store.read().await.unwrap().family(&org, "f").await.unwrap().unwrap();
+    assert!(ended.revoked.is_some());
+}
+
+async fn of_a_thousand_that_race_within_the_grace_one_wins_and_the_family_lives(bed: &Bed) {
+    let (org, came) = race(bed, GRACE).await;
+    assert_eq!(came, [1, 999, 0, 0]);
+    let lives = bed.store.read().await.unwrap().family(&org, "f").await.unwrap().unwrap();
+    assert_eq!(lives.revoked, None);
+    // The same once more is a second use as soon as the grace is over.
+    let late = bed.store.rotate(&digest("f"), &digest("late"), GRACE, NOW + GRACE).await.unwrap();
+    assert!(matches!(late, Rotation::Reused { first: true, .. }), "{late:?}");
+}
+
+async fn within_the_grace_only_the_token_that_was_replaced_last_is_spared(bed: &Bed) {
+    let org = family(bed, "f").await;
+    let rotate =
+        async |old, new, now_ms| bed.store.rotate(&digest(old), &digest(new), GRACE, now_ms).await.unwrap();
+    assert!(matches!(rotate("f", "f1", NOW).await, Rotation::Rotated(_)));
+    assert_eq!(rotate("f", "x", NOW + 1).await, Rotation::Raced { left_ms: GRACE - 1 });
+    assert_eq!(rotate("f", "x", NOW + GRACE - 1).await, Rotation::Raced { left_ms: 1 });
+    // The clock of another node may be behind.
+    assert_eq!(rotate("f", "x", NOW - 5).await, Rotation::Raced { left_ms: GRACE });
+    assert!(matches!(rotate("f1", "f2", NOW + 2).await, Rotation::Rotated(_)), "the winner goes on");
+    assert!(
+        matches!(rotate("f", "x", NOW + 3).await, Rotation::Reused { first: true, .. }),
+        "older than the last"
+    );
+    assert!(
+        matches!(rotate("f1", "x", NOW + 3).await, Rotation::Reused { first: false, .. }),
+        "it has ended"
+    );
+    assert!(matches!(rotate("f2", "x", NOW + 3).await, Rotation::Revoked(_)));
+    let ended = bed.store.read().await.unwrap().family(&org, "f").await.unwrap().unwrap();
+    assert_eq!(ended.revoked, Some((NOW + 3, "reuse".into())));
+}
+
+/// A thousand refresh with one token: how many won, raced, ended the family, came after that.
+async fn race(bed: &Bed, grace_ms: u64) -> (Org, [usize; 4]) {
     let org = family(bed, "f").await;
     let second = bed.second().await;
     let tasks: Vec<_> = (0..1_000)
         .map(|number| {
             let store = if number % 2 == 0 { bed.store.clone() } else { second.clone() };
             tokio::spawn(async move {
-                store.rotate(&digest("f"), &digest(&format!("f{number}")), NOW).await.unwrap()
+                store.rotate(&digest("f"), &digest(&format!("f{number}")), grace_ms, NOW).await.unwrap()
             })
         })
         .collect();
-    let (mut won, mut first, mut reused) = (0, 0, 0);
+    let mut came = [0; 4];
     for task in tasks {
-        match task.await.unwrap() {
-            Rotation::Rotated(_) => won += 1,
-            Rotation::Reused { first: true, .. } => first += 1,
-            Rotation::Reused { first: false, .. } => reused += 1,
+        came[match task.await.unwrap() {
+            Rotation::Rotated(_) => 0,
+            Rotation::Raced { .. } => 1,
+            Rotation::Reused { first: true, .. } => 2,
+            Rotation::Reused { first: false, .. } => 3,
             other => panic!("{other:?}"),
-        }
+        }] += 1;
     }
-    assert_eq!((won, first, reused), (1, 1, 998));
-    let ended = bed.store.read().await.unwrap().family(&org, "f").await.unwrap().unwrap();
-    assert!(ended.revoked.is_some());
+    (org, came)
 }
 
 async fn a_family_that_ended_or_expired_is_not_renewed(bed: &Bed) {

@@ -379,6 +379,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Seconds a sign-in lasts, however often it is refreshed. Longer lets a stolen device stay signed in longer.",
     ),
     row(
+        "accounts.refresh_grace_seconds",
+        Kind::Count(0, 60),
+        "Seconds in which the refresh token that was replaced last is refused without ending the sign-in, so that two \
+         windows may race. Longer notices a copied one later; 0: at once.",
+    ),
+    row(
         "accounts.public_url",
         Kind::Text,
         "The address under which browsers reach this server, such as https://chat.example; providers send people back \
