@@ -144,6 +144,11 @@ impl Accounts {
         }
     }
 
+    /// Passwords that were hashed to be compared since the start.
+    pub(crate) fn passwords_looked_at(&self) -> u64 {
+        self.passwords.looked_at()
+    }
+
     /// Calls access tokens back, in the store for every node and here at once.
     ///
     /// Connections of their bearers are closed when the store is next followed ([`crate::live`]).

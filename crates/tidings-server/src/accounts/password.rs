@@ -1,7 +1,9 @@
 //! Slow hashes of passwords, few at a time.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use argon2::password_hash::Error;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use tidings_core::{Code, Refusal};
 use tokio::sync::Semaphore;
@@ -18,12 +20,22 @@ const QUEUE: usize = 64;
 pub(crate) struct Passwords {
     queue: Arc<Semaphore>,
     turns: Arc<Semaphore>,
+    looked_at: Arc<AtomicU64>,
 }
 
 impl Passwords {
     pub(crate) fn new() -> Self {
         let turns = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { queue: Arc::new(Semaphore::new(turns + QUEUE)), turns: Arc::new(Semaphore::new(turns)) }
+        Self {
+            queue: Arc::new(Semaphore::new(turns + QUEUE)),
+            turns: Arc::new(Semaphore::new(turns)),
+            looked_at: Arc::default(),
+        }
+    }
+
+    /// Passwords that were hashed to be compared, right or wrong, of somebody or nobody.
+    pub(crate) fn looked_at(&self) -> u64 {
+        self.looked_at.load(Ordering::Relaxed)
     }
 
     /// Hashes a new password.
@@ -39,7 +51,13 @@ impl Passwords {
     /// # Errors
     /// `unavailable` if too many wait.
     pub(crate) async fn is_right(&self, password: String, hash: Option<String>) -> Result<bool, Refusal> {
-        self.run(move || is_right(&password, hash.as_deref())).await
+        let looked_at = self.looked_at.clone();
+        let look = move || {
+            let outcome = compared(&password, hash.as_deref());
+            looked_at.fetch_add(outcome.is_some().into(), Ordering::Relaxed);
+            outcome.unwrap_or(false)
+        };
+        self.run(look).await
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
@@ -73,13 +91,17 @@ pub fn hash(password: &str) -> Result<String, String> {
     hash.map(|hash| hash.to_string()).map_err(|error| error.to_string())
 }
 
-fn is_right(password: &str, hash: Option<&str>) -> bool {
+/// Hashes a password and compares; `None` if what is kept is no hash, which takes no time.
+fn compared(password: &str, hash: Option<&str>) -> Option<bool> {
     let kept = match hash {
         Some(hash) => hash,
         None => nobody(),
     };
-    let right = argon2().verify_password(password.as_bytes(), kept).is_ok();
-    right && hash.is_some()
+    match argon2().verify_password(password.as_bytes(), kept) {
+        Ok(()) => Some(hash.is_some()),
+        Err(Error::PasswordInvalid) => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// A hash that is nobody's, for addresses nobody has: checking it takes as long, making it takes nothing.
@@ -94,8 +116,6 @@ fn nobody() -> &'static str {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use argon2::password_hash::Error;
-
     use super::*;
 
     #[test]
@@ -103,21 +123,15 @@ mod tests {
         let (one, two) = (hash("correct horse").unwrap(), hash("correct horse").unwrap());
         assert!(one.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
         assert_ne!(one, two);
-        assert!(is_right("correct horse", Some(&one)) && !is_right("correct house", Some(&one)));
+        assert_eq!(compared("correct horse", Some(&one)), Some(true));
+        assert_eq!(compared("correct house", Some(&one)), Some(false));
     }
 
     #[test]
-    fn nobodys_password_is_never_right() {
-        assert!(!is_right("whatever", None));
-        assert!(!is_right("", Some("")) && !is_right("x", Some("no hash")));
-    }
-
-    #[test]
-    fn nobodys_password_is_hashed_all_the_same() {
+    fn nobodys_password_is_never_right_and_is_hashed_all_the_same() {
+        assert_eq!(compared("whatever", None), Some(false));
         // A hash that cannot be read is refused as such, without any work.
-        let refused = |kept| argon2().verify_password(b"whatever", kept).unwrap_err();
-        assert_eq!(refused(nobody()), Error::PasswordInvalid);
-        assert_ne!(refused("no hash"), Error::PasswordInvalid);
+        assert_eq!((compared("", Some("")), compared("x", Some("no hash"))), (None, None));
     }
 
     #[tokio::test]

@@ -90,6 +90,10 @@ impl Collector for Engine {
             let about = "Notes of sessions that were not written down.";
             counter(&mut encoder, "session_notes_lost", about, ledger.lost())?;
         }
+        if let Some(accounts) = &shared.accounts {
+            let about = "Passwords that were hashed to be compared, right or wrong, of somebody or nobody.";
+            counter(&mut encoder, "passwords_looked_at", about, accounts.passwords_looked_at())?;
+        }
         self.closes(&mut encoder)?;
         self.sign_in(&mut encoder)?;
         self.audit(&mut encoder)?;

@@ -171,7 +171,19 @@ impl Answer {
     }
 }
 
+/// The whole answer to a GET, whatever it is.
+pub(crate) async fn text(addr: SocketAddr, path: &str) -> String {
+    tokio::time::timeout(DEADLINE, said(addr, "GET", path, "", "")).await.unwrap()
+}
+
 pub(crate) async fn ask(addr: SocketAddr, method: &str, path: &str, head: &str, body: &str) -> Answer {
+    let text = said(addr, method, path, head, body).await;
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.to_owned(), body: serde_json::from_str(body).unwrap_or(Value::Null) }
+}
+
+async fn said(addr: SocketAddr, method: &str, path: &str, head: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\nContent-Length: {}\r\n{head}\r\n{body}",
@@ -180,8 +192,5 @@ pub(crate) async fn ask(addr: SocketAddr, method: &str, path: &str, head: &str, 
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut text = Vec::new();
     stream.read_to_end(&mut text).await.unwrap();
-    let text = String::from_utf8(text).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head: head.to_owned(), body: serde_json::from_str(body).unwrap_or(Value::Null) }
+    String::from_utf8(text).unwrap()
 }

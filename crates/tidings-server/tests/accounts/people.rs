@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tidings_server::config::Register;
+use tidings_store::users::NewUser;
 
 use crate::bed::{Bed, PASSWORD, secret_in};
 
@@ -83,6 +84,42 @@ async fn nothing_tells_whether_an_address_has_an_account() {
     let right = bed.post("/api/auth/login", json!({"email": "ada@example.com", "password": PASSWORD})).await;
     assert_eq!(right.code(), "rate_limited", "the right password waits as well");
     assert!(right.body["error"]["retryAfterMs"].as_u64().unwrap() > 800_000);
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_costs_one_hash_whoever_it_was_tried_for() {
+    let bed = Bed::new().await;
+    let org = tidings_core::Org::default();
+    for email in ["known@example.com", "disabled@example.com", "locked@example.com"] {
+        bed.user("default", email, &[]).await;
+    }
+    let of = |name: &str| format!("id-of-{name}@example.com-in-default");
+    let mut tx = bed.store.begin().await.unwrap();
+    tx.set_status(&org, &of("disabled"), tidings_store::users::Status::Disabled).await.unwrap();
+    tx.count_failed_login(&org, &of("locked"), 1, u64::MAX / 4).await.unwrap();
+    let email = "invited@example.com";
+    let invited = NewUser { id: "i", email, name: "i", password_hash: None, email_verified: false };
+    tx.create_user(&org, &invited, 1).await.unwrap();
+    tx.commit().await.unwrap();
+    let hashes = async || -> u64 {
+        let metrics = crate::bed::text(bed.addr, "/metrics").await;
+        let line = metrics.lines().find(|line| line.starts_with("tidings_passwords_looked_at_total "));
+        line.unwrap().split(' ').nth(1).unwrap().parse().unwrap()
+    };
+    let mut answers = BTreeSet::new();
+    for name in ["known", "nobody", "disabled", "locked", "invited"] {
+        let before = hashes().await;
+        let email = format!("{name}@example.com");
+        let answer = bed.post("/api/auth/login", json!({"email": email, "password": "wrong password"})).await;
+        assert_eq!((hashes().await - before, answer.status), (1, 401), "{name}");
+        answers.insert(answer.body.to_string());
+    }
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    // What is refused before anybody is looked for costs nothing: the measure does measure.
+    let before = hashes().await;
+    bed.post("/api/auth/login", json!({"email": "no address", "password": "wrong password"})).await;
+    assert_eq!(hashes().await, before);
     bed.stop().await;
 }
 
