@@ -96,6 +96,12 @@ impl Server {
         let (addr, ws_addr, admin_addr) = (listeners.addr(), listeners.ws_addr(), listeners.admin_addr());
         // Behind a proxy everybody comes from loopback, and nobody is from this machine for it.
         let loopback = !config.behind_proxy && listeners.loopback();
+        let origins = AllowedOrigins::new(config, loopback).map_err(StartError::Config)?;
+        if !loopback && !origins.knows_a_name() {
+            tracing::warn!(
+                "no browser page may connect: neither accounts.public_url nor allow_origin names one"
+            );
+        }
         let (audit, writing, threats) = start_audit(config, extras.store.clone());
         let kept = extras.store.clone().filter(|_| config.database.session_days > 0);
         let ledger = kept.map(|store| Ledger::start(store, format!("{}:{}", node_name(), addr.port())));
@@ -109,7 +115,6 @@ impl Server {
         }
 
         let (stop, stopped) = watch::channel(false);
-        let origins = AllowedOrigins::new(&config.allow_origin, config.behind_proxy, loopback);
         let tests = TestDoors { open: extras.conformance, handshake_delay: extras.handshake_delay };
         // An administrators' listener on loopback is not where a proxy leads to.
         let administration = Administration {

@@ -1,6 +1,10 @@
 //! Which browser pages may talk to the server.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+
+use crate::config::Config;
 
 /// The origins that may connect, besides the server's own.
 ///
@@ -10,6 +14,8 @@ use axum::http::{HeaderMap, HeaderValue, header};
 pub(crate) struct Origins {
     allowed: Vec<String>,
     any: bool,
+    /// The origin under which browsers reach the server, if that is configured.
+    public: Option<String>,
     /// The server speaks plain HTTP to a proxy that speaks TLS to browsers.
     behind_proxy: bool,
     /// Every listener is on loopback: only names of this machine are its own.
@@ -30,10 +36,23 @@ pub(crate) enum Verdict {
 }
 
 impl Origins {
-    pub(crate) fn new(allowed: &[String], behind_proxy: bool, loopback: bool) -> Self {
-        let any = allowed.iter().any(|origin| origin == "*");
-        let allowed = allowed.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase());
-        Self { allowed: allowed.collect(), any, behind_proxy, loopback }
+    /// Reads what is configured.
+    ///
+    /// # Errors
+    /// A sentence if the public address is none.
+    pub(crate) fn new(config: &Config, loopback: bool) -> Result<Self, String> {
+        let any = config.allow_origin.iter().any(|origin| origin == "*");
+        let allowed =
+            config.allow_origin.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase());
+        let url = config.accounts.public_url.as_str();
+        let bad = || format!("`accounts.public_url`: `{url}` is not of the form https://chat.example");
+        let public = if url.is_empty() { None } else { Some(origin_of(url).ok_or_else(bad)?) };
+        Ok(Self { allowed: allowed.collect(), any, public, behind_proxy: config.behind_proxy, loopback })
+    }
+
+    /// Whether a page may ask that was loaded under a name and not under an address of this server.
+    pub(crate) fn knows_a_name(&self) -> bool {
+        self.public.is_some() || !self.allowed.is_empty()
     }
 
     /// Judges a request by its headers.
@@ -45,7 +64,8 @@ impl Origins {
             return Verdict::Refused;
         }
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        if host.is_some_and(|host| self.is_own(origin, host)) {
+        let is_public = self.public.as_deref().is_some_and(|public| public.eq_ignore_ascii_case(origin));
+        if is_public || host.is_some_and(|host| self.is_own(origin, host)) {
             return Verdict::Own;
         }
         let listed = self.allowed.contains(&origin.to_ascii_lowercase());
@@ -61,23 +81,41 @@ impl Origins {
         !self.any
     }
 
+    /// Whether a page was loaded from here, by what its request says of itself.
+    ///
+    /// Whoever owns a name can have it resolve to this server, and then page and `Host` agree on a foreign name.
+    /// An address leads to whom it names, so what was loaded from there came from here.
     fn is_own(&self, origin: &str, host: &str) -> bool {
         let same =
             |scheme: &str| origin.strip_prefix(scheme).is_some_and(|rest| rest.eq_ignore_ascii_case(host));
-        // A name that some foreign server resolves to 127.0.0.1 does not make its page our own.
-        (same("http://") || self.behind_proxy && same("https://"))
-            && (!self.loopback || names_this_machine(host))
+        (same("http://") || self.behind_proxy && same("https://")) && self.is_address(host)
+    }
+
+    /// Whether a host is no name that others give: an address, or this machine; on loopback that alone.
+    fn is_address(&self, host: &str) -> bool {
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        name.eq_ignore_ascii_case("localhost")
+            || address.is_ok_and(|address| !self.loopback || address.is_loopback())
     }
 }
 
-fn names_this_machine(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
+/// The origin of a URL, as browsers write it: scheme and authority in lower case, without the port that goes
+/// without saying (RFC 6454, section 6.2).
+fn origin_of(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
+    let usual = match scheme {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return None,
     };
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    let authority = authority.as_str();
+    let host = authority.strip_suffix(usual).unwrap_or(authority);
+    (!authority.contains('@') && !host.is_empty()).then(|| format!("{scheme}://{host}").to_ascii_lowercase())
 }
 
 /// Adds what a browser wants to see before it hands an answer to the page.
@@ -98,6 +136,13 @@ pub(crate) fn add_cors(headers: &mut HeaderMap, verdict: &Verdict, credentials: 
 mod tests {
     use super::*;
 
+    fn origins(allowed: &[&str], public_url: &str, behind_proxy: bool, loopback: bool) -> Origins {
+        let allow_origin = allowed.iter().map(|&origin| origin.to_owned()).collect();
+        let mut config = Config { allow_origin, behind_proxy, ..Config::default() };
+        config.accounts.public_url = public_url.into();
+        Origins::new(&config, loopback).expect("origins")
+    }
+
     fn judge(origins: &Origins, host: &str, origin: &str) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().expect("a host"));
@@ -107,8 +152,7 @@ mod tests {
 
     #[test]
     fn twenty_origins_are_judged_as_the_table_says() {
-        let origins =
-            Origins::new(&["https://a.example".into(), "http://b.example:8080".into()], false, true);
+        let origins = origins(&["https://a.example", "http://b.example:8080"], "", false, true);
         let table = [
             ("https://a.example", true),
             ("HTTPS://A.EXAMPLE", true),
@@ -138,17 +182,64 @@ mod tests {
 
     #[test]
     fn a_foreign_name_for_loopback_is_not_our_own_page() {
-        let origins = Origins::new(&[], false, true);
-        assert!(judge(&origins, "localhost:3000", "http://localhost:3000"));
-        assert!(judge(&origins, "[::1]:3000", "http://[::1]:3000"));
-        assert!(!judge(&origins, "evil.test:3000", "http://evil.test:3000"));
-        let public = Origins::new(&[], true, false);
-        assert!(judge(&public, "chat.example", "https://chat.example"));
+        let loopback = origins(&[], "", false, true);
+        assert!(judge(&loopback, "localhost:3000", "http://localhost:3000"));
+        assert!(judge(&loopback, "[::1]:3000", "http://[::1]:3000"));
+        assert!(!judge(&loopback, "evil.test:3000", "http://evil.test:3000"));
+        assert!(!judge(&loopback, "192.0.2.1:3000", "http://192.0.2.1:3000"));
+    }
+
+    #[test]
+    fn a_foreign_name_for_this_server_is_not_our_own_page_behind_a_proxy_either() {
+        for public_url in
+            ["https://chat.example", "https://Chat.Example:443/", "https://chat.example/some/where"]
+        {
+            let origins = origins(&[], public_url, true, false);
+            assert!(judge(&origins, "chat.example", "https://chat.example"), "{public_url}");
+            // The proxy may call us by another name: it is the page that counts.
+            assert!(judge(&origins, "upstream:3000", "https://chat.example"));
+            for evil in
+                ["https://evil.test", "http://evil.test", "http://chat.example", "https://chat.example:8443"]
+            {
+                let host = evil.split("//").nth(1).unwrap_or_default();
+                assert!(!judge(&origins, host, evil), "{evil} with a Host to match");
+                assert!(!judge(&origins, "chat.example", evil), "{evil}");
+            }
+        }
+        let unnamed = origins(&[], "", true, false);
+        assert!(
+            !judge(&unnamed, "chat.example", "https://chat.example"),
+            "nobody said that this is our name"
+        );
+        for address in
+            ["192.0.2.1", "192.0.2.1:8443", "[2001:db8::1]", "[2001:db8::1]:8443", "localhost:3000"]
+        {
+            assert!(judge(&unnamed, address, &format!("https://{address}")), "{address}");
+        }
+        for no_address in
+            ["3221225985", "0xc0.0.2.1", "192.0.2.1.evil.test", "192.0.2", "[evil.test]", "evil.test:80:80"]
+        {
+            assert!(!judge(&unnamed, no_address, &format!("https://{no_address}")), "{no_address}");
+        }
+    }
+
+    #[test]
+    fn a_public_address_that_is_none_is_named() {
+        for bad in
+            ["chat.example", "ftp://chat.example", "https://", "https://user@chat.example", "https:// "]
+        {
+            let mut config = Config::default();
+            config.accounts.public_url = bad.into();
+            assert!(
+                Origins::new(&config, true).is_err_and(|said| said.contains("accounts.public_url")),
+                "{bad}"
+            );
+        }
     }
 
     #[test]
     fn a_star_allows_every_page_but_no_credentials() {
-        let origins = Origins::new(&["*".into()], false, true);
+        let origins = origins(&["*"], "", false, true);
         assert!(judge(&origins, "127.0.0.1:3000", "https://anything.example"));
         assert!(!origins.allows_credentials());
     }

@@ -29,9 +29,13 @@ impl Answer {
         self.all(name).first().copied()
     }
 
-    /// Everything but what says when: the same answer twice is the same text.
+    /// Everything but what says when, and to which request: the same answer twice is the same text.
     pub(crate) fn without_date(&self) -> String {
-        let lines = self.head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("date:"));
+        let told_apart = |line: &&str| {
+            let line = line.to_ascii_lowercase();
+            !line.starts_with("date:") && !line.starts_with("x-request-id:")
+        };
+        let lines = self.head.lines().filter(told_apart);
         lines.chain([self.body.as_str()]).collect::<Vec<_>>().join("\n")
     }
 }

@@ -68,16 +68,23 @@ const ANYWHERE: [(&str, Page); 34] = [
 ];
 
 /// What a name makes of a page: the host a request is for, the page, and what it is on loopback and
-/// behind a proxy that speaks TLS.
-const BY_HOST: [(&str, &str, Page, Page); 12] = [
+/// behind a proxy that speaks TLS, where its public address is configured.
+const BY_HOST: [(&str, &str, Page, Page); 17] = [
     ("127.0.0.1:3000", "http://127.0.0.1:3000", Own, Own),
     ("localhost:3000", "http://LOCALHOST:3000", Own, Own),
     ("[::1]:3000", "http://[::1]:3000", Own, Own),
     ("127.0.0.1:3000", "http://127.0.0.1:3001", Refused, Refused),
     ("127.0.0.1:3000", "http://localhost:3000", Refused, Refused),
     ("127.0.0.1:3000", "https://127.0.0.1:3000", Refused, Own),
-    ("rebound.evil.test:3000", "http://rebound.evil.test:3000", Refused, Own),
-    ("localhost.evil.test:3000", "http://localhost.evil.test:3000", Refused, Own),
+    ("10.1.2.3:3000", "http://10.1.2.3:3000", Refused, Own),
+    ("[2001:db8::9]", "https://[2001:db8::9]", Refused, Own),
+    // Whoever owns a name can have it resolve to this server: that the Host agrees shows nothing.
+    ("rebound.evil.test:3000", "http://rebound.evil.test:3000", Refused, Refused),
+    ("rebound.evil.test", "https://rebound.evil.test", Refused, Refused),
+    ("localhost.evil.test:3000", "http://localhost.evil.test:3000", Refused, Refused),
+    // What a proxy calls us does not matter where the page is the one that is configured.
+    ("upstream.internal:3000", "https://chat.example", Refused, Own),
+    ("rebound.evil.test", "https://chat.example.evil.test", Refused, Refused),
     ("chat.example", "https://chat.example", Refused, Own),
     ("chat.example", "https://chat.example:8443", Refused, Refused),
     ("chat.example", "https://chat.example.evil.test", Refused, Refused),
@@ -199,7 +206,8 @@ fn pages_are_judged_alike_on_every_door_of_a_server_on_loopback() {
 
 #[test]
 fn pages_are_judged_alike_on_every_door_of_a_server_behind_a_proxy() {
-    let config = Config { behind_proxy: true, no_limits: false, ..listing(&LISTED) };
+    let mut config = Config { behind_proxy: true, no_limits: false, ..listing(&LISTED) };
+    config.accounts.public_url = "https://chat.example".into();
     with_places(config, |place| assert_eq!(complaints(place, "chat.example", true), [""; 0]));
 }
 

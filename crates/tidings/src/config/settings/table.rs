@@ -381,14 +381,13 @@ pub(crate) static SETTINGS: &[Setting] = &[
     row(
         "accounts.refresh_grace_seconds",
         Kind::Count(0, 60),
-        "Seconds in which the refresh token that was replaced last is refused without ending the sign-in, so that two \
-         windows may race. Longer notices a copied one later; 0: at once.",
+        "Seconds two windows may race with one refresh token. Longer finds a copied one later; 0: never.",
     ),
     row(
         "accounts.public_url",
         Kind::Text,
-        "The address under which browsers reach this server, such as https://chat.example; providers send people back \
-         there. Empty: the address it listens on.",
+        "The address under which browsers reach this server, such as https://chat.example: pages from there are its \
+         own, and providers send people back there. Empty: the address it listens on.",
     ),
     row(
         "accounts.link_url",
