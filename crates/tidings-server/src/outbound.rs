@@ -12,6 +12,9 @@ mod target;
 mod tests;
 mod tls;
 
-pub(crate) use client::{Outbound, SystemResolver};
+pub(crate) use address::{Reach, reach};
+#[cfg(test)]
+pub(crate) use client::Found;
+pub(crate) use client::{Answer, Outbound, Question, Resolve, SystemResolver};
 pub(crate) use target::{Guard, Target};
 pub(crate) use tls::connector;

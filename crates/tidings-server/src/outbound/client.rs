@@ -1,4 +1,4 @@
-//! One POST to one target: resolve, judge, connect to what was judged, ask, read a bounded answer.
+//! One question to one target: resolve, judge, connect to what was judged, ask, read a bounded answer.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::http::{HeaderValue, Method, Request, StatusCode, Version, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -77,16 +77,38 @@ type Sender = SendRequest<Full<Bytes>>;
 struct Line {
     since: Instant,
     sender: Sender,
+    peer: IpAddr,
 }
 
 impl Line {
-    fn new(sender: Sender) -> Self {
-        Self { since: Instant::now(), sender }
+    fn new(sender: Sender, peer: IpAddr) -> Self {
+        Self { since: Instant::now(), sender, peer }
     }
 
     fn is_good(&self) -> bool {
         self.since.elapsed() < LIFE && !self.sender.is_closed()
     }
+}
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Question<'a> {
+    pub(crate) method: Method,
+    /// Beside `Host`, `Accept` and `User-Agent`.
+    pub(crate) headers: &'a [(&'static str, String)],
+    pub(crate) body: Bytes,
+    /// Bytes that the answer may have.
+    pub(crate) most: usize,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// Who answered.
+    pub(crate) peer: IpAddr,
 }
 
 /// Makes requests; connections are used again.
@@ -95,21 +117,25 @@ pub(crate) struct Outbound {
     resolver: Arc<dyn Resolve>,
     tls: TlsConnector,
     idle: Mutex<HashMap<(bool, String), Vec<Line>>>,
+    /// Connections kept for each target.
+    keeps: usize,
 }
 
 impl Outbound {
     /// Makes requests as far as `guard` lets them; `tls` says whom it trusts.
     pub(crate) fn new(guard: Guard, resolver: Arc<dyn Resolve>, tls: TlsConnector) -> Self {
-        Self { guard, resolver, tls, idle: Mutex::default() }
+        Self { guard, resolver, tls, idle: Mutex::default(), keeps: IDLE }
     }
 
-    /// Posts JSON and reads the answer, of at most so many bytes; the caller bounds the time.
-    ///
-    /// A connection that was used before may have been closed by the other side meanwhile: then the
-    /// request is made once more on a fresh one.
+    /// The same for questions that are far between: each has a connection of its own, and is asked once.
+    pub(crate) fn without_idle(self) -> Self {
+        Self { keeps: 0, ..self }
+    }
+
+    /// Posts JSON and reads the answer, of at most so many bytes.
     ///
     /// # Errors
-    /// [`OutboundError`] says how far it came.
+    /// As [`Outbound::ask`].
     pub(crate) async fn post(
         &self,
         target: &Target,
@@ -117,17 +143,35 @@ impl Outbound {
         body: Bytes,
         most: usize,
     ) -> Result<(StatusCode, Bytes), OutboundError> {
-        let request = || request(target, headers, body.clone());
+        let json = ("content-type", "application/json".to_owned());
+        let headers = &[headers, &[json]].concat();
+        let answer = self.ask(target, &Question { method: Method::POST, headers, body, most }).await?;
+        Ok((answer.status, answer.body))
+    }
+
+    /// Asks and reads the answer; the caller bounds the time.
+    ///
+    /// A connection that was used before may have been closed by the other side meanwhile: then the
+    /// request is made once more on a fresh one.
+    ///
+    /// # Errors
+    /// [`OutboundError`] says how far it came.
+    pub(crate) async fn ask(
+        &self,
+        target: &Target,
+        question: &Question<'_>,
+    ) -> Result<Answer, OutboundError> {
+        let request = || request(target, question);
         if let Some(mut line) = self.take_idle(target) {
             match line.sender.send_request(request()?).await {
-                Ok(response) => return self.read(target, line, response, most).await,
+                Ok(response) => return self.read(target, line, response, question.most).await,
                 Err(error) if error.is_parse() || error.is_user() => return Err(error.into()),
                 Err(_) => {}
             }
         }
         let mut line = self.connect(target).await?;
         let response = line.sender.send_request(request()?).await?;
-        self.read(target, line, response, most).await
+        self.read(target, line, response, question.most).await
     }
 
     async fn read(
@@ -136,17 +180,18 @@ impl Outbound {
         line: Line,
         response: hyper::Response<hyper::body::Incoming>,
         most: usize,
-    ) -> Result<(StatusCode, Bytes), OutboundError> {
-        let status = response.status();
-        let body = Limited::new(response.into_body(), most).collect().await.map_err(|error| {
+    ) -> Result<Answer, OutboundError> {
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, most).collect().await.map_err(|error| {
             match error.downcast::<hyper::Error>() {
                 Ok(error) => OutboundError::Http(*error),
                 Err(error) if error.is::<LengthLimitError>() => OutboundError::TooLarge,
                 Err(_) => OutboundError::Request,
             }
         })?;
+        let peer = line.peer;
         self.keep_idle(target, line);
-        Ok((status, body.to_bytes()))
+        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes(), peer })
     }
 
     /// The addresses that may be connected to, as they are at this moment.
@@ -166,27 +211,32 @@ impl Outbound {
         let mut last = OutboundError::NoAddress;
         for address in self.addresses(target).await? {
             match TcpStream::connect(address).await {
-                Ok(stream) => return self.handshake(target, stream).await,
+                Ok(stream) => return self.handshake(target, stream, address.ip()).await,
                 Err(error) => last = error.into(),
             }
         }
         Err(last)
     }
 
-    async fn handshake(&self, target: &Target, stream: TcpStream) -> Result<Line, OutboundError> {
+    async fn handshake(
+        &self,
+        target: &Target,
+        stream: TcpStream,
+        peer: IpAddr,
+    ) -> Result<Line, OutboundError> {
         stream.set_nodelay(true)?;
         let mut builder = http1::Builder::new();
         builder.max_buf_size(HEAD_BYTES).max_headers(HEADERS);
         if !target.https {
             let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
             tokio::spawn(connection);
-            return Ok(Line::new(sender));
+            return Ok(Line::new(sender, peer));
         }
         let name = ServerName::try_from(target.host.clone()).map_err(io::Error::other)?;
         let stream = self.tls.connect(name, stream).await?;
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        Ok(Line::new(sender))
+        Ok(Line::new(sender, peer))
     }
 
     fn take_idle(&self, target: &Target) -> Option<Line> {
@@ -201,27 +251,22 @@ impl Outbound {
         let mut idle = lock(&self.idle);
         let row = idle.entry((target.https, target.authority())).or_default();
         row.retain(Line::is_good);
-        if row.len() < IDLE && line.is_good() {
+        if row.len() < self.keeps && line.is_good() {
             row.push(line);
         }
     }
 }
 
-fn request(
-    target: &Target,
-    headers: &[(&'static str, String)],
-    body: Bytes,
-) -> Result<Request<Full<Bytes>>, OutboundError> {
+fn request(target: &Target, question: &Question<'_>) -> Result<Request<Full<Bytes>>, OutboundError> {
     let mut request = Request::builder()
-        .method(Method::POST)
+        .method(question.method.clone())
         .version(Version::HTTP_11)
         .uri(&target.path)
-        .header(header::HOST, target.authority())
-        .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+        .header(header::HOST, target.host_header())
         .header(header::ACCEPT, HeaderValue::from_static("application/json"))
         .header(header::USER_AGENT, HeaderValue::from_static("tidings"));
-    for (name, value) in headers {
+    for (name, value) in question.headers {
         request = request.header(*name, value);
     }
-    request.body(Full::new(body)).map_err(|_| OutboundError::Request)
+    request.body(Full::new(question.body.clone())).map_err(|_| OutboundError::Request)
 }

@@ -54,7 +54,14 @@ impl Target {
         Ok(Self { https, host, port, path })
     }
 
-    /// `host:port`, as it stands in a list of exceptions and in the `Host` header.
+    /// The `Host` header: the port that goes without saying is left out, since some compare it as a text.
+    pub(crate) fn host_header(&self) -> String {
+        let authority = self.authority();
+        let usual = if self.https { ":443" } else { ":80" };
+        authority.strip_suffix(usual).map_or(authority.clone(), str::to_owned)
+    }
+
+    /// `host:port`, as it stands in a list of exceptions.
     pub(crate) fn authority(&self) -> String {
         match self.host.contains(':') {
             true => format!("[{}]:{}", self.host, self.port),

@@ -1,65 +1,49 @@
-//! One question to an issuer: no redirects, no cookies, no proxy, everything bounded.
+//! One question to an issuer: what may be asked, and how long the answer may be kept.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap};
-use hyper::{Request, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::source::KEY_BYTES;
+use crate::outbound::{
+    Answer, Guard, Outbound, Question, Reach, Resolve, SystemResolver, Target, connector, reach,
+};
 
-/// Bytes and headers of the answer's head.
-const HEAD_BYTES: usize = 16 * 1024;
-const HEADERS: usize = 64;
-
-/// Where a key set is fetched; known from the configuration alone, never from a token.
+/// Where something is fetched; known from the configuration or from a provider's own word about itself, never
+/// from a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address {
-    tls: bool,
-    host: String,
-    port: u16,
-    /// What stands in the `Host` header.
-    authority: String,
-    path: String,
+    target: Target,
+    /// It may lie in the own network, since the operator named it.
+    private: bool,
 }
 
 impl Address {
-    /// Reads an address.
+    /// Reads an address that the operator has configured.
     ///
     /// # Errors
     /// A sentence if it is not https, and not http on loopback either.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let uri: Uri = text.parse().map_err(|_| format!("`{text}` is not an address"))?;
-        let authority = uri.authority().ok_or_else(|| format!("`{text}` names no host"))?;
-        if authority.as_str().contains('@') {
-            return Err("an address with a user or password in it is not taken".into());
+        let target = Target::parse(text)?;
+        if !target.https && !is_loopback(&target.host) {
+            return Err(format!("`{text}`: keys are fetched by https, by http only on loopback"));
         }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let tls = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") if is_loopback(&host) => false,
-            _ => return Err(format!("`{text}`: keys are fetched by https, by http only on loopback")),
-        };
-        let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        Ok(Self { tls, host, port, authority: authority.to_string(), path })
+        Ok(Self { target, private: true })
     }
-}
 
-impl Address {
+    /// The same as it was named by somebody who answered from `by`: nobody in the public internet leads into the
+    /// own network.
+    pub(crate) fn named_by(self, by: &Fetched) -> Self {
+        Self { private: by.is_private, ..self }
+    }
+
     /// Whether it is asked by https.
     pub(crate) fn is_tls(&self) -> bool {
-        self.tls
+        self.target.https
     }
 }
 
@@ -73,6 +57,8 @@ pub(crate) struct Fetched {
     pub(crate) body: Vec<u8>,
     /// How long it may be kept (`Cache-Control: max-age`, RFC 9111 section 5.2.2.1).
     pub(crate) good_for: Option<Duration>,
+    /// Whoever answered is in the own network.
+    is_private: bool,
 }
 
 /// Fetches within `most`.
@@ -80,12 +66,8 @@ pub(crate) struct Fetched {
 /// # Errors
 /// A sentence for the log.
 pub(crate) async fn get(address: &Address, most: Duration) -> Result<Fetched, String> {
-    let request = Request::get(&address.path)
-        .header(HOST, &address.authority)
-        .header(ACCEPT, "application/json")
-        .body(Full::default())
-        .map_err(said)?;
-    asked(address, request, most).await
+    let question = Question { method: Method::GET, headers: &[], body: Bytes::new(), most: KEY_BYTES };
+    asking()?.ask(address, &question, most).await
 }
 
 /// Posts a form within `most`, with an `Authorization` header or without, and answers the body.
@@ -98,101 +80,74 @@ pub(crate) async fn post_form(
     authorization: Option<String>,
     most: Duration,
 ) -> Result<Vec<u8>, String> {
-    let mut request = Request::post(&address.path)
-        .header(HOST, &address.authority)
-        .header(ACCEPT, "application/json")
-        .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-    if let Some(value) = authorization {
-        request = request.header(AUTHORIZATION, value);
-    }
-    let request = request.body(Full::from(form)).map_err(said)?;
-    asked(address, request, most).await.map(|fetched| fetched.body)
+    let mut headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
+    headers.extend(authorization.map(|value| ("authorization", value)));
+    let question = Question { method: Method::POST, headers: &headers, body: form.into(), most: KEY_BYTES };
+    asking()?.ask(address, &question, most).await.map(|fetched| fetched.body)
 }
 
-async fn asked(address: &Address, request: Request<Full<Bytes>>, most: Duration) -> Result<Fetched, String> {
-    let fetched = tokio::time::timeout(most, fetch(address, request)).await;
-    fetched.unwrap_or_else(|_| Err(format!("no answer within {most:?}")))
+/// Who asks: one for what the operator named, one for what others did.
+struct Asking {
+    anywhere: Outbound,
+    public: Outbound,
 }
 
-async fn fetch(address: &Address, request: Request<Full<Bytes>>) -> Result<Fetched, String> {
-    let stream = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(said)?;
-    if !address.tls {
-        return ask(request, stream).await;
-    }
-    let name = ServerName::try_from(address.host.clone()).map_err(said)?;
-    let stream = TlsConnector::from(trust()?).connect(name, stream).await.map_err(said)?;
-    ask(request, stream).await
+/// The one of this process. It trusts the system's certificate authorities (`SSL_CERT_FILE` names others), which
+/// are read once.
+fn asking() -> Result<&'static Asking, String> {
+    static ASKING: OnceLock<Result<Asking, String>> = OnceLock::new();
+    let new = || Ok(Asking::new(&(Arc::new(SystemResolver) as Arc<dyn Resolve>), &connector("")?));
+    ASKING.get_or_init(new).as_ref().map_err(String::clone)
 }
 
-async fn ask(
-    request: Request<Full<Bytes>>,
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-) -> Result<Fetched, String> {
-    let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(HEAD_BYTES)
-        .max_headers(HEADERS)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(said)?;
-    // Both are dropped together, when the answer is there or the time is over.
-    let answer = async {
-        let answer = sender.send_request(request).await.map_err(said)?;
-        if answer.status() != StatusCode::OK {
-            return Err(format!("the answer is {}", answer.status()));
-        }
-        let good_for = max_age(answer.headers());
-        let body = Limited::new(answer.into_body(), KEY_BYTES).collect().await.map_err(said)?;
-        Ok(Fetched { body: body.to_bytes().to_vec(), good_for })
-    };
-    tokio::pin!(answer);
-    tokio::pin!(connection);
-    tokio::select! {
-        answer = &mut answer => answer,
-        // A server that closes behind its answer ends the connection first.
-        ended = &mut connection => match ended {
-            Ok(()) => answer.await,
-            Err(error) => Err(said(error)),
-        },
+impl Asking {
+    fn new(resolver: &Arc<dyn Resolve>, tls: &TlsConnector) -> Self {
+        let outbound =
+            |private| Outbound::new(Guard::new(Vec::new(), private), resolver.clone(), tls.clone());
+        Self { anywhere: outbound(true).without_idle(), public: outbound(false).without_idle() }
     }
+
+    async fn ask(
+        &self,
+        address: &Address,
+        question: &Question<'_>,
+        most: Duration,
+    ) -> Result<Fetched, String> {
+        let outbound = if address.private { &self.anywhere } else { &self.public };
+        let answer = tokio::time::timeout(most, outbound.ask(&address.target, question)).await;
+        let answer = answer.map_err(|_| format!("no answer within {most:?}"))?;
+        fetched(answer.map_err(|error| error.to_string())?)
+    }
+}
+
+fn fetched(answer: Answer) -> Result<Fetched, String> {
+    if answer.status != StatusCode::OK {
+        return Err(format!("the answer is {}", answer.status));
+    }
+    let is_private = reach(answer.peer) != Reach::Public;
+    Ok(Fetched { good_for: max_age(&answer.headers), body: answer.body.to_vec(), is_private })
 }
 
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(CACHE_CONTROL)?.to_str().ok()?;
+    let text = headers.get(header::CACHE_CONTROL)?.to_str().ok()?;
     let age = text.split(',').find_map(|part| part.trim().strip_prefix("max-age="))?;
     age.trim_matches('"').parse().ok().map(Duration::from_secs)
-}
-
-/// Whom we believe to be who they say: the system's certificate authorities (`SSL_CERT_FILE` names others).
-fn trust() -> Result<Arc<ClientConfig>, String> {
-    static TRUST: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
-    TRUST.get_or_init(load_trust).clone()
-}
-
-fn load_trust() -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    let (taken, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if taken == 0 {
-        return Err("this system has no certificate authorities; name them with SSL_CERT_FILE".into());
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    Ok(Arc::new(config.map_err(said)?.with_root_certificates(roots).with_no_client_auth()))
-}
-
-fn said(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::net::SocketAddr;
+
     use super::*;
+    use crate::outbound::Found;
 
     #[test]
     fn keys_come_by_https_or_from_this_machine() {
         for good in [
             "https://a.example/jwks.json",
             "https://a.example:8443/x?y=1",
+            "https://10.0.0.1/jwks.json",
             "http://127.0.0.1:9/k",
             "http://[::1]:9/k",
         ] {
@@ -205,6 +160,7 @@ mod tests {
             "http://10.0.0.1/",
             "file:///etc/passwd",
             "https://user:pass@a.example/",
+            "https://2130706433/",
             "https://",
             "/jwks.json",
             "",
@@ -217,10 +173,45 @@ mod tests {
     fn an_age_is_read_from_among_other_directives() {
         let age = |text: &str| {
             let mut headers = HeaderMap::new();
-            headers.insert(CACHE_CONTROL, text.parse().unwrap());
+            headers.insert(header::CACHE_CONTROL, text.parse().unwrap());
             max_age(&headers)
         };
         assert_eq!(age("public, max-age=19845, must-revalidate"), Some(Duration::from_secs(19_845)));
         assert_eq!((age("no-store"), age("max-age=soon")), (None, None));
+    }
+
+    /// Every name leads to one address.
+    struct To(IpAddr);
+
+    impl Resolve for To {
+        fn resolve<'a>(&'a self, _: &'a str, port: u16) -> Found<'a> {
+            let found = vec![SocketAddr::new(self.0, port)];
+            Box::pin(async { Ok(found) })
+        }
+    }
+
+    /// Why a name that leads to `address` is not asked, if it was named by somebody there.
+    async fn refused(address: &str, private: bool) -> bool {
+        let resolver: Arc<dyn Resolve> = Arc::new(To(address.parse().unwrap()));
+        let asking = Asking::new(&resolver, &connector("").unwrap());
+        let by = Fetched { body: Vec::new(), good_for: None, is_private: private };
+        let named = Address::parse("https://keys.example:9/token").unwrap().named_by(&by);
+        let question = Question { method: Method::GET, headers: &[], body: Bytes::new(), most: 9 };
+        let said = asking.ask(&named, &question, Duration::from_millis(200)).await.unwrap_err();
+        said.contains("must not be reached")
+    }
+
+    #[tokio::test]
+    async fn nobody_in_the_public_internet_leads_into_the_own_network() {
+        for address in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fd00::1", "::ffff:10.0.0.1"] {
+            assert!(refused(address, false).await, "{address}");
+        }
+        // Whom the operator named may be there, and name others there.
+        for address in ["127.0.0.1", "::1"] {
+            assert!(!refused(address, true).await, "{address}");
+        }
+        for address in ["0.0.0.0", "224.0.0.1"] {
+            assert!(refused(address, true).await && refused(address, false).await, "{address}");
+        }
     }
 }

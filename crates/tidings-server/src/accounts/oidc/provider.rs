@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::accounts::input;
 use crate::config::ProviderConfig;
-use crate::signin::fetch::{self, Address};
+use crate::signin::fetch::{self, Address, Fetched};
 use crate::signin::id_token::{Claimed, IdTokens};
 use crate::signin::{read_secret_file, refused};
 
@@ -204,12 +204,12 @@ impl Provider {
         let fetched = fetch::get(&self.about, PATIENCE).await.map_err(|why| unavailable(&why))?;
         let document: Document =
             serde_json::from_slice(&fetched.body).map_err(|why| unavailable(&why.to_string()))?;
-        let discovered = Arc::new(self.checked(document).map_err(|why| unavailable(&why))?);
+        let discovered = Arc::new(self.checked(document, &fetched).map_err(|why| unavailable(&why))?);
         *held = Some((Instant::now(), discovered.clone()));
         Ok(discovered)
     }
 
-    fn checked(&self, document: Document) -> Result<Discovered, String> {
+    fn checked(&self, document: Document, from: &Fetched) -> Result<Discovered, String> {
         if document.issuer != self.issuer {
             return Err(format!("{} calls itself {:?}", self.issuer, document.issuer));
         }
@@ -219,7 +219,7 @@ impl Provider {
             if self.about.is_tls() && !address.is_tls() {
                 return Err(format!("{text} is not https"));
             }
-            Ok(address)
+            Ok(address.named_by(from))
         };
         address(&document.authorization_endpoint)?;
         let methods = document.token_endpoint_auth_methods_supported;
