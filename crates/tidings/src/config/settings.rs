@@ -6,8 +6,13 @@ mod table;
 
 use toml::Value;
 
-use table::ANY;
 pub(crate) use table::SETTINGS;
+
+/// No bound above.
+const ANY: u64 = i64::MAX as u64;
+const HOUR_MS: u64 = 3_600_000;
+/// Events in a time; more cannot be counted in nanoseconds.
+const RATE: u64 = 1_000_000_000;
 
 /// One setting, or one field of every table whose name the operator chooses.
 #[derive(Debug)]
@@ -20,6 +25,14 @@ pub(crate) struct Setting {
     pub(crate) about: &'static str,
     /// Never printed, never a flag's value.
     pub(crate) secret: bool,
+}
+
+const fn row(key: &'static str, kind: Kind, about: &'static str) -> Setting {
+    Setting { key, kind, about, secret: false }
+}
+
+const fn secret(key: &'static str, about: &'static str) -> Setting {
+    Setting { key, kind: Kind::Text, about, secret: true }
 }
 
 /// What may be written at a key.

@@ -1,20 +1,6 @@
 //! Every setting: its key, what may be written there, and what it costs to change it.
 
-use super::{Kind, Setting};
-
-/// No bound above.
-pub(super) const ANY: u64 = i64::MAX as u64;
-const HOUR_MS: u64 = 3_600_000;
-/// Events in a time; more cannot be counted in nanoseconds.
-const RATE: u64 = 1_000_000_000;
-
-const fn row(key: &'static str, kind: Kind, about: &'static str) -> Setting {
-    Setting { key, kind, about, secret: false }
-}
-
-const fn secret(key: &'static str, about: &'static str) -> Setting {
-    Setting { key, kind: Kind::Text, about, secret: true }
-}
+use super::{ANY, HOUR_MS, Kind, RATE, Setting, row, secret};
 
 /// Every setting, in the order in which it is printed: the top level first, then table by table.
 pub(crate) static SETTINGS: &[Setting] = &[
