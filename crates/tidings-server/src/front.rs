@@ -3,8 +3,8 @@
 mod accept;
 mod audit;
 mod auth;
-mod body;
 pub(crate) mod bearer;
+mod body;
 mod budget;
 mod direct;
 mod headers;
