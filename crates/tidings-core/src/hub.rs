@@ -111,8 +111,8 @@ impl Entry {
     pub fn history(&self) -> Option<MutexGuard<'_, Recent>> {
         let recent = match self.spec.keep {
             Keep::Nothing => None,
-            Keep::Recent { size, ttl } => {
-                let make = || Box::new(Mutex::new(Recent::new(self.epoch, size, ttl)));
+            Keep::Recent { size, ttl, bytes } => {
+                let make = || Box::new(Mutex::new(Recent::new(self.epoch, size, ttl, bytes)));
                 Some(self.recent.get_or_init(make))
             }
             Keep::Durable { .. } => self.recent.get(),

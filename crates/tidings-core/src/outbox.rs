@@ -99,6 +99,11 @@ impl Outbox {
         self.queue.as_ref().map_or(0, |q| q.bytes)
     }
 
+    /// Bytes of replays among them.
+    pub fn owed(&self) -> usize {
+        self.queue.as_ref().map_or(0, |q| q.owed.0)
+    }
+
     /// Since when it has been over half full, in the caller's milliseconds.
     pub fn lagging_since(&self) -> Option<u64> {
         self.queue.as_ref().and_then(|q| q.lagging).map(|(since, _)| since)

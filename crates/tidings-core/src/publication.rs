@@ -32,6 +32,17 @@ pub struct Publication {
     pub at_ms: u64,
 }
 
+/// What an event takes besides its name and its data.
+const EVENT_BYTES: usize = 256;
+
+impl Publication {
+    /// The memory it takes, about.
+    pub fn bytes(&self) -> usize {
+        let attachments = self.payload.attachments.iter().map(Bytes::len).sum::<usize>();
+        EVENT_BYTES + self.event.len() + self.payload.json.len() + attachments
+    }
+}
+
 /// An event's data: JSON text, byte for byte as it came, and the binary it refers to.
 ///
 /// Binary stands in the JSON as `{"_placeholder":true,"num":N}` with N counted per payload.

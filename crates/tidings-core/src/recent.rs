@@ -15,6 +15,9 @@ pub struct Recent {
     epoch: Epoch,
     size: usize,
     ttl: Duration,
+    /// What the events may take together, and what they take.
+    most: usize,
+    bytes: usize,
     events: VecDeque<Arc<Publication>>,
     top: Position,
     /// The sequence of the newest event that is no longer kept.
@@ -38,11 +41,23 @@ pub struct Read {
 }
 
 impl Recent {
-    /// An empty history that keeps `size` events for `ttl` each.
-    pub fn new(epoch: Epoch, size: usize, ttl: Duration) -> Self {
+    /// An empty history that keeps `size` events for `ttl` each, of `most` bytes together.
+    pub fn new(epoch: Epoch, size: usize, ttl: Duration, most: usize) -> Self {
         let keys = Keys::default();
         let (events, top) = (VecDeque::new(), Position::start(epoch));
-        Self { epoch, size, ttl, events, top, trimmed: 0, newest_at_ms: 0, retired: false, keys }
+        Self {
+            epoch,
+            size,
+            ttl,
+            most,
+            bytes: 0,
+            events,
+            top,
+            trimmed: 0,
+            newest_at_ms: 0,
+            retired: false,
+            keys,
+        }
     }
 
     /// What is stored of a room: where it stands, and its newest events. Those have no number among the
@@ -54,7 +69,9 @@ impl Recent {
         events: Vec<Arc<Publication>>,
         now_ms: u64,
     ) -> Self {
-        let mut recent = Self { top, newest_at_ms: now_ms, ..Self::new(top.epoch, size, ttl) };
+        // What memory has of it is what the log keeps: less would be a gap that is none.
+        let mut recent = Self { top, newest_at_ms: now_ms, ..Self::new(top.epoch, size, ttl, usize::MAX) };
+        recent.bytes = events.iter().map(|event| event.bytes()).sum();
         recent.events = events.into();
         recent
     }
@@ -77,8 +94,9 @@ impl Recent {
         if let Some(position) = publication.position {
             self.top = position;
         }
+        self.bytes += publication.bytes();
         self.events.push_back(publication);
-        while self.events.len() > self.size {
+        while self.events.len() > self.size || (self.bytes > self.most && self.events.len() > 1) {
             self.trim();
         }
     }
@@ -205,6 +223,7 @@ impl Recent {
 
     fn trim(&mut self) {
         if let Some(event) = self.events.pop_front() {
+            self.bytes -= event.bytes();
             self.trimmed = self.trimmed.max(event.sequence);
         }
     }

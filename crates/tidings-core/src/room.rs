@@ -138,6 +138,8 @@ pub enum Keep {
         size: usize,
         /// How long each is kept.
         ttl: Duration,
+        /// How many bytes all of them take together; the newest is kept whatever it takes.
+        bytes: usize,
     },
     /// The newest events in the log: what is acknowledged is stored. The same number of them is in memory
     /// where somebody needs the room.
@@ -154,7 +156,7 @@ impl Keep {
     pub fn bounds(self) -> Option<(usize, Duration)> {
         match self {
             Self::Nothing => None,
-            Self::Recent { size, ttl } | Self::Durable { size, ttl } => Some((size, ttl)),
+            Self::Recent { size, ttl, .. } | Self::Durable { size, ttl } => Some((size, ttl)),
         }
     }
 

@@ -278,6 +278,11 @@ impl Shard {
         }
     }
 
+    /// Bytes of what a connection missed that wait for it.
+    pub fn owed(&self, slot: u32) -> usize {
+        self.conns.get(slot as usize).map_or(0, |conn| conn.outbox.owed())
+    }
+
     /// Bytes that wait for a connection.
     pub fn waiting(&self, slot: u32) -> usize {
         self.conns.get(slot as usize).map_or(0, |conn| conn.outbox.bytes())

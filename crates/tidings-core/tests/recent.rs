@@ -38,7 +38,7 @@ fn append(recent: &mut Recent, at_ms: u64) -> Position {
 
 /// A history that keeps `size` events, after `count` of them.
 fn recent(size: usize, count: usize) -> Recent {
-    let mut recent = Recent::new(EPOCH, size, Duration::from_millis(TTL_MS));
+    let mut recent = Recent::new(EPOCH, size, Duration::from_millis(TTL_MS), usize::MAX);
     for _ in 0..count {
         append(&mut recent, 0);
     }
@@ -59,6 +59,25 @@ fn only_the_newest_events_are_kept() {
         let recent = recent(size, 5);
         assert_eq!(recent.top(), at(5));
         assert_eq!(offsets(&recent.newest(9)), (6 - size as u64..=5).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn the_events_take_so_many_bytes_together_and_the_newest_is_kept_whatever_it_takes() {
+    let of_one = {
+        let recent = recent(9, 1);
+        recent.newest(1).events.pop().unwrap().bytes()
+    };
+    for (most, kept) in [(usize::MAX, 5), (3 * of_one, 3), (3 * of_one - 1, 2), (1, 1)] {
+        let mut recent = Recent::new(EPOCH, 9, Duration::from_millis(TTL_MS), most);
+        for _ in 0..5 {
+            append(&mut recent, 0);
+        }
+        assert_eq!(offsets(&recent.newest(9)), (6 - kept..=5).collect::<Vec<_>>(), "{most} bytes");
+        assert!(recent.after(at(5 - kept), 9).complete);
+        assert!(kept == 5 || !recent.after(at(4 - kept), 9).complete, "one more is missed");
+        recent.expire(TTL_MS);
+        assert!(recent.newest(9).events.is_empty());
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod bearer;
 mod body;
 mod budget;
 mod direct;
+mod framing;
 mod headers;
 mod health;
 pub(crate) mod hello;

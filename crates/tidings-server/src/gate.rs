@@ -162,6 +162,14 @@ impl Gate {
         Ok(())
     }
 
+    /// Whether what was said before may be read: answers take memory as publishes do.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] without memory for more.
+    pub(crate) fn may_read_back(&self) -> Result<(), Refusal> {
+        self.has_memory(Level::Full)
+    }
+
     /// Forgets accounts at rest.
     pub(crate) fn sweep(&self) {
         let now_ns = self.now_ns();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidings_core::frame::plain_data;
-use tidings_core::{Asker, Denied, Node, Position, Refusal, Room};
+use tidings_core::{Asker, Denied, Node, Position, Publication, Refusal, Room};
 use tidings_wire::json::write_string;
 use tokio::sync::oneshot;
 
@@ -33,7 +33,8 @@ pub(crate) fn answer(
         return Ok(out);
     };
     out.extend_from_slice(format!(",\"epoch\":\"{}\",\"events\":[", read.top.epoch).as_bytes());
-    for (at, event) in read.events.iter().enumerate() {
+    let events = what_fits(&read.events, since.is_some());
+    for (at, event) in events.iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
@@ -46,7 +47,7 @@ pub(crate) fn answer(
             format!(",\"offset\":{offset},\"at\":\"{}\"}}", iso8601(event.at_ms)).as_bytes(),
         );
     }
-    let last = read.events.last().and_then(|event| event.position);
+    let last = events.last().and_then(|event| event.position);
     let more = last.is_some_and(|last| last.offset < read.top.offset);
     out.extend_from_slice(format!("],\"more\":{more}").as_bytes());
     if since.is_some() {
@@ -55,6 +56,26 @@ pub(crate) fn answer(
     out.push(b'}');
     Ok(out)
 }
+
+/// The events of one answer: the first of them where more can be asked for, else the newest; at least one.
+fn what_fits(events: &[Arc<Publication>], oldest_first: bool) -> &[Arc<Publication>] {
+    let mut left = ANSWER_BYTES;
+    let mut fits = |event: &&Arc<Publication>| {
+        let bytes = event.bytes();
+        let first = left == ANSWER_BYTES;
+        left = left.saturating_sub(bytes);
+        first || left > 0
+    };
+    if oldest_first {
+        let count = events.iter().take_while(|event| fits(event)).count();
+        return &events[..count];
+    }
+    let count = events.iter().rev().take_while(|event| fits(event)).count();
+    &events[events.len() - count..]
+}
+
+/// Bytes of the events of one answer, about: who asks must not make us build more than a message may have.
+const ANSWER_BYTES: usize = 1_000_000;
 
 /// Room for an answer with a few events, so that it is not moved while it grows.
 const HISTORY_BYTES: usize = 256;

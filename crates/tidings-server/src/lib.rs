@@ -31,6 +31,7 @@ pub mod ids;
 mod ledger;
 mod listeners;
 pub mod live;
+mod object;
 mod outbound;
 mod records;
 mod refusals;

@@ -121,21 +121,21 @@ const ATTACHMENTS_MS: u64 = 10_000;
 /// # Errors
 /// A sentence that names the kind and the key.
 pub fn kinds(config: &Config, loopback: bool) -> Result<Kinds, String> {
-    let mut kinds = Kinds::default();
+    let (mut kinds, bytes) = (Kinds::default(), config.limits.room_bytes);
     let day = Duration::from_secs(24 * 3_600);
     let mut shipped = vec![
-        ("lobby", spec(Rule::SignedIn, Rule::SignedIn, Keep::Recent { size: 1_000, ttl: day })),
-        ("user", spec(Rule::Owner, Rule::Server, Keep::Recent { size: 100, ttl: day })),
+        ("lobby", spec(Rule::SignedIn, Rule::SignedIn, Keep::Recent { size: 1_000, ttl: day, bytes })),
+        ("user", spec(Rule::Owner, Rule::Server, Keep::Recent { size: 100, ttl: day, bytes })),
         (
             "metrics",
             spec(
                 if loopback { Rule::Anyone } else { Rule::SignedIn },
                 Rule::Server,
-                Keep::Recent { size: 600, ttl: Duration::from_secs(900) },
+                Keep::Recent { size: 600, ttl: Duration::from_secs(900), bytes },
             ),
         ),
     ];
-    let told = Keep::Recent { size: 200, ttl: 7 * day };
+    let told = Keep::Recent { size: 200, ttl: 7 * day, bytes };
     for (kind, role) in [("admin", "admin"), ("operator", "operator")] {
         shipped.push((kind, spec(Rule::Role(role.into()), Rule::Nobody, told)));
     }
@@ -149,7 +149,8 @@ pub fn kinds(config: &Config, loopback: bool) -> Result<Kinds, String> {
     for (kind, wanted) in &config.rooms {
         let base = kinds.iter().find(|(known, _)| known == kind).map(|(_, spec)| spec.clone());
         let base = base.unwrap_or_else(|| spec(Rule::Nobody, Rule::Nobody, Keep::Nothing));
-        let mut spec = configured(base, wanted).map_err(|problem| format!("[rooms.{kind}] {problem}"))?;
+        let mut spec =
+            configured(base, wanted, bytes).map_err(|problem| format!("[rooms.{kind}] {problem}"))?;
         spec.publish_rate = wanted.publish_per_minute.map(|events| {
             own_rates += 1;
             OwnRate { at: own_rates - 1, rate: Rate::per_minute(events) }
@@ -197,7 +198,7 @@ fn spec(subscribe: Rule, publish: Rule, keep: Keep) -> RoomSpec {
     RoomSpec { subscribe, publish, history, presence, keep, lane, members, message_bytes, publish_rate }
 }
 
-fn configured(mut spec: RoomSpec, wanted: &RoomKindConfig) -> Result<RoomSpec, String> {
+fn configured(mut spec: RoomSpec, wanted: &RoomKindConfig, bytes: usize) -> Result<RoomSpec, String> {
     let rule = |name: &str, text: &Option<String>, rule: &mut Rule| -> Result<(), String> {
         if let Some(text) = text {
             *rule = Rule::parse(text).map_err(|problem| format!("{name}: {problem}"))?;
@@ -211,16 +212,16 @@ fn configured(mut spec: RoomSpec, wanted: &RoomKindConfig) -> Result<RoomSpec, S
     if let Some(lane) = &wanted.lane {
         spec.lane = Lane::parse(lane).ok_or("lane: one of critical, high, normal, low")?;
     }
-    spec.keep = keep(spec.keep, wanted)?;
+    spec.keep = keep(spec.keep, wanted, bytes)?;
     spec.members = wanted.members.or(spec.members);
     spec.message_bytes = wanted.message_bytes.or(spec.message_bytes);
     Ok(spec)
 }
 
-fn keep(base: Keep, wanted: &RoomKindConfig) -> Result<Keep, String> {
+fn keep(base: Keep, wanted: &RoomKindConfig, bytes: usize) -> Result<Keep, String> {
     let (size, ttl) = base.bounds().unwrap_or((1_000, Duration::from_secs(24 * 3_600)));
     let (size, ttl) = (wanted.size.unwrap_or(size), wanted.ttl_seconds.map_or(ttl, Duration::from_secs));
-    let (recent, durable) = (Keep::Recent { size, ttl }, Keep::Durable { size, ttl });
+    let (recent, durable) = (Keep::Recent { size, ttl, bytes }, Keep::Durable { size, ttl });
     match wanted.keep.as_deref() {
         Some("nothing") => Ok(Keep::Nothing),
         Some("recent") => Ok(recent),

@@ -51,7 +51,7 @@ pub fn spec(keep: Keep) -> RoomSpec {
 }
 
 pub fn recent(size: usize) -> Keep {
-    Keep::Recent { size, ttl: Duration::from_secs(3_600) }
+    Keep::Recent { size, ttl: Duration::from_secs(3_600), bytes: usize::MAX }
 }
 
 /// A node with `vol` and `rec` rooms, and `two` for at most two members; and its mailboxes.

@@ -109,7 +109,10 @@ impl World {
         let posts = mail.iter().map(|mail| Box::new(Slow(mail.clone())) as Box<dyn Post>).collect();
         let mut kinds = Kinds::default();
         kinds.declare("vol", spec(Keep::Nothing));
-        kinds.declare("rec", spec(Keep::Recent { size: KEPT, ttl: Duration::from_secs(3_600) }));
+        kinds.declare(
+            "rec",
+            spec(Keep::Recent { size: KEPT, ttl: Duration::from_secs(3_600), bytes: usize::MAX }),
+        );
         let names = Arc::new(namespaces());
         let rooms =
             |org: &&str| ROOMS.iter().map(|room| Room::new(&Org::new(org), room, 200).unwrap()).collect();

@@ -26,6 +26,8 @@ pub struct LimitsConfig {
     pub queue_bytes: usize,
     /// Messages that may wait for one connection before it is closed as too slow.
     pub queue_messages: usize,
+    /// Bytes of the events one room keeps in memory alone.
+    pub room_bytes: usize,
     /// Milliseconds a connection may lag behind before it is closed as too slow.
     pub lag_ms: u64,
     /// Milliseconds a client of the plain protocol may take to sign in.
@@ -97,6 +99,7 @@ impl Default for LimitsConfig {
             outstanding_acks: 1_000,
             queue_bytes: 1 << 20,
             queue_messages: 1_024,
+            room_bytes: 8 << 20,
             lag_ms: 10_000,
             plain_auth_ms: 5_000,
             connect_ms: 10_000,

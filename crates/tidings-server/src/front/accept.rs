@@ -55,6 +55,29 @@ impl Drop for Accepting {
     }
 }
 
+/// Sockets that could not be accepted: one line in a while tells of all of them.
+#[derive(Default)]
+struct Failures {
+    /// Since the last line.
+    times: u64,
+    told_at: Option<Instant>,
+}
+
+/// A listener that cannot accept says so this often: who fills the descriptors must not fill the disk as well.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
+
+impl Failures {
+    /// Counts one; how many there were since the last line, if it is time for another.
+    fn count(&mut self, now: Instant) -> Option<u64> {
+        self.times += 1;
+        if self.told_at.is_some_and(|told_at| now.duration_since(told_at) < TELL_AGAIN) {
+            return None;
+        }
+        self.told_at = Some(now);
+        Some(std::mem::take(&mut self.times))
+    }
+}
+
 /// A socket of which nothing has arrived yet.
 struct Silent {
     stream: TcpStream,
@@ -65,7 +88,7 @@ struct Silent {
 fn accept(mut poll: Poll, listener: &TcpListener, door: &Arc<Door>) {
     let mut events = Events::with_capacity(2);
     let mut welcome = Welcome { door, head: vec![0; HEAD_BYTES], silent: Vec::new() };
-    let mut pause = None;
+    let (mut pause, mut failures) = (None, Failures::default());
     loop {
         let soon = (!welcome.silent.is_empty()).then_some(LOOK_AGAIN);
         match poll.poll(&mut events, pause.take().or(soon)) {
@@ -78,7 +101,9 @@ fn accept(mut poll: Poll, listener: &TcpListener, door: &Arc<Door>) {
             return;
         }
         if let Err(error) = welcome.accept_all(listener) {
-            tracing::warn!(%error, "a connection could not be accepted");
+            if let Some(times) = failures.count(Instant::now()) {
+                tracing::warn!(%error, times, "connections cannot be accepted");
+            }
             pause = Some(PAUSE);
         }
         welcome.look_again();
@@ -132,5 +157,19 @@ impl Welcome<'_> {
         if let Some(stream) = direct::take(self.door, silent.stream, silent.remote, read) {
             serve::spawn(self.door, stream, silent.remote, read);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_that_cannot_accept_says_so_every_ten_seconds_and_how_often() {
+        let (mut failures, begin) = (Failures::default(), Instant::now());
+        let told: Vec<(u32, u64)> = (0..500)
+            .filter_map(|turn| failures.count(begin + turn * PAUSE).map(|times| (turn, times)))
+            .collect();
+        assert_eq!(told, [(0, 1), (200, 200), (400, 200)]);
     }
 }

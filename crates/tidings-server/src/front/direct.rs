@@ -13,8 +13,8 @@ use mio::net::TcpStream;
 
 use super::origin::{Verdict, add_cors};
 use super::serve::{Door, HEADERS, Purpose};
-use super::socketio;
 use super::upgrade::{self, Handover, Switch};
+use super::{framing, socketio};
 
 /// Hands a socket over if the bytes it began with are a request for a WebSocket that is granted;
 /// gives it back if not.
@@ -43,7 +43,8 @@ fn head(read: &[u8]) -> Option<(Parts, usize)> {
         parts.headers.append(name, HeaderValue::from_bytes(header.value).ok()?);
     }
     let body = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::EXPECT];
-    let plain = !body.iter().any(|name| parts.headers.contains_key(name));
+    let plain = !body.iter().any(|name| parts.headers.contains_key(name))
+        && framing::check(parts.version, &parts.headers).is_ok();
     (plain && upgrade::wanted(&parts.headers)).then_some((parts, size))
 }
 

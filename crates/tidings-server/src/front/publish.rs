@@ -19,6 +19,7 @@ use super::body::{Received, bad, received};
 use super::{ByServer, Remote, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::hooks::{Caller, Draft};
+use crate::object::Object;
 use crate::shard::{write_published, write_remaining};
 use crate::shared::{Shared, wall_ms};
 
@@ -62,7 +63,7 @@ struct Message<'a> {
 #[derive(Debug, Deserialize)]
 struct Batch<'a> {
     #[serde(borrow)]
-    messages: Vec<Message<'a>>,
+    messages: Vec<Object<Message<'a>>>,
     #[serde(borrow)]
     key: Option<Cow<'a, str>>,
 }
@@ -81,7 +82,7 @@ async fn publish(
 
 async fn publish_one(shared: &Shared, caller: &Caller<'_>, body: &Received) -> Result<Vec<u8>, Refusal> {
     let body = text(shared, body)?;
-    let message: Message<'_> = serde_json::from_str(body).map_err(malformed)?;
+    let Object(message): Object<Message<'_>> = serde_json::from_str(body).map_err(malformed)?;
     send(shared, caller, &message).await
 }
 
@@ -100,15 +101,15 @@ async fn batch(
 /// Publishes in order; each message has its own result, and the batch one key.
 async fn publish_batch(shared: &Shared, caller: &Caller<'_>, body: &Received) -> Result<Vec<u8>, Refusal> {
     let body = text(shared, body)?;
-    let mut batch: Batch<'_> = serde_json::from_str(body).map_err(malformed)?;
+    let Object(mut batch): Object<Batch<'_>> = serde_json::from_str(body).map_err(malformed)?;
     if batch.messages.len() > BATCH {
         return Err(Refusal::new(Code::TooLarge, "more messages than a batch may have"));
     }
-    if batch.messages.iter().any(|message| message.key.is_some()) {
+    if batch.messages.iter().any(|Object(message)| message.key.is_some()) {
         return Err(Refusal::new(Code::BadRequest, "a batch has one key, its messages have none"));
     }
     let mut out = b"{\"ok\":true,\"results\":[".to_vec();
-    for (at, message) in batch.messages.iter_mut().enumerate() {
+    for (at, Object(message)) in batch.messages.iter_mut().enumerate() {
         message.key = batch.key.as_ref().map(|key| format!("{key}:{at}").into());
         if at > 0 {
             out.push(b',');

@@ -15,6 +15,7 @@ use super::body::{Received, bad, received};
 use super::{refuse, respond, signed_in};
 use crate::audit::{Action, Entry, Outcome};
 use crate::live::{Live, Target};
+use crate::object::Object;
 use crate::shared::Shared;
 use crate::signin::now_seconds;
 
@@ -49,7 +50,7 @@ async fn revoke(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Rec
 
 async fn revoke_wanted(shared: &Arc<Shared>, headers: &HeaderMap, body: Received) -> Result<(), Refusal> {
     let who = operator(shared, headers, Action::Revocation).await?;
-    let wanted: Wanted = serde_json::from_slice(received(&body)?)
+    let Object(wanted): Object<Wanted> = serde_json::from_slice(received(&body)?)
         .map_err(|error| bad(&error.to_string().chars().take(TEXT).collect::<String>()))?;
     let target = target(&who, &wanted)?;
     if wanted.before.is_some_and(|before| before > now_seconds() + 1) {

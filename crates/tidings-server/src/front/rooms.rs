@@ -71,6 +71,7 @@ async fn history(
     headers: HeaderMap,
 ) -> Response<Body> {
     let asked = who_and_room(&shared, &headers, &room).await.and_then(|(who, room)| {
+        shared.gate.may_read_back()?;
         let (since, limit) = part(query.as_deref().unwrap_or(""))?;
         Ok((who, room, since, limit))
     });

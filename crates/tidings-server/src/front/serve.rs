@@ -24,9 +24,9 @@ use tokio::sync::Semaphore;
 use tower_service::Service;
 
 use super::origin::{Verdict, add_cors};
-use super::replay::Replay;
+use super::replay::{Replay, STALL_TIME};
 use super::upgrade::{Handover, Switch};
-use super::{Front, Limited, Refused, Remote, budget, headers, hello, respond, socketio, upgrade};
+use super::{Front, Limited, Refused, Remote, budget, framing, headers, hello, respond, socketio, upgrade};
 use crate::gate::Arrival;
 use crate::signin::api_key::MARK;
 
@@ -115,7 +115,10 @@ async fn serve(stream: mio::net::TcpStream, peer: IpAddr, arrival: Arrival, door
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS)
-        .serve_connection(Replay::new(read, stream), hyper_util::service::TowerToHyperService::new(requests))
+        .serve_connection(
+            Replay::new(read, stream, STALL_TIME),
+            hyper_util::service::TowerToHyperService::new(requests),
+        )
         .without_shutdown();
     let Ok(parts) = connection.await else { return };
     let Some(handover) = lock(&handover).take() else { return };
@@ -155,6 +158,9 @@ impl Service<Request<Incoming>> for Requests {
 impl Requests {
     async fn answer(mut self, request: Request<Incoming>) -> Response<Body> {
         lock(&self.arrival).has_spoken();
+        if let Err(refused) = framing::check(request.version(), request.headers()) {
+            return *refused;
+        }
         let front = self.door.front.clone();
         let trusted = front.proxies.trusts(self.remote);
         self.remote = front.proxies.judge(self.remote, request.headers());

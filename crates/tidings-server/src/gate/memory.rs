@@ -18,7 +18,7 @@ pub(super) enum Level {
     Low = 0,
     /// New connections.
     High = 1,
-    /// Publishes as well; who is connected still hears what is there.
+    /// Publishes as well, and reading what was said; who is connected still hears what comes.
     Full = 2,
 }
 

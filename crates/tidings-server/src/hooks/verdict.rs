@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tidings_core::{Answer, Code, Refusal};
 
+use crate::object::Object;
+
 /// Characters of a message for the client.
 const MESSAGE: usize = 200;
 
@@ -34,7 +36,7 @@ const CODES: [Code; 6] =
 
 /// Reads an answer; `None` for one that is not exactly as agreed.
 pub(super) fn read(body: &[u8]) -> Option<Verdict> {
-    let wire: Wire = serde_json::from_slice(body).ok()?;
+    let Object(wire): Object<Wire> = serde_json::from_slice(body).ok()?;
     let code = match wire.code.as_deref() {
         None => None,
         Some(code) => Some(*CODES.iter().find(|known| known.as_str() == code)?),

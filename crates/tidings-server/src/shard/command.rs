@@ -186,6 +186,9 @@ impl ShardLoop {
         if self.shard.rooms_of(key.slot) >= self.settings.rooms_per_connection {
             return Err(Refusal::new(Code::BadRequest, "this connection is in too many rooms").into());
         }
+        if body.rewind.is_some() || body.since.is_some() {
+            self.has_room_for_more_past(key)?;
+        }
         let asker = self.asker(key, &who, &answered);
         if body.rewind.is_some() {
             // What was said before one came is history, whatever the command is called.
@@ -210,6 +213,20 @@ impl ShardLoop {
         self.answer(key, ack, |out| write_joined(out, &body.room, &joined));
         self.after_join(key, ack, &room, &joined, from);
         Ok(())
+    }
+
+    /// Whether a connection may be sent what it missed in one more room.
+    ///
+    /// # Errors
+    /// [`Code::RateLimited`] while too much of what it missed in others is on its way,
+    /// [`Code::Unavailable`] without memory for more.
+    fn has_room_for_more_past(&self, key: ConnKey) -> Result<(), Refusal> {
+        self.shared.gate.may_read_back()?;
+        if self.shard.owed(key.slot) <= OWED_BYTES {
+            return Ok(());
+        }
+        let message = "what was missed in other rooms is still on its way";
+        Err(Refusal { retry_after_ms: Some(OWED_RETRY_MS), ..Refusal::new(Code::RateLimited, message) })
     }
 
     /// Sends what a newcomer missed, then says that it is up to date.
@@ -244,6 +261,7 @@ impl ShardLoop {
         body: &HistoryBody<'_>,
     ) -> Result<(), Refusal> {
         let (_, room) = self.who_and_room(key, ack, &body.room)?;
+        self.shared.gate.may_read_back()?;
         let by = self.by(key, ack)?;
         let since = body.since.as_ref().map(position);
         let limit = body.limit.map_or(HISTORY_DEFAULT, |limit| (limit as usize).min(HISTORY_MOST));
@@ -397,6 +415,11 @@ fn filter(body: &SubscribeBody<'_>) -> Option<Filter> {
     let events = body.events.as_ref().map(|names| names.iter().map(|name| name.as_ref().into()).collect());
     (events.is_some() || body.min_lane.is_some()).then_some(Filter { events, min_lane: body.min_lane })
 }
+
+/// Bytes of what was missed that may be on their way to a connection when it asks for more, and
+/// when it may ask again. No queue limit counts them: one room's past has to fit.
+const OWED_BYTES: usize = 8 << 20;
+const OWED_RETRY_MS: u32 = 1_000;
 
 /// Events a history answer holds where the client names no limit, and at most.
 const HISTORY_DEFAULT: usize = 100;

@@ -78,6 +78,12 @@ pub(crate) struct Answer {
     body: Result<Vec<u8>, Refusal>,
 }
 
+impl Answer {
+    fn bytes(&self) -> usize {
+        self.body.as_ref().map_or(0, Vec::len)
+    }
+}
+
 impl Job {
     /// Whether it may send to the client by itself, which must not overtake answers before it.
     fn speaks(&self) -> bool {
@@ -276,10 +282,14 @@ async fn work_off(shared: Arc<Shared>, lanes: Vec<(Place, VecDeque<Job>)>) {
     shared.inboxes[shard].push(Mail::LanesDone(done));
 }
 
+/// Answers go to the shard before there are more bytes of them: it is the shard that knows what
+/// still fits, and answers to one who is gone are freed.
+const ANSWERS_BYTES: usize = 256 << 10;
+
 /// Works off one connection's commands; before it has to wait it sends the answers it has. `None`
 /// if the last was a question: then the shard goes on by its answer.
 async fn work_off_one(shared: Arc<Shared>, place: Place, jobs: VecDeque<Job>) -> Option<Vec<Answer>> {
-    let mut answers = Vec::new();
+    let (mut answers, mut bytes) = (Vec::new(), 0);
     let mut row = Row::default();
     for job in jobs {
         if let Job::Publish { by, said, remaining } = job {
@@ -287,8 +297,9 @@ async fn work_off_one(shared: Arc<Shared>, place: Place, jobs: VecDeque<Job>) ->
             continue;
         }
         finish(&shared, place, &mut row, &mut answers).await;
-        if job.speaks() {
+        if job.speaks() || bytes > ANSWERS_BYTES {
             send(&shared, place, &mut answers);
+            bytes = 0;
         }
         if let Job::Ask(asking) = job {
             let answer = answer(&shared, place, &asking).await;
@@ -303,6 +314,7 @@ async fn work_off_one(shared: Arc<Shared>, place: Place, jobs: VecDeque<Job>) ->
                 doing.await
             }
         };
+        bytes += answer.as_ref().map_or(0, Answer::bytes);
         answers.extend(answer);
     }
     finish(&shared, place, &mut row, &mut answers).await;

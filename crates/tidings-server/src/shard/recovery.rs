@@ -104,6 +104,10 @@ impl Sessions {
     }
 }
 
+/// Who missed more than so many bytes in all rooms together begins afresh: what is kept for a session
+/// must not become a queue of any length.
+const RESUME_BYTES: usize = 32 << 20;
+
 impl ShardLoop {
     /// Keeps what a broken connection needs to be taken up again.
     pub(super) fn park(&mut self, link: &mut Link, resumable: bool) {
@@ -336,7 +340,8 @@ impl ShardLoop {
             missed.extend(joined.missed);
         }
         missed.sort_by_key(|publication| publication.sequence);
-        complete.then_some(missed)
+        let bytes: usize = missed.iter().map(|publication| publication.bytes()).sum();
+        (complete && bytes <= RESUME_BYTES).then_some(missed)
     }
 
     fn parked(&mut self, key: ConnKey, seat: &Seat, mixed: bool) -> Parked {

@@ -62,6 +62,56 @@ fn a_request_with_two_lengths_is_refused() {
 }
 
 #[test]
+fn a_request_that_names_no_host_or_two_is_refused() {
+    let asked = |hosts: &str| status(format!("GET /healthz HTTP/1.1\r\n{hosts}\r\n").into_bytes());
+    assert_eq!(asked("Host: 127.0.0.1\r\n"), "HTTP/1.1 200 OK");
+    assert_eq!(asked(""), "HTTP/1.1 400 Bad Request");
+    assert_eq!(asked("Host: 127.0.0.1\r\nHost: a.example\r\n"), "HTTP/1.1 400 Bad Request");
+    let upgrade = upgrade("/ws");
+    assert!(status(upgrade.clone().into_bytes()).starts_with("HTTP/1.1 101"), "the control");
+    let doubled = upgrade.replace("Host: 127.0.0.1", "Host: 127.0.0.1\r\nHost: a.example");
+    assert_eq!(status(doubled.into_bytes()), "HTTP/1.1 400 Bad Request");
+}
+
+#[test]
+fn a_body_whose_end_is_in_doubt_is_refused_and_nothing_behind_it_is_a_request() {
+    let answers = |coding: &str| {
+        let coding = coding.to_owned();
+        with_server(&config(), move |addr, _| {
+            let mut wire = Wire::connect(addr);
+            wire.send(
+                format!(
+                    "POST /api/publish HTTP/1.1\r\nHost: 127.0.0.1\r\n{coding}\r\n0\r\n\r\n\
+                     GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+                )
+                .as_bytes(),
+            );
+            wire.rest().split("HTTP/1.1 ").skip(1).map(|answer| answer[..3].to_owned()).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(answers("Transfer-Encoding: chunked\r\n"), ["401", "200"], "the control");
+    assert_eq!(answers("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), ["501"]);
+    assert_eq!(answers("Transfer-Encoding: gzip, chunked\r\n"), ["501"]);
+    // The chunks count, and whatever follows is not looked at.
+    assert_eq!(answers("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), ["401"]);
+    assert_eq!(answers("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), ["401"]);
+}
+
+#[test]
+fn an_array_is_no_message_whatever_it_holds() {
+    let published = |body: &'static str| {
+        with_server(&config(), move |addr, _| {
+            let token = crate::common::token(serde_json::json!({ "sub": "backend", "scope": "publish" }));
+            let headers = format!("Authorization: Bearer {token}\r\n");
+            crate::common::http(addr, "POST /api/publish", &headers, body).1
+        })
+    };
+    assert!(published("{\"room\":\"open:1\",\"event\":\"e\",\"data\":1}").contains("\"ok\":true"));
+    let array = published("[\"open:1\",null,null,null,\"e\",1,null,null,false]");
+    assert!(array.contains("\"code\":\"bad_request\"") && array.contains("an object"), "{array}");
+}
+
+#[test]
 fn a_body_that_is_too_large_encoded_or_deep_is_refused() {
     assert_eq!(status(request("/api/publish", "", &vec![b'x'; 1_000_001])), "HTTP/1.1 413 Payload Too Large");
     let gzip = "Content-Encoding: gzip\r\n";

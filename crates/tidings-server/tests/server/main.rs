@@ -12,6 +12,7 @@ mod expiry;
 mod hook_order;
 mod hooks;
 mod hostile;
+mod large_past;
 mod limits;
 mod limits_of_addresses;
 mod limits_of_requests;

@@ -133,6 +133,11 @@ pub(crate) static SETTINGS: &[Setting] = &[
          more memory.",
     ),
     row(
+        "limits.room_bytes",
+        Kind::Count(1_024, 1 << 40),
+        "Bytes of the events one `recent` room keeps. Higher lets publishers make the server hold more memory.",
+    ),
+    row(
         "limits.lag_ms",
         Kind::Count(100, HOUR_MS),
         "Milliseconds a connection may lag behind before it is closed as too slow. Higher delivers stale events.",
