@@ -72,7 +72,7 @@ pub enum StartError {
     #[error("{0}")]
     Config(String),
     /// An address cannot be listened on.
-    #[error("cannot listen on {0}: {1}")]
+    #[error("cannot listen on {0}: {1}; is another server there? `--listen` names another port")]
     Listen(String, io::Error),
     /// A listener's thread could not be made.
     #[error("cannot accept connections: {0}")]

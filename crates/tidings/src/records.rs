@@ -1,9 +1,12 @@
 //! Opening the store that is configured.
 
-use anyhow::{Result, anyhow};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
+
+use anyhow::{Context as _, Result, anyhow};
 use tidings_store::{Store, StoreError, StoreOptions};
 
-use crate::config::Misconfigured;
+use crate::config::{Misconfigured, refuse};
 
 /// Opens the store at a URL; its password is in no message.
 ///
@@ -14,4 +17,27 @@ pub(crate) async fn open(url: &str, options: StoreOptions) -> Result<Store> {
         StoreError::Unusable(sentence) => Misconfigured(format!("the database: {sentence}")).into(),
         error => anyhow!("cannot open the database: {error}"),
     })
+}
+
+/// Keeps other servers away from a database in a file, as long as what is returned lives.
+///
+/// Two servers on one file would each think that nobody else notes sessions there, and events of the one would
+/// not reach clients of the other. Commands beside a server are no servers, and PostgreSQL is shared.
+///
+/// # Errors
+/// [`Misconfigured`] if another server is there; what keeps the lock from being made.
+pub(crate) fn alone(url: &str) -> Result<Option<File>> {
+    let Some(path) = url.strip_prefix("sqlite:").filter(|path| *path != ":memory:") else { return Ok(None) };
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let lock = format!("{path}.lock");
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock);
+    // A path that cannot be written is refused as the database itself is.
+    let Ok(file) = opened else { return Ok(None) };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => refuse!(
+            "another server uses {path}; stop it, or give this one a data directory of its own with --data-dir"
+        ),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {lock}")),
+    }
 }

@@ -74,6 +74,7 @@ fn keep_pages_small() {
 fn serve(started: Started, happened: Vec<Entry>) -> Result<()> {
     keep_pages_small();
     let config = started.config.clone();
+    let _alone = records::alone(&config.database.url)?;
     let mut front = tokio::runtime::Builder::new_multi_thread();
     if config.front_threads > 0 {
         front.worker_threads(config.front_threads);

@@ -48,6 +48,13 @@ pub(crate) fn run(line: TokenLine) -> Result<()> {
     if let Some(warning) = &secret.warning {
         output::note(&format!("tidings: {warning}"));
     }
+    if secret.made {
+        output::note(&format!(
+            "tidings: there was no signing secret, so one was made ({}); a server believes this token if it uses that \
+             directory",
+            secret.origin
+        ));
+    }
     let grant = Grant {
         user: line.user,
         org: line.org,

@@ -61,6 +61,13 @@ fn a_list_flag_may_be_repeated_or_separated_by_commas() {
 }
 
 #[test]
+fn a_negative_number_is_refused_with_what_is_expected() {
+    let output = Place::new("negative").run(&["serve", "--shards", "-1"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("expected 0 to 1024, found -1"), "{}", err(&output));
+}
+
+#[test]
 fn the_printed_file_can_be_read_back_by_name() {
     let place = Place::new("again");
     let first = out(&place.run(&["config", "--heartbeat-interval-ms", "4000"], &[]));

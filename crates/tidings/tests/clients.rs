@@ -106,6 +106,7 @@ fn a_token_made_beside_the_server_carries_every_claim() {
 fn a_token_without_a_user_or_with_a_wrong_lifetime_is_refused() {
     let place = Place::new("no-token");
     assert_eq!(place.run(&["token", "--user", ""]).0, Some(1));
+    assert_eq!(place.run(&["token", "--user", &"u".repeat(201)]).0, Some(1));
     assert_eq!(place.run(&["token", "--user", "a", "--ttl", "0"]).0, Some(2));
     assert_eq!(place.run(&["token", "--user", "a", "--scope", "a b"]).0, Some(1));
 }
@@ -185,6 +186,23 @@ fn a_refused_publish_ends_with_code_1_and_the_reason() {
     thread.join().unwrap();
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert!(err.contains("429 rate_limited") && err.contains("too fast") && err.contains("90 ms"), "{err}");
+}
+
+#[test]
+fn data_that_is_no_json_is_shown_in_part_with_what_to_do() {
+    let place = Place::new("publish-no-json");
+    let long = "x".repeat(5_000);
+    let (code, _, err) = place.run(&["publish", "chat:1", "said", &long, "--token", "given"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("xxx…") && err.contains("quotes") && err.len() < 300, "{err}");
+}
+
+#[test]
+fn a_token_of_a_secret_that_was_just_made_says_so() {
+    let place = Place::new("token-made");
+    let (_, _, first) = place.run(&["token", "--user", "a"]);
+    assert!(first.contains("no signing secret") && first.contains("data"), "{first}");
+    assert_eq!(place.run(&["token", "--user", "a"]).2, "");
 }
 
 #[test]

@@ -94,6 +94,28 @@ fn a_database_that_cannot_be_used_is_refused_with_code_2_and_without_its_passwor
 }
 
 #[test]
+fn a_database_in_a_file_is_one_servers_alone() {
+    let place = Place::new();
+    let first = Running::start(&place, "");
+    let second = run(&place, &["serve", "--listen", "127.0.0.1:0"], "");
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(2), "{said}");
+    assert!(said.contains("another server uses") && said.contains("--data-dir"), "{said}");
+    assert!(run(&place, &["verify", "audit"], "").status.success(), "a command is no server");
+    drop(first);
+    assert_eq!(Running::start(&place, "").ready(), "HTTP/1.1 200 OK", "a killed one leaves nothing behind");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_refused_with_what_to_do() {
+    let place = Place::new();
+    let refused = run(&place, &["serve", "--data-dir", "/proc/nothing", "--listen", "127.0.0.1:0"], "");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("/proc/nothing") && said.contains("--data-dir"), "{said}");
+}
+
+#[test]
 fn a_server_whose_database_is_gone_is_not_ready_and_goes_on() {
     let place = Place::new();
     let mut postgres = Postgres::start();

@@ -466,9 +466,11 @@ fn administrators_have_a_listener_of_their_own_where_one_is_named() {
 fn a_port_that_is_taken_is_named_and_ends_with_code_1() {
     let place = Place::new("taken");
     let server = place.serve(&[]);
-    let output = place.refused(&["--listen", &server.address], &[("JWT_SECRET", SECRET)]);
+    let flags = ["--listen", &server.address, "--data-dir", "other"];
+    let output = place.refused(&flags, &[("JWT_SECRET", SECRET)]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().contains(&server.address));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains(&server.address) && said.contains("--listen"), "{said}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(super) const LEEWAY_SECONDS: u64 = 30;
 const LAST_SECOND: u64 = 253_402_300_799;
 
 /// Bytes of a user's id and of an organisation's name.
-const NAME_BYTES: usize = 200;
+pub(super) const NAME_BYTES: usize = 200;
 
 /// Bytes of a token's own id.
 const TOKEN_ID_BYTES: usize = 128;

@@ -8,6 +8,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use sha2::Sha256;
 
+use super::claims::NAME_BYTES;
 use super::issuer::Issuer;
 use super::keys::{Key, KeySet};
 
@@ -125,9 +126,12 @@ struct Claims<'a> {
 
 /// Header and claims are as RFC 9068 has them.
 fn sign(key: &OwnKey, issuer: &str, grant: &Grant, now: u64) -> Result<String, String> {
-    if [&grant.user, &grant.org].into_iter().any(|name| name.is_empty() || name.chars().any(char::is_control))
-    {
-        return Err("a token needs a user and an organisation that are not empty".into());
+    let may_be =
+        |name: &String| (1..=NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control);
+    if ![&grant.user, &grant.org].into_iter().all(may_be) {
+        return Err(format!(
+            "a token needs a user and an organisation, of 1 to {NAME_BYTES} printable bytes"
+        ));
     }
     if grant.scopes.iter().any(|scope| scope.is_empty() || scope.contains(' ')) {
         return Err("a scope is one word".into());

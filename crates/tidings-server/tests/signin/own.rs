@@ -53,6 +53,8 @@ fn what_cannot_be_in_a_token_is_not_issued() {
     for bad in [
         Grant { user: String::new(), ..grant() },
         Grant { org: "a\nb".into(), ..grant() },
+        Grant { user: "u".repeat(201), ..grant() },
+        Grant { org: "o".repeat(201), ..grant() },
         Grant { scopes: vec!["two words".into()], ..grant() },
     ] {
         assert!(sign_in.issue(&bad).is_err(), "{bad:?}");

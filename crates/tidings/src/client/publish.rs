@@ -88,12 +88,22 @@ pub(crate) fn run(line: PublishLine) -> Result<()> {
 
 fn read_data(data: &str) -> Result<Value> {
     if data != "-" {
-        return serde_json::from_str(data).with_context(|| format!("the data is not JSON: {data}"));
+        return serde_json::from_str(data).with_context(|| not_json(data));
     }
     let mut text = String::new();
     std::io::stdin().take(MOST_DATA).read_to_string(&mut text)?;
     serde_json::from_str(&text).context("standard input is not JSON")
 }
+
+/// Says what was meant to be JSON, the begin of it.
+fn not_json(data: &str) -> String {
+    let begin: String = data.chars().filter(|c| !c.is_control()).take(SHOWN).collect();
+    let more = if begin.len() < data.len() { "…" } else { "" };
+    format!("the data is not JSON: {begin}{more} (text needs quotes of its own, as in '\"hello\"')")
+}
+
+/// Characters of wrong data that are shown.
+const SHOWN: usize = 40;
 
 async fn post(target: &Target, token: &str, body: &Value) -> Result<(StatusCode, Bytes)> {
     let authority = target.authority();

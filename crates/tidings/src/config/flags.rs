@@ -130,7 +130,8 @@ fn arg(setting: &'static Setting, defaults: &Table) -> Option<Arg> {
             .default_missing_value("true")
             .action(ArgAction::Set),
         Kind::List => arg.value_name("LIST").action(ArgAction::Append),
-        Kind::Count(..) => arg.value_name("N").action(ArgAction::Set),
+        // A negative number is refused with what is expected, and not taken for a flag.
+        Kind::Count(..) => arg.value_name("N").allow_negative_numbers(true).action(ArgAction::Set),
         Kind::Choice(words) => arg.value_name(words.join("|")).action(ArgAction::Set),
         Kind::Tables => arg.value_name("TOML").action(ArgAction::Set),
         Kind::Text => arg.value_name("TEXT").action(ArgAction::Set),

@@ -100,4 +100,4 @@ pub(crate) struct Misconfigured(pub(crate) String);
 macro_rules! refuse {
     ($($argument:tt)*) => { return Err($crate::config::Misconfigured(format!($($argument)*)).into()) };
 }
-use refuse;
+pub(crate) use refuse;

@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use toml::Table;
 
 use super::{Origin, Resolved, refuse};
@@ -166,7 +166,12 @@ pub(crate) fn local(data_dir: &Path) -> Result<Found> {
     let path = data_dir.join(FILE_NAME);
     let made = !path.try_exists().unwrap_or(true);
     if made {
-        create(data_dir, &path).with_context(|| format!("cannot write {}", path.display()))?;
+        if let Err(error) = create(data_dir, &path) {
+            refuse!(
+                "cannot write {} ({error}); name a directory that this account can write to with --data-dir",
+                path.display()
+            );
+        }
     }
     let (text, open) = read(&path, "signing secret")?;
     if open {
