@@ -23,8 +23,14 @@ use crate::object::Object;
 use crate::shard::{write_published, write_remaining};
 use crate::shared::{Shared, wall_ms};
 
-/// Messages of one batch.
+/// Messages of one batch, and rooms of one message.
 const BATCH: usize = 1_000;
+
+/// Rooms of all messages of a batch together: each has a result, which is longer than its name.
+const RESULTS: usize = 10_000;
+
+/// Others get a turn on this thread after so many messages of a batch.
+const TURN: usize = 16;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     let most = shared.settings.limits.message_bytes;
@@ -108,6 +114,10 @@ async fn publish_batch(shared: &Shared, caller: &Caller<'_>, body: &Received) ->
     if batch.messages.iter().any(|Object(message)| message.key.is_some()) {
         return Err(Refusal::new(Code::BadRequest, "a batch has one key, its messages have none"));
     }
+    let targets = |Object(message): &Object<Message<'_>>| message.rooms.as_ref().map_or(1, Vec::len);
+    if batch.messages.iter().map(targets).sum::<usize>() > RESULTS {
+        return Err(Refusal::new(Code::TooLarge, "more rooms than a batch may go to"));
+    }
     let mut out = b"{\"ok\":true,\"results\":[".to_vec();
     for (at, Object(message)) in batch.messages.iter_mut().enumerate() {
         message.key = batch.key.as_ref().map(|key| format!("{key}:{at}").into());
@@ -115,6 +125,9 @@ async fn publish_batch(shared: &Shared, caller: &Caller<'_>, body: &Received) ->
             out.push(b',');
         }
         write_result(&mut out, send(shared, caller, message).await);
+        if at % TURN == TURN - 1 {
+            tokio::task::yield_now().await;
+        }
     }
     out.extend_from_slice(b"]}");
     Ok(out)

@@ -112,6 +112,23 @@ fn an_array_is_no_message_whatever_it_holds() {
 }
 
 #[test]
+fn a_batch_goes_to_so_many_rooms_and_its_answer_is_no_flood() {
+    let published = |messages: usize| {
+        with_server(&config(), move |addr, _| {
+            let headers = format!("Authorization: Bearer {}\r\n", crate::common::user("alice"));
+            let rooms = vec!["a"; 100];
+            let message = serde_json::json!({ "rooms": rooms, "event": "e", "data": 0 });
+            let body = serde_json::json!({ "messages": vec![message; messages] }).to_string();
+            crate::common::http(addr, "POST /api/publish/batch", &headers, &body).1
+        })
+    };
+    let all = published(100);
+    assert_eq!(all.matches("\"bad_request\"").count(), 10_000, "the control");
+    assert!(all.len() < 2_000_000, "{} bytes", all.len());
+    assert!(published(101).contains("\"too_large\""));
+}
+
+#[test]
 fn a_body_that_is_too_large_encoded_or_deep_is_refused() {
     assert_eq!(status(request("/api/publish", "", &vec![b'x'; 1_000_001])), "HTTP/1.1 413 Payload Too Large");
     let gzip = "Content-Encoding: gzip\r\n";

@@ -165,13 +165,11 @@ pub(super) fn from_file(path: &Path, what: &str) -> Result<Found> {
 pub(crate) fn local(data_dir: &Path) -> Result<Found> {
     let path = data_dir.join(FILE_NAME);
     let made = !path.try_exists().unwrap_or(true);
-    if made {
-        if let Err(error) = create(data_dir, &path) {
-            refuse!(
-                "cannot write {} ({error}); name a directory that this account can write to with --data-dir",
-                path.display()
-            );
-        }
+    if made && let Err(error) = create(data_dir, &path) {
+        refuse!(
+            "cannot write {} ({error}); name a directory that this account can write to with --data-dir",
+            path.display()
+        );
     }
     let (text, open) = read(&path, "signing secret")?;
     if open {
