@@ -160,3 +160,40 @@ fn no_log_holds_a_token_wherever_it_was_sent() {
         assert!(!said.contains(end) && !said.contains(&token[..30]), "{said}");
     }
 }
+
+#[test]
+fn what_a_client_sends_begins_no_line_of_the_log_and_hides_none() {
+    let place = Place::new("lines");
+    let log = place.0.join("log");
+    let flags = ["serve", "--listen", "127.0.0.1:0", "--log-filter", "trace"];
+    let mut command = place.command(&flags, &[("JWT_SECRET", SECRET)]);
+    command.stderr(File::create(&log).unwrap());
+    let running = Running::start(command);
+    let forged = "2030-01-01T00:00:00.000000Z  INFO forged";
+    for text in
+        [format!("a%0d%0a{forged}"), format!("a\u{1b}[2K\u{2028}{forged}"), "\u{202e}\u{9b}31m".into()]
+    {
+        let plain = text.replace("%0d%0a", "\\r\\n");
+        running.ask(&format!("GET /api/rooms/lobby:{text}/history HTTP/1.1"));
+        running.ask(&format!("GET /socket.io/?EIO=4&transport=polling&sid={text} HTTP/1.1"));
+        running.ask(&format!("GET /metrics HTTP/1.1\r\nOrigin: http://{text}.example\r\nUser-Agent: {text}"));
+        running.ask(&format!(
+            "GET /api/rooms HTTP/1.1\r\nAuthorization: Bearer {text}\r\nX-Forwarded-For: {text}"
+        ));
+        let body = format!("{{\"email\":\"a@{plain}\",\"password\":\"{plain}\",\"org\":\"{plain}\"}}");
+        let login = format!("POST /api/auth/login HTTP/1.1\r\nContent-Length: {}", body.len());
+        let mut stream = TcpStream::connect(&running.1).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+            .write_all(format!("{login}\r\nHost: a\r\nConnection: close\r\n\r\n{body}").as_bytes())
+            .unwrap();
+        stream.read_to_string(&mut String::new()).unwrap();
+    }
+    drop(running);
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(said.contains("a token was refused"), "the log was not read: {said}");
+    for line in said.lines() {
+        assert!(line.starts_with("20") && !line.starts_with("2030"), "{line:?}");
+        assert!(!line.contains(['\u{1b}', '\u{9b}', '\u{2028}', '\u{202e}', '\r']), "{line:?}");
+    }
+}
