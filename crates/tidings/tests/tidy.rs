@@ -253,6 +253,33 @@ fn documents_name_only_files_that_exist() {
 }
 
 #[test]
+fn the_table_of_attacks_names_only_tests_that_exist() {
+    let table = fs::read_to_string(root().join("docs/threats.md")).unwrap();
+    let rust: String = files(&[".rs"]).into_iter().map(|(_, text)| text).collect();
+    let foreign: String = files(&[".ts"]).into_iter().map(|(_, text)| text).collect();
+    let rows = table.lines().filter(|line| line.starts_with("| ") && line.matches(" | ").count() == 2);
+    let cells: Vec<&str> =
+        rows.filter_map(|row| row.rsplit(" | ").next()).filter(|cell| *cell != "shown by |").collect();
+    assert!(cells.len() > 50, "the rows were not read");
+    let mut complaints = Vec::new();
+    for cell in cells {
+        for name in between(cell, "`", '`').into_iter().filter(|name| !name.starts_with([',', ' '])) {
+            // A test that runs on every database is named in a macro.
+            let known = [format!("fn {name}("), format!("    {name}\n"), format!("    {name},")];
+            if !known.iter().any(|known| rust.contains(known)) {
+                complaints.push(format!("no test is called {name}"));
+            }
+        }
+        for name in between(cell, "\"", '"').into_iter().filter(|name| !name.starts_with(',')) {
+            if !foreign.contains(&format!("\"{name}\"")) {
+                complaints.push(format!("no test of conformance is called {name}"));
+            }
+        }
+    }
+    nothing(complaints);
+}
+
+#[test]
 fn documents_name_only_targets_of_the_makefile() {
     let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
     let targets: Vec<&str> =
