@@ -66,13 +66,13 @@ impl Recent {
         top: Position,
         size: usize,
         ttl: Duration,
-        events: Vec<Arc<Publication>>,
+        most: usize,
+        events: VecDeque<Arc<Publication>>,
         now_ms: u64,
     ) -> Self {
-        // What memory has of it is what the log keeps: less would be a gap that is none.
-        let mut recent = Self { top, newest_at_ms: now_ms, ..Self::new(top.epoch, size, ttl, usize::MAX) };
+        let mut recent = Self { top, newest_at_ms: now_ms, ..Self::new(top.epoch, size, ttl, most) };
         recent.bytes = events.iter().map(|event| event.bytes()).sum();
-        recent.events = events.into();
+        recent.events = events;
         recent
     }
 

@@ -148,15 +148,19 @@ pub enum Keep {
         size: usize,
         /// How long each is kept.
         ttl: Duration,
+        /// How many bytes all of them take together; the newest is kept whatever it takes.
+        bytes: usize,
     },
 }
 
 impl Keep {
-    /// How many events are kept and how long; `None` if none are.
-    pub fn bounds(self) -> Option<(usize, Duration)> {
+    /// How many events are kept, how long, and how many bytes of them; `None` if none are.
+    pub fn bounds(self) -> Option<(usize, Duration, usize)> {
         match self {
             Self::Nothing => None,
-            Self::Recent { size, ttl, .. } | Self::Durable { size, ttl } => Some((size, ttl)),
+            Self::Recent { size, ttl, bytes } | Self::Durable { size, ttl, bytes } => {
+                Some((size, ttl, bytes))
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! One task writes. What came while it waited for the disk goes into its next transaction together, so
 //! that one flush serves many publishers and the room's order is that of the log.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -152,14 +153,15 @@ impl Log {
         if !node.wants_loading(room) {
             return Ok(());
         }
-        let size =
-            node.kinds().spec(room).ok().and_then(|spec| spec.keep.bounds()).map_or(0, |(size, _)| size);
-        let (top, events) = match self.read_newest(room, size as u64).await? {
+        let bounds = node.kinds().spec(room).ok().and_then(|spec| spec.keep.bounds());
+        let Some((size, _, bytes)) = bounds else { return Ok(()) };
+        let (top, events) = match self.read_newest(room, size as u64, bytes).await? {
             Some(stored) => stored,
             None => self.make(room, node.next_epoch()).await?,
         };
         // A kind that is gone, or an organisation with too many rooms, is refused by what comes next.
-        let _ = node.install(room, |size, ttl| Recent::stored(top, size, ttl, events, wall_ms()));
+        let install = |size, ttl, bytes| Recent::stored(top, size, ttl, bytes, events, wall_ms());
+        let _ = node.install(room, install);
         Ok(())
     }
 
@@ -175,29 +177,37 @@ impl Log {
         let mut tx = self.store.begin().await?;
         tx.add_log_room(room, epoch, wall_ms()).await?;
         tx.commit().await?;
-        let stored = self.read_newest(room, 0).await?;
+        let stored = self.read_newest(room, 0, 0).await?;
         stored.ok_or_else(|| StoreError::Corrupt("a room of the log is gone".into()))
     }
 
-    async fn read_newest(&self, room: &Room, size: u64) -> Result<Option<Stand>, StoreError> {
+    /// The newest events of a room, so many and so many bytes of them; a page more is held while it reads.
+    async fn read_newest(&self, room: &Room, size: u64, bytes: usize) -> Result<Option<Stand>, StoreError> {
         let mut reader = self.store.read().await?;
         let Some(head) = reader.log_room(room).await? else { return Ok(None) };
-        let mut events: Vec<Arc<Publication>> = Vec::new();
+        let (mut events, mut held): (VecDeque<Arc<Publication>>, usize) = (VecDeque::new(), 0);
         let mut after = head.trimmed.max(head.top.offset.saturating_sub(size));
         while after < head.top.offset {
             let page = reader.log_after(&head, after).await?;
             let Some(last) = page.last() else { break };
             after = last.position.offset;
-            events.extend(page.into_iter().map(|record| Arc::new(publication(room, record))));
+            for record in page {
+                let event = Arc::new(publication(room, record));
+                held += event.bytes();
+                events.push_back(event);
+            }
+            while held > bytes && events.len() > 1 {
+                held -= events.pop_front().map_or(0, |oldest| oldest.bytes());
+            }
         }
         // What was appended since is read as well; whoever appended it hands it over only if it is new.
-        let top = events.last().and_then(|event| event.position).unwrap_or(head.top);
+        let top = events.back().and_then(|event| event.position).unwrap_or(head.top);
         Ok(Some((top, events)))
     }
 }
 
 /// Where a room stands, and its newest events.
-type Stand = (Position, Vec<Arc<Publication>>);
+type Stand = (Position, VecDeque<Arc<Publication>>);
 
 fn publication(room: &Room, record: Record) -> Publication {
     Publication {
@@ -319,7 +329,7 @@ async fn trim_some(shared: &Shared, log: &Log, behind: i64) -> Result<i64, Store
     for stored in &rooms {
         forget_idle(shared, log, stored).await?;
         // What a kind that is not declared now has kept, it keeps: the configuration may come back.
-        let Some((size, ttl)) = kinds.spec(&stored.room).ok().and_then(|spec| spec.keep.bounds()) else {
+        let Some((size, ttl, _)) = kinds.spec(&stored.room).ok().and_then(|spec| spec.keep.bounds()) else {
             continue;
         };
         let since_ms = wall_ms().saturating_sub(ttl.as_millis() as u64);

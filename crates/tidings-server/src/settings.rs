@@ -219,9 +219,9 @@ fn configured(mut spec: RoomSpec, wanted: &RoomKindConfig, bytes: usize) -> Resu
 }
 
 fn keep(base: Keep, wanted: &RoomKindConfig, bytes: usize) -> Result<Keep, String> {
-    let (size, ttl) = base.bounds().unwrap_or((1_000, Duration::from_secs(24 * 3_600)));
+    let (size, ttl, _) = base.bounds().unwrap_or((1_000, Duration::from_secs(24 * 3_600), bytes));
     let (size, ttl) = (wanted.size.unwrap_or(size), wanted.ttl_seconds.map_or(ttl, Duration::from_secs));
-    let (recent, durable) = (Keep::Recent { size, ttl, bytes }, Keep::Durable { size, ttl });
+    let (recent, durable) = (Keep::Recent { size, ttl, bytes }, Keep::Durable { size, ttl, bytes });
     match wanted.keep.as_deref() {
         Some("nothing") => Ok(Keep::Nothing),
         Some("recent") => Ok(recent),

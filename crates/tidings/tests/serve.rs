@@ -456,7 +456,8 @@ fn administrators_have_a_listener_of_their_own_where_one_is_named() {
     figures.hear("auth:ok");
     assert_eq!(outcome(&figures.subscribe("metrics:host")), "ok", "the page at this listener shows them");
 
-    let main = place.serve(&[]);
+    let other = Place::new("no-administration");
+    let main = other.serve(&[]);
     for (path, status) in theirs {
         assert_eq!(&get(&main.address, path)[9..12], status, "without one, {path} is at the main listener");
     }

@@ -43,13 +43,13 @@ impl Node {
     pub fn install(
         &self,
         room: &Room,
-        stored: impl FnOnce(usize, Duration) -> Recent,
+        stored: impl FnOnce(usize, Duration, usize) -> Recent,
     ) -> Result<(), Refusal> {
         let spec = self.spec(room)?;
-        let Keep::Durable { size, ttl } = spec.keep else { return Ok(()) };
+        let Keep::Durable { size, ttl, bytes } = spec.keep else { return Ok(()) };
         let entry = self.hub.entry(room, &spec, || self.epoch()).map_err(full)?;
         if entry.wants_loading() {
-            entry.install(stored(size, ttl));
+            entry.install(stored(size, ttl, bytes));
         }
         Ok(())
     }

@@ -308,6 +308,24 @@ fn a_room_keeps_as_many_events_as_its_kind_says() {
 }
 
 #[test]
+fn what_is_in_memory_of_a_room_is_bounded_in_bytes_now_and_after_a_restart() {
+    let mut disk = Disk::new();
+    disk.config.limits.room_bytes = 64 * 1_024;
+    let counted = |addr| history(&mut ada(addr), 99, "notes:1").iter().map(|(at, _)| *at).collect::<Vec<_>>();
+    disk.served(move |addr, _, _| {
+        let mut ada = ada(addr);
+        for id in 1..=8 {
+            let text = "x".repeat(20 * 1_024);
+            let said =
+                format!("\"type\":\"publish\",\"room\":\"notes:1\",\"event\":\"said\",\"data\":\"{text}\"");
+            assert_eq!(ada.ask(id, &said)["offset"], id);
+        }
+        assert_eq!(counted(addr), [6, 7, 8]);
+    });
+    disk.served(move |addr, _, _| assert_eq!(counted(addr), [6, 7, 8]));
+}
+
+#[test]
 fn a_volatile_event_is_heard_and_not_stored() {
     Disk::new().served(|addr, _, _| {
         let mut hears = plain_in(addr, &token("bob", 600, json!({})), "notes:1");

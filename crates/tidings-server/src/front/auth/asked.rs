@@ -17,6 +17,7 @@ use crate::accounts::session::SignedIn;
 use crate::audit::{Action, Actor, Entry, Outcome};
 use crate::front::body::{self, Received};
 use crate::front::{Remote, signed_in};
+use crate::object::Object;
 use crate::shared::Shared;
 
 /// A request, but for its path, query and body.
@@ -55,7 +56,7 @@ impl Asked {
 
     /// What its body says.
     pub(super) fn read<T: DeserializeOwned>(&self, body: &Received) -> Result<T, Refusal> {
-        body::read(&self.headers, body)
+        body::read(&self.headers, body).map(|Object(read)| read)
     }
 
     /// Notes something that nobody has to be signed in for.
