@@ -219,8 +219,11 @@ fn checked_lane(shared: &Shared, message: &Message<'_>) -> Result<Option<Lane>, 
     if !plain::is_free_event_name(&message.event, limits) {
         return Err(bad("event: is empty, too long or reserved"));
     }
-    if message.key.as_ref().is_some_and(|key| key.is_empty() || key.len() > limits.key_bytes) {
-        return Err(bad("key: is empty or too long"));
+    // As on sockets; and what the log cannot store must not spoil the transaction of others.
+    let spoilt =
+        |key: &str| key.is_empty() || key.len() > limits.key_bytes || key.chars().any(char::is_control);
+    if message.key.as_deref().is_some_and(spoilt) {
+        return Err(bad("key: is empty, too long or not printable"));
     }
     match message.lane.as_deref() {
         Some(name) => Lane::parse(name).map(Some).ok_or_else(|| bad("lane: is unknown")),

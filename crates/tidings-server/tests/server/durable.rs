@@ -326,6 +326,32 @@ fn what_is_in_memory_of_a_room_is_bounded_in_bytes_now_and_after_a_restart() {
 }
 
 #[test]
+fn an_event_that_cannot_be_stored_is_refused_alone() {
+    Disk::new().served(|addr, _, _| {
+        let mut ada = ada(addr);
+        publish(&mut ada, 100, "notes:1", 0);
+        for id in 1..=40 {
+            // No database stores this key.
+            let key = if id == 20 { "\\u0000" } else { "k" };
+            ada.say(&format!(
+                "{{\"id\":{id},\"type\":\"publish\",\"room\":\"notes:1\",\"event\":\"said\",\"data\":{id},\"key\":\"{key}{id}\"}}"
+            ));
+        }
+        // One that is refused at once is answered before those that are being stored.
+        for _ in 1..=40 {
+            let ack: Value = serde_json::from_str(&ada.hear("\"type\":\"ack\"")).unwrap();
+            assert_eq!(ack["ok"], ack["id"] != 20, "{ack}");
+            assert!(ack["id"] != 20 || ack["error"]["code"] == "bad_request", "{ack}");
+        }
+        let who = token("bob", 600, json!({}));
+        let spoilt = "{\"room\":\"notes:1\",\"event\":\"said\",\"data\":1,\"key\":\"\\u0000\"}";
+        let answer = post(addr, "/api/publish", &who, spoilt);
+        assert!(answer.contains("\"key: is empty, too long or not printable\""), "{answer}");
+        assert_eq!(history(&mut ada, 99, "notes:1").len(), 40);
+    });
+}
+
+#[test]
 fn a_volatile_event_is_heard_and_not_stored() {
     Disk::new().served(|addr, _, _| {
         let mut hears = plain_in(addr, &token("bob", 600, json!({})), "notes:1");
