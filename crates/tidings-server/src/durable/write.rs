@@ -1,0 +1,160 @@
+//! Storing what was said: one task, a transaction for everything that came while it waited for the disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use tidings_core::{Code, Epoch, MessageId, Node, Published, Refusal};
+use tidings_store::log::{Append, Appended};
+use tidings_store::{Store, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Said;
+
+/// Events of one transaction.
+const BATCH: usize = 512;
+
+/// An event in line, and who waits for what becomes of it.
+pub(super) struct Letter {
+    pub(super) said: Said,
+    pub(super) id: MessageId,
+    pub(super) epoch: Epoch,
+    pub(super) at_ms: u64,
+    pub(super) reply: oneshot::Sender<Result<Published, Refusal>>,
+}
+
+pub(super) struct Writer {
+    pub(super) store: Store,
+    pub(super) node: Arc<Node>,
+    pub(super) bytes: Arc<AtomicUsize>,
+    pub(super) stored: Arc<AtomicU64>,
+    pub(super) failed: Arc<AtomicU64>,
+    /// The last transaction went through, so that the log tells of a change and not of each.
+    pub(super) answered: bool,
+}
+
+impl Writer {
+    pub(super) async fn run(mut self, mut letters: mpsc::Receiver<Letter>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while letters.recv_many(&mut batch, BATCH).await > 0 {
+            let written = self.write_apart(&batch).await;
+            let size: usize = batch.iter().map(|letter| letter.said.bytes()).sum();
+            self.bytes.fetch_sub(size, Ordering::Relaxed);
+            for (letter, done) in batch.drain(..).zip(written) {
+                self.count(&done);
+                self.settle(letter, done);
+            }
+        }
+    }
+
+    /// Stores a batch; where something in it cannot be stored at all, its halves, so that nobody's event is
+    /// refused for what stood beside it.
+    async fn write_apart(&self, batch: &[Letter]) -> Vec<Result<Appended, StoreError>> {
+        let (mut written, mut parts) = (Vec::with_capacity(batch.len()), vec![batch]);
+        while let Some(part) = parts.pop() {
+            match self.write(part).await {
+                Ok(done) => written.extend(done.into_iter().map(Ok)),
+                Err(error) if part.len() > 1 && !error.is_retryable() => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                Err(error) => written.extend(part.iter().map(|_| Err(error.clone()))),
+            }
+        }
+        written
+    }
+
+    async fn write(&self, batch: &[Letter]) -> Result<Vec<Appended>, StoreError> {
+        let events: Vec<_> = batch.iter().map(Letter::append).collect();
+        let mut tx = self.store.begin().await?;
+        let done = tx.append(&events).await?;
+        tx.commit().await?;
+        Ok(done)
+    }
+
+    /// Delivers what was stored, then answers.
+    /// Delivers what was stored, then answers; whoever asked may be gone.
+    fn settle(&self, letter: Letter, done: Result<Appended, StoreError>) {
+        let Letter { said, id, at_ms, reply, .. } = letter;
+        let published =
+            |id, position, duplicate| Published { id, position: Some(position), duplicate, synced: true };
+        let answer = match done {
+            Ok(Appended::At { position, .. }) => {
+                if let Err(refusal) = self.node.deliver_logged(said.what(), id, position, at_ms) {
+                    tracing::debug!(%refusal, "an event was stored whose kind is gone");
+                }
+                Ok(published(id, position, false))
+            }
+            Ok(Appended::Duplicate { id, position }) => Ok(published(id, position, true)),
+            Ok(Appended::Conflict) => {
+                Err(Refusal::new(Code::Conflict, "this key was used with another event"))
+            }
+            Err(error) => Err(Refusal::from(&error)),
+        };
+        let _ = reply.send(answer);
+    }
+
+    /// Counts what became of an event, and tells of a change of the database.
+    fn count(&mut self, done: &Result<Appended, StoreError>) {
+        let count = if done.is_ok() { &self.stored } else { &self.failed };
+        count.fetch_add(1, Ordering::Relaxed);
+        match done {
+            Ok(_) if !self.answered => tracing::info!("events can be stored again"),
+            Err(error) if self.answered => {
+                tracing::warn!(%error, "events cannot be stored; publishes to durable rooms are refused");
+            }
+            _ => {}
+        }
+        self.answered = done.is_ok();
+    }
+}
+
+impl Letter {
+    fn append(&self) -> Append<'_> {
+        Append {
+            room: &self.said.room,
+            epoch: self.epoch,
+            id: self.id,
+            at_ms: self.at_ms,
+            event: &self.said.event,
+            payload: &self.said.payload,
+            key: self.said.key.as_deref(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidings_core::{Hub, Kinds, Org, Payload, Room};
+    use tidings_store::StoreOptions;
+
+    use super::*;
+
+    fn letter(event: &str) -> Letter {
+        let room = Room::new(&Org::default(), "notes:1", 200).unwrap();
+        let payload = Payload::json("1");
+        let said = Said { room, event: event.into(), payload, lane: None, key: None, skip: None };
+        let (reply, _) = oneshot::channel();
+        Letter { said, id: MessageId { node: 1, number: 1 }, epoch: Epoch(7), at_ms: 1, reply }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_stored_is_refused_without_those_beside_it() {
+        let writer = Writer {
+            store: Store::open("sqlite::memory:", &StoreOptions::default()).await.unwrap(),
+            node: Arc::new(Node::new(Hub::new(Vec::new()), Kinds::default(), 1)),
+            bytes: Arc::default(),
+            stored: Arc::default(),
+            failed: Arc::default(),
+            answered: true,
+        };
+        let batch: Vec<_> = (0..40).map(|at| letter(if at == 20 { "" } else { "said" })).collect();
+        assert!(matches!(writer.write(&batch).await, Err(StoreError::Invalid(_))));
+        let written = writer.write_apart(&batch).await;
+        let offsets = written.iter().filter_map(|done| match done {
+            Ok(Appended::At { position, .. }) => Some(position.offset),
+            _ => None,
+        });
+        assert_eq!(offsets.collect::<Vec<_>>(), (1..=39).collect::<Vec<_>>());
+        assert!(matches!(written[20], Err(StoreError::Invalid(_))));
+    }
+}
