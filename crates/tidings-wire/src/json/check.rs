@@ -19,15 +19,18 @@ pub const MAX_DEPTH: u32 = 128;
 pub fn check(text: &str, max_depth: u32) -> Result<(), Violation> {
     let mut checker =
         Checker { bytes: text.as_bytes(), at: 0, depth: 0, objects: 0, max_depth: max_depth.min(MAX_DEPTH) };
-    loop {
-        let opened = checker.value()?;
-        if !opened && !checker.after_value()? {
-            return Ok(());
-        }
-    }
+    checker.text().map_err(|fault| match fault {
+        NotJson => Violation::protocol("payload is not JSON"),
+        TooDeep => Violation::structure("payload is nested too deeply"),
+    })
 }
 
-const NOT_JSON: Violation = Violation::protocol("payload is not JSON");
+/// What is wrong; as small as can be, since every step of the way may answer it.
+enum Fault {
+    NotJson,
+    TooDeep,
+}
+use Fault::{NotJson, TooDeep};
 
 struct Checker<'a> {
     bytes: &'a [u8],
@@ -39,8 +42,17 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
+    fn text(&mut self) -> Result<(), Fault> {
+        loop {
+            let opened = self.value()?;
+            if !opened && !self.after_value()? {
+                return Ok(());
+            }
+        }
+    }
+
     /// Passes a scalar, an empty container, or the opening of a container; true if another value follows.
-    fn value(&mut self) -> Result<bool, Violation> {
+    fn value(&mut self) -> Result<bool, Fault> {
         match self.next_token()? {
             b'{' => {
                 self.push(true)?;
@@ -59,16 +71,16 @@ impl Checker<'_> {
                 self.at -= 1;
                 self.number()
             }
-            _ => Err(NOT_JSON),
+            _ => Err(NotJson),
         }
     }
 
     /// Passes commas and closing brackets after a value; true if another value follows.
-    fn after_value(&mut self) -> Result<bool, Violation> {
+    fn after_value(&mut self) -> Result<bool, Fault> {
         loop {
             if self.depth == 0 {
                 self.at = skip_space(self.bytes, self.at);
-                return if self.at == self.bytes.len() { Ok(false) } else { Err(NOT_JSON) };
+                return if self.at == self.bytes.len() { Ok(false) } else { Err(NotJson) };
             }
             let in_object = self.objects & 1 == 1;
             match self.next_token()? {
@@ -76,47 +88,59 @@ impl Checker<'_> {
                 b',' => return Ok(true),
                 b'}' if in_object => self.pop(),
                 b']' if !in_object => self.pop(),
-                _ => return Err(NOT_JSON),
+                _ => return Err(NotJson),
             }
         }
     }
 
-    fn first_member(&mut self) -> Result<bool, Violation> {
+    fn first_member(&mut self) -> Result<bool, Fault> {
         if self.close_at_once(b'}') { Ok(false) } else { self.key() }
     }
 
-    fn key(&mut self) -> Result<bool, Violation> {
+    fn key(&mut self) -> Result<bool, Fault> {
         self.expect(b'"')?;
         self.string()?;
         self.expect(b':')?;
         Ok(true)
     }
 
-    fn string(&mut self) -> Result<bool, Violation> {
+    #[inline]
+    fn string(&mut self) -> Result<bool, Fault> {
+        self.at = plain_run(self.bytes, self.at);
+        if self.bytes.get(self.at) == Some(&b'"') {
+            self.at += 1;
+            return Ok(false);
+        }
+        self.rest_of_string()
+    }
+
+    /// The rarer case, apart so that the common one stays small.
+    #[cold]
+    fn rest_of_string(&mut self) -> Result<bool, Fault> {
         loop {
-            self.at = plain_run(self.bytes, self.at);
             match self.next_byte()? {
                 b'"' => return Ok(false),
                 b'\\' => self.escape()?,
-                _ => return Err(NOT_JSON),
+                _ => return Err(NotJson),
             }
+            self.at = plain_run(self.bytes, self.at);
         }
     }
 
-    fn escape(&mut self) -> Result<(), Violation> {
+    fn escape(&mut self) -> Result<(), Fault> {
         match self.next_byte()? {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
             b'u' => {
-                let hex = self.bytes.get(self.at..self.at + 4).ok_or(NOT_JSON)?;
+                let hex = self.bytes.get(self.at..self.at + 4).ok_or(NotJson)?;
                 self.at += 4;
-                if hex.iter().all(u8::is_ascii_hexdigit) { Ok(()) } else { Err(NOT_JSON) }
+                if hex.iter().all(u8::is_ascii_hexdigit) { Ok(()) } else { Err(NotJson) }
             }
-            _ => Err(NOT_JSON),
+            _ => Err(NotJson),
         }
     }
 
     /// Passes a number whose minus sign, if any, is already passed.
-    fn number(&mut self) -> Result<bool, Violation> {
+    fn number(&mut self) -> Result<bool, Fault> {
         if self.eat(b'0') {
             // A zero stands alone: "01" is not a number.
         } else {
@@ -132,26 +156,26 @@ impl Checker<'_> {
         Ok(false)
     }
 
-    fn digits(&mut self) -> Result<(), Violation> {
+    fn digits(&mut self) -> Result<(), Fault> {
         let start = self.at;
         while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
             self.at += 1;
         }
-        if self.at > start { Ok(()) } else { Err(NOT_JSON) }
+        if self.at > start { Ok(()) } else { Err(NotJson) }
     }
 
-    fn word(&mut self, rest: &[u8]) -> Result<bool, Violation> {
+    fn word(&mut self, rest: &[u8]) -> Result<bool, Fault> {
         if self.bytes[self.at..].starts_with(rest) {
             self.at += rest.len();
             Ok(false)
         } else {
-            Err(NOT_JSON)
+            Err(NotJson)
         }
     }
 
-    fn push(&mut self, object: bool) -> Result<(), Violation> {
+    fn push(&mut self, object: bool) -> Result<(), Fault> {
         if self.depth == self.max_depth {
-            return Err(Violation::structure("payload is nested too deeply"));
+            return Err(TooDeep);
         }
         self.depth += 1;
         self.objects = self.objects << 1 | u128::from(object);
@@ -172,8 +196,8 @@ impl Checker<'_> {
         closed
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), Violation> {
-        if self.next_token()? == byte { Ok(()) } else { Err(NOT_JSON) }
+    fn expect(&mut self, byte: u8) -> Result<(), Fault> {
+        if self.next_token()? == byte { Ok(()) } else { Err(NotJson) }
     }
 
     fn eat(&mut self, byte: u8) -> bool {
@@ -182,13 +206,13 @@ impl Checker<'_> {
         found
     }
 
-    fn next_token(&mut self) -> Result<u8, Violation> {
+    fn next_token(&mut self) -> Result<u8, Fault> {
         self.at = skip_space(self.bytes, self.at);
         self.next_byte()
     }
 
-    fn next_byte(&mut self) -> Result<u8, Violation> {
-        let byte = *self.bytes.get(self.at).ok_or(NOT_JSON)?;
+    fn next_byte(&mut self) -> Result<u8, Fault> {
+        let byte = *self.bytes.get(self.at).ok_or(NotJson)?;
         self.at += 1;
         Ok(byte)
     }

@@ -197,6 +197,7 @@ impl SocketIo {
         }
     }
 
+    #[inline]
     fn text<'a>(
         &mut self,
         text: &'a str,
@@ -275,6 +276,7 @@ impl SocketIo {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one packet, however it was written")]
+    #[inline]
     fn packet<'a>(
         &mut self,
         kind: Kind,
@@ -327,6 +329,7 @@ impl SocketIo {
     }
 }
 
+#[inline]
 fn said<'a>(
     kind: Kind,
     namespace: u8,

@@ -77,13 +77,13 @@ pub(super) fn check_namespace(namespace: &str, limits: &Limits) -> Result<(), Vi
 }
 
 fn take_id(rest: &mut &str) -> Result<Option<u64>, Violation> {
-    let end = rest.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
-    let (digits, after) = rest.split_at(end);
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let (id, after) = rest.split_at(digits);
     *rest = after;
-    if digits.is_empty() {
+    if id.is_empty() {
         return Ok(None);
     }
-    json::unsigned(digits).map(Some).ok_or(Violation::protocol("ack id is too long"))
+    json::unsigned(id).map(Some).ok_or(Violation::protocol("ack id is too long"))
 }
 
 fn take_data<'a>(rest: &'a str, limits: &Limits) -> Result<Option<&'a str>, Violation> {

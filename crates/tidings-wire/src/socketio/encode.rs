@@ -80,6 +80,7 @@ pub fn ack(out: &mut Vec<u8>, namespace: &str, id: u64, args: &[&str], attachmen
     out.push(b']');
 }
 
+#[inline]
 fn binary_head(out: &mut Vec<u8>, [plain, binary]: [&[u8; 2]; 2], namespace: &str, attachments: u32) {
     if attachments == 0 {
         return head(out, plain, namespace);
