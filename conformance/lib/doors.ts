@@ -50,10 +50,13 @@ export function bySocketIo(kind: Kind = NEWEST, auth: object = {}): Door {
   };
 }
 
+/** What everybody of an organisation is told, in whatever rooms they are. */
+const UNASKED = ["userOnline", "userOffline"];
+
 function socketIoMember(client: Client): Member {
   const events = new Inbox<RoomEvent>();
   client.onAny((event, data) => {
-    if (!event.startsWith("tidings:")) events.push({ event, data });
+    if (!event.startsWith("tidings:") && !UNASKED.includes(event)) events.push({ event, data });
   });
   return {
     command: async (name, body = {}) => (await emitAck(client, name, body))[0] as Ack,
@@ -125,6 +128,7 @@ export function plainMember(wire: Wire): Member {
   const acks = new Map<number, (ack: Ack) => void>();
   const sort = (item: string | Buffer) => {
     const { type, ...body } = JSON.parse(item.toString()) as Message;
+    if (type === "event" && UNASKED.includes(body["event"] as string)) return;
     if (type === "event") member.events.push(body as unknown as RoomEvent);
     else if (type === "resumed") member.resumed.push(body);
     else if (type === "gap") member.gaps.push(body);

@@ -53,7 +53,9 @@ for (const [door, enter] of Object.entries(DOORS)) {
 
         const presence = await member.command("presence", { room });
         assert.deepEqual(presence["counts"], { connections: 1, users: 1 });
-        assert.deepEqual(presence["members"], [{ userId: name, name, status: "online", devices: 1 }]);
+        const [{ lastSeen, ...seen }, ...others] = presence["members"] as [{ lastSeen: string }];
+        assert.deepEqual([seen, others], [{ userId: name, name, status: "online", devices: 1 }, []]);
+        assert.ok(Date.parse(lastSeen) > 0);
         const { events } = (await member.command("history", { room })) as unknown as { events: object[] };
         assert.equal(events.length, 1);
         assertUnpolluted();

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tidings_core::frame::{self, Dialect, Form, Namespaces};
+use tidings_core::hub::Audience;
 use tidings_core::shard::{Sent, Sink};
 use tidings_core::{
     Epoch, From, Hub, Identity, Keep, Kinds, Lane, MessageId, Node, Org, Payload, Position, Post,
@@ -34,11 +35,11 @@ impl Sink for Counting {
 struct Nowhere;
 
 impl Post for Nowhere {
-    fn deliver(&self, _publication: Arc<Publication>) -> bool {
+    fn deliver(&self, _publication: Arc<Publication>, _audience: Audience) -> bool {
         true
     }
 
-    fn announce(&self, _publication: Arc<Publication>) {}
+    fn announce(&self, _publication: Arc<Publication>, _audience: Audience) {}
 }
 
 fn namespaces() -> Namespaces {
@@ -80,6 +81,7 @@ fn shard(rooms: usize) -> Shard {
         publish: anyone(),
         history: anyone(),
         presence: anyone(),
+        roll: tidings_core::Roll::Off,
         keep: Keep::Nothing,
         lane: Lane::Normal,
         members: None,

@@ -10,6 +10,7 @@ use crate::limits::{Occupancy, Place};
 use crate::publication::{Epoch, Position, Publication};
 use crate::recent::Recent;
 use crate::room::{Keep, Org, Room, RoomSpec};
+use crate::user::UserKey;
 
 /// One shard's mailbox.
 pub trait Post: Send + Sync {
@@ -17,7 +18,16 @@ pub trait Post: Send + Sync {
     fn deliver(&self, publication: Arc<Publication>) -> bool;
 
     /// Hands over a publication for everybody of its room's organisation, in a room or not.
-    fn announce(&self, publication: Arc<Publication>);
+    fn announce(&self, publication: Arc<Publication>, audience: Audience);
+}
+
+/// Which connections of an organisation are spoken to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audience {
+    /// Only those in this namespace; `None`: in any.
+    pub namespace: Option<u8>,
+    /// Not those of this user.
+    pub except: Option<UserKey>,
 }
 
 /// The handle to all shards: who has members of which room.
@@ -272,8 +282,8 @@ impl Hub {
     }
 
     /// Hands a publication to every shard, for everybody of its room's organisation.
-    pub fn announce(&self, publication: &Arc<Publication>) {
-        self.posts.iter().for_each(|post| post.announce(publication.clone()));
+    pub fn announce(&self, publication: &Arc<Publication>, audience: &Audience) {
+        self.posts.iter().for_each(|post| post.announce(publication.clone(), audience.clone()));
     }
 
     /// Drops events that are too old and rooms without members and history; returns how many

@@ -47,9 +47,17 @@ impl Kinds {
         }
         let rule =
             |kinds: &Self, kind: &CompactString| kinds.specs.get(kind).map(|spec| spec.subscribe.clone());
+        // Who may see the others has to be judged again, too, where members are told of each other.
+        let seen_by = |kinds: &Self, kind: &CompactString| {
+            kinds.specs.get(kind).filter(|spec| spec.roll.is_on()).map(|spec| spec.presence.clone())
+        };
         let known = before.specs.keys();
-        replaced.heard_by_others =
-            known.filter(|kind| rule(before, kind) != rule(&self, kind)).cloned().collect();
+        replaced.heard_by_others = known
+            .filter(|kind| {
+                rule(before, kind) != rule(&self, kind) || seen_by(before, kind) != seen_by(&self, kind)
+            })
+            .cloned()
+            .collect();
         self.keeps.extend(before.keeps.iter().map(|(kind, keep)| (kind.clone(), *keep)));
         replaced.keeping.sort();
         (self, replaced)

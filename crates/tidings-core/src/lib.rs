@@ -19,6 +19,8 @@
 //! | [`recent`] | the newest events of a room, in memory |
 //! | [`hub`] | which shard has members of which room |
 //! | [`limits`] | rates and counts, and what everybody has used up of them |
+//! | [`roster`] | who is in one place with which devices |
+//! | [`presence`] | the rosters of this node, and what is to be told of them |
 //! | [`node`] | where they all meet: join, leave, publish |
 
 pub mod access;
@@ -31,9 +33,11 @@ pub mod lane;
 pub mod limits;
 pub mod node;
 pub mod outbox;
+pub mod presence;
 pub mod publication;
 pub mod recent;
 pub mod room;
+pub mod roster;
 pub mod shard;
 mod shuffle;
 pub mod user;
@@ -46,7 +50,8 @@ pub use kinds::{Action, Asker, Denied, Kinds};
 pub use lane::Lane;
 pub use node::{From, Joined, Node, Publish, Published};
 pub use outbox::{Outbox, QueueLimits};
+pub use presence::Presence;
 pub use publication::{Epoch, MessageId, Payload, Position, Publication};
-pub use room::{Keep, Org, Room, RoomSpec};
+pub use room::{Keep, Org, Roll, Room, RoomSpec};
 pub use shard::{ConnKey, Shard, Sink};
 pub use user::{Holder, UserKey};

@@ -1,5 +1,6 @@
 //! The only place where hub, history and rights meet: join, leave, publish.
 
+mod attendance;
 mod logged;
 
 use std::hash::BuildHasher;
@@ -9,12 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crate::access::{Code, Identity, Refusal};
 use crate::answers::{Answer, Answered, Answers, Subject};
 use crate::frame::Form;
-use crate::hub::{Entry, Full, Hub, lock};
+use crate::hub::{Audience, Entry, Full, Hub, lock};
 use crate::kinds::{Action, Asker, Denied, Kinds, Replaced, decide};
 use crate::lane::Lane;
+use crate::presence::Presence;
 use crate::publication::{Epoch, MessageId, Payload, Position, Publication};
 use crate::recent::{KeyRecord, Read, Recent};
-use crate::room::{Keep, Org, Room, RoomSpec};
+use crate::room::{Keep, Org, Roll, Room, RoomSpec};
 use crate::shard::{ConnKey, Left, Shard};
 use crate::shuffle::Shuffle;
 
@@ -35,6 +37,7 @@ pub struct Node {
     hasher: foldhash::fast::RandomState,
     /// What the team's backend has said, as long as it allowed.
     answers: Mutex<Answers>,
+    presence: Presence,
 }
 
 /// Answers of the backend a node keeps at most; beyond that the oldest are asked for again.
@@ -100,6 +103,8 @@ pub struct Joined {
     pub missed: Vec<Arc<Publication>>,
     /// Whether nothing is missing between where it was and now; `None` if it did not ask.
     pub recovered: Option<bool>,
+    /// What members are shown of each other; off too for one who may not see it.
+    pub roll: Roll,
 }
 
 impl Node {
@@ -115,6 +120,7 @@ impl Node {
             epoch_order: Shuffle::default(),
             hasher: foldhash::fast::RandomState::default(),
             answers: Mutex::new(Answers::new(ANSWERS)),
+            presence: Presence::default(),
         }
     }
 
@@ -272,7 +278,8 @@ impl Node {
         let spec = self.admit_event(asker, room, Action::Subscribe, "")?;
         if shard.is_member(slot, room, form.namespace) {
             let top = shard.entry(room).and_then(|entry| entry.top());
-            return Ok(Joined { top, missed: Vec::new(), recovered: None });
+            let roll = self.visible_roll(asker, room, &spec);
+            return Ok(Joined { top, missed: Vec::new(), recovered: None, roll });
         }
         let entry = match self.hub.enter(room, &spec, shard.index(), || self.epoch()) {
             Err(Full::Unread) => return Err(Denied::Load),
@@ -289,27 +296,31 @@ impl Node {
             _ => sequence,
         };
         shard.join(slot, &entry, form, since, read.as_ref().map(|read| read.top.offset));
+        let mut roll = entry.spec.roll;
+        if roll.is_on() {
+            roll = self.attend(shard, slot, &entry, form.namespace, asker);
+        }
         let recovered = match from {
             From::Now => None,
             _ => Some(read.as_ref().is_some_and(|read| read.complete)),
         };
         Ok(match read {
-            Some(read) => Joined { top: Some(read.top), missed: read.events, recovered },
-            None => Joined { top: None, missed: Vec::new(), recovered },
+            Some(read) => Joined { top: Some(read.top), missed: read.events, recovered, roll },
+            None => Joined { top: None, missed: Vec::new(), recovered, roll },
         })
     }
 
     /// Takes a connection out of a room; whether it was in it.
     pub fn leave(&self, shard: &mut Shard, slot: u32, room: &Room, namespace: u8) -> bool {
         let left = shard.leave(slot, room, namespace);
-        left.iter().for_each(|left| left.entry.left(shard.index(), left.last));
+        left.iter().for_each(|left| self.left(shard, slot, left, false));
         left.is_some()
     }
 
     /// Takes a connection out of all rooms it is in through `namespace` (all: `None`).
     pub fn leave_all(&self, shard: &mut Shard, slot: u32, namespace: Option<u8>) -> Vec<Left> {
         let left = shard.leave_all(slot, namespace);
-        left.iter().for_each(|left| left.entry.left(shard.index(), left.last));
+        left.iter().for_each(|left| self.left(shard, slot, left, true));
         left
     }
 
@@ -382,7 +393,7 @@ impl Node {
             sequence: 0,
             at_ms: now_ms,
         };
-        self.hub.announce(&Arc::new(publication));
+        self.hub.announce(&Arc::new(publication), &Audience::default());
         Ok(Published { id, position: None, duplicate: false, synced: false })
     }
 

@@ -170,6 +170,41 @@ impl Keep {
     }
 }
 
+/// What members of a room are shown of each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Roll {
+    /// Nothing by itself; who asks is told, at the cost of a walk over all members.
+    #[default]
+    Off,
+    /// How many there are.
+    Counts,
+    /// Who they are.
+    Members {
+        /// Up to so many users a newcomer gets the whole list.
+        full: usize,
+        /// Up to so many users each is told who comes and goes; beyond that the counts, and pages to
+        /// whoever asks.
+        deltas: usize,
+    },
+}
+
+impl Roll {
+    /// Whether a roster is kept.
+    pub const fn is_on(self) -> bool {
+        !matches!(self, Self::Off)
+    }
+
+    /// Up to how many users a newcomer gets the whole list; 0: never.
+    pub const fn full(self) -> usize {
+        if let Self::Members { full, .. } = self { full } else { 0 }
+    }
+
+    /// Up to how many users each is told who comes and goes; 0: never.
+    pub const fn deltas(self) -> usize {
+        if let Self::Members { deltas, .. } = self { deltas } else { 0 }
+    }
+}
+
 /// A room's policy, from the configuration of its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomSpec {
@@ -181,6 +216,8 @@ pub struct RoomSpec {
     pub history: Rule,
     /// Who may read presence and counts.
     pub presence: Rule,
+    /// What members are shown of each other, by that right.
+    pub roll: Roll,
     /// What is kept.
     pub keep: Keep,
     /// The lane of its events where the publisher names none.

@@ -1,5 +1,6 @@
 //! Rooms, members and dirty connections of one thread.
 
+mod attending;
 mod flush;
 mod members;
 mod run;
@@ -18,6 +19,7 @@ use crate::outbox::{Item, Outbox, Pushed, QueueLimits};
 use crate::publication::{MessageId, Publication};
 use crate::room::Room;
 
+use attending::Attending;
 pub use flush::{Sent, Sink};
 pub use members::{Filter, Left};
 use members::{LocalRoom, Membership};
@@ -41,6 +43,7 @@ pub struct Shard {
     limits: QueueLimits,
     namespaces: Arc<Namespaces>,
     now_ms: u64,
+    attending: Attending,
     overflowed: Vec<ConnKey>,
     scratch: Vec<u8>,
     replays: Replays,
@@ -106,6 +109,7 @@ impl Shard {
             limits,
             namespaces,
             now_ms: 0,
+            attending: Attending::default(),
             overflowed: Vec::new(),
             scratch: Vec::new(),
             replays: Replays::default(),
@@ -143,6 +147,7 @@ impl Shard {
     pub fn close(&mut self, key: ConnKey) {
         if self.holds(key) {
             self.conns.remove(key.slot as usize);
+            self.attending.forget(key.slot);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod limits;
+mod presence;
 mod threats;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use accounts::{AccountsConfig, ProviderConfig, Register};
 pub use limits::LimitsConfig;
+pub use presence::PresenceConfig;
 pub use threats::ThreatsConfig;
 
 /// Everything a server can be told; every field has a default.
@@ -57,6 +59,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// What is taken for an attack.
     pub threats: ThreatsConfig,
+    /// Who is there, and what others are told of it.
+    pub presence: PresenceConfig,
     /// Connection state recovery for Socket.IO clients.
     pub recovery: RecoveryConfig,
     /// WebSocket options.
@@ -96,6 +100,7 @@ impl Default for Config {
             hooks: HooksConfig::default(),
             audit: AuditConfig::default(),
             threats: ThreatsConfig::default(),
+            presence: PresenceConfig::default(),
             recovery: RecoveryConfig::default(),
             websocket: WebSocketConfig::default(),
             drain: DrainConfig::default(),
@@ -483,6 +488,15 @@ pub struct RoomKindConfig {
     /// Who may read presence and counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presence: Option<String>,
+    /// What members are shown of each other: `off`, `counts` or `members`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roster: Option<String>,
+    /// Up to so many users a newcomer gets the whole list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roster_full: Option<usize>,
+    /// Up to so many users each is told who comes and goes; beyond that only the counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roster_deltas: Option<usize>,
     /// `nothing`, `recent` or `durable`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<String>,

@@ -1,16 +1,12 @@
-//! Answers that read a room: its history, and who is there.
+//! Answers that read a room: its history, and where it stands.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidings_core::frame::plain_data;
-use tidings_core::{Asker, Denied, Node, Position, Publication, Refusal, Room};
+use tidings_core::{Asker, Denied, Node, Position, Publication, Room};
 use tidings_wire::json::write_string;
-use tokio::sync::oneshot;
 
-use crate::shard::inbox::Mail;
 use crate::shard::write_position;
-use crate::shared::Shared;
 use crate::time::iso8601;
 
 /// The answer of the command `history`, as its JSON object.
@@ -79,45 +75,6 @@ const ANSWER_BYTES: usize = 1_000_000;
 
 /// Room for an answer with a few events, so that it is not moved while it grows.
 const HISTORY_BYTES: usize = 256;
-
-/// Members a page of the command `presence` lists at most.
-const PAGE: usize = 1_000;
-
-/// The answer of the command `presence`, for one who may see it.
-pub(crate) async fn presence(shared: &Arc<Shared>, room: &Room, page: usize) -> Result<Vec<u8>, Refusal> {
-    let (mut connections, mut users) = (0, BTreeMap::new());
-    for inbox in &shared.inboxes {
-        let (reply, members) = oneshot::channel();
-        inbox.push(Mail::Members(room.clone(), reply));
-        for who in members.await.unwrap_or_default() {
-            connections += 1;
-            if let Some(user) = who.user_key() {
-                users.entry(user).or_insert((who, 0)).1 += 1;
-            }
-        }
-    }
-    let mut out = b"{\"ok\":true,\"room\":".to_vec();
-    write_string(&mut out, room.name());
-    let count = users.len();
-    out.extend_from_slice(
-        format!(",\"counts\":{{\"connections\":{connections},\"users\":{count}}},\"members\":[").as_bytes(),
-    );
-    for (at, (user, (who, devices))) in users.iter().skip(page.saturating_mul(PAGE)).take(PAGE).enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        out.extend_from_slice(b"{\"userId\":");
-        write_string(&mut out, user.id());
-        if let Some(name) = &who.name {
-            out.extend_from_slice(b",\"name\":");
-            write_string(&mut out, name);
-        }
-        out.extend_from_slice(format!(",\"status\":\"online\",\"devices\":{devices}}}").as_bytes());
-    }
-    let more = count > page.saturating_add(1).saturating_mul(PAGE);
-    out.extend_from_slice(format!("],\"more\":{more}}}").as_bytes());
-    Ok(out)
-}
 
 /// A room's numbers, as a JSON object: connections on this node, and where its history stands.
 pub(crate) fn stats(node: &Node, room: &Room) -> Vec<u8> {

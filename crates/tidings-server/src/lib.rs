@@ -33,6 +33,7 @@ mod listeners;
 pub mod live;
 mod object;
 mod outbound;
+mod presence;
 mod records;
 mod refusals;
 pub mod server;

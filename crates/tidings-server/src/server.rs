@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tidings_core::{Hub, Node, Org, Payload, Publish, Refusal, Room};
+use tidings_core::{Hub, Node, Org, Payload, Presence, Publish, Refusal, Room};
 use tidings_store::{Store, StoreError};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
@@ -26,6 +26,7 @@ use crate::ids::Entropy;
 use crate::ledger::Ledger;
 use crate::listeners::{Listener, Listeners};
 use crate::live::{self, Live};
+use crate::presence;
 use crate::settings::{Settings, kinds};
 use crate::shard::inbox::{Inbox, Mail, ShardPost};
 use crate::shard::{self, ShardLoop};
@@ -134,6 +135,11 @@ impl Server {
             tokio::spawn(outbox.run(accounts.store.clone(), sender, stopped.clone()));
         }
         tokio::spawn(durable::keep_trimmed(shared.clone(), stopped.clone()));
+        tokio::spawn(presence::tell(shared.clone(), stopped.clone()));
+        if shared.node.presence().times().keeps_seen {
+            let days = config.presence.last_seen_days;
+            tokio::spawn(presence::keep_seen(shared.clone(), days, stopped.clone()));
+        }
         tokio::spawn(sweep(shared.clone(), stopped.clone()));
         tokio::spawn(watch_memory(shared.clone(), stopped));
         extras.happened.into_iter().for_each(|entry| audit.note(entry));
@@ -223,6 +229,7 @@ impl Server {
         if let Some(ledger) = &self.shared.ledger {
             ledger.finish().await;
         }
+        presence::write_seen(&self.shared).await;
         self.shared.audit.note(Entry::ok(Action::Stop).by(Actor::System));
         self.writing.end().await;
     }
@@ -347,7 +354,8 @@ fn start_shards(
     let gate = Gate::new(config, audit.clone());
     let rooms = if config.no_limits { usize::MAX } else { config.limits.rooms_per_org };
     let hub = Hub::new(posts.collect()).with_rooms_per_org(rooms);
-    let node = Node::new(hub, kinds, Entropy::default().secret() as u64);
+    let times = presence::times(config, extras.conformance, extras.store.is_some());
+    let node = Node::new(hub, kinds, Entropy::default().secret() as u64).with_presence(Presence::new(times));
     let accounts = keepers.accounts(config, extras, &sign_in, audit)?;
     let mut shared =
         Shared::new(settings, Arc::new(node), sign_in, hooks, gate, inboxes, audit.clone(), extras);
@@ -380,6 +388,7 @@ async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
             _ = stop.changed() => return,
         }
         let rooms = shared.node.sweep(wall_ms());
+        shared.node.presence().sweep(shared.uptime_ms());
         shared.sign_in.revoked().remove_ended(wall_ms() / 1_000);
         shared.gate.sweep();
         tracing::trace!(rooms, "swept");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tidings_core::frame::Namespaces;
 use tidings_core::limits::{OWN_RATES, OwnRate, Rate};
 use tidings_core::room::{Keep, RoomSpec};
-use tidings_core::{Action, Kinds, Lane, QueueLimits, Rule};
+use tidings_core::{Action, Kinds, Lane, QueueLimits, Roll, Rule, presence};
 use tidings_wire::session::{HeartbeatTimes, SocketIoTimes};
 use tidings_wire::websocket::DeflateConfig;
 use tidings_wire::{Limits, json};
@@ -195,7 +195,8 @@ fn refuse_unanswered(kinds: &Kinds, hooks: &HooksConfig) -> Result<(), String> {
 fn spec(subscribe: Rule, publish: Rule, keep: Keep) -> RoomSpec {
     let (history, presence) = (subscribe.clone(), subscribe.clone());
     let (lane, members, message_bytes, publish_rate) = (Lane::Normal, None, None, None);
-    RoomSpec { subscribe, publish, history, presence, keep, lane, members, message_bytes, publish_rate }
+    let roll = Roll::Off;
+    RoomSpec { subscribe, publish, history, presence, roll, keep, lane, members, message_bytes, publish_rate }
 }
 
 fn configured(mut spec: RoomSpec, wanted: &RoomKindConfig, bytes: usize) -> Result<RoomSpec, String> {
@@ -212,11 +213,36 @@ fn configured(mut spec: RoomSpec, wanted: &RoomKindConfig, bytes: usize) -> Resu
     if let Some(lane) = &wanted.lane {
         spec.lane = Lane::parse(lane).ok_or("lane: one of critical, high, normal, low")?;
     }
+    spec.roll = roll(wanted)?;
     spec.keep = keep(spec.keep, wanted, bytes)?;
     spec.members = wanted.members.or(spec.members);
     spec.message_bytes = wanted.message_bytes.or(spec.message_bytes);
     Ok(spec)
 }
+
+/// What members are shown of each other; no shipped kind shows anything.
+fn roll(wanted: &RoomKindConfig) -> Result<Roll, String> {
+    let bounds = wanted.roster_full.or(wanted.roster_deltas);
+    match wanted.roster.as_deref() {
+        Some("members") => {
+            let full = wanted.roster_full.unwrap_or(ROSTER_FULL);
+            let deltas = wanted.roster_deltas.unwrap_or(ROSTER_DELTAS).max(1);
+            Ok(Roll::Members { full: full.min(presence::PAGE), deltas })
+        }
+        _ if bounds.is_some() => {
+            Err("roster: roster_full and roster_deltas need roster = \"members\"".into())
+        }
+        Some("counts") => Ok(Roll::Counts),
+        None | Some("off") => Ok(Roll::Off),
+        Some(_) => Err("roster: one of off, counts, members".into()),
+    }
+}
+
+/// Up to so many users a newcomer gets the whole list of members with the answer to `subscribe`.
+const ROSTER_FULL: usize = 100;
+
+/// Up to so many users each is told who comes and goes.
+const ROSTER_DELTAS: usize = 1_000;
 
 fn keep(base: Keep, wanted: &RoomKindConfig, bytes: usize) -> Result<Keep, String> {
     let (size, ttl, _) = base.bounds().unwrap_or((1_000, Duration::from_secs(24 * 3_600), bytes));

@@ -12,6 +12,7 @@ mod mail;
 mod meter;
 mod plain;
 pub(crate) mod polling;
+mod present;
 mod read;
 pub(crate) mod recovery;
 mod renewal;

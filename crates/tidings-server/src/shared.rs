@@ -16,6 +16,7 @@ use crate::durable::Log;
 use crate::gate::Gate;
 use crate::hooks::Hooks;
 use crate::ledger::Ledger;
+use crate::presence;
 use crate::records::Records;
 use crate::server::Extras;
 use crate::settings::Settings;
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) log: Option<Log>,
     /// Where sessions are written down, if they are.
     pub(crate) ledger: Option<Ledger>,
+    /// What was told of who is there.
+    pub(crate) presence_told: presence::Told,
     pub(crate) front: tokio::runtime::Handle,
     /// It does not take anybody in any more.
     pub(crate) draining: AtomicBool,
@@ -100,6 +103,7 @@ impl Shared {
             audit,
             log: extras.store.clone().map(|store| Log::start(store, node)),
             ledger: None,
+            presence_told: presence::Told::default(),
             front: tokio::runtime::Handle::current(),
             draining: AtomicBool::new(false),
             acks: AtomicU64::new(0),

@@ -29,6 +29,7 @@ mod digest;
 pub mod error;
 pub mod identities;
 pub mod keys;
+pub mod last_seen;
 pub mod links;
 pub mod log;
 pub mod mail;

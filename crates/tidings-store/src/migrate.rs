@@ -56,6 +56,14 @@ pub(crate) const OURS: &[Migration] = &[
         sqlite: include_str!("../migrations/0004_log.sqlite.sql"),
         postgres: include_str!("../migrations/0004_log.postgres.sql"),
     },
+    Migration {
+        owner: "core",
+        number: 5,
+        name: "when users were last there",
+        both: include_str!("../migrations/0005_last_seen.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// A number of our own for the lock under which PostgreSQL is migrated: `tidings` in ASCII.

@@ -9,6 +9,7 @@ use crate::frame::{self, Form};
 use crate::hub::Entry;
 use crate::lane::Lane;
 use crate::outbox::Item;
+use crate::presence;
 use crate::publication::Publication;
 use crate::room::Room;
 
@@ -25,18 +26,21 @@ pub(super) struct LocalRoom {
 }
 
 /// Which of a room's events a subscription wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// The events by name; `None`: all.
     pub events: Option<Box<[CompactString]>>,
     /// Nothing less urgent than this.
     pub min_lane: Option<Lane>,
+    /// Not who comes and goes, whatever the client wants: it may not see that. Set by the shard alone.
+    pub blind: bool,
 }
 
 impl Filter {
     /// Whether the subscription wants an event.
     pub fn passes(&self, publication: &Publication) -> bool {
-        self.events.as_ref().is_none_or(|names| names.contains(&publication.event))
+        (!self.blind || publication.event != presence::EVENT)
+            && self.events.as_ref().is_none_or(|names| names.contains(&publication.event))
             && self.min_lane.is_none_or(|least| publication.lane >= least)
     }
 }
@@ -105,6 +109,18 @@ impl Shard {
         rooms.collect()
     }
 
+    /// The rooms with a roster that a connection is in, and the namespace through which.
+    pub fn attended(&self, slot: u32) -> Vec<(Room, u8)> {
+        let Some(conn) = self.conns.get(slot as usize) else { return Vec::new() };
+        let rooms = conn.memberships.iter().filter_map(|membership| {
+            let local = self.local.get(membership.room as usize)?;
+            let member = local.members.get(membership.at as usize)?;
+            let on = local.entry.spec.roll.is_on();
+            on.then(|| (local.entry.room.clone(), member.form.namespace))
+        });
+        rooms.collect()
+    }
+
     /// Adds a connection to a room; the caller has registered this shard with the entry.
     ///
     /// `since` is the organisation's sequence now; recorded events up to `read_to` have been read
@@ -134,8 +150,24 @@ impl Shard {
         let Some(at) = self.find(slot, room, namespace) else { return };
         let room = self.conns[slot as usize].memberships[at].room;
         self.settle_room(room);
-        if self.conns[slot as usize].memberships[at].filter.replace(Box::new(filter)).is_none() {
+        let held = &mut self.conns[slot as usize].memberships[at].filter;
+        let blind = held.as_ref().is_some_and(|filter| filter.blind);
+        if held.replace(Box::new(Filter { blind, ..filter })).is_none() {
             self.local[room as usize].choosy += 1;
+        }
+    }
+
+    /// Says whether a subscription may not be told who comes and goes in its room.
+    pub(crate) fn set_blind(&mut self, slot: u32, room: &Room, namespace: u8, blind: bool) {
+        let Some(at) = self.find(slot, room, namespace) else { return };
+        let filter = self.conns[slot as usize].memberships[at].filter.as_deref();
+        if filter.map_or(!blind, |filter| filter.blind == blind) {
+            return;
+        }
+        let kept = filter.cloned().unwrap_or_default();
+        self.set_filter(slot, room, namespace, kept);
+        if let Some(filter) = &mut self.conns[slot as usize].memberships[at].filter {
+            filter.blind = blind;
         }
     }
 

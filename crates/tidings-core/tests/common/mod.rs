@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidings_core::frame::{Dialect, Form, Namespaces};
+use tidings_core::hub::Audience;
 use tidings_core::{
     Hub, Identity, Keep, Kinds, Lane, Node, Org, Payload, Post, Publication, Publish, QueueLimits, Room,
     RoomSpec, Rule, Shard,
@@ -31,7 +32,7 @@ impl Post for Kept {
         fits
     }
 
-    fn announce(&self, publication: Arc<Publication>) {
+    fn announce(&self, publication: Arc<Publication>, _audience: Audience) {
         self.mail.lock().unwrap().push(publication);
     }
 }
@@ -42,6 +43,7 @@ pub fn spec(keep: Keep) -> RoomSpec {
         publish: Rule::Anyone,
         history: Rule::Anyone,
         presence: Rule::Anyone,
+        roll: tidings_core::Roll::Off,
         keep,
         lane: Lane::Normal,
         members: None,

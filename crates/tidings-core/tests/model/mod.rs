@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidings_core::frame::{Dialect, Form, Namespaces};
+use tidings_core::hub::Audience;
 use tidings_core::{
     ConnKey, From, Hub, Identity, Joined, Keep, Kinds, Lane, Node, Org, Payload, Position, Post, Publication,
     Publish, QueueLimits, Room, Shard,
@@ -36,7 +37,7 @@ impl Post for Slow {
         true
     }
 
-    fn announce(&self, publication: Arc<Publication>) {
+    fn announce(&self, publication: Arc<Publication>, _audience: Audience) {
         self.deliver(publication);
     }
 }

@@ -80,6 +80,7 @@ impl Collector for Engine {
         let refused = shared.node.hub().refused.load(Ordering::Relaxed);
         counter(&mut encoder, "publications_refused", "Publications a full mailbox refused.", refused)?;
         gauge(&mut encoder, "rooms", "Rooms with members or history.", shared.node.hub().rooms() as i64)?;
+        self.presence(&mut encoder)?;
         if let Some(log) = &shared.log {
             let about = "Events of durable rooms that were stored";
             counter(&mut encoder, "log_events_stored", about, log.stored.load(Ordering::Relaxed))?;
@@ -103,6 +104,21 @@ impl Collector for Engine {
 }
 
 impl Engine {
+    /// Who is there, and what it costs to tell.
+    fn presence(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let (presence, told) = (self.0.node.presence(), &self.0.presence_told);
+        let (rooms, connections) = presence.figures();
+        gauge(encoder, "presence_rooms", "Rooms that keep a roster now.", rooms as i64)?;
+        let about = "Connections in rooms that keep a roster, each once for every such room.";
+        gauge(encoder, "presence_connections", about, connections as i64)?;
+        let (to_rooms, to_everybody) = told.counts();
+        counter(encoder, "presence_events", "Events that told a room who came and went.", to_rooms)?;
+        let about = "Events that told everybody whose first connection came or last one went.";
+        counter(encoder, "presence_announcements", about, to_everybody)?;
+        let lost = told.unseen.load(Ordering::Relaxed) + presence.seen_lost.load(Ordering::Relaxed);
+        counter(encoder, "presence_seen_lost", "Times users were last there that were not stored.", lost)
+    }
+
     fn limits(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let (refused, there) = ("What a limit of rate or count has refused.", "What is counted by limits.");
         let mut family = encoder.encode_descriptor("limit_refusals", refused, None, MetricType::Counter)?;

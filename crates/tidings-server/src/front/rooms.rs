@@ -19,6 +19,7 @@ use super::{Remote, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::history;
 use crate::hooks::Draft;
+use crate::presence;
 use crate::shared::Shared;
 
 /// Events a history answer holds where none are asked for, and at most.
@@ -96,11 +97,16 @@ fn part(query: &str) -> Result<(Option<Position>, usize), Refusal> {
 }
 
 /// A room whose presence the asker may see.
-async fn seen(shared: &Shared, headers: &HeaderMap, remote: Remote, room: &Named) -> Result<Room, Refusal> {
+async fn seen(
+    shared: &Shared,
+    headers: &HeaderMap,
+    remote: Remote,
+    room: &Named,
+) -> Result<(Identity, Room), Refusal> {
     let (who, room) = who_and_room(shared, headers, room).await?;
     let may = |asker: Asker<'_>| shared.node.admit(asker, &room, Action::Presence).map(drop);
     shared.settle(&remote.caller(&who), &room, Draft::default(), may).await?;
-    Ok(room)
+    Ok((who, room))
 }
 
 /// Who is in a room: `?page=N`.
@@ -111,14 +117,14 @@ async fn presence(
     Extension(remote): Extension<Remote>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let room = match seen(&shared, &headers, remote, &room).await {
-        Ok(room) => room,
+    let (who, room) = match seen(&shared, &headers, remote, &room).await {
+        Ok(seen) => seen,
         Err(refusal) => return refuse(&refusal),
     };
     let query = query.unwrap_or_default();
     let page =
         query.split('&').find_map(|pair| pair.strip_prefix("page=")).and_then(|page| page.parse().ok());
-    answer(history::presence(&shared, &room, page.unwrap_or(0)).await)
+    answer(Ok(presence::answer(&shared, &who, &room, page.unwrap_or(0)).await))
 }
 
 /// A room's numbers: connections, and where its history stands.
@@ -129,7 +135,7 @@ async fn stats(
     headers: HeaderMap,
 ) -> Response<Body> {
     let room = seen(&shared, &headers, remote, &room).await;
-    answer(room.map(|room| history::stats(&shared.node, &room)))
+    answer(room.map(|(_, room)| history::stats(&shared.node, &room)))
 }
 
 async fn who_and_room(

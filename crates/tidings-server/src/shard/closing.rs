@@ -127,11 +127,14 @@ impl ShardLoop {
     fn forget(&mut self, key: ConnKey, resumable: bool, cause: &'static str) -> Option<Link> {
         let mut link = self.links.remove(key)?;
         self.note_end(&link, cause);
+        let is_dead = cause == CloseReason::PingTimeout.label();
+        let attended = if is_dead { self.shard.attended(key.slot) } else { Vec::new() };
         if let Session::Probe { target, .. } = link.session {
             self.probe_failed(target);
         }
         self.park(&mut link, resumable);
         self.node.leave_all(&mut self.shard, key.slot, None);
+        self.is_dead(key, attended);
         self.shard.close(key);
         self.disconnected(&link);
         if let Transport::Polling(polling) = &mut link.transport

@@ -98,6 +98,10 @@ impl ShardLoop {
                 Ok(history) => self.history(key, ack, &history).map_err(Halt::No),
                 Err(bad) => Err(refused(bad)),
             },
+            "presence:set" => match plain::PresenceSetBody::parse(body) {
+                Ok(set) => self.presence_set(key, ack, &set).map_err(Halt::No),
+                Err(bad) => Err(refused(bad)),
+            },
             "presence" => match plain::PresenceBody::parse(body, &limits) {
                 Ok(presence) => self.presence(key, ack, &presence).map_err(Halt::No),
                 Err(bad) => Err(refused(bad)),
@@ -196,6 +200,13 @@ impl ShardLoop {
                 return Err(halt(denied, &room, &answered));
             }
         }
+        // Whether it may see the others is asked before it joins: there is no later.
+        if self.shared.hooks.is_some()
+            && self.shows_members(&room)
+            && let Err(denied @ Denied::Ask(_)) = self.node.admit(asker, &room, Action::Presence)
+        {
+            return Err(halt(denied, &room, &answered));
+        }
         let from = match (&body.since, body.rewind) {
             (Some(since), _) => From::Position(position(since)),
             (None, Some(count)) => From::Newest(count as usize),
@@ -210,7 +221,14 @@ impl ShardLoop {
             joined.missed.retain(|missed| filter.passes(missed));
             self.shard.set_filter(key.slot, &room, form.namespace, filter);
         }
-        self.answer(key, ack, |out| write_joined(out, &body.room, &joined));
+        let mut seen = Vec::new();
+        if joined.roll.is_on() {
+            self.write_presence(&mut seen, &who, &room);
+        }
+        self.answer(key, ack, |out| {
+            write_joined(out, &body.room, &joined);
+            out.extend_from_slice(&seen);
+        });
         self.after_join(key, ack, &room, &joined, from);
         Ok(())
     }
@@ -413,7 +431,11 @@ impl ShardLoop {
 /// What a subscription asks for, if not for everything.
 fn filter(body: &SubscribeBody<'_>) -> Option<Filter> {
     let events = body.events.as_ref().map(|names| names.iter().map(|name| name.as_ref().into()).collect());
-    (events.is_some() || body.min_lane.is_some()).then_some(Filter { events, min_lane: body.min_lane })
+    (events.is_some() || body.min_lane.is_some()).then_some(Filter {
+        events,
+        min_lane: body.min_lane,
+        ..Filter::default()
+    })
 }
 
 /// Bytes of what was missed that may be on their way to a connection when it asks for more, and

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use tidings_core::hub::lock;
+use tidings_core::hub::{Audience, lock};
 use tidings_core::limits::{Account, Place};
 use tidings_core::{Answered, ConnKey, Identity, Post, Publication, Refusal, Room};
 use tidings_store::Digest;
@@ -26,7 +26,7 @@ pub(crate) enum Mail {
     /// A publication for the members it has.
     Deliver(Arc<Publication>),
     /// A publication for everybody of its organisation.
-    Announce(Arc<Publication>),
+    Announce(Arc<Publication>, Audience),
     /// A WebSocket whose upgrade is done.
     Socket(Box<NewSocket>),
     /// A long-polling handshake.
@@ -186,7 +186,7 @@ impl Post for ShardPost {
         true
     }
 
-    fn announce(&self, publication: Arc<Publication>) {
-        self.0.push(Mail::Announce(publication));
+    fn announce(&self, publication: Arc<Publication>, audience: Audience) {
+        self.0.push(Mail::Announce(publication, audience));
     }
 }

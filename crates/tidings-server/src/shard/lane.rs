@@ -23,6 +23,7 @@ use crate::front::hello::Hello;
 use crate::history;
 use crate::hooks::{Caller, Draft, Entrance};
 use crate::ids::SocketId;
+use crate::presence;
 use crate::shared::Shared;
 
 /// Commands that may wait in one connection's lane.
@@ -395,7 +396,7 @@ async fn run(shared: &Arc<Shared>, place: Place, job: Job) -> Option<Answer> {
         Job::Presence { by, room, page } => {
             let may = |asker: Asker<'_>| shared.node.admit(asker, &room, Action::Presence).map(drop);
             let body = match shared.settle(&place.caller(&by.who), &room, Draft::default(), may).await {
-                Ok(()) => history::presence(shared, &room, page).await,
+                Ok(()) => Ok(presence::answer(shared, &by.who, &room, page).await),
                 Err(refusal) => Err(refusal),
             };
             Some(Answer { by, command: "presence", body })

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use mio::{Interest, Token};
+use tidings_core::hub::Audience;
 use tidings_core::{ConnKey, Publication};
 use tidings_wire::CloseReason;
 use tidings_wire::session::{PlainSession, SocketIo};
@@ -28,7 +29,7 @@ impl ShardLoop {
     pub(super) fn receive(&mut self, letter: Mail) {
         match letter {
             Mail::Deliver(publication) => self.shard.take(&publication),
-            Mail::Announce(publication) => self.announce(&publication),
+            Mail::Announce(publication, audience) => self.announce(&publication, &audience),
             Mail::Socket(socket) => self.take_socket(*socket),
             Mail::OpenPolling(hello, visit, reply) => self.open_polling(hello, visit, reply),
             Mail::Poll(session, reply) => self.poll_get(session, reply),
@@ -60,8 +61,8 @@ impl ShardLoop {
         }
     }
 
-    fn announce(&mut self, publication: &Publication) {
-        let everybody = self.links.seated(publication.room.org());
+    fn announce(&mut self, publication: &Publication, audience: &Audience) {
+        let everybody = self.links.seated(publication.room.org(), audience);
         self.shard.push_to(everybody, publication);
     }
 
@@ -296,6 +297,7 @@ impl ShardLoop {
 
     /// A client has left a namespace: the mounted handler is told.
     pub(super) fn unseated(&mut self, key: ConnKey, seat: &Seat) {
+        self.announce_empty_seat(key, seat);
         let Some(handler) = self.shared.handler.clone() else { return };
         let name = self.settings.namespaces.name(seat.namespace).into();
         let at = (self.shard.index(), key);

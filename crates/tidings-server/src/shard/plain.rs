@@ -86,6 +86,9 @@ impl ShardLoop {
 
     /// Does what a message wants; what is open if the backend has to be asked first.
     fn plain_message(&mut self, key: ConnKey, message: ClientMessage<'_>) -> Option<Open> {
+        if self.shard.attends() && waits(&message) {
+            self.somebody_said(key);
+        }
         let (id, name, done) = match message {
             ClientMessage::Auth(_) => return None,
             ClientMessage::Heartbeat => {
@@ -111,6 +114,10 @@ impl ShardLoop {
             }
             ClientMessage::Presence { id, body } => {
                 (id, "presence", self.presence(key, AckTo::Plain { id }, &body).map_err(Halt::No))
+            }
+            ClientMessage::PresenceSet { id, body } => {
+                let set = self.presence_set(key, AckTo::Plain { id }, &body);
+                (id, "presence:set", set.map_err(Halt::No))
             }
             ClientMessage::Command { id, .. } => {
                 (id, "command", Err(Refusal::new(Code::NotFound, "no such command").into()))
@@ -198,6 +205,7 @@ impl ShardLoop {
         self.say_signed_in(key, &who, &sid);
         self.watch_tokens(key);
         self.note_begin(key, None);
+        self.announce_seat(key, 0);
     }
 
     /// Tells a client who it is now, and until when.
@@ -270,6 +278,7 @@ fn message_id(message: &ClientMessage<'_>) -> Option<u64> {
         | ClientMessage::Publish { id, .. }
         | ClientMessage::History { id, .. }
         | ClientMessage::Presence { id, .. }
+        | ClientMessage::PresenceSet { id, .. }
         | ClientMessage::Command { id, .. } => *id,
         ClientMessage::Auth(_) | ClientMessage::Heartbeat | ClientMessage::Ack { .. } => None,
     }

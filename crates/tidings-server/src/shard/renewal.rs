@@ -118,6 +118,9 @@ impl ShardLoop {
             let asker = self.asker(key, &who, &[]);
             if which(&room) && self.node.admit(asker, &room, Action::Subscribe).is_err() {
                 self.send_out(key, namespace, &room);
+            } else if which(&room) {
+                let asker = self.asker(key, &who, &[]);
+                self.node.look_again(&mut self.shard, key.slot, asker, &room, namespace);
             }
         }
     }

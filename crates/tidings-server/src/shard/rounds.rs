@@ -25,6 +25,13 @@ pub(crate) enum Errand {
         /// The kinds whose rules have changed.
         kinds: Vec<CompactString>,
     },
+    /// Count those of an organisation in a namespace again.
+    Recount {
+        /// The organisation.
+        org: Org,
+        /// The namespace, by its index.
+        namespace: u8,
+    },
     /// End those of a user, and say how many they were.
     Kick {
         /// The user's organisation.
@@ -119,6 +126,7 @@ impl ShardLoop {
                     });
                 }
             }
+            Errand::Recount { org, namespace } => self.recount(key, org, *namespace),
             Errand::Kick { org, user, closed, .. } => {
                 let Some(link) = self.links.get(key) else { return };
                 if link.seats.iter().any(|seat| seat.who.org == *org && seat.who.user.as_ref() == Some(user))

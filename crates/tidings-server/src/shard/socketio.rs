@@ -253,6 +253,7 @@ impl ShardLoop {
         );
         self.watch_tokens(key);
         self.note_begin(key, taken_up);
+        self.announce_seat(key, namespace);
         true
     }
 
@@ -332,6 +333,9 @@ impl ShardLoop {
         if self.must_wait(key) && event.name != "ping" {
             let Some(kept) = self.keep(key, ack, data, attachments) else { return };
             return self.queue(key, Job::Later(Box::new(kept)));
+        }
+        if self.shard.attends() && event.name != "ping" {
+            self.somebody_said(key);
         }
         let mut args = event.args;
         if event.name == "auth" && !self.shared.handler_only {

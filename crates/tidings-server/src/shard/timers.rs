@@ -30,6 +30,9 @@ impl ShardLoop {
             self.sessions.expire(self.now_ms);
             self.lingering.expire(self.now_ms);
             self.close_laggards();
+            if self.shard.attends() {
+                self.find_idlers();
+            }
         }
         self.let_leave();
     }

@@ -17,6 +17,8 @@ const SECRET: &str = "a secret of the server's own tests, long enough";
 pub(crate) fn config() -> Config {
     let mut config = Config { listen: "127.0.0.1:0".into(), no_limits: true, shards: 1, ..Config::default() };
     config.auth.jwt_secret = SECRET.into();
+    // Who comes and goes is not what most tests are about.
+    config.presence.announce_up_to = 0;
     config.rooms.insert("open".into(), room("recent"));
     config.rooms.insert("loose".into(), room("nothing"));
     config

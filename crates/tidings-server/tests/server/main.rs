@@ -19,6 +19,8 @@ mod limits_of_addresses;
 mod limits_of_requests;
 mod members;
 mod people;
+mod presence;
+mod presence_of_many;
 mod pretending;
 mod revocations;
 mod seats;

@@ -5,6 +5,7 @@ mod accounts;
 mod audit;
 mod bed;
 mod isolation;
+mod last_seen;
 mod log;
 mod opening;
 mod refresh;

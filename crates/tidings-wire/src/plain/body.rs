@@ -82,6 +82,35 @@ pub struct PresenceBody<'a> {
     pub page: Option<u32>,
 }
 
+/// The body of `presence:set`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PresenceSetBody<'a> {
+    /// What others are to see.
+    pub status: Option<WantedStatus>,
+    /// Until when, in milliseconds since 1970.
+    pub until: Option<u64>,
+    /// Whether somebody is at this device.
+    pub active: Option<bool>,
+    /// What the user says of itself, as raw JSON of at most [`INFO_BYTES`]; `null` takes it back.
+    pub info: Option<&'a str>,
+}
+
+/// What a user wants others to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WantedStatus {
+    /// `online`.
+    Online,
+    /// `away`.
+    Away,
+    /// `invisible`: nothing.
+    Invisible,
+    /// `auto`: what the server decides.
+    Auto,
+}
+
+/// Bytes of what a user says of itself.
+pub const INFO_BYTES: usize = 1_024;
+
 // Each `parse` takes an object that passed `json::check`; a field it does not know is not looked at, and a
 // field given as null counts as not given.
 
@@ -169,6 +198,28 @@ impl<'a> PresenceBody<'a> {
     pub fn parse(object: &'a str, limits: &Limits) -> Result<Self, BadField> {
         let [room, page] = pick(whole(object)?, ["room", "page"])?;
         Ok(Self { room: room.name(limits.room_name_bytes)?, page: page.small_number()? })
+    }
+}
+
+impl<'a> PresenceSetBody<'a> {
+    /// Reads the body from a checked JSON object.
+    ///
+    /// # Errors
+    /// The first field that is of the wrong type, unknown, too long or given twice.
+    pub fn parse(object: &'a str) -> Result<Self, BadField> {
+        let [status, until, active, info] = pick(whole(object)?, ["status", "until", "active", "info"])?;
+        if info.raw().is_some_and(|raw| raw.len() > INFO_BYTES) {
+            return Err(info.bad("is too long"));
+        }
+        let wanted = match status.optional_name(16)?.as_deref() {
+            None => None,
+            Some("online") => Some(WantedStatus::Online),
+            Some("away") => Some(WantedStatus::Away),
+            Some("invisible") => Some(WantedStatus::Invisible),
+            Some("auto") => Some(WantedStatus::Auto),
+            Some(_) => return Err(status.bad("must be online, away, invisible or auto")),
+        };
+        Ok(Self { status: wanted, until: until.number()?, active: active.flag()?, info: info.raw() })
     }
 }
 

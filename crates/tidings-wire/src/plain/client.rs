@@ -1,4 +1,6 @@
-use super::body::{AuthBody, HistoryBody, PresenceBody, PublishBody, RoomBody, SubscribeBody};
+use super::body::{
+    AuthBody, HistoryBody, PresenceBody, PresenceSetBody, PublishBody, RoomBody, SubscribeBody,
+};
 use super::field::{BadField, Field, pick};
 use crate::{Limits, Violation, json};
 use std::borrow::Cow;
@@ -44,6 +46,13 @@ pub enum ClientMessage<'a> {
         id: Option<u64>,
         /// In which room.
         body: PresenceBody<'a>,
+    },
+    /// Says whether somebody is there, and what others are to see.
+    PresenceSet {
+        /// The number of the answer.
+        id: Option<u64>,
+        /// What is set.
+        body: PresenceSetBody<'a>,
     },
     /// Asks for a sign of life.
     Ping {
@@ -120,6 +129,7 @@ fn read<'a>(
         "publish" => ClientMessage::Publish { id, body: PublishBody::parse(text, limits)? },
         "history" => ClientMessage::History { id, body: HistoryBody::parse(text, limits)? },
         "presence" => ClientMessage::Presence { id, body: PresenceBody::parse(text, limits)? },
+        "presence:set" => ClientMessage::PresenceSet { id, body: PresenceSetBody::parse(text)? },
         "ping" => ClientMessage::Ping { id },
         "command" => command(text, id, limits)?,
         "heartbeat" => ClientMessage::Heartbeat,

@@ -12,8 +12,8 @@ mod object;
 pub mod server;
 
 pub use body::{
-    AuthBody, HistoryBody, MAX_EVENT_FILTERS, PresenceBody, PublishBody, RoomBody, SubscribeBody,
-    TOKEN_BYTES, is_free_event_name,
+    AuthBody, HistoryBody, INFO_BYTES, MAX_EVENT_FILTERS, PresenceBody, PresenceSetBody, PublishBody,
+    RoomBody, SubscribeBody, TOKEN_BYTES, WantedStatus, is_free_event_name,
 };
 pub use client::{ClientMessage, DecodeError, decode};
 pub use field::{BadField, POSITION_BYTES, Since};

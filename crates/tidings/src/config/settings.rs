@@ -2,11 +2,16 @@
 //!
 //! Flags, environment names, checks and the printed configuration are all made from it.
 
+mod presence;
 mod table;
+
+use std::sync::LazyLock;
 
 use toml::Value;
 
-pub(crate) use table::SETTINGS;
+/// Every setting, in the order in which it is printed.
+pub(crate) static SETTINGS: LazyLock<Vec<Setting>> =
+    LazyLock::new(|| [table::SETTINGS, presence::SETTINGS].concat());
 
 /// No bound above.
 const ANY: u64 = i64::MAX as u64;
@@ -15,7 +20,7 @@ const HOUR_MS: u64 = 3_600_000;
 const RATE: u64 = 1_000_000_000;
 
 /// One setting, or one field of every table whose name the operator chooses.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Setting {
     /// Dotted key as in the file; a part in capitals stands for a name the operator chooses.
     pub(crate) key: &'static str,

@@ -61,6 +61,9 @@ fn every_field_of_a_named_table_has_a_row() {
         publish: Some("anyone".into()),
         history: Some("anyone".into()),
         presence: Some("anyone".into()),
+        roster: Some("members".into()),
+        roster_full: Some(1),
+        roster_deltas: Some(1),
         keep: Some("recent".into()),
         size: Some(1),
         ttl_seconds: Some(1),
@@ -84,7 +87,7 @@ fn every_field_of_a_named_table_has_a_row() {
 #[test]
 fn documentation_is_a_sentence_and_names_are_unique() {
     let mut names = BTreeSet::new();
-    for row in SETTINGS {
+    for row in SETTINGS.iter() {
         assert!(row.about.ends_with('.') && row.about.len() > 20, "{}", row.key);
         assert!(names.insert(row.env_name()), "{}", row.key);
         assert!(row.flag_name().is_none_or(|flag| names.insert(flag)), "{}", row.key);

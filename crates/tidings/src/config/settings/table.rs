@@ -2,8 +2,9 @@
 
 use super::{ANY, HOUR_MS, Kind, RATE, Setting, row, secret};
 
-/// Every setting, in the order in which it is printed: the top level first, then table by table.
-pub(crate) static SETTINGS: &[Setting] = &[
+/// The settings but those of presence, in the order in which they are printed: the top level first, then
+/// table by table.
+pub(super) static SETTINGS: &[Setting] = &[
     row(
         "listen",
         Kind::Text,

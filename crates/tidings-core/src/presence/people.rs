@@ -1,0 +1,140 @@
+//! What users have set for themselves, and where they are.
+
+use std::hash::BuildHasher;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hashbrown::{HashMap, HashSet};
+
+use super::{PARTS, Presence};
+use crate::access::{Code, Refusal};
+use crate::hub::lock;
+use crate::room::{Roll, Room};
+use crate::roster::{Info, Wish, Wishes};
+use crate::user::UserKey;
+
+/// What a user sets holds for a day, if it does not say until when.
+pub const WISH_MS: u64 = 24 * 3_600_000;
+
+/// What a user sets holds for thirty days at most.
+pub const WISH_MOST_MS: u64 = 30 * WISH_MS;
+
+/// Users of whom something is known at most: who is in a room always is; beyond that nothing can be set.
+const PEOPLE_MOST: usize = 1_000_000;
+
+/// One user.
+#[derive(Default)]
+pub(super) struct Person {
+    pub(super) wishes: Wishes,
+    /// Where it is; rooms it has left stay until the next sweep.
+    pub(super) rooms: HashSet<Room>,
+}
+
+#[derive(Default)]
+pub(super) struct People {
+    parts: Parts,
+    hasher: foldhash::fast::RandomState,
+    count: AtomicUsize,
+}
+
+struct Parts(Box<[Mutex<HashMap<UserKey, Person>>]>);
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self((0..PARTS).map(|_| Mutex::default()).collect())
+    }
+}
+
+impl People {
+    /// Does something with a user, who is made if nothing is known of it, under its lock.
+    pub(super) fn with<T>(&self, user: &UserKey, act: impl FnOnce(&mut Person) -> T) -> T {
+        let mut part = lock(&self.parts.0[self.hasher.hash_one(user) as usize % PARTS]);
+        let before = part.len();
+        let done = act(part.entry(user.clone()).or_default());
+        self.count.fetch_add(part.len() - before, Ordering::Relaxed);
+        done
+    }
+
+    /// What a user has set for itself.
+    pub(super) fn wishes(&self, user: &UserKey, now_ms: u64) -> Wishes {
+        let part = lock(&self.parts.0[self.hasher.hash_one(user) as usize % PARTS]);
+        let mut wishes = part.get(user).map(|person| person.wishes.clone()).unwrap_or_default();
+        wishes.expire(now_ms);
+        wishes
+    }
+
+    fn is_full(&self) -> bool {
+        self.count.load(Ordering::Relaxed) >= PEOPLE_MOST
+    }
+
+    /// Forgets rooms in which a user is not any more, and users of whom nothing is left.
+    pub(super) fn sweep(&self, now_ms: u64, is_there: impl Fn(&UserKey, &Room) -> bool) {
+        for part in &self.parts.0 {
+            let mut part = lock(part);
+            let before = part.len();
+            part.retain(|user, person| {
+                person.wishes.expire(now_ms);
+                person.rooms.retain(|room| is_there(user, room));
+                if person.rooms.is_empty() && person.wishes.shown.is_none() {
+                    return false;
+                }
+                true
+            });
+            self.count.fetch_sub(before - part.len(), Ordering::Relaxed);
+            let left = part.len();
+            part.shrink_to(left * 2);
+        }
+    }
+}
+
+/// What a user wants to set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Change {
+    /// What others are to see; `Some(None)`: what the server decides.
+    pub shown: Option<Option<Wish>>,
+    /// For how many milliseconds.
+    pub for_ms: Option<u64>,
+    /// What it says of itself, JSON; `Some(None)`: nothing any more.
+    pub info: Option<Option<Info>>,
+}
+
+impl Change {
+    fn make(self, wishes: &mut Wishes, now_ms: u64) {
+        if let Some(shown) = self.shown {
+            let for_ms = self.for_ms.unwrap_or(WISH_MS).min(WISH_MOST_MS);
+            wishes.shown = shown.map(|wish| (wish, now_ms.saturating_add(for_ms)));
+        }
+        if let Some(info) = self.info {
+            wishes.info = info;
+        }
+    }
+}
+
+impl Presence {
+    /// A user sets something for itself, in every place it is in or comes to; what is set now.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] if too many users have set something.
+    pub fn set(&self, user: &UserKey, change: Change, now_ms: u64) -> Result<Wishes, Refusal> {
+        if self.people.is_full() {
+            return Err(Refusal::new(Code::Unavailable, "too many users have set something"));
+        }
+        self.people.with(user, |person| {
+            person.wishes.expire(now_ms);
+            change.make(&mut person.wishes, now_ms);
+            for room in &person.rooms {
+                self.at(room, Roll::Off, now_ms, |place| {
+                    let change = place.roster.set(user, &person.wishes);
+                    place.note(change);
+                });
+            }
+            self.crowds.set(user, &person.wishes, now_ms, &self.agenda);
+            Ok(person.wishes.clone())
+        })
+    }
+
+    /// What a user has set for itself.
+    pub fn wishes(&self, user: &UserKey, now_ms: u64) -> Wishes {
+        self.people.wishes(user, now_ms)
+    }
+}

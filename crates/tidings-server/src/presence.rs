@@ -1,0 +1,167 @@
+//! Who is there, told: one task gathers what the shards have noted and publishes it.
+
+mod json;
+mod seen;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_core::presence::{EVENT, News, PAGE, RoomNews, Times, View};
+use tidings_core::roster::{Counts, Page, Seen, Status, Wish};
+use tidings_core::{Identity, Lane, Payload, Publish, Room, UserKey};
+use tokio::sync::{Notify, oneshot, watch};
+
+use crate::config::Config;
+use crate::shard::inbox::Mail;
+use crate::shared::{Shared, wall_ms};
+
+pub(crate) use json::write_view;
+pub(crate) use seen::{keep_seen, write_seen};
+
+/// A task that nobody wakes looks after so long all the same.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// What a configuration says of presence; `apart`: clients are for a mounted handler alone.
+pub(crate) fn times(config: &Config, apart: bool, stored: bool) -> Times {
+    let presence = &config.presence;
+    Times {
+        grace_ms: presence.grace_ms,
+        idle_ms: presence.idle_seconds.saturating_mul(1_000),
+        announce_up_to: if apart { 0 } else { presence.announce_up_to },
+        keeps_seen: stored && presence.last_seen_days > 0,
+    }
+}
+
+/// Publishes who comes and goes, until the server stops.
+pub(crate) async fn tell(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let alarm = Arc::new(Notify::new());
+    let rings = alarm.clone();
+    let presence = shared.node.presence();
+    presence.on_alarm(move || rings.notify_one());
+    loop {
+        let wait = Duration::from_millis(presence.next_ms().saturating_sub(shared.uptime_ms())).min(LOOK);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = alarm.notified() => {}
+            _ = stop.changed() => return,
+        }
+        for news in presence.look(shared.uptime_ms()) {
+            tell_news(&shared, news);
+        }
+    }
+}
+
+fn tell_news(shared: &Shared, news: News) {
+    match news {
+        News::Room(news) => tell_room(shared, news),
+        News::Everybody { org: _, namespace, online, offline } => {
+            let told = online.iter().map(|user| (user, "userOnline"));
+            for (user, event) in told.chain(offline.iter().map(|user| (user, "userOffline"))) {
+                let payload = Payload::json(json::user(user));
+                shared.node.announce_user(user, namespace, event, payload, wall_ms());
+                shared.presence_told.count_user();
+            }
+        }
+    }
+}
+
+fn tell_room(shared: &Shared, news: RoomNews) {
+    let publish = |news: &RoomNews| {
+        let what = Publish {
+            room: news.room.clone(),
+            event: EVENT,
+            payload: Payload::json(json::room_news(shared, news)),
+            lane: Some(Lane::Low),
+            volatile: true,
+            key: None,
+            skip: None,
+        };
+        shared.node.publish(what, None, wall_ms())
+    };
+    shared.presence_told.count_room();
+    // Where the room takes so little that the changes do not fit, who keeps a list reads it again.
+    if publish(&news).is_err() {
+        let counts = RoomNews { changes: None, reread: true, ..news };
+        if let Err(refusal) = publish(&counts) {
+            tracing::debug!(%refusal, room = counts.room.name(), "presence could not be told");
+        }
+    }
+}
+
+/// Who is in a room, for one who may see it: by its roster, else by a walk over all members.
+pub(crate) async fn view(shared: &Shared, who: &Identity, room: &Room, page: usize) -> View {
+    let asker = who.user_key();
+    match shared.node.presence().view(room, asker.as_ref(), page) {
+        Some(view) => view,
+        None => walk(shared, asker, room, page).await,
+    }
+}
+
+/// Asks every shard who is in a room that keeps no roster.
+async fn walk(shared: &Shared, asker: Option<UserKey>, room: &Room, page: usize) -> View {
+    let (mut connections, mut users) = (0, BTreeMap::new());
+    for inbox in &shared.inboxes {
+        let (reply, members) = oneshot::channel();
+        inbox.push(Mail::Members(room.clone(), reply));
+        for who in members.await.unwrap_or_default() {
+            connections += 1;
+            if let Some(user) = who.user_key() {
+                users.entry(user).or_insert((who, 0)).1 += 1;
+            }
+        }
+    }
+    let (presence, now_ms) = (shared.node.presence(), shared.uptime_ms());
+    let hidden = |user: &UserKey| {
+        let shown = presence.wishes(user, now_ms).shown;
+        Some(user) != asker.as_ref() && matches!(shown, Some((Wish::Invisible, _)))
+    };
+    users.retain(|user, (_, devices)| {
+        let shown = !hidden(user);
+        connections -= if shown { 0 } else { *devices };
+        shown
+    });
+    let counts = Counts { connections, users: users.len() };
+    let listed = users.into_iter().skip(page.saturating_mul(PAGE)).take(PAGE);
+    let seen = |(user, (who, devices)): (UserKey, (Arc<Identity>, usize))| {
+        let status = match presence.wishes(&user, now_ms).shown {
+            Some((Wish::Status(status), _)) => status,
+            _ => Status::Online,
+        };
+        Seen { user, name: who.name.clone(), status, devices, seen_ms: now_ms, info: None }
+    };
+    let members = listed.map(seen).collect();
+    let more = counts.users > page.saturating_add(1).saturating_mul(PAGE);
+    View { counts, version: 0, page: Some(Page { members, more }) }
+}
+
+/// The answer of the command `presence`.
+pub(crate) async fn answer(shared: &Shared, who: &Identity, room: &Room, page: usize) -> Vec<u8> {
+    let view = view(shared, who, room, page).await;
+    json::answer(shared, room, &view)
+}
+
+/// What was told, for the metrics.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    rooms: std::sync::atomic::AtomicU64,
+    users: std::sync::atomic::AtomicU64,
+    /// Last times that were not stored.
+    pub(crate) unseen: std::sync::atomic::AtomicU64,
+}
+
+impl Told {
+    fn count_room(&self) {
+        self.rooms.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    fn count_user(&self) {
+        self.users.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Events to rooms, and to everybody.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let read = |count: &std::sync::atomic::AtomicU64| count.load(std::sync::atomic::Ordering::Relaxed);
+        (read(&self.rooms), read(&self.users))
+    }
+}

@@ -1,0 +1,168 @@
+//! Who is there: what a shard notes of its connections, and the command by which they say it themselves.
+
+use std::sync::Arc;
+
+use tidings_core::presence::Change;
+use tidings_core::roster::{Device, Status, Wish, Wishes};
+use tidings_core::{Code, ConnKey, Identity, Org, Refusal, Room};
+use tidings_wire::plain::{PresenceSetBody, WantedStatus};
+
+use super::ShardLoop;
+use super::command::AckTo;
+use super::link::{Link, Seat};
+use super::rounds::Errand;
+use crate::presence::write_view;
+use crate::shared::wall_ms;
+
+impl ShardLoop {
+    /// A client said something that is no sign of life alone: somebody is there.
+    pub(super) fn somebody_said(&mut self, key: ConnKey) {
+        if self.shard.said(key.slot) {
+            self.signal(key, false);
+        }
+    }
+
+    /// Those who said nothing for long are away.
+    pub(super) fn find_idlers(&mut self) {
+        let idle_ms = self.node.presence().times().idle_ms;
+        if idle_ms == 0 {
+            return;
+        }
+        for key in self.shard.new_idlers(idle_ms) {
+            self.signal(key, true);
+        }
+    }
+
+    fn signal(&mut self, key: ConnKey, idle: bool) {
+        for (room, namespace) in self.shard.attended(key.slot) {
+            let device = Device::new(self.shard.index(), key, namespace);
+            self.node.presence().signal(&room, device, idle, self.now_ms);
+        }
+    }
+
+    /// Appends who is in a room, for a newcomer that may see it.
+    pub(super) fn write_presence(&self, out: &mut Vec<u8>, who: &Identity, room: &Room) {
+        let view = self.node.presence().view_of_newcomer(room, who.user_key().as_ref());
+        if let Some(view) = view {
+            write_view(&self.shared, out, &view);
+        }
+    }
+
+    /// Whether members of a room are shown each other.
+    pub(super) fn shows_members(&self, room: &Room) -> bool {
+        self.node.kinds().spec(room).is_ok_and(|spec| spec.roll.is_on())
+    }
+
+    /// What has to be done of a connection that is known to be dead: its client had its time, so
+    /// there is no grace.
+    pub(super) fn is_dead(&mut self, key: ConnKey, attended: Vec<(Room, u8)>) {
+        for (room, namespace) in attended {
+            let device = Device::new(self.shard.index(), key, namespace);
+            self.node.presence().leave(&room, device, false, self.now_ms);
+        }
+    }
+
+    /// A client has a seat: the first of a user is announced to others.
+    pub(super) fn announce_seat(&mut self, key: ConnKey, namespace: u8) {
+        let Some(who) =
+            self.links.get(key).and_then(|link| link.seat(namespace)).map(|seat| seat.who.clone())
+        else {
+            return;
+        };
+        let device = Device::new(self.shard.index(), key, namespace);
+        if self.node.presence().seated(&who, namespace, device, self.now_ms) {
+            self.count_again(&who, namespace);
+        }
+    }
+
+    /// A client has left its seat.
+    pub(super) fn announce_empty_seat(&mut self, key: ConnKey, seat: &Seat) {
+        let device = Device::new(self.shard.index(), key, seat.namespace);
+        if self.node.presence().unseated(&seat.who, seat.namespace, device, self.now_ms) {
+            self.count_again(&seat.who, seat.namespace);
+        }
+    }
+
+    /// There are few enough connections again to announce who comes and goes: all are counted.
+    fn count_again(&self, who: &Identity, namespace: u8) {
+        self.shared.send_errand(|| Errand::Recount { org: who.org.clone(), namespace });
+    }
+
+    /// Counts a connection of a walk.
+    pub(super) fn recount(&mut self, key: ConnKey, org: &Org, wanted: u8) {
+        let Some(link) = self.links.get(key) else { return };
+        let Some(who) = seat_of(link, org, wanted) else { return };
+        let device = Device::new(self.shard.index(), key, wanted);
+        self.node.presence().recount(&who, wanted, device, self.now_ms);
+    }
+
+    /// Runs the command `presence:set`.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] for one without a user, [`Code::BadRequest`] for a time that is over, and what
+    /// publishing is limited by.
+    pub(super) fn presence_set(
+        &mut self,
+        key: ConnKey,
+        ack: AckTo,
+        body: &PresenceSetBody<'_>,
+    ) -> Result<(), Refusal> {
+        let seat = self.links.get(key).and_then(|link| link.seat(ack.namespace()));
+        let who = seat.map(|seat| seat.who.clone());
+        let who = who.ok_or_else(|| Refusal::new(Code::Unauthorized, "sign in first"))?;
+        let user =
+            who.user_key().ok_or_else(|| Refusal::new(Code::Forbidden, "only users are seen by others"))?;
+        let change = wanted(body)?;
+        let wishes = if change == Change::default() {
+            self.node.presence().wishes(&user, self.now_ms)
+        } else {
+            self.take_publish(key, ack, &who, None, false)?;
+            self.node.presence().set(&user, change, self.now_ms)?
+        };
+        if body.active == Some(false) && self.shard.make_idle(key.slot) {
+            self.signal(key, true);
+        }
+        let now_ms = self.now_ms;
+        self.answer(key, ack, |out| write_wishes(out, &wishes, now_ms));
+        Ok(())
+    }
+}
+
+fn seat_of(link: &Link, org: &Org, namespace: u8) -> Option<Arc<Identity>> {
+    link.seat(namespace).filter(|seat| seat.who.org == *org).map(|seat| seat.who.clone())
+}
+
+fn wanted(body: &PresenceSetBody<'_>) -> Result<Change, Refusal> {
+    let for_ms = match body.until {
+        None => None,
+        Some(until) => {
+            let left = until.checked_sub(wall_ms()).filter(|left| *left > 0);
+            Some(left.ok_or_else(|| Refusal::new(Code::BadRequest, "until is over"))?)
+        }
+    };
+    if for_ms.is_some() && body.status.is_none() {
+        return Err(Refusal::new(Code::BadRequest, "until belongs to a status"));
+    }
+    let shown = body.status.map(|status| match status {
+        WantedStatus::Online => Some(Wish::Status(Status::Online)),
+        WantedStatus::Away => Some(Wish::Status(Status::Away)),
+        WantedStatus::Invisible => Some(Wish::Invisible),
+        WantedStatus::Auto => None,
+    });
+    let info = body.info.map(|info| (info != "null").then(|| info.into()));
+    Ok(Change { shown, for_ms, info })
+}
+
+/// Appends what a user has set, and until when.
+fn write_wishes(out: &mut Vec<u8>, wishes: &Wishes, now_ms: u64) {
+    let word = match wishes.shown {
+        None => "auto",
+        Some((Wish::Invisible, _)) => "invisible",
+        Some((Wish::Status(status), _)) => status.as_str(),
+    };
+    out.extend_from_slice(format!(",\"status\":\"{word}\"").as_bytes());
+    if let Some((_, until_ms)) = wishes.shown {
+        let until_ms = wall_ms().saturating_add(until_ms.saturating_sub(now_ms));
+        out.extend_from_slice(format!(",\"until\":{until_ms}").as_bytes());
+    }
+}

@@ -1,0 +1,46 @@
+//! The settings of presence.
+
+use super::{ANY, HOUR_MS, Kind, Setting, row};
+
+/// The last rows of the kinds of rooms, then those of presence.
+pub(super) static SETTINGS: &[Setting] = &[
+    row(
+        "rooms.KIND.roster",
+        Kind::Choice(&["off", "counts", "members"]),
+        "What members who may read presence are shown of each other without asking: nothing, how many there are, \
+         or who. Members take memory, and each change an event.",
+    ),
+    row(
+        "rooms.KIND.roster_full",
+        Kind::Count(0, 1_000),
+        "Up to so many users a newcomer gets the whole list of members. More make joining dearer.",
+    ),
+    row(
+        "rooms.KIND.roster_deltas",
+        Kind::Count(1, ANY),
+        "Up to so many users each is told who comes and goes, beyond that only the counts. When all come at once, \
+         the bytes grow with the square of it.",
+    ),
+    row(
+        "presence.grace_ms",
+        Kind::Count(0, HOUR_MS),
+        "Milliseconds a lost connection stays listed, so that a page may be loaded again unnoticed. Longer shows \
+         people who are gone.",
+    ),
+    row(
+        "presence.idle_seconds",
+        Kind::Count(0, 86_400),
+        "Seconds after which a client that says nothing but heartbeats is away; 0: never.",
+    ),
+    row(
+        "presence.announce_up_to",
+        Kind::Count(0, ANY),
+        "userOnline and userOffline are sent to everybody of an organisation and namespace up to so many \
+         connections there; 0: never. What they cost grows with the square of it.",
+    ),
+    row(
+        "presence.last_seen_days",
+        Kind::Count(0, 3_650),
+        "Days for which it is stored when users were last there; 0: not at all. More takes disk.",
+    ),
+];
