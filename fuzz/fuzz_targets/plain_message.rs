@@ -6,7 +6,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use tidings_wire::plain::{
-    AuthBody, ClientMessage, DecodeError, HistoryBody, PresenceBody, PublishBody, RoomBody, SubscribeBody, decode,
+    AuthBody, ClientMessage, DecodeError, HistoryBody, INFO_BYTES, PresenceBody, PresenceSetBody,
+    PublishBody, RoomBody, SubscribeBody, decode,
 };
 use tidings_wire::{CloseReason, Limits, json};
 
@@ -29,6 +30,9 @@ fuzz_target!(|text: &str| {
         let _ = RoomBody::parse(text, &limits);
         let _ = HistoryBody::parse(text, &limits);
         let _ = PresenceBody::parse(text, &limits);
+        if let Ok(set) = PresenceSetBody::parse(text) {
+            assert!(set.info.is_none_or(|info| info.len() <= INFO_BYTES));
+        }
         if let Ok(publish) = PublishBody::parse(text, &limits) {
             check_publish(&publish, &limits);
         }

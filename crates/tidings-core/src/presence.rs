@@ -159,9 +159,11 @@ impl Presence {
         let Some(user) = who.user_key() else {
             return self.at(room, roll, now_ms, |place| place.roster.join_unnamed(device));
         };
-        self.note_seen(&user, now_ms);
         self.people.with(&user, |person| {
             person.wishes.expire(now_ms);
+            if !person.wishes.is_invisible() {
+                self.note_seen(&user, now_ms);
+            }
             person.rooms.insert(room.clone());
             self.at(room, roll, now_ms, |place| {
                 let change = place.roster.join(&user, who.name.as_ref(), device, &person.wishes, now_ms);
@@ -174,7 +176,8 @@ impl Presence {
     pub fn leave(&self, room: &Room, device: Device, lost: bool, now_ms: u64) {
         let grace_ms = if lost { self.times.grace_ms } else { 0 };
         self.at(room, Roll::Off, now_ms, |place| {
-            if let Some(user) = place.roster.owner(device) {
+            // When the invisible were there is nobody's business.
+            if let Some(user) = place.roster.owner(device).filter(|user| place.roster.seen(user).is_some()) {
                 self.note_seen(user, now_ms);
             }
             let change = place.roster.leave(device, grace_ms, now_ms);

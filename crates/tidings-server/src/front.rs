@@ -23,6 +23,7 @@ mod serve;
 mod sessions;
 mod socketio;
 mod upgrade;
+mod whereabouts;
 
 pub(crate) use accept::Accepting;
 pub(crate) use proxies::Proxies;
@@ -115,6 +116,7 @@ fn for_clients(shared: &Arc<Shared>) -> Router {
         .merge(publish::routes(shared.clone()))
         .merge(auth::routes(shared.clone()))
         .merge(rooms::routes(shared.clone()))
+        .merge(whereabouts::routes(shared.clone()))
         .merge(sessions::own_routes(shared.clone()))
         .merge(page::account())
         .fallback(nothing_here)

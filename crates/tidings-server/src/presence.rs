@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use tidings_core::presence::{EVENT, News, PAGE, RoomNews, Times, View};
 use tidings_core::roster::{Counts, Page, Seen, Status, Wish};
-use tidings_core::{Identity, Lane, Payload, Publish, Room, UserKey};
+use tidings_core::{Code, Identity, Lane, Payload, Publish, Refusal, Room, UserKey};
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::config::Config;
+use crate::records::Records;
 use crate::shard::inbox::Mail;
 use crate::shared::{Shared, wall_ms};
 
@@ -133,6 +134,28 @@ async fn walk(shared: &Shared, asker: Option<UserKey>, room: &Room, page: usize)
     let members = listed.map(seen).collect();
     let more = counts.users > page.saturating_add(1).saturating_mul(PAGE);
     View { counts, version: 0, page: Some(Page { members, more }) }
+}
+
+/// Whether a user is there, and when it last was as far as that is known; the store knows it of those
+/// who are gone.
+///
+/// # Errors
+/// The store does not answer.
+pub(crate) async fn of_user(shared: &Shared, user: &UserKey, own: bool) -> Result<Vec<u8>, Refusal> {
+    let seen = shared.node.presence().of_user(user, own);
+    let stored = match &shared.records {
+        Some(records) if seen.is_none() => stored(records, user).await?,
+        _ => None,
+    };
+    Ok(json::of_user(shared, user, seen.as_ref(), stored))
+}
+
+async fn stored(records: &Records, user: &UserKey) -> Result<Option<u64>, Refusal> {
+    let read = async { records.store.read().await?.last_seen(user.org(), user.id()).await };
+    read.await.map_err(|error| {
+        tracing::warn!(%error, "when a user was last there cannot be read");
+        Refusal::new(Code::Unavailable, "the store does not answer")
+    })
 }
 
 /// The answer of the command `presence`.

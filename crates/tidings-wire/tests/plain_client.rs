@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use tidings_wire::plain::{
-    AuthBody, BadField, ClientMessage, DecodeError, HistoryBody, Lane, PresenceBody, PublishBody, RoomBody,
-    Since, SubscribeBody, decode,
+    AuthBody, BadField, ClientMessage, DecodeError, HistoryBody, Lane, PresenceBody, PresenceSetBody,
+    PublishBody, RoomBody, Since, SubscribeBody, WantedStatus, decode,
 };
 use tidings_wire::{CloseReason, Limits};
 
@@ -76,6 +76,18 @@ fn every_message_is_read() {
         (
             r#"{"type":"presence","room":"r","page":2}"#,
             ClientMessage::Presence { id: None, body: PresenceBody { room: "r".into(), page: Some(2) } },
+        ),
+        (
+            r#"{"type":"presence:set","id":6,"status":"away","until":9,"active":false,"info":{"a":1}}"#,
+            ClientMessage::PresenceSet {
+                id: Some(6),
+                body: PresenceSetBody {
+                    status: Some(WantedStatus::Away),
+                    until: Some(9),
+                    active: Some(false),
+                    info: Some(r#"{"a":1}"#),
+                },
+            },
         ),
         (r#"{"type":"ping","id":4}"#, ClientMessage::Ping { id: Some(4) }),
         (
@@ -199,6 +211,12 @@ fn a_bad_field_is_refused_under_the_commands_id_and_named() {
             Some(1),
             "page must be a non-negative whole number",
         ),
+        (
+            r#"{"type":"presence:set","id":1,"status":"gone"}"#,
+            Some(1),
+            "status must be online, away, invisible or auto",
+        ),
+        (r#"{"type":"presence:set","id":1,"active":1}"#, Some(1), "active must be true or false"),
         (r#"{"type":"command","id":1}"#, Some(1), "name is missing"),
         (r#"{"type":"command","id":1,"name":"n","ns":"matches"}"#, Some(1), "ns must start with a slash"),
         (r#"{"type":"ack"}"#, None, "messageId is missing"),
@@ -268,6 +286,7 @@ fn bodies_are_the_same_on_socket_io() {
         assert_eq!(SubscribeBody::parse(argument, &limits), Err(bad));
         assert_eq!(HistoryBody::parse(argument, &limits), Err(bad));
         assert_eq!(PresenceBody::parse(argument, &limits), Err(bad));
+        assert_eq!(PresenceSetBody::parse(argument), Err(bad));
         assert_eq!(AuthBody::parse(argument), Err(bad));
     }
 }

@@ -109,6 +109,14 @@ impl Crowds {
         done
     }
 
+    /// What is seen of a user, best of all namespaces.
+    pub(super) fn seen(&self, user: &UserKey, own: bool) -> Option<Seen> {
+        let crowds = lock(&self.0);
+        let rosters = crowds.get(user.org()).into_iter().flat_map(HashMap::values);
+        let rosters = rosters.filter_map(|crowd| crowd.roster.as_ref());
+        rosters.filter_map(|roster| if own { roster.own(user) } else { roster.seen(user) }).reduce(Seen::and)
+    }
+
     pub(super) fn set(&self, user: &UserKey, wishes: &Wishes, now_ms: u64, agenda: &Agenda) {
         let mut crowds = lock(&self.0);
         let Some(of_org) = crowds.get_mut(user.org()) else { return };
@@ -158,8 +166,8 @@ impl Presence {
             crowd.note(change, now_ms);
             again
         });
-        if let Some(user) = &user {
-            self.note_seen(user, now_ms);
+        if let Some(user) = user.filter(|_| !wishes.is_invisible()) {
+            self.note_seen(&user, now_ms);
         }
         again
     }
@@ -170,7 +178,7 @@ impl Presence {
         if most == 0 {
             return false;
         }
-        if let Some(user) = who.user_key() {
+        if let Some(user) = who.user_key().filter(|user| !self.people.wishes(user, now_ms).is_invisible()) {
             self.note_seen(&user, now_ms);
         }
         let grace_ms = self.times.grace_ms;

@@ -10,7 +10,7 @@ use super::{PARTS, Presence};
 use crate::access::{Code, Refusal};
 use crate::hub::lock;
 use crate::room::{Roll, Room};
-use crate::roster::{Info, Wish, Wishes};
+use crate::roster::{Info, Seen, Wish, Wishes};
 use crate::user::UserKey;
 
 /// What a user sets holds for a day, if it does not say until when.
@@ -131,6 +131,22 @@ impl Presence {
             self.crowds.set(user, &person.wishes, now_ms, &self.agenda);
             Ok(person.wishes.clone())
         })
+    }
+
+    /// What is seen of a user, best of all places it is in; `own`: as it sees itself.
+    ///
+    /// In rooms that keep a roster and, while users are announced, anywhere.
+    pub fn of_user(&self, user: &UserKey, own: bool) -> Option<Seen> {
+        let mut found = self.crowds.seen(user, own);
+        self.people.with(user, |person| {
+            for room in &person.rooms {
+                let part = lock(self.part(room));
+                let roster = part.get(room).map(|place| &place.roster);
+                let seen = roster.and_then(|roster| if own { roster.own(user) } else { roster.seen(user) });
+                found = seen.into_iter().chain(found.take()).reduce(Seen::and);
+            }
+        });
+        found
     }
 
     /// What a user has set for itself.

@@ -48,6 +48,11 @@ impl Wishes {
         self.shown.map_or(u64::MAX, |(_, until_ms)| until_ms)
     }
 
+    /// Whether others are to see nothing.
+    pub fn is_invisible(&self) -> bool {
+        matches!(self.shown, Some((Wish::Invisible, _)))
+    }
+
     /// Drops what is over.
     pub fn expire(&mut self, now_ms: u64) {
         if self.over_ms() <= now_ms {
@@ -79,6 +84,18 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// The same user seen in two places: at a device if it is in one of them.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let at_one = self.status == Status::Online || other.status == Status::Online;
+        Self {
+            status: if at_one { Status::Online } else { Status::Away },
+            devices: self.devices.max(other.devices),
+            seen_ms: self.seen_ms.max(other.seen_ms),
+            ..self
+        }
+    }
+
     /// Whether nothing is different that one would be told of; being seen later is not.
     pub(super) fn looks_like(&self, other: &Self) -> bool {
         let same_info = match (&self.info, &other.info) {
@@ -123,7 +140,7 @@ impl Member {
     }
 
     pub(super) fn is_invisible(&self) -> bool {
-        matches!(self.wishes.shown, Some((Wish::Invisible, _)))
+        self.wishes.is_invisible()
     }
 
     /// When something of it is over by the clock.

@@ -36,6 +36,19 @@ pub(super) fn room_news(shared: &Shared, news: &RoomNews) -> Vec<u8> {
     out
 }
 
+/// Whether a user is there; `stored`: when it last was, in milliseconds since 1970.
+pub(super) fn of_user(shared: &Shared, user: &UserKey, seen: Option<&Seen>, stored: Option<u64>) -> Vec<u8> {
+    let mut out = b"{\"ok\":true,\"userId\":".to_vec();
+    write_string(&mut out, user.id());
+    let (status, devices) = seen.map_or(("offline", 0), |seen| (seen.status.as_str(), seen.devices));
+    out.extend_from_slice(format!(",\"status\":\"{status}\",\"devices\":{devices}").as_bytes());
+    if let Some(at_ms) = seen.map(|seen| wall_of(shared, seen.seen_ms)).or(stored) {
+        out.extend_from_slice(format!(",\"lastSeen\":\"{}\"", iso8601(at_ms)).as_bytes());
+    }
+    out.push(b'}');
+    out
+}
+
 /// The answer of the command `presence`.
 pub(super) fn answer(shared: &Shared, room: &Room, view: &View) -> Vec<u8> {
     let mut out = b"{\"ok\":true,\"room\":".to_vec();

@@ -31,7 +31,7 @@ pub(crate) async fn keep_seen(shared: Arc<Shared>, days: u64, mut stop: watch::R
             _ = stop.changed() => return,
         }
         write_seen(&shared).await;
-        if rounds % PRUNE_EVERY == 0
+        if rounds.is_multiple_of(PRUNE_EVERY)
             && let Err(error) = prune(&records.store, days).await
         {
             tracing::warn!(%error, "old times of users could not be removed");

@@ -261,7 +261,9 @@ fn what_cannot_be_set_is_refused_with_a_code() {
 
 #[test]
 fn the_invisible_are_seen_by_nobody_but_themselves() {
-    with_server(&teams("signed-in"), |addr, _| {
+    let mut config = teams("signed-in");
+    config.rooms.get_mut("open").unwrap().presence = Some("anyone".into());
+    with_server(&config, |addr, _| {
         let (mut ann, _) = member(addr, &user("ann"));
         let (mut bob, _) = member(addr, &user("bob"));
         until(&mut ann, "joined", "bob");

@@ -59,7 +59,7 @@ fn a_thousand_that_come_at_once_cost_messages_in_proportion_and_are_listed_by_pa
         all.extend(rest);
         assert_eq!(all, (0..MEMBERS).map(|id| json!(format!("u{id:04}"))).collect::<Vec<_>>());
         // The last newcomer hears at last that all are there; then nothing is on its way any more.
-        let told = format!("\"connections\":{MEMBERS},\"users\":{MEMBERS}}}}}}}");
+        let told = format!("\"connections\":{MEMBERS},\"users\":{MEMBERS}}}}}");
         wires[MEMBERS - 1].hear(&told);
         publisher.publish("crowd:1", "mark", "1".into()).unwrap();
         let total: usize = wires.iter_mut().map(frames).sum();
@@ -145,6 +145,28 @@ fn above_so_many_connections_nobody_is_announced() {
     });
 }
 
+#[test]
+fn whether_a_user_is_there_is_for_itself_and_for_servers() {
+    with_server(&announcing(1_000), |addr, _| {
+        let (mut ann, _) = plain(addr, &user("ann"));
+        let server = token(json!({ "sub": "backend", "scope": "publish" }));
+        let of_ann = |token: &str| {
+            let bearer = format!("Authorization: Bearer {token}\r\n");
+            let (_, body) = crate::common::http(addr, "GET /api/users/ann/presence", &bearer, "");
+            serde_json::from_str::<Value>(&body).unwrap()
+        };
+        let seen = of_ann(&server);
+        assert_eq!((&seen["status"], &seen["devices"]), (&json!("online"), &json!(1)), "{seen}");
+        assert!(seen["lastSeen"].is_string());
+        assert_eq!(of_ann(&user("bob"))["error"]["code"], "forbidden");
+        let elsewhere = token(json!({ "sub": "backend", "scope": "publish", "org": "other" }));
+        assert_eq!(of_ann(&elsewhere)["status"], "offline", "another organisation's ann");
+        ann.ask(1, "\"type\":\"presence:set\",\"status\":\"invisible\"");
+        assert_eq!(of_ann(&server)["status"], "offline");
+        assert_eq!(of_ann(&user("ann"))["status"], "online");
+    });
+}
+
 /// Speaks to a server over this store, which then stops.
 async fn visited(store: &Store, visit: impl FnOnce(SocketAddr) + Send + 'static) {
     let extras = Extras { store: Some(store.clone()), ..Extras::default() };
@@ -164,6 +186,28 @@ async fn when_a_user_was_last_there_outlives_the_server() {
     visited(&store, |addr| drop(plain_in(addr, &user("bob"), "crowd:1"))).await;
     assert_eq!(seen("ann").await, Some(first), "still known");
     assert!(seen("bob").await.unwrap() >= first);
+    visited(&store, |addr| {
+        let bearer = format!("Authorization: Bearer {}\r\n", user("ann"));
+        let (_, body) = crate::common::http(addr, "GET /api/users/ann/presence", &bearer, "");
+        assert!(body.contains("\"status\":\"offline\",\"devices\":0,\"lastSeen\":\"20"), "{body}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_invisible_were_there_is_not_stored() {
+    let store = Store::open("sqlite::memory:", &StoreOptions::default()).await.unwrap();
+    visited(&store, |addr| {
+        // What one has set holds before one comes to a room.
+        let (mut ann, _) = plain(addr, &token(json!({ "sub": "ann" })));
+        ann.ask(1, "\"type\":\"presence:set\",\"status\":\"invisible\"");
+        ann.ask(2, "\"type\":\"subscribe\",\"room\":\"crowd:1\"");
+        drop(plain_in(addr, &user("bob"), "crowd:1"));
+    })
+    .await;
+    let mut read = store.read().await.unwrap();
+    assert_eq!(read.last_seen(&Org::default(), "ann").await.unwrap(), None);
+    assert!(read.last_seen(&Org::default(), "bob").await.unwrap().is_some());
 }
 
 #[test]
