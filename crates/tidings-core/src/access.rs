@@ -84,6 +84,9 @@ pub enum Rule {
     Server,
     /// Whom the team's own backend lets; every client is asked about, servers too.
     Ask,
+    /// Whom the app lets whose kind of rooms it is; every client is asked about, servers too. It is
+    /// declared by apps and cannot be written in a configuration.
+    App,
     /// Nobody.
     Nobody,
 }
@@ -95,7 +98,7 @@ pub enum Verdict {
     Yes,
     /// It may not.
     No,
-    /// The team's own backend has to say.
+    /// The team's own backend has to say, or the app whose room it is.
     Ask,
 }
 
@@ -140,6 +143,12 @@ impl Rule {
         if who.org != *room.org() {
             return Verdict::No;
         }
+        self.judge_owner(who, Some(room.id()))
+    }
+
+    /// What this rule says of `who` for something of `who`'s own organisation that belongs to the
+    /// user `owner`, if to anybody.
+    pub fn judge_owner(&self, who: &Identity, owner: Option<&str>) -> Verdict {
         let signed_in = who.user.is_some();
         Verdict::of(match self {
             Self::Anyone => true,
@@ -147,11 +156,27 @@ impl Rule {
             Self::Verified => signed_in && who.email_verified,
             Self::Role(role) => signed_in && who.roles.iter().any(|r| r == role),
             Self::Claim(name, value) => signed_in && who.claims.iter().any(|(n, v)| n == name && v == value),
-            Self::Owner => who.user.as_deref() == Some(room.id()),
+            Self::Owner => signed_in && who.user.as_deref() == owner,
             Self::Server => who.is_server(),
-            Self::Ask => return Verdict::Ask,
+            Self::Ask | Self::App => return Verdict::Ask,
             Self::Nobody => false,
         })
+    }
+
+    /// The rule as it stands in a configuration or in a description.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Anyone => "anyone".into(),
+            Self::SignedIn => "signed-in".into(),
+            Self::Verified => "verified".into(),
+            Self::Role(role) => format!("role:{role}"),
+            Self::Claim(name, value) => format!("claim:{name}={value}"),
+            Self::Owner => "owner".into(),
+            Self::Server => "server".into(),
+            Self::Ask => "ask".into(),
+            Self::App => "app".into(),
+            Self::Nobody => "nobody".into(),
+        }
     }
 
     /// Whether `who` passes this rule for `room` without anybody being asked.

@@ -84,6 +84,10 @@ pub enum From {
     Position(Position),
     /// The newest so many events first.
     Newest(usize),
+    /// After the moment at which a snapshot of the room was made; `None`: before its first event.
+    ///
+    /// The server names it, so nobody has to prove that it has heard what came before.
+    Moment(Option<Position>),
     /// After a number of its organisation's recorded events (stock clients), but nothing from
     /// before it first subscribed.
     Sequence {
@@ -296,12 +300,16 @@ impl Node {
             _ => sequence,
         };
         shard.join(slot, &entry, form, since, read.as_ref().map(|read| read.top.offset));
+        if let (From::Moment(Some(_)), Some(false)) = (from, read.as_ref().map(|read| read.complete)) {
+            self.leave(shard, slot, room, form.namespace);
+            return Err(Refusal::new(Code::Unavailable, "the room has moved on; ask again").into());
+        }
         let mut roll = entry.spec.roll;
         if roll.is_on() {
             roll = self.attend(shard, slot, &entry, form.namespace, asker);
         }
         let recovered = match from {
-            From::Now => None,
+            From::Now | From::Moment(_) => None,
             _ => Some(read.as_ref().is_some_and(|read| read.complete)),
         };
         Ok(match read {
@@ -558,6 +566,14 @@ fn read_from(entry: &Entry, from: From) -> Option<Read> {
         From::Now => Read { top: entry.top()?, events: Vec::new(), complete: true },
         From::Position(position) => entry.history()?.after(position, usize::MAX),
         From::Newest(count) => entry.history()?.newest(count),
+        From::Moment(None) => entry.history()?.newest(usize::MAX),
+        From::Moment(Some(moment)) => {
+            let recent = entry.history()?;
+            let top = recent.top();
+            // What the snapshot shows and is not delivered yet: it is not sent once it is.
+            let is_ahead = moment.epoch == top.epoch && moment.offset > top.offset;
+            if is_ahead { Read { top: moment, events: Vec::new(), complete: true } } else { recent.after(moment, usize::MAX) }
+        }
         From::Sequence { heard, since } => entry.history()?.after_sequence(heard.max(since)),
     })
 }

@@ -321,6 +321,42 @@ impl Tx {
         self.noted(done)
     }
 
+    /// Marks a place to which [`Tx::roll_back`] comes back; one at a time.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn savepoint(&mut self) -> Result<()> {
+        self.refuse_unusable(&[])?;
+        let done = self.run_script("SAVEPOINT part").await;
+        self.noted(done)
+    }
+
+    /// Keeps what was done since [`Tx::savepoint`], as a part of the transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Bug`] if a statement failed since.
+    pub async fn release(&mut self) -> Result<()> {
+        self.refuse_unusable(&[])?;
+        let done = self.run_script("RELEASE SAVEPOINT part").await;
+        self.noted(done)
+    }
+
+    /// Forgets what was done since [`Tx::savepoint`]; after it the transaction can be used again, even if a
+    /// statement has failed since.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the transaction is over then.
+    pub async fn roll_back(&mut self) -> Result<()> {
+        let done = self.run_script("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part").await;
+        self.failed = done.is_err();
+        done
+    }
+
+    /// Whether a statement has failed, after which nothing of it can be kept.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
     /// Makes everything that was done in it last, and visible to others.
     ///
     /// # Errors
@@ -350,6 +386,9 @@ pub(crate) async fn within<T>(
 }
 
 /// Refuses a text that is empty or too long, by what it is.
-pub(crate) fn bounded(text: &str, most: usize, why: &'static str) -> Result<()> {
+///
+/// # Errors
+/// [`StoreError::Invalid`]
+pub fn bounded(text: &str, most: usize, why: &'static str) -> Result<()> {
     if text.is_empty() || text.len() > most { Err(StoreError::Invalid(why)) } else { Ok(()) }
 }

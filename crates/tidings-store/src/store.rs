@@ -66,8 +66,11 @@ impl Store {
         Ok(Reader::new(session, self.options.statement))
     }
 
-    /// Takes a connection that sees one moment for as long as it is held.
-    pub(crate) async fn snapshot(&self) -> Result<Reader> {
+    /// Takes a connection that sees one moment for as long as it is held, which should be short.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`](crate::StoreError::Unavailable) if none becomes free in time.
+    pub async fn snapshot(&self) -> Result<Reader> {
         let session = match &self.pools {
             Pools::Sqlite { readers, .. } => {
                 Session::SqliteTx(within(self.whole(), readers.begin_with("BEGIN DEFERRED")).await?)

@@ -36,6 +36,22 @@ pub struct Append<'a> {
     pub key: Option<&'a str>,
 }
 
+impl Append<'_> {
+    /// Whether an event of this name can be stored at all, in a room of this name.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] with what is wrong.
+    pub fn check(room: &Room, event: &str, key: Option<&str>) -> Result<()> {
+        bounded(event, SHORT_BYTES, "an event's name is 1 to 1024 bytes")?;
+        key.map_or(Ok(()), |key| bounded(key, KEY_BYTES, "a key is 1 to 128 bytes"))?;
+        let texts = [event, room.name(), room.org().as_str(), key.unwrap_or_default()];
+        if texts.iter().any(|text| text.contains('\0')) {
+            return Err(StoreError::Invalid("a text holds a NUL character"));
+        }
+        Ok(())
+    }
+}
+
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
@@ -120,8 +136,7 @@ impl Tx {
     /// [`StoreError::Invalid`] for a name or key beyond its bounds; else as every write.
     pub async fn append(&mut self, events: &[Append<'_>]) -> Result<Vec<Appended>> {
         for event in events {
-            bounded(event.event, SHORT_BYTES, "an event's name is 1 to 1024 bytes")?;
-            event.key.map_or(Ok(()), |key| bounded(key, KEY_BYTES, "a key is 1 to 128 bytes"))?;
+            Append::check(event.room, event.event, event.key)?;
         }
         let mut rooms = Rooms::of(events);
         self.count_up(&mut rooms).await?;

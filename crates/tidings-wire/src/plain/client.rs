@@ -69,6 +69,8 @@ pub enum ClientMessage<'a> {
         name: Cow<'a, str>,
         /// The argument as raw JSON, `null` if there is none.
         data: &'a str,
+        /// The idempotency key.
+        key: Option<Cow<'a, str>>,
     },
     /// A sign of life.
     Heartbeat,
@@ -142,13 +144,14 @@ fn read<'a>(
 }
 
 fn command<'a>(text: &'a str, id: Option<u64>, limits: &Limits) -> Result<ClientMessage<'a>, BadField> {
-    let [ns, name, data] = pick(text, ["ns", "name", "data"])?;
+    let [ns, name, data, key] = pick(text, ["ns", "name", "data", "key"])?;
     let namespace = ns.optional_name(limits.room_name_bytes)?.unwrap_or(Cow::Borrowed("/"));
     if !namespace.starts_with('/') {
         return Err(ns.bad("must start with a slash"));
     }
     let name = name.name(limits.event_name_bytes)?;
-    Ok(ClientMessage::Command { id, namespace, name, data: data.raw().unwrap_or("null") })
+    let key = key.optional_name(limits.key_bytes)?;
+    Ok(ClientMessage::Command { id, namespace, name, data: data.raw().unwrap_or("null"), key })
 }
 
 fn refused(id: Option<u64>, bad: BadField) -> DecodeError {

@@ -1,0 +1,172 @@
+//! An app as a value: its name, its channels, what it brings along.
+
+use std::time::Duration;
+
+use tidings_core::{Keep, Lane, RoomSpec, Rule};
+use tidings_store::Migration;
+
+use crate::channel::Channel;
+use crate::ctx::Stage;
+use crate::mounted::{Mounted, Seat};
+
+/// What makes an app's HTTP routes once the server is there.
+pub(crate) type MakeRoutes<R> = Box<dyn FnOnce(Stage) -> R + Send>;
+
+/// An app: what a plug-in exports, and what is mounted in one line.
+///
+/// `R` is what its HTTP routes are made of, by choice of the server.
+pub struct App<R = ()> {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) channels: Vec<Box<dyn Mounted>>,
+    pub(crate) migrations: &'static [Migration],
+    pub(crate) routes: Option<MakeRoutes<R>>,
+}
+
+impl<R> App<R> {
+    /// An app without anything; its name is in paths, in the configuration and the owner of its migrations.
+    pub fn new(name: &'static str, version: &'static str, about: &'static str) -> Self {
+        Self { name, version, about, channels: Vec::new(), migrations: &[], routes: None }
+    }
+
+    /// Adds a channel.
+    #[must_use]
+    pub fn channel(mut self, channel: impl Channel) -> Self {
+        self.channels.push(Box::new(Seat(channel)));
+        self
+    }
+
+    /// Names the steps that make its tables; their owner is the app's name.
+    #[must_use]
+    pub fn migrations(mut self, migrations: &'static [Migration]) -> Self {
+        self.migrations = migrations;
+        self
+    }
+
+    /// Adds HTTP routes, which are served below `/api/NAME`.
+    #[must_use]
+    pub fn routes(mut self, make: impl FnOnce(Stage) -> R + Send + 'static) -> Self {
+        self.routes = Some(Box::new(make));
+        self
+    }
+
+    /// The name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// How much rooms of a kind keep of their events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    /// Nothing: heard by who is there, and never again.
+    Nothing,
+    /// The newest events in memory.
+    Recent {
+        /// How many events.
+        size: usize,
+        /// How long each is kept.
+        ttl: Duration,
+    },
+    /// The newest events in the log, which survives the process; needed for events that must not disagree
+    /// with the rows they are committed with.
+    Durable {
+        /// How many events.
+        size: usize,
+        /// How long each is kept.
+        ttl: Duration,
+    },
+}
+
+/// A kind of rooms, the word before the first colon of their names, and its policy.
+///
+/// An operator may change it by `[rooms.KIND]` like every other kind.
+#[derive(Debug, Clone)]
+pub struct RoomKind {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) subscribe: Rule,
+    pub(crate) publish: Rule,
+    pub(crate) history: Option<Rule>,
+    pub(crate) presence: Option<Rule>,
+    pub(crate) keeps: Keeps,
+    pub(crate) lane: Lane,
+    pub(crate) members: Option<usize>,
+}
+
+impl RoomKind {
+    /// A kind whose rooms signed-in clients hear, and to which only the app speaks.
+    pub fn new(name: &'static str, about: &'static str, keeps: Keeps) -> Self {
+        let (subscribe, publish, lane) = (Rule::SignedIn, Rule::Nobody, Lane::Normal);
+        Self { name, about, subscribe, publish, history: None, presence: None, keeps, lane, members: None }
+    }
+
+    /// Who may hear its rooms, and, unless said otherwise, read what was said and see who is there.
+    /// [`Rule::App`] leaves it to [`Channel::admit`].
+    #[must_use]
+    pub fn subscribe(mut self, rule: Rule) -> Self {
+        self.subscribe = rule;
+        self
+    }
+
+    /// Which clients may publish by the generic command; the app itself always may.
+    #[must_use]
+    pub fn publish(mut self, rule: Rule) -> Self {
+        self.publish = rule;
+        self
+    }
+
+    /// Who may read what was said.
+    #[must_use]
+    pub fn history(mut self, rule: Rule) -> Self {
+        self.history = Some(rule);
+        self
+    }
+
+    /// Who may see who is there.
+    #[must_use]
+    pub fn presence(mut self, rule: Rule) -> Self {
+        self.presence = Some(rule);
+        self
+    }
+
+    /// The lane of its events where none is named.
+    #[must_use]
+    pub fn lane(mut self, lane: Lane) -> Self {
+        self.lane = lane;
+        self
+    }
+
+    /// Members of one room at most on a node.
+    #[must_use]
+    pub fn members(mut self, most: usize) -> Self {
+        self.members = Some(most);
+        self
+    }
+
+    /// The kind's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The policy as the core keeps it; `bytes` is what a room may take in memory.
+    pub fn spec(&self, bytes: usize) -> RoomSpec {
+        let keep = match self.keeps {
+            Keeps::Nothing => Keep::Nothing,
+            Keeps::Recent { size, ttl } => Keep::Recent { size, ttl, bytes },
+            Keeps::Durable { size, ttl } => Keep::Durable { size, ttl, bytes },
+        };
+        RoomSpec {
+            subscribe: self.subscribe.clone(),
+            publish: self.publish.clone(),
+            history: self.history.clone().unwrap_or_else(|| self.subscribe.clone()),
+            presence: self.presence.clone().unwrap_or_else(|| self.subscribe.clone()),
+            keep,
+            lane: self.lane,
+            members: self.members,
+            message_bytes: None,
+            publish_rate: None,
+        }
+    }
+}

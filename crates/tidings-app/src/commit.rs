@@ -1,0 +1,137 @@
+//! Rows and events in one transaction.
+
+use std::ops::{Deref, DerefMut};
+
+use tidings_core::{Code, Lane, Payload, Refusal, Room};
+use tidings_store::Tx;
+use tidings_store::log::Append;
+
+use crate::Pending;
+use crate::command::{Event, written};
+
+/// Events of one transaction at most, and bytes of their data; more are refused as `too_large`.
+pub const EVENTS_MOST: usize = 1_000;
+/// Bytes of the data of one transaction's events at most.
+pub const EVENT_BYTES_MOST: usize = 8 << 20;
+
+/// An event that was emitted and is not stored yet.
+#[derive(Debug, Clone)]
+pub struct Emitted {
+    /// The room.
+    pub room: Room,
+    /// The event's name.
+    pub event: String,
+    /// The event's data.
+    pub payload: Payload,
+    /// How urgent it is; the kind's lane if not said.
+    pub lane: Option<Lane>,
+}
+
+impl Emitted {
+    /// An event for a room.
+    ///
+    /// # Errors
+    /// [`Code::BadRequest`] if it cannot be stored, [`Code::Unavailable`] if it cannot be written.
+    pub fn new<E: Event>(room: &Room, event: &E) -> Result<Self, Refusal> {
+        let (event, payload) = written(event)?;
+        Append::check(room, &event, None)?;
+        Ok(Self { room: room.clone(), event, payload, lane: None })
+    }
+}
+
+/// What is done once a transaction is stored and before its events are heard.
+pub type After = Box<dyn FnOnce() + Send>;
+
+/// A transaction of an app: the store's, and the events that belong to it.
+///
+/// It is given to the closure of [`Ctx::commit`](crate::Ctx::commit) and kept if that answers `Ok`. Other
+/// events and commits wait meanwhile, so nothing slow belongs in it: no request, no lock that others hold.
+pub struct Changes {
+    tx: Tx,
+    now_ms: u64,
+    emitted: Vec<Emitted>,
+    bytes: usize,
+    after: Vec<After>,
+}
+
+impl Deref for Changes {
+    type Target = Tx;
+
+    fn deref(&self) -> &Tx {
+        &self.tx
+    }
+}
+
+impl DerefMut for Changes {
+    fn deref_mut(&mut self) -> &mut Tx {
+        &mut self.tx
+    }
+}
+
+impl Changes {
+    /// Says something in a room, once everything is stored. In a room that keeps its events in the log it is
+    /// stored together with the rows; in others it is delivered after them, and lost in a crash.
+    ///
+    /// # Errors
+    /// [`Code::TooLarge`] beyond [`EVENTS_MOST`] and [`EVENT_BYTES_MOST`]; else as [`Emitted::new`].
+    pub fn emit<E: Event>(&mut self, room: &Room, event: &E) -> Result<(), Refusal> {
+        let emitted = Emitted::new(room, event)?;
+        self.bytes += emitted.payload.json.len();
+        if self.emitted.len() >= EVENTS_MOST || self.bytes > EVENT_BYTES_MOST {
+            return Err(Refusal::new(Code::TooLarge, "too many events for one command"));
+        }
+        self.emitted.push(emitted);
+        Ok(())
+    }
+
+    /// Does something once everything is stored, before any of its events is heard: what an app keeps in
+    /// memory beside its rows is changed here, in the order of the log. It must not wait for anything.
+    pub fn after(&mut self, change: impl FnOnce() + Send + 'static) {
+        self.after.push(Box::new(change));
+    }
+
+    /// When this is done, in milliseconds since 1970: one time for rows and events.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+}
+
+/// For the server.
+impl Changes {
+    /// A transaction that is about to be used.
+    pub fn new(tx: Tx, now_ms: u64) -> Self {
+        Self { tx, now_ms, emitted: Vec::new(), bytes: 0, after: Vec::new() }
+    }
+
+    /// What was emitted since the last call, and what is to be done after it.
+    pub fn take(&mut self) -> (Vec<Emitted>, Vec<After>) {
+        self.bytes = 0;
+        (std::mem::take(&mut self.emitted), std::mem::take(&mut self.after))
+    }
+
+    /// The transaction, to be committed.
+    pub fn into_tx(self) -> Tx {
+        self.tx
+    }
+}
+
+/// What is done within a transaction.
+pub struct Work(Box<dyn for<'c> FnOnce(&'c mut Changes) -> Pending<'c, Result<(), Refusal>> + Send>);
+
+impl Work {
+    /// Work as a closure.
+    pub fn new<F>(work: F) -> Self
+    where
+        F: for<'c> FnOnce(&'c mut Changes) -> Pending<'c, Result<(), Refusal>> + Send + 'static,
+    {
+        Self(Box::new(work))
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// What its client is told; nothing of it must be kept then.
+    pub async fn run(self, changes: &mut Changes) -> Result<(), Refusal> {
+        (self.0)(changes).await
+    }
+}

@@ -1,0 +1,286 @@
+//! What a channel may do while it answers somebody, and what an app may do by itself.
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidings_core::{Code, Identity, Org, Position, Refusal, Room};
+use tidings_store::Reader;
+
+use crate::Pending;
+use crate::channel::Channel;
+use crate::command::{Event, written};
+use crate::commit::{Changes, Emitted, Work};
+use crate::engine::{Caller, Engine};
+use crate::once::{self, Known, Once};
+
+/// What is known of one call, while it is answered.
+pub(crate) struct Calling {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) caller: Caller,
+    pub(crate) once: Option<Once>,
+    /// The reply of the first attempt, if this is another.
+    replayed: Mutex<Option<String>>,
+    committed: AtomicBool,
+    /// The room somebody wants to join, and the moment of it that was read.
+    joining: Option<Room>,
+    moment: Mutex<Option<Position>>,
+}
+
+impl Calling {
+    pub(crate) fn new(engine: Arc<dyn Engine>, caller: Caller) -> Self {
+        let (replayed, committed, moment) = (Mutex::default(), AtomicBool::new(false), Mutex::default());
+        Self { engine, caller, once: None, replayed, committed, joining: None, moment }
+    }
+
+    /// A call that wants to know how a room stands: nothing after what was heard by now is missed.
+    pub(crate) fn joining(engine: Arc<dyn Engine>, caller: Caller, room: &Room) -> Self {
+        let top = engine.top(room);
+        let new = Self::new(engine, caller);
+        Self { joining: Some(room.clone()), moment: Mutex::new(top), ..new }
+    }
+
+    pub(crate) fn replayed(&self) -> Option<String> {
+        lock(&self.replayed).take()
+    }
+
+    pub(crate) fn moment(&self) -> Option<Position> {
+        *lock(&self.moment)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a channel may do while it answers somebody.
+pub struct Ctx<'a, C> {
+    calling: &'a Calling,
+    channel: PhantomData<fn() -> C>,
+}
+
+impl<C> Clone for Ctx<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Ctx<'_, C> {}
+
+impl<'a, C: Channel> Ctx<'a, C> {
+    pub(crate) fn new(calling: &'a Calling) -> Self {
+        Self { calling, channel: PhantomData }
+    }
+
+    /// Who asks.
+    pub fn who(&self) -> &'a Identity {
+        &self.calling.caller.who
+    }
+
+    /// The user who asks.
+    ///
+    /// # Errors
+    /// [`Code::Unauthorized`] for an anonymous client.
+    pub fn user(&self) -> Result<&'a str, Refusal> {
+        let user = self.who().user.as_deref();
+        user.ok_or_else(|| Refusal::new(Code::Unauthorized, "sign-in is needed"))
+    }
+
+    /// The organisation of who asks; nothing of another one is reached by this context.
+    pub fn org(&self) -> &'a Org {
+        &self.who().org
+    }
+
+    /// A room of this organisation.
+    ///
+    /// # Errors
+    /// [`Code::BadRequest`] for a name that cannot be a room's.
+    pub fn room(&self, name: &str) -> Result<Room, Refusal> {
+        self.stage().room(self.org(), name)
+    }
+
+    /// Milliseconds since 1970.
+    pub fn now_ms(&self) -> u64 {
+        self.calling.engine.now_ms()
+    }
+
+    /// Does the command: rows and events in one transaction, with the reply. What was refused or failed
+    /// leaves nothing; of a command with a key the reply of its first attempt is answered.
+    ///
+    /// The closure runs on the log's writer, so it owns what it needs, and is `unavailable` if it takes longer
+    /// than the server lets it.
+    ///
+    /// # Errors
+    /// What the closure refuses; [`Code::Unavailable`] if it cannot be stored now. A second commit of one call
+    /// is refused: a command is one transaction.
+    pub async fn commit<F>(&self, work: F) -> Result<C::Reply, Refusal>
+    where
+        F: for<'c> FnOnce(&'c mut Changes) -> Pending<'c, Result<C::Reply, Refusal>> + Send + 'static,
+    {
+        if self.calling.committed.swap(true, Ordering::Relaxed) {
+            tracing::error!(channel = C::NAMESPACE, "a command committed twice; it is one transaction");
+            return Err(Refusal::new(Code::Unavailable, "this command cannot be done"));
+        }
+        let Some(once) = self.calling.once.clone() else { return self.stage().commit(work).await };
+        let known = Arc::new(Mutex::new(None));
+        let found = known.clone();
+        let done = self.stage().commit(move |changes| Box::pin(keyed(changes, once, found, work))).await;
+        *lock(&self.calling.replayed) = lock(&known).take();
+        done
+    }
+
+    /// Takes a connection to read with, which sees one moment for as long as it is held.
+    ///
+    /// In [`Channel::join`] that moment is the one after which the newcomer hears everything.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] if there is no database, or it does not answer.
+    pub async fn read(&self) -> Result<Reader, Refusal> {
+        let mut reader = self.calling.engine.read().await?;
+        if let Some(room) = &self.calling.joining
+            && let Some(head) = reader.log_room(room).await?
+        {
+            *lock(&self.calling.moment) = Some(head.top);
+        }
+        Ok(reader)
+    }
+
+    /// Says something in a room that has no rows: a cursor, a sign of life.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] if its kind is not declared; as [`Emitted::new`].
+    pub async fn publish(&self, room: &Room, event: &C::Event) -> Result<(), Refusal> {
+        self.stage().publish(room, event).await
+    }
+
+    /// Says something to this connection alone; nothing by HTTP.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] if it cannot be written.
+    pub fn send<E: Event>(&self, event: &E) -> Result<(), Refusal> {
+        let (name, payload) = written(event)?;
+        if let Some(peer) = &self.calling.caller.peer {
+            peer.send(&name, payload.text().to_owned());
+        }
+        Ok(())
+    }
+
+    /// Takes this connection into a room, by the room's rules.
+    ///
+    /// # Errors
+    /// The room's rules; [`Code::BadRequest`] by HTTP, where there is no connection.
+    pub async fn join(&self, room: &Room) -> Result<(), Refusal> {
+        let Some(peer) = &self.calling.caller.peer else {
+            return Err(Refusal::new(Code::BadRequest, "this command needs a connection"));
+        };
+        peer.join(room.clone()).await
+    }
+
+    /// Takes this connection out of a room.
+    pub fn leave(&self, room: &Room) {
+        if let Some(peer) = &self.calling.caller.peer {
+            peer.leave(room.clone());
+        }
+    }
+
+    /// What stays when this call is answered.
+    pub fn stage(&self) -> Stage {
+        Stage { engine: self.calling.engine.clone() }
+    }
+}
+
+/// Does work under a key, or finds what it was answered with.
+async fn keyed<T, F>(
+    changes: &mut Changes,
+    once: Once,
+    found: Arc<Mutex<Option<String>>>,
+    work: F,
+) -> Result<T, Refusal>
+where
+    T: serde::Serialize,
+    F: for<'c> FnOnce(&'c mut Changes) -> Pending<'c, Result<T, Refusal>>,
+{
+    let now_ms = changes.now_ms();
+    match once.claim(changes, now_ms).await? {
+        None => {}
+        Some(Known::Other) => return Err(once::other()),
+        Some(Known::Reply(reply)) => {
+            *lock(&found) = Some(reply);
+            return Err(Refusal::new(Code::Conflict, "this was done before"));
+        }
+    }
+    let reply = work(changes).await?;
+    let text = serde_json::to_string(&reply).map_err(|error| {
+        tracing::error!(%error, "a reply cannot be written");
+        Refusal::new(Code::Unavailable, "the reply cannot be written")
+    })?;
+    once.keep(changes, &text).await?;
+    Ok(reply)
+}
+
+/// What an app may do by itself: from its timers, its HTTP routes, its own tasks.
+#[derive(Clone)]
+pub struct Stage {
+    pub(crate) engine: Arc<dyn Engine>,
+}
+
+impl Stage {
+    /// A room.
+    ///
+    /// # Errors
+    /// [`Code::BadRequest`] for a name that cannot be a room's.
+    pub fn room(&self, org: &Org, name: &str) -> Result<Room, Refusal> {
+        let room = Room::new(org, name, self.engine.room_name_bytes());
+        room.map_err(|bad| Refusal::new(Code::BadRequest, &bad.to_string()))
+    }
+
+    /// Milliseconds since 1970.
+    pub fn now_ms(&self) -> u64 {
+        self.engine.now_ms()
+    }
+
+    /// Rows and events in one transaction.
+    ///
+    /// # Errors
+    /// What the closure refuses; [`Code::Unavailable`] if it cannot be stored now.
+    pub async fn commit<T, F>(&self, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Changes) -> Pending<'c, Result<T, Refusal>> + Send + 'static,
+    {
+        let done = Arc::new(Mutex::new(None));
+        let place = done.clone();
+        let work = Work::new(move |changes| {
+            Box::pin(async move {
+                let value = work(changes).await?;
+                *lock(&place) = Some(value);
+                Ok(())
+            })
+        });
+        self.engine.commit(work).await?;
+        let value = lock(&done).take();
+        value.ok_or_else(|| Refusal::new(Code::Unavailable, "it is not known what became of it"))
+    }
+
+    /// Takes a connection to read with, which sees one moment for as long as it is held.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] if there is no database, or it does not answer.
+    pub async fn read(&self) -> Result<Reader, Refusal> {
+        self.engine.read().await
+    }
+
+    /// Says something in a room that has no rows.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] if its kind is not declared; as [`Emitted::new`].
+    pub async fn publish<E: Event>(&self, room: &Room, event: &E) -> Result<(), Refusal> {
+        self.engine.publish(Emitted::new(room, event)?).await
+    }
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stage")
+    }
+}

@@ -1,0 +1,247 @@
+//! The engine's own commands, described as the app `rooms`; it is always there.
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::Value;
+
+use super::{AppSaid, ChannelSaid, CommandSaid, EventSaid, KindSaid};
+use crate::command::AckStyle;
+
+/// Its name.
+pub const NAME: &str = "rooms";
+
+macro_rules! said {
+    ($($(#[$about:meta])* $name:ident { $($(#[$field:meta])* $member:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$about])*
+            #[derive(JsonSchema)]
+            #[schemars(rename_all = "camelCase", deny_unknown_fields)]
+            #[allow(dead_code, reason = "it is never made, only described")]
+            struct $name { $($(#[$field])* $member: $type,)* }
+        )*
+    };
+}
+
+said! {
+    /// Where a client's knowledge of a room ends.
+    Position {
+        /// The generation of the room's history.
+        epoch: String,
+        /// Counts the room's events from 1, without holes.
+        offset: u64,
+        /// Proves which event stands there.
+        tag: Option<String>,
+    }
+    /// What is wanted of a room.
+    Subscribe {
+        /// The room's name, `kind:id`.
+        room: String,
+        /// Everything after this is sent first.
+        since: Option<Position>,
+        /// So many of the newest events are sent first.
+        rewind: Option<u32>,
+        /// Only events of these names.
+        events: Option<Vec<String>>,
+        /// Only events of this lane and of more urgent ones.
+        min_lane: Option<LaneName>,
+    }
+    /// Where a newcomer stands.
+    Subscribed {
+        room: String,
+        epoch: Option<String>,
+        offset: Option<u64>,
+        tag: Option<String>,
+        /// Whether nothing is missing; there if `since` or `rewind` was given.
+        recovered: Option<bool>,
+        /// How the room stands, if an app keeps it.
+        snapshot: Option<Value>,
+    }
+    /// A room.
+    OfRoom {
+        /// The room's name.
+        room: String,
+    }
+    /// An event for a room.
+    PublishEvent {
+        /// The room's name.
+        room: String,
+        /// The event's name.
+        event: String,
+        /// The event's data.
+        data: Value,
+        /// Under it the event is published once.
+        key: Option<String>,
+        /// How urgent it is.
+        lane: Option<LaneName>,
+        /// It is not kept, even if the room keeps events.
+        volatile: Option<bool>,
+        /// The publisher does not hear it.
+        except_self: Option<bool>,
+    }
+    /// What became of an event.
+    PublishedEvent {
+        room: String,
+        message_id: String,
+        epoch: Option<String>,
+        offset: Option<u64>,
+        tag: Option<String>,
+        /// How safe it is: `memory` or `synced`.
+        durability: String,
+        /// It was published before under this key.
+        duplicate: Option<bool>,
+    }
+    /// Which part of a history is wanted.
+    OfHistory {
+        /// The room's name.
+        room: String,
+        /// Everything after this; without it the newest.
+        since: Option<Position>,
+        /// How many at most.
+        limit: Option<u32>,
+    }
+    /// An event of a history.
+    PastEvent {
+        message_id: String,
+        event: String,
+        data: Value,
+        offset: u64,
+        /// When it was accepted.
+        at: String,
+    }
+    /// A part of a history.
+    History {
+        room: String,
+        epoch: Option<String>,
+        events: Vec<PastEvent>,
+        /// There is more.
+        more: bool,
+    }
+    /// Whose presence is wanted.
+    OfPresence {
+        /// The room's name.
+        room: String,
+        /// Which page, from 0.
+        page: Option<u32>,
+    }
+    /// How many are in a room.
+    Counts {
+        connections: u64,
+        users: u64,
+    }
+    /// Who is in a room.
+    Presence {
+        room: String,
+        counts: Counts,
+        members: Option<Vec<Member>>,
+        more: bool,
+    }
+    /// Somebody in a room.
+    Member {
+        user_id: Option<String>,
+        name: Option<String>,
+        status: Option<String>,
+        devices: Option<u64>,
+        last_seen: Option<String>,
+    }
+    /// A token that takes the place of the one before.
+    Renew {
+        /// The token.
+        token: String,
+    }
+    /// Nothing.
+    Nothing {}
+    /// A room is up to date again.
+    Resumed {
+        room: String,
+        epoch: String,
+        offset: u64,
+    }
+    /// Something of a room is missing and will not come.
+    Gap {
+        room: Option<String>,
+        reason: String,
+        from: Option<u64>,
+        to: Option<u64>,
+        resume_at: Option<u64>,
+    }
+    /// A command without acknowledgement was refused.
+    CommandRefused {
+        command: String,
+        error: Value,
+    }
+}
+
+/// How urgent an event is.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[allow(dead_code, reason = "it is never made, only described")]
+enum LaneName {
+    Critical,
+    High,
+    Normal,
+    Low,
+}
+
+/// What the engine itself takes and says.
+pub(super) fn rooms(generator: &mut SchemaGenerator) -> AppSaid {
+    let g = generator;
+    let commands = vec![
+        command::<Subscribe, Subscribed>(g, "subscribe", "Hears a room, by the room's rule."),
+        command::<OfRoom, Nothing>(g, "unsubscribe", "Hears a room no longer."),
+        command::<PublishEvent, PublishedEvent>(
+            g,
+            "publish",
+            "Says something in a room, by the room's rule.",
+        ),
+        command::<OfHistory, History>(g, "history", "Reads what was said, by the room's rule."),
+        command::<OfPresence, Presence>(g, "presence", "Sees who is there, by the room's rule."),
+        command::<Nothing, Nothing>(g, "ping", "Answers."),
+        command::<Renew, Nothing>(g, "auth", "Renews the sign-in by a newer token."),
+    ];
+    let events = vec![
+        event::<Resumed>(g, "tidings:resumed", "Everything that was missed has been sent."),
+        event::<Gap>(g, "tidings:gap", "Something is missing; for clients that say `auth.gaps: true`."),
+        event::<CommandRefused>(g, "tidings:error", "A command that wanted no answer was refused."),
+    ];
+    let channel = ChannelSaid { namespace: "/".into(), kinds: kinds(), commands, events, snapshot: None };
+    AppSaid {
+        name: NAME.into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        about: "The engine's own commands, for the rooms of every app.".into(),
+        channels: vec![channel],
+    }
+}
+
+fn kinds() -> Vec<KindSaid> {
+    let kind = |name: &str, about: &str, subscribe: &str, publish: &str, keeps| KindSaid {
+        name: name.into(),
+        about: about.into(),
+        subscribe: subscribe.into(),
+        publish: publish.into(),
+        keeps,
+    };
+    vec![
+        kind("lobby", "Everybody who has signed in.", "signed-in", "signed-in", "recent"),
+        kind("user", "One user's own; joined by itself.", "owner", "server", "recent"),
+        kind("metrics", "The host's figures.", "signed-in", "server", "recent"),
+    ]
+}
+
+fn command<D: JsonSchema, R: JsonSchema>(
+    generator: &mut SchemaGenerator,
+    name: &str,
+    about: &str,
+) -> CommandSaid {
+    CommandSaid {
+        name: name.into(),
+        about: about.into(),
+        requires: "anyone".into(),
+        rate: None,
+        ack: AckStyle::Ok,
+        data: generator.subschema_for::<D>().to_value(),
+        reply: Some(generator.subschema_for::<R>().to_value()),
+    }
+}
+
+fn event<T: JsonSchema>(generator: &mut SchemaGenerator, name: &str, about: &str) -> EventSaid {
+    EventSaid { name: name.into(), about: about.into(), data: generator.subschema_for::<T>().to_value() }
+}

@@ -1,0 +1,67 @@
+//! What the server does for apps.
+
+use std::sync::Arc;
+
+use tidings_core::{Identity, Position, Refusal, Room};
+use tidings_store::Reader;
+
+use crate::Pending;
+use crate::commit::{Emitted, Work};
+
+/// What the server does for apps; there is one for all of them.
+pub trait Engine: Send + Sync + 'static {
+    /// Takes a connection that sees one moment of the store.
+    fn read(&self) -> Pending<'_, Result<Reader, Refusal>>;
+
+    /// Does work in a transaction, stores what it emitted beside its rows, and delivers that in the order of
+    /// the log; the answer comes after both.
+    ///
+    /// Of several at once each stands and falls by itself.
+    fn commit(&self, work: Work) -> Pending<'_, Result<(), Refusal>>;
+
+    /// Publishes an event without rows.
+    fn publish(&self, event: Emitted) -> Pending<'_, Result<(), Refusal>>;
+
+    /// Where a room stands, as far as it was delivered here; `None` if nothing of it is in memory.
+    fn top(&self, room: &Room) -> Option<Position>;
+
+    /// Milliseconds since 1970.
+    fn now_ms(&self) -> u64;
+
+    /// Bytes of a room's name at most.
+    fn room_name_bytes(&self) -> usize;
+}
+
+/// The connection a command came by.
+pub trait Peer: Send + Sync {
+    /// Sends an event to this connection alone, behind what it was sent before.
+    fn send(&self, event: &str, json: String);
+
+    /// Takes the connection into a room, by the room's rules.
+    fn join(&self, room: Room) -> Pending<'_, Result<(), Refusal>>;
+
+    /// Takes it out.
+    fn leave(&self, room: Room);
+}
+
+/// Who asks: the identity, and the connection if it came by one.
+#[derive(Clone)]
+pub struct Caller {
+    /// Who.
+    pub who: Arc<Identity>,
+    /// By which connection; `None` by HTTP.
+    pub peer: Option<Arc<dyn Peer>>,
+}
+
+impl Caller {
+    /// One without a connection.
+    pub fn new(who: Arc<Identity>) -> Self {
+        Self { who, peer: None }
+    }
+}
+
+impl std::fmt::Debug for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Caller").field("who", &self.who).field("connected", &self.peer.is_some()).finish()
+    }
+}
