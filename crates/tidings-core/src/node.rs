@@ -572,7 +572,11 @@ fn read_from(entry: &Entry, from: From) -> Option<Read> {
             let top = recent.top();
             // What the snapshot shows and is not delivered yet: it is not sent once it is.
             let is_ahead = moment.epoch == top.epoch && moment.offset > top.offset;
-            if is_ahead { Read { top: moment, events: Vec::new(), complete: true } } else { recent.after(moment, usize::MAX) }
+            if is_ahead {
+                Read { top: moment, events: Vec::new(), complete: true }
+            } else {
+                recent.after(moment, usize::MAX)
+            }
         }
         From::Sequence { heard, since } => entry.history()?.after_sequence(heard.max(since)),
     })

@@ -1,5 +1,6 @@
 //! What the rules leave open, asked: the one road from a command to the team's backend.
 
+use tidings_app::registry::Snapshot;
 use tidings_core::{Action, Answer, Answered, Asker, Denied, Publish, Published, Refusal, Room};
 
 use crate::durable::{Said, Stored};
@@ -20,6 +21,8 @@ pub(crate) enum Need {
     Answer(Action),
     /// The room's history, from the log.
     History,
+    /// How the room stands, from its app.
+    Snapshot,
 }
 
 /// A command that waits for the backend or for the log: what is asked, and what was answered for it before.
@@ -31,6 +34,8 @@ pub(crate) struct Open {
     pub(crate) event: String,
     pub(crate) data: String,
     pub(crate) answered: Vec<Answered>,
+    /// How the room stands, once its app has said.
+    pub(crate) snapshot: Option<Snapshot>,
 }
 
 /// A publish that is done, or waits for the log.
@@ -108,6 +113,10 @@ impl Shared {
         action: Action,
         draft: Draft<'_>,
     ) -> Result<Answered, Refusal> {
+        if self.app_decides(room, action) {
+            let answer = self.ask_app(caller, room, action).await?;
+            return Ok(Answered { room: room.clone(), action, answer });
+        }
         let Some(hooks) = &self.hooks else { return Err(Denied::Ask(action).into()) };
         let rights = self.node.rights_changes();
         let draft = if action == Action::Publish { draft } else { Draft::default() };

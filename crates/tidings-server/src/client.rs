@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use compact_str::CompactString;
-use tidings_core::{ConnKey, Identity, Refusal, Room};
+use tidings_core::{Answered, ConnKey, Identity, Refusal, Room};
 use tidings_wire::CloseReason;
 use tokio::sync::oneshot;
 
+use crate::apps::Entering;
 use crate::front::hello::Hello;
 use crate::ids::{SocketId, id_text};
 use crate::shard::inbox::{Inbox, Mail};
@@ -194,7 +195,21 @@ impl Client {
         self.send(Emission::Event { namespace, name, args, attachments, ack });
     }
 
-    fn send(&self, emission: Emission) {
+    /// Its shard and its place there.
+    pub(crate) fn at(&self) -> (usize, ConnKey) {
+        self.at
+    }
+
+    /// The namespace and who sits there: nothing of it is for whoever sits there next.
+    pub(crate) fn seat(&self) -> (u8, SocketId) {
+        (self.namespace, self.sid)
+    }
+
+    pub(crate) fn identity(&self) -> &Arc<Identity> {
+        &self.who
+    }
+
+    pub(crate) fn send(&self, emission: Emission) {
         self.inbox.push(Mail::Emit(self.at.1, emission));
     }
 }
@@ -230,6 +245,18 @@ pub(crate) enum Emission {
     },
     Join {
         namespace: u8,
+        room: Room,
+    },
+    /// Takes it into a room for an app, which waits for what comes of it.
+    Enter {
+        seat: (u8, SocketId),
+        room: Room,
+        answered: Vec<Answered>,
+        reply: Entering,
+    },
+    /// Takes it out of a room for an app.
+    Leave {
+        seat: (u8, SocketId),
         room: Room,
     },
     Disconnect {

@@ -73,6 +73,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Namespaces besides `/`, by name.
     pub namespaces: BTreeMap<String, NamespaceConfig>,
+    /// The apps of this server, by name.
+    pub apps: BTreeMap<String, AppConfig>,
     /// Room kinds by name: the shipped ones can be changed, others added.
     pub rooms: BTreeMap<String, RoomKindConfig>,
 }
@@ -107,6 +109,7 @@ impl Default for Config {
             host: HostConfig::default(),
             log: LogConfig::default(),
             namespaces: BTreeMap::new(),
+            apps: BTreeMap::new(),
             rooms: BTreeMap::new(),
         }
     }
@@ -457,6 +460,20 @@ pub struct NamespaceConfig {
 impl Default for NamespaceConfig {
     fn default() -> Self {
         Self { auth: NamespaceAuth::Required }
+    }
+}
+
+/// An app that this server has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AppConfig {
+    /// Whether it is there: its commands, rooms and paths exist, and its tables are kept up.
+    pub enabled: bool,
+}
+
+impl Default for AppConfig {
+    fn default() -> Self {
+        Self { enabled: true }
     }
 }
 

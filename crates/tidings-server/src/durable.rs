@@ -3,6 +3,7 @@
 //! One task writes. What came while it waited for the disk goes into its next transaction together, so
 //! that one flush serves many publishers and the room's order is that of the log.
 
+mod commit;
 mod read;
 mod trim;
 mod write;
@@ -11,10 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use compact_str::CompactString;
+use tidings_app::commit::Work;
 use tidings_core::{Code, ConnKey, Lane, Node, Payload, Publish, Published, Refusal, Room};
 use tidings_store::Store;
 use tokio::sync::{mpsc, oneshot};
 
+use commit::{Commit, Loading};
 pub(crate) use trim::keep_trimmed;
 use write::{Letter, Writer};
 
@@ -23,6 +26,9 @@ use crate::shared::{Shared, wall_ms};
 /// Events that may wait to be stored, and their bytes; more are refused as `unavailable`.
 const WAITING: usize = 16_384;
 const WAITING_BYTES: usize = 64 << 20;
+
+/// Commands of apps that may wait for their transaction; more are refused as `unavailable`.
+const COMMITS: usize = 1_024;
 
 /// Rooms are read one after the other within each of so many parts.
 const PARTS: usize = 64;
@@ -73,8 +79,9 @@ impl Said {
 pub(crate) struct Log {
     store: Store,
     letters: mpsc::Sender<Letter>,
+    commits: mpsc::Sender<Commit>,
     bytes: Arc<AtomicUsize>,
-    loading: Vec<tokio::sync::Mutex<()>>,
+    loading: Arc<Loading>,
     /// Events that were stored, and those that could not be.
     pub(crate) stored: Arc<AtomicU64>,
     pub(crate) failed: Arc<AtomicU64>,
@@ -84,17 +91,21 @@ impl Log {
     /// Starts to write, on the runtime of the caller.
     pub(crate) fn start(store: Store, node: Arc<Node>) -> Self {
         let (letters, received) = mpsc::channel(WAITING);
+        let (commits, committed) = mpsc::channel(COMMITS);
+        let loading: Arc<Loading> = Arc::new((0..PARTS).map(|_| tokio::sync::Mutex::new(())).collect());
         let bytes = Arc::new(AtomicUsize::new(0));
         let (stored, failed) = (Arc::default(), Arc::default());
         let log = Self {
             store: store.clone(),
             letters,
+            commits,
             bytes: bytes.clone(),
-            loading: (0..PARTS).map(|_| tokio::sync::Mutex::new(())).collect(),
+            loading: loading.clone(),
             stored: Arc::clone(&stored),
             failed: Arc::clone(&failed),
         };
-        tokio::spawn(Writer { store, node, bytes, stored, failed, answered: true }.run(received));
+        let writer = Writer { store, node, bytes, stored, failed, answered: true, loading };
+        tokio::spawn(writer.run(received, committed));
         log
     }
 
@@ -107,10 +118,6 @@ impl Log {
         node: &Node,
         said: Said,
     ) -> Result<oneshot::Receiver<Result<Published, Refusal>>, Refusal> {
-        let busy = || {
-            let refusal = Refusal::new(Code::Unavailable, "too much waits to be stored");
-            Refusal { retry_after_ms: Some(1_000), ..refusal }
-        };
         let Some(epoch) = node.epoch_of(&said.room) else {
             return Err(Refusal::new(Code::Unavailable, "the room is not read yet"));
         };
@@ -127,9 +134,35 @@ impl Log {
         })?;
         Ok(stored)
     }
+
+    /// Puts a transaction of an app in line, and waits until it is stored and what it said is handed over.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] if too many wait, or it cannot be stored; else what the work refuses.
+    async fn commit(&self, work: Work) -> Result<(), Refusal> {
+        let (reply, done) = oneshot::channel();
+        self.commits.try_send(Commit { work, reply }).map_err(|_| busy())?;
+        let gone = |_| Refusal::new(Code::Unavailable, "the server stops");
+        done.await.map_err(gone)?
+    }
+}
+
+/// What is told while too much waits.
+fn busy() -> Refusal {
+    let refusal = Refusal::new(Code::Unavailable, "too much waits to be stored");
+    Refusal { retry_after_ms: Some(1_000), ..refusal }
 }
 
 impl Shared {
+    /// Does work of an app in a transaction.
+    ///
+    /// # Errors
+    /// As [`Log::commit`]; [`Code::Unavailable`] without a database.
+    pub(crate) async fn commit(&self, work: Work) -> Result<(), Refusal> {
+        let Some(log) = &self.log else { return Err(no_log()) };
+        log.commit(work).await
+    }
+
     /// Reads a durable room from the log.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The front: HTTP, handshakes, and everything that may wait.
 
 mod accept;
+mod apps;
 mod audit;
 mod auth;
 pub(crate) mod bearer;
@@ -14,6 +15,7 @@ pub(crate) mod hello;
 mod metrics;
 mod origin;
 mod page;
+pub(crate) mod paths;
 mod proxies;
 mod publish;
 mod replay;
@@ -93,8 +95,9 @@ impl Front {
         proxies: Proxies,
         administration: Administration,
         tests: TestDoors,
+        apps: Vec<(&'static str, Router)>,
     ) -> Arc<Self> {
-        let clients = for_clients(&shared);
+        let clients = for_clients(&shared).merge(apps::routes(&shared, apps));
         let admin = clients.clone().merge(for_administrators(&shared, administration.guarded));
         let public = if administration.apart { clients } else { admin.clone() };
         let request_ids = RequestIds::default();

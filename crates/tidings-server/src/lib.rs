@@ -17,6 +17,7 @@
 //! | [`time`] | wall-clock times as text |
 
 pub mod accounts;
+mod apps;
 mod asking;
 pub mod audit;
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tidings_app::App;
 use tidings_core::{Hub, Node, Org, Payload, Presence, Publish, Refusal, Room};
 use tidings_store::{Store, StoreError};
 use tokio::sync::mpsc::Receiver;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 use crate::accounts::mail::{MailSender, Outbox, ToTheLog};
 use crate::accounts::oidc::Oidc;
 use crate::accounts::{Accounts, Rules};
+use crate::apps::{self, Apps, Backing};
 use crate::audit::{Action, Actor, Audit, Entry, Writer, Writing};
 use crate::client::Handler;
 use crate::config::Config;
@@ -52,6 +54,8 @@ pub struct Server {
 pub struct Extras {
     /// Answers events that are not the engine's own.
     pub handler: Option<Arc<dyn Handler>>,
+    /// The apps, mounted in this order.
+    pub apps: Vec<App<axum::Router>>,
     /// Who keeps the keys of other programs; none: no key is taken.
     pub api_keys: Option<Arc<dyn ApiKeys>>,
     /// Only the handler answers, but for `ping`; raw endpoints for conformance suites exist.
@@ -81,6 +85,9 @@ pub enum StartError {
     /// A thread or a poll could not be made.
     #[error("cannot start a shard: {0}")]
     Shard(io::Error),
+    /// The tables of an app cannot be brought to their shape.
+    #[error("cannot prepare the tables of the apps: {0}")]
+    Apps(StoreError),
     /// The revocations could not be read: without them people would be let in who must not.
     #[error("cannot read the revocations: {0}")]
     Revocations(StoreError),
@@ -91,7 +98,10 @@ impl Server {
     ///
     /// # Errors
     /// [`StartError`] says which part of the configuration cannot be used.
-    pub async fn start(config: &Config, extras: Extras) -> Result<Self, StartError> {
+    pub async fn start(config: &Config, mut extras: Extras) -> Result<Self, StartError> {
+        let own_rates = config.rooms.values().filter(|kind| kind.publish_per_minute.is_some()).count();
+        let (apps, routes) = Apps::mount(config, std::mem::take(&mut extras.apps), own_rates)?;
+        let config = &prepare(config, &apps, extras.store.as_ref()).await?;
         let proxies = Proxies::new(config).map_err(StartError::Config)?;
         let listeners = Listeners::open(config)?;
         let (addr, ws_addr, admin_addr) = (listeners.addr(), listeners.ws_addr(), listeners.admin_addr());
@@ -108,7 +118,8 @@ impl Server {
         let ledger = kept.map(|store| Ledger::start(store, format!("{}:{}", node_name(), addr.port())));
         let outbox = Arc::new(Outbox::default());
         let keepers = Keepers { base: format!("http://{addr}"), outbox: outbox.clone(), ledger, loopback };
-        let (shared, threads) = start_shards(config, &extras, &audit, keepers)?;
+        let (shared, threads) = start_shards(config, &extras, &audit, keepers, apps)?;
+        shared.apps.bind(Arc::new(Backing(Arc::downgrade(&shared))));
 
         let mut revocations = 0;
         if let Some(records) = &shared.records {
@@ -122,7 +133,8 @@ impl Server {
             apart: admin_addr.is_some(),
             guarded: admin_addr.map_or(!loopback, |addr| !addr.ip().is_loopback()),
         };
-        let front = Front::new(shared.clone(), origins, proxies, administration, tests);
+        let routes = routes.make(&shared.apps);
+        let front = Front::new(shared.clone(), origins, proxies, administration, tests, routes);
         let accept = |Listener { socket, purpose, .. }| {
             Accepting::start(socket, Door::new(front.clone(), purpose)).map_err(StartError::Accept)
         };
@@ -140,6 +152,7 @@ impl Server {
             let days = config.presence.last_seen_days;
             tokio::spawn(presence::keep_seen(shared.clone(), days, stopped.clone()));
         }
+        apps::start(&shared, &stopped);
         tokio::spawn(sweep(shared.clone(), stopped.clone()));
         tokio::spawn(watch_memory(shared.clone(), stopped));
         extras.happened.into_iter().for_each(|entry| audit.note(entry));
@@ -277,6 +290,22 @@ impl Publisher {
     }
 }
 
+/// Makes the tables of apps, and the configuration with their namespaces.
+async fn prepare(config: &Config, apps: &Apps, store: Option<&Store>) -> Result<Config, StartError> {
+    match store {
+        Some(store) if !apps.is_empty() => apps.migrate(store).await.map_err(StartError::Apps)?,
+        None if apps.needs_a_store() => {
+            return Err(StartError::Config("an app has tables, and there is no database".into()));
+        }
+        _ => {}
+    }
+    let mut config = config.clone();
+    for namespace in apps.namespaces().filter(|namespace| *namespace != "/") {
+        config.namespaces.entry(namespace.to_owned()).or_default();
+    }
+    Ok(config)
+}
+
 fn start_audit(config: &Config, store: Option<Store>) -> (Arc<Audit>, Writing, Receiver<Threat>) {
     let detector = Detector::new(&config.threats);
     let (audit, noted) = Audit::new(&node_name(), config.audit.sample_every, detector);
@@ -333,6 +362,7 @@ fn start_shards(
     extras: &Extras,
     audit: &Arc<Audit>,
     keepers: Keepers,
+    apps: Apps,
 ) -> Result<(Arc<Shared>, Vec<JoinHandle<()>>), StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let count = if config.shards == 0 { cores } else { config.shards }.clamp(1, tidings_core::hub::SHARDS);
@@ -346,7 +376,7 @@ fn start_shards(
         polls.push(poll);
     }
     let posts = inboxes.iter().map(|inbox| Box::new(ShardPost(inbox.clone())) as Box<dyn tidings_core::Post>);
-    let kinds = kinds(config, loopback).map_err(StartError::Config)?;
+    let kinds = kinds(config, loopback, apps.kinds()).map_err(StartError::Config)?;
     if config.hooks.any() && config.hooks.secret == config.auth.jwt_secret {
         return Err(StartError::Config("hooks.secret must not be the secret of the tokens".into()));
     }
@@ -361,6 +391,7 @@ fn start_shards(
         Shared::new(settings, Arc::new(node), sign_in, hooks, gate, inboxes, audit.clone(), extras);
     shared.ledger = keepers.ledger;
     shared.accounts = accounts;
+    shared.apps = apps;
     let shared = Arc::new(shared);
     let mut threads = Vec::new();
     for (index, poll) in polls.into_iter().enumerate() {

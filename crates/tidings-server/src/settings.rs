@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidings_app::RoomKind;
 use tidings_core::frame::Namespaces;
 use tidings_core::limits::{OWN_RATES, OwnRate, Rate};
 use tidings_core::room::{Keep, RoomSpec};
@@ -116,11 +117,11 @@ pub(crate) const REVOCATION_DAYS_MOST: u64 = 3_650;
 /// From a binary packet to its last attachment.
 const ATTACHMENTS_MS: u64 = 10_000;
 
-/// The shipped kinds of rooms and the configured ones.
+/// The shipped kinds of rooms, those of apps, and the configured ones.
 ///
 /// # Errors
 /// A sentence that names the kind and the key.
-pub fn kinds(config: &Config, loopback: bool) -> Result<Kinds, String> {
+pub fn kinds(config: &Config, loopback: bool, apps: &[RoomKind]) -> Result<Kinds, String> {
     let (mut kinds, bytes) = (Kinds::default(), config.limits.room_bytes);
     let day = Duration::from_secs(24 * 3_600);
     let mut shipped = vec![
@@ -144,6 +145,9 @@ pub fn kinds(config: &Config, loopback: bool) -> Result<Kinds, String> {
     }
     for (kind, spec) in shipped {
         kinds.declare(kind, spec);
+    }
+    for kind in apps {
+        kinds.declare(kind.name(), kind.spec(bytes));
     }
     let mut own_rates = 0;
     for (kind, wanted) in &config.rooms {

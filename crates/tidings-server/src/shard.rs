@@ -1,5 +1,6 @@
 //! A shard's thread: sockets, timers and mail around the core's plain shard.
 
+mod apps;
 mod closing;
 mod command;
 mod entry;
@@ -42,6 +43,7 @@ use inbox::Inbox;
 use link::Links;
 use recovery::Sessions;
 use rounds::Rounds;
+use tidings_app::registry::Snapshot;
 use wheel::Wheel;
 
 /// The token of the waker; connections use their slot, lingering sockets the range above.
@@ -86,6 +88,8 @@ pub(crate) struct ShardLoop {
     laned: Vec<ConnKey>,
     /// Whose command is being carried out after it waited, and what was answered for it.
     carried: Option<(ConnKey, Vec<Answered>)>,
+    /// How the room stands that is joined by it, from its app.
+    snapshot: Option<Snapshot>,
     /// Scratch for the timers that fire.
     fired: Vec<ConnKey>,
     /// When slow clients and kept sessions are looked at next.
@@ -131,6 +135,7 @@ impl ShardLoop {
             unread: Vec::new(),
             laned: Vec::new(),
             carried: None,
+            snapshot: None,
             fired: Vec::new(),
             sweep_ms: 0,
             packet: Vec::new(),

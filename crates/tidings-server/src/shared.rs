@@ -10,6 +10,7 @@ use tidings_wire::CloseReason;
 
 use crate::accounts::Accounts;
 use crate::accounts::keys::StoredKeys;
+use crate::apps::Apps;
 use crate::audit::Audit;
 use crate::client::Handler;
 use crate::durable::Log;
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) counts: Vec<Counts>,
     /// Connections on their way to each shard.
     pub(crate) handler: Option<Arc<dyn Handler>>,
+    /// The mounted apps.
+    pub(crate) apps: Apps,
     /// Who keeps the keys of other programs.
     pub(crate) api_keys: Option<Arc<dyn ApiKeys>>,
     /// The same where they are in the store, for administrators.
@@ -95,6 +98,7 @@ impl Shared {
             counts: inboxes.iter().map(|_| Counts::default()).collect(),
             inboxes,
             handler: extras.handler.clone(),
+            apps: Apps::default(),
             api_keys,
             stored_keys,
             accounts: None,

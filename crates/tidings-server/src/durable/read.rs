@@ -8,7 +8,7 @@ use tidings_core::{Epoch, Lane, Node, Position, Publication, Room};
 use tidings_store::StoreError;
 use tidings_store::log::Record;
 
-use super::{Log, PARTS};
+use super::Log;
 use crate::shared::wall_ms;
 
 impl Log {
@@ -32,9 +32,7 @@ impl Log {
 
     /// Waits until nobody else reads or forgets a room of the same part.
     pub(super) async fn turn(&self, room: &Room) -> tokio::sync::MutexGuard<'_, ()> {
-        let part =
-            room.name().bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        self.loading[part % PARTS].lock().await
+        super::commit::turn(&self.loading, room).await
     }
 
     /// Makes a room whose epoch lasts, so that who has heard nothing in it can prove that.

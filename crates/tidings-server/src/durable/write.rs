@@ -9,6 +9,7 @@ use tidings_store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Said;
+use super::commit::{Commit, GROUP, Loading};
 
 /// Events of one transaction.
 const BATCH: usize = 512;
@@ -30,19 +31,44 @@ pub(super) struct Writer {
     pub(super) failed: Arc<AtomicU64>,
     /// The last transaction went through, so that the log tells of a change and not of each.
     pub(super) answered: bool,
+    pub(super) loading: Arc<Loading>,
 }
 
 impl Writer {
-    pub(super) async fn run(mut self, mut letters: mpsc::Receiver<Letter>) {
-        let mut batch = Vec::with_capacity(BATCH);
-        while letters.recv_many(&mut batch, BATCH).await > 0 {
-            let written = self.write_apart(&batch).await;
-            let size: usize = batch.iter().map(|letter| letter.said.bytes()).sum();
-            self.bytes.fetch_sub(size, Ordering::Relaxed);
-            for (letter, done) in batch.drain(..).zip(written) {
-                self.count(&done);
-                self.settle(letter, done);
+    /// Stores what comes, events and commands of apps by turns, until nobody can send any more.
+    pub(super) async fn run(
+        mut self,
+        mut letters: mpsc::Receiver<Letter>,
+        mut commits: mpsc::Receiver<Commit>,
+    ) {
+        let (mut batch, mut group) = (Vec::with_capacity(BATCH), Vec::with_capacity(GROUP));
+        loop {
+            // Where both wait, either is as likely to come first: none keeps the other from its turn.
+            tokio::select! {
+                came = letters.recv_many(&mut batch, BATCH) => {
+                    if came == 0 {
+                        return;
+                    }
+                    self.write_said(&mut batch).await;
+                }
+                Some(first) = commits.recv() => {
+                    group.push(first);
+                    while group.len() < GROUP && let Ok(next) = commits.try_recv() {
+                        group.push(next);
+                    }
+                    self.write_group(&mut group).await;
+                }
             }
+        }
+    }
+
+    async fn write_said(&mut self, batch: &mut Vec<Letter>) {
+        let written = self.write_apart(batch).await;
+        let size: usize = batch.iter().map(|letter| letter.said.bytes()).sum();
+        self.bytes.fetch_sub(size, Ordering::Relaxed);
+        for (letter, done) in batch.drain(..).zip(written) {
+            self.count(&done);
+            self.settle(letter, done);
         }
     }
 
@@ -71,7 +97,6 @@ impl Writer {
         Ok(done)
     }
 
-    /// Delivers what was stored, then answers.
     /// Delivers what was stored, then answers; whoever asked may be gone.
     fn settle(&self, letter: Letter, done: Result<Appended, StoreError>) {
         let Letter { said, id, at_ms, reply, .. } = letter;
@@ -94,7 +119,7 @@ impl Writer {
     }
 
     /// Counts what became of an event, and tells of a change of the database.
-    fn count(&mut self, done: &Result<Appended, StoreError>) {
+    pub(super) fn count<T>(&mut self, done: &Result<T, StoreError>) {
         let count = if done.is_ok() { &self.stored } else { &self.failed };
         count.fetch_add(1, Ordering::Relaxed);
         match done {
@@ -146,6 +171,7 @@ mod tests {
             stored: Arc::default(),
             failed: Arc::default(),
             answered: true,
+            loading: Arc::default(),
         };
         let batch: Vec<_> = (0..40).map(|at| letter(if at == 20 { "" } else { "said" })).collect();
         assert!(matches!(writer.write(&batch).await, Err(StoreError::Invalid(_))));

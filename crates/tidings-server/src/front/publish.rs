@@ -188,7 +188,7 @@ async fn send_to(
     };
     let draft = Draft { event: &message.event, data: message.data.get() };
     let kinds = shared.node.kinds();
-    let remaining = shared.gate.publish_by_request(caller.who, Some(kinds.spec(&what.room)?))?;
+    let remaining = shared.gate.publish_by_request(caller.who, kinds.spec(&what.room)?.publish_rate)?;
     let published = shared.begin_publish(caller, draft, &what).await?.done().await?;
     let mut out = b"{\"ok\":true".to_vec();
     write_published(&mut out, name, &published);

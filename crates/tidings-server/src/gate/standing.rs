@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tidings_core::limits::{Account, Place, Rate, SharedBucket, Wait};
-use tidings_core::{Identity, Refusal, RoomSpec};
+use tidings_core::limits::{Account, OwnRate, Place, Rate, SharedBucket, Wait};
+use tidings_core::{Identity, Refusal};
 
 use super::memory::Level;
 use super::{Bounds, Gate, Limit, Visit};
@@ -72,16 +72,16 @@ impl Gate {
         &self,
         standing: Option<&Standing>,
         who: &Identity,
-        spec: Option<&RoomSpec>,
+        own: Option<OwnRate>,
         taken: bool,
         now_ns: u64,
     ) -> Result<Option<u64>, Refusal> {
         match (standing, self.bounds()) {
             (Some(standing), Some(bounds)) if taken => {
-                let (bucket, rate) = bucket_of(&standing.user, bounds, who, spec);
+                let (bucket, rate) = bucket_of(&standing.user, bounds, who, own);
                 Ok(Some(bucket.left(rate, now_ns)))
             }
-            (Some(standing), _) => self.take_publish(&standing.user, who, spec, now_ns),
+            (Some(standing), _) => self.take_publish(&standing.user, who, own, now_ns),
             (None, _) => Ok(None),
         }
     }
@@ -94,7 +94,7 @@ impl Gate {
     pub(crate) fn publish_by_request(
         &self,
         who: &Identity,
-        spec: Option<&RoomSpec>,
+        own: Option<OwnRate>,
     ) -> Result<Option<u64>, Refusal> {
         let Some(bounds) = self.bounds() else { return Ok(None) };
         let now_ns = self.now_ns();
@@ -106,31 +106,31 @@ impl Gate {
             // A key that names nobody speaks for its organisation.
             None => org,
         };
-        self.take_publish(&account, who, spec, now_ns)
+        self.take_publish(&account, who, own, now_ns)
     }
 
     fn take_publish(
         &self,
         account: &Account,
         who: &Identity,
-        spec: Option<&RoomSpec>,
+        own: Option<OwnRate>,
         now_ns: u64,
     ) -> Result<Option<u64>, Refusal> {
         let Some(bounds) = self.bounds() else { return Ok(None) };
         self.has_memory(Level::Full)?;
-        let (bucket, rate) = bucket_of(account, bounds, who, spec);
+        let (bucket, rate) = bucket_of(account, bounds, who, own);
         bucket.take(rate, now_ns).map(Some).map_err(|wait| self.refuse(Limit::Publishes, None, wait))
     }
 }
 
-/// The bucket a publish is counted in: a server's, the kind's own, or the general one.
+/// The bucket a publish is counted in: a server's, the kind's or the command's own, or the general one.
 fn bucket_of<'a>(
     account: &'a Account,
     bounds: &Bounds,
     who: &Identity,
-    spec: Option<&RoomSpec>,
+    own: Option<OwnRate>,
 ) -> (&'a SharedBucket, Rate) {
-    match spec.and_then(|spec| spec.publish_rate) {
+    match own {
         _ if who.has_server_scope() => (&account.server_publishes, bounds.server_publishes),
         Some(own) => (account.of_kind(own), own.rate),
         None => (&account.publishes, bounds.publishes),

@@ -133,7 +133,10 @@ impl ShardLoop {
             self.probe_failed(target);
         }
         self.park(&mut link, resumable);
-        self.node.leave_all(&mut self.shard, key.slot, None);
+        let left = self.node.leave_all(&mut self.shard, key.slot, None);
+        if let Some(seat) = link.seats.first() {
+            self.tell_left(&seat.who, &left);
+        }
         self.is_dead(key, attended);
         self.shard.close(key);
         self.disconnected(&link);

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use bytes::Bytes;
+use tidings_app::registry::Snapshot;
 use tidings_core::frame::Form;
 use tidings_core::kinds::Action;
 use tidings_core::node::From;
@@ -38,6 +39,11 @@ impl AckTo {
             Self::Plain { .. } => 0,
         }
     }
+
+    /// Whether nobody waits for an answer.
+    pub(super) fn is_silent(self) -> bool {
+        matches!(self, Self::SocketIo { id: None, .. })
+    }
 }
 
 /// What became of a command.
@@ -54,6 +60,27 @@ pub(super) enum Ran {
 pub(super) enum Halt {
     No(Refusal),
     Ask(Open),
+}
+
+impl Halt {
+    fn open(room: &Room, need: Need, answered: &[Answered]) -> Self {
+        let (event, data) = (String::new(), String::new());
+        let (room, answered) = (room.clone(), answered.to_vec());
+        Self::Ask(Open { room, need, event, data, answered, snapshot: None })
+    }
+
+    /// The room's app has to say first how the room stands.
+    pub(super) fn snapshot(room: &Room, answered: &[Answered]) -> Self {
+        Self::open(room, Need::Snapshot, answered)
+    }
+
+    /// The same, with what an app has said already.
+    fn keeping(self, snapshot: Option<Snapshot>) -> Self {
+        match self {
+            Self::Ask(open) => Self::Ask(Open { snapshot, ..open }),
+            no @ Self::No(_) => no,
+        }
+    }
 }
 
 impl std::convert::From<Refusal> for Halt {
@@ -144,7 +171,8 @@ impl ShardLoop {
             Ok(published) => published,
             Err(Denied::Ask(action)) if body.volatile || !node.is_durable(&room) => {
                 let (event, data) = (body.event.to_string(), body.data.to_string());
-                return Err(Halt::Ask(Open { room, need: Need::Answer(action), event, data, answered }));
+                let (need, snapshot) = (Need::Answer(action), None);
+                return Err(Halt::Ask(Open { room, need, event, data, answered, snapshot }));
             }
             // It has to be stored, and may have to be asked about: the front does both.
             Err(Denied::Load | Denied::Log | Denied::Ask(_)) => {
@@ -183,7 +211,7 @@ impl ShardLoop {
     ) -> Result<(), Halt> {
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
         let answered = self.answered_for(key);
-        if answered.is_empty() {
+        if answered.is_empty() && self.snapshot.is_none() {
             // One that waited for the backend was counted before.
             self.take_join(key)?;
         }
@@ -201,22 +229,25 @@ impl ShardLoop {
             }
         }
         // Whether it may see the others is asked before it joins: there is no later.
-        if self.shared.hooks.is_some()
+        if (self.shared.hooks.is_some() || !self.shared.apps.is_empty())
             && self.shows_members(&room)
             && let Err(denied @ Denied::Ask(_)) = self.node.admit(asker, &room, Action::Presence)
         {
-            return Err(halt(denied, &room, &answered));
+            return Err(halt(denied, &room, &answered).keeping(self.snapshot.take()));
         }
-        let from = match (&body.since, body.rewind) {
-            (Some(since), _) => From::Position(position(since)),
-            (None, Some(count)) => From::Newest(count as usize),
-            (None, None) => From::Now,
+        self.wants_snapshot(key, &who, &room, &answered)?;
+        let snapshot = self.snapshot.take();
+        let from = match (&body.since, body.rewind, &snapshot) {
+            (Some(since), ..) => From::Position(position(since)),
+            (None, Some(count), _) => From::Newest(count as usize),
+            (None, None, Some(snapshot)) => From::Moment(snapshot.moment),
+            (None, None, None) => From::Now,
         };
         let Some(link) = self.links.get(key) else { return Ok(()) };
         let form = link.form(ack.namespace());
         let node = self.node.clone();
         let joined = node.join(&mut self.shard, key.slot, form, asker, &room, from);
-        let mut joined = joined.map_err(|denied| halt(denied, &room, &answered))?;
+        let mut joined = joined.map_err(|denied| halt(denied, &room, &answered).keeping(snapshot.clone()))?;
         if let Some(filter) = filter(body) {
             joined.missed.retain(|missed| filter.passes(missed));
             self.shard.set_filter(key.slot, &room, form.namespace, filter);
@@ -225,9 +256,12 @@ impl ShardLoop {
         if joined.roll.is_on() {
             self.write_presence(&mut seen, &who, &room);
         }
+        // Who was told everything it missed knows how the room stands.
+        let snapshot = snapshot.filter(|_| body.since.is_none() || joined.recovered != Some(true));
         self.answer(key, ack, |out| {
             write_joined(out, &body.room, &joined);
             out.extend_from_slice(&seen);
+            write_snapshot(out, snapshot.as_ref());
         });
         self.after_join(key, ack, &room, &joined, from);
         Ok(())
@@ -267,7 +301,7 @@ impl ShardLoop {
 
     pub(super) fn unsubscribe(&mut self, key: ConnKey, ack: AckTo, room: &str) -> Result<(), Refusal> {
         let (_, room) = self.who_and_room(key, ack, room)?;
-        self.node.clone().leave(&mut self.shard, key.slot, &room, ack.namespace());
+        self.leave_room(key, ack.namespace(), &room);
         self.answer(key, ack, |_| {});
         Ok(())
     }
@@ -457,14 +491,13 @@ fn refused(bad: BadField) -> Halt {
 }
 
 /// What is open of a subscription, or why it is refused.
-fn halt(denied: Denied, room: &Room, answered: &[Answered]) -> Halt {
+pub(super) fn halt(denied: Denied, room: &Room, answered: &[Answered]) -> Halt {
     let need = match denied {
         Denied::Ask(action) => Need::Answer(action),
         Denied::Load => Need::History,
         denied => return Refusal::from(denied).into(),
     };
-    let (event, data) = (String::new(), String::new());
-    Halt::Ask(Open { room: room.clone(), need, event, data, answered: answered.to_vec() })
+    Halt::open(room, need, answered)
 }
 
 fn position(since: &plain::Since<'_>) -> Position {
@@ -518,5 +551,13 @@ fn write_joined(out: &mut Vec<u8>, room: &str, joined: &Joined) {
     }
     if let Some(recovered) = joined.recovered {
         out.extend_from_slice(if recovered { b",\"recovered\":true" } else { b",\"recovered\":false" });
+    }
+}
+
+/// Appends how the room stands, if its app says something of it.
+fn write_snapshot(out: &mut Vec<u8>, snapshot: Option<&Snapshot>) {
+    if let Some(snapshot) = snapshot.filter(|snapshot| snapshot.json != "null") {
+        out.extend_from_slice(b",\"snapshot\":");
+        out.extend_from_slice(snapshot.json.as_bytes());
     }
 }

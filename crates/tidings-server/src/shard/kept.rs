@@ -67,7 +67,8 @@ impl Kept {
 impl ShardLoop {
     /// Whether what a connection says now has to wait for what it said before.
     pub(super) fn must_wait(&mut self, key: ConnKey) -> bool {
-        let waits_for_none = self.shared.hooks.is_none() && self.shared.log.is_none();
+        let waits_for_none =
+            self.shared.hooks.is_none() && self.shared.log.is_none() && self.shared.apps.is_empty();
         if waits_for_none || self.carried.as_ref().is_some_and(|carried| carried.0 == key) {
             return false;
         }
@@ -92,9 +93,12 @@ impl ShardLoop {
         match (kept, answer) {
             (Kept::SignIn, answer) => self.plain_judged(key, who, answer.err()),
             (kept, Ok(answered)) => {
-                let mut known = open.map(|open| open.answered).unwrap_or_default();
+                let (mut known, snapshot) =
+                    open.map(|open| (open.answered, open.snapshot)).unwrap_or_default();
                 known.extend(answered);
+                self.snapshot = snapshot;
                 self.carry_out(key, kept, known);
+                self.snapshot = None;
             }
             (kept, Err(_)) if !self.still_sits(key, &kept) => {}
             (kept, Err(refusal)) => self.answer_refused(key, kept.ack(), &kept.name(), &refusal),
@@ -124,6 +128,12 @@ impl ShardLoop {
 
     fn still_sits(&mut self, key: ConnKey, kept: &Kept) -> bool {
         let Kept::SocketIo { sid, namespace, .. } = kept else { return true };
+        self.sits(key, *namespace, sid)
+    }
+
+    /// Whether the seat in a namespace is still this one.
+    pub(super) fn sits(&mut self, key: ConnKey, namespace: u8, sid: &SocketId) -> bool {
+        let (namespace, sid) = (&namespace, sid);
         self.links.get(key).and_then(|link| link.seat(*namespace)).is_some_and(|seat| seat.sid == *sid)
     }
 

@@ -16,6 +16,7 @@ use super::ShardLoop;
 use super::command::{AckTo, text, write_published, write_remaining};
 use super::inbox::Mail;
 use super::kept::{Asking, Kept};
+use crate::apps::{Connection, SaidCommand, refused_as};
 use crate::asking::{Need, Publishing};
 use crate::client::{Call, Client};
 use crate::durable::Said;
@@ -56,6 +57,10 @@ pub(crate) enum Job {
     Welcome(Box<Client>, Option<String>, Box<Hello>),
     /// An event for the mounted handler.
     Handle(Box<Call>),
+    /// A command of an app.
+    Command { by: By, said: Box<SaidCommand>, client: Box<Client> },
+    /// A client has entered a namespace: the rooms it is in from then on, and whether apps are told.
+    Entered { connection: Box<Connection>, rooms: Vec<Room>, welcomes: bool },
     /// Ask the backend about a command that then comes back.
     Ask(Box<Asking>),
     /// A command that came behind one that asks.
@@ -79,6 +84,12 @@ pub(crate) struct Answer {
     body: Result<Vec<u8>, Refusal>,
 }
 
+impl By {
+    pub(super) fn who(&self) -> &Arc<Identity> {
+        &self.who
+    }
+}
+
 impl Answer {
     fn bytes(&self) -> usize {
         self.body.as_ref().map_or(0, Vec::len)
@@ -88,12 +99,21 @@ impl Answer {
 impl Job {
     /// Whether it may send to the client by itself, which must not overtake answers before it.
     fn speaks(&self) -> bool {
-        matches!(self, Self::Welcome(..) | Self::Handle(..) | Self::Ask(_))
+        matches!(
+            self,
+            Self::Welcome(..) | Self::Handle(..) | Self::Ask(_) | Self::Command { .. } | Self::Entered { .. }
+        )
     }
 
     fn ack(&self) -> AckTo {
         match self {
-            Self::History { by, .. } | Self::Publish { by, .. } | Self::Presence { by, .. } => by.ack,
+            Self::History { by, .. }
+            | Self::Publish { by, .. }
+            | Self::Presence { by, .. }
+            | Self::Command { by, .. } => by.ack,
+            Self::Entered { connection, .. } => {
+                AckTo::SocketIo { namespace: connection.client.namespace_index(), id: None }
+            }
             Self::Welcome(client, ..) => AckTo::SocketIo { namespace: client.namespace_index(), id: None },
             Self::Handle(call) => AckTo::SocketIo { namespace: call.client.namespace_index(), id: call.id },
             Self::Ask(asking) => asking.kept.ack(),
@@ -302,8 +322,8 @@ async fn work_off_one(shared: Arc<Shared>, place: Place, jobs: VecDeque<Job>) ->
             send(&shared, place, &mut answers);
             bytes = 0;
         }
-        if let Job::Ask(asking) = job {
-            let answer = answer(&shared, place, &asking).await;
+        if let Job::Ask(mut asking) = job {
+            let answer = answer(&shared, place, &mut asking).await;
             shared.inboxes[place.shard].push(Mail::Asked(place.key, asking, answer));
             return None;
         }
@@ -413,18 +433,61 @@ async fn run(shared: &Arc<Shared>, place: Place, job: Job) -> Option<Answer> {
             }
             None
         }
+        Job::Command { by, said, client } => Some(command(shared, place, by, *said, *client).await),
+        Job::Entered { connection, rooms, welcomes } => {
+            entered(shared, *connection, rooms, welcomes).await;
+            None
+        }
         // A batch ends with the first and before the second; publishes are done in rows.
         Job::Ask(_) | Job::Later(_) | Job::Publish { .. } => None,
     }
 }
 
-async fn answer(shared: &Shared, place: Place, asking: &Asking) -> Result<Option<Answered>, Refusal> {
+/// Does a command of an app.
+async fn command(shared: &Arc<Shared>, place: Place, by: By, said: SaidCommand, client: Client) -> Answer {
+    let (address, entrance) = (place.address, place.entrance);
+    let connection = Connection { client, shared: shared.clone(), address, entrance };
+    let caller = tidings_app::Caller { who: by.who.clone(), peer: Some(Arc::new(connection)) };
+    let mut body = shared.app_command(&said, caller).await;
+    let place = shared.apps.find(&said.namespace, &said.name);
+    if let (Err(refusal), Some(place), false) = (&body, place, by.ack.is_silent())
+        && let Some(refused) = refused_as(place, refusal)
+    {
+        body = Ok(refused);
+    }
+    Answer { by, command: place.map_or("command", |place| place.requires.name), body }
+}
+
+/// A client is in a namespace: it is taken into its own rooms, and apps are told that want to know.
+async fn entered(shared: &Shared, connection: Connection, rooms: Vec<Room>, welcomes: bool) {
+    for room in rooms {
+        if let Err(refusal) = connection.enter(&room).await {
+            tracing::debug!(%refusal, room = room.name(), "somebody's own room could not be joined");
+        }
+    }
+    if welcomes {
+        let (who, namespace) =
+            (connection.client.identity().clone(), connection.client.namespace().to_owned());
+        let caller = tidings_app::Caller { who, peer: Some(Arc::new(connection)) };
+        shared.apps.connected(&namespace, caller).await;
+    }
+}
+
+async fn answer(shared: &Shared, place: Place, asking: &mut Asking) -> Result<Option<Answered>, Refusal> {
     let caller = place.caller(&asking.who);
-    let Some(open) = &asking.open else {
+    let Some(open) = &mut asking.open else {
         return shared.ask_connect(&caller, "/").await.map(|()| None);
     };
     match open.need {
         Need::History => shared.load(&open.room).await.map(|()| None),
+        Need::Snapshot => {
+            if shared.node.wants_loading(&open.room) {
+                shared.load(&open.room).await?;
+            }
+            let caller = tidings_app::Caller::new(asking.who.clone());
+            open.snapshot = Some(shared.apps.join(&open.room, caller).await?);
+            Ok(None)
+        }
         Need::Answer(action) => {
             let draft = Draft { event: &open.event, data: &open.data };
             shared.ask(&caller, &open.room, action, draft).await.map(Some)

@@ -8,6 +8,8 @@ use mio::{Interest, Token};
 use tidings_core::hub::Audience;
 use tidings_core::{ConnKey, Publication};
 use tidings_wire::CloseReason;
+use tidings_wire::json::write_string;
+use tidings_wire::names::Dialect;
 use tidings_wire::session::{PlainSession, SocketIo};
 use tidings_wire::socketio::{encode, msgpack};
 use tidings_wire::websocket::{Decoder, Opcode, write_frame};
@@ -173,6 +175,10 @@ impl ShardLoop {
             Emission::Judged(who) => self.judged(key, who),
             Emission::Renewed(ack, who) => self.renewal_judged(key, ack, who),
             Emission::Event { namespace, name, args, attachments, ack } => {
+                if self.links.get(key).is_some_and(|link| link.dialect() == Dialect::Plain) {
+                    let data = args.first().map_or("null", String::as_str);
+                    return self.say_plain(key, |out| plain_event(out, &name, data));
+                }
                 let id = ack.and_then(|reply| self.await_ack(key, namespace, reply));
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
                 self.say_with(
@@ -194,6 +200,16 @@ impl ShardLoop {
                 );
             }
             Emission::Join { namespace, room } => self.join_for_handler(key, namespace, &room),
+            Emission::Enter { seat: (namespace, sid), room, answered, reply } => {
+                if self.sits(key, namespace, &sid) {
+                    self.enter(key, namespace, &room, &answered, reply);
+                }
+            }
+            Emission::Leave { seat: (namespace, sid), room } => {
+                if self.sits(key, namespace, &sid) {
+                    self.leave_room(key, namespace, &room);
+                }
+            }
             Emission::Disconnect { namespace } => self.disconnect(key, namespace),
             Emission::Close(reason) => self.close(key, reason),
             Emission::Drop => self.drop_transport(key),
@@ -215,11 +231,12 @@ impl ShardLoop {
     fn disconnect(&mut self, key: ConnKey, namespace: u8) {
         let Some(Link { session: Session::SocketIo(session), .. }) = self.links.get(key) else { return };
         session.left(namespace);
-        self.node.clone().leave_all(&mut self.shard, key.slot, Some(namespace));
+        let left = self.node.clone().leave_all(&mut self.shard, key.slot, Some(namespace));
         self.say(key, namespace, encode::disconnect, msgpack::encode::disconnect);
         let Some(link) = self.links.get(key) else { return };
         if let Some(at) = link.seats.iter().position(|seat| seat.namespace == namespace) {
             let seat = link.seats.swap_remove(at);
+            self.tell_left(&seat.who, &left);
             self.unseated(key, &seat);
         }
     }
@@ -286,6 +303,7 @@ impl ShardLoop {
 
     /// A client is in: the mounted handler is told.
     pub(super) fn welcomed(&mut self, key: ConnKey, namespace: u8, auth: Option<String>) {
+        self.entered(key, namespace);
         if self.shared.handler.is_none() {
             return;
         }
@@ -350,6 +368,15 @@ impl ShardLoop {
             self.close(key, CloseReason::Draining);
         }
     }
+}
+
+/// An event of no room, for a plain client alone.
+fn plain_event(out: &mut Vec<u8>, name: &str, data: &str) {
+    out.extend_from_slice(b"{\"type\":\"event\",\"event\":");
+    write_string(out, name);
+    out.extend_from_slice(b",\"data\":");
+    out.extend_from_slice(data.as_bytes());
+    out.push(b'}');
 }
 
 /// Where a client stands that wants to come in.

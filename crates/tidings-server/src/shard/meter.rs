@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tidings_core::limits::OwnRate;
 use tidings_core::limits::{Account, Bucket, Place, Wait};
 use tidings_core::{ConnKey, Identity, Refusal, Room};
 use tidings_wire::CloseReason;
@@ -128,7 +129,25 @@ impl ShardLoop {
         let (Some(_), Some(link)) = (gate.bounds(), self.links.get(key)) else { return Ok(None) };
         let standing = link.seat(ack.namespace()).and_then(|seat| seat.standing.as_deref());
         let spec = room.and_then(|room| self.node.kinds().spec(room).ok().cloned());
-        gate.publish(standing, who, spec.as_deref(), taken, self.now_ns)
+        let own = spec.and_then(|spec| spec.publish_rate);
+        gate.publish(standing, who, own, taken, self.now_ns)
+    }
+
+    /// Takes one command of an app, out of its own bucket if it has one; how many are left.
+    ///
+    /// # Errors
+    /// [`tidings_core::Code::RateLimited`] with the time to wait.
+    pub(super) fn take_command(
+        &mut self,
+        key: ConnKey,
+        ack: AckTo,
+        who: &Identity,
+        own: Option<OwnRate>,
+    ) -> Result<Option<u64>, Refusal> {
+        let gate = &self.shared.gate;
+        let (Some(_), Some(link)) = (gate.bounds(), self.links.get(key)) else { return Ok(None) };
+        let standing = link.seat(ack.namespace()).and_then(|seat| seat.standing.as_deref());
+        gate.publish(standing, who, own, false, self.now_ns)
     }
 
     /// Gives a client that has signed in its place; in further namespaces it shares the one it has.

@@ -16,6 +16,7 @@ use super::kept::{Asking, Kept};
 use super::lane::Job;
 use super::link::{Seat, Session};
 use super::read::Flow;
+use crate::apps::no_such_command;
 use crate::asking::Open;
 use crate::ids::{SocketId, id_text};
 use crate::time::iso8601;
@@ -119,8 +120,12 @@ impl ShardLoop {
                 let set = self.presence_set(key, AckTo::Plain { id }, &body);
                 (id, "presence:set", set.map_err(Halt::No))
             }
-            ClientMessage::Command { id, .. } => {
-                (id, "command", Err(Refusal::new(Code::NotFound, "no such command").into()))
+            ClientMessage::Command { id, namespace, name, data, key: idempotency } => {
+                let (ack, data) = (AckTo::Plain { id }, (data, idempotency.map(|key| key.into_owned())));
+                if self.app_command(key, ack, &namespace, &name, data) {
+                    return None;
+                }
+                (id, "command", Err(no_such_command().into()))
             }
             ClientMessage::Ack { .. } => return None,
         };
@@ -206,6 +211,7 @@ impl ShardLoop {
         self.watch_tokens(key);
         self.note_begin(key, None);
         self.announce_seat(key, 0);
+        self.entered(key, 0);
     }
 
     /// Tells a client who it is now, and until when.

@@ -212,7 +212,7 @@ impl ShardLoop {
         if self.links.get(key).is_none() {
             return self.send_home(resume.pid, Some(parked));
         }
-        if resume.answered.is_none() && self.shared.hooks.is_some() {
+        if resume.answered.is_none() && (self.shared.hooks.is_some() || !self.shared.apps.is_empty()) {
             return self.ask_about_rooms(resume, parked);
         }
         // Whom it takes over has left, so that the two are not counted at once.
@@ -346,6 +346,7 @@ impl ShardLoop {
 
     fn parked(&mut self, key: ConnKey, seat: &Seat, mixed: bool) -> Parked {
         let left = self.node.leave_all(&mut self.shard, key.slot, Some(seat.namespace));
+        self.tell_left(&seat.who, &left);
         Parked {
             namespace: seat.namespace,
             sid: seat.sid,

@@ -129,7 +129,7 @@ impl ShardLoop {
     ///
     /// Recorded events that wait stand before it; what is volatile could be behind and is dropped.
     fn send_out(&mut self, key: ConnKey, namespace: u8, room: &Room) {
-        self.node.clone().leave(&mut self.shard, key.slot, room, namespace);
+        self.leave_room(key, namespace, room);
         self.shard.drop_volatile(key.slot);
         let Some(link) = self.links.get(key) else { return };
         if link.dialect() == Dialect::Plain {

@@ -12,6 +12,7 @@ use tidings_wire::socketio::{self, encode, msgpack};
 use tidings_wire::websocket::Opcode;
 
 use super::ShardLoop;
+use super::apps::key_of;
 use super::command::{AckTo, Ran};
 use super::entry::{Entry, refusal_data, token_of};
 use super::expiry::warn_at_ms;
@@ -287,10 +288,11 @@ impl ShardLoop {
     }
 
     fn left_namespace(&mut self, key: ConnKey, namespace: u8) {
-        self.node.leave_all(&mut self.shard, key.slot, Some(namespace));
+        let left = self.node.leave_all(&mut self.shard, key.slot, Some(namespace));
         let Some(link) = self.links.get(key) else { return };
         let Some(at) = link.seats.iter().position(|seat| seat.namespace == namespace) else { return };
         let seat = link.seats.swap_remove(at);
+        self.tell_left(&seat.who, &left);
         self.unseated(key, &seat);
     }
 
@@ -304,10 +306,14 @@ impl ShardLoop {
         match &link.transport {
             Transport::Polling(polling) if polling.waiting.is_none() => {
                 link.session = Session::Ended { by_ms };
-                for seat in std::mem::take(&mut link.seats) {
+                let seats = std::mem::take(&mut link.seats);
+                let left = self.node.leave_all(&mut self.shard, key.slot, None);
+                if let Some(seat) = seats.first() {
+                    self.tell_left(&seat.who, &left);
+                }
+                for seat in seats {
                     self.unseated(key, &seat);
                 }
-                self.node.leave_all(&mut self.shard, key.slot, None);
                 self.schedule(key);
             }
             _ => {
@@ -349,6 +355,14 @@ impl ShardLoop {
                     let Some(kept) = self.keep(key, ack, data, attachments) else { return };
                     return self.ask_about(key, kept, open);
                 }
+            }
+        }
+        if !self.shared.handler_only {
+            let mut said = args;
+            let data = (said.next().unwrap_or("{}"), key_of(said.next()));
+            let settings = self.settings.clone();
+            if self.app_command(key, ack, settings.namespaces.name(namespace), &event.name, data) {
+                return;
             }
         }
         let Some(client) = self.client(key, namespace) else { return };

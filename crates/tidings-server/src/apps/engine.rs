@@ -1,0 +1,60 @@
+//! What the server does for apps.
+
+use std::sync::{Arc, Weak};
+
+use tidings_app::commit::{Emitted, Work};
+use tidings_app::{Engine, Pending};
+use tidings_core::{Code, Position, Publish, Refusal, Room};
+use tidings_store::Reader;
+
+use crate::durable::Said;
+use crate::shared::{Shared, wall_ms};
+
+/// The server, as apps see it; once it is gone everything is unavailable.
+pub(crate) struct Backing(pub(crate) Weak<Shared>);
+
+impl Backing {
+    fn shared(&self) -> Result<Arc<Shared>, Refusal> {
+        self.0.upgrade().ok_or_else(|| Refusal::new(Code::Unavailable, "the server stops"))
+    }
+}
+
+impl Engine for Backing {
+    fn read(&self) -> Pending<'_, Result<Reader, Refusal>> {
+        Box::pin(async move {
+            let shared = self.shared()?;
+            let Some(records) = &shared.records else {
+                return Err(Refusal::new(Code::Unavailable, "this server has no database"));
+            };
+            Ok(records.store.snapshot().await?)
+        })
+    }
+
+    fn commit(&self, work: Work) -> Pending<'_, Result<(), Refusal>> {
+        Box::pin(async move { self.shared()?.commit(work).await })
+    }
+
+    fn publish(&self, event: Emitted) -> Pending<'_, Result<(), Refusal>> {
+        Box::pin(async move {
+            let shared = self.shared()?;
+            let Emitted { room, event, payload, lane } = event;
+            let what = Publish { room, event: &event, payload, lane, volatile: false, key: None, skip: None };
+            if shared.node.is_durable(&what.room) {
+                return shared.store_own(Said::of(&what)).await.map(drop);
+            }
+            shared.node.publish(what, None, wall_ms()).map(drop)
+        })
+    }
+
+    fn top(&self, room: &Room) -> Option<Position> {
+        self.0.upgrade()?.node.hub().find(room)?.top()
+    }
+
+    fn now_ms(&self) -> u64 {
+        wall_ms()
+    }
+
+    fn room_name_bytes(&self) -> usize {
+        self.0.upgrade().map_or(0, |shared| shared.settings.limits.room_name_bytes)
+    }
+}

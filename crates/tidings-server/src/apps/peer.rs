@@ -1,0 +1,63 @@
+//! The connection a command came by, as its app sees it.
+
+use std::sync::Arc;
+
+use tidings_app::{Peer, Pending};
+use tidings_core::{Answered, Denied, Refusal, Room};
+use tokio::sync::oneshot;
+
+use crate::client::{Client, Emission};
+use crate::hooks::{Caller, Draft};
+use crate::shared::Shared;
+
+/// The connection a command came by.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) address: std::net::IpAddr,
+    pub(crate) entrance: crate::hooks::Entrance,
+}
+
+/// What a shard answers to [`Emission::Enter`].
+pub(crate) type Entering = oneshot::Sender<Result<(), Denied>>;
+
+impl Connection {
+    /// Takes the connection into a room by the room's rules, asking whom they name.
+    ///
+    /// # Errors
+    /// The room's rules; [`tidings_core::Code::Unavailable`] if the connection is gone.
+    pub(crate) async fn enter(&self, room: &Room) -> Result<(), Refusal> {
+        let gone = |_| Refusal::new(tidings_core::Code::Unavailable, "the connection is gone");
+        let (who, connection) = (self.client.who(), Some(self.client.at()));
+        let caller = Caller { who, connection, address: self.address, entrance: self.entrance };
+        let mut answered: Vec<Answered> = Vec::new();
+        // Each round leaves one thing less to find out, so there are few.
+        loop {
+            let (reply, answer) = oneshot::channel();
+            let seat = self.client.seat();
+            self.client.send(Emission::Enter { seat, room: room.clone(), answered: answered.clone(), reply });
+            match answer.await.map_err(gone)? {
+                Ok(()) => return Ok(()),
+                Err(Denied::Ask(action)) => {
+                    answered.push(self.shared.ask(&caller, room, action, Draft::default()).await?);
+                }
+                Err(Denied::Load) => self.shared.load(room).await?,
+                Err(denied) => return Err(denied.into()),
+            }
+        }
+    }
+}
+
+impl Peer for Connection {
+    fn send(&self, event: &str, json: String) {
+        self.client.emit(event, vec![json], Vec::new());
+    }
+
+    fn join(&self, room: Room) -> Pending<'_, Result<(), Refusal>> {
+        Box::pin(async move { self.enter(&room).await })
+    }
+
+    fn leave(&self, room: Room) {
+        self.client.send(Emission::Leave { seat: self.client.seat(), room });
+    }
+}

@@ -1,0 +1,53 @@
+//! What runs for apps by itself: their timers, and the forgetting of keys.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::shared::{Shared, wall_ms};
+
+/// How often keys of commands whose time is over are deleted.
+const PRUNE: Duration = Duration::from_secs(30);
+
+/// A channel is not woken again before this, whatever it asks for.
+const LEAST: Duration = Duration::from_millis(1);
+
+/// Starts what runs by itself, until `stop` changes.
+pub(crate) fn start(shared: &Arc<Shared>, stop: &watch::Receiver<bool>) {
+    if shared.apps.is_empty() {
+        return;
+    }
+    for at in shared.apps.channels() {
+        tokio::spawn(wake(shared.clone(), at, stop.clone()));
+    }
+    tokio::spawn(prune(shared.clone(), stop.clone()));
+}
+
+/// Wakes a channel whenever it wants to be.
+async fn wake(shared: Arc<Shared>, at: (usize, usize), mut stop: watch::Receiver<bool>) {
+    loop {
+        let next = tokio::select! {
+            next = shared.apps.wake(at) => next,
+            _ = stop.changed() => return,
+        };
+        let Some(next) = next else { return };
+        tokio::select! {
+            () = tokio::time::sleep(next.max(LEAST)) => {}
+            _ = stop.changed() => return,
+        }
+    }
+}
+
+async fn prune(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let Some(records) = &shared.records else { return };
+    loop {
+        if let Err(error) = shared.apps.prune(&records.store, wall_ms()).await {
+            tracing::debug!(%error, "keys of commands cannot be deleted now");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PRUNE) => {}
+            _ = stop.changed() => return,
+        }
+    }
+}

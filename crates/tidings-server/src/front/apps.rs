@@ -1,0 +1,141 @@
+//! What apps have by HTTP: a door for every command, their own routes, and what is said of them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use tidings_app::describe::{asyncapi, manifests, openapi};
+use tidings_core::{Identity, Refusal};
+use tidings_wire::json;
+
+use super::body::{Received, bad, received};
+use super::{ByServer, paths, refuse, respond, signed_in};
+use crate::accounts::keys;
+use crate::apps::{SaidCommand, no_such_command, refused_as};
+use crate::shared::Shared;
+
+/// What is sent with a command that is to be done once.
+const KEY: &str = "idempotency-key";
+
+pub(super) fn routes(shared: &Arc<Shared>, own: Vec<(&'static str, Router)>) -> Router {
+    let most = shared.settings.limits.message_bytes;
+    let doors = Router::new()
+        .route("/api/commands/{namespace}/{name}", post(command))
+        .layer(DefaultBodyLimit::max(most))
+        .with_state(shared.clone());
+    let own = own.into_iter().fold(Router::new(), |all, (name, routes)| {
+        all.nest(&format!("/api/{name}"), routes.layer(from_fn_with_state(shared.clone(), with_caller)))
+    });
+    let said = shared.apps.description();
+    let version = env!("CARGO_PKG_VERSION");
+    let documents = [
+        ("/api/apps", manifests(said)),
+        ("/api/openapi.json", openapi(said, version, &paths::paths())),
+        ("/api/asyncapi.json", asyncapi(said, version)),
+    ];
+    documents.into_iter().fold(doors.merge(own), |all, (path, document)| {
+        let body = Bytes::from(document.to_string());
+        all.route(path, get(move || async move { respond(StatusCode::OK, "application/json", body) }))
+    })
+}
+
+/// `POST /api/commands/{namespace}/{name}`: the data is the body, the answer what sockets are acknowledged with.
+async fn command(
+    State(shared): State<Arc<Shared>>,
+    place: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
+    body: Received,
+) -> Response<Body> {
+    let who = match who(&shared, &headers).await {
+        Ok(who) => who,
+        Err(refusal) => return refuse(&refusal),
+    };
+    let is_server = who.has_server_scope();
+    let mut response = match said(&shared, &who, place, &headers, &body) {
+        Ok(said) => done(&shared, said, who).await,
+        Err(refusal) => refuse(&refusal),
+    };
+    if is_server {
+        response.extensions_mut().insert(ByServer);
+    }
+    response
+}
+
+async fn done(shared: &Shared, said: SaidCommand, who: Identity) -> Response<Body> {
+    match shared.app_command(&said, tidings_app::Caller::new(Arc::new(who))).await {
+        Ok(body) => {
+            let mut response = respond(StatusCode::OK, "application/json", body);
+            let unkept = axum::http::HeaderValue::from_static("no-store");
+            response.headers_mut().insert(header::CACHE_CONTROL, unkept);
+            response
+        }
+        Err(refusal) => {
+            let place = shared.apps.find(&said.namespace, &said.name);
+            let mut response = refuse(&refusal);
+            if let Some(body) = place.and_then(|place| refused_as(place, &refusal)) {
+                *response.body_mut() = Body::from(body);
+            }
+            response
+        }
+    }
+}
+
+/// Who says it: by token or key, or nobody in particular where the plain protocol takes such, too.
+async fn who(shared: &Shared, headers: &HeaderMap) -> Result<Identity, Refusal> {
+    let shows = headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-api-key");
+    if !shows && shared.settings.takes_anonymous {
+        return Ok(Identity::anonymous());
+    }
+    let who = signed_in(shared, headers).await?;
+    keys::allows(&who, "publish")?;
+    Ok(who)
+}
+
+/// What was said, once it is counted.
+fn said(
+    shared: &Shared,
+    who: &Identity,
+    place: Result<Path<(String, String)>, PathRejection>,
+    headers: &HeaderMap,
+    body: &Received,
+) -> Result<SaidCommand, Refusal> {
+    let Ok(Path((namespace, name))) = place else { return Err(bad("the path is not UTF-8")) };
+    let namespace = if namespace == "root" { "/".to_owned() } else { format!("/{namespace}") };
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(bad("an encoded body is not taken"));
+    }
+    let data = std::str::from_utf8(received(body)?).map_err(|_| bad("the body is not UTF-8"))?;
+    if !data.trim().is_empty() {
+        json::check(data, shared.settings.limits.json_depth).map_err(|violation| bad(violation.detail))?;
+    }
+    let key = headers.get(KEY).map(|key| key.to_str().map(str::to_owned));
+    let key = key.transpose().map_err(|_| bad("Idempotency-Key: is not printable"))?;
+    let found = shared.apps.find(&namespace, &name).ok_or_else(no_such_command)?;
+    let remaining = shared.gate.publish_by_request(who, shared.apps.rate(found.requires))?;
+    Ok(SaidCommand { namespace, name, data: data.to_owned(), key, remaining })
+}
+
+/// Lets an app's own routes know who asks: a [`tidings_app::Caller`] among the request's extensions. One that
+/// shows nothing is anonymous; a token that is wrong is refused.
+async fn with_caller(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response<Body> {
+    let headers = request.headers();
+    let shows = headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-api-key");
+    let who = if shows { signed_in(&shared, headers).await } else { Ok(Identity::anonymous()) };
+    let who = match who.and_then(|who| allowed(&who, &request).map(|()| who)) {
+        Ok(who) => who,
+        Err(refusal) => return refuse(&refusal),
+    };
+    request.extensions_mut().insert(tidings_app::Caller::new(Arc::new(who)));
+    next.run(request).await
+}
+
+/// A key reads with the scope for that, and does everything else with the one to publish.
+fn allowed(who: &Identity, request: &Request) -> Result<(), Refusal> {
+    keys::allows(who, if request.method().is_safe() { "read" } else { "publish" })
+}
