@@ -313,7 +313,14 @@ impl Node {
             _ => Some(read.as_ref().is_some_and(|read| read.complete)),
         };
         Ok(match read {
-            Some(read) => Joined { top: Some(read.top), missed: read.events, recovered, roll },
+            Some(read) => {
+                let top = match from {
+                    // Where the newcomer stands is where its snapshot does; what it missed is on its way.
+                    From::Moment(moment) => moment.unwrap_or(Position::start(read.top.epoch)),
+                    _ => read.top,
+                };
+                Joined { top: Some(top), missed: read.events, recovered, roll }
+            }
             None => Joined { top: None, missed: Vec::new(), recovered, roll },
         })
     }

@@ -3,6 +3,7 @@
 
 mod administration;
 mod answers_owed;
+mod apps;
 mod audit;
 mod backend;
 mod bearers;
