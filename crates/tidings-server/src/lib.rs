@@ -48,7 +48,11 @@ pub mod time;
 pub use client::{AckArgs, Call, Client, ConnectRefused, Handler};
 pub use config::Config;
 pub use front::hello::{Hello, RequestInfo};
+pub use front::paths::paths;
 pub use live::Live;
 pub use server::{Extras, Publisher, Server, StartError};
 pub use settings::{kinds, trusted_proxies};
 pub use signin::SignIn;
+
+/// What the HTTP routes of an app are made of.
+pub type Routes = axum::Router;

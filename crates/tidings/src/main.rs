@@ -1,5 +1,6 @@
 //! The binary: command line, configuration, logging.
 
+mod apps;
 mod audit;
 mod bench;
 mod client;
@@ -52,6 +53,12 @@ enum Command {
     Audit(audit::AuditLine),
     /// Checks what is stored, and says the first thing that is wrong with it.
     Verify(verify::VerifyLine),
+    /// Prints the HTTP API, as OpenAPI 3.1.
+    Openapi(apps::DescribeLine),
+    /// Prints what is said on sockets, as AsyncAPI 3.0.
+    Asyncapi(apps::DescribeLine),
+    /// Prints the types of commands and events, for TypeScript.
+    Types(apps::DescribeLine),
     /// Prints the configuration in effect, with what each setting means and where it came from.
     Config(commands::ConfigLine),
 }
@@ -68,6 +75,9 @@ fn main() -> ExitCode {
         Command::Key(line) => people::run_key(line),
         Command::Audit(line) => audit::run(line),
         Command::Verify(line) => verify::run(line),
+        Command::Openapi(line) => apps::print_openapi(line),
+        Command::Asyncapi(line) => apps::print_asyncapi(line),
+        Command::Types(line) => apps::print_types(line),
         Command::Config(line) => commands::config(line),
     };
     match done {

@@ -82,7 +82,8 @@ fn serve(started: Started, happened: Vec<Entry>) -> Result<()> {
     front.enable_all().thread_name("front").build()?.block_on(async {
         let store = records::open(&config.database.url, StoreOptions::default()).await?;
         people::arrange_demo(&store, config.demo).await?;
-        let extras = Extras { store: Some(store.clone()), happened, ..Extras::default() };
+        let apps = crate::apps::apps();
+        let extras = Extras { store: Some(store.clone()), apps, happened, ..Extras::default() };
         let server = match Server::start(&config, extras).await {
             Err(StartError::Config(problem)) => return Err(Misconfigured(problem).into()),
             started => started?,

@@ -176,11 +176,13 @@ impl Description {
                     command.name
                 ));
             }
-            let reply = command.reply.as_ref().map(|reply| self.resolve(reply));
-            if reply.is_some_and(|reply| {
-                reply["type"] != "object" && reply.get("oneOf").or(reply.get("anyOf")).is_none()
-            }) {
-                return Err(format!("the reply to {} is no object", command.name));
+            let Some(reply) = command.reply.as_ref().map(|reply| self.resolve(reply)) else { continue };
+            if reply["type"] != "object" {
+                return Err(format!("the reply to {} is no struct", command.name));
+            }
+            // `ok` stands beside what it says.
+            if reply["additionalProperties"] == false {
+                return Err(format!("the reply to {} must not deny unknown fields", command.name));
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
+use super::shape::unless_nothing;
 use super::{AppSaid, ChannelSaid, CommandSaid, EventSaid, KindSaid};
 use crate::command::AckStyle;
 
@@ -10,18 +11,21 @@ use crate::command::AckStyle;
 pub const NAME: &str = "rooms";
 
 macro_rules! said {
-    ($($(#[$about:meta])* $name:ident { $($(#[$field:meta])* $member:ident: $type:ty,)* })*) => {
+    ($strict:meta: $($(#[$about:meta])* $name:ident { $($(#[$field:meta])* $member:ident: $type:ty,)* })*) => {
         $(
             $(#[$about])*
             #[derive(JsonSchema)]
-            #[schemars(rename_all = "camelCase", deny_unknown_fields)]
+            #[schemars(rename_all = "camelCase")]
+            #[$strict]
             #[allow(dead_code, reason = "it is never made, only described")]
             struct $name { $($(#[$field])* $member: $type,)* }
         )*
     };
 }
 
+// What clients say: nothing else is taken.
 said! {
+    schemars(deny_unknown_fields):
     /// Where a client's knowledge of a room ends.
     Position {
         /// The generation of the room's history.
@@ -43,17 +47,6 @@ said! {
         events: Option<Vec<String>>,
         /// Only events of this lane and of more urgent ones.
         min_lane: Option<LaneName>,
-    }
-    /// Where a newcomer stands.
-    Subscribed {
-        room: String,
-        epoch: Option<String>,
-        offset: Option<u64>,
-        tag: Option<String>,
-        /// Whether nothing is missing; there if `since` or `rewind` was given.
-        recovered: Option<bool>,
-        /// How the room stands, if an app keeps it.
-        snapshot: Option<Value>,
     }
     /// A room.
     OfRoom {
@@ -77,6 +70,45 @@ said! {
         /// The publisher does not hear it.
         except_self: Option<bool>,
     }
+    /// Which part of a history is wanted.
+    OfHistory {
+        /// The room's name.
+        room: String,
+        /// Everything after this; without it the newest.
+        since: Option<Position>,
+        /// How many at most.
+        limit: Option<u32>,
+    }
+    /// Whose presence is wanted.
+    OfPresence {
+        /// The room's name.
+        room: String,
+        /// Which page, from 0.
+        page: Option<u32>,
+    }
+    /// A token that takes the place of the one before.
+    Renew {
+        /// The token.
+        token: String,
+    }
+    /// Nothing.
+    Nothing {}
+}
+
+// What they are told: there may be more.
+said! {
+    schemars():
+    /// Where a newcomer stands.
+    Subscribed {
+        room: String,
+        epoch: Option<String>,
+        offset: Option<u64>,
+        tag: Option<String>,
+        /// Whether nothing is missing; there if `since` or `rewind` was given.
+        recovered: Option<bool>,
+        /// How the room stands, if an app keeps it.
+        snapshot: Option<Value>,
+    }
     /// What became of an event.
     PublishedEvent {
         room: String,
@@ -88,15 +120,6 @@ said! {
         durability: String,
         /// It was published before under this key.
         duplicate: Option<bool>,
-    }
-    /// Which part of a history is wanted.
-    OfHistory {
-        /// The room's name.
-        room: String,
-        /// Everything after this; without it the newest.
-        since: Option<Position>,
-        /// How many at most.
-        limit: Option<u32>,
     }
     /// An event of a history.
     PastEvent {
@@ -114,13 +137,6 @@ said! {
         events: Vec<PastEvent>,
         /// There is more.
         more: bool,
-    }
-    /// Whose presence is wanted.
-    OfPresence {
-        /// The room's name.
-        room: String,
-        /// Which page, from 0.
-        page: Option<u32>,
     }
     /// How many are in a room.
     Counts {
@@ -142,13 +158,6 @@ said! {
         devices: Option<u64>,
         last_seen: Option<String>,
     }
-    /// A token that takes the place of the one before.
-    Renew {
-        /// The token.
-        token: String,
-    }
-    /// Nothing.
-    Nothing {}
     /// A room is up to date again.
     Resumed {
         room: String,
@@ -186,7 +195,7 @@ pub(super) fn rooms(generator: &mut SchemaGenerator) -> AppSaid {
     let g = generator;
     let commands = vec![
         command::<Subscribe, Subscribed>(g, "subscribe", "Hears a room, by the room's rule."),
-        command::<OfRoom, Nothing>(g, "unsubscribe", "Hears a room no longer."),
+        command::<OfRoom, ()>(g, "unsubscribe", "Hears a room no longer."),
         command::<PublishEvent, PublishedEvent>(
             g,
             "publish",
@@ -194,8 +203,8 @@ pub(super) fn rooms(generator: &mut SchemaGenerator) -> AppSaid {
         ),
         command::<OfHistory, History>(g, "history", "Reads what was said, by the room's rule."),
         command::<OfPresence, Presence>(g, "presence", "Sees who is there, by the room's rule."),
-        command::<Nothing, Nothing>(g, "ping", "Answers."),
-        command::<Renew, Nothing>(g, "auth", "Renews the sign-in by a newer token."),
+        command::<Nothing, ()>(g, "ping", "Answers."),
+        command::<Renew, ()>(g, "auth", "Renews the sign-in by a newer token."),
     ];
     let events = vec![
         event::<Resumed>(g, "tidings:resumed", "Everything that was missed has been sent."),
@@ -226,7 +235,7 @@ fn kinds() -> Vec<KindSaid> {
     ]
 }
 
-fn command<D: JsonSchema, R: JsonSchema>(
+fn command<D: JsonSchema, R: JsonSchema + 'static>(
     generator: &mut SchemaGenerator,
     name: &str,
     about: &str,
@@ -238,7 +247,7 @@ fn command<D: JsonSchema, R: JsonSchema>(
         rate: None,
         ack: AckStyle::Ok,
         data: generator.subschema_for::<D>().to_value(),
-        reply: Some(generator.subschema_for::<R>().to_value()),
+        reply: unless_nothing::<R>(generator),
     }
 }
 

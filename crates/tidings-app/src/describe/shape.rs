@@ -38,7 +38,8 @@ pub(crate) fn shape_of<C: Channel>(generator: &mut SchemaGenerator) -> Shape {
     }
 }
 
-fn unless_nothing<T: JsonSchema + 'static>(generator: &mut SchemaGenerator) -> Option<Value> {
+/// The schema of a type; none of `()`.
+pub(super) fn unless_nothing<T: JsonSchema + 'static>(generator: &mut SchemaGenerator) -> Option<Value> {
     if TypeId::of::<T>() == TypeId::of::<()>() {
         return None;
     }

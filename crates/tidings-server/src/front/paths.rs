@@ -1,6 +1,166 @@
-//! The server's own paths, as they are described.
+//! The server's own paths, as they are described; a test compares them with the routes.
+
+use serde_json::{Map, Value, json};
 use tidings_app::describe::Path;
-/// x
-pub(crate) fn paths() -> Vec<Path> {
-    Vec::new()
+
+/// A row of the table: method, path, group, what it does, whether a token is needed, the query's parameters and
+/// the body's fields.
+type Line = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    bool,
+    &'static [(&'static str, &'static str)],
+    &'static [Field],
+);
+
+/// A field of a body: its name, its JSON type, whether it has to be there.
+type Field = (&'static str, &'static str, bool);
+
+const PAGE: &[(&str, &str)] = &[("limit", "How many at most."), ("before", "Only what is older than this.")];
+const SINCE: &[(&str, &str)] =
+    &[("since", "EPOCH:OFFSET or EPOCH:OFFSET:TAG."), ("limit", "How many at most.")];
+const PUBLISH: &[Field] = &[
+    ("room", "string", false),
+    ("rooms", "array", false),
+    ("userId", "string", false),
+    ("org", "string", false),
+    ("event", "string", true),
+    ("data", "any", true),
+    ("key", "string", false),
+    ("lane", "string", false),
+    ("volatile", "boolean", false),
+];
+const REGISTER: &[Field] = &[
+    ("email", "string", false),
+    ("password", "string", true),
+    ("name", "string", false),
+    ("org", "string", false),
+    ("token", "string", false),
+];
+const PASSWORD: &[Field] = &[
+    ("oldPassword", "string", false),
+    ("newPassword", "string", false),
+    ("token", "string", false),
+    ("email", "string", false),
+    ("org", "string", false),
+];
+const REVOKE: &[Field] = &[
+    ("jti", "string", false),
+    ("userId", "string", false),
+    ("org", "string", false),
+    ("before", "integer", false),
+    ("reason", "string", false),
+];
+const KEY: &[Field] =
+    &[("name", "string", true), ("scopes", "array", true), ("expiresInDays", "integer", false)];
+
+#[rustfmt::skip]
+const LINES: &[Line] = &[
+    ("get", "/healthz", "server", "Whether the process answers.", false, &[], &[]),
+    ("get", "/readyz", "server", "Whether it takes clients in.", false, &[], &[]),
+    ("get", "/metrics", "server", "Its figures, for Prometheus; for operators where others could ask.", false, &[], &[]),
+    ("get", "/api/apps", "server", "The manifest of every app.", false, &[], &[]),
+    ("get", "/api/openapi.json", "server", "This document.", false, &[], &[]),
+    ("get", "/api/asyncapi.json", "server", "What is said on sockets.", false, &[], &[]),
+    ("post", "/api/publish", "rooms", "Says something in rooms, to a user or to everybody of the organisation.", true, &[], PUBLISH),
+    ("post", "/api/publish/batch", "rooms", "Says several things in their order, under one key.", true, &[], &[("messages", "array", true), ("key", "string", false)]),
+    ("get", "/api/rooms", "rooms", "Rooms that are in memory, for servers.", true, &[], &[]),
+    ("get", "/api/rooms/{room}/history", "rooms", "What was said, by the room's rule.", true, SINCE, &[]),
+    ("get", "/api/rooms/{room}/presence", "rooms", "Who is there, by the room's rule.", true, &[("page", "Which page, from 0.")], &[]),
+    ("get", "/api/rooms/{room}/stats", "rooms", "How many are there, and where the history stands.", true, &[], &[]),
+    ("post", "/api/auth/register", "accounts", "Makes an account.", false, &[], REGISTER),
+    ("post", "/api/auth/verify", "accounts", "Confirms an address by the token of a mail.", false, &[], &[("token", "string", true)]),
+    ("post", "/api/auth/login", "accounts", "Signs in by password.", false, &[], &[("email", "string", true), ("password", "string", true), ("org", "string", false)]),
+    ("post", "/api/auth/refresh", "accounts", "Gives fresh tokens for a refresh token.", false, &[], &[("refreshToken", "string", true)]),
+    ("post", "/api/auth/logout", "accounts", "Ends a sign-in.", true, &[], &[("refreshToken", "string", false)]),
+    ("post", "/api/auth/password", "accounts", "Changes a password, or asks for a mail to do so.", false, &[], PASSWORD),
+    ("get", "/api/auth/me", "accounts", "Who asks.", true, &[], &[]),
+    ("get", "/api/auth/sessions", "accounts", "From where the asker is and was connected.", true, PAGE, &[]),
+    ("get", "/api/auth/oidc/{name}/start", "accounts", "Begins to sign in at a provider.", false, &[], &[]),
+    ("get", "/api/auth/oidc/{name}/callback", "accounts", "Where the provider sends the browser back.", false, &[], &[]),
+    ("post", "/api/auth/oidc/exchange", "accounts", "Gives tokens for the code of a finished sign-in.", false, &[], &[("code", "string", true)]),
+    ("get", "/api/users", "administration", "The organisation's people.", true, PAGE, &[]),
+    ("post", "/api/users", "administration", "Invites somebody.", true, &[], &[("email", "string", true), ("name", "string", false), ("roles", "array", false)]),
+    ("post", "/api/users/{id}/roles", "administration", "Sets somebody's roles.", true, &[], &[("roles", "array", true)]),
+    ("post", "/api/users/{id}/disable", "administration", "Keeps somebody out.", true, &[], &[]),
+    ("post", "/api/users/{id}/enable", "administration", "Lets somebody in again.", true, &[], &[]),
+    ("post", "/api/users/{id}/disconnect", "administration", "Closes somebody's connections.", true, &[], &[]),
+    ("get", "/api/users/{id}/sessions", "administration", "From where somebody is and was connected.", true, PAGE, &[]),
+    ("get", "/api/keys", "administration", "The organisation's API keys.", true, &[], &[]),
+    ("post", "/api/keys", "administration", "Makes an API key, which is shown once.", true, &[], KEY),
+    ("delete", "/api/keys/{prefix}", "administration", "Revokes an API key.", true, &[], &[]),
+    ("post", "/api/revocations", "administration", "Calls tokens back.", true, &[], REVOKE),
+    ("get", "/api/audit", "administration", "The audit log.", true, PAGE, &[]),
+];
+
+/// The server's own paths.
+pub fn paths() -> Vec<Path> {
+    let path = |(method, path, tag, about, signed_in, query, fields): &Line| Path {
+        method,
+        path,
+        tag,
+        about,
+        signed_in: *signed_in,
+        query,
+        body: (!fields.is_empty()).then(|| object(fields)),
+        answer: path.ends_with('z').then(|| json!({ "type": "string" })),
+    };
+    LINES.iter().map(path).collect()
+}
+
+fn object(fields: &[Field]) -> Value {
+    let property = |(name, kind, _): &Field| {
+        let schema = match *kind {
+            "any" => json!({}),
+            "array" => json!({ "type": "array", "items": {} }),
+            kind => json!({ "type": kind }),
+        };
+        ((*name).to_owned(), schema)
+    };
+    let properties: Map<String, Value> = fields.iter().map(property).collect();
+    let required: Vec<&str> = fields.iter().filter(|field| field.2).map(|field| field.0).collect();
+    json!({ "type": "object", "properties": properties, "required": required })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path as File;
+
+    use super::*;
+
+    /// The paths for which routes are made in the sources of this folder.
+    fn routed() -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut folders = vec![File::new(env!("CARGO_MANIFEST_DIR")).join("src/front")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                let routes = text.split(".route(\"").skip(1).filter_map(|rest| rest.split_once('"'));
+                found.extend(routes.map(|(path, _)| path.to_owned()));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn every_route_is_described_and_everything_described_is_a_route() {
+        let mut described: BTreeSet<String> = LINES.iter().map(|line| line.1.to_owned()).collect();
+        // Each command has its own path in the document, and documents are routed in a loop.
+        described.insert("/api/commands/{namespace}/{name}".into());
+        for document in ["/api/apps", "/api/openapi.json", "/api/asyncapi.json"] {
+            assert!(described.remove(document));
+        }
+        let routed = routed()
+            .into_iter()
+            .filter(|path| path.starts_with("/api") || path.ends_with('z') || path == "/metrics");
+        assert_eq!(routed.collect::<BTreeSet<_>>(), described);
+    }
 }

@@ -554,6 +554,11 @@ pub(super) static SETTINGS: &[Setting] = &[
         "Whether this Socket.IO namespace needs a token; optional lets strangers hold connections.",
     ),
     row(
+        "apps.NAME.enabled",
+        Kind::Switch,
+        "Whether an app of this server is there; off, its commands, rooms and paths do not exist and its tables stay as they are.",
+    ),
+    row(
         "rooms.KIND.subscribe",
         Kind::Text,
         "Who may subscribe: anyone, signed-in, verified, role:X, claim:N=V, owner, server, ask (see hooks) or nobody.",

@@ -1,0 +1,56 @@
+//! The apps of this server, and what is said of them.
+
+use anyhow::Result;
+use clap::Args;
+use tidings_app::describe::{Description, asyncapi, openapi, typescript};
+use tidings_app::{App, Registry, RoomKind};
+use tidings_server::{Routes, paths};
+
+use crate::output;
+
+/// The list of apps: each is mounted by its line here.
+pub(crate) fn apps() -> Vec<App<Routes>> {
+    Vec::new()
+}
+
+/// The kinds of rooms they declare.
+pub(crate) fn kinds() -> Vec<RoomKind> {
+    described().map(|(registry, _)| registry.kinds().to_vec()).unwrap_or_default()
+}
+
+/// `tidings openapi`, `tidings asyncapi` and `tidings types`: what this version offers, with every app.
+#[derive(Debug, Args)]
+pub(crate) struct DescribeLine {}
+
+/// Prints the HTTP API as OpenAPI 3.1.
+///
+/// # Errors
+/// The apps contradict each other.
+pub(crate) fn print_openapi(_: DescribeLine) -> Result<()> {
+    let (_, said) = described()?;
+    output::line(&serde_json::to_string_pretty(&openapi(&said, env!("CARGO_PKG_VERSION"), &paths()))?)
+}
+
+/// Prints what is said on sockets as AsyncAPI 3.0.
+///
+/// # Errors
+/// The apps contradict each other.
+pub(crate) fn print_asyncapi(_: DescribeLine) -> Result<()> {
+    let (_, said) = described()?;
+    output::line(&serde_json::to_string_pretty(&asyncapi(&said, env!("CARGO_PKG_VERSION")))?)
+}
+
+/// Prints the types of commands and events for TypeScript.
+///
+/// # Errors
+/// The apps contradict each other.
+pub(crate) fn print_types(_: DescribeLine) -> Result<()> {
+    let (_, said) = described()?;
+    output::line(typescript(&said).trim_end())
+}
+
+fn described() -> Result<(Registry, Description)> {
+    let (registry, _) = Registry::new(apps())?;
+    let said = registry.description().clone();
+    Ok((registry, said))
+}

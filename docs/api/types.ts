@@ -1,0 +1,205 @@
+// Made by `tidings types`. Changes belong into the types of the server.
+/** A command without acknowledgement was refused. */
+export interface CommandRefused {
+  command: string;
+  error: unknown;
+}
+
+/** How many are in a room. */
+export interface Counts {
+  connections: number;
+  users: number;
+}
+
+/** Something of a room is missing and will not come. */
+export interface Gap {
+  from?: number | null;
+  reason: string;
+  resumeAt?: number | null;
+  room?: string | null;
+  to?: number | null;
+}
+
+/** A part of a history. */
+export interface History {
+  epoch?: string | null;
+  events: Array<PastEvent>;
+  /** There is more. */
+  more: boolean;
+  room: string;
+}
+
+/** How urgent an event is. */
+export type LaneName = "critical" | "high" | "normal" | "low";
+
+/** Somebody in a room. */
+export interface Member {
+  devices?: number | null;
+  lastSeen?: string | null;
+  name?: string | null;
+  status?: string | null;
+  userId?: string | null;
+}
+
+/** Nothing. */
+export type Nothing = Record<string, never>;
+
+/** Which part of a history is wanted. */
+export interface OfHistory {
+  /** How many at most. */
+  limit?: number | null;
+  /** The room's name. */
+  room: string;
+  /** Everything after this; without it the newest. */
+  since?: Position | null;
+}
+
+/** Whose presence is wanted. */
+export interface OfPresence {
+  /** Which page, from 0. */
+  page?: number | null;
+  /** The room's name. */
+  room: string;
+}
+
+/** A room. */
+export interface OfRoom {
+  /** The room's name. */
+  room: string;
+}
+
+/** An event of a history. */
+export interface PastEvent {
+  /** When it was accepted. */
+  at: string;
+  data: unknown;
+  event: string;
+  messageId: string;
+  offset: number;
+}
+
+/** Where a client's knowledge of a room ends. */
+export interface Position {
+  /** The generation of the room's history. */
+  epoch: string;
+  /** Counts the room's events from 1, without holes. */
+  offset: number;
+  /** Proves which event stands there. */
+  tag?: string | null;
+}
+
+/** Who is in a room. */
+export interface Presence {
+  counts: Counts;
+  members?: Array<Member> | null;
+  more: boolean;
+  room: string;
+}
+
+/** An event for a room. */
+export interface PublishEvent {
+  /** The event's data. */
+  data: unknown;
+  /** The event's name. */
+  event: string;
+  /** The publisher does not hear it. */
+  exceptSelf?: boolean | null;
+  /** Under it the event is published once. */
+  key?: string | null;
+  /** How urgent it is. */
+  lane?: LaneName | null;
+  /** The room's name. */
+  room: string;
+  /** It is not kept, even if the room keeps events. */
+  volatile?: boolean | null;
+}
+
+/** What became of an event. */
+export interface PublishedEvent {
+  /** It was published before under this key. */
+  duplicate?: boolean | null;
+  /** How safe it is: `memory` or `synced`. */
+  durability: string;
+  epoch?: string | null;
+  messageId: string;
+  offset?: number | null;
+  room: string;
+  tag?: string | null;
+}
+
+/** A token that takes the place of the one before. */
+export interface Renew {
+  /** The token. */
+  token: string;
+}
+
+/** A room is up to date again. */
+export interface Resumed {
+  epoch: string;
+  offset: number;
+  room: string;
+}
+
+/** What is wanted of a room. */
+export interface Subscribe {
+  /** Only events of these names. */
+  events?: Array<string> | null;
+  /** Only events of this lane and of more urgent ones. */
+  minLane?: LaneName | null;
+  /** So many of the newest events are sent first. */
+  rewind?: number | null;
+  /** The room's name, `kind:id`. */
+  room: string;
+  /** Everything after this is sent first. */
+  since?: Position | null;
+}
+
+/** Where a newcomer stands. */
+export interface Subscribed {
+  epoch?: string | null;
+  offset?: number | null;
+  /** Whether nothing is missing; there if `since` or `rewind` was given. */
+  recovered?: boolean | null;
+  room: string;
+  /** How the room stands, if an app keeps it. */
+  snapshot?: unknown;
+  tag?: string | null;
+}
+
+/** What is answered when the answer is no. */
+export interface Refused {
+  ok: false;
+  error: { code: string; message: string; retryable: boolean; retryAfterMs?: number };
+}
+
+/** What clients may say, by namespace and name. */
+export interface Commands {
+  "/": {
+    /** Hears a room, by the room's rule. */
+    "subscribe": { data: Subscribe; reply: Subscribed };
+    /** Hears a room no longer. */
+    "unsubscribe": { data: OfRoom; reply: Nothing };
+    /** Says something in a room, by the room's rule. */
+    "publish": { data: PublishEvent; reply: PublishedEvent };
+    /** Reads what was said, by the room's rule. */
+    "history": { data: OfHistory; reply: History };
+    /** Sees who is there, by the room's rule. */
+    "presence": { data: OfPresence; reply: Presence };
+    /** Answers. */
+    "ping": { data: Nothing; reply: Nothing };
+    /** Renews the sign-in by a newer token. */
+    "auth": { data: Renew; reply: Nothing };
+  };
+}
+
+/** What rooms may hear, by namespace and name. */
+export interface Events {
+  "/": {
+    /** Everything that was missed has been sent. */
+    "tidings:resumed": Resumed;
+    /** Something is missing; for clients that say `auth.gaps: true`. */
+    "tidings:gap": Gap;
+    /** A command that wanted no answer was refused. */
+    "tidings:error": CommandRefused;
+  };
+}
