@@ -7,7 +7,11 @@ source scripts/rings.sh
 
 target=$(cd "$(dirname "${CARGO_TARGET_DIR:-target}")" && pwd)/$(basename "${CARGO_TARGET_DIR:-target}")
 # Only the conformance tests get these: a server takes what begins with TIDINGS_ for its configuration.
-servers=(TIDINGS_BIN="$target/debug/tidings" TIDINGS_FIXTURE="$target/debug/tidings-fixture")
+servers=(
+  TIDINGS_BIN="$target/debug/tidings"
+  TIDINGS_FIXTURE="$target/debug/tidings-fixture"
+  TIDINGS_TODO="$target/debug/tidings-example-todo"
+)
 
 rust_tests() {
   if ! cargo nextest --version >/dev/null 2>&1; then

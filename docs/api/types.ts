@@ -178,7 +178,7 @@ export interface Commands {
     /** Hears a room, by the room's rule. */
     "subscribe": { data: Subscribe; reply: Subscribed };
     /** Hears a room no longer. */
-    "unsubscribe": { data: OfRoom; reply: Nothing };
+    "unsubscribe": { data: OfRoom; reply: Record<string, never> };
     /** Says something in a room, by the room's rule. */
     "publish": { data: PublishEvent; reply: PublishedEvent };
     /** Reads what was said, by the room's rule. */
@@ -186,9 +186,9 @@ export interface Commands {
     /** Sees who is there, by the room's rule. */
     "presence": { data: OfPresence; reply: Presence };
     /** Answers. */
-    "ping": { data: Nothing; reply: Nothing };
+    "ping": { data: Nothing; reply: Record<string, never> };
     /** Renews the sign-in by a newer token. */
-    "auth": { data: Renew; reply: Nothing };
+    "auth": { data: Renew; reply: Record<string, never> };
   };
 }
 

@@ -115,8 +115,10 @@ impl Changes {
     }
 }
 
+type Doing = dyn for<'c> FnOnce(&'c mut Changes) -> Pending<'c, Result<(), Refusal>> + Send;
+
 /// What is done within a transaction.
-pub struct Work(Box<dyn for<'c> FnOnce(&'c mut Changes) -> Pending<'c, Result<(), Refusal>> + Send>);
+pub struct Work(Box<Doing>);
 
 impl Work {
     /// Work as a closure.

@@ -296,7 +296,7 @@ impl Registry {
     pub async fn left(&self, room: &Room, who: Arc<Identity>) {
         let (Ok(channel), Ok(engine)) = (self.of_kind(room), self.engine()) else { return };
         let calling = Calling::new(engine, Caller::new(who));
-        told(in_time(async { Ok(channel.leave(&calling, room).await) }).await);
+        told(in_time(done(channel.leave(&calling, room))).await);
     }
 
     /// Whether some channel wants to know who enters a namespace.
@@ -309,7 +309,7 @@ impl Registry {
         for channel in self.on(namespace).filter(|channel| channel.welcomes()) {
             let Ok(engine) = self.engine() else { return };
             let calling = Calling::new(engine, caller.clone());
-            told(in_time(async { Ok(channel.connected(&calling).await) }).await);
+            told(in_time(done(channel.connected(&calling))).await);
         }
     }
 
@@ -329,6 +329,12 @@ impl Registry {
             Some(ANSWER)
         })
     }
+}
+
+/// Something that cannot be refused, as something that is not.
+async fn done(telling: impl Future<Output = ()>) -> Result<(), Refusal> {
+    telling.await;
+    Ok(())
 }
 
 fn told(done: Result<(), Refusal>) {

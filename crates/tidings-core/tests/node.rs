@@ -262,3 +262,47 @@ fn two_ids_and_two_epochs_do_not_tell_how_much_others_did_between_them() {
     let first = |node: &Node| node.publish(event("rec:1", "e"), None, 1).unwrap();
     assert_ne!(first(&node).position.unwrap().epoch, first(&other).position.unwrap().epoch);
 }
+
+#[test]
+fn who_comes_by_a_snapshot_is_sent_what_followed_it_and_nothing_it_shows() {
+    let (node, mailboxes) = node();
+    let say = || node.publish(event("rec:1", "e"), None, 0).unwrap().position.unwrap();
+    let (first, second) = (say(), say());
+    let offsets = |joined: &tidings_core::Joined| -> Vec<u64> {
+        joined.missed.iter().map(|missed| missed.position.unwrap().offset).collect()
+    };
+    let join = |from| {
+        let mut shard = shard(0);
+        let slot = shard.open().slot;
+        let joined = node.join(&mut shard, slot, plain(), &anyone(), &room("rec:1"), from);
+        let joined = joined.map_err(|denied| Refusal::from(denied).code);
+        (joined, shard, slot)
+    };
+    let (joined, ..) = join(From::Moment(Some(first)));
+    let joined = joined.unwrap();
+    assert_eq!((joined.top, offsets(&joined), joined.recovered), (Some(first), vec![2], None));
+    let (joined, ..) = join(From::Moment(Some(second)));
+    assert_eq!(offsets(&joined.unwrap()), [0_u64; 0]);
+    let (joined, ..) = join(From::Moment(None));
+    assert_eq!(offsets(&joined.unwrap()), [1, 2]);
+    // The snapshot may show what is stored and not delivered yet.
+    let ahead = tidings_core::Position { offset: 3, ..second };
+    let (joined, mut ahead_of_all, slot) = join(From::Moment(Some(ahead)));
+    assert_eq!(joined.unwrap().top, Some(ahead));
+    mailboxes[0].mail.lock().unwrap().clear();
+    let (third, fourth) = (say(), say());
+    assert_eq!((third.offset, fourth.offset), (3, 4));
+    let mail: Vec<_> = mailboxes[0].mail.lock().unwrap().drain(..).collect();
+    ahead_of_all.take(&mail[0]);
+    assert_eq!(ahead_of_all.waiting(slot), 0, "the snapshot shows the third");
+    ahead_of_all.take(&mail[1]);
+    assert!(ahead_of_all.waiting(slot) > 0);
+    assert!(ahead_of_all.is_member(slot, &room("rec:1"), 0));
+    // What lies further back than the room keeps cannot be completed.
+    for _ in 0..200 {
+        say();
+    }
+    let (joined, lost, slot) = join(From::Moment(Some(first)));
+    assert_eq!(joined.unwrap_err(), Code::Unavailable);
+    assert!(!lost.is_member(slot, &room("rec:1"), 0));
+}

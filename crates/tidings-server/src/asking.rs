@@ -35,7 +35,7 @@ pub(crate) struct Open {
     pub(crate) data: String,
     pub(crate) answered: Vec<Answered>,
     /// How the room stands, once its app has said.
-    pub(crate) snapshot: Option<Snapshot>,
+    pub(crate) snapshot: Option<Box<Snapshot>>,
 }
 
 /// A publish that is done, or waits for the log.

@@ -89,7 +89,7 @@ pub(crate) struct ShardLoop {
     /// Whose command is being carried out after it waited, and what was answered for it.
     carried: Option<(ConnKey, Vec<Answered>)>,
     /// How the room stands that is joined by it, from its app.
-    snapshot: Option<Snapshot>,
+    snapshot: Option<Box<Snapshot>>,
     /// Scratch for the timers that fire.
     fired: Vec<ConnKey>,
     /// When slow clients and kept sessions are looked at next.

@@ -91,17 +91,24 @@ fn every_message_is_read() {
         ),
         (r#"{"type":"ping","id":4}"#, ClientMessage::Ping { id: Some(4) }),
         (
-            r#"{"type":"command","id":2,"ns":"/matches","name":"matchAction","data":{"a":1}}"#,
+            r#"{"type":"command","id":2,"ns":"/matches","name":"matchAction","data":{"a":1},"key":"k"}"#,
             ClientMessage::Command {
                 id: Some(2),
                 namespace: "/matches".into(),
                 name: "matchAction".into(),
                 data: r#"{"a":1}"#,
+                key: Some("k".into()),
             },
         ),
         (
             r#"{"type":"command","name":"n"}"#,
-            ClientMessage::Command { id: None, namespace: "/".into(), name: "n".into(), data: "null" },
+            ClientMessage::Command {
+                id: None,
+                namespace: "/".into(),
+                name: "n".into(),
+                data: "null",
+                key: None,
+            },
         ),
         (r#"{"type":"heartbeat"}"#, ClientMessage::Heartbeat),
         (r#"{"type":"ack","messageId":"m1"}"#, ClientMessage::Ack { message_id: "m1".into() }),

@@ -79,17 +79,28 @@ const HTTP: [&str; 4] = ["hyper", "axum", "http-body", "tower"];
 
 #[test]
 fn dependencies_go_one_way() {
-    let ours =
-        ["tidings", "tidings-server", "tidings-core", "tidings-store", "tidings-testkit", "tidings-fixture"];
+    let ours = [
+        "tidings",
+        "tidings-server",
+        "tidings-core",
+        "tidings-store",
+        "tidings-app",
+        "tidings-testkit",
+        "tidings-fixture",
+    ];
     let io = ["tokio", "mio", "socket2", "polling"];
     let chance = ["rand", "rand_core", "getrandom"];
-    let above_core = ["tidings", "tidings-server", "tidings-store", "tidings-testkit"];
-    let above_store = ["tidings", "tidings-server", "tidings-testkit", "tidings-fixture"];
-    let table: [(&str, Vec<&[&str]>); 6] = [
+    let above_core = ["tidings", "tidings-server", "tidings-store", "tidings-app", "tidings-testkit"];
+    let above_store = ["tidings", "tidings-server", "tidings-app", "tidings-testkit", "tidings-fixture"];
+    let above_app =
+        ["tidings", "tidings-server", "tidings-testkit", "tidings-fixture", "tidings-example-todo"];
+    let table: [(&str, Vec<&[&str]>); 7] = [
         ("tidings-wire", vec![&ours, &io, &HTTP, &STORES, &chance]),
         ("tidings-core", vec![&above_core, &io, &HTTP, &STORES]),
         ("tidings-store", vec![&above_store, &HTTP, &OTHER_STORES]),
-        ("tidings-server", vec![&["tidings", "tidings-testkit"], &OTHER_STORES]),
+        // An app's routes are a type parameter: the seam knows no HTTP.
+        ("tidings-app", vec![&above_app, &HTTP, &OTHER_STORES]),
+        ("tidings-server", vec![&["tidings", "tidings-testkit", "tidings-example-todo"], &OTHER_STORES]),
         ("tidings-testkit", vec![&["tidings"]]),
         ("tidings", vec![&["tidings-testkit"], &OTHER_STORES]),
     ];

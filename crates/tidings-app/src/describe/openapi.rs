@@ -139,5 +139,5 @@ fn answered(schema: &Value) -> Value {
 fn identifier(first: &str, path: &str) -> String {
     let words = path.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
-    first.to_owned() + &words.skip(1).map(capital).collect::<String>()
+    first.to_owned() + &words.filter(|word| *word != "api").map(capital).collect::<String>()
 }

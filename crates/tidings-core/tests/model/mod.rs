@@ -413,6 +413,7 @@ fn expect_missed(from: From, log: &[usize], events: &[Event], joined: &Joined, r
     };
     let (missed, complete) = match from {
         From::Now => (Vec::new(), None),
+        From::Moment(_) => unreachable!("only servers name a moment; `node.rs` tests it"),
         From::Newest(count) => (kept[kept.len().saturating_sub(count)..].to_vec(), Some(recorded)),
         From::Position(position) => {
             let offset = position.offset as usize;

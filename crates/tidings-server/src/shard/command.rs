@@ -75,7 +75,7 @@ impl Halt {
     }
 
     /// The same, with what an app has said already.
-    fn keeping(self, snapshot: Option<Snapshot>) -> Self {
+    fn keeping(self, snapshot: Option<Box<Snapshot>>) -> Self {
         match self {
             Self::Ask(open) => Self::Ask(Open { snapshot, ..open }),
             no @ Self::No(_) => no,
@@ -261,7 +261,7 @@ impl ShardLoop {
         self.answer(key, ack, |out| {
             write_joined(out, &body.room, &joined);
             out.extend_from_slice(&seen);
-            write_snapshot(out, snapshot.as_ref());
+            write_snapshot(out, snapshot.as_deref());
         });
         self.after_join(key, ack, &room, &joined, from);
         Ok(())

@@ -485,7 +485,7 @@ async fn answer(shared: &Shared, place: Place, asking: &mut Asking) -> Result<Op
                 shared.load(&open.room).await?;
             }
             let caller = tidings_app::Caller::new(asking.who.clone());
-            open.snapshot = Some(shared.apps.join(&open.room, caller).await?);
+            open.snapshot = Some(Box::new(shared.apps.join(&open.room, caller).await?));
             Ok(None)
         }
         Need::Answer(action) => {
