@@ -80,7 +80,8 @@ pub trait Channel: Send + Sync + Sized + 'static {
         async {}
     }
 
-    /// A client has entered the namespace; called where [`Channel::WELCOMES`].
+    /// A client has entered the namespace, or has taken up its session there; called where
+    /// [`Channel::WELCOMES`].
     fn connected(&self, ctx: Ctx<'_, Self>) -> impl Future<Output = ()> + Send {
         let _ = ctx;
         async {}

@@ -3,6 +3,8 @@
 //! They are done one after the other by the task that stores events, so that the order of the log is the order
 //! in which everything is delivered. What waits while one transaction is synced goes into the next together.
 
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tidings_app::Changes;
@@ -60,15 +62,20 @@ struct Event {
 impl Writer {
     /// Does a group of commands in as few transactions as their time lets.
     pub(super) async fn write_group(&mut self, group: &mut Vec<Commit>) {
-        let mut waiting = group.drain(..).collect::<std::collections::VecDeque<_>>();
+        let mut waiting = group.drain(..).collect::<VecDeque<_>>();
         while !waiting.is_empty() {
             let now_ms = wall_ms();
             let mut done = Vec::with_capacity(waiting.len());
             let stored = self.write_some(&mut waiting, &mut done, now_ms).await;
-            self.count(&stored);
+            self.tell(&stored);
             match stored {
-                Ok(places) => self.deliver_group(done, places, now_ms).await,
+                Ok(places) => {
+                    self.stored.fetch_add(places.len() as u64, Ordering::Relaxed);
+                    self.deliver_group(done, places, now_ms).await;
+                }
                 Err(error) => {
+                    let lost = done.iter().map(|done| done.events.len() as u64).sum();
+                    self.failed.fetch_add(lost, Ordering::Relaxed);
                     for Done { reply, .. } in done {
                         // Whoever asked may be gone, here and below.
                         let _ = reply.send(Err(Refusal::from(&error)));
@@ -85,7 +92,7 @@ impl Writer {
     /// One transaction: the commands that fit in its time, and the events of those that succeeded.
     async fn write_some(
         &self,
-        waiting: &mut std::collections::VecDeque<Commit>,
+        waiting: &mut VecDeque<Commit>,
         done: &mut Vec<Done>,
         now_ms: u64,
     ) -> Result<Vec<Appended>, StoreError> {

@@ -118,10 +118,15 @@ impl Writer {
         let _ = reply.send(answer);
     }
 
-    /// Counts what became of an event, and tells of a change of the database.
-    pub(super) fn count<T>(&mut self, done: &Result<T, StoreError>) {
+    /// Counts what became of an event.
+    fn count(&mut self, done: &Result<Appended, StoreError>) {
         let count = if done.is_ok() { &self.stored } else { &self.failed };
         count.fetch_add(1, Ordering::Relaxed);
+        self.tell(done);
+    }
+
+    /// Tells of a change of the database.
+    pub(super) fn tell<T>(&mut self, done: &Result<T, StoreError>) {
         match done {
             Ok(_) if !self.answered => tracing::info!("events can be stored again"),
             Err(error) if self.answered => {

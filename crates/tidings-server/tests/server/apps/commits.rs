@@ -14,7 +14,11 @@ fn take(item: &str) -> Value {
 
 #[test]
 fn what_fails_leaves_no_row_and_no_event_and_harms_nobody_else() {
-    Shop::new().served(|addr, rows| {
+    Shop::on_both().map(failures);
+}
+
+fn failures(shop: Shop) {
+    shop.served(|addr, rows| {
         let mut ada = ada(addr);
         let mut hears = crate::people::plain_in(addr, &token("bob", 600, json!({})), "stock:all");
         let fates = [
@@ -67,7 +71,10 @@ fn a_second_commit_of_one_command_is_refused() {
 
 #[test]
 fn a_retried_command_is_done_once_and_answered_as_then() {
-    let shop = Shop::new();
+    Shop::on_both().map(retries);
+}
+
+fn retries(shop: Shop) {
     let first = shop.served(|addr, rows| {
         let mut ada = ada(addr);
         let key = ",\"key\":\"k1\"";
@@ -112,7 +119,11 @@ fn a_retried_command_is_done_once_and_answered_as_then() {
 
 #[test]
 fn two_attempts_at_the_same_time_are_one() {
-    Shop::new().served(|addr, rows| {
+    Shop::on_both().map(attempts);
+}
+
+fn attempts(shop: Shop) {
+    shop.served(|addr, rows| {
         let mut people: Vec<Wire> = (0..10).map(|_| ada(addr)).collect();
         for person in &mut people {
             person.say(
@@ -130,7 +141,10 @@ fn two_attempts_at_the_same_time_are_one() {
 
 #[test]
 fn many_commits_at_once_are_heard_in_the_order_of_the_log() {
-    let shop = Shop::new();
+    Shop::on_both().map(orders);
+}
+
+fn orders(shop: Shop) {
     let seen = shop.seen.clone();
     shop.served(move |addr, rows| {
         let listeners: Vec<Wire> = (0..3)
@@ -172,14 +186,17 @@ fn many_commits_at_once_are_heard_in_the_order_of_the_log() {
 
 #[test]
 fn what_was_stored_and_not_heard_is_read_from_the_log() {
+    Shop::on_both().map(heals);
+}
+
+fn heals(shop: Shop) {
     // A crash between commit and delivery: rows and events are there, and nobody has heard of them.
-    let shop = Shop::new();
     let head = shop.served(|addr, _| {
         let mut ada = ada(addr);
         say(&mut ada, 1, "take", &take("apple"));
         ada.ask(2, "\"type\":\"subscribe\",\"room\":\"stock:all\"")
     });
-    let url = format!("sqlite:{}", shop.place.path().join("tidings.db").display());
+    let url = shop.url.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(commit_without_a_server(&url));
     shop.served(move |addr, rows| {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tidings_server::{Config, Extras};
 use tidings_store::{Reader, Store, StoreOptions};
-use tidings_testkit::Place;
+use tidings_testkit::{Place, Postgres};
 
 use crate::common::{Wire, config, with_extras};
 use crate::people::{plain, token};
@@ -20,19 +20,29 @@ use shop::{Seen, shop};
 
 /// A shop and its database, which outlives servers.
 struct Shop {
-    place: Place,
+    url: String,
+    _place: Place,
     config: Config,
     seen: Arc<Seen>,
 }
 
 impl Shop {
     fn new() -> Self {
-        Self { place: Place::new(), config: config(), seen: Arc::default() }
+        let place = Place::new();
+        let url = format!("sqlite:{}", place.path().join("tidings.db").display());
+        Self { url, _place: place, config: config(), seen: Arc::default() }
+    }
+
+    /// One for each database.
+    fn on_both() -> [Self; 2] {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let url = runtime.block_on(Postgres::shared().database());
+        [Self::new(), Self { url, ..Self::new() }]
     }
 
     /// Runs a server with the shop in it until `test` is done.
     fn served<T: Send + 'static>(&self, test: impl FnOnce(SocketAddr, &Rows) -> T + Send + 'static) -> T {
-        let url = format!("sqlite:{}", self.place.path().join("tidings.db").display());
+        let url = self.url.clone();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let store = runtime.block_on(Store::open(&url, &StoreOptions::default())).unwrap();
