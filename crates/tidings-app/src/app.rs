@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings_core::{Keep, Lane, RoomSpec, Rule};
+use tidings_core::{Keep, Lane, Roll, RoomSpec, Rule};
 use tidings_store::Migration;
 
 use crate::channel::Channel;
@@ -90,6 +90,7 @@ pub struct RoomKind {
     pub(crate) publish: Rule,
     pub(crate) history: Option<Rule>,
     pub(crate) presence: Option<Rule>,
+    pub(crate) roll: Roll,
     pub(crate) keeps: Keeps,
     pub(crate) lane: Lane,
     pub(crate) members: Option<usize>,
@@ -99,7 +100,8 @@ impl RoomKind {
     /// A kind whose rooms signed-in clients hear, and to which only the app speaks.
     pub fn new(name: &'static str, about: &'static str, keeps: Keeps) -> Self {
         let (subscribe, publish, lane) = (Rule::SignedIn, Rule::Nobody, Lane::Normal);
-        Self { name, about, subscribe, publish, history: None, presence: None, keeps, lane, members: None }
+        let (history, presence, roll) = (None, None, Roll::Off);
+        Self { name, about, subscribe, publish, history, presence, roll, keeps, lane, members: None }
     }
 
     /// Who may hear its rooms, and, unless said otherwise, read what was said and see who is there.
@@ -128,6 +130,13 @@ impl RoomKind {
     #[must_use]
     pub fn presence(mut self, rule: Rule) -> Self {
         self.presence = Some(rule);
+        self
+    }
+
+    /// What members are shown of each other as they come and go.
+    #[must_use]
+    pub fn roll(mut self, roll: Roll) -> Self {
+        self.roll = roll;
         self
     }
 
@@ -162,6 +171,7 @@ impl RoomKind {
             publish: self.publish.clone(),
             history: self.history.clone().unwrap_or_else(|| self.subscribe.clone()),
             presence: self.presence.clone().unwrap_or_else(|| self.subscribe.clone()),
+            roll: self.roll,
             keep,
             lane: self.lane,
             members: self.members,

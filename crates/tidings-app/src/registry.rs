@@ -22,8 +22,8 @@ use crate::once::{self, Known};
 pub const ANSWER: Duration = Duration::from_secs(30);
 
 /// Commands of the engine itself, which no app can claim on `/`; `auth` on no namespace.
-pub const ENGINE_COMMANDS: [&str; 7] =
-    ["subscribe", "unsubscribe", "publish", "history", "presence", "ping", "auth"];
+pub const ENGINE_COMMANDS: [&str; 8] =
+    ["subscribe", "unsubscribe", "publish", "history", "presence", "presence:set", "ping", "auth"];
 
 /// Kinds of rooms that come with the server.
 pub const ENGINE_KINDS: [&str; 6] = ["lobby", "user", "metrics", "admin", "operator", "bench"];

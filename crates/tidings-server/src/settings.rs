@@ -217,7 +217,7 @@ fn configured(mut spec: RoomSpec, wanted: &RoomKindConfig, bytes: usize) -> Resu
     if let Some(lane) = &wanted.lane {
         spec.lane = Lane::parse(lane).ok_or("lane: one of critical, high, normal, low")?;
     }
-    spec.roll = roll(wanted)?;
+    spec.roll = roll(spec.roll, wanted)?;
     spec.keep = keep(spec.keep, wanted, bytes)?;
     spec.members = wanted.members.or(spec.members);
     spec.message_bytes = wanted.message_bytes.or(spec.message_bytes);
@@ -225,7 +225,7 @@ fn configured(mut spec: RoomSpec, wanted: &RoomKindConfig, bytes: usize) -> Resu
 }
 
 /// What members are shown of each other; no shipped kind shows anything.
-fn roll(wanted: &RoomKindConfig) -> Result<Roll, String> {
+fn roll(base: Roll, wanted: &RoomKindConfig) -> Result<Roll, String> {
     let bounds = wanted.roster_full.or(wanted.roster_deltas);
     match wanted.roster.as_deref() {
         Some("members") => {
@@ -237,7 +237,8 @@ fn roll(wanted: &RoomKindConfig) -> Result<Roll, String> {
             Err("roster: roster_full and roster_deltas need roster = \"members\"".into())
         }
         Some("counts") => Ok(Roll::Counts),
-        None | Some("off") => Ok(Roll::Off),
+        None => Ok(base),
+        Some("off") => Ok(Roll::Off),
         Some(_) => Err("roster: one of off, counts, members".into()),
     }
 }

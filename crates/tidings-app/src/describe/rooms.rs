@@ -86,6 +86,17 @@ said! {
         /// Which page, from 0.
         page: Option<u32>,
     }
+    /// What others are to see of the one who says it.
+    PresenceSet {
+        /// Its status in every room; `auto`: what the server decides.
+        status: Option<WantedStatus>,
+        /// Until when, in milliseconds since 1970.
+        until: Option<u64>,
+        /// Whether somebody is at this device.
+        active: Option<bool>,
+        /// What it says of itself, up to 1,024 bytes; `null` takes it back.
+        info: Option<Value>,
+    }
     /// A token that takes the place of the one before.
     Renew {
         /// The token.
@@ -108,6 +119,8 @@ said! {
         recovered: Option<bool>,
         /// How the room stands, if an app keeps it.
         snapshot: Option<Value>,
+        /// Who is there, if the room's kind shows it.
+        presence: Option<Roster>,
     }
     /// What became of an event.
     PublishedEvent {
@@ -143,6 +156,28 @@ said! {
         connections: u64,
         users: u64,
     }
+    /// Who is in a room, for a newcomer.
+    Roster {
+        version: u64,
+        counts: Counts,
+        members: Option<Vec<Member>>,
+    }
+    /// Who came to a room and who went.
+    RosterChanged {
+        room: String,
+        /// Counts up by one with each event.
+        version: u64,
+        joined: Option<Vec<Member>>,
+        left: Option<Vec<Member>>,
+        changed: Option<Vec<Member>>,
+        /// Some changes were left out: `presence` says what there is.
+        reread: Option<bool>,
+        counts: Counts,
+    }
+    /// A user came, or is gone.
+    OfUser {
+        user_id: String,
+    }
     /// Who is in a room.
     Presence {
         room: String,
@@ -157,6 +192,8 @@ said! {
         status: Option<String>,
         devices: Option<u64>,
         last_seen: Option<String>,
+        /// What it says of itself.
+        info: Option<Value>,
     }
     /// A room is up to date again.
     Resumed {
@@ -190,6 +227,17 @@ enum LaneName {
     Low,
 }
 
+/// What a user wants others to see.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[allow(dead_code, reason = "it is never made, only described")]
+enum WantedStatus {
+    Online,
+    Away,
+    Invisible,
+    Auto,
+}
+
 /// What the engine itself takes and says.
 pub(super) fn rooms(generator: &mut SchemaGenerator) -> AppSaid {
     let g = generator;
@@ -203,12 +251,16 @@ pub(super) fn rooms(generator: &mut SchemaGenerator) -> AppSaid {
         ),
         command::<OfHistory, History>(g, "history", "Reads what was said, by the room's rule."),
         command::<OfPresence, Presence>(g, "presence", "Sees who is there, by the room's rule."),
+        command::<PresenceSet, ()>(g, "presence:set", "Says what others are to see of the one who says it."),
         command::<Nothing, ()>(g, "ping", "Answers."),
         command::<Renew, ()>(g, "auth", "Renews the sign-in by a newer token."),
     ];
     let events = vec![
         event::<Resumed>(g, "tidings:resumed", "Everything that was missed has been sent."),
         event::<Gap>(g, "tidings:gap", "Something is missing; for clients that say `auth.gaps: true`."),
+        event::<RosterChanged>(g, "tidings:presence", "Members came or went; for kinds that show it."),
+        event::<OfUser>(g, "userOnline", "A user's first connection came to the namespace."),
+        event::<OfUser>(g, "userOffline", "A user's last connection left the namespace."),
         event::<CommandRefused>(g, "tidings:error", "A command that wanted no answer was refused."),
     ];
     let channel = ChannelSaid { namespace: "/".into(), kinds: kinds(), commands, events, snapshot: None };

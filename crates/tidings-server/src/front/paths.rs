@@ -87,6 +87,7 @@ const LINES: &[Line] = &[
     ("post", "/api/users/{id}/disable", "administration", "Keeps somebody out.", true, &[], &[]),
     ("post", "/api/users/{id}/enable", "administration", "Lets somebody in again.", true, &[], &[]),
     ("post", "/api/users/{id}/disconnect", "administration", "Closes somebody's connections.", true, &[], &[]),
+    ("get", "/api/users/{id}/presence", "rooms", "Whether a user is there, and when it last was.", true, &[], &[]),
     ("get", "/api/users/{id}/sessions", "administration", "From where somebody is and was connected.", true, PAGE, &[]),
     ("get", "/api/keys", "administration", "The organisation's API keys.", true, &[], &[]),
     ("post", "/api/keys", "administration", "Makes an API key, which is shown once.", true, &[], KEY),
