@@ -35,7 +35,7 @@ impl Sink for Counting {
 struct Nowhere;
 
 impl Post for Nowhere {
-    fn deliver(&self, _publication: Arc<Publication>, _audience: Audience) -> bool {
+    fn deliver(&self, _publication: Arc<Publication>) -> bool {
         true
     }
 
