@@ -35,6 +35,8 @@ export type LaneName = "critical" | "high" | "normal" | "low";
 /** Somebody in a room. */
 export interface Member {
   devices?: number | null;
+  /** What it says of itself. */
+  info?: unknown;
   lastSeen?: string | null;
   name?: string | null;
   status?: string | null;
@@ -68,6 +70,11 @@ export interface OfRoom {
   room: string;
 }
 
+/** A user came, or is gone. */
+export interface OfUser {
+  userId: string;
+}
+
 /** An event of a history. */
 export interface PastEvent {
   /** When it was accepted. */
@@ -94,6 +101,18 @@ export interface Presence {
   members?: Array<Member> | null;
   more: boolean;
   room: string;
+}
+
+/** What others are to see of the one who says it. */
+export interface PresenceSet {
+  /** Whether somebody is at this device. */
+  active?: boolean | null;
+  /** What it says of itself, up to 1,024 bytes; `null` takes it back. */
+  info?: unknown;
+  /** Its status in every room; `auto`: what the server decides. */
+  status?: WantedStatus | null;
+  /** Until when, in milliseconds since 1970. */
+  until?: number | null;
 }
 
 /** An event for a room. */
@@ -140,6 +159,26 @@ export interface Resumed {
   room: string;
 }
 
+/** Who is in a room, for a newcomer. */
+export interface Roster {
+  counts: Counts;
+  members?: Array<Member> | null;
+  version: number;
+}
+
+/** Who came to a room and who went. */
+export interface RosterChanged {
+  changed?: Array<Member> | null;
+  counts: Counts;
+  joined?: Array<Member> | null;
+  left?: Array<Member> | null;
+  /** Some changes were left out: `presence` says what there is. */
+  reread?: boolean | null;
+  room: string;
+  /** Counts up by one with each event. */
+  version: number;
+}
+
 /** What is wanted of a room. */
 export interface Subscribe {
   /** Only events of these names. */
@@ -158,6 +197,8 @@ export interface Subscribe {
 export interface Subscribed {
   epoch?: string | null;
   offset?: number | null;
+  /** Who is there, if the room's kind shows it. */
+  presence?: Roster | null;
   /** Whether nothing is missing; there if `since` or `rewind` was given. */
   recovered?: boolean | null;
   room: string;
@@ -165,6 +206,9 @@ export interface Subscribed {
   snapshot?: unknown;
   tag?: string | null;
 }
+
+/** What a user wants others to see. */
+export type WantedStatus = "online" | "away" | "invisible" | "auto";
 
 /** What is answered when the answer is no. */
 export interface Refused {
@@ -185,6 +229,8 @@ export interface Commands {
     "history": { data: OfHistory; reply: History };
     /** Sees who is there, by the room's rule. */
     "presence": { data: OfPresence; reply: Presence };
+    /** Says what others are to see of the one who says it. */
+    "presence:set": { data: PresenceSet; reply: Record<string, never> };
     /** Answers. */
     "ping": { data: Nothing; reply: Record<string, never> };
     /** Renews the sign-in by a newer token. */
@@ -199,6 +245,12 @@ export interface Events {
     "tidings:resumed": Resumed;
     /** Something is missing; for clients that say `auth.gaps: true`. */
     "tidings:gap": Gap;
+    /** Members came or went; for kinds that show it. */
+    "tidings:presence": RosterChanged;
+    /** A user's first connection came to the namespace. */
+    "userOnline": OfUser;
+    /** A user's last connection left the namespace. */
+    "userOffline": OfUser;
     /** A command that wanted no answer was refused. */
     "tidings:error": CommandRefused;
   };

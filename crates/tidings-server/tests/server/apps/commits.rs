@@ -14,7 +14,7 @@ fn take(item: &str) -> Value {
 
 #[test]
 fn what_fails_leaves_no_row_and_no_event_and_harms_nobody_else() {
-    Shop::on_both().map(failures);
+    Shop::on_both().into_iter().for_each(failures);
 }
 
 fn failures(shop: Shop) {
@@ -71,7 +71,7 @@ fn a_second_commit_of_one_command_is_refused() {
 
 #[test]
 fn a_retried_command_is_done_once_and_answered_as_then() {
-    Shop::on_both().map(retries);
+    Shop::on_both().into_iter().for_each(retries);
 }
 
 fn retries(shop: Shop) {
@@ -119,7 +119,7 @@ fn retries(shop: Shop) {
 
 #[test]
 fn two_attempts_at_the_same_time_are_one() {
-    Shop::on_both().map(attempts);
+    Shop::on_both().into_iter().for_each(attempts);
 }
 
 fn attempts(shop: Shop) {
@@ -141,7 +141,7 @@ fn attempts(shop: Shop) {
 
 #[test]
 fn many_commits_at_once_are_heard_in_the_order_of_the_log() {
-    Shop::on_both().map(orders);
+    Shop::on_both().into_iter().for_each(orders);
 }
 
 fn orders(shop: Shop) {
@@ -186,7 +186,7 @@ fn orders(shop: Shop) {
 
 #[test]
 fn what_was_stored_and_not_heard_is_read_from_the_log() {
-    Shop::on_both().map(heals);
+    Shop::on_both().into_iter().for_each(heals);
 }
 
 fn heals(shop: Shop) {

@@ -211,7 +211,8 @@ impl Channel for Counter {
             return Ok(Stock { taken: 0 });
         }
         let mut reader = ctx.read().await?;
-        let sql = "SELECT coalesce(sum(many), 0) FROM shop_takes WHERE org = $1 AND room = $2";
+        let sql =
+            "SELECT CAST(coalesce(sum(many), 0) AS BIGINT) FROM shop_takes WHERE org = $1 AND room = $2";
         let row = reader.row(sql, args![room.org(), room.name()]).await?;
         Ok(Stock { taken: row.map_or(Ok(0), |row| row.int(0))? })
     }
@@ -239,10 +240,13 @@ impl Counter {
         let (seen, by) = (self.0.clone(), ctx.user()?.to_owned());
         ctx.commit(move |tx| {
             Box::pin(async move {
-                let sql =
-                    "SELECT count(*), coalesce(sum(many), 0) FROM shop_takes WHERE org = $1 AND room = $2";
+                let sql = "SELECT count(*), CAST(coalesce(sum(many), 0) AS BIGINT) FROM shop_takes \
+                           WHERE org = $1 AND room = $2";
                 let row = tx.row(sql, args![room.org(), room.name()]).await?;
-                let (number, sum) = row.map_or((1, 0), |row| (row.int(0).unwrap() + 1, row.int(1).unwrap()));
+                let (number, sum) = match row {
+                    Some(row) => (row.int(0)? + 1, row.int(1)?),
+                    None => (1, 0),
+                };
                 let many = take.how_many.get();
                 if &*take.item == "nothing" {
                     return Err(Refusal::new(Code::NotFound, "there is no such item"));
