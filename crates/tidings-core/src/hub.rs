@@ -10,7 +10,7 @@ use crate::limits::{Occupancy, Place};
 use crate::publication::{Epoch, Position, Publication};
 use crate::recent::Recent;
 use crate::room::{Keep, Org, Room, RoomSpec};
-use crate::user::UserKey;
+use crate::shard::ConnKey;
 
 /// One shard's mailbox.
 pub trait Post: Send + Sync {
@@ -22,12 +22,12 @@ pub trait Post: Send + Sync {
 }
 
 /// Which connections of an organisation are spoken to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Audience {
-    /// Only those in this namespace; `None`: in any.
-    pub namespace: Option<u8>,
-    /// Not those of this user.
-    pub except: Option<UserKey>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Audience {
+    /// All of them, in every namespace they are in.
+    Everybody,
+    /// These, in this namespace.
+    These(u8, Box<[ConnKey]>),
 }
 
 /// The handle to all shards: who has members of which room.
@@ -282,8 +282,21 @@ impl Hub {
     }
 
     /// Hands a publication to every shard, for everybody of its room's organisation.
-    pub fn announce(&self, publication: &Arc<Publication>, audience: &Audience) {
-        self.posts.iter().for_each(|post| post.announce(publication.clone(), audience.clone()));
+    pub fn announce(&self, publication: &Arc<Publication>) {
+        self.posts.iter().for_each(|post| post.announce(publication.clone(), Audience::Everybody));
+    }
+
+    /// Hands a publication to one shard, for some connections of its room's organisation.
+    pub fn announce_to(
+        &self,
+        shard: usize,
+        publication: &Arc<Publication>,
+        namespace: u8,
+        to: Box<[ConnKey]>,
+    ) {
+        if let Some(post) = self.posts.get(shard) {
+            post.announce(publication.clone(), Audience::These(namespace, to));
+        }
     }
 
     /// Drops events that are too old and rooms without members and history; returns how many

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crate::access::{Code, Identity, Refusal};
 use crate::answers::{Answer, Answered, Answers, Subject};
 use crate::frame::Form;
-use crate::hub::{Audience, Entry, Full, Hub, lock};
+use crate::hub::{Entry, Full, Hub, lock};
 use crate::kinds::{Action, Asker, Denied, Kinds, Replaced, decide};
 use crate::lane::Lane;
 use crate::presence::Presence;
@@ -408,7 +408,7 @@ impl Node {
             sequence: 0,
             at_ms: now_ms,
         };
-        self.hub.announce(&Arc::new(publication), &Audience::default());
+        self.hub.announce(&Arc::new(publication));
         Ok(Published { id, position: None, duplicate: false, synced: false })
     }
 

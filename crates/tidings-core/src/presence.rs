@@ -96,6 +96,8 @@ pub enum News {
         online: Vec<UserKey>,
         /// Whose last connection went.
         offline: Vec<UserKey>,
+        /// Whom to tell: every connection of a user.
+        hearers: Vec<(Device, UserKey)>,
     },
 }
 

@@ -35,6 +35,16 @@ impl Device {
         // There are at most 64 shards.
         Self { shard: shard as u16, namespace, slot: key.slot, generation: key.generation }
     }
+
+    /// The index of its shard.
+    pub fn shard(&self) -> usize {
+        usize::from(self.shard)
+    }
+
+    /// The connection there.
+    pub fn key(&self) -> ConnKey {
+        ConnKey { slot: self.slot, generation: self.generation }
+    }
 }
 
 /// How many are in a place.
@@ -98,6 +108,11 @@ impl Roster {
         self.due_ms
     }
 
+    /// Every device of a user, also of one that is invisible, and whose it is.
+    pub fn devices(&self) -> impl Iterator<Item = (Device, &UserKey)> {
+        self.owners.iter().map(|(device, user)| (*device, user))
+    }
+
     /// Whose a device is.
     pub fn owner(&self, device: Device) -> Option<&UserKey> {
         self.owners.get(&device)
@@ -145,6 +160,8 @@ impl Roster {
             member.wishes = wishes.clone();
             member.seen_ms = now_ms;
             replaced = member.take_lost();
+            // Most have one.
+            member.devices.reserve_exact(1);
             member.devices.push(Held { device, idle: false, until_ms: HERE });
         });
         if let Some(lost) = replaced {

@@ -56,11 +56,11 @@ pub(crate) async fn tell(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
 fn tell_news(shared: &Shared, news: News) {
     match news {
         News::Room(news) => tell_room(shared, news),
-        News::Everybody { org: _, namespace, online, offline } => {
+        News::Everybody { org: _, namespace, online, offline, hearers } => {
             let told = online.iter().map(|user| (user, "userOnline"));
             for (user, event) in told.chain(offline.iter().map(|user| (user, "userOffline"))) {
                 let payload = Payload::json(json::user(user));
-                shared.node.announce_user(user, namespace, event, payload, wall_ms());
+                shared.node.announce_user(user, (namespace, &hearers), event, payload, wall_ms());
                 shared.presence_told.count_user();
             }
         }

@@ -2,22 +2,30 @@
 
 use std::sync::Arc;
 
-use crate::hub::{Audience, Entry};
+use crate::hub::Entry;
 use crate::kinds::{Action, Asker};
 use crate::lane::Lane;
 use crate::presence::Presence;
 use crate::publication::{Payload, Publication};
 use crate::room::{Roll, Room, RoomSpec};
 use crate::roster::Device;
-use crate::shard::{Left, Shard};
+use crate::shard::{ConnKey, Left, Shard};
 use crate::user::UserKey;
 
 use super::Node;
 
 impl Node {
-    /// Tells everybody else of a user's organisation, in one namespace, something about that user.
-    pub fn announce_user(&self, user: &UserKey, namespace: u8, event: &str, payload: Payload, now_ms: u64) {
-        let publication = Publication {
+    /// Tells others of a user's organisation, in one namespace, something about that user; its own
+    /// connections are left out.
+    pub fn announce_user(
+        &self,
+        user: &UserKey,
+        (namespace, hearers): (u8, &[(Device, UserKey)]),
+        event: &str,
+        payload: Payload,
+        now_ms: u64,
+    ) {
+        let publication = Arc::new(Publication {
             room: Room::of_everybody(user.org()),
             event: event.into(),
             payload,
@@ -27,9 +35,14 @@ impl Node {
             position: None,
             sequence: 0,
             at_ms: now_ms,
-        };
-        let audience = Audience { namespace: Some(namespace), except: Some(user.clone()) };
-        self.hub.announce(&Arc::new(publication), &audience);
+        });
+        for shard in 0..self.hub.shards() {
+            let others = hearers.iter().filter(|(device, own)| device.shard() == shard && own != user);
+            let to: Box<[ConnKey]> = others.map(|(device, _)| device.key()).collect();
+            if !to.is_empty() {
+                self.hub.announce_to(shard, &publication, namespace, to);
+            }
+        }
     }
 
     /// The same node with another presence, before anybody is in a room.

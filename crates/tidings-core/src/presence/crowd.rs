@@ -132,6 +132,9 @@ impl Crowds {
         let of_org = crowds.get_mut(org)?;
         let crowd = of_org.get_mut(&namespace).filter(|crowd| crowd.wake_ms <= now_ms)?;
         let told = crowd.look(now_ms);
+        let roster = crowd.roster.as_ref().filter(|_| told.is_some());
+        let hearers = roster.into_iter().flat_map(Roster::devices);
+        let hearers = hearers.map(|(device, user)| (device, user.clone())).collect();
         crowd.wake_ms = u64::MAX;
         crowd.schedule(org, namespace, now_ms, agenda);
         if crowd.connections == 0 && crowd.wake_ms == u64::MAX {
@@ -143,7 +146,7 @@ impl Crowds {
         let users = |seen: Vec<Seen>| seen.into_iter().map(|seen| seen.user).collect();
         let changes = told?;
         let (online, offline) = (users(changes.joined), users(changes.left));
-        Some(News::Everybody { org: org.clone(), namespace, online, offline })
+        Some(News::Everybody { org: org.clone(), namespace, online, offline, hearers })
     }
 }
 

@@ -55,6 +55,12 @@ impl People {
         done
     }
 
+    /// The rooms in which a user is or was.
+    fn rooms(&self, user: &UserKey) -> Vec<Room> {
+        let part = lock(&self.parts.0[self.hasher.hash_one(user) as usize % PARTS]);
+        part.get(user).map(|person| person.rooms.iter().cloned().collect()).unwrap_or_default()
+    }
+
     /// What a user has set for itself.
     pub(super) fn wishes(&self, user: &UserKey, now_ms: u64) -> Wishes {
         let part = lock(&self.parts.0[self.hasher.hash_one(user) as usize % PARTS]);
@@ -138,14 +144,12 @@ impl Presence {
     /// In rooms that keep a roster and, while users are announced, anywhere.
     pub fn of_user(&self, user: &UserKey, own: bool) -> Option<Seen> {
         let mut found = self.crowds.seen(user, own);
-        self.people.with(user, |person| {
-            for room in &person.rooms {
-                let part = lock(self.part(room));
-                let roster = part.get(room).map(|place| &place.roster);
-                let seen = roster.and_then(|roster| if own { roster.own(user) } else { roster.seen(user) });
-                found = seen.into_iter().chain(found.take()).reduce(Seen::and);
-            }
-        });
+        for room in self.people.rooms(user) {
+            let part = lock(self.part(&room));
+            let roster = part.get(&room).map(|place| &place.roster);
+            let seen = roster.and_then(|roster| if own { roster.own(user) } else { roster.seen(user) });
+            found = seen.into_iter().chain(found.take()).reduce(Seen::and);
+        }
         found
     }
 

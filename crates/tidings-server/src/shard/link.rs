@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 use tidings_core::frame::Form;
-use tidings_core::hub::Audience;
 use tidings_core::shard::Sent;
-use tidings_core::{ConnKey, Identity, Org, Sink, UserKey};
+use tidings_core::{ConnKey, Identity, Org, Sink};
 use tidings_wire::names::Dialect;
 use tidings_wire::session::{PlainSession, SocketIo};
 use tidings_wire::websocket::Decoder;
@@ -174,17 +173,22 @@ impl Links {
         self.links.get_mut(key.slot as usize)?.as_mut().filter(|link| link.key == key)
     }
 
-    /// Every client of an organisation that is spoken to, with the form it wants, once per namespace it is in.
-    pub(super) fn seated(&self, org: &Org, audience: &Audience) -> Vec<(u32, Form)> {
+    /// Every client of an organisation, with the form it wants, once per namespace it is in.
+    pub(super) fn seated(&self, org: &Org) -> Vec<(u32, Form)> {
         let links = self.links.iter().flatten();
         let seats = links.flat_map(|link| link.seats.iter().map(move |seat| (link, seat)));
-        let except = audience.except.as_ref().map(UserKey::id);
-        let of_org = seats.filter(|(_, seat)| {
-            seat.who.org == *org
-                && audience.namespace.is_none_or(|namespace| namespace == seat.namespace)
-                && (except.is_none() || seat.who.user.as_deref() != except)
-        });
+        let of_org = seats.filter(|(_, seat)| seat.who.org == *org);
         of_org.map(|(link, seat)| (link.key.slot, link.form(seat.namespace))).collect()
+    }
+
+    /// Those of some connections that are still there and in this organisation, with the form each wants.
+    pub(super) fn still_seated(&mut self, org: &Org, namespace: u8, keys: &[ConnKey]) -> Vec<(u32, Form)> {
+        let seated = keys.iter().filter_map(|key| {
+            let link = self.get(*key)?;
+            link.seat(namespace).filter(|seat| seat.who.org == *org)?;
+            Some((key.slot, link.form(namespace)))
+        });
+        seated.collect()
     }
 
     /// Places, taken or free.

@@ -64,8 +64,12 @@ impl ShardLoop {
     }
 
     fn announce(&mut self, publication: &Publication, audience: &Audience) {
-        let everybody = self.links.seated(publication.room.org(), audience);
-        self.shard.push_to(everybody, publication);
+        let org = publication.room.org();
+        let hearers = match audience {
+            Audience::Everybody => self.links.seated(org),
+            Audience::These(namespace, keys) => self.links.still_seated(org, *namespace, keys),
+        };
+        self.shard.push_to(hearers, publication);
     }
 
     /// Makes a connection and starts its timer.
