@@ -55,7 +55,7 @@ fn every_key_has_a_documentation_row_and_every_row_a_key() {
 
 #[test]
 fn every_field_of_a_named_table_has_a_row() {
-    use tidings_server::config::{NamespaceConfig, RoomKindConfig};
+    use tidings_server::config::{AppConfig, NamespaceConfig, RoomKindConfig};
     let room = RoomKindConfig {
         subscribe: Some("anyone".into()),
         publish: Some("anyone".into()),
@@ -74,7 +74,9 @@ fn every_field_of_a_named_table_has_a_row() {
     };
     let room = toml::Table::try_from(room).unwrap();
     let namespace = toml::Table::try_from(NamespaceConfig::default()).unwrap();
-    let fields = room.iter().map(|field| ("rooms", field)).chain(namespace.iter().map(|f| ("namespaces", f)));
+    let app = toml::Table::try_from(AppConfig::default()).unwrap();
+    let tables = [("rooms", &room), ("namespaces", &namespace), ("apps", &app)];
+    let fields = tables.into_iter().flat_map(|(section, table)| table.iter().map(move |f| (section, f)));
     let mut fields_found = BTreeSet::new();
     for (section, (name, value)) in fields {
         let row = Setting::find(&[section.into(), "chat".into(), name.clone()]).unwrap();
