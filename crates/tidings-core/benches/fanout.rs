@@ -69,6 +69,7 @@ fn publication(room: Room, number: u64) -> Arc<Publication> {
         position: Some(Position::of(Epoch(1), number, id)),
         sequence: number,
         at_ms: 0,
+        subject: 0,
     })
 }
 

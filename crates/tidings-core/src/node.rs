@@ -60,6 +60,8 @@ pub struct Publish<'a> {
     pub key: Option<&'a str>,
     /// Who must not get it.
     pub skip: Option<(usize, ConnKey)>,
+    /// What the event is about: of events of one name and slot the newest is what counts.
+    pub slot: Option<&'a str>,
 }
 
 /// What a publish became.
@@ -407,6 +409,7 @@ impl Node {
             position: None,
             sequence: 0,
             at_ms: now_ms,
+            subject: 0,
         };
         self.hub.announce(&Arc::new(publication));
         Ok(Published { id, position: None, duplicate: false, synced: false })
@@ -531,7 +534,10 @@ impl Node {
         sequence: u64,
         at_ms: u64,
     ) -> Publication {
+        let volatile_slot = what.slot.filter(|_| position.is_none());
+        let subject = volatile_slot.map_or(0, |slot| self.hasher.hash_one((what.event, slot)) | 1);
         Publication {
+            subject,
             room: what.room,
             event: what.event.into(),
             payload: what.payload,

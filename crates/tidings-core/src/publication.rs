@@ -30,6 +30,9 @@ pub struct Publication {
     pub sequence: u64,
     /// When it was accepted, in milliseconds since 1970.
     pub at_ms: u64,
+    /// What it is about, as a hash of its name and its slot: where much waits, a newer volatile event takes the
+    /// place of an older one of its subject. 0: nothing in particular.
+    pub subject: u64,
 }
 
 /// What an event takes besides its name and its data.

@@ -179,6 +179,24 @@ impl Recent {
         Read { top: self.top, events: Vec::new(), complete }
     }
 
+    /// The events after an offset that was heard from here, at most `limit`.
+    ///
+    /// # Errors
+    /// The position from which on events are kept, if that is not all.
+    pub fn following(
+        &self,
+        epoch: Epoch,
+        offset: u64,
+        limit: usize,
+    ) -> Result<Vec<Arc<Publication>>, Position> {
+        let first = self.top.offset + 1 - self.events.len() as u64;
+        if epoch != self.epoch || offset + 1 < first {
+            return Err(Position { offset: first, ..self.top });
+        }
+        let skip = (offset + 1 - first) as usize;
+        Ok(self.events.iter().skip(skip).take(limit).cloned().collect())
+    }
+
     /// The newest `count` events.
     pub fn newest(&self, count: usize) -> Read {
         let skip = self.events.len().saturating_sub(count);

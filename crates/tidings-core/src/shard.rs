@@ -2,6 +2,7 @@
 
 mod attending;
 mod flush;
+mod lag;
 mod members;
 mod run;
 
@@ -21,6 +22,8 @@ use crate::room::Room;
 
 use attending::Attending;
 pub use flush::{Sent, Sink};
+use lag::Lag;
+pub use lag::{Caught, Lost, Step};
 pub use members::{Filter, Left};
 use members::{LocalRoom, Membership};
 use run::Run;
@@ -45,6 +48,8 @@ pub struct Shard {
     now_ms: u64,
     attending: Attending,
     overflowed: Vec<ConnKey>,
+    /// Connections that were behind and have little left to be sent.
+    drained: Vec<ConnKey>,
     scratch: Vec<u8>,
     replays: Replays,
     /// What happened so far; read by metrics.
@@ -64,7 +69,14 @@ pub struct Counters {
     pub dropped: u64,
     /// Publications taken.
     pub taken: u64,
+    /// Of the dropped ones, those of each lane, in the order of [`Lane::ALL`].
+    pub dropped_by_lane: [u64; Lane::ALL.len()],
+    /// How often each step was taken against slow connections, in the order of [`Step::ALL`].
+    pub steps: [u64; Step::ALL.len()],
 }
+
+/// The room of an item that is of none.
+pub(crate) const NO_ROOM: u32 = u32::MAX;
 
 /// A connection on its shard: the slot, and a generation that tells reuses apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,9 +96,11 @@ struct Conn {
     blocked: bool,
     /// Something it is owed did not fit: nothing may follow, since that would hide the hole.
     overflowed: bool,
-    /// Volatile messages dropped since they were last told.
-    dropped: u32,
+    /// Recorded events are not pushed to it: it has to catch up first.
+    paused: bool,
     outbox: Outbox,
+    /// What it was spared, and how far it is; `None` for one that keeps up.
+    lag: Option<Box<Lag>>,
     memberships: Vec<Membership>,
     /// The last recorded event that went out whole.
     flushed: u64,
@@ -111,6 +125,7 @@ impl Shard {
             now_ms: 0,
             attending: Attending::default(),
             overflowed: Vec::new(),
+            drained: Vec::new(),
             scratch: Vec::new(),
             replays: Replays::default(),
             counters: Counters::default(),
@@ -130,8 +145,9 @@ impl Shard {
             dirty: false,
             blocked: false,
             overflowed: false,
-            dropped: 0,
+            paused: false,
             outbox: Outbox::default(),
+            lag: None,
             memberships: Vec::new(),
             flushed: 0,
         });
@@ -192,7 +208,10 @@ impl Shard {
     pub fn reply(&mut self, slot: u32, write: impl FnOnce(&mut Vec<u8>)) {
         let Some(conn) = self.conns.get_mut(slot as usize).filter(|conn| !conn.overflowed) else { return };
         let pushed = conn.outbox.reply(&self.limits, write);
-        self.pushed(slot, pushed, 0);
+        mark(&mut self.hot, conn, slot);
+        if pushed != Pushed::Queued {
+            self.note_loss(slot, pushed, NO_ROOM, Lane::Normal, 0);
+        }
     }
 
     /// Sends one recorded event to one connection, as part of what it missed.
@@ -204,34 +223,20 @@ impl Shard {
         let bytes = self.replays.get(publication, form, &self.namespaces);
         let Some(conn) = self.conns.get_mut(slot as usize).filter(|conn| !conn.overflowed) else { return };
         let sequence = if form.offset { publication.sequence } else { 0 };
-        conn.outbox.replay(Item { bytes, messages: 1, sequence, volatile: false });
+        let item = Item { bytes, messages: 1, room: NO_ROOM, sequence, subject: 0, volatile: false };
+        conn.outbox.replay(item);
         mark(&mut self.hot, conn, slot);
     }
 
     /// Adds an item to a connection's outbox.
     pub fn push(&mut self, slot: u32, item: Item, lane: Lane) {
         let Some(conn) = self.conns.get_mut(slot as usize).filter(|conn| !conn.overflowed) else { return };
-        let messages = item.messages;
+        let (room, messages) = (item.room, item.messages);
         let pushed = conn.outbox.push(item, lane, &self.limits, self.now_ms);
-        self.pushed(slot, pushed, messages);
-    }
-
-    /// Draws the consequences of a push of so many messages.
-    fn pushed(&mut self, slot: u32, pushed: Pushed, messages: u32) {
-        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
-        let dropped = match pushed {
-            Pushed::Queued => 0,
-            Pushed::Displaced(others) => others,
-            Pushed::Dropped => messages,
-            Pushed::Overflow => {
-                conn.overflowed = true;
-                self.overflowed.push(ConnKey { slot, generation: conn.generation });
-                0
-            }
-        };
-        conn.dropped += dropped;
-        self.counters.dropped += u64::from(dropped);
         mark(&mut self.hot, conn, slot);
+        if pushed != Pushed::Queued {
+            self.note_loss(slot, pushed, room, lane, messages);
+        }
     }
 
     /// Connections whose outbox overflowed since the last call; they have to be closed.
@@ -257,13 +262,7 @@ impl Shard {
     pub fn drop_volatile(&mut self, slot: u32) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         let dropped = conn.outbox.drop_volatile();
-        conn.dropped += dropped;
-        self.counters.dropped += u64::from(dropped);
-    }
-
-    /// Takes the number of volatile messages dropped for a connection since the last call.
-    pub fn take_dropped(&mut self, slot: u32) -> u32 {
-        self.conns.get_mut(slot as usize).map_or(0, |conn| std::mem::take(&mut conn.dropped))
+        self.note_skips(slot, &dropped);
     }
 
     /// The last recorded event that went out whole to a connection.

@@ -29,6 +29,7 @@ fn publication(payload: Payload, recorded: bool) -> Publication {
         position,
         sequence: if recorded { 0x2a } else { 0 },
         at_ms: 0,
+        subject: 0,
     }
 }
 

@@ -11,7 +11,14 @@ const ENDLESS: QueueLimits = QueueLimits { bytes: usize::MAX, messages: usize::M
 const SHORT: QueueLimits = QueueLimits { bytes: 20, messages: 8 };
 
 fn item(text: &str, sequence: u64) -> Item {
-    Item { bytes: text.to_owned().into(), messages: 1, sequence, volatile: sequence == 0 }
+    Item {
+        bytes: text.to_owned().into(),
+        messages: 1,
+        room: 0,
+        sequence,
+        subject: 0,
+        volatile: sequence == 0,
+    }
 }
 
 fn volatile(outbox: &mut Outbox, text: &str, lane: Lane) {
@@ -114,9 +121,10 @@ fn a_volatile_item_is_dropped_from_half_full_on_unless_it_is_alone() {
     let long = "x".repeat(30);
     assert_eq!(outbox.push(item(&long, 0), Lane::Normal, &SHORT, 5), Pushed::Queued);
     assert_eq!(outbox.lagging_since(), Some(5));
-    assert_eq!(outbox.push(item("y", 0), Lane::Critical, &SHORT, 9), Pushed::Dropped);
+    assert_eq!(outbox.push(item("y", 0), Lane::Normal, &SHORT, 9), Pushed::Dropped);
     assert_eq!((outbox.bytes(), outbox.lagging_since()), (30, Some(5)));
-    assert_eq!(drain(&mut outbox, usize::MAX), long);
+    assert_eq!(outbox.push(item("z", 0), Lane::Critical, &SHORT, 9), Pushed::Displaced(1));
+    assert_eq!(drain(&mut outbox, usize::MAX), "z");
     assert_eq!(outbox.lagging_since(), None);
 }
 
@@ -150,9 +158,10 @@ fn the_begun_part_of_a_volatile_item_is_kept_when_others_are_dropped() {
     volatile(&mut outbox, "[next]", Lane::Low);
     volatile(&mut outbox, "[high]", Lane::High);
     let pushed = outbox.push(item("[recorded]", 1), Lane::Normal, &SHORT, 0);
-    assert_eq!(pushed, Pushed::Displaced(2));
-    assert_eq!(outbox.bytes(), 4 + 10);
-    assert_eq!(drain(&mut outbox, 1), "gun][recorded]");
+    assert_eq!(pushed, Pushed::Displaced(1), "the least urgent goes first");
+    assert_eq!(outbox.bytes(), 4 + 6 + 10);
+    assert_eq!(outbox.push(item("[more]", 2), Lane::Normal, &SHORT, 0), Pushed::Displaced(1));
+    assert_eq!(drain(&mut outbox, 1), "gun][recorded][more]");
 }
 
 #[test]
@@ -274,10 +283,11 @@ proptest! {
                 Op::Push { bytes, messages, recorded, lane } => {
                     sequence += u64::from(recorded);
                     let sequence = if recorded { sequence } else { 0 };
-                    let item = Item { bytes: vec![mark; bytes].into(), messages, sequence, volatile: !recorded };
+                    let item = Item { bytes: vec![mark; bytes].into(), messages, room: 0, sequence, subject: 0, volatile: !recorded };
                     match outbox.push(item, lane, &limits, 0) {
                         Pushed::Queued => waits += i64::from(messages),
                         Pushed::Displaced(gone) => waits += i64::from(messages) - i64::from(gone),
+                        Pushed::Replaced => prop_assert!(false, "nothing here has a subject"),
                         Pushed::Dropped => prop_assert!(!recorded),
                         Pushed::Overflow => prop_assert!(recorded),
                     }
@@ -289,7 +299,7 @@ proptest! {
                     }
                 }
                 Op::Replay(bytes) => {
-                    outbox.replay(Item { bytes: vec![mark; bytes].into(), messages: 1, sequence: 0, volatile: false });
+                    outbox.replay(Item { bytes: vec![mark; bytes].into(), messages: 1, room: 0, sequence: 0, subject: 0, volatile: false });
                     waits += 1;
                 }
                 Op::Send(most) => {

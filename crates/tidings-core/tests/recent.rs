@@ -32,6 +32,7 @@ fn append(recent: &mut Recent, at_ms: u64) -> Position {
         position: Some(position),
         sequence: 10 * number,
         at_ms,
+        subject: 0,
     }));
     position
 }

@@ -67,6 +67,7 @@ impl Said {
             volatile: false,
             key: self.key.as_deref(),
             skip: self.skip,
+            slot: None,
         }
     }
 

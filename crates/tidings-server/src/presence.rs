@@ -75,6 +75,7 @@ fn tell_room(shared: &Shared, news: RoomNews) {
             payload: Payload::json(json::room_news(shared, news)),
             lane: Some(Lane::Low),
             volatile: true,
+            slot: None,
             key: None,
             skip: None,
         };

@@ -7,6 +7,7 @@ mod entry;
 mod expiry;
 pub(crate) mod inbox;
 mod kept;
+mod ladder;
 mod lane;
 mod link;
 mod mail;
@@ -250,6 +251,7 @@ impl ShardLoop {
     }
 
     fn after_flush(&mut self) {
+        self.go_on_with_drained();
         // Closing one may overflow others, to whom what it left unsettled now falls.
         loop {
             let overflowed = self.shard.take_overflowed();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use tidings_core::shard::Counters;
-use tidings_core::{Identity, Node};
+use tidings_core::shard::{Counters, Step};
+use tidings_core::{Identity, Lane, Node};
 use tidings_wire::CloseReason;
 
 use crate::accounts::Accounts;
@@ -166,6 +166,8 @@ pub(crate) struct Counts {
     bytes: AtomicU64,
     dropped: AtomicU64,
     taken: AtomicU64,
+    dropped_by_lane: [AtomicU64; Lane::ALL.len()],
+    steps: [AtomicU64; Step::ALL.len()],
 }
 
 impl Counts {
@@ -176,6 +178,8 @@ impl Counts {
         self.bytes.store(counters.bytes, Ordering::Relaxed);
         self.dropped.store(counters.dropped, Ordering::Relaxed);
         self.taken.store(counters.taken, Ordering::Relaxed);
+        store(&self.dropped_by_lane, &counters.dropped_by_lane);
+        store(&self.steps, &counters.steps);
     }
 
     /// The shard's counters as they were last published.
@@ -186,7 +190,15 @@ impl Counts {
             bytes: self.bytes.load(Ordering::Relaxed),
             dropped: self.dropped.load(Ordering::Relaxed),
             taken: self.taken.load(Ordering::Relaxed),
+            dropped_by_lane: std::array::from_fn(|at| self.dropped_by_lane[at].load(Ordering::Relaxed)),
+            steps: std::array::from_fn(|at| self.steps[at].load(Ordering::Relaxed)),
         }
+    }
+}
+
+fn store(into: &[AtomicU64], values: &[u64]) {
+    for (into, value) in into.iter().zip(values) {
+        into.store(*value, Ordering::Relaxed);
     }
 }
 

@@ -52,7 +52,7 @@ fn every_message_is_read() {
             ClientMessage::Unsubscribe { id: Some(0), body: RoomBody { room: "lobby:1".into() } },
         ),
         (
-            r#"{"type":"publish","id":2,"room":"r","event":"e","data":{"x":[1, 2]},"key":"k","lane":"critical","volatile":true,"exceptSelf":true}"#,
+            r#"{"type":"publish","id":2,"room":"r","event":"e","data":{"x":[1, 2]},"key":"k","lane":"critical","volatile":true,"exceptSelf":true,"slot":"s"}"#,
             ClientMessage::Publish {
                 id: Some(2),
                 body: PublishBody {
@@ -63,6 +63,7 @@ fn every_message_is_read() {
                     lane: Some(Lane::Critical),
                     volatile: true,
                     except_self: true,
+                    slot: Some("s".into()),
                 },
             },
         ),

@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidings_wire::plain::server::{
-    AuthOk, Event, Gap, Refusal, ack, auth_ok, event, gap, heartbeat, reconnect, refusal, refusal_body,
-    resumed,
+    AuthOk, Event, Gap, Refusal, ack, auth_ok, behind, event, gap, heartbeat, reconnect, refusal,
+    refusal_body, resumed, skipped, skipped_body,
 };
 
 fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -102,6 +102,11 @@ fn gaps_and_signs_of_life_are_told() {
             r#"{"type":"resumed","room":"r","epoch":"e1","offset":12}"#,
         ),
         (written(|out| reconnect(out, 1500)), r#"{"type":"reconnect","afterMs":1500}"#),
+        (written(|out| skipped(out, Some("r"), 7)), r#"{"type":"skipped","room":"r","count":7}"#),
+        (written(|out| skipped(out, None, 7)), r#"{"type":"skipped","count":7}"#),
+        (written(|out| skipped_body(out, None, 7)), r#"{"count":7}"#),
+        (written(|out| skipped_body(out, Some("r"), 7)), r#"{"room":"r","count":7}"#),
+        (written(|out| behind(out, 512)), r#"{"type":"behind","events":512}"#),
         (written(|out| heartbeat(out, 0)), r#"{"type":"heartbeat"}"#),
         (written(|out| heartbeat(out, 3)), r#"{"type":"heartbeat","dropped":3}"#),
     ] {

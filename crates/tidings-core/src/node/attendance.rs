@@ -26,6 +26,7 @@ impl Node {
         now_ms: u64,
     ) {
         let publication = Arc::new(Publication {
+            subject: 0,
             room: Room::of_everybody(user.org()),
             event: event.into(),
             payload,

@@ -3,7 +3,6 @@
 use super::members::Member;
 use super::run::Run;
 use super::{Shard, mark};
-use crate::lane::Lane;
 use crate::outbox::Item;
 
 /// What became of a write.
@@ -24,7 +23,7 @@ pub trait Sink {
 impl Shard {
     /// Whether something is left to be flushed.
     pub fn has_work(&self) -> bool {
-        !self.hot.is_empty() || !self.runs.is_empty()
+        !self.hot.is_empty() || !self.runs.is_empty() || !self.drained.is_empty()
     }
 
     /// Says that a connection's socket takes bytes again.
@@ -56,7 +55,7 @@ impl Shard {
         while !conn.blocked {
             let bytes = conn.outbox.gather(&mut self.scratch);
             if bytes.is_empty() {
-                return;
+                break;
             }
             let length = bytes.len();
             self.counters.writes += 1;
@@ -73,6 +72,9 @@ impl Shard {
                     self.counters.delivered += messages as u64;
                 }
             }
+        }
+        if conn.lag.is_some() {
+            self.note_drained(slot);
         }
     }
 
@@ -108,15 +110,16 @@ impl Shard {
                     &mut made.insert((member.form, item)).1
                 }
             };
-            self.send_run(member.slot, item, run.lane(), sink);
+            self.send_run(run, member, item, sink);
         }
     }
 
     /// Sends a run to one member: straight to its socket, or behind what already waits.
-    fn send_run(&mut self, slot: u32, item: &Item, lane: Lane, sink: &mut impl Sink) {
+    fn send_run(&mut self, run: &mut Run, member: &Member, item: &Item, sink: &mut impl Sink) {
+        let slot = member.slot;
         let Some(conn) = self.conns.get_mut(slot as usize).filter(|conn| !conn.overflowed) else { return };
-        if conn.blocked || !conn.outbox.is_empty() {
-            return self.push(slot, item.clone(), lane);
+        if conn.blocked || conn.paused || !conn.outbox.is_empty() {
+            return self.push_run(run, member, item.clone());
         }
         self.counters.writes += 1;
         match sink.send(slot, &item.bytes) {
@@ -132,7 +135,7 @@ impl Shard {
                 if count > 0 {
                     conn.outbox.put_back(item.clone(), count);
                 } else {
-                    self.push(slot, item.clone(), lane);
+                    self.push_run(run, member, item.clone());
                 }
             }
         }

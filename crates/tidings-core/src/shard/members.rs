@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use compact_str::CompactString;
 
-use super::{ConnKey, Forms, Shard};
+use super::{ConnKey, Forms, NO_ROOM, Shard};
 use crate::frame::{self, Form};
 use crate::hub::Entry;
 use crate::lane::Lane;
@@ -48,9 +49,16 @@ impl Filter {
 /// A newcomer that must not get live what it has read from the history.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CatchingUp {
-    slot: u32,
-    namespace: u8,
-    read_to: u64,
+    pub(super) slot: u32,
+    pub(super) namespace: u8,
+    pub(super) read_to: u64,
+}
+
+/// One event in one form, waiting.
+pub(super) fn item_of(publication: &Publication, bytes: Bytes, room: u32) -> Item {
+    let (sequence, subject, volatile) =
+        (publication.sequence, publication.subject, publication.position.is_none());
+    Item { bytes, messages: 1, room, sequence, subject, volatile }
 }
 
 /// One subscription; a connection may have one per namespace.
@@ -65,8 +73,8 @@ pub(super) struct Member {
 /// The same subscription, seen from the connection.
 #[derive(Debug, Clone)]
 pub(super) struct Membership {
-    room: u32,
-    at: u32,
+    pub(super) room: u32,
+    pub(super) at: u32,
     /// The organisation's sequence when it subscribed: what came before is not its business.
     since: u64,
     filter: Option<Box<Filter>>,
@@ -143,6 +151,9 @@ impl Shard {
         if let Some(read_to) = read_to.filter(|offset| *offset > local.taken) {
             local.catching_up.push(CatchingUp { slot, namespace: form.namespace, read_to });
         }
+        if let Some(read_to) = read_to.filter(|_| self.conns[slot as usize].paused) {
+            self.mark_newcomer(slot, room, form.namespace, read_to);
+        }
     }
 
     /// Has a subscription get only some of the room's events from now on.
@@ -202,9 +213,7 @@ impl Shard {
         let namespaces = self.namespaces.clone();
         for (slot, form) in to {
             let bytes = forms.get(form, || frame::encode(publication, form, &namespaces)).clone();
-            let volatile = publication.position.is_none();
-            let item = Item { bytes, messages: 1, sequence: publication.sequence, volatile };
-            self.push(slot, item, publication.lane);
+            self.push(slot, item_of(publication, bytes, NO_ROOM), publication.lane);
         }
     }
 
@@ -212,6 +221,7 @@ impl Shard {
     pub(super) fn push_to_members(&mut self, room: u32, publication: &Arc<Publication>) {
         let mut forms = Forms::default();
         let namespaces = self.namespaces.clone();
+        let offset = publication.position.map_or(0, |position| position.offset);
         let members = std::mem::take(&mut self.local[room as usize].members);
         for member in &members {
             if self.is_skipped(publication, member.slot) || self.has_read(room, member, publication) {
@@ -222,9 +232,7 @@ impl Shard {
             }
             let bytes =
                 forms.get(member.form, || frame::encode(publication, member.form, &namespaces)).clone();
-            let volatile = publication.position.is_none();
-            let item = Item { bytes, messages: 1, sequence: publication.sequence, volatile };
-            self.push(member.slot, item, publication.lane);
+            self.push_event(member, item_of(publication, bytes, room), publication.lane, offset);
         }
         let local = &mut self.local[room as usize];
         local.members = members;
@@ -234,13 +242,13 @@ impl Shard {
         }
     }
 
-    fn is_skipped(&self, publication: &Publication, slot: u32) -> bool {
+    pub(super) fn is_skipped(&self, publication: &Publication, slot: u32) -> bool {
         publication
             .skip
             .is_some_and(|(shard, key)| shard == self.index && key.slot == slot && self.holds(key))
     }
 
-    fn wants(&self, member: &Member, publication: &Publication) -> bool {
+    pub(super) fn wants(&self, member: &Member, publication: &Publication) -> bool {
         let conn = self.conns.get(member.slot as usize);
         let membership = conn.and_then(|conn| conn.memberships.get(member.back as usize));
         membership
@@ -307,6 +315,9 @@ impl Shard {
             .catching_up
             .retain(|newcomer| newcomer.slot != slot || newcomer.namespace != gone.form.namespace);
         local.choosy -= u32::from(membership.filter.is_some());
+        if let Some(lag) = self.conns[slot as usize].lag.as_deref_mut() {
+            lag.forget(membership.room, gone.form.namespace);
+        }
         let (entry, last) = (local.entry.clone(), local.members.is_empty());
         if last {
             self.rooms.remove(&entry.room);

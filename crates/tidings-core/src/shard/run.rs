@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::members::Member;
+use super::members::{Member, item_of};
 use super::{Forms, Shard};
 use crate::frame::{self, Form, Namespaces};
 use crate::lane::Lane;
@@ -41,6 +41,9 @@ struct UnderWay {
 /// More than this is not gathered: a write should stay within a socket's buffer.
 const RUN_BYTES: usize = 128 * 1024;
 
+/// Nor more events than a queue holds.
+const RUN_EVENTS: usize = 1_024;
+
 /// More runs than this do not wait: the oldest becomes outbox items, which are bounded by size.
 const RUNS: usize = 64;
 
@@ -52,6 +55,7 @@ impl Run {
 
     fn takes(&self, publication: &Publication) -> bool {
         self.bytes + publication.payload.json.len() <= RUN_BYTES
+            && self.under_way.len() < RUN_EVENTS
             && self.lane() == publication.lane
             && self.is_recorded() == publication.position.is_some()
     }
@@ -89,9 +93,22 @@ impl Run {
         Item {
             bytes,
             messages: under_way.len() as u32,
+            room: self.room,
             sequence: last.map_or(0, |last| last.sequence),
+            subject: 0,
             volatile: last.is_none_or(|last| last.position.is_none()),
         }
+    }
+
+    /// Whether an event under way may take the place of an older one.
+    fn is_about_something(&self) -> bool {
+        self.under_way.iter().any(|event| event.publication.subject != 0)
+    }
+
+    /// The offset of the first event under way; 0 if they are not recorded.
+    fn first_offset(&self) -> u64 {
+        let first = self.under_way.front().and_then(|first| first.publication.position);
+        first.map_or(0, |position| position.offset)
     }
 
     pub(super) fn lane(&self) -> Lane {
@@ -190,10 +207,26 @@ impl Shard {
         let reached = run.sent + ((at + members - run.cursor) % members) as u64;
         let namespaces = self.namespaces.clone();
         for event in run.under_way.iter_mut().filter(|event| event.until > reached) {
-            let bytes = event.frame(member.form, &namespaces).clone();
-            let publication = &event.publication;
-            let (sequence, volatile) = (publication.sequence, publication.position.is_none());
-            self.push(member.slot, Item { bytes, messages: 1, sequence, volatile }, publication.lane);
+            self.push_under_way(event, run.room, member, &namespaces);
         }
+    }
+
+    /// Pushes the events under way to a member that has something waiting.
+    pub(super) fn push_run(&mut self, run: &mut Run, member: &Member, item: Item) {
+        if item.volatile && run.is_about_something() {
+            let namespaces = self.namespaces.clone();
+            for event in &mut run.under_way {
+                self.push_under_way(event, run.room, member, &namespaces);
+            }
+        } else {
+            self.push_event(member, item, run.lane(), run.first_offset());
+        }
+    }
+
+    fn push_under_way(&mut self, event: &mut UnderWay, room: u32, member: &Member, names: &Namespaces) {
+        let bytes = event.frame(member.form, names).clone();
+        let publication = &event.publication;
+        let offset = publication.position.map_or(0, |position| position.offset);
+        self.push_event(member, item_of(publication, bytes, room), publication.lane, offset);
     }
 }

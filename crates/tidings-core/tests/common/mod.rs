@@ -100,5 +100,6 @@ pub fn event<'a>(name: &str, event: &'a str) -> Publish<'a> {
         volatile: false,
         key: None,
         skip: None,
+        slot: None,
     }
 }

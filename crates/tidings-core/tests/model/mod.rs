@@ -5,7 +5,7 @@
 pub mod check;
 pub mod wire;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use tidings_core::{
     ConnKey, From, Hub, Identity, Joined, Keep, Kinds, Lane, Node, Org, Payload, Position, Post, Publication,
     Publish, QueueLimits, Room, Shard,
 };
+
+use tidings_core::shard::Caught;
 
 use crate::common::spec;
 use wire::{Wire, Wires};
@@ -71,6 +73,8 @@ pub struct Client {
     pub overflowed: bool,
     /// It took up a session, or was in one room twice: then `flushed` proves less.
     pub entangled: bool,
+    /// Rooms it left while it was behind: what was held back of them never comes.
+    pub abandoned: HashSet<usize>,
 }
 
 /// An event that was published.
@@ -152,6 +156,7 @@ impl World {
             dropped: 0,
             overflowed: false,
             entangled: false,
+            abandoned: HashSet::new(),
         });
         self.clients.len() - 1
     }
@@ -207,6 +212,11 @@ impl World {
         let shard = &mut self.shards[client.shard];
         let name = &self.rooms[client.org][room];
         assert_eq!(self.node.leave(shard, client.key.slot, name, namespace), was_in);
+        // Leaving may be what makes it fall behind.
+        if was_in && shard.is_behind(client.key.slot) {
+            client.abandoned.insert(room);
+            client.entangled = true;
+        }
         assert!(!shard.is_member(client.key.slot, name, namespace));
         self.note_overflows();
     }
@@ -214,10 +224,15 @@ impl World {
     pub fn leave_all(&mut self, at: usize, namespace: Option<u8>) {
         let client = &mut self.clients[at];
         let left = self.node.leave_all(&mut self.shards[client.shard], client.key.slot, namespace);
+        let behind = self.shards[client.shard].is_behind(client.key.slot);
         for left in &left {
             let name = left.entry.room.name();
             let room = ROOMS.iter().position(|room| *room == name).unwrap();
             let sub = client.subs.remove(&(room, left.form.namespace)).unwrap();
+            if behind {
+                client.abandoned.insert(room);
+                client.entangled = true;
+            }
             assert_eq!((left.since, left.entry.room.org().as_str()), (sub.since, ORGS[client.org]));
         }
         assert!(client.subs.keys().all(|(_, other)| namespace.is_some_and(|wanted| wanted != *other)));
@@ -239,6 +254,7 @@ impl World {
             volatile,
             key: None,
             skip,
+            slot: None,
         };
         let here_shard = here.map(|shard| &mut self.shards[shard]);
         let published = self.node.publish(publish, here_shard, 1_000).unwrap();
@@ -287,6 +303,9 @@ impl World {
     pub fn flush(&mut self, shard: usize, budget: usize, takes: VecDeque<Option<u8>>) {
         self.wires[shard].takes = takes;
         self.shards[shard].flush(&mut self.wires[shard], budget);
+        for key in self.shards[shard].take_drained(usize::MAX) {
+            self.catch_up(shard, key);
+        }
         self.note_overflows();
         for at in 0..self.clients.len() {
             if self.clients[at].shard == shard {
@@ -296,6 +315,51 @@ impl World {
         while let Some(at) = self.clients.iter().position(|client| client.overflowed && client.shard == shard)
         {
             self.close(at);
+        }
+    }
+
+    /// Lets a client that was behind go on; one that can no longer be given everything has to go.
+    fn catch_up(&mut self, shard: usize, key: ConnKey) {
+        let at = self.clients.iter().position(|client| client.shard == shard && client.key == key).unwrap();
+        if self.shards[shard].is_behind(key.slot) {
+            self.expect_all(at);
+        }
+        self.note_overflows();
+        if self.clients[at].overflowed {
+            return;
+        }
+        let slot = key.slot;
+        let _ = (self.shards[shard].take_skipped(slot), self.shards[shard].take_behind(slot));
+        match self.shards[shard].catch_up(slot) {
+            Caught::Up => assert!(!self.shards[shard].is_behind(slot)),
+            Caught::Behind => assert!(self.shards[shard].is_behind(slot)),
+            Caught::Lost(lost) => {
+                let (from, to) = lost.range.expect("no history begins anew here");
+                assert!(from <= to && lost.resume_at == to + 1);
+                self.clients[at].overflowed = true;
+            }
+        }
+    }
+
+    /// What is recorded may be read by now, though it is still on its way.
+    fn expect_all(&mut self, at: usize) {
+        let client = &mut self.clients[at];
+        let mail = self.mail[client.shard].lock().unwrap();
+        for publication in mail.iter().filter(|letter| letter.position.is_some()) {
+            let number: usize = publication.event[1..].parse().unwrap();
+            let event = &self.events[number];
+            let offset = publication.position.unwrap().offset;
+            let mut subs: Vec<_> = client.subs.iter_mut().collect();
+            subs.retain(|((room, _), sub)| {
+                event.org == client.org && *room == event.room && offset > sub.read_to
+            });
+            subs.sort_by_key(|((_, namespace), _)| *namespace);
+            for ((_, namespace), sub) in subs {
+                sub.read_to = offset;
+                if event.skip != Some((client.shard, client.key)) {
+                    client.due.push(Due { event: number, namespace: *namespace, replayed: false });
+                }
+            }
         }
     }
 

@@ -157,6 +157,7 @@ impl Writer {
             payload: emitted.payload.clone(),
             lane: emitted.lane,
             volatile: false,
+            slot: None,
             key: None,
             skip: None,
         };

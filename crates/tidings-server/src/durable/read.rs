@@ -74,6 +74,7 @@ type Stand = (Position, VecDeque<Arc<Publication>>);
 
 fn publication(room: &Room, record: Record) -> Publication {
     Publication {
+        subject: 0,
         room: room.clone(),
         event: record.event.into(),
         payload: record.payload,

@@ -14,8 +14,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use tidings_core::shard::Counters;
-use tidings_core::{Code, Refusal};
+use tidings_core::shard::{Counters, Step};
+use tidings_core::{Code, Lane, Refusal};
 
 use super::{refuse, respond, signed_in};
 use crate::shared::Shared;
@@ -76,6 +76,7 @@ impl Collector for Engine {
         total(&mut encoder, "dropped", "Volatile messages dropped for slow clients.", &counters, |c| {
             c.dropped
         })?;
+        ladder(&mut encoder, &counters)?;
         total(&mut encoder, "publications", "Publications taken by shards.", &counters, |c| c.taken)?;
         let refused = shared.node.hub().refused.load(Ordering::Relaxed);
         counter(&mut encoder, "publications_refused", "Publications a full mailbox refused.", refused)?;
@@ -263,6 +264,23 @@ fn total(
     read: impl Fn(&Counters) -> u64,
 ) -> Encoded {
     counter(encoder, name, help, counters.iter().map(read).sum())
+}
+
+/// What was done about slow clients, and what that cost each lane.
+fn ladder(encoder: &mut DescriptorEncoder<'_>, counters: &[Counters]) -> Encoded {
+    let help = "How often each step was taken against slow clients.";
+    let mut family = encoder.encode_descriptor("slow_client_steps", help, None, MetricType::Counter)?;
+    for (at, step) in Step::ALL.iter().enumerate() {
+        let count = counters.iter().map(|counters| counters.steps[at]).sum::<u64>();
+        labelled(&mut family, &[("step", Label::word(step.label()))], ConstCounter::new(count))?;
+    }
+    let help = "Volatile messages dropped for slow clients, by lane.";
+    let mut family = encoder.encode_descriptor("dropped_by_lane", help, None, MetricType::Counter)?;
+    for (at, lane) in Lane::ALL.iter().enumerate() {
+        let count = counters.iter().map(|counters| counters.dropped_by_lane[at]).sum::<u64>();
+        labelled(&mut family, &[("lane", Label::word(lane.as_str()))], ConstCounter::new(count))?;
+    }
+    Ok(())
 }
 
 fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> Encoded {

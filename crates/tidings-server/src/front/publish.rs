@@ -64,6 +64,8 @@ struct Message<'a> {
     lane: Option<Cow<'a, str>>,
     #[serde(default)]
     volatile: bool,
+    #[serde(borrow)]
+    slot: Option<Cow<'a, str>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -185,6 +187,7 @@ async fn send_to(
         volatile: message.volatile,
         key: message.key.as_deref(),
         skip: None,
+        slot: message.slot.as_deref(),
     };
     let draft = Draft { event: &message.event, data: message.data.get() };
     let kinds = shared.node.kinds();
@@ -224,6 +227,9 @@ fn checked_lane(shared: &Shared, message: &Message<'_>) -> Result<Option<Lane>, 
         |key: &str| key.is_empty() || key.len() > limits.key_bytes || key.chars().any(char::is_control);
     if message.key.as_deref().is_some_and(spoilt) {
         return Err(bad("key: is empty, too long or not printable"));
+    }
+    if message.slot.as_deref().is_some_and(spoilt) {
+        return Err(bad("slot: is empty, too long or not printable"));
     }
     match message.lane.as_deref() {
         Some(name) => Lane::parse(name).map(Some).ok_or_else(|| bad("lane: is unknown")),

@@ -164,6 +164,7 @@ impl ShardLoop {
             volatile: body.volatile,
             key: body.key.as_deref(),
             skip: body.except_self.then_some((self.shard.index(), key)),
+            slot: body.slot.as_deref(),
         };
         let node = self.node.clone();
         let asker = self.asker(key, &who, &answered);

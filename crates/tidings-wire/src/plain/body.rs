@@ -60,6 +60,8 @@ pub struct PublishBody<'a> {
     pub volatile: bool,
     /// Whether the publisher's own connection is left out.
     pub except_self: bool,
+    /// What the event is about, at most [`Limits::key_bytes`]: of one name and slot the newest is what counts.
+    pub slot: Option<Cow<'a, str>>,
 }
 
 /// The body of `history`.
@@ -161,8 +163,8 @@ impl<'a> PublishBody<'a> {
     /// The first field that is missing, of the wrong type, too long or given twice, and an event name that is
     /// not the client's to use.
     pub fn parse(object: &'a str, limits: &Limits) -> Result<Self, BadField> {
-        let names = ["room", "event", "data", "key", "lane", "volatile", "exceptSelf"];
-        let [room, event, data, key, lane, volatile, except_self] = pick(whole(object)?, names)?;
+        let names = ["room", "event", "data", "key", "lane", "volatile", "exceptSelf", "slot"];
+        let [room, event, data, key, lane, volatile, except_self, slot] = pick(whole(object)?, names)?;
         Ok(Self {
             room: room.name(limits.room_name_bytes)?,
             event: free_event_name(event, limits)?,
@@ -171,6 +173,7 @@ impl<'a> PublishBody<'a> {
             lane: lane.lane()?,
             volatile: volatile.flag()?.unwrap_or(false),
             except_self: except_self.flag()?.unwrap_or(false),
+            slot: slot.optional_name(limits.key_bytes)?,
         })
     }
 }

@@ -183,3 +183,29 @@ pub fn heartbeat(out: &mut Vec<u8>, dropped: u64) {
     message.optional_number("dropped", Some(dropped).filter(|&dropped| dropped > 0));
     message.end();
 }
+
+/// Writes how many volatile events of a room were dropped because the client read too slowly; without a room they
+/// were said to everybody.
+pub fn skipped(out: &mut Vec<u8>, room: Option<&str>, count: u32) {
+    let mut message = Object::message(out, "skipped");
+    message.optional_text("room", room);
+    message.number("count", u64::from(count));
+    message.end();
+}
+
+/// Writes the same as an object without type, for dialects whose events have names.
+pub fn skipped_body(out: &mut Vec<u8>, room: Option<&str>, count: u32) {
+    let Some(room) = room else {
+        return out.extend_from_slice(format!("{{\"count\":{count}}}").as_bytes());
+    };
+    let mut message = Object::starting(out, "room", room);
+    message.number("count", u64::from(count));
+    message.end();
+}
+
+/// Writes that so many recorded events were held back because the client read too slowly, and follow now.
+pub fn behind(out: &mut Vec<u8>, events: u64) {
+    let mut message = Object::message(out, "behind");
+    message.number("events", events);
+    message.end();
+}
