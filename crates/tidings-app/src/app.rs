@@ -177,6 +177,7 @@ impl RoomKind {
             members: self.members,
             message_bytes: None,
             publish_rate: None,
+            pacing: None,
         }
     }
 }

@@ -88,6 +88,7 @@ fn shard(rooms: usize) -> Shard {
         members: None,
         message_bytes: None,
         publish_rate: None,
+        pacing: None,
     };
     kinds.declare("ticks", spec);
     let node = Node::new(Hub::new(vec![Box::new(Nowhere)]), kinds, 1);

@@ -15,6 +15,7 @@
 //! | [`publication`] | an event for a room, and where it stands in the room's history |
 //! | [`frame`] | the bytes of an event in the form a member wants |
 //! | [`outbox`] | what one connection still has to be sent |
+//! | [`pace`] | a valve before a room: how often events come through it, and which |
 //! | [`shard`] | rooms, members and dirty connections of one thread |
 //! | [`recent`] | the newest events of a room, in memory |
 //! | [`hub`] | which shard has members of which room |
@@ -33,6 +34,7 @@ pub mod lane;
 pub mod limits;
 pub mod node;
 pub mod outbox;
+pub mod pace;
 pub mod presence;
 pub mod publication;
 pub mod recent;

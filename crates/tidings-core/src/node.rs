@@ -2,6 +2,7 @@
 
 mod attendance;
 mod logged;
+mod paced;
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,7 @@ use crate::recent::{KeyRecord, Read, Recent};
 use crate::room::{Keep, Org, Roll, Room, RoomSpec};
 use crate::shard::{ConnKey, Left, Shard};
 use crate::shuffle::Shuffle;
+use paced::Valves;
 
 /// One node: every join, leave and publish goes through here.
 pub struct Node {
@@ -38,6 +40,8 @@ pub struct Node {
     /// What the team's backend has said, as long as it allowed.
     answers: Mutex<Answers>,
     presence: Presence,
+    /// What waits for the pace of its room.
+    valves: Valves,
 }
 
 /// Answers of the backend a node keeps at most; beyond that the oldest are asked for again.
@@ -75,6 +79,14 @@ pub struct Published {
     pub duplicate: bool,
     /// It is in the log, and survives a crash and a power cut.
     pub synced: bool,
+    /// It waits for the pace of its room; a newer one may take its place.
+    pub held: bool,
+}
+
+impl Published {
+    fn now(id: MessageId, position: Option<Position>) -> Self {
+        Self { id, position, duplicate: false, synced: false, held: false }
+    }
 }
 
 /// From where a newcomer wants to hear a room.
@@ -127,6 +139,7 @@ impl Node {
             hasher: foldhash::fast::RandomState::default(),
             answers: Mutex::new(Answers::new(ANSWERS)),
             presence: Presence::default(),
+            valves: Valves::default(),
         }
     }
 
@@ -412,7 +425,7 @@ impl Node {
             subject: 0,
         };
         self.hub.announce(&Arc::new(publication));
-        Ok(Published { id, position: None, duplicate: false, synced: false })
+        Ok(Published::now(id, None))
     }
 
     /// The events of a room's history, for one who may read them.
@@ -453,16 +466,33 @@ impl Node {
         now_ms: u64,
     ) -> Result<Published, Refusal> {
         refuse_large(spec, &what)?;
+        // What the engine itself says of a room is complete only if all of it is heard.
+        let paced = !spec.keep.is_durable() && !what.event.starts_with("tidings:");
+        match spec.pacing {
+            Some(pacing) if paced => self.publish_paced(pacing, spec, what, here, now_ms),
+            _ => self.publish_now(spec, what, None, here, now_ms),
+        }
+    }
+
+    /// Publishes what no valve holds back; `released` is the id of an event that one did.
+    fn publish_now(
+        &self,
+        spec: &Arc<RoomSpec>,
+        what: Publish<'_>,
+        released: Option<MessageId>,
+        here: Option<&mut Shard>,
+        now_ms: u64,
+    ) -> Result<Published, Refusal> {
         match spec.keep {
-            Keep::Recent { .. } if !what.volatile => return self.record(spec, what, now_ms),
+            Keep::Recent { .. } if !what.volatile => return self.record(spec, what, released, now_ms),
             Keep::Durable { .. } if !what.volatile => {
                 return Err(Refusal::new(Code::Unavailable, "this has to be stored first"));
             }
             _ => {}
         }
-        let id = self.message_id();
+        let id = released.unwrap_or_else(|| self.message_id());
         let Some(entry) = self.hub.find(&what.room) else {
-            return Ok(Published { id, position: None, duplicate: false, synced: false });
+            return Ok(Published::now(id, None));
         };
         let publication = Arc::new(self.publication(spec, what, id, None, 0, now_ms));
         match here {
@@ -475,10 +505,16 @@ impl Node {
                 self.hub.deliver(&entry, &publication, None);
             }
         }
-        Ok(Published { id, position: None, duplicate: false, synced: false })
+        Ok(Published::now(id, None))
     }
 
-    fn record(&self, spec: &Arc<RoomSpec>, what: Publish<'_>, now_ms: u64) -> Result<Published, Refusal> {
+    fn record(
+        &self,
+        spec: &Arc<RoomSpec>,
+        what: Publish<'_>,
+        released: Option<MessageId>,
+        now_ms: u64,
+    ) -> Result<Published, Refusal> {
         let sequence = self.hub.sequence(what.room.org());
         let mut sequence = lock(&sequence);
         loop {
@@ -487,7 +523,7 @@ impl Node {
             // The hub may have forgotten the room between look-up and lock: then nobody would
             // ever read what is appended here.
             if !recent.is_retired() {
-                return self.append(&entry, recent, &mut sequence, what, now_ms);
+                return self.append(&entry, recent, &mut sequence, what, released, now_ms);
             }
         }
     }
@@ -499,19 +535,16 @@ impl Node {
         mut recent: MutexGuard<'_, Recent>,
         sequence: &mut u64,
         what: Publish<'_>,
+        released: Option<MessageId>,
         now_ms: u64,
     ) -> Result<Published, Refusal> {
         recent.expire(now_ms);
-        let body = what.key.map(|_| self.hasher.hash_one((what.event, &what.payload)));
-        if let Some(known) = what.key.and_then(|key| recent.key(key)) {
-            return match body {
-                Some(body) if body == known.body => {
-                    Ok(Published { id: known.id, position: known.position, duplicate: true, synced: false })
-                }
-                _ => Err(Refusal::new(Code::Conflict, "this key was used with another event")),
-            };
+        // The key of one that was held back was looked at when it came.
+        let body = what.key.filter(|_| released.is_none()).map(|_| self.body_of(&what));
+        if let Some(known) = self.known(&recent, &what, body)? {
+            return Ok(known);
         }
-        let id = self.message_id();
+        let id = released.unwrap_or_else(|| self.message_id());
         let position = Some(recent.next(id));
         *sequence += 1;
         let key = what.key;
@@ -519,10 +552,37 @@ impl Node {
         recent.append(publication.clone());
         if let (Some(key), Some(body)) = (key, body) {
             recent.remember(key, KeyRecord { body, id, position, at_ms: now_ms });
+        } else if let (Some(key), Some(position)) = (key, position) {
+            recent.place(key, position);
         }
         drop(recent);
         self.hub.deliver(entry, &publication, None);
-        Ok(Published { id, position, duplicate: false, synced: false })
+        Ok(Published::now(id, position))
+    }
+
+    /// A hash of what a key stands for.
+    fn body_of(&self, what: &Publish<'_>) -> u64 {
+        self.hasher.hash_one((what.event, &what.payload))
+    }
+
+    /// What the first publish with the same key became.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] if that was another event.
+    fn known(
+        &self,
+        recent: &Recent,
+        what: &Publish<'_>,
+        body: Option<u64>,
+    ) -> Result<Option<Published>, Refusal> {
+        let Some(body) = body else { return Ok(None) };
+        match what.key.and_then(|key| recent.key(key)) {
+            None => Ok(None),
+            Some(known) if known.body == body => {
+                Ok(Some(Published { duplicate: true, ..Published::now(known.id, known.position) }))
+            }
+            Some(_) => Err(Refusal::new(Code::Conflict, "this key was used with another event")),
+        }
     }
 
     fn publication(

@@ -221,6 +221,13 @@ impl Recent {
         self.keys.remember(key, record);
     }
 
+    /// Says where the event of a key stands that was recorded later than its key was taken.
+    pub fn place(&mut self, key: &str, position: Position) {
+        if let Some(record) = self.keys.known.get_mut(key) {
+            record.position = Some(position);
+        }
+    }
+
     /// A tag of 0 is "not given".
     fn tag_fits(&self, since: Position) -> bool {
         if since.tag == 0 || since.offset == 0 {

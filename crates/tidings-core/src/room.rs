@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::access::Rule;
 use crate::lane::Lane;
 use crate::limits::OwnRate;
+use crate::pace::Pacing;
 
 /// An organisation: the border no room, user, event or count crosses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -228,4 +229,6 @@ pub struct RoomSpec {
     pub message_bytes: Option<usize>,
     /// How often one user may publish to rooms of this kind; `None`: what is set for all.
     pub publish_rate: Option<OwnRate>,
+    /// How its events are paced; `None`: all come through at once.
+    pub pacing: Option<Pacing>,
 }

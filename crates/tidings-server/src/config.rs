@@ -532,6 +532,18 @@ pub struct RoomKindConfig {
     /// Bytes of one event's data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_bytes: Option<usize>,
+    /// Milliseconds between two events of a scope; of those that come between, the newest follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pace_ms: Option<u64>,
+    /// What a scope is: `room`, `event` or `slot`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pace_per: Option<String>,
+    /// Milliseconds that events gather before they leave together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_ms: Option<u64>,
+    /// So many leave at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_events: Option<usize>,
     /// Publishes of one user to rooms of this kind in a minute, beside `limits.publish_per_minute`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub publish_per_minute: Option<u64>,

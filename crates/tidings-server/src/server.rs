@@ -154,6 +154,7 @@ impl Server {
         }
         apps::start(&shared, &stopped);
         tokio::spawn(sweep(shared.clone(), stopped.clone()));
+        tokio::spawn(keep_pace(shared.clone(), stopped.clone()));
         tokio::spawn(watch_memory(shared.clone(), stopped));
         extras.happened.into_iter().for_each(|entry| audit.note(entry));
         audit.note(Entry::ok(Action::Start).by(Actor::System).on(addr.to_string()));
@@ -426,6 +427,26 @@ async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
         tracing::trace!(rooms, "swept");
     }
 }
+
+/// Publishes what has waited for the pace of its room.
+async fn keep_pace(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let held = Arc::new(tokio::sync::Notify::new());
+    let wake = held.clone();
+    shared.node.on_held(move || wake.notify_one());
+    loop {
+        let due_ms = shared.node.release(wall_ms());
+        let wait =
+            due_ms.map_or(PACE_REST, |due| Duration::from_millis(due.saturating_sub(wall_ms()).max(1)));
+        tokio::select! {
+            () = tokio::time::sleep(wait.min(PACE_REST)) => {}
+            () = held.notified() => {}
+            _ = stop.changed() => return,
+        }
+    }
+}
+
+/// What is due is looked at this often, should the clock have been put back.
+const PACE_REST: Duration = Duration::from_secs(1);
 
 /// Reads how much memory is used, from time to time.
 async fn watch_memory(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tidings_app::RoomKind;
 use tidings_core::frame::Namespaces;
 use tidings_core::limits::{OWN_RATES, OwnRate, Rate};
+use tidings_core::pace::{Pacing, Per};
 use tidings_core::room::{Keep, RoomSpec};
 use tidings_core::{Action, Kinds, Lane, QueueLimits, Roll, Rule, presence};
 use tidings_wire::session::{HeartbeatTimes, SocketIoTimes};
@@ -200,7 +201,19 @@ fn spec(subscribe: Rule, publish: Rule, keep: Keep) -> RoomSpec {
     let (history, presence) = (subscribe.clone(), subscribe.clone());
     let (lane, members, message_bytes, publish_rate) = (Lane::Normal, None, None, None);
     let roll = Roll::Off;
-    RoomSpec { subscribe, publish, history, presence, roll, keep, lane, members, message_bytes, publish_rate }
+    RoomSpec {
+        subscribe,
+        publish,
+        history,
+        presence,
+        roll,
+        keep,
+        lane,
+        members,
+        message_bytes,
+        publish_rate,
+        pacing: None,
+    }
 }
 
 fn configured(mut spec: RoomSpec, wanted: &RoomKindConfig, bytes: usize) -> Result<RoomSpec, String> {
@@ -219,6 +232,13 @@ fn configured(mut spec: RoomSpec, wanted: &RoomKindConfig, bytes: usize) -> Resu
     }
     spec.roll = roll(spec.roll, wanted)?;
     spec.keep = keep(spec.keep, wanted, bytes)?;
+    spec.pacing = pacing(wanted)?.or(spec.pacing);
+    if spec.pacing.is_some() && spec.keep.is_durable() {
+        return Err(
+            "pace_ms, batch_ms: what a durable kind acknowledges is stored, so nothing may take its place"
+                .into(),
+        );
+    }
     spec.members = wanted.members.or(spec.members);
     spec.message_bytes = wanted.message_bytes.or(spec.message_bytes);
     Ok(spec)
@@ -248,6 +268,28 @@ const ROSTER_FULL: usize = 100;
 
 /// Up to so many users each is told who comes and goes.
 const ROSTER_DELTAS: usize = 1_000;
+
+/// How the events of a kind are paced; `None`: nothing is said about it.
+fn pacing(wanted: &RoomKindConfig) -> Result<Option<Pacing>, String> {
+    let RoomKindConfig { pace_ms, pace_per, batch_ms, batch_events, .. } = wanted;
+    let per = pace_per.as_deref().map(|per| Per::parse(per).ok_or("pace_per: one of room, event, slot"));
+    let per = per.transpose()?;
+    match (pace_ms, batch_ms) {
+        (Some(_), Some(_)) => Err("pace_ms and batch_ms: one of the two".into()),
+        (None, _) if per.is_some() => Err("pace_per needs pace_ms".into()),
+        (_, None) if batch_events.is_some() => Err("batch_events needs batch_ms".into()),
+        (Some(interval_ms), None) => {
+            Ok(Some(Pacing::Throttle { interval_ms: *interval_ms, per: per.unwrap_or(Per::Event) }))
+        }
+        (None, Some(wait_ms)) => {
+            Ok(Some(Pacing::Batch { wait_ms: *wait_ms, most: batch_events.unwrap_or(BATCH_EVENTS) }))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// Events that leave together where the configuration names no number.
+const BATCH_EVENTS: usize = 50;
 
 fn keep(base: Keep, wanted: &RoomKindConfig, bytes: usize) -> Result<Keep, String> {
     let (size, ttl, _) = base.bounds().unwrap_or((1_000, Duration::from_secs(24 * 3_600), bytes));

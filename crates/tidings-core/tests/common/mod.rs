@@ -22,6 +22,12 @@ pub struct Kept {
     most: usize,
 }
 
+impl Kept {
+    pub fn endless() -> Self {
+        Self { mail: Arc::default(), most: usize::MAX }
+    }
+}
+
 impl Post for Kept {
     fn deliver(&self, publication: Arc<Publication>) -> bool {
         let mut mail = self.mail.lock().unwrap();
@@ -49,6 +55,7 @@ pub fn spec(keep: Keep) -> RoomSpec {
         members: None,
         message_bytes: None,
         publish_rate: None,
+        pacing: None,
     }
 }
 

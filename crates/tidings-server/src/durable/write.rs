@@ -100,8 +100,13 @@ impl Writer {
     /// Delivers what was stored, then answers; whoever asked may be gone.
     fn settle(&self, letter: Letter, done: Result<Appended, StoreError>) {
         let Letter { said, id, at_ms, reply, .. } = letter;
-        let published =
-            |id, position, duplicate| Published { id, position: Some(position), duplicate, synced: true };
+        let published = |id, position, duplicate| Published {
+            id,
+            position: Some(position),
+            duplicate,
+            synced: true,
+            held: false,
+        };
         let answer = match done {
             Ok(Appended::At { position, .. }) => {
                 if let Err(refusal) = self.node.deliver_logged(said.what(), id, position, at_ms) {

@@ -77,6 +77,7 @@ impl Collector for Engine {
             c.dropped
         })?;
         ladder(&mut encoder, &counters)?;
+        self.pace(&mut encoder)?;
         total(&mut encoder, "publications", "Publications taken by shards.", &counters, |c| c.taken)?;
         let refused = shared.node.hub().refused.load(Ordering::Relaxed);
         counter(&mut encoder, "publications_refused", "Publications a full mailbox refused.", refused)?;
@@ -118,6 +119,23 @@ impl Engine {
         counter(encoder, "presence_announcements", about, to_everybody)?;
         let lost = told.unseen.load(Ordering::Relaxed) + presence.seen_lost.load(Ordering::Relaxed);
         counter(encoder, "presence_seen_lost", "Times users were last there that were not stored.", lost)
+    }
+
+    /// What became of events that had to wait for the pace of their room.
+    fn pace(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let counts = self.0.node.pace_counts();
+        let help = "Events that met the pace of their room, by what became of them.";
+        let mut family = encoder.encode_descriptor("paced", help, None, MetricType::Counter)?;
+        let outcomes = [
+            ("held", counts.held),
+            ("replaced", counts.replaced),
+            ("refused", counts.refused),
+            ("lost", counts.lost),
+        ];
+        for (outcome, count) in outcomes {
+            labelled(&mut family, &[("outcome", Label::word(outcome))], ConstCounter::new(count))?;
+        }
+        Ok(())
     }
 
     fn limits(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {

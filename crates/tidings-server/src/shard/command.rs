@@ -533,6 +533,9 @@ pub(crate) fn write_published(out: &mut Vec<u8>, room: &str, published: &Publish
     if published.duplicate {
         out.extend_from_slice(b",\"duplicate\":true");
     }
+    if published.held {
+        out.extend_from_slice(b",\"held\":true");
+    }
 }
 
 /// Appends how many more publishes the budget lets through, where there is one.

@@ -590,6 +590,28 @@ pub(super) static SETTINGS: &[Setting] = &[
         "Bytes of one event's data. Higher multiplies by the room's members.",
     ),
     row(
+        "rooms.KIND.pace_ms",
+        Kind::Count(1, HOUR_MS),
+        "Milliseconds between two events of a scope: the first comes through at once, of those that follow the \
+         newest when the time is over, and the others are never heard. Not for durable kinds. Longer delivers later.",
+    ),
+    row(
+        "rooms.KIND.pace_per",
+        Kind::Choice(&["room", "event", "slot"]),
+        "What a scope of pace_ms is: the whole room, events of one name (if not said), or of one name and slot.",
+    ),
+    row(
+        "rooms.KIND.batch_ms",
+        Kind::Count(1, HOUR_MS),
+        "Milliseconds that events gather before they leave together; of one name and slot only the newest leaves. Not \
+         for durable kinds, nor beside pace_ms. Longer delivers later, in fewer writes.",
+    ),
+    row(
+        "rooms.KIND.batch_events",
+        Kind::Count(1, 1_000),
+        "Events that leave at once, before batch_ms is over; 50 if not said. More hold more memory.",
+    ),
+    row(
         "rooms.KIND.publish_per_minute",
         Kind::Count(1, RATE),
         "Publishes of one user to rooms of this kind in a minute, counted beside limits.publish_per_minute and not \

@@ -1,0 +1,100 @@
+//! Only what has changed.
+
+use std::borrow::Cow;
+
+use compact_str::CompactString;
+use hashbrown::HashMap;
+use tidings_wire::json;
+
+/// What is sent of a JSON object: all of it from time to time, else the members that changed.
+///
+/// Members are compared as text, and one that is gone is sent as `null`, as a merge patch (RFC 7396) has it. So
+/// a member that changes its spelling counts as changed, and one that turns `null` looks as if it were gone.
+#[derive(Debug)]
+pub struct Diff {
+    full_every: u32,
+    members: HashMap<CompactString, Box<str>>,
+    /// Parts since the last full one; `None`: nothing was sent yet.
+    parts: Option<u32>,
+}
+
+/// What is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changes {
+    /// The whole object.
+    Full,
+    /// A JSON object with the members that changed.
+    Part(String),
+    /// Nothing has changed.
+    Nothing,
+}
+
+impl Diff {
+    /// Nothing was sent yet; every so-many-th time all is sent (0: only when it is asked for).
+    pub fn new(full_every: u32) -> Self {
+        Self { full_every, members: HashMap::new(), parts: None }
+    }
+
+    /// Makes the next one a full one: somebody came who has nothing yet.
+    pub fn ask_full(&mut self) {
+        self.parts = None;
+    }
+
+    /// What is to be sent of an object that passed [`json::check`]; what is no object is sent as it is.
+    pub fn offer(&mut self, object: &str) -> Changes {
+        if !object.trim_start().starts_with('{') {
+            (self.parts, self.members) = (None, HashMap::new());
+            return Changes::Full;
+        }
+        let changed = self.take_in(object);
+        let due = self.full_every > 0 && self.parts.is_some_and(|parts| parts + 1 >= self.full_every);
+        match self.parts {
+            Some(parts) if !due => {
+                if changed.is_empty() {
+                    return Changes::Nothing;
+                }
+                self.parts = Some(parts + 1);
+                Changes::Part(written(&changed))
+            }
+            _ => {
+                self.parts = Some(0);
+                Changes::Full
+            }
+        }
+    }
+
+    /// Keeps the members of an object; those that changed, in its order, then those that are gone.
+    fn take_in(&mut self, object: &str) -> Vec<(CompactString, Box<str>)> {
+        let before = std::mem::take(&mut self.members);
+        let mut names = Vec::new();
+        for (name, value) in json::members(object) {
+            let name: Cow<'_, str> = json::string_lossy(name).unwrap_or_default();
+            let name = CompactString::from(name.as_ref());
+            // Of a member that is given twice the last one counts.
+            if self.members.insert(name.clone(), value.into()).is_none() {
+                names.push(name);
+            }
+        }
+        names.retain(|name| before.get(name) != self.members.get(name));
+        let mut gone: Vec<_> = before.into_keys().filter(|name| !self.members.contains_key(name)).collect();
+        gone.sort();
+        names.extend(gone);
+        let value = |name: &CompactString| self.members.get(name).cloned().unwrap_or_else(|| "null".into());
+        names.into_iter().map(|name| (name.clone(), value(&name))).collect()
+    }
+}
+
+fn written(members: &[(CompactString, Box<str>)]) -> String {
+    let mut out = b"{".to_vec();
+    for (at, (name, value)) in members.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        json::write_string(&mut out, name);
+        out.push(b':');
+        out.extend_from_slice(value.as_bytes());
+    }
+    out.push(b'}');
+    // What was text before is text now.
+    String::from_utf8(out).unwrap_or_default()
+}
