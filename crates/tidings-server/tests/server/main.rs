@@ -14,6 +14,7 @@ mod expiry;
 mod hook_order;
 mod hooks;
 mod hostile;
+mod ladder;
 mod large_past;
 mod limits;
 mod limits_of_addresses;
