@@ -90,6 +90,11 @@ impl Outbox {
         self.queue.as_ref().map_or(0, |q| q.bytes)
     }
 
+    /// Messages that wait.
+    pub fn messages(&self) -> usize {
+        self.queue.as_ref().map_or(0, |q| q.messages)
+    }
+
     /// Bytes of replays among them.
     pub fn owed(&self) -> usize {
         self.queue.as_ref().map_or(0, |q| q.owed.0)

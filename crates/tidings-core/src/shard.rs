@@ -292,6 +292,11 @@ impl Shard {
         self.conns.get(slot as usize).map_or(0, |conn| conn.outbox.bytes())
     }
 
+    /// Messages that wait for a connection.
+    pub fn messages_waiting(&self, slot: u32) -> usize {
+        self.conns.get(slot as usize).map_or(0, |conn| conn.outbox.messages())
+    }
+
     /// The entry of a room that has members here.
     pub fn entry(&self, room: &Room) -> Option<&Arc<Entry>> {
         self.rooms.get(room).map(|&at| &self.local[at as usize].entry)

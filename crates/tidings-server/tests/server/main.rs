@@ -20,6 +20,7 @@ mod limits;
 mod limits_of_addresses;
 mod limits_of_requests;
 mod members;
+mod paces;
 mod people;
 mod presence;
 mod presence_of_many;
