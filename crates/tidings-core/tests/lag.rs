@@ -243,3 +243,54 @@ fn the_queue_never_holds_more_than_it_may() {
     }
     assert!(world.shard.take_overflowed().is_empty());
 }
+
+/// The organisation's numbers of the recorded events in what a client of recovery got.
+fn sequences(bytes: &[u8]) -> Vec<u64> {
+    let text = String::from_utf8_lossy(bytes);
+    let offsets = text.split(",\"5.").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    offsets.map(|hex| u64::from_str_radix(&hex, 16).unwrap()).collect()
+}
+
+#[test]
+fn the_order_of_an_organisation_holds_while_others_publish_at_the_same_time() {
+    const EVENTS: usize = 4_000;
+    let mut world = World::new();
+    let key = world.client(&[]);
+    let form = Form { dialect: tidings_core::frame::Dialect::SocketIo, offset: true, ..plain() };
+    let rooms = ["rec:1", "rec:2", "rec:3"];
+    rooms.iter().for_each(|name| world.join(key, name, form));
+    let (node, at_work) = (&world.node, std::sync::atomic::AtomicUsize::new(rooms.len()));
+    std::thread::scope(|scope| {
+        for name in rooms {
+            let at_work = &at_work;
+            scope.spawn(move || {
+                (0..EVENTS).for_each(|_| drop(node.publish(event(name, "e"), None, 0).unwrap()));
+                at_work.fetch_sub(1, std::sync::atomic::Ordering::Release);
+            });
+        }
+        let mut turn = 0_usize;
+        loop {
+            let last = at_work.load(std::sync::atomic::Ordering::Acquire) == 0;
+            for letter in std::mem::take(&mut *world.kept.mail.lock().unwrap()) {
+                world.shard.take(&letter);
+            }
+            turn += 1;
+            // Its socket takes something in every third turn, so it is behind all the time.
+            world.sockets.open = turn % 3 == 0 || last;
+            world.shard.writable(key.slot);
+            world.shard.flush(&mut world.sockets, usize::MAX);
+            for key in world.shard.take_drained(usize::MAX) {
+                while let Caught::Lost(gap) = world.shard.catch_up(key.slot) {
+                    world.shard.pass_over(key.slot, &gap);
+                }
+            }
+            if last && !world.shard.has_work() && world.kept.mail.lock().unwrap().is_empty() {
+                break;
+            }
+        }
+    });
+    let got = sequences(&world.sockets.sent[&key.slot]);
+    assert!(got.is_sorted_by(|one, other| one < other), "in order, and nothing twice");
+    assert_eq!(got.last(), Some(&(3 * EVENTS as u64)));
+    assert!(world.shard.counters.steps[Step::CaughtUp as usize] > 0);
+}
