@@ -3,6 +3,7 @@
 //! Flags, environment names, checks and the printed configuration are all made from it.
 
 mod presence;
+mod rooms;
 mod table;
 
 use std::sync::LazyLock;
@@ -11,7 +12,7 @@ use toml::Value;
 
 /// Every setting, in the order in which it is printed.
 pub(crate) static SETTINGS: LazyLock<Vec<Setting>> =
-    LazyLock::new(|| [table::SETTINGS, presence::SETTINGS].concat());
+    LazyLock::new(|| [table::SETTINGS, rooms::SETTINGS, presence::SETTINGS].concat());
 
 /// No bound above.
 const ANY: u64 = i64::MAX as u64;

@@ -70,6 +70,10 @@ fn every_field_of_a_named_table_has_a_row() {
         lane: Some("low".into()),
         members: Some(1),
         message_bytes: Some(1),
+        pace_ms: Some(1),
+        pace_per: Some("slot".into()),
+        batch_ms: Some(1),
+        batch_events: Some(1),
         publish_per_minute: Some(1),
     };
     let room = toml::Table::try_from(room).unwrap();

@@ -2,25 +2,8 @@
 
 use super::{ANY, HOUR_MS, Kind, Setting, row};
 
-/// The last rows of the kinds of rooms, then those of presence.
+/// How long who is gone, idle or away is shown, and to whom.
 pub(super) static SETTINGS: &[Setting] = &[
-    row(
-        "rooms.KIND.roster",
-        Kind::Choice(&["off", "counts", "members"]),
-        "What members who may read presence are shown of each other without asking: nothing, how many there are, \
-         or who. Members take memory, and each change an event.",
-    ),
-    row(
-        "rooms.KIND.roster_full",
-        Kind::Count(0, 1_000),
-        "Up to so many users a newcomer gets the whole list of members. More make joining dearer.",
-    ),
-    row(
-        "rooms.KIND.roster_deltas",
-        Kind::Count(1, ANY),
-        "Up to so many users each is told who comes and goes, beyond that only the counts. When all come at once, \
-         the bytes grow with the square of it.",
-    ),
     row(
         "presence.grace_ms",
         Kind::Count(0, HOUR_MS),

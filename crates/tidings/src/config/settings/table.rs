@@ -2,8 +2,8 @@
 
 use super::{ANY, HOUR_MS, Kind, RATE, Setting, row, secret};
 
-/// The settings but those of presence, in the order in which they are printed: the top level first, then
-/// table by table.
+/// The settings but those of room kinds and presence, in the order in which they are printed: the top level
+/// first, then table by table.
 pub(super) static SETTINGS: &[Setting] = &[
     row(
         "listen",
@@ -557,64 +557,5 @@ pub(super) static SETTINGS: &[Setting] = &[
         "apps.NAME.enabled",
         Kind::Switch,
         "Whether an app of this server is there; off, its commands, rooms and paths do not exist and its tables stay as they are.",
-    ),
-    row(
-        "rooms.KIND.subscribe",
-        Kind::Text,
-        "Who may subscribe: anyone, signed-in, verified, role:X, claim:N=V, owner, server, ask (see hooks) or nobody.",
-    ),
-    row("rooms.KIND.publish", Kind::Text, "Who may publish, by the same words."),
-    row("rooms.KIND.history", Kind::Text, "Who may read the history, by the same words."),
-    row("rooms.KIND.presence", Kind::Text, "Who may read presence and counts, by the same words."),
-    row(
-        "rooms.KIND.keep",
-        Kind::Choice(&["nothing", "recent", "durable"]),
-        "What a room keeps of its events: nothing, the recent ones in memory, or those in the database: then a \
-         publish is answered once it is stored.",
-    ),
-    row("rooms.KIND.size", Kind::Count(1, 1 << 24), "Events kept per room. More take memory."),
-    row(
-        "rooms.KIND.ttl_seconds",
-        Kind::Count(1, 31_536_000),
-        "Seconds each event is kept. Longer takes more memory.",
-    ),
-    row(
-        "rooms.KIND.lane",
-        Kind::Choice(&["critical", "high", "normal", "medium", "low"]),
-        "The lane of events that name none; what is critical is delivered first and dropped last.",
-    ),
-    row("rooms.KIND.members", Kind::Count(1, ANY), "Members of one room at most. More make events dearer."),
-    row(
-        "rooms.KIND.message_bytes",
-        Kind::Count(1, 1 << 30),
-        "Bytes of one event's data. Higher multiplies by the room's members.",
-    ),
-    row(
-        "rooms.KIND.pace_ms",
-        Kind::Count(1, HOUR_MS),
-        "Milliseconds between two events of a scope: the first comes through at once, of those that follow the \
-         newest when the time is over, and the others are never heard. Not for durable kinds. Longer delivers later.",
-    ),
-    row(
-        "rooms.KIND.pace_per",
-        Kind::Choice(&["room", "event", "slot"]),
-        "What a scope of pace_ms is: the whole room, events of one name (if not said), or of one name and slot.",
-    ),
-    row(
-        "rooms.KIND.batch_ms",
-        Kind::Count(1, HOUR_MS),
-        "Milliseconds that events gather before they leave together; of one name and slot only the newest leaves. Not \
-         for durable kinds, nor beside pace_ms. Longer delivers later, in fewer writes.",
-    ),
-    row(
-        "rooms.KIND.batch_events",
-        Kind::Count(1, 1_000),
-        "Events that leave at once, before batch_ms is over; 50 if not said. More hold more memory.",
-    ),
-    row(
-        "rooms.KIND.publish_per_minute",
-        Kind::Count(1, RATE),
-        "Publishes of one user to rooms of this kind in a minute, counted beside limits.publish_per_minute and not \
-         in it. Higher multiplies by the room's members.",
     ),
 ];
