@@ -8,7 +8,10 @@ use crate::common::config;
 
 /// A server with two shards, so that what crosses from one to the other is walked as well.
 pub(crate) fn two_shards() -> Config {
-    Config { shards: 2, ..config() }
+    let mut config = Config { shards: 2, ..config() };
+    // Whose connections come and go is told to nobody elsewhere either.
+    (config.presence.announce_up_to, config.presence.grace_ms) = (1_000, 50);
+    config
 }
 
 /// A token with these claims, good for an hour.
