@@ -164,7 +164,7 @@ impl RoomKind {
         let keep = match self.keeps {
             Keeps::Nothing => Keep::Nothing,
             Keeps::Recent { size, ttl } => Keep::Recent { size, ttl, bytes },
-            Keeps::Durable { size, ttl } => Keep::Durable { size, ttl, bytes },
+            Keeps::Durable { size, ttl } => Keep::Durable { size, ttl, bytes, log_bytes: u64::MAX },
         };
         RoomSpec {
             subscribe: self.subscribe.clone(),

@@ -68,6 +68,7 @@ fn publication(room: Room, number: u64) -> Arc<Publication> {
         id,
         position: Some(Position::of(Epoch(1), number, id)),
         sequence: number,
+        durable: 0,
         at_ms: 0,
         subject: 0,
     })

@@ -5,7 +5,7 @@ pub use tidings_wire::names::{Dialect, Namespaces};
 use tidings_wire::websocket::{self, Opcode};
 use tidings_wire::{engineio, plain, socketio};
 
-use crate::publication::{Publication, parse_hex};
+use crate::publication::{Mark, Publication, parse_hex};
 
 /// How events become bytes for one member; members of equal form share the same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,21 +96,26 @@ fn socket_io_text(publication: &Publication, form: Form, namespaces: &Namespaces
     text
 }
 
-/// The opaque offset of recovery: the organisation's sequence, marked with the node that gave it.
+/// The opaque offset of recovery: how far its organisation's events were heard, and the process that counted.
 fn offset_text(publication: &Publication, form: Form) -> Option<String> {
-    (form.offset && publication.sequence > 0)
-        .then(|| resume_offset(publication.id.node, publication.sequence))
+    let mark = publication.mark();
+    (form.offset && publication.position.is_some() && mark != Mark::default())
+        .then(|| resume_offset(publication.id.node, mark))
 }
 
 /// Writes the opaque offset that stock clients send back when they resume.
-pub fn resume_offset(node: u64, sequence: u64) -> String {
-    format!("{node:x}.{sequence:x}")
+///
+/// It stands in every recorded event they get, so what is 0 is left out.
+pub fn resume_offset(node: u64, mark: Mark) -> String {
+    let Mark { memory, durable } = mark;
+    if durable == 0 { format!("{node:x}.{memory:x}") } else { format!("{node:x}.{memory:x}.{durable:x}") }
 }
 
-/// Reads an opaque offset; `None` if it is not one of ours.
-pub fn parse_resume_offset(node: u64, text: &str) -> Option<u64> {
-    let (of, sequence) = text.split_once('.')?;
-    (parse_hex(of)? == node).then(|| parse_hex(sequence))?
+/// Reads an opaque offset: the process that counted, and the point; `None` if it is not one of ours.
+pub fn parse_resume_offset(text: &str) -> Option<(u64, Mark)> {
+    let (node, numbers) = text.split_once('.')?;
+    let (memory, durable) = numbers.split_once('.').unwrap_or((numbers, "0"));
+    Some((parse_hex(node)?, Mark { memory: parse_hex(memory)?, durable: parse_hex(durable)? }))
 }
 
 fn write_plain(out: &mut Vec<u8>, publication: &Publication) {

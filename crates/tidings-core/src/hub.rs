@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use hashbrown::HashMap;
 
 use crate::limits::{Occupancy, Place};
-use crate::publication::{Epoch, Position, Publication};
+use crate::publication::{Epoch, Mark, Position, Publication};
 use crate::recent::Recent;
 use crate::room::{Keep, Org, Room, RoomSpec};
 use crate::shard::ConnKey;
@@ -54,7 +54,30 @@ pub const SHARDS: usize = 64;
 /// The recorded events of an organisation are numbered in one row, under this lock.
 ///
 /// The lock is held over append and hand-over, so every shard sees them in that order.
-pub type Sequence = Mutex<u64>;
+pub type Sequence = Mutex<Numbers>;
+
+/// How far the recorded events of an organisation were delivered here.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Numbers {
+    /// How many since the process started.
+    pub memory: u64,
+    /// The number in the log of the newest; `None` before anything of the organisation's log was read.
+    pub durable: Option<u64>,
+}
+
+impl Numbers {
+    /// The point.
+    pub fn mark(&self) -> Mark {
+        Mark { memory: self.memory, durable: self.durable.unwrap_or(0) }
+    }
+
+    /// The point of the next event; `durable` is its number if it is in the log.
+    pub(crate) fn count(&mut self, durable: Option<u64>) -> Mark {
+        self.memory += 1;
+        self.durable = self.durable.max(durable);
+        Mark { memory: self.memory, durable: durable.unwrap_or(self.mark().durable) }
+    }
+}
 
 /// A room that has members or a history on this node.
 pub struct Entry {

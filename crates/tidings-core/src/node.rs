@@ -6,16 +6,16 @@ mod paced;
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::access::{Code, Identity, Refusal};
 use crate::answers::{Answer, Answered, Answers, Subject};
 use crate::frame::Form;
-use crate::hub::{Entry, Full, Hub, lock};
+use crate::hub::{Entry, Full, Hub, Numbers, lock};
 use crate::kinds::{Action, Asker, Denied, Kinds, Replaced, decide};
 use crate::lane::Lane;
 use crate::presence::Presence;
-use crate::publication::{Epoch, MessageId, Payload, Position, Publication};
+use crate::publication::{Epoch, Mark, MessageId, Payload, Position, Publication};
 use crate::recent::{KeyRecord, Read, Recent};
 use crate::room::{Keep, Org, Roll, Room, RoomSpec};
 use crate::shard::{ConnKey, Left, Shard};
@@ -42,7 +42,11 @@ pub struct Node {
     presence: Presence,
     /// What waits for the pace of its room.
     valves: Valves,
+    /// Told of each room whose first event is kept in memory alone.
+    first_heard: OnceLock<FirstHeard>,
 }
+
+type FirstHeard = Box<dyn Fn(&Room) + Send + Sync>;
 
 /// Answers of the backend a node keeps at most; beyond that the oldest are asked for again.
 const ANSWERS: usize = 100_000;
@@ -105,11 +109,22 @@ pub enum From {
     /// After a number of its organisation's recorded events (stock clients), but nothing from
     /// before it first subscribed.
     Sequence {
-        /// The last number it has heard.
-        heard: u64,
-        /// The number when it first subscribed.
-        since: u64,
+        /// How far it has heard.
+        heard: Heard,
+        /// The point at which it first subscribed, or up to which it is known to have heard since.
+        since: Mark,
     },
+}
+
+/// How far a client has heard its organisation's recorded events.
+#[derive(Debug, Clone, Copy)]
+pub enum Heard {
+    /// Up to here, by its own word.
+    To(Mark),
+    /// The same, and what came then up to this number in the log is at hand and will be sent first.
+    Then(Mark, u64),
+    /// Up to what has gone out to it in this process; nobody knows more.
+    Flushed(u64),
 }
 
 /// What a newcomer is told and has to be sent.
@@ -140,6 +155,7 @@ impl Node {
             answers: Mutex::new(Answers::new(ANSWERS)),
             presence: Presence::default(),
             valves: Valves::default(),
+            first_heard: OnceLock::new(),
         }
     }
 
@@ -259,7 +275,7 @@ impl Node {
     ) -> Result<Joined, Denied> {
         let sequence = self.hub.sequence(room.org());
         let sequence = lock(&sequence);
-        self.join_at(*sequence, shard, slot, form, &who.into(), room, from)
+        self.join_at(sequence.mark(), shard, slot, form, &who.into(), room, from)
     }
 
     /// Takes a connection into all rooms of a session it takes up again.
@@ -278,15 +294,16 @@ impl Node {
         let asker = who.into();
         let sequence = self.hub.sequence(&asker.who.org);
         let sequence = lock(&sequence);
-        let join =
-            |(room, from): &(Room, From)| self.join_at(*sequence, shard, slot, form, &asker, room, *from);
+        let join = |(room, from): &(Room, From)| {
+            self.join_at(sequence.mark(), shard, slot, form, &asker, room, *from)
+        };
         rooms.iter().map(join).collect()
     }
 
     #[expect(clippy::too_many_arguments, reason = "who joins what, from where, and the point in time")]
     fn join_at(
         &self,
-        sequence: u64,
+        now: Mark,
         shard: &mut Shard,
         slot: u32,
         form: Form,
@@ -311,8 +328,9 @@ impl Node {
             _ => read_from(&entry, from),
         };
         let since = match from {
-            From::Sequence { since, .. } => since,
-            _ => sequence,
+            From::Sequence { since, heard: Heard::To(heard) | Heard::Then(heard, _) } => since.max(heard),
+            From::Sequence { since, heard: Heard::Flushed(_) } => since,
+            _ => now,
         };
         shard.join(slot, &entry, form, since, read.as_ref().map(|read| read.top.offset));
         if let (From::Moment(Some(_)), Some(false)) = (from, read.as_ref().map(|read| read.complete)) {
@@ -421,6 +439,7 @@ impl Node {
             id,
             position: None,
             sequence: 0,
+            durable: 0,
             at_ms: now_ms,
             subject: 0,
         };
@@ -494,7 +513,7 @@ impl Node {
         let Some(entry) = self.hub.find(&what.room) else {
             return Ok(Published::now(id, None));
         };
-        let publication = Arc::new(self.publication(spec, what, id, None, 0, now_ms));
+        let publication = Arc::new(self.publication(spec, what, id, None, Mark::default(), now_ms));
         match here {
             Some(shard) => {
                 if self.hub.deliver(&entry, &publication, Some(shard.index())) {
@@ -533,7 +552,7 @@ impl Node {
         &self,
         entry: &Entry,
         mut recent: MutexGuard<'_, Recent>,
-        sequence: &mut u64,
+        numbers: &mut Numbers,
         what: Publish<'_>,
         released: Option<MessageId>,
         now_ms: u64,
@@ -546,9 +565,9 @@ impl Node {
         }
         let id = released.unwrap_or_else(|| self.message_id());
         let position = Some(recent.next(id));
-        *sequence += 1;
+        let mark = numbers.count(None);
         let key = what.key;
-        let publication = Arc::new(self.publication(&entry.spec, what, id, position, *sequence, now_ms));
+        let publication = Arc::new(self.publication(&entry.spec, what, id, position, mark, now_ms));
         recent.append(publication.clone());
         if let (Some(key), Some(body)) = (key, body) {
             recent.remember(key, KeyRecord { body, id, position, at_ms: now_ms });
@@ -556,6 +575,11 @@ impl Node {
             recent.place(key, position);
         }
         drop(recent);
+        if position.is_some_and(|position| position.offset == 1)
+            && let Some(first_heard) = self.first_heard.get()
+        {
+            first_heard(&entry.room);
+        }
         self.hub.deliver(entry, &publication, None);
         Ok(Published::now(id, position))
     }
@@ -591,7 +615,7 @@ impl Node {
         what: Publish<'_>,
         id: MessageId,
         position: Option<Position>,
-        sequence: u64,
+        mark: Mark,
         at_ms: u64,
     ) -> Publication {
         let volatile_slot = what.slot.filter(|_| position.is_none());
@@ -605,7 +629,8 @@ impl Node {
             skip: what.skip,
             id,
             position,
-            sequence,
+            sequence: mark.memory,
+            durable: mark.durable,
             at_ms,
         }
     }
@@ -651,6 +676,20 @@ fn read_from(entry: &Entry, from: From) -> Option<Read> {
                 recent.after(moment, usize::MAX)
             }
         }
-        From::Sequence { heard, since } => entry.history()?.after_sequence(heard.max(since)),
+        From::Sequence { heard, since } => after_mark(entry, heard, since)?,
+    })
+}
+
+/// What came after a point; rooms in the log count by the log, which outlives the process.
+fn after_mark(entry: &Entry, heard: Heard, since: Mark) -> Option<Read> {
+    let recent = entry.history()?;
+    Some(match heard {
+        Heard::To(heard) if entry.spec.keep.is_durable() => recent.after_durable(heard.max(since).durable),
+        Heard::Then(_, until) if entry.spec.keep.is_durable() => recent.after_durable(until),
+        Heard::To(heard) | Heard::Then(heard, _) => recent.after_sequence(heard.max(since).memory),
+        // Whoever got something live has got all that was replayed before it.
+        Heard::Flushed(flushed) if flushed > since.memory => recent.after_sequence(flushed),
+        Heard::Flushed(_) if entry.spec.keep.is_durable() => recent.after_durable(since.durable),
+        Heard::Flushed(_) => recent.after_sequence(since.memory),
     })
 }

@@ -26,8 +26,12 @@ pub struct Publication {
     pub id: MessageId,
     /// Its place in the room's history; `None` if the room keeps nothing.
     pub position: Option<Position>,
-    /// Its number among the recorded events of its organisation; 0 if it is not recorded.
+    /// Its number among the recorded events of its organisation; 0 if it is not recorded, or if this
+    /// process has not delivered it.
     pub sequence: u64,
+    /// Its number in the organisation's log; of one that is not in the log the number of the newest that was
+    /// delivered before it. 0 if it is not recorded.
+    pub durable: u64,
     /// When it was accepted, in milliseconds since 1970.
     pub at_ms: u64,
     /// What it is about, as a hash of its name and its slot: where much waits, a newer volatile event takes the
@@ -39,10 +43,39 @@ pub struct Publication {
 const EVENT_BYTES: usize = 256;
 
 impl Publication {
+    /// Whether it stands for an event of the log that is damaged: nothing is known of it but its place.
+    pub fn is_damaged(&self) -> bool {
+        self.event.is_empty()
+    }
+
+    /// How far one has heard who has heard this and everything before it.
+    pub fn mark(&self) -> Mark {
+        Mark { memory: self.sequence, durable: self.durable }
+    }
+
     /// The memory it takes, about.
     pub fn bytes(&self) -> usize {
         let attachments = self.payload.attachments.iter().map(Bytes::len).sum::<usize>();
         EVENT_BYTES + self.event.len() + self.payload.json.len() + attachments
+    }
+}
+
+/// A point in the recorded events of an organisation, in the order in which they are delivered.
+///
+/// Both numbers only grow on the way, so that "everything up to here" is true of either by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Counts every recorded event since the process started.
+    pub memory: u64,
+    /// The number of an event in the log, which outlives the process.
+    pub durable: u64,
+}
+
+impl Mark {
+    /// The further of both, number by number.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self { memory: self.memory.max(other.memory), durable: self.durable.max(other.durable) }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 use hashbrown::HashMap;
 
-use crate::publication::{Epoch, MessageId, Position, Publication};
+use crate::publication::{Epoch, Mark, MessageId, Position, Publication};
 
 /// The newest events of a room: a ring with epoch and offset, and the idempotency keys seen.
 #[derive(Debug)]
@@ -20,8 +20,10 @@ pub struct Recent {
     bytes: usize,
     events: VecDeque<Arc<Publication>>,
     top: Position,
-    /// The sequence of the newest event that is no longer kept.
-    trimmed: u64,
+    /// The numbers of the newest event that is no longer kept.
+    trimmed: Mark,
+    /// The highest offset that the log does not keep, of a room that is in the log.
+    log_trimmed: Option<u64>,
     /// When the newest event was accepted, in milliseconds since 1970.
     newest_at_ms: u64,
     /// The hub has forgotten this history; nothing may be appended any more.
@@ -53,17 +55,20 @@ impl Recent {
             bytes: 0,
             events,
             top,
-            trimmed: 0,
+            trimmed: Mark::default(),
+            log_trimmed: None,
             newest_at_ms: 0,
             retired: false,
             keys,
         }
     }
 
-    /// What is stored of a room: where it stands, and its newest events. Those have no number among the
-    /// recorded events of this process (0), since nobody has heard them from it.
+    /// What is stored of a room: where it stands, and its newest events; `trimmed` is the number in the log
+    /// of the one before them. They have no number among the recorded events of this process (0), since nobody
+    /// has heard them from it.
     pub fn stored(
         top: Position,
+        trimmed: u64,
         size: usize,
         ttl: Duration,
         most: usize,
@@ -73,6 +78,7 @@ impl Recent {
         let mut recent = Self { top, newest_at_ms: now_ms, ..Self::new(top.epoch, size, ttl, most) };
         recent.bytes = events.iter().map(|event| event.bytes()).sum();
         recent.events = events;
+        recent.trimmed.durable = trimmed;
         recent
     }
 
@@ -119,6 +125,34 @@ impl Recent {
         self.retired
     }
 
+    /// Notes the highest offset that the log does not keep.
+    pub fn note_log(&mut self, trimmed: u64) {
+        self.log_trimmed = self.log_trimmed.max(Some(trimmed));
+    }
+
+    /// The number in the log of the newest event that is not here.
+    pub fn begins_behind(&self) -> u64 {
+        self.trimmed.durable
+    }
+
+    /// The highest offset that the log does not keep, if what came after `since` is not all here but some of it
+    /// may be in the log.
+    pub fn behind(&self, since: Position) -> Option<u64> {
+        let known = since.epoch == self.epoch && since.offset <= self.top.offset;
+        self.log_trimmed
+            .filter(|trimmed| known && since.offset + 1 < self.first() && trimmed + 1 < self.first())
+    }
+
+    /// Whether the event at a position is here or is the newest, so that one can go on behind it.
+    pub fn reaches(&self, position: Position) -> bool {
+        position.epoch != self.epoch || position.offset >= self.first().min(self.top.offset)
+    }
+
+    /// The offset of the oldest event that is here, or of the next one.
+    fn first(&self) -> u64 {
+        self.top.offset + 1 - self.events.len() as u64
+    }
+
     /// Whether what the log has anyway can be dropped from memory: no session of this process can ask
     /// for it by number any more.
     pub fn rest(&mut self, now_ms: u64) -> bool {
@@ -140,6 +174,7 @@ impl Recent {
                 self.trim();
             }
             self.epoch = position.epoch;
+            self.trimmed.durable = publication.durable.saturating_sub(1);
             self.top = Position { offset: position.offset - 1, tag: 0, ..position };
         }
         self.append(publication);
@@ -157,7 +192,7 @@ impl Recent {
     /// the one at that offset, or if events after it are no longer kept.
     pub fn after(&self, since: Position, limit: usize) -> Read {
         let same = since.epoch == self.epoch && since.offset <= self.top.offset && self.tag_fits(since);
-        let first = self.top.offset + 1 - self.events.len() as u64;
+        let first = self.first();
         let complete = same && since.offset + 1 >= first;
         let skip = if same { (since.offset + 1).saturating_sub(first) } else { 0 };
         let events = self.events.iter().skip(skip as usize).take(limit).cloned().collect();
@@ -208,7 +243,14 @@ impl Recent {
     pub fn after_sequence(&self, sequence: u64) -> Read {
         let from = self.events.partition_point(|event| event.sequence <= sequence);
         let events = self.events.iter().skip(from).cloned().collect();
-        Read { top: self.top, events, complete: self.trimmed <= sequence }
+        Read { top: self.top, events, complete: self.trimmed.memory <= sequence }
+    }
+
+    /// The events whose number in the log is greater than `durable`; incomplete if one is no longer kept here.
+    pub fn after_durable(&self, durable: u64) -> Read {
+        let from = self.events.partition_point(|event| event.durable <= durable);
+        let events = self.events.iter().skip(from).cloned().collect();
+        Read { top: self.top, events, complete: self.trimmed.durable <= durable }
     }
 
     /// What is known of an idempotency key.
@@ -241,7 +283,7 @@ impl Recent {
 
     /// The tag of an event that is kept.
     fn tag_at(&self, offset: u64) -> Option<u32> {
-        let first = self.top.offset + 1 - self.events.len() as u64;
+        let first = self.first();
         let event = self.events.get(usize::try_from(offset.checked_sub(first)?).ok()?)?;
         event.position.map(|position| position.tag)
     }
@@ -249,7 +291,7 @@ impl Recent {
     fn trim(&mut self) {
         if let Some(event) = self.events.pop_front() {
             self.bytes -= event.bytes();
-            self.trimmed = self.trimmed.max(event.sequence);
+            self.trimmed = self.trimmed.max(event.mark());
         }
     }
 }

@@ -142,15 +142,17 @@ pub enum Keep {
         /// How many bytes all of them take together; the newest is kept whatever it takes.
         bytes: usize,
     },
-    /// The newest events in the log: what is acknowledged is stored. The same number of them is in memory
-    /// where somebody needs the room.
+    /// The newest events in the log: what is acknowledged is stored. As many of them as fit are in memory where
+    /// somebody needs the room.
     Durable {
         /// How many events.
         size: usize,
         /// How long each is kept.
         ttl: Duration,
-        /// How many bytes all of them take together; the newest is kept whatever it takes.
+        /// How many bytes of them are in memory together; the newest is there whatever it takes.
         bytes: usize,
+        /// How many bytes of them the log keeps.
+        log_bytes: u64,
     },
 }
 
@@ -159,7 +161,7 @@ impl Keep {
     pub fn bounds(self) -> Option<(usize, Duration, usize)> {
         match self {
             Self::Nothing => None,
-            Self::Recent { size, ttl, bytes } | Self::Durable { size, ttl, bytes } => {
+            Self::Recent { size, ttl, bytes } | Self::Durable { size, ttl, bytes, .. } => {
                 Some((size, ttl, bytes))
             }
         }

@@ -314,7 +314,7 @@ fn mark(hot: &mut Vec<u32>, conn: &mut Conn, slot: u32) {
 /// The bytes of events that were replayed lately.
 #[derive(Default)]
 struct Replays {
-    made: HashMap<(MessageId, Form), Bytes, foldhash::fast::RandomState>,
+    made: HashMap<(MessageId, u64, Form), Bytes, foldhash::fast::RandomState>,
     bytes: usize,
 }
 
@@ -323,7 +323,9 @@ const REPLAY_BYTES: usize = 8 << 20;
 
 impl Replays {
     fn get(&mut self, publication: &Publication, form: Form, namespaces: &Namespaces) -> Bytes {
-        if let Some(bytes) = self.made.get(&(publication.id, form)) {
+        // The same event may stand behind others of this process, which its offset then says.
+        let key = (publication.id, publication.sequence, form);
+        if let Some(bytes) = self.made.get(&key) {
             return bytes.clone();
         }
         let bytes = frame::encode(publication, form, namespaces);
@@ -331,7 +333,7 @@ impl Replays {
             *self = Self::default();
         }
         self.bytes += bytes.len();
-        self.made.insert((publication.id, form), bytes.clone());
+        self.made.insert(key, bytes.clone());
         bytes
     }
 }

@@ -31,6 +31,7 @@ fn append(recent: &mut Recent, at_ms: u64) -> Position {
         id: id(number),
         position: Some(position),
         sequence: 10 * number,
+        durable: 100 * number,
         at_ms,
         subject: 0,
     }));
@@ -148,7 +149,25 @@ fn what_came_after_a_sequence_is_complete_as_long_as_all_of_it_is_kept() {
     ] {
         let read = recent.after_sequence(sequence);
         assert_eq!((offsets(&read), read.complete), (events.to_vec(), complete), "after {sequence}");
+        let read = recent.after_durable(10 * sequence);
+        assert_eq!(
+            (offsets(&read), read.complete),
+            (events.to_vec(), complete),
+            "after {sequence}0 in the log"
+        );
     }
+}
+
+#[test]
+fn what_was_stored_begins_behind_what_is_no_longer_kept() {
+    let mut filled = recent(9, 6);
+    let events = filled.after_durable(200).events.into();
+    let stored = Recent::stored(filled.top(), 200, 9, Duration::from_millis(TTL_MS), usize::MAX, events, 0);
+    assert_eq!(offsets(&stored.after_durable(200)), [3, 4, 5, 6]);
+    assert!(stored.after_durable(200).complete && !stored.after_durable(199).complete);
+    // Whoever was away while nothing was said has missed nothing, though nothing is kept.
+    filled.expire(TTL_MS);
+    assert!(filled.after_durable(600).complete && !filled.after_durable(599).complete);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the rules leave open, asked: the one road from a command to the team's backend.
 
 use tidings_app::registry::Snapshot;
-use tidings_core::{Action, Answer, Answered, Asker, Denied, Publish, Published, Refusal, Room};
+use tidings_core::{Action, Answer, Answered, Asker, Denied, Epoch, Publish, Published, Refusal, Room};
 
 use crate::durable::{Said, Stored};
 use crate::hooks::{Caller, Draft, Purpose, Verdict};
@@ -23,6 +23,14 @@ pub(crate) enum Need {
     History,
     /// How the room stands, from its app.
     Snapshot,
+    /// The events of the room in this epoch, behind this offset, from the log.
+    Page(Epoch, u64),
+    /// That the session is stored with this room in it.
+    StoredWith,
+    /// The same, with the room as one of which not everything is there yet.
+    StoredBehind,
+    /// That it is stored without it.
+    StoredWithout,
 }
 
 /// A command that waits for the backend or for the log: what is asked, and what was answered for it before.

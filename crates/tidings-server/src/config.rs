@@ -365,11 +365,13 @@ pub struct RecoveryConfig {
     pub window_seconds: u64,
     /// Sessions kept at most; the oldest go first.
     pub sessions: usize,
+    /// Sessions in durable rooms are kept in the database as well, so that they outlive the process.
+    pub stored: bool,
 }
 
 impl Default for RecoveryConfig {
     fn default() -> Self {
-        Self { mode: RecoveryMode::Auto, window_seconds: 120, sessions: 100_000 }
+        Self { mode: RecoveryMode::Auto, window_seconds: 120, sessions: 100_000, stored: true }
     }
 }
 
@@ -523,6 +525,9 @@ pub struct RoomKindConfig {
     /// Seconds each is kept, for both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl_seconds: Option<u64>,
+    /// Bytes of one room's events in the log, for `durable`; what is in memory has `limits.room_bytes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
     /// `critical`, `high`, `normal` or `low`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lane: Option<String>,

@@ -4,20 +4,24 @@
 //! that one flush serves many publishers and the room's order is that of the log.
 
 mod commit;
+mod pages;
 mod read;
 mod trim;
 mod write;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use compact_str::CompactString;
 use tidings_app::commit::Work;
-use tidings_core::{Code, ConnKey, Lane, Node, Payload, Publish, Published, Refusal, Room};
+use tidings_core::{
+    Code, ConnKey, Epoch, Lane, Node, Payload, Publication, Publish, Published, Refusal, Room,
+};
 use tidings_store::Store;
 use tokio::sync::{mpsc, oneshot};
 
 use commit::{Commit, Loading};
+use pages::Pages;
 pub(crate) use trim::keep_trimmed;
 use write::{Letter, Writer};
 
@@ -83,9 +87,16 @@ pub(crate) struct Log {
     commits: mpsc::Sender<Commit>,
     bytes: Arc<AtomicUsize>,
     loading: Arc<Loading>,
+    /// Pages that were read lately.
+    kept: Mutex<Pages>,
     /// Events that were stored, and those that could not be.
     pub(crate) stored: Arc<AtomicU64>,
     pub(crate) failed: Arc<AtomicU64>,
+    /// Pages read from the log, and damaged events among them.
+    pub(crate) pages: AtomicU64,
+    pub(crate) damaged: AtomicU64,
+    /// Events that went because their organisation's log was full.
+    pub(crate) trimmed: AtomicU64,
 }
 
 impl Log {
@@ -102,8 +113,12 @@ impl Log {
             commits,
             bytes: bytes.clone(),
             loading: loading.clone(),
+            kept: Mutex::default(),
             stored: Arc::clone(&stored),
             failed: Arc::clone(&failed),
+            pages: AtomicU64::new(0),
+            damaged: AtomicU64::new(0),
+            trimmed: AtomicU64::new(0),
         };
         let writer = Writer { store, node, bytes, stored, failed, answered: true, loading };
         tokio::spawn(writer.run(received, committed));
@@ -174,6 +189,48 @@ impl Shared {
             tracing::warn!(%error, room = room.name(), org = room.org().as_str(), "a room cannot be read");
             Refusal::from(&error)
         })
+    }
+
+    /// The events of a durable room behind an offset, if they were read lately; at least one.
+    pub(crate) fn page_at_hand(
+        &self,
+        room: &Room,
+        epoch: Epoch,
+        after: u64,
+    ) -> Option<Vec<Arc<Publication>>> {
+        self.log.as_ref()?.at_hand(room, epoch, after)
+    }
+
+    /// Reads a page of a durable room behind an offset; none if there is nothing.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] if the log cannot be read now.
+    pub(crate) async fn page(
+        &self,
+        room: &Room,
+        epoch: Epoch,
+        after: u64,
+    ) -> Result<Vec<Arc<Publication>>, Refusal> {
+        let Some(log) = &self.log else { return Err(no_log()) };
+        log.page(room, epoch, after).await.map_err(|error| {
+            tracing::warn!(%error, room = room.name(), org = room.org().as_str(), "a page cannot be read");
+            Refusal::from(&error)
+        })
+    }
+
+    /// The events of a durable room between two numbers in the log (what was heard, what is in memory), and
+    /// whether that is all of them; `None` if they take more than `room_for` bytes.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] if the log cannot be read now.
+    pub(crate) async fn between(
+        &self,
+        room: &Room,
+        numbers: (Epoch, u64, u64),
+        room_for: usize,
+    ) -> Result<Option<(Vec<Arc<Publication>>, bool)>, Refusal> {
+        let Some(log) = &self.log else { return Err(no_log()) };
+        log.between(room, numbers, room_for).await.map_err(|error| Refusal::from(&error))
     }
 
     /// Puts an event for a durable room in line.

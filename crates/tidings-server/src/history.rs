@@ -1,36 +1,121 @@
 //! Answers that read a room: its history, and where it stands.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tidings_core::frame::plain_data;
-use tidings_core::{Asker, Denied, Node, Position, Publication, Room};
+use tidings_core::recent::Read;
+use tidings_core::{Asker, Epoch, Node, Position, Publication, Refusal, Room};
 use tidings_wire::json::write_string;
 
+use crate::hooks::{Caller, Draft};
 use crate::shard::write_position;
+use crate::shared::Shared;
 use crate::time::iso8601;
 
-/// The answer of the command `history`, as its JSON object.
-///
-/// # Errors
-/// The room's rules.
-pub(crate) fn answer(
-    node: &Node,
-    asker: Asker<'_>,
-    room: &Room,
-    since: Option<Position>,
-    limit: usize,
-) -> Result<Vec<u8>, Denied> {
-    let read = node.history(asker, room, since, limit)?;
+impl Shared {
+    /// The answer of the command `history`, as its JSON object: from memory, and what memory does not have from
+    /// the log.
+    ///
+    /// # Errors
+    /// The room's rules; [`tidings_core::Code::Unavailable`] if the log cannot be read now.
+    pub(crate) async fn history(
+        &self,
+        caller: &Caller<'_>,
+        room: &Room,
+        since: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<u8>, Refusal> {
+        let read = |asker: Asker<'_>| self.node.history(asker, room, since, limit);
+        let read = match (self.settle(caller, room, Draft::default(), read).await?, since) {
+            (Some(read), Some(since)) => Some(self.read_from(room, read, since, limit).await?),
+            (Some(read), None) => Some(self.read_back(room, read, limit).await?),
+            (None, _) => None,
+        };
+        Ok(answer(room, read, since.is_some()))
+    }
+
+    /// Reads on from a position in the log, where memory begins later.
+    async fn read_from(
+        &self,
+        room: &Room,
+        read: Read,
+        since: Position,
+        limit: usize,
+    ) -> Result<Read, Refusal> {
+        let Some(trimmed) = self.node.behind(room, since) else { return Ok(read) };
+        let begin = since.offset.max(trimmed);
+        let (mut events, mut bytes, mut after) = (Vec::new(), 0, begin.saturating_sub(1).max(trimmed));
+        let mut complete = since.offset >= trimmed;
+        while events.len() < limit && bytes < ANSWER_BYTES {
+            let page = self.page(room, since.epoch, after).await?;
+            let Some(last) = page.last().and_then(|event| event.position) else { break };
+            after = last.offset;
+            for event in page {
+                let Some(position) = event.position else { continue };
+                // The message at that offset shows whether it is the one the reader means.
+                complete &= position.offset != since.offset || since.tag == 0 || since.tag == position.tag;
+                if position.offset > begin && events.len() < limit {
+                    bytes += event.bytes();
+                    events.push(event);
+                }
+            }
+        }
+        Ok(Read { events, complete, ..read })
+    }
+
+    /// Reads back in the log, where memory has fewer of the newest than are wanted.
+    async fn read_back(&self, room: &Room, read: Read, limit: usize) -> Result<Read, Refusal> {
+        let Some(trimmed) = self.node.behind(room, Position::start(read.top.epoch)) else { return Ok(read) };
+        let first = read.events.first().and_then(|event| event.position);
+        let mut end = first.map_or(read.top.offset, |position| position.offset - 1);
+        let mut events: VecDeque<_> = read.events.into();
+        let mut bytes: usize = events.iter().map(|event| event.bytes()).sum();
+        while end > trimmed && events.len() < limit && bytes < ANSWER_BYTES {
+            let begin = end.saturating_sub(BACK.min((limit - events.len()) as u64)).max(trimmed);
+            let part = self.part(room, read.top.epoch, begin, end).await?;
+            bytes += part.iter().map(|event| event.bytes()).sum::<usize>();
+            part.into_iter().rev().for_each(|event| events.push_front(event));
+            end = begin;
+        }
+        Ok(Read { events: events.into(), ..read })
+    }
+
+    /// The events behind one offset, up to another.
+    async fn part(
+        &self,
+        room: &Room,
+        epoch: Epoch,
+        begin: u64,
+        end: u64,
+    ) -> Result<Vec<Arc<Publication>>, Refusal> {
+        let (mut part, mut after) = (Vec::new(), begin);
+        while after < end {
+            let page = self.page(room, epoch, after).await?;
+            let Some(last) = page.last().and_then(|event| event.position) else { break };
+            let until = |event: &Arc<Publication>| event.position.is_some_and(|at| at.offset <= end);
+            part.extend(page.into_iter().filter(until));
+            after = last.offset;
+        }
+        Ok(part)
+    }
+}
+
+/// Events that are read back from the log at once, before one looks whether they are enough.
+const BACK: u64 = 32;
+
+fn answer(room: &Room, read: Option<Read>, oldest_first: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(HISTORY_BYTES);
     out.extend_from_slice(b"{\"ok\":true,\"room\":");
     write_string(&mut out, room.name());
     let Some(read) = read else {
         out.extend_from_slice(b",\"events\":[],\"more\":false}");
-        return Ok(out);
+        return out;
     };
     out.extend_from_slice(format!(",\"epoch\":\"{}\",\"events\":[", read.top.epoch).as_bytes());
-    let events = what_fits(&read.events, since.is_some());
-    for (at, event) in events.iter().enumerate() {
+    let whole = !read.events.iter().any(|event| event.is_damaged());
+    let events = what_fits(&read.events, oldest_first);
+    for (at, event) in events.iter().filter(|event| !event.is_damaged()).enumerate() {
         if at > 0 {
             out.push(b',');
         }
@@ -46,11 +131,11 @@ pub(crate) fn answer(
     let last = events.last().and_then(|event| event.position);
     let more = last.is_some_and(|last| last.offset < read.top.offset);
     out.extend_from_slice(format!("],\"more\":{more}").as_bytes());
-    if since.is_some() {
-        out.extend_from_slice(format!(",\"complete\":{}", read.complete).as_bytes());
+    if oldest_first {
+        out.extend_from_slice(format!(",\"complete\":{}", read.complete && whole).as_bytes());
     }
     out.push(b'}');
-    Ok(out)
+    out
 }
 
 /// The events of one answer: the first of them where more can be asked for, else the newest; at least one.

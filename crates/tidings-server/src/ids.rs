@@ -22,6 +22,11 @@ pub struct SessionKey {
 const KEY_TEXT: usize = 32;
 
 impl SessionKey {
+    /// The shard that knows where the session is; another start may have other shards.
+    pub fn home(self, shards: usize) -> usize {
+        self.shard % shards.max(1)
+    }
+
     /// The key as text.
     pub fn to_text(self) -> String {
         let mut bytes = [0; 24];

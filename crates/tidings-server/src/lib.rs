@@ -22,6 +22,7 @@ mod asking;
 pub mod audit;
 
 pub mod client;
+mod comeback;
 pub mod config;
 mod durable;
 mod front;

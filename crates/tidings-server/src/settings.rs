@@ -27,6 +27,10 @@ pub(crate) struct Settings {
     namespace_auth: Vec<NamespaceAuth>,
     recovery: RecoveryMode,
     pub(crate) window_ms: u64,
+    /// Sessions in durable rooms outlive the process.
+    pub(crate) stores_sessions: bool,
+    /// Bytes that the rooms of one organisation may take in the log.
+    pub(crate) log_bytes: u64,
     pub(crate) sessions_per_shard: usize,
     pub(crate) rooms_per_connection: usize,
     pub(crate) takes_anonymous: bool,
@@ -77,6 +81,8 @@ impl Settings {
             namespaces: Arc::new(namespaces),
             recovery: config.recovery.mode,
             window_ms: config.recovery.window_seconds * 1_000,
+            stores_sessions: config.recovery.stored,
+            log_bytes: if config.no_limits { u64::MAX } else { limits.log_bytes_per_org },
             sessions_per_shard: (config.recovery.sessions / shards).max(1),
             rooms_per_connection: limits.rooms as usize,
             takes_anonymous: match config.auth.anonymous {
@@ -294,7 +300,13 @@ const BATCH_EVENTS: usize = 50;
 fn keep(base: Keep, wanted: &RoomKindConfig, bytes: usize) -> Result<Keep, String> {
     let (size, ttl, _) = base.bounds().unwrap_or((1_000, Duration::from_secs(24 * 3_600), bytes));
     let (size, ttl) = (wanted.size.unwrap_or(size), wanted.ttl_seconds.map_or(ttl, Duration::from_secs));
-    let (recent, durable) = (Keep::Recent { size, ttl, bytes }, Keep::Durable { size, ttl, bytes });
+    let log_bytes = wanted.bytes.unwrap_or(u64::MAX);
+    let (recent, durable) =
+        (Keep::Recent { size, ttl, bytes }, Keep::Durable { size, ttl, bytes, log_bytes });
+    let durable_wanted = wanted.keep.as_deref().map_or(base.is_durable(), |keep| keep == "durable");
+    if wanted.bytes.is_some() && !durable_wanted {
+        return Err("bytes: needs keep = \"durable\"".into());
+    }
     match wanted.keep.as_deref() {
         Some("nothing") => Ok(Keep::Nothing),
         Some("recent") => Ok(recent),

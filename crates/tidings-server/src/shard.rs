@@ -1,7 +1,9 @@
 //! A shard's thread: sockets, timers and mail around the core's plain shard.
 
 mod apps;
+mod catch_up;
 mod closing;
+mod comeback;
 mod command;
 mod entry;
 mod expiry;
@@ -85,6 +87,8 @@ pub(crate) struct ShardLoop {
     read_buffer: Vec<u8>,
     /// Connections that may have more to read than one turn takes.
     unread: Vec<ConnKey>,
+    /// Connections that catch up from the log in some room.
+    catching_up: Vec<ConnKey>,
     /// Connections whose commands wait for the front.
     laned: Vec<ConnKey>,
     /// Whose command is being carried out after it waited, and what was answered for it.
@@ -134,6 +138,7 @@ impl ShardLoop {
             over: None,
             read_buffer: vec![0; READ_BYTES],
             unread: Vec::new(),
+            catching_up: Vec::new(),
             laned: Vec::new(),
             carried: None,
             snapshot: None,
@@ -172,6 +177,7 @@ impl ShardLoop {
             self.timers();
             self.walk();
             self.dispatch_lanes();
+            self.read_on();
             let sends = self.sends();
             self.shard.flush(&mut self.links, sends);
             self.after_flush();

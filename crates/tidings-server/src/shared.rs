@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tidings_core::shard::{Counters, Step};
 use tidings_core::{Identity, Lane, Node};
@@ -13,6 +13,7 @@ use crate::accounts::keys::StoredKeys;
 use crate::apps::Apps;
 use crate::audit::Audit;
 use crate::client::Handler;
+use crate::comeback::Comebacks;
 use crate::durable::Log;
 use crate::gate::Gate;
 use crate::hooks::Hooks;
@@ -58,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) audit: Arc<Audit>,
     /// Where durable rooms are kept, if they can be.
     pub(crate) log: Option<Log>,
+    /// Where sessions are kept that outlive this process, if they are.
+    pub(crate) comebacks: Option<Comebacks>,
     /// Where sessions are written down, if they are.
     pub(crate) ledger: Option<Ledger>,
     /// What was told of who is there.
@@ -87,6 +90,12 @@ impl Shared {
         let stored_keys = extras.store.clone().map(|store| Arc::new(StoredKeys::new(store)));
         let of_store = || stored_keys.clone().map(|keys| keys as Arc<dyn ApiKeys>);
         let api_keys = extras.api_keys.clone().or_else(of_store);
+        let comebacks = extras.store.clone().filter(|_| settings.stores_sessions).map(|store| {
+            let comebacks = Comebacks::start(store, node.id(), Duration::from_millis(settings.window_ms));
+            let notes = comebacks.clone();
+            node.tell_first_heard(move |room| notes.spoke(room));
+            comebacks
+        });
         Self {
             settings,
             node: node.clone(),
@@ -106,6 +115,7 @@ impl Shared {
             records: extras.store.clone().map(Records::new),
             audit,
             log: extras.store.clone().map(|store| Log::start(store, node)),
+            comebacks,
             ledger: None,
             presence_told: presence::Told::default(),
             front: tokio::runtime::Handle::current(),

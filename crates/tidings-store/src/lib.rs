@@ -7,7 +7,7 @@
 //!
 //! Every record belongs to an organisation and is found by it. Without one are found only the
 //! organisations themselves, what proves by its own secret whose it is (links, refresh tokens, API
-//! keys), and what an operator does for all of them: revocations since a number, pruning, the audit chain.
+//! keys, sessions that are taken up again), and what an operator does for all of them: revocations since a number, pruning, the audit chain.
 //!
 //! There is no clock here and no chance: times are handed in as milliseconds since 1970, ids and
 //! secrets are made by the caller, and of secrets only a [`Digest`] comes here.
@@ -22,9 +22,11 @@
 //! | [`refresh`], [`keys`], [`revocations`] | what signs somebody in again, and what no longer does |
 //! | [`sessions`], [`mail`] | who is connected from where; what waits to be sent |
 //! | [`log`] | events of durable rooms, numbered without holes |
+//! | [`comebacks`] | sessions that another process can go on with |
 //! | [`audit`] | what happened, in a chain that shows what was done to it |
 
 pub mod audit;
+pub mod comebacks;
 mod digest;
 pub mod error;
 pub mod identities;

@@ -64,6 +64,14 @@ pub(crate) const OURS: &[Migration] = &[
         sqlite: "",
         postgres: "",
     },
+    Migration {
+        owner: "core",
+        number: 6,
+        name: "sessions that outlive a process, bytes of rooms",
+        both: include_str!("../migrations/0006_sessions_outlive.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// A number of our own for the lock under which PostgreSQL is migrated: `tidings` in ASCII.

@@ -35,6 +35,7 @@ impl Node {
             id: self.message_id(),
             position: None,
             sequence: 0,
+            durable: 0,
             at_ms: now_ms,
         });
         for shard in 0..self.hub.shards() {

@@ -467,7 +467,7 @@ impl Horizons {
         if let Some((_, horizon)) = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, of)) {
             return *horizon;
         }
-        let horizon = *lock(of);
+        let horizon = lock(of).memory;
         self.0.push((of.clone(), horizon));
         horizon
     }

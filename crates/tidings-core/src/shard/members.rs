@@ -11,7 +11,7 @@ use crate::hub::Entry;
 use crate::lane::Lane;
 use crate::outbox::Item;
 use crate::presence;
-use crate::publication::Publication;
+use crate::publication::{Mark, Publication};
 use crate::room::Room;
 
 /// A room that has members on this shard.
@@ -75,8 +75,8 @@ pub(super) struct Member {
 pub(super) struct Membership {
     pub(super) room: u32,
     pub(super) at: u32,
-    /// The organisation's sequence when it subscribed: what came before is not its business.
-    since: u64,
+    /// The point in its organisation's events when it subscribed: what came before is not its business.
+    since: Mark,
     filter: Option<Box<Filter>>,
 }
 
@@ -87,8 +87,8 @@ pub struct Left {
     pub entry: Arc<Entry>,
     /// The form it was served in.
     pub form: Form,
-    /// The organisation's sequence when it subscribed.
-    pub since: u64,
+    /// The point in its organisation's events when it subscribed.
+    pub since: Mark,
     /// Which events it wanted; `None`: all.
     pub filter: Option<Box<Filter>>,
     /// Whether it was the room's last member on this shard.
@@ -129,11 +129,24 @@ impl Shard {
         rooms.collect()
     }
 
+    /// The rooms a connection is in through a namespace: each with the point at which it subscribed, and which
+    /// events it wants.
+    pub fn subscriptions(&self, slot: u32, namespace: u8) -> Vec<(Arc<Entry>, Mark, Option<Box<Filter>>)> {
+        let Some(conn) = self.conns.get(slot as usize) else { return Vec::new() };
+        let rooms = conn.memberships.iter().filter_map(|membership| {
+            let room = self.local.get(membership.room as usize)?;
+            let member = room.members.get(membership.at as usize)?;
+            let subscription = (room.entry.clone(), membership.since, membership.filter.clone());
+            (member.form.namespace == namespace).then_some(subscription)
+        });
+        rooms.collect()
+    }
+
     /// Adds a connection to a room; the caller has registered this shard with the entry.
     ///
-    /// `since` is the organisation's sequence now; recorded events up to `read_to` have been read
+    /// `since` is the point in its organisation's events; recorded events up to `read_to` have been read
     /// from the history and are not delivered again.
-    pub fn join(&mut self, slot: u32, entry: &Arc<Entry>, form: Form, since: u64, read_to: Option<u64>) {
+    pub fn join(&mut self, slot: u32, entry: &Arc<Entry>, form: Form, since: Mark, read_to: Option<u64>) {
         let room = self.local_room(entry);
         self.settle_room(room);
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use tidings_core::Lane;
 use tidings_core::frame::{Dialect, resume_offset};
+use tidings_core::{Lane, Mark};
 use tidings_wire::socketio::inline_attachments;
 
 use super::wire::Received;
@@ -86,7 +86,7 @@ impl World {
         assert_eq!(*data, expected);
         if let Some(offset) = offset {
             assert!(client.form.offset && event.sequence > 0);
-            assert_eq!(*offset, resume_offset(NODE, event.sequence));
+            assert_eq!(*offset, resume_offset(NODE, Mark { memory: event.sequence, durable: 0 }));
         } else if client.form.offset && event.sequence > 0 {
             let due = Due { event: number, namespace, replayed: true };
             assert!(client.due.contains(&due), "a live recorded event carries its offset");

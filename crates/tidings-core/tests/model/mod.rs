@@ -12,8 +12,8 @@ use std::time::Duration;
 use tidings_core::frame::{Dialect, Form, Namespaces};
 use tidings_core::hub::Audience;
 use tidings_core::{
-    ConnKey, From, Hub, Identity, Joined, Keep, Kinds, Lane, Node, Org, Payload, Position, Post, Publication,
-    Publish, QueueLimits, Room, Shard,
+    ConnKey, From, Heard, Hub, Identity, Joined, Keep, Kinds, Lane, Mark, Node, Org, Payload, Position, Post,
+    Publication, Publish, QueueLimits, Room, Shard,
 };
 
 use tidings_core::shard::Caught;
@@ -193,7 +193,7 @@ impl World {
             return assert!(joined.missed.is_empty() && joined.recovered.is_none());
         }
         client.entangled |= client.subs.keys().any(|(other, _)| *other == room);
-        let since = if let From::Sequence { since, .. } = from { since } else { self.sequences[client.org] };
+        let since = if let Some(from) = sequence_of(from) { from } else { self.sequences[client.org] };
         client.subs.insert((room, namespace), Sub { read_to: log.len() as u64, since });
         let resumes = matches!(from, From::Sequence { .. });
         client.entangled |= resumes;
@@ -233,7 +233,7 @@ impl World {
                 client.abandoned.insert(room);
                 client.entangled = true;
             }
-            assert_eq!((left.since, left.entry.room.org().as_str()), (sub.since, ORGS[client.org]));
+            assert_eq!((left.since.memory, left.entry.room.org().as_str()), (sub.since, ORGS[client.org]));
         }
         assert!(client.subs.keys().all(|(_, other)| namespace.is_some_and(|wanted| wanted != *other)));
         self.note_overflows();
@@ -462,9 +462,22 @@ impl Start {
                 (None, None) => From::Newest(0),
             },
             Self::Sequence { back: count, since } => {
-                From::Sequence { heard: back(count).map_or(0, |event| event.sequence), since }
+                let heard = back(count).map_or(0, |event| event.sequence);
+                From::Sequence { heard: Heard::To(mark(heard)), since: mark(since) }
             }
         }
+    }
+}
+
+fn mark(memory: u64) -> Mark {
+    Mark { memory, durable: 0 }
+}
+
+/// The number after which one who resumes hears a room.
+fn sequence_of(from: From) -> Option<u64> {
+    match from {
+        From::Sequence { heard: Heard::To(heard), since } => Some(heard.max(since).memory),
+        _ => None,
     }
 }
 
@@ -483,8 +496,8 @@ fn expect_missed(from: From, log: &[usize], events: &[Event], joined: &Joined, r
             let offset = position.offset as usize;
             (log[offset.max(trimmed.len())..].to_vec(), Some(offset >= trimmed.len()))
         }
-        From::Sequence { heard, since } => {
-            let from = heard.max(since);
+        From::Sequence { .. } => {
+            let from = sequence_of(from).unwrap();
             let lost = trimmed.last().is_some_and(|event| events[*event].sequence > from);
             (after(from), Some(recorded && !lost))
         }

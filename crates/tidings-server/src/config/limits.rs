@@ -72,6 +72,8 @@ pub struct LimitsConfig {
     pub joins_burst: u64,
     /// Rooms of one organisation.
     pub rooms_per_org: usize,
+    /// Bytes of the events of one organisation in the log; beyond that the oldest of its largest rooms go.
+    pub log_bytes_per_org: u64,
     /// Publishes and commands of apps of one user in a minute, on sockets and by HTTP together.
     pub publish_per_minute: u64,
     /// The same for a token of a server (scope `publish` or `admin`).
@@ -122,6 +124,7 @@ impl Default for LimitsConfig {
             joins_per_second: 50,
             joins_burst: 100,
             rooms_per_org: 100_000,
+            log_bytes_per_org: 1 << 30,
             publish_per_minute: 100,
             server_per_minute: 60_000,
             requests_per_minute: 500,

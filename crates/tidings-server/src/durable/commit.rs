@@ -162,12 +162,12 @@ impl Writer {
             skip: None,
         };
         let done = match place {
-            Some(Appended::At { position, .. }) => {
+            Some(Appended::At { position, sequence }) => {
                 if self.node.wants_loading(&emitted.room) {
                     // Who reads the room now may not have seen this event; who comes later does.
                     drop(turn(&self.loading, &emitted.room).await);
                 }
-                self.node.deliver_logged(what, id, position, now_ms)
+                self.node.deliver_logged(what, id, position, sequence, now_ms)
             }
             // Without a key there is no other outcome.
             Some(Appended::Duplicate { .. } | Appended::Conflict) => Ok(()),

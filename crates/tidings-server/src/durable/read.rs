@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tidings_core::recent::Recent;
 use tidings_core::{Epoch, Lane, Node, Position, Publication, Room};
@@ -20,13 +21,17 @@ impl Log {
         }
         let bounds = node.kinds().spec(room).ok().and_then(|spec| spec.keep.bounds());
         let Some((size, _, bytes)) = bounds else { return Ok(()) };
-        let (top, events) = match self.read_newest(room, size as u64, bytes).await? {
-            Some(stored) => stored,
-            None => self.make(room, node.next_epoch()).await?,
-        };
+        // Before anything of the organisation's log is delivered here, nobody writes to it here.
+        node.know_log(room.org(), self.store.read().await?.log_sequence(room.org()).await?);
+        let Stand { top, trimmed, log_trimmed, events } =
+            match self.read_newest(room, size as u64, bytes).await? {
+                Some(stored) => stored,
+                None => self.make(room, node.next_epoch()).await?,
+            };
         // A kind that is gone, or an organisation with too many rooms, is refused by what comes next.
-        let install = |size, ttl, bytes| Recent::stored(top, size, ttl, bytes, events, wall_ms());
+        let install = |size, ttl, bytes| Recent::stored(top, trimmed, size, ttl, bytes, events, wall_ms());
         let _ = node.install(room, install);
+        node.note_log(room, log_trimmed);
         Ok(())
     }
 
@@ -50,27 +55,69 @@ impl Log {
         let Some(head) = reader.log_room(room).await? else { return Ok(None) };
         let (mut events, mut held): (VecDeque<Arc<Publication>>, usize) = (VecDeque::new(), 0);
         let mut after = head.trimmed.max(head.top.offset.saturating_sub(size));
+        let mut trimmed = reader.log_sequence_at(&head, after).await?;
         while after < head.top.offset {
             let page = reader.log_after(&head, after).await?;
-            let Some(last) = page.last() else { break };
+            self.pages.fetch_add(1, Ordering::Relaxed);
+            let (Some(first), Some(last)) = (page.first(), page.last()) else { break };
+            if first.position.offset > after + 1 {
+                // Trimmed meanwhile.
+                trimmed = first.sequence.saturating_sub(1);
+                events.clear();
+                held = 0;
+            }
             after = last.position.offset;
-            for record in page {
-                let event = Arc::new(publication(room, record));
+            for event in self.publications(room, page, trimmed) {
                 held += event.bytes();
                 events.push_back(event);
             }
             while held > bytes && events.len() > 1 {
-                held -= events.pop_front().map_or(0, |oldest| oldest.bytes());
+                let oldest = events.pop_front();
+                held -= oldest.as_ref().map_or(0, |oldest| oldest.bytes());
+                trimmed = oldest.map_or(trimmed, |oldest| oldest.durable);
             }
         }
         // What was appended since is read as well; whoever appended it hands it over only if it is new.
         let top = events.back().and_then(|event| event.position).unwrap_or(head.top);
-        Ok(Some((top, events)))
+        Ok(Some(Stand { top, trimmed, log_trimmed: head.trimmed, events }))
+    }
+
+    /// The events of a page, behind one of that number in the organisation's log; damaged ones are counted
+    /// and told of.
+    pub(super) fn publications(&self, room: &Room, page: Vec<Record>, before: u64) -> Vec<Arc<Publication>> {
+        let mut events: Vec<Publication> = Vec::with_capacity(page.len());
+        for record in page {
+            let previous = events.last().map_or(before, |event| event.durable);
+            let (damaged, offset) = (record.damaged, record.position.offset);
+            let mut event = publication(room, record);
+            if damaged {
+                self.damaged.fetch_add(1, Ordering::Relaxed);
+                let (org, room) = (room.org().as_str(), room.name());
+                tracing::error!(
+                    org,
+                    room,
+                    offset,
+                    "an event of the log is damaged: who reads the room is told of a gap"
+                );
+                event.durable = event.durable.max(previous + 1);
+            } else if let Some(last) = events.last_mut().filter(|last| last.is_damaged()) {
+                // What a damaged one says of itself is not believed where it cannot be.
+                last.durable = last.durable.min(event.durable.saturating_sub(1));
+            }
+            events.push(event);
+        }
+        events.into_iter().map(Arc::new).collect()
     }
 }
 
-/// Where a room stands, and its newest events.
-type Stand = (Position, VecDeque<Arc<Publication>>);
+/// Where a room stands, its newest events, the number in the log of the one before them, and the highest offset
+/// that the log does not keep.
+struct Stand {
+    top: Position,
+    trimmed: u64,
+    log_trimmed: u64,
+    events: VecDeque<Arc<Publication>>,
+}
 
 fn publication(room: &Room, record: Record) -> Publication {
     Publication {
@@ -83,6 +130,7 @@ fn publication(room: &Room, record: Record) -> Publication {
         id: record.id,
         position: Some(record.position),
         sequence: 0,
+        durable: record.sequence,
         at_ms: record.at_ms,
     }
 }

@@ -108,8 +108,8 @@ impl Writer {
             held: false,
         };
         let answer = match done {
-            Ok(Appended::At { position, .. }) => {
-                if let Err(refusal) = self.node.deliver_logged(said.what(), id, position, at_ms) {
+            Ok(Appended::At { position, sequence }) => {
+                if let Err(refusal) = self.node.deliver_logged(said.what(), id, position, sequence, at_ms) {
                     tracing::debug!(%refusal, "an event was stored whose kind is gone");
                 }
                 Ok(published(id, position, false))

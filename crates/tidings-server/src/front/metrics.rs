@@ -83,11 +83,29 @@ impl Collector for Engine {
         counter(&mut encoder, "publications_refused", "Publications a full mailbox refused.", refused)?;
         gauge(&mut encoder, "rooms", "Rooms with members or history.", shared.node.hub().rooms() as i64)?;
         self.presence(&mut encoder)?;
+        if let Some(comebacks) = &shared.comebacks {
+            let counts = &comebacks.counts;
+            let all = [
+                ("sessions_stored", "Sessions written to the database for another process", &counts.written),
+                ("sessions_not_stored", "Sessions of which the database has an older state", &counts.lost),
+                ("sessions_sought", "Sessions that were looked for in the database", &counts.sought),
+                ("sessions_found", "Sessions of another process that were found there", &counts.found),
+            ];
+            for (name, about, count) in all {
+                counter(&mut encoder, name, about, count.load(Ordering::Relaxed))?;
+            }
+        }
         if let Some(log) = &shared.log {
             let about = "Events of durable rooms that were stored";
             counter(&mut encoder, "log_events_stored", about, log.stored.load(Ordering::Relaxed))?;
             let about = "Events of durable rooms that could not be stored; their publishers were refused";
             counter(&mut encoder, "log_events_failed", about, log.failed.load(Ordering::Relaxed))?;
+            let about = "Events that were deleted because the log of their organisation was full";
+            counter(&mut encoder, "log_events_crowded_out", about, log.trimmed.load(Ordering::Relaxed))?;
+            let about = "Pages read from the log";
+            counter(&mut encoder, "log_pages_read", about, log.pages.load(Ordering::Relaxed))?;
+            let about = "Events of the log that were found damaged; who reads their rooms is told of a gap";
+            counter(&mut encoder, "log_events_damaged", about, log.damaged.load(Ordering::Relaxed))?;
         }
         if let Some(ledger) = &shared.ledger {
             let about = "Notes of sessions that were not written down.";

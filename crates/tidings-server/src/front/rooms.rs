@@ -80,8 +80,7 @@ async fn history(
         Ok(asked) => asked,
         Err(refusal) => return refuse(&refusal),
     };
-    let read = |asker: Asker<'_>| history::answer(&shared.node, asker, &room, since, limit);
-    answer(shared.settle(&remote.caller(&who), &room, Draft::default(), read).await)
+    answer(shared.history(&remote.caller(&who), &room, since, limit).await)
 }
 
 /// Which part of a history is wanted.

@@ -85,17 +85,21 @@ impl ShardLoop {
             let node = self.node.clone();
             node.join(&mut self.shard, key.slot, form, asker, room, From::Now).map(drop)
         };
+        if entered.is_ok() {
+            self.has_joined(key, namespace, room, false);
+        }
         // Whoever asked may have given up.
         let _ = reply.send(entered);
     }
 
     /// Takes a client out of a room for its app, or because it wants to; its app is told.
-    pub(super) fn leave_room(&mut self, key: ConnKey, namespace: u8, room: &Room) {
+    pub(super) fn leave_room(&mut self, key: ConnKey, namespace: u8, room: &Room) -> bool {
         let left = self.node.clone().leave(&mut self.shard, key.slot, room, namespace);
         let seat = self.links.get(key).and_then(|link| link.seat(namespace));
         if let (true, true, Some(seat)) = (left, self.shared.apps.owns(room.kind()), seat) {
             self.shared.tell_left(&seat.who.clone(), vec![room.clone()]);
         }
+        left
     }
 
     /// Tells apps which of their rooms somebody is not in any more.

@@ -63,7 +63,7 @@ pub(super) enum Halt {
 }
 
 impl Halt {
-    fn open(room: &Room, need: Need, answered: &[Answered]) -> Self {
+    pub(super) fn open(room: &Room, need: Need, answered: &[Answered]) -> Self {
         let (event, data) = (String::new(), String::new());
         let (room, answered) = (room.clone(), answered.to_vec());
         Self::Ask(Open { room, need, event, data, answered, snapshot: None })
@@ -118,7 +118,7 @@ impl ShardLoop {
                 Err(bad) => Err(refused(bad)),
             },
             "unsubscribe" => match plain::RoomBody::parse(body, &limits) {
-                Ok(room) => self.unsubscribe(key, ack, &room.room).map_err(Halt::No),
+                Ok(room) => self.unsubscribe(key, ack, &room.room),
                 Err(bad) => Err(refused(bad)),
             },
             "history" => match HistoryBody::parse(body, &limits) {
@@ -216,7 +216,8 @@ impl ShardLoop {
             // One that waited for the backend was counted before.
             self.take_join(key)?;
         }
-        if self.shard.rooms_of(key.slot) >= self.settings.rooms_per_connection {
+        let catching_up = self.links.get(key).map_or(0, |link| link.catching_up.len());
+        if self.shard.rooms_of(key.slot) + catching_up >= self.settings.rooms_per_connection {
             return Err(Refusal::new(Code::BadRequest, "this connection is in too many rooms").into());
         }
         if body.rewind.is_some() || body.since.is_some() {
@@ -244,15 +245,29 @@ impl ShardLoop {
             (None, None, Some(snapshot)) => From::Moment(snapshot.moment),
             (None, None, None) => From::Now,
         };
+        if self.has_to_be_stored(key, ack.namespace(), asker, &room) {
+            let behind = matches!(from, From::Position(since) if self.node.behind(&room, since).is_some());
+            let need = if behind { Need::StoredBehind } else { Need::StoredWith };
+            return Err(Halt::open(&room, need, &answered).keeping(snapshot));
+        }
+        self.stop_catching_up(key, &room, ack.namespace());
+        if let From::Position(since) = from
+            && self.subscribe_behind(key, ack, &room, since, filter(body), &answered)?
+        {
+            return Ok(());
+        }
         let Some(link) = self.links.get(key) else { return Ok(()) };
         let form = link.form(ack.namespace());
         let node = self.node.clone();
         let joined = node.join(&mut self.shard, key.slot, form, asker, &room, from);
         let mut joined = joined.map_err(|denied| halt(denied, &room, &answered).keeping(snapshot.clone()))?;
-        if let Some(filter) = filter(body) {
-            joined.missed.retain(|missed| filter.passes(missed));
+        let filter = filter(body);
+        let chooses = filter.is_some();
+        if let Some(filter) = filter {
+            joined.missed.retain(|missed| missed.is_damaged() || filter.passes(missed));
             self.shard.set_filter(key.slot, &room, form.namespace, filter);
         }
+        self.has_joined(key, ack.namespace(), &room, chooses);
         let mut seen = Vec::new();
         if joined.roll.is_on() {
             self.write_presence(&mut seen, &who, &room);
@@ -283,7 +298,7 @@ impl ShardLoop {
     }
 
     /// Sends what a newcomer missed, then says that it is up to date.
-    fn after_join(&mut self, key: ConnKey, ack: AckTo, room: &Room, joined: &Joined, from: From) {
+    pub(super) fn after_join(&mut self, key: ConnKey, ack: AckTo, room: &Room, joined: &Joined, from: From) {
         let Some(link) = self.links.get(key) else { return };
         let (form, gaps) = (link.form(ack.namespace()), self.tells_gaps(key, ack));
         if joined.recovered == Some(false) && gaps {
@@ -293,16 +308,23 @@ impl ShardLoop {
         // must not move it.
         let form = Form { offset: false, ..form };
         for missed in &joined.missed {
-            self.shard.replay(key.slot, missed, form);
+            match missed.position.filter(|_| missed.is_damaged()) {
+                Some(at) => self.tell_hole(key, ack, room, "corrupt", (at.offset, at.offset)),
+                None => self.shard.replay(key.slot, missed, form),
+            }
         }
         if let Some(top) = joined.top.filter(|_| joined.recovered.is_some()) {
             self.tell_resumed(key, ack, room, top);
         }
     }
 
-    pub(super) fn unsubscribe(&mut self, key: ConnKey, ack: AckTo, room: &str) -> Result<(), Refusal> {
+    pub(super) fn unsubscribe(&mut self, key: ConnKey, ack: AckTo, room: &str) -> Result<(), Halt> {
         let (_, room) = self.who_and_room(key, ack, room)?;
-        self.leave_room(key, ack.namespace(), &room);
+        let stopped = self.stop_catching_up(key, &room, ack.namespace());
+        let left = self.leave_room(key, ack.namespace(), &room) || stopped;
+        if left && self.is_stored(key, ack.namespace()) {
+            return Err(Halt::open(&room, Need::StoredWithout, &[]));
+        }
         self.answer(key, ack, |_| {});
         Ok(())
     }
@@ -421,11 +443,30 @@ impl ShardLoop {
             to: lost.map(|(_, to)| to),
             resume_at: Some(resume_at),
         };
+        self.say_gap(key, ack, &gap);
+    }
+
+    /// Tells a client that wants to know it that events are missing, from the first to the last.
+    pub(super) fn tell_hole(
+        &mut self,
+        key: ConnKey,
+        ack: AckTo,
+        room: &Room,
+        reason: &str,
+        (from, to): (u64, u64),
+    ) {
+        if self.tells_gaps(key, ack) {
+            let (from, to, resume_at) = (Some(from), Some(to), Some(to + 1));
+            self.say_gap(key, ack, &plain::server::Gap { room: room.name(), reason, from, to, resume_at });
+        }
+    }
+
+    fn say_gap(&mut self, key: ConnKey, ack: AckTo, gap: &plain::server::Gap<'_>) {
         match ack {
-            AckTo::Plain { .. } => self.say_plain(key, |out| plain::server::gap(out, &gap)),
+            AckTo::Plain { .. } => self.say_plain(key, |out| plain::server::gap(out, gap)),
             AckTo::SocketIo { namespace, .. } => {
                 let mut body = Vec::new();
-                plain::server::gap_body(&mut body, &gap);
+                plain::server::gap_body(&mut body, gap);
                 self.send_event(key, namespace, "tidings:gap", &body);
             }
         }
@@ -445,6 +486,11 @@ impl ShardLoop {
                 self.send_event(key, namespace, "tidings:resumed", &body);
             }
         }
+    }
+
+    /// Who sits in a namespace.
+    pub(super) fn who_of(&mut self, key: ConnKey, namespace: u8) -> Option<std::sync::Arc<Identity>> {
+        self.links.get(key)?.seat(namespace).map(|seat| seat.who.clone())
     }
 
     fn who_and_room(
@@ -547,7 +593,7 @@ pub(crate) fn write_remaining(out: &mut Vec<u8>, remaining: Option<u64>) {
     }
 }
 
-fn write_joined(out: &mut Vec<u8>, room: &str, joined: &Joined) {
+pub(super) fn write_joined(out: &mut Vec<u8>, room: &str, joined: &Joined) {
     out.extend_from_slice(b",\"room\":");
     write_string(out, room);
     if let Some(top) = joined.top {

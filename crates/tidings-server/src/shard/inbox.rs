@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidings_core::hub::{Audience, lock};
 use tidings_core::limits::{Account, Place};
 use tidings_core::{Answered, ConnKey, Identity, Post, Publication, Refusal, Room};
-use tidings_store::Digest;
+use tidings_store::{Digest, StoreError};
 use tokio::sync::oneshot;
 
 use super::kept::Asking;
@@ -16,6 +16,7 @@ use super::polling::PollAnswer;
 use super::recovery::{Parked, Resume};
 use super::rounds::Errand;
 use crate::client::Emission;
+use crate::comeback::Found;
 use crate::front::bearer::Seated;
 use crate::front::hello::Hello;
 use crate::gate::Visit;
@@ -51,6 +52,8 @@ pub(crate) enum Mail {
     Emit(ConnKey, Emission),
     /// The backend was asked about a connection's command.
     Asked(ConnKey, Box<Asking>, Result<Option<Answered>, Refusal>),
+    /// A page of a room was read for a connection that catches up, or could not be.
+    Paged(ConnKey, Room, Result<(), Refusal>),
     /// Answers of the front to a connection's commands; it is still at work on more.
     Answers(ConnKey, Vec<Answer>),
     /// The front has worked off what it was given for these connections, with these last answers.
@@ -59,8 +62,10 @@ pub(crate) enum Mail {
     Resume(Box<Resume>),
     /// The answer to that.
     Resumed(Box<(Resume, Option<Parked>)>),
-    /// The backend could not say which rooms of it its client may enter.
-    NotResumed(Box<(Resume, Parked)>),
+    /// Nobody can say now whether there is such a session, or which of its rooms its client may enter.
+    NotResumed(Box<(Resume, Option<Parked>)>),
+    /// What the store knows of a session that this shard's memory does not know.
+    Sought(SessionKey, Result<Option<Box<Found>>, StoreError>),
     /// A session of this shard's making is now with another connection.
     Moved(SessionKey, (usize, ConnKey)),
     /// A session of this shard's making lost its connection, or is over.

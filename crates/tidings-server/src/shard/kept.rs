@@ -13,6 +13,7 @@ use super::ShardLoop;
 use super::command::AckTo;
 use super::lane::{Job, Lane};
 use crate::asking::Open;
+use crate::comeback::Storing;
 use crate::ids::SocketId;
 
 /// A command whose client waits for the backend.
@@ -21,6 +22,8 @@ pub(crate) struct Asking {
     pub(crate) who: Arc<Identity>,
     /// What is asked; `None`: whether the client may come in.
     pub(crate) open: Option<Open>,
+    /// What tells that the session is stored as it is to be.
+    pub(crate) stored: Option<Storing>,
 }
 
 /// A command as its client said it, to be carried out later.
@@ -80,7 +83,11 @@ impl ShardLoop {
     pub(super) fn ask_about(&mut self, key: ConnKey, kept: Kept, open: Open) {
         let seat = self.links.get(key).and_then(|link| link.seat(kept.ack().namespace()));
         let Some(who) = seat.map(|seat| seat.who.clone()) else { return };
-        self.queue(key, Job::Ask(Box::new(Asking { kept, who, open: Some(open) })));
+        let stored = match self.store_for(key, kept.ack().namespace(), &open) {
+            Ok(stored) => stored,
+            Err(refusal) => return self.answer_refused(key, kept.ack(), &kept.name(), &refusal),
+        };
+        self.queue(key, Job::Ask(Box::new(Asking { kept, who, open: Some(open), stored })));
     }
 
     /// The backend has answered, or has not: the command is carried out, or refused.
@@ -89,10 +96,13 @@ impl ShardLoop {
         if let Some(lane) = link.lane.as_deref_mut() {
             lane.came_back(&asking.kept);
         }
-        let Asking { kept, who, open } = asking;
+        let Asking { kept, who, open, .. } = asking;
         match (kept, answer) {
             (Kept::SignIn, answer) => self.plain_judged(key, who, answer.err()),
             (kept, Ok(answered)) => {
+                if self.still_sits(key, &kept) {
+                    self.now_stored(key, kept.ack().namespace(), open.as_ref());
+                }
                 let (mut known, snapshot) =
                     open.map(|open| (open.answered, open.snapshot)).unwrap_or_default();
                 known.extend(answered);
@@ -101,7 +111,10 @@ impl ShardLoop {
                 self.snapshot = None;
             }
             (kept, Err(_)) if !self.still_sits(key, &kept) => {}
-            (kept, Err(refusal)) => self.answer_refused(key, kept.ack(), &kept.name(), &refusal),
+            (kept, Err(refusal)) => {
+                self.not_stored(key, kept.ack().namespace(), open.as_ref());
+                self.answer_refused(key, kept.ack(), &kept.name(), &refusal);
+            }
         }
         self.laned.push(key);
     }

@@ -21,7 +21,6 @@ use crate::asking::{Need, Publishing};
 use crate::client::{Call, Client};
 use crate::durable::Said;
 use crate::front::hello::Hello;
-use crate::history;
 use crate::hooks::{Caller, Draft, Entrance};
 use crate::ids::SocketId;
 use crate::presence;
@@ -409,8 +408,7 @@ async fn at_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
 async fn run(shared: &Arc<Shared>, place: Place, job: Job) -> Option<Answer> {
     match job {
         Job::History { by, room, since, limit } => {
-            let read = |asker: Asker<'_>| history::answer(&shared.node, asker, &room, since, limit);
-            let body = shared.settle(&place.caller(&by.who), &room, Draft::default(), read).await;
+            let body = shared.history(&place.caller(&by.who), &room, since, limit).await;
             Some(Answer { by, command: "history", body })
         }
         Job::Presence { by, room, page } => {
@@ -474,6 +472,7 @@ async fn entered(shared: &Shared, connection: Connection, rooms: Vec<Room>, welc
 }
 
 async fn answer(shared: &Shared, place: Place, asking: &mut Asking) -> Result<Option<Answered>, Refusal> {
+    let stored = asking.stored.take();
     let caller = place.caller(&asking.who);
     let Some(open) = &mut asking.open else {
         return shared.ask_connect(&caller, "/").await.map(|()| None);
@@ -488,6 +487,11 @@ async fn answer(shared: &Shared, place: Place, asking: &mut Asking) -> Result<Op
             open.snapshot = Some(Box::new(shared.apps.join(&open.room, caller).await?));
             Ok(None)
         }
+        Need::Page(epoch, after) => shared.read_behind(&open.room, epoch, after).await.map(|()| None),
+        Need::StoredWith | Need::StoredBehind | Need::StoredWithout => match stored {
+            Some(stored) => stored.done().await.map(|()| None),
+            None => Ok(None),
+        },
         Need::Answer(action) => {
             let draft = Draft { event: &open.event, data: &open.data };
             shared.ask(&caller, &open.room, action, draft).await.map(Some)

@@ -12,6 +12,8 @@ use tidings_wire::names::Dialect;
 use tidings_wire::session::{PlainSession, SocketIo};
 use tidings_wire::websocket::Decoder;
 
+use super::catch_up::CatchUp;
+use super::comeback::Kept;
 use super::entry::Held;
 use super::expiry::TokenClock;
 use super::lane::Lane;
@@ -48,6 +50,8 @@ pub(super) struct Link {
     pub(super) mixed: bool,
     /// What it said at the handshake, while it can still be asked for.
     pub(super) hello: Option<Box<Hello>>,
+    /// Rooms in which it catches up from the log.
+    pub(super) catching_up: Vec<CatchUp>,
     /// Commands that wait for the front.
     pub(super) lane: Option<Box<Lane>>,
     /// What it uses up of its limits.
@@ -112,6 +116,8 @@ pub(super) struct Seat {
     pub(super) warn_at_ms: u64,
     /// Answers it owes us.
     pub(super) waiting: Option<Box<Waiting>>,
+    /// What the store knows of its session.
+    pub(super) kept: Kept,
 }
 
 impl Link {

@@ -44,6 +44,7 @@ impl ShardLoop {
             Mail::MayUpgrade(session, reply) => drop(reply.send(self.may_upgrade(session))),
             Mail::Emit(key, emission) => self.emit(key, emission),
             Mail::Asked(key, asking, answer) => self.asked(key, *asking, answer),
+            Mail::Paged(key, room, read) => self.paged(key, &room, read),
             Mail::Answers(key, answers) => self.answers(key, answers),
             Mail::LanesDone(lanes) => {
                 for (key, answers) in lanes {
@@ -54,6 +55,7 @@ impl ShardLoop {
             Mail::Resume(resume) => self.seek(*resume),
             Mail::Resumed(found) => self.resumed(found.0, found.1),
             Mail::NotResumed(found) => self.not_resumed(&found.0, found.1),
+            Mail::Sought(pid, found) => self.sought(pid, found),
             Mail::Moved(pid, at) => self.set_place(pid, at),
             Mail::Home(pid, parked) => self.come_home(pid, parked.map(|parked| *parked)),
             Mail::Members(room, reply) => drop(reply.send(self.members_of(&room))),
@@ -104,6 +106,7 @@ impl ShardLoop {
             org: None,
             mixed: false,
             hello: Some(hello),
+            catching_up: Vec::new(),
             lane: None,
             meter: admitted.into(),
             held: None,
@@ -229,18 +232,21 @@ impl ShardLoop {
         if let Err(refusal) = joined.map_err(tidings_core::Refusal::from) {
             tracing::warn!(%refusal, "a handler's room could not be joined");
         }
+        self.has_joined(key, namespace, room, false);
     }
 
     /// Tells a client that it is no longer in a namespace; it does not come back by itself.
     fn disconnect(&mut self, key: ConnKey, namespace: u8) {
         let Some(Link { session: Session::SocketIo(session), .. }) = self.links.get(key) else { return };
         session.left(namespace);
+        self.stop_catching_up_in(key, namespace);
         let left = self.node.clone().leave_all(&mut self.shard, key.slot, Some(namespace));
         self.say(key, namespace, encode::disconnect, msgpack::encode::disconnect);
         let Some(link) = self.links.get(key) else { return };
         if let Some(at) = link.seats.iter().position(|seat| seat.namespace == namespace) {
             let seat = link.seats.swap_remove(at);
             self.tell_left(&seat.who, &left);
+            self.is_over(&seat);
             self.unseated(key, &seat);
         }
     }

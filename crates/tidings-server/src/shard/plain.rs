@@ -9,6 +9,7 @@ use tidings_wire::websocket::Opcode;
 use tidings_wire::{CloseReason, Violation};
 
 use super::ShardLoop;
+use super::comeback;
 use super::command::{AckTo, Halt};
 use super::entry::{Entry, token_of};
 use super::expiry::warn_at_ms;
@@ -105,7 +106,7 @@ impl ShardLoop {
                 (id, "subscribe", self.subscribe(key, AckTo::Plain { id }, &body))
             }
             ClientMessage::Unsubscribe { id, body } => {
-                (id, "unsubscribe", self.unsubscribe(key, AckTo::Plain { id }, &body.room).map_err(Halt::No))
+                (id, "unsubscribe", self.unsubscribe(key, AckTo::Plain { id }, &body.room))
             }
             ClientMessage::Publish { id, body } => {
                 (id, "publish", self.publish(key, AckTo::Plain { id }, &body, &[]))
@@ -165,7 +166,10 @@ impl ShardLoop {
         session.signed_in();
         if self.shared.asks_connect() {
             // It has said what it had to say; what it says next waits until the backend has, too.
-            return self.queue(key, Job::Ask(Box::new(Asking { kept: Kept::SignIn, who, open: None })));
+            return self.queue(
+                key,
+                Job::Ask(Box::new(Asking { kept: Kept::SignIn, who, open: None, stored: None })),
+            );
         }
         self.plain_welcome(key, who);
     }
@@ -201,6 +205,7 @@ impl ShardLoop {
             standing,
             warn_at_ms: warn_at_ms(&who),
             waiting: None,
+            kept: comeback::Kept::default(),
         }];
         if let Some(user) = &who.user {
             let (room, form) = (Room::of_user(&who.org, user), link.form(0));

@@ -1,19 +1,24 @@
 //! Sessions of connections that broke: kept for a while, taken up once.
 
+mod earlier;
+mod rejoin;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use tidings_core::frame::parse_resume_offset;
-use tidings_core::node::From;
-use tidings_core::shard::Filter;
-use tidings_core::{Action, Answered, ConnKey, Denied, Holder, Identity, Publication, Room};
+use tidings_core::shard::{Filter, Left};
+use tidings_core::{Answered, ConnKey, Holder, Identity, Keep, Mark, Room};
+use tidings_store::StoreError;
 use tidings_wire::CloseReason;
 
+pub(crate) use earlier::Earlier;
+
 use super::ShardLoop;
+use super::catch_up::CatchUp;
 use super::inbox::Mail;
 use super::link::{Link, Seat};
 use super::socketio::Admission;
-use crate::hooks::{Caller, Draft};
+use crate::comeback::{Found, Proof, Subscription, digest_of};
 use crate::ids::{SessionKey, SocketId};
 use crate::signin::revoked::Why;
 
@@ -31,6 +36,10 @@ pub(crate) struct Resume {
     pub(crate) admission: Admission,
     /// What the backend said of the session's rooms; `None` before it was asked.
     pub(crate) answered: Option<Vec<Answered>>,
+    /// The session's rooms were read from the log, as far as they are in it.
+    pub(crate) loaded: bool,
+    /// What was missed in them that is not in memory.
+    pub(crate) earlier: Earlier,
 }
 
 /// A session whose connection broke.
@@ -42,16 +51,32 @@ pub(crate) struct Parked {
     holder: Holder,
     /// Who that was, by the token that may be called back.
     who: Arc<Identity>,
-    /// Its rooms, each with the organisation's sequence when it subscribed and what it wanted.
-    rooms: Vec<(Room, u64, Option<Box<Filter>>)>,
-    /// The last recorded event that went out whole.
-    flushed: u64,
+    /// Its rooms.
+    rooms: Vec<Kept>,
+    /// The last recorded event that went out whole; `None`: another process sent it.
+    flushed: Option<u64>,
+    /// The store has it.
+    stored: bool,
     /// When it was parked, in the home shard's milliseconds.
     at_ms: u64,
 }
 
+/// A room of a session whose connection broke.
+#[derive(Debug, Clone)]
+struct Kept {
+    room: Room,
+    /// By what it is shown that nothing was missed.
+    proof: Proof,
+    /// The point in its organisation's events when it subscribed.
+    since: Mark,
+    /// What it wanted.
+    filter: Option<Box<Filter>>,
+}
+
 /// Where a session of this shard's making is.
 enum Place {
+    /// Nobody here knows it; the store is asked for those who want it.
+    Sought(Vec<Resume>),
     /// Here, without a connection.
     Parked(Box<Parked>),
     /// Taken up by a connection that is not the one its key names.
@@ -61,14 +86,16 @@ enum Place {
 /// The sessions whose keys name this shard, once they have left their first connection.
 pub(super) struct Sessions {
     places: HashMap<u128, Place>,
-    order: VecDeque<(u64, u128)>,
+    order: VecDeque<(u64, SessionKey)>,
+    /// How many wait for the store.
+    seeking: usize,
     most: usize,
     window_ms: u64,
 }
 
 impl Sessions {
     pub(super) fn new(most: usize, window_ms: u64) -> Self {
-        Self { places: HashMap::new(), order: VecDeque::new(), most, window_ms }
+        Self { places: HashMap::new(), order: VecDeque::new(), seeking: 0, most, window_ms }
     }
 
     /// Whether no session is kept.
@@ -76,45 +103,60 @@ impl Sessions {
         self.order.is_empty()
     }
 
-    fn park(&mut self, secret: u128, parked: Parked) {
+    /// Keeps a session; answers those that were forgotten for it and are in the store.
+    fn park(&mut self, pid: SessionKey, parked: Parked) -> Vec<SessionKey> {
+        let mut forgotten = Vec::new();
         while self.order.len() >= self.most.max(1) {
-            self.forget_oldest();
+            forgotten.extend(self.forget_oldest());
         }
-        self.order.push_back((parked.at_ms, secret));
-        self.places.insert(secret, Place::Parked(Box::new(parked)));
+        self.order.push_back((parked.at_ms, pid));
+        self.places.insert(pid.secret, Place::Parked(Box::new(parked)));
+        forgotten
     }
 
-    /// Forgets sessions that were parked for longer than they are kept.
-    pub(super) fn expire(&mut self, now_ms: u64) {
+    /// Forgets sessions that were parked for longer than they are kept; answers those that are in the store.
+    fn expire(&mut self, now_ms: u64) -> Vec<SessionKey> {
+        let mut forgotten = Vec::new();
         while self.order.front().is_some_and(|(at, _)| at + self.window_ms <= now_ms) {
-            self.forget_oldest();
+            forgotten.extend(self.forget_oldest());
         }
         if self.places.is_empty() {
             self.places.shrink_to_fit();
             self.order.shrink_to_fit();
         }
+        forgotten
     }
 
     /// A session may have been taken up and parked again since the entry was made.
-    fn forget_oldest(&mut self) {
-        let Some((at, secret)) = self.order.pop_front() else { return };
-        if matches!(self.places.get(&secret), Some(Place::Parked(parked)) if parked.at_ms == at) {
-            self.places.remove(&secret);
+    fn forget_oldest(&mut self) -> Option<SessionKey> {
+        let (at, pid) = self.order.pop_front()?;
+        match self.places.get(&pid.secret) {
+            Some(Place::Parked(parked)) if parked.at_ms == at => {
+                let stored = parked.stored;
+                self.places.remove(&pid.secret);
+                stored.then_some(pid)
+            }
+            _ => None,
         }
     }
 }
 
-/// Who missed more than so many bytes in all rooms together begins afresh: what is kept for a session
-/// must not become a queue of any length.
-const RESUME_BYTES: usize = 32 << 20;
+/// Sessions of one shard that the store is asked for at once, and clients that may want the same one;
+/// others are told to come again.
+const SEEKING: usize = 16_384;
+const WANTING: usize = 16;
 
 impl ShardLoop {
     /// Keeps what a broken connection needs to be taken up again.
     pub(super) fn park(&mut self, link: &mut Link, resumable: bool) {
         for at in 0..link.seats.len() {
             let Some(pid) = link.seats[at].pid else { continue };
+            if !resumable {
+                self.is_over(&link.seats[at]);
+            }
             if resumable {
-                let parked = self.parked(link.key, &link.seats[at], link.mixed);
+                let behind = behind(link, link.seats[at].namespace);
+                let parked = self.parked(link.key, &link.seats[at], link.mixed, behind);
                 self.send_home(pid, Some(parked));
             } else if pid.conn != link.key || pid.shard != self.shard.index() {
                 self.send_home(pid, None);
@@ -127,12 +169,19 @@ impl ShardLoop {
         match parked {
             Some(mut parked) => {
                 parked.at_ms = self.now_ms;
-                self.sessions.park(pid.secret, parked);
+                let forgotten = self.sessions.park(pid, parked);
+                forgotten.into_iter().for_each(|pid| self.forget_comeback(pid));
             }
             None => {
                 self.sessions.places.remove(&pid.secret);
             }
         }
+    }
+
+    /// Forgets sessions that nobody has taken up in time.
+    pub(super) fn expire_sessions(&mut self) {
+        let forgotten = self.sessions.expire(self.now_ms);
+        forgotten.into_iter().for_each(|pid| self.forget_comeback(pid));
     }
 
     /// Looks for the session a client wants, here or where it is.
@@ -141,8 +190,9 @@ impl ShardLoop {
         if shard != self.shard.index() {
             return self.shared.inboxes[shard].push(Mail::Resume(Box::new(resume)));
         }
-        if resume.pid.shard == shard {
-            match self.sessions.places.get(&resume.pid.secret) {
+        let is_home = self.home_of(resume.pid) == shard;
+        if is_home {
+            match self.sessions.places.get_mut(&resume.pid.secret) {
                 Some(Place::Moved(at)) if resume.at != *at => {
                     resume.at = *at;
                     return self.seek(resume);
@@ -151,11 +201,84 @@ impl ShardLoop {
                     let parked = (**parked).clone();
                     return self.found(resume, Some(parked));
                 }
+                Some(Place::Sought(wanting)) if wanting.len() < WANTING => return wanting.push(resume),
+                Some(Place::Sought(_)) => return self.cannot_tell(resume, None),
                 _ => {}
             }
         }
         let parked = self.take_over(&resume, conn);
+        let may_be_stored = is_home && parked.is_none() && self.shared.comebacks.is_some();
+        if may_be_stored && !self.sessions.places.contains_key(&resume.pid.secret) {
+            return self.ask_the_store(resume);
+        }
         self.found(resume, parked);
+    }
+
+    /// Asks the store for a session that another process may have left.
+    fn ask_the_store(&mut self, resume: Resume) {
+        if self.sessions.seeking >= SEEKING {
+            return self.cannot_tell(resume, None);
+        }
+        self.sessions.seeking += 1;
+        let pid = resume.pid;
+        self.sessions.places.insert(pid.secret, Place::Sought(vec![resume]));
+        let (shared, inbox) = (self.shared.clone(), self.inbox.clone());
+        self.shared.front.spawn(async move {
+            let found = shared.find_session(digest_of(pid)).await;
+            inbox.push(Mail::Sought(pid, found.map(|found| found.map(Box::new))));
+        });
+    }
+
+    /// The store has said what it knows of a session: the first who may have it takes it, and whoever came
+    /// behind takes it over.
+    pub(super) fn sought(&mut self, pid: SessionKey, found: Result<Option<Box<Found>>, StoreError>) {
+        self.sessions.seeking = self.sessions.seeking.saturating_sub(1);
+        let Some(Place::Sought(wanting)) = self.sessions.places.remove(&pid.secret) else { return };
+        let Ok(found) = found else {
+            return wanting.into_iter().for_each(|resume| self.cannot_tell(resume, None));
+        };
+        let mut parked = found.and_then(|found| self.revived(*found));
+        for resume in wanting {
+            match parked.take() {
+                Some(parked) if self.may_have(&resume, &parked) => self.found(resume, Some(parked)),
+                None if self.sessions.places.contains_key(&pid.secret) => self.seek(resume),
+                kept => {
+                    parked = kept;
+                    self.found(resume, None);
+                }
+            }
+        }
+    }
+
+    /// A session of another process, as if its connection had broken here just now.
+    fn revived(&self, Found { session, rooms }: Found) -> Option<Parked> {
+        let who = Arc::new(Identity {
+            user: session.user.map(Into::into),
+            org: session.org,
+            issued_at: session.issued_at,
+            token_id: session.token_id.map(Into::into),
+            ..Identity::anonymous()
+        });
+        let kept = |one: Subscription| Kept {
+            proof: one.proof,
+            since: Mark { memory: 0, durable: one.since },
+            room: one.room,
+            filter: one.filter,
+        };
+        Some(Parked {
+            namespace: self.settings.namespaces.index(&session.namespace)?,
+            sid: session.socket.into_bytes().try_into().ok()?,
+            holder: Holder::of(&who),
+            who,
+            rooms: rooms.into_iter().map(kept).collect(),
+            flushed: None,
+            stored: true,
+            at_ms: self.now_ms,
+        })
+    }
+
+    fn home_of(&self, pid: SessionKey) -> usize {
+        pid.home(self.node.hub().shards())
     }
 
     /// Takes a session from a connection that is still there: the newer one wins.
@@ -166,20 +289,22 @@ impl ShardLoop {
             return None;
         }
         let (seat, mixed) = (link.seats.swap_remove(at), link.mixed);
-        let parked = self.parked(conn, &seat, mixed);
+        let behind = behind(link, seat.namespace);
+        let parked = self.parked(conn, &seat, mixed, behind);
         self.close(conn, CloseReason::Replaced);
         Some(parked)
     }
 
+    fn may_have(&self, resume: &Resume, parked: &Parked) -> bool {
+        parked.namespace == resume.admission.namespace
+            && parked.holder == Holder::of(&resume.admission.who)
+            // What was called back is not taken up, not even with a newer token.
+            && self.shared.sign_in.revoked().why(&parked.who) != Some(Why::Revoked)
+    }
+
     /// Hands a session to the shard whose client asked for it.
     fn found(&mut self, mut resume: Resume, parked: Option<Parked>) {
-        let fits = |parked: &Parked| {
-            parked.namespace == resume.admission.namespace
-                && parked.holder == Holder::of(&resume.admission.who)
-                // What was called back is not taken up, not even with a newer token.
-                && self.shared.sign_in.revoked().why(&parked.who) != Some(Why::Revoked)
-        };
-        let parked = parked.filter(fits);
+        let parked = parked.filter(|parked| self.may_have(&resume, parked));
         resume.at = resume.asker;
         if parked.is_some() {
             // From here on the key leads to the new connection, so it cannot be used twice.
@@ -193,158 +318,15 @@ impl ShardLoop {
 
     /// Notes at a session's home where it is now.
     pub(super) fn set_place(&mut self, pid: SessionKey, at: (usize, ConnKey)) {
-        if pid.shard == self.shard.index() {
+        let home = self.home_of(pid);
+        if home == self.shard.index() {
             self.sessions.places.insert(pid.secret, Place::Moved(at));
         } else {
-            self.shared.inboxes[pid.shard].push(Mail::Moved(pid, at));
+            self.shared.inboxes[home].push(Mail::Moved(pid, at));
         }
     }
 
-    /// Goes on with a session, or with a fresh one if it cannot be had.
-    pub(super) fn resumed(&mut self, mut resume: Resume, parked: Option<Parked>) {
-        let key = resume.asker.1;
-        let Some(parked) = parked else { return self.admit(key, resume.admission) };
-        if self.still_good(&resume.admission.who).is_err() {
-            // The token was called back while its session was looked for; `admit` says so.
-            self.send_home(resume.pid, Some(parked));
-            return self.admit(key, resume.admission);
-        }
-        if self.links.get(key).is_none() {
-            return self.send_home(resume.pid, Some(parked));
-        }
-        if resume.answered.is_none() && (self.shared.hooks.is_some() || !self.shared.apps.is_empty()) {
-            return self.ask_about_rooms(resume, parked);
-        }
-        // Whom it takes over has left, so that the two are not counted at once.
-        match self.stand(key, &resume.admission.who) {
-            Ok(standing) => resume.admission.standing = standing,
-            Err(refusal) => {
-                self.send_home(resume.pid, Some(parked));
-                return self.refuse_connect(key, resume.admission.namespace, &refusal);
-            }
-        }
-        let heard = self.heard(&resume, &parked);
-        let who = resume.admission.who.clone();
-        let (namespace, gaps) = (resume.admission.namespace, resume.admission.gaps);
-        let auth = resume.admission.auth.clone();
-        let missed = self.rejoin(key, &resume, &parked, &who, heard);
-        if missed.is_none() && !gaps {
-            self.node.leave_all(&mut self.shard, key.slot, Some(namespace));
-            self.send_home(resume.pid, None);
-            return self.admit(key, resume.admission);
-        }
-        // Another namespace of this connection may be further: what counts is that nothing is lost.
-        let alone = self.links.get(key).is_some_and(|link| link.seats.is_empty());
-        let flushed = if alone { heard } else { heard.min(self.shard.flushed(key.slot)) };
-        self.shard.set_flushed(key.slot, flushed);
-        if !self.seat(key, resume.admission, parked.sid, Some(resume.pid)) {
-            return;
-        }
-        let Some(link) = self.links.get(key) else { return };
-        let form = link.form(namespace);
-        if missed.is_none() {
-            self.send_event(key, namespace, "tidings:gap", b"{\"reason\":\"trimmed\"}");
-        }
-        for publication in missed.unwrap_or_default() {
-            self.shard.replay(key.slot, &publication, form);
-        }
-        self.welcomed(key, namespace, auth);
-    }
-
-    /// Asks the backend about the rooms of a session that its rules leave open, all at once.
-    ///
-    /// Without an answer nobody knows which rooms the client may enter, so the session waits for
-    /// its next attempt: a room that is silently left out would be a gap nobody is told of.
-    fn ask_about_rooms(&mut self, mut resume: Resume, parked: Parked) {
-        let key = resume.asker.1;
-        let (Some(link), who) = (self.links.get(key), resume.admission.who.clone()) else { return };
-        let (address, entrance) = (link.remote, link.entrance());
-        let asker = self.asker(key, &who, &[]);
-        let open =
-            |room: &Room| matches!(self.node.admit(asker, room, Action::Subscribe), Err(Denied::Ask(_)));
-        let rooms: Vec<Room> =
-            parked.rooms.iter().map(|(room, ..)| room).filter(|room| open(room)).cloned().collect();
-        if rooms.is_empty() {
-            resume.answered = Some(Vec::new());
-            return self.resumed(resume, Some(parked));
-        }
-        let (shared, inbox, at) = (self.shared.clone(), self.inbox.clone(), resume.asker);
-        self.shared.front.spawn(async move {
-            let mut asked = tokio::task::JoinSet::new();
-            for room in rooms {
-                let (shared, who) = (shared.clone(), who.clone());
-                asked.spawn(async move {
-                    let caller = Caller { who: &who, connection: Some(at), address, entrance };
-                    shared.ask(&caller, &room, Action::Subscribe, Draft::default()).await
-                });
-            }
-            let answers = asked.join_all().await.into_iter().collect::<Result<Vec<_>, _>>();
-            inbox.push(match answers {
-                Ok(answers) => {
-                    resume.answered = Some(answers);
-                    Mail::Resumed(Box::new((resume, Some(parked))))
-                }
-                Err(_) => Mail::NotResumed(Box::new((resume, parked))),
-            });
-        });
-    }
-
-    /// The backend did not say which rooms a session may enter: it is kept, and its client has to
-    /// come again.
-    pub(super) fn not_resumed(&mut self, resume: &Resume, parked: Parked) {
-        self.send_home(resume.pid, Some(parked));
-        self.close(resume.asker.1, CloseReason::Overloaded);
-    }
-
-    /// The last recorded event the client has heard.
-    ///
-    /// Its own word counts where it is one of ours. A word that is not was spoilt by some event's
-    /// last argument: then it is what was flushed. No word at all means that nothing was heard
-    /// since the session began.
-    fn heard(&self, resume: &Resume, parked: &Parked) -> u64 {
-        match resume.offset.as_deref() {
-            None => 0,
-            Some(text) => parse_resume_offset(self.node.id(), text).unwrap_or(parked.flushed),
-        }
-    }
-
-    /// Joins the session's rooms again; what was missed, or `None` if not all of it is kept.
-    fn rejoin(
-        &mut self,
-        key: ConnKey,
-        resume: &Resume,
-        parked: &Parked,
-        who: &Identity,
-        heard: u64,
-    ) -> Option<Vec<Arc<Publication>>> {
-        let link = self.links.get(key)?;
-        let admission = &resume.admission;
-        let form = tidings_core::frame::Form { offset: admission.offset, ..link.form(admission.namespace) };
-        let (mut missed, mut complete) = (Vec::new(), true);
-        let from = |since| From::Sequence { heard, since };
-        let rooms: Vec<_> =
-            parked.rooms.iter().map(|(room, since, _)| (room.clone(), from(*since))).collect();
-        let answered = resume.answered.as_deref().unwrap_or_default();
-        let asker = self.asker(key, who, answered);
-        let joined = self.node.clone().rejoin(&mut self.shard, key.slot, form, asker, &rooms);
-        for (joined, (room, _, filter)) in joined.into_iter().zip(&parked.rooms) {
-            // A room one may no longer enter is left out; rights are judged anew.
-            let Ok(mut joined) = joined else {
-                continue;
-            };
-            complete &= joined.top.is_none() || joined.recovered == Some(true);
-            if let Some(filter) = filter {
-                joined.missed.retain(|missed| filter.passes(missed));
-                self.shard.set_filter(key.slot, room, form.namespace, (**filter).clone());
-            }
-            missed.extend(joined.missed);
-        }
-        missed.sort_by_key(|publication| publication.sequence);
-        let bytes: usize = missed.iter().map(|publication| publication.bytes()).sum();
-        (complete && bytes <= RESUME_BYTES).then_some(missed)
-    }
-
-    fn parked(&mut self, key: ConnKey, seat: &Seat, mixed: bool) -> Parked {
+    fn parked(&mut self, key: ConnKey, seat: &Seat, mixed: bool, behind: Vec<Kept>) -> Parked {
         let left = self.node.leave_all(&mut self.shard, key.slot, Some(seat.namespace));
         self.tell_left(&seat.who, &left);
         Parked {
@@ -352,20 +334,43 @@ impl ShardLoop {
             sid: seat.sid,
             holder: Holder::of(&seat.who),
             who: seat.who.clone(),
-            rooms: left.into_iter().map(|left| (left.entry.room.clone(), left.since, left.filter)).collect(),
+            rooms: left.into_iter().map(kept).chain(behind).collect(),
             // Organisations count each for itself: of two on one connection the number says nothing.
-            flushed: if mixed { 0 } else { self.shard.flushed(key.slot) },
+            flushed: Some(if mixed { 0 } else { self.shard.flushed(key.slot) }),
+            stored: seat.kept.stored,
             at_ms: self.now_ms,
         }
     }
 
     fn send_home(&mut self, pid: SessionKey, parked: Option<Parked>) {
-        if pid.shard == self.shard.index() {
+        let home = self.home_of(pid);
+        if home == self.shard.index() {
             self.come_home(pid, parked);
         } else {
-            self.shared.inboxes[pid.shard].push(Mail::Home(pid, parked.map(Box::new)));
+            self.shared.inboxes[home].push(Mail::Home(pid, parked.map(Box::new)));
         }
     }
+}
+
+/// Rooms in which a connection was still catching up: of what it missed nobody knows how much it got.
+fn behind(link: &Link, namespace: u8) -> Vec<Kept> {
+    let rooms = link.catching_up.iter().filter(|one| one.ack.namespace() == namespace);
+    let kept = |one: &CatchUp| Kept {
+        room: one.room.clone(),
+        proof: Proof::Gone,
+        since: Mark::default(),
+        filter: one.filter.clone().map(Box::new),
+    };
+    rooms.map(kept).collect()
+}
+
+fn kept(left: Left) -> Kept {
+    let proof = match left.entry.spec.keep {
+        Keep::Durable { .. } => Proof::Log,
+        Keep::Recent { .. } => Proof::Memory,
+        Keep::Nothing => Proof::Volatile,
+    };
+    Kept { room: left.entry.room.clone(), proof, since: left.since, filter: left.filter }
 }
 
 fn belongs(seat: &Seat, resume: &Resume) -> bool {

@@ -89,6 +89,7 @@ impl ShardLoop {
         if !may_the_same(&was, &who) {
             self.recheck_rooms(key, namespace, |_| true);
         }
+        self.rooms_changed(key, namespace);
         self.watch_tokens(key);
         self.note_seen(key);
     }
@@ -128,8 +129,9 @@ impl ShardLoop {
     /// Takes a client out of a room; nothing of the room comes after the notice.
     ///
     /// Recorded events that wait stand before it; what is volatile could be behind and is dropped.
-    fn send_out(&mut self, key: ConnKey, namespace: u8, room: &Room) {
+    pub(super) fn send_out(&mut self, key: ConnKey, namespace: u8, room: &Room) {
         self.leave_room(key, namespace, room);
+        self.rooms_changed(key, namespace);
         self.shard.drop_volatile(key.slot);
         let Some(link) = self.links.get(key) else { return };
         if link.dialect() == Dialect::Plain {

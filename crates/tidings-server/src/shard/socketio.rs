@@ -11,7 +11,6 @@ use tidings_wire::session::Heard;
 use tidings_wire::socketio::{self, encode, msgpack};
 use tidings_wire::websocket::Opcode;
 
-use super::ShardLoop;
 use super::apps::key_of;
 use super::command::{AckTo, Ran};
 use super::entry::{Entry, refusal_data, token_of};
@@ -20,7 +19,8 @@ use super::kept::Kept;
 use super::lane::Job;
 use super::link::{Link, Seat, Session, Transport};
 use super::read::Flow;
-use super::recovery::Resume;
+use super::recovery::{Earlier, Resume};
+use super::{ShardLoop, comeback};
 use crate::client::{Call, Client};
 use crate::config::NamespaceAuth;
 use crate::gate::Standing;
@@ -178,17 +178,19 @@ impl ShardLoop {
         // Who is about to be refused takes no session.
         let may = self.still_good(&admission.who).is_ok();
         let wanted = fields.pid.as_deref().filter(|_| may).and_then(SessionKey::parse);
-        match wanted.filter(|pid| admission.offset && pid.shard < self.node.hub().shards()) {
+        match wanted.filter(|_| admission.offset) {
             Some(pid) => {
                 let offset = fields.offset.map(Cow::into_owned);
                 let asker = (self.shard.index(), key);
                 self.seek(Resume {
                     pid,
-                    at: (pid.shard, pid.conn),
+                    at: (pid.home(self.node.hub().shards()), pid.conn),
                     asker,
                     offset,
                     admission,
                     answered: None,
+                    loaded: false,
+                    earlier: Earlier::default(),
                 });
             }
             None => self.admit(key, admission),
@@ -241,7 +243,8 @@ impl ShardLoop {
             link.seats.reserve_exact(1);
         }
         let warn_at_ms = warn_at_ms(&who);
-        link.seats.push(Seat { namespace, offset, gaps, sid, pid, who, standing, warn_at_ms, waiting: None });
+        let (waiting, kept) = (None, comeback::Kept::default());
+        link.seats.push(Seat { namespace, offset, gaps, sid, pid, who, standing, warn_at_ms, waiting, kept });
         if !self.settings.keeps_hello && link.hello.as_ref().is_some_and(|hello| !hello.has_tokens()) {
             link.hello = None;
         }
@@ -288,11 +291,13 @@ impl ShardLoop {
     }
 
     fn left_namespace(&mut self, key: ConnKey, namespace: u8) {
+        self.stop_catching_up_in(key, namespace);
         let left = self.node.leave_all(&mut self.shard, key.slot, Some(namespace));
         let Some(link) = self.links.get(key) else { return };
         let Some(at) = link.seats.iter().position(|seat| seat.namespace == namespace) else { return };
         let seat = link.seats.swap_remove(at);
         self.tell_left(&seat.who, &left);
+        self.is_over(&seat);
         self.unseated(key, &seat);
     }
 
@@ -312,6 +317,7 @@ impl ShardLoop {
                     self.tell_left(&seat.who, &left);
                 }
                 for seat in seats {
+                    self.is_over(&seat);
                     self.unseated(key, &seat);
                 }
                 self.schedule(key);

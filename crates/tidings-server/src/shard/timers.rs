@@ -27,7 +27,7 @@ impl ShardLoop {
         self.fired = fired;
         if self.now_ms >= self.sweep_ms {
             self.sweep_ms = self.now_ms + SWEEP_MS;
-            self.sessions.expire(self.now_ms);
+            self.expire_sessions();
             self.lingering.expire(self.now_ms);
             self.close_laggards();
             if self.shard.attends() {

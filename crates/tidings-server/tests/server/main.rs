@@ -7,6 +7,8 @@ mod apps;
 mod audit;
 mod backend;
 mod bearers;
+mod catch_up;
+mod comeback;
 mod common;
 mod drain;
 mod durable;

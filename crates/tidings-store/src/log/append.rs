@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use tidings_core::{Epoch, MessageId, Org, Payload, Position, Room};
 
-use super::record::{Content, pack};
+use super::record::{Content, bytes_of, pack};
 use super::trim::KEY_MS;
 use super::{signed, unsigned};
 use crate::args;
@@ -81,9 +81,9 @@ static LOCK: ManyRows = ManyRows::new(
 );
 
 static COUNT: ManyRows = ManyRows::new(
-    "WITH asked (of_org, of_room, more, now_ms) AS (VALUES ",
-    4,
-    ") UPDATE log_rooms SET top = top + more, touched_ms = now_ms FROM asked \
+    "WITH asked (of_org, of_room, more, more_bytes, now_ms) AS (VALUES ",
+    5,
+    ") UPDATE log_rooms SET top = top + more, bytes = bytes + more_bytes, touched_ms = now_ms FROM asked \
      WHERE org = of_org AND room = of_room RETURNING org, room, id, epoch, top",
 );
 
@@ -94,9 +94,9 @@ static ADD_ROOMS: ManyRows = ManyRows::new(
 );
 
 static UNCOUNT: ManyRows = ManyRows::new(
-    "WITH asked (of_id, less) AS (VALUES ",
-    2,
-    ") UPDATE log_rooms SET top = top - less FROM asked WHERE id = of_id",
+    "WITH asked (of_id, less, less_bytes) AS (VALUES ",
+    3,
+    ") UPDATE log_rooms SET top = top - less, bytes = bytes - less_bytes FROM asked WHERE id = of_id",
 );
 
 static NUMBER: ManyRows = ManyRows::new(
@@ -182,7 +182,7 @@ impl Tx {
     async fn count_known(&mut self, rooms: &mut Rooms<'_>) -> Result<()> {
         let asked: Vec<_> = rooms
             .missing()
-            .flat_map(|room| *args![room.room.org(), room.room.name(), room.wanted, room.now_ms])
+            .flat_map(|room| *args![room.room.org(), room.room.name(), room.wanted, room.bytes, room.now_ms])
             .collect();
         for row in self.rows_of(&COUNT, &asked).await? {
             let (org, name) = (row.text(0)?, row.text(1)?);
@@ -214,8 +214,10 @@ impl Tx {
     /// Gives back what was counted for events that were in the log already.
     async fn uncount(&mut self, rooms: &Rooms<'_>) -> Result<()> {
         let less = rooms.all.iter().filter(|room| room.unused > 0);
-        let less: Vec<_> =
-            less.filter_map(|room| Some(*args![room.known.as_ref()?.id, room.unused])).flatten().collect();
+        let less: Vec<_> = less
+            .filter_map(|room| Some(*args![room.known.as_ref()?.id, room.unused, room.unused_bytes]))
+            .flatten()
+            .collect();
         self.run_rows(&UNCOUNT, &less).await.map(drop)
     }
 
@@ -329,6 +331,9 @@ struct Wanted<'a> {
     /// How many events are for it, and how many of them are in the log already.
     wanted: u64,
     unused: u64,
+    /// The same in bytes.
+    bytes: u64,
+    unused_bytes: u64,
     known: Option<Known>,
 }
 
@@ -344,9 +349,13 @@ impl<'a> Rooms<'a> {
         let mut rooms: BTreeMap<(&str, &str), Wanted<'a>> = BTreeMap::new();
         for event in events {
             let Append { room, epoch, at_ms: now_ms, .. } = *event;
-            let new = || Wanted { room, epoch, now_ms, wanted: 0, unused: 0, known: None };
+            let new = || {
+                let (wanted, unused, bytes, unused_bytes) = (0, 0, 0, 0);
+                Wanted { room, epoch, now_ms, wanted, unused, bytes, unused_bytes, known: None }
+            };
             let room = rooms.entry((room.org().as_str(), room.name())).or_insert_with(new);
             room.wanted += 1;
+            room.bytes += bytes_of(event.event, event.payload);
             room.now_ms = room.now_ms.max(now_ms);
         }
         let at = rooms.keys().copied().zip(0..).collect();
@@ -376,6 +385,7 @@ impl<'a> Rooms<'a> {
         if let (Some(name), Some(body)) = (event.key, body) {
             if let Some(key) = keys.get(&(room_id, name)) {
                 room.unused += 1;
+                room.unused_bytes += bytes_of(event.event, event.payload);
                 let position = Position::of(room.epoch, key.place, key.id);
                 let same = key.body == body;
                 let appended =

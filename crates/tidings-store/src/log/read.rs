@@ -1,6 +1,6 @@
 //! Reading rooms.
 
-use tidings_core::{Epoch, MessageId, Position, Room};
+use tidings_core::{Epoch, MessageId, Org, Position, Room};
 
 use super::record::Record;
 use super::unsigned;
@@ -46,6 +46,8 @@ pub struct StoredRoom {
     pub events: u64,
     /// When something was appended last, or when it was made.
     pub touched_ms: u64,
+    /// What these take together, in bytes.
+    pub bytes: u64,
     /// When the oldest of them was accepted; `None` without any.
     pub oldest_ms: Option<u64>,
     /// Where a walk goes on behind it.
@@ -58,7 +60,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`](crate::StoreError)
     pub async fn log_rooms(&mut self, behind: i64, most: u32) -> Result<Vec<StoredRoom>> {
-        let sql = "SELECT r.id, r.org, r.room, r.top, r.top - r.trimmed, e.at_ms, r.touched_ms FROM log_rooms r \
+        let sql = "SELECT r.id, r.org, r.room, r.top, r.top - r.trimmed, e.at_ms, r.touched_ms, r.bytes FROM log_rooms r \
                    LEFT JOIN log_events e ON e.room_id = r.id AND e.place = r.trimmed + 1 \
                    WHERE r.id > $1 ORDER BY r.id LIMIT $2";
         let stored = |row: &Row| {
@@ -71,6 +73,7 @@ impl Reader {
                 oldest_ms: row.count_or_none(5)?,
                 touched_ms: row.count(6)?,
                 place: row.int(0)?,
+                bytes: row.count(7)?,
             })
         };
         self.rows(sql, args![behind, most]).await?.iter().map(stored).collect()
@@ -89,10 +92,10 @@ impl Reader {
     }
 
     /// A page of a room's events behind an offset, oldest first: at most [`PAGE_EVENTS`], and none once those
-    /// before it have [`PAGE_BYTES`].
+    /// before it have [`PAGE_BYTES`]. One that is damaged stands there as such.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if one is damaged.
+    /// [`StoreError`](crate::StoreError)
     pub async fn log_after(&mut self, room: &RoomHead, offset: u64) -> Result<Vec<Record>> {
         let sql = "WITH page AS (SELECT place, bytes FROM log_events \
                                  WHERE room_id = $1 AND place > $2 ORDER BY place LIMIT $3), \
@@ -102,6 +105,57 @@ impl Reader {
                    WHERE sized.before < $4 ORDER BY e.place";
         let rows = self.rows(sql, args![room.id, offset, PAGE_EVENTS, PAGE_BYTES]).await?;
         rows.iter().map(|row| Record::read(row, room.id, room.top.epoch)).collect()
+    }
+
+    /// How many events of an organisation the log has numbered.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn log_sequence(&mut self, org: &Org) -> Result<u64> {
+        let row = self.row("SELECT sequence FROM log_orgs WHERE org = $1", args![org]).await?;
+        row.map_or(Ok(0), |row| row.count(0))
+    }
+
+    /// The number among its organisation's events of the newest event up to an offset, kept or not.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn log_sequence_at(&mut self, room: &RoomHead, offset: u64) -> Result<u64> {
+        let sql =
+            "SELECT sequence FROM log_events WHERE room_id = $1 AND place <= $2 ORDER BY place DESC LIMIT 1";
+        let row = self.row(sql, args![room.id, offset]).await?;
+        row.map_or(Ok(room.trimmed_sequence), |row| row.count(0))
+    }
+
+    /// Organisations whose rooms take more than so many bytes together, and how many they take.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn log_orgs_over(&mut self, bytes: u64) -> Result<Vec<(Org, u64)>> {
+        let sql = "SELECT org, CAST(sum(bytes) AS BIGINT) FROM log_rooms GROUP BY org HAVING sum(bytes) > $1";
+        let rows = self.rows(sql, args![bytes]).await?;
+        rows.iter().map(|row| Ok((row.org(0)?, row.count(1)?))).collect()
+    }
+
+    /// What the rooms of an organisation take together, in bytes.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn log_bytes_of(&mut self, org: &Org) -> Result<u64> {
+        let sql = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM log_rooms WHERE org = $1";
+        self.row(sql, args![org]).await?.map_or(Ok(0), |row| row.count(0))
+    }
+
+    /// The room of an organisation that takes the most bytes, and how many.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn log_largest_room(&mut self, org: &Org) -> Result<Option<(Room, u64)>> {
+        let sql = "SELECT room, bytes FROM log_rooms WHERE org = $1 ORDER BY bytes DESC, id LIMIT 1";
+        let Some(row) = self.row(sql, args![org]).await? else { return Ok(None) };
+        let room = Room::new(org, &row.text(0)?, usize::MAX);
+        let room = room.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        Ok(Some((room, row.count(1)?)))
     }
 
     /// The message at an offset, if it is kept.

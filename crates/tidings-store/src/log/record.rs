@@ -22,25 +22,30 @@ pub struct Record {
     pub event: String,
     /// The event's data.
     pub payload: Payload,
+    /// It is not what was written: nothing else of it can be believed, and its name and data are not here.
+    pub damaged: bool,
 }
 
 impl Record {
     /// Reads a row of place, sequence, node, number, time, event, data, attachments and checksum, and compares this.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if it is not what was written.
+    /// [`StoreError::Corrupt`] if a column holds something else.
     pub(super) fn read(row: &Row, room_id: i64, epoch: Epoch) -> Result<Self> {
         let id = MessageId { node: unsigned(row.int(2)?), number: unsigned(row.int(3)?) };
         let (place, sequence, at_ms) = (row.count(0)?, row.count(1)?, row.count(4)?);
         let (event, data, packed) = (row.text(5)?, row.bytes(6)?, row.bytes_or_none(7)?);
         let whole = Content { event: &event, data: &data, attachments: packed.as_deref() };
         if whole.checksum(room_id, place, sequence, id, at_ms) != row.int(8)? {
-            return Err(StoreError::Corrupt(format!("event {place} of room {room_id} is damaged")));
+            let (event, payload) = (String::new(), Payload::json("null"));
+            let position = Position::of(epoch, place, id);
+            return Ok(Self { id, position, sequence, at_ms, event, payload, damaged: true });
         }
         let attachments = packed.map_or(Ok(Vec::new()), |packed| unpack(&packed))?;
         let payload =
             Payload { json: data.into(), attachments: attachments.into_iter().map(Into::into).collect() };
-        Ok(Self { id, position: Position::of(epoch, place, id), sequence, at_ms, event, payload })
+        let position = Position::of(epoch, place, id);
+        Ok(Self { id, position, sequence, at_ms, event, payload, damaged: false })
     }
 }
 
@@ -72,6 +77,12 @@ impl Content<'_> {
     pub(super) fn bytes(&self) -> u64 {
         (self.event.len() + self.data.len() + self.attachments.map_or(0, <[u8]>::len)) as u64
     }
+}
+
+/// The same of an event that is to be stored.
+pub(super) fn bytes_of(event: &str, payload: &Payload) -> u64 {
+    let attachments = payload.attachments.iter().map(|one| one.len() + 4).sum::<usize>();
+    (event.len() + payload.json.len() + attachments) as u64
 }
 
 /// Attachments one after the other, each behind its length in four bytes; `None` without any.

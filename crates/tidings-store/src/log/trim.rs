@@ -38,8 +38,9 @@ impl Tx {
         let Some(last) = found.map_or(Ok(None), |row| row.count_or_none(0))? else { return Ok(0) };
         let last = last.min(head.trimmed + u64::from(PRUNE_MOST));
         let note = "UPDATE log_rooms SET trimmed = e.place, trimmed_sequence = e.sequence, \
-                    node = e.node, number = e.number FROM log_events e \
-                    WHERE log_rooms.id = $1 AND e.room_id = $1 AND e.place = $2";
+                    node = e.node, number = e.number, bytes = log_rooms.bytes - \
+                    (SELECT sum(gone.bytes) FROM log_events gone WHERE gone.room_id = $1 AND gone.place <= $2) \
+                    FROM log_events e WHERE log_rooms.id = $1 AND e.room_id = $1 AND e.place = $2";
         self.run(note, args![head.id(), last]).await?;
         self.run("DELETE FROM log_events WHERE room_id = $1 AND place <= $2", args![head.id(), last]).await
     }

@@ -4,6 +4,7 @@
 mod accounts;
 mod audit;
 mod bed;
+mod comebacks;
 mod isolation;
 mod last_seen;
 mod log;

@@ -67,6 +67,7 @@ fn every_field_of_a_named_table_has_a_row() {
         keep: Some("recent".into()),
         size: Some(1),
         ttl_seconds: Some(1),
+        bytes: Some(1),
         lane: Some("low".into()),
         members: Some(1),
         message_bytes: Some(1),

@@ -25,6 +25,12 @@ pub(super) static SETTINGS: &[Setting] = &[
         "Seconds each event is kept. Longer takes more memory.",
     ),
     row(
+        "rooms.KIND.bytes",
+        Kind::Count(1, 1 << 50),
+        "Bytes of one room's events that the log keeps, for durable. Memory keeps as many of them as limits.room_bytes \
+         allows.",
+    ),
+    row(
         "rooms.KIND.lane",
         Kind::Choice(&["critical", "high", "normal", "medium", "low"]),
         "The lane of events that name none; what is critical is delivered first and dropped last.",

@@ -234,6 +234,12 @@ pub(super) static SETTINGS: &[Setting] = &[
         "Rooms of one organisation with members or history. Higher lets one organisation take more memory.",
     ),
     row(
+        "limits.log_bytes_per_org",
+        Kind::Count(1 << 20, 1 << 50),
+        "Bytes that the events of one organisation may take in the log. Beyond that the oldest events of its largest \
+         room are deleted, and whoever missed them is told of a gap.",
+    ),
+    row(
         "limits.publish_per_minute",
         Kind::Count(1, RATE),
         "Publishes and commands of apps of one user in a minute, on sockets and by HTTP together. Higher multiplies \
@@ -515,6 +521,12 @@ pub(super) static SETTINGS: &[Setting] = &[
         "recovery.sessions",
         Kind::Count(0, 100_000_000),
         "Sessions kept for recovery at most; the oldest go first. Higher takes more memory.",
+    ),
+    row(
+        "recovery.stored",
+        Kind::Switch,
+        "Keeps sessions that are in durable rooms in the database too, so that clients go on where they were after a \
+         crash or restart of the server. Off saves a write for each subscription to a durable room.",
     ),
     row(
         "websocket.compression",

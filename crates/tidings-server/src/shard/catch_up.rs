@@ -1,0 +1,252 @@
+//! What somebody missed beyond memory, from the log: page by page, as the connection takes it.
+//!
+//! Whoever catches up is not in the room yet, so nothing live can come before what it missed. Once memory
+//! reaches back to where it is, it joins as anybody does who comes back with a position.
+
+use tidings_core::frame::Form;
+use tidings_core::node::From;
+use tidings_core::shard::Filter;
+use tidings_core::{Action, ConnKey, Denied, Epoch, Joined, Position, Publication, Refusal, Room};
+use tidings_wire::CloseReason;
+
+use super::ShardLoop;
+use super::command::{AckTo, Halt, halt};
+use super::inbox::Mail;
+use crate::asking::Need;
+
+/// The next page is made once less than this waits for the connection, of what it missed.
+const OWED_BYTES: usize = 256 << 10;
+
+/// A client that reads a room from the log until memory reaches back to where it is.
+#[derive(Debug, Clone)]
+pub(crate) struct CatchUp {
+    /// The room.
+    pub(super) room: Room,
+    /// The namespace through which it hears the room.
+    pub(super) ack: AckTo,
+    /// The last position it has.
+    pub(super) after: Position,
+    /// Which events it wants; `None`: all.
+    pub(super) filter: Option<Filter>,
+    /// The front reads for it.
+    reading: bool,
+}
+
+impl CatchUp {
+    /// Goes on behind a position; `ack` says to whom it speaks.
+    pub(super) fn new(room: Room, ack: AckTo, after: Position, filter: Option<Filter>) -> Self {
+        Self { room, ack, after, filter, reading: false }
+    }
+}
+
+impl ShardLoop {
+    /// Subscribes a client that has missed more than memory keeps: it is told at once, and gets what it missed
+    /// by and by. `false`: the log does not help it.
+    ///
+    /// # Errors
+    /// As a subscription; the first page has to be read before it is known what the client may have.
+    pub(super) fn subscribe_behind(
+        &mut self,
+        key: ConnKey,
+        ack: AckTo,
+        room: &Room,
+        since: Position,
+        filter: Option<Filter>,
+        answered: &[tidings_core::Answered],
+    ) -> Result<bool, Halt> {
+        let Some(trimmed) = self.node.behind(room, since) else { return Ok(false) };
+        let Some(who) = self.who_of(key, ack.namespace()) else { return Ok(false) };
+        let asker = self.asker(key, &who, answered);
+        if self.shard.is_member(key.slot, room, ack.namespace()) {
+            return Ok(false);
+        }
+        self.node.admit(asker, room, Action::Subscribe).map_err(|denied| halt(denied, room, answered))?;
+        let may_read = match self.node.admit(asker, room, Action::History) {
+            Err(Denied::Ask(action)) => return Err(halt(Denied::Ask(action), room, answered)),
+            judged => judged.is_ok(),
+        };
+        // The page with the message it names shows that it was there.
+        let proof = since.offset.saturating_sub(1).max(trimmed);
+        let Some(page) = self.shared.page_at_hand(room, since.epoch, proof) else {
+            return Err(Halt::open(room, Need::Page(since.epoch, proof), answered));
+        };
+        let named = page.iter().find(|event| offset_of(event) == since.offset);
+        let named = named.and_then(|event| event.position).map(|position| position.tag);
+        let fits = named.is_none_or(|tag| since.tag == 0 || since.tag == tag);
+        if !fits || (!may_read && named != Some(since.tag)) {
+            return Ok(false);
+        }
+        let Some(top) = self.node.hub().find(room).and_then(|entry| entry.top()) else { return Ok(false) };
+        let whole = since.offset >= trimmed;
+        let roll = tidings_core::Roll::Off;
+        let joined = Joined { top: Some(top), missed: Vec::new(), recovered: Some(whole), roll };
+        self.answer(key, ack, |out| super::command::write_joined(out, room.name(), &joined));
+        self.begin_catch_up(key, CatchUp::new(room.clone(), ack, since, filter));
+        Ok(true)
+    }
+
+    /// Has a client catch up from the log; it must not be in the room.
+    pub(super) fn begin_catch_up(&mut self, key: ConnKey, catch_up: CatchUp) {
+        self.stop_catching_up(key, &catch_up.room, catch_up.ack.namespace());
+        let Some(link) = self.links.get(key) else { return };
+        let namespace = catch_up.ack.namespace();
+        link.catching_up.push(catch_up);
+        self.is_behind(key, namespace);
+        if !self.catching_up.contains(&key) {
+            self.catching_up.push(key);
+        }
+    }
+
+    /// Has a client no longer catch up in a room; whether it did.
+    pub(super) fn stop_catching_up(&mut self, key: ConnKey, room: &Room, namespace: u8) -> bool {
+        let Some(link) = self.links.get(key) else { return false };
+        let before = link.catching_up.len();
+        link.catching_up.retain(|one| one.room != *room || one.ack.namespace() != namespace);
+        link.catching_up.len() < before
+    }
+
+    /// A client has left a namespace: nothing more comes of what it missed there.
+    pub(super) fn stop_catching_up_in(&mut self, key: ConnKey, namespace: u8) {
+        if let Some(link) = self.links.get(key) {
+            link.catching_up.retain(|one| one.ack.namespace() != namespace);
+        }
+    }
+
+    /// Goes on with everybody who catches up and takes what it is sent.
+    pub(super) fn read_on(&mut self) {
+        if self.catching_up.is_empty() {
+            return;
+        }
+        let mut left = std::mem::take(&mut self.catching_up);
+        left.retain(|key| self.next_pages(*key));
+        self.catching_up.append(&mut left);
+    }
+
+    /// The front has read a page, or could not: then the client comes again, and nothing is lost.
+    pub(super) fn paged(&mut self, key: ConnKey, room: &Room, read: Result<(), Refusal>) {
+        if read.is_err() {
+            return self.close(key, CloseReason::Overloaded);
+        }
+        let Some(link) = self.links.get(key) else { return };
+        link.catching_up.iter_mut().filter(|one| one.room == *room).for_each(|one| one.reading = false);
+    }
+
+    /// Sends a connection what comes next in each of its rooms; whether there is more to come.
+    fn next_pages(&mut self, key: ConnKey) -> bool {
+        let Some(link) = self.links.get(key) else { return false };
+        let mut waiting = std::mem::take(&mut link.catching_up);
+        let mut left = Vec::with_capacity(waiting.len());
+        for mut one in waiting.drain(..) {
+            let may_go_on = !one.reading && self.shard.owed(key.slot) < OWED_BYTES;
+            if !may_go_on || self.next_page(key, &mut one) {
+                left.push(one);
+            }
+        }
+        let Some(link) = self.links.get(key) else { return false };
+        link.catching_up = left;
+        !link.catching_up.is_empty()
+    }
+
+    /// Sends one page, or joins the room once memory has the rest; whether there is more to come.
+    fn next_page(&mut self, key: ConnKey, one: &mut CatchUp) -> bool {
+        match self.node.reaches(&one.room, one.after) {
+            Some(true) => return self.caught_up(key, one),
+            Some(false) => {}
+            None => return self.read_for(key, one, true),
+        }
+        let Some(who) = self.who_of(key, one.ack.namespace()) else { return false };
+        if self.node.admit(self.asker(key, &who, &[]), &one.room, Action::Subscribe).is_err() {
+            self.send_out(key, one.ack.namespace(), &one.room);
+            return false;
+        }
+        let Some(page) = self.shared.page_at_hand(&one.room, one.after.epoch, one.after.offset) else {
+            return self.read_for(key, one, false);
+        };
+        self.send_page(key, one, &page);
+        true
+    }
+
+    fn send_page(&mut self, key: ConnKey, one: &mut CatchUp, page: &[std::sync::Arc<Publication>]) {
+        let Some(link) = self.links.get(key) else { return };
+        // The single offset of a stock client is for what comes live.
+        let form = Form { offset: false, ..link.form(one.ack.namespace()) };
+        for event in page {
+            let Some(position) = event.position else { continue };
+            if position.offset > one.after.offset + 1 {
+                self.tell_hole(
+                    key,
+                    one.ack,
+                    &one.room,
+                    "trimmed",
+                    (one.after.offset + 1, position.offset - 1),
+                );
+            }
+            one.after = position;
+            if event.is_damaged() {
+                self.tell_hole(key, one.ack, &one.room, "corrupt", (position.offset, position.offset));
+            } else if one.filter.as_ref().is_none_or(|filter| filter.passes(event)) {
+                self.shard.replay(key.slot, event, form);
+            }
+        }
+    }
+
+    /// Has the front read what is not at hand.
+    fn read_for(&mut self, key: ConnKey, one: &mut CatchUp, whole_room: bool) -> bool {
+        one.reading = true;
+        let (shared, inbox) = (self.shared.clone(), self.inbox.clone());
+        let (room, Position { epoch, offset, .. }) = (one.room.clone(), one.after);
+        self.shared.front.spawn(async move {
+            let read = match whole_room {
+                true => shared.load(&room).await,
+                false => shared.read_behind(&room, epoch, offset).await,
+            };
+            inbox.push(Mail::Paged(key, room, read));
+        });
+        true
+    }
+
+    /// Joins the room behind the last page. What is missed by now is in memory.
+    fn caught_up(&mut self, key: ConnKey, one: &mut CatchUp) -> bool {
+        let CatchUp { room, ack, after, .. } = one;
+        let (room, ack, after) = (room.clone(), *ack, *after);
+        let Some(who) = self.who_of(key, ack.namespace()) else { return false };
+        let Some(link) = self.links.get(key) else { return false };
+        let form = link.form(ack.namespace());
+        let asker = self.asker(key, &who, &[]);
+        let from = From::Position(after);
+        let joined = self.node.clone().join(&mut self.shard, key.slot, form, asker, &room, from);
+        match joined {
+            Err(Denied::Load) => return self.read_for(key, one, true),
+            Err(_) => self.send_out(key, ack.namespace(), &room),
+            Ok(mut joined) => {
+                let chooses = one.filter.is_some();
+                if let Some(filter) = one.filter.take() {
+                    joined.missed.retain(|missed| missed.is_damaged() || filter.passes(missed));
+                    self.shard.set_filter(key.slot, &room, form.namespace, filter);
+                }
+                self.has_joined(key, ack.namespace(), &room, chooses);
+                self.after_join(key, ack, &room, &joined, from);
+            }
+        }
+        false
+    }
+}
+
+impl crate::shared::Shared {
+    /// Reads a page, so that it is at hand.
+    ///
+    /// # Errors
+    /// The log cannot be read now, or the room is not the one it was.
+    pub(crate) async fn read_behind(&self, room: &Room, epoch: Epoch, after: u64) -> Result<(), Refusal> {
+        let page = self.page(room, epoch, after).await?;
+        match page.is_empty() {
+            // What memory does not have the log has; nothing of it is there if the room was forgotten meanwhile.
+            true => Err(Refusal::new(tidings_core::Code::Unavailable, "the room has changed")),
+            false => Ok(()),
+        }
+    }
+}
+
+fn offset_of(event: &Publication) -> u64 {
+    event.position.map_or(0, |position| position.offset)
+}

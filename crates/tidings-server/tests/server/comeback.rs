@@ -1,0 +1,377 @@
+//! Sessions of stock clients that outlive the process: the server is stopped without a word, another one
+//! is started over the same database, and clients go on where they were.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tidings_server::{Config, Extras};
+use tidings_store::{Store, StoreOptions};
+use tidings_testkit::{Place, Postgres};
+
+use crate::common::{DEADLINE, Frame, Wire, config, with_extras};
+use crate::people::{plain, post, socket_io, socket_io_in, token};
+
+/// A database that outlives servers.
+pub(crate) struct Disk {
+    url: String,
+    pub(crate) config: Config,
+    _place: Option<Place>,
+}
+
+impl Disk {
+    pub(crate) fn sqlite() -> Self {
+        let place = Place::new();
+        let url = format!("sqlite:{}", place.path().join("tidings.db").display());
+        Self { url, config: durable(), _place: Some(place) }
+    }
+
+    fn postgres() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let url = runtime.block_on(Postgres::shared().database());
+        Self { url, config: durable(), _place: None }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Runs a server over it until `test` is done; then it stops as if it were killed: its connections are
+    /// cut, and nothing is written any more.
+    pub(crate) fn served<T: Send + 'static>(
+        &self,
+        test: impl FnOnce(SocketAddr, Arc<Stored>) -> T + Send + 'static,
+    ) -> T {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let store = runtime.block_on(Store::open(&self.url, &StoreOptions::default())).unwrap();
+        let extras = Extras { store: Some(store.clone()), ..Extras::default() };
+        let stored = Arc::new(Stored { store: store.clone(), handle: runtime.handle().clone() });
+        let done = with_extras(&self.config, extras, move |addr, _| test(addr, stored));
+        runtime.block_on(store.close());
+        done
+    }
+}
+
+/// The store of a running server.
+pub(crate) struct Stored {
+    store: Store,
+    handle: tokio::runtime::Handle,
+}
+
+impl Stored {
+    pub(crate) fn close(&self) {
+        self.handle.block_on(self.store.close());
+    }
+}
+
+/// Rooms in the log, to be entered and read by anyone.
+fn durable() -> Config {
+    let mut config = config();
+    let mut room = config.rooms["open"].clone();
+    (room.keep, room.size, room.history) = (Some("durable".into()), Some(1_000), Some("anyone".into()));
+    config.rooms.insert("notes".into(), room.clone());
+    room.ttl_seconds = Some(1);
+    config.rooms.insert("brief".into(), room);
+    config
+}
+
+pub(crate) fn ada(addr: SocketAddr) -> Wire {
+    plain(addr, &token("ada", 600, json!({}))).0
+}
+
+fn bob() -> String {
+    token("bob", 600, json!({}))
+}
+
+pub(crate) fn publish(wire: &mut Wire, room: &str, data: u64) {
+    let body = format!("\"type\":\"publish\",\"room\":\"{room}\",\"event\":\"said\",\"data\":{data}");
+    assert_eq!(wire.ask(data, &body)["ok"], true);
+}
+
+/// Subscribes a stock client to one room more.
+fn subscribe(wire: &mut Wire, room: &str) {
+    wire.say(&format!("427[\"subscribe\",{{\"room\":\"{room}\"}}]"));
+    assert!(wire.hear("437[").contains("\"ok\":true"));
+}
+
+/// An event that a stock client has heard: its data, and the offset behind it.
+fn said(wire: &mut Wire) -> (u64, String) {
+    let event = wire.hear("[\"said\"");
+    let body: Value = serde_json::from_str(event.trim_start_matches("42")).unwrap();
+    (body[1].as_u64().unwrap(), body[2].as_str().unwrap_or_default().to_owned())
+}
+
+/// Comes back with a private id, and the offset of what was heard last if there is one.
+fn come_back(addr: SocketAddr, who: &str, pid: &str, offset: &str) -> (Wire, bool) {
+    let offset = if offset.is_empty() { String::new() } else { format!(",\"offset\":\"{offset}\"") };
+    let (wire, told) = socket_io(addr, who, &format!(",\"pid\":\"{pid}\"{offset}"));
+    assert!(told.starts_with("40{"), "{told}");
+    let recovered = told.contains(pid);
+    (wire, recovered)
+}
+
+/// A client in rooms that has heard the first event of the last of them.
+fn one_who_has_heard(disk: &Disk, rooms: &'static [&'static str]) -> (String, String) {
+    disk.served(|addr, _| {
+        let (mut bob, pid) = socket_io_in(addr, &bob(), rooms[0]);
+        rooms[1..].iter().for_each(|room| subscribe(&mut bob, room));
+        publish(&mut ada(addr), rooms[rooms.len() - 1], 1);
+        (pid, said(&mut bob).1)
+    })
+}
+
+fn goes_on_in_another_process(disk: &Disk) {
+    let (pid, offset) = one_who_has_heard(disk, &["notes:2", "notes:1"]);
+    // What was published while nobody was there is in the log alone.
+    disk.served(|addr, _| {
+        let mut ada = ada(addr);
+        (2..=3).for_each(|data| publish(&mut ada, "notes:1", data));
+        publish(&mut ada, "notes:2", 4);
+    });
+    disk.served(move |addr, _| {
+        publish(&mut ada(addr), "notes:1", 5);
+        let (mut bob_wire, recovered) = come_back(addr, &bob(), &pid, &offset);
+        assert!(recovered);
+        let mut heard: Vec<(u64, String)> = (0..3).map(|_| said(&mut bob_wire)).collect();
+        drop(bob_wire);
+        // Cut in the middle of what was missed, it goes on behind what it has heard.
+        let (mut bob_wire, recovered) = come_back(addr, &bob(), &pid, &heard[1].1);
+        assert!(recovered);
+        heard.truncate(2);
+        heard.extend((0..2).map(|_| said(&mut bob_wire)));
+        assert_eq!(heard.iter().map(|(data, _)| *data).collect::<Vec<_>>(), [2, 3, 4, 5]);
+        // It is in its rooms again, and nothing is repeated.
+        publish(&mut ada(addr), "notes:2", 6);
+        let (data, last) = said(&mut bob_wire);
+        assert_eq!(data, 6);
+        drop(bob_wire);
+        let (mut bob_wire, recovered) = come_back(addr, &bob(), &pid, &last);
+        assert!(recovered);
+        publish(&mut ada(addr), "notes:1", 7);
+        assert_eq!(said(&mut bob_wire).0, 7);
+    });
+}
+
+#[test]
+fn a_stock_client_goes_on_in_another_process() {
+    goes_on_in_another_process(&Disk::sqlite());
+}
+
+#[test]
+fn a_stock_client_goes_on_in_another_process_over_postgresql() {
+    goes_on_in_another_process(&Disk::postgres());
+}
+
+#[test]
+fn without_stored_sessions_it_begins_afresh() {
+    let mut disk = Disk::sqlite();
+    disk.config.recovery.stored = false;
+    let (pid, offset) = one_who_has_heard(&disk, &["notes:1"]);
+    disk.served(move |addr, _| assert!(!come_back(addr, &bob(), &pid, &offset).1));
+}
+
+#[test]
+fn who_has_heard_nothing_yet_gets_what_came_after_it_subscribed() {
+    let disk = Disk::sqlite();
+    let pid = disk.served(|addr, _| {
+        let mut ada = ada(addr);
+        publish(&mut ada, "notes:1", 1);
+        socket_io_in(addr, &bob(), "notes:1").1
+    });
+    disk.served(move |addr, _| {
+        publish(&mut ada(addr), "notes:1", 2);
+        let (mut wire, recovered) = come_back(addr, &bob(), &pid, "");
+        assert!(recovered);
+        assert_eq!(said(&mut wire).0, 2);
+    });
+}
+
+#[test]
+fn a_session_outlives_many_processes_and_is_found_whatever_the_number_of_shards() {
+    let mut disk = Disk::sqlite();
+    disk.config.shards = 3;
+    let (pid, mut offset) = one_who_has_heard(&disk, &["notes:1"]);
+    for (shards, data) in [(1, 2), (2, 3), (5, 4), (1, 5)] {
+        disk.config.shards = shards;
+        let (pid, before) = (pid.clone(), offset.clone());
+        offset = disk.served(move |addr, _| {
+            publish(&mut ada(addr), "notes:1", data);
+            let (mut wire, recovered) = come_back(addr, &bob(), &pid, &before);
+            assert!(recovered, "{shards} shards");
+            let (heard, offset) = said(&mut wire);
+            assert_eq!(heard, data);
+            offset
+        });
+    }
+}
+
+#[test]
+fn a_session_has_one_holder_and_the_newest_wins() {
+    let disk = Disk::sqlite();
+    let (pid, offset) = one_who_has_heard(&disk, &["notes:1"]);
+    disk.served(move |addr, _| {
+        let stranger = token("eve", 600, json!({}));
+        assert!(!come_back(addr, &stranger, &pid, &offset).1);
+        let abroad = token("bob", 600, json!({"org": "rival"}));
+        assert!(!come_back(addr, &abroad, &pid, &offset).1);
+        let mut all: Vec<Wire> =
+            (0..4).map(|_| Wire::open(addr, "/socket.io/?EIO=4&transport=websocket")).collect();
+        for wire in &mut all {
+            wire.hear("0{");
+        }
+        for wire in &mut all {
+            wire.say(&format!("40{{\"token\":\"{}\",\"pid\":\"{pid}\",\"offset\":\"{offset}\"}}", bob()));
+        }
+        // One after the other has it; each but the last is replaced.
+        let told: Vec<bool> = all.iter_mut().map(|wire| wire.hear("40{").contains(&pid)).collect();
+        assert!(told.iter().all(|recovered| *recovered), "{told:?}");
+        publish(&mut ada(addr), "notes:1", 2);
+        let mut ends = [0; 2];
+        for wire in &mut all {
+            match wire.next() {
+                Frame::Close(4409) => ends[0] += 1,
+                Frame::Text(text) if text.contains("[\"said\",2") => ends[1] += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(ends, [3, 1]);
+    });
+}
+
+#[test]
+fn a_session_that_its_client_ended_is_over_and_a_room_it_left_is_left() {
+    let disk = Disk::sqlite();
+    let (ended, left) = disk.served(|addr, _| {
+        let (mut first, ended) = socket_io_in(addr, &bob(), "notes:1");
+        first.say("41");
+        let (mut second, left) = socket_io_in(addr, &bob(), "notes:1");
+        subscribe(&mut second, "notes:2");
+        second.say("429[\"unsubscribe\",{\"room\":\"notes:1\"}]");
+        second.hear("439[");
+        (ended, left)
+    });
+    disk.served(move |addr, _| {
+        assert!(!come_back(addr, &bob(), &ended, "").1);
+        let (mut wire, recovered) = come_back(addr, &bob(), &left, "");
+        assert!(recovered);
+        let mut ada = ada(addr);
+        publish(&mut ada, "notes:1", 1);
+        publish(&mut ada, "notes:2", 2);
+        assert_eq!(said(&mut wire).0, 2);
+    });
+}
+
+#[test]
+fn a_session_whose_token_was_called_back_is_not_taken_up() {
+    let disk = Disk::sqlite();
+    let pid = disk.served(|addr, _| {
+        let who = token("bob", 600, json!({"jti": "a"}));
+        socket_io_in(addr, &who, "notes:1").1
+    });
+    disk.served(move |addr, _| {
+        let admin = token("root", 600, json!({"roles": ["admin"]}));
+        assert!(post(addr, "/api/revocations", &admin, "{\"jti\":\"a\"}").contains("\"ok\":true"));
+        assert!(!come_back(addr, &bob(), &pid, "").1);
+    });
+}
+
+#[test]
+fn a_room_one_may_no_longer_enter_is_left_out() {
+    let mut disk = Disk::sqlite();
+    let (pid, offset) = one_who_has_heard(&disk, &["notes:1"]);
+    disk.config.rooms.get_mut("notes").unwrap().subscribe = Some("role:member".into());
+    disk.served(move |addr, _| {
+        let admin = token("root", 600, json!({"roles": ["member"]}));
+        publish(&mut plain(addr, &admin).0, "notes:1", 2);
+        let (mut wire, recovered) = come_back(addr, &bob(), &pid, &offset);
+        assert!(recovered);
+        wire.say("428[\"ping\"]");
+        assert!(matches!(wire.next(), Frame::Text(text) if text.starts_with("438")));
+    });
+}
+
+#[test]
+fn what_was_said_in_memory_alone_is_told_as_lost() {
+    let disk = Disk::sqlite();
+    let (pid, offset) = disk.served(|addr, _| {
+        let (mut bob, pid) = socket_io_in(addr, &bob(), "open:1");
+        subscribe(&mut bob, "notes:1");
+        subscribe(&mut bob, "open:silent");
+        let mut ada = ada(addr);
+        publish(&mut ada, "open:1", 1);
+        publish(&mut ada, "notes:1", 2);
+        said(&mut bob);
+        (pid, said(&mut bob).1)
+    });
+    disk.served(move |addr, _| {
+        publish(&mut ada(addr), "notes:1", 3);
+        let (mut wire, told) =
+            socket_io(addr, &bob(), &format!(",\"gaps\":true,\"pid\":\"{pid}\",\"offset\":\"{offset}\""));
+        assert!(told.contains(&pid), "{told}");
+        let gap = wire.hear("tidings:gap");
+        assert_eq!(gap, "42[\"tidings:gap\",{\"room\":\"open:1\",\"reason\":\"epoch\"}]");
+        assert_eq!(said(&mut wire).0, 3);
+        drop(wire);
+        // Known now, the session goes on from here.
+        let (mut wire, recovered) = come_back(addr, &bob(), &pid, &offset);
+        assert!(recovered);
+        assert_eq!(said(&mut wire).0, 3);
+    });
+}
+
+#[test]
+fn who_does_not_ask_for_gaps_begins_afresh_where_something_in_memory_was_lost() {
+    let disk = Disk::sqlite();
+    let (pid, offset) = one_who_has_heard(&disk, &["notes:1", "open:1"]);
+    disk.served(move |addr, _| assert!(!come_back(addr, &bob(), &pid, &offset).1));
+}
+
+#[test]
+fn an_offset_that_was_spoilt_proves_nothing_to_another_process() {
+    let disk = Disk::sqlite();
+    let (pid, _) = one_who_has_heard(&disk, &["notes:1"]);
+    disk.served(move |addr, _| assert!(!come_back(addr, &bob(), &pid, "a word").1));
+}
+
+#[test]
+fn an_idle_client_has_missed_nothing_though_nothing_is_kept() {
+    let disk = Disk::sqlite();
+    let (pid, offset) = one_who_has_heard(&disk, &["brief:1"]);
+    disk.served(move |addr, _| {
+        let mut ada = ada(addr);
+        let deadline = std::time::Instant::now() + DEADLINE;
+        // Until the event is older than its room keeps it.
+        for id in 100.. {
+            let kept = ada.ask(id, "\"type\":\"history\",\"room\":\"brief:1\",\"limit\":9");
+            if kept["events"] == json!([]) {
+                break;
+            }
+            assert!(std::time::Instant::now() < deadline);
+        }
+        let (mut wire, recovered) = come_back(addr, &bob(), &pid, &offset);
+        assert!(recovered);
+        publish(&mut ada, "brief:1", 2);
+        assert_eq!(said(&mut wire).0, 2);
+    });
+}
+
+#[test]
+fn while_the_store_is_away_nobody_is_told_that_its_session_is_gone() {
+    let disk = Disk::sqlite();
+    let (pid, offset) = one_who_has_heard(&disk, &["notes:1"]);
+    let (again, before) = (pid.clone(), offset.clone());
+    disk.served(move |addr, store| {
+        let (mut there, _) = socket_io_in(addr, &bob(), "loose:1");
+        store.close();
+        let mut wire = Wire::open(addr, "/socket.io/?EIO=4&transport=websocket");
+        wire.hear("0{");
+        wire.say(&format!("40{{\"token\":\"{}\",\"pid\":\"{again}\",\"offset\":\"{before}\"}}", bob()));
+        assert_eq!(wire.closed(), Some(1013));
+        // A room in the log cannot be promised now, and others go on.
+        there.say("427[\"subscribe\",{\"room\":\"notes:1\"}]");
+        assert!(there.hear("437[").contains("\"unavailable\""));
+        subscribe(&mut there, "open:1");
+    });
+    disk.served(move |addr, _| assert!(come_back(addr, &bob(), &pid, &offset).1));
+}
