@@ -139,8 +139,9 @@ impl Recent {
     /// may be in the log.
     pub fn behind(&self, since: Position) -> Option<u64> {
         let known = since.epoch == self.epoch && since.offset <= self.top.offset;
-        self.log_trimmed
-            .filter(|trimmed| known && since.offset + 1 < self.first() && trimmed + 1 < self.first())
+        // What the room does not keep is deleted a little later.
+        let trimmed = self.log_trimmed?.max(self.top.offset.saturating_sub(self.size as u64));
+        (known && since.offset + 1 < self.first() && trimmed + 1 < self.first()).then_some(trimmed)
     }
 
     /// Whether the event at a position is here or is the newest, so that one can go on behind it.

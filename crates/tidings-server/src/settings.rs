@@ -82,7 +82,7 @@ impl Settings {
             recovery: config.recovery.mode,
             window_ms: config.recovery.window_seconds * 1_000,
             stores_sessions: config.recovery.stored,
-            log_bytes: if config.no_limits { u64::MAX } else { limits.log_bytes_per_org },
+            log_bytes: limits.log_bytes_per_org,
             sessions_per_shard: (config.recovery.sessions / shards).max(1),
             rooms_per_connection: limits.rooms as usize,
             takes_anonymous: match config.auth.anonymous {

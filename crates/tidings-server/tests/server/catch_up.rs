@@ -355,11 +355,7 @@ fn a_kind_keeps_as_many_bytes_in_the_log_as_it_says() {
 #[test]
 fn an_organisation_whose_log_is_full_loses_the_oldest_of_its_largest_room() {
     let mut disk = disk();
-    disk.config.no_limits = false;
     disk.config.limits.room_bytes = 1;
-    disk.config.limits.publish_per_minute = 1_000_000;
-    disk.config.limits.user_messages_per_second = 1_000_000;
-    disk.config.limits.messages_per_second = 1_000_000;
     disk.config.limits.log_bytes_per_org = 100_000;
     disk.served(|addr, _| {
         fill(addr, &["notes:small"], 1..=10);
