@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { io, type Socket } from "socket.io-client";
+import { ask } from "../lib/http.ts";
+import { start, type Running } from "../lib/process.ts";
+import { mint, SECRET, serverToken, unique } from "../lib/serve.ts";
+import { within } from "../lib/wait.ts";
+
+const data = mkdtempSync(join(tmpdir(), "tidings-comeback-"));
+after(() => rmSync(data, { recursive: true, force: true }));
+
+/** Starts the server on the same data as before; sessions are stored unless that is switched off. */
+async function startAgain(listen: string, stored = true): Promise<Running> {
+  const command = process.env["TIDINGS_BIN"]?.split(/\s+/).filter(Boolean) ?? [];
+  const rooms = `[rooms.notes]\nkeep = "durable"\nsubscribe = "anyone"\npublish = "anyone"\nhistory = "anyone"\n`;
+  const config = join(data, "tidings.toml");
+  writeFileSync(config, `[recovery]\nstored = ${stored}\n${rooms}`);
+  const flags = ["serve", "--listen", listen, "--data-dir", data, "--config", config];
+  return start([...command, ...flags], /listening on http:\/\/(127\.0\.0\.1:\d+)/, { JWT_SECRET: SECRET });
+}
+
+const backend = serverToken();
+
+async function publish(server: Running, room: string, number: number): Promise<void> {
+  const body = JSON.stringify({ room, event: "said", data: number });
+  const headers = { Authorization: `Bearer ${backend}`, "Content-Type": "application/json" };
+  const answer = await fetch(`${server.http}/api/publish`, { method: "POST", headers, body });
+  assert.equal(answer.status, 200, await answer.text());
+}
+
+const connected = (socket: Socket) =>
+  within(new Promise<void>((resolve) => socket.once("connect", resolve)), "a connection", 20_000);
+
+/** What a client has heard, and a way to wait until that is so many events. */
+function listening(socket: Socket) {
+  const heard: number[] = [];
+  const waiting: { count: number; done: () => void }[] = [];
+  // Handlers that take what they know: the offset behind it is no business of theirs.
+  socket.on("said", (number: number) => {
+    heard.push(number);
+    for (const one of waiting) if (heard.length >= one.count) one.done();
+  });
+  const until = (count: number) =>
+    within(
+      new Promise<void>((done) => (heard.length >= count ? done() : waiting.push({ count, done }))),
+      `${count} events`,
+      20_000,
+    );
+  return { heard, until };
+}
+
+for (const transport of ["websocket", "polling"] as const) {
+  test(`a client over ${transport} goes on where it was after the server was killed`, async () => {
+    let server = await startAgain("127.0.0.1:0");
+    const room = `notes:${unique("r")}`;
+    const socket = io(server.http, {
+      transports: [transport],
+      auth: { token: mint({ sub: unique("user") }) },
+      reconnectionDelay: 50,
+      reconnectionDelayMax: 100,
+    });
+    const { heard, until } = listening(socket);
+    await connected(socket);
+    assert.equal(socket.recovered, false);
+    const id = socket.id;
+    const answer = await socket.emitWithAck("subscribe", { room });
+    assert.equal(answer.ok, true);
+    for (const number of [1, 2, 3]) await publish(server, room, number);
+    await until(3);
+
+    for (const round of [1, 2]) {
+      // A connection refused while nobody listens is tried again by the client itself.
+      socket.io.reconnection(false);
+      await server.kill();
+      server = await startAgain(server.address);
+      for (const number of [10, 11]) await publish(server, room, round * 100 + number);
+      socket.io.reconnection(true);
+      if (!socket.connected) socket.connect();
+      await connected(socket);
+      assert.equal(socket.recovered, true, `round ${round}`);
+      assert.equal(socket.id, id);
+      await publish(server, room, round * 100 + 12);
+      await until(3 + 3 * round);
+    }
+    assert.deepEqual(heard, [1, 2, 3, 110, 111, 112, 210, 211, 212]);
+    socket.disconnect();
+    await server.stop();
+  });
+}
+
+test("without stored sessions a client begins afresh after a kill", async () => {
+  let server = await startAgain("127.0.0.1:0", false);
+  const socket = io(server.http, { transports: ["websocket"], auth: { token: mint({ sub: unique("user") }) } });
+  await connected(socket);
+  const room = `notes:${unique("r")}`;
+  await socket.emitWithAck("subscribe", { room });
+  const { until } = listening(socket);
+  await publish(server, room, 1);
+  await until(1);
+  socket.io.reconnection(false);
+  await server.kill();
+  server = await startAgain(server.address, false);
+  socket.connect();
+  await connected(socket);
+  assert.equal(socket.recovered, false);
+  socket.disconnect();
+  const { status } = await ask(`${server.http}/readyz`);
+  assert.equal(status, 200);
+  await server.stop();
+});
