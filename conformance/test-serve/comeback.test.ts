@@ -66,7 +66,7 @@ for (const transport of ["websocket", "polling"] as const) {
     await connected(socket);
     assert.equal(socket.recovered, false);
     const id = socket.id;
-    const answer = await socket.emitWithAck("subscribe", { room });
+    const answer = (await socket.emitWithAck("subscribe", { room })) as { ok: boolean };
     assert.equal(answer.ok, true);
     for (const number of [1, 2, 3]) await publish(server, room, number);
     await until(3);
@@ -93,7 +93,10 @@ for (const transport of ["websocket", "polling"] as const) {
 
 test("without stored sessions a client begins afresh after a kill", async () => {
   let server = await startAgain("127.0.0.1:0", false);
-  const socket = io(server.http, { transports: ["websocket"], auth: { token: mint({ sub: unique("user") }) } });
+  const socket = io(server.http, {
+    transports: ["websocket"],
+    auth: { token: mint({ sub: unique("user") }) },
+  });
   await connected(socket);
   const room = `notes:${unique("r")}`;
   await socket.emitWithAck("subscribe", { room });

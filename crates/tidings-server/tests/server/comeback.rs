@@ -375,3 +375,77 @@ fn while_the_store_is_away_nobody_is_told_that_its_session_is_gone() {
     });
     disk.served(move |addr, _| assert!(come_back(addr, &bob(), &pid, &offset).1));
 }
+
+/// Everything a client is sent at once, up to the answer to a ping behind it.
+fn everything(wire: &mut Wire) -> Vec<(u64, String)> {
+    wire.say("4299[\"ping\"]");
+    let mut all = Vec::new();
+    loop {
+        let text = wire.hear("4");
+        if text.starts_with("4399[") {
+            return all;
+        }
+        if let Some(body) = text.strip_prefix("42").filter(|body| body.starts_with("[\"said\"")) {
+            let body: Value = serde_json::from_str(body).unwrap();
+            all.push((body[1].as_u64().unwrap(), body[2].as_str().unwrap().to_owned()));
+        }
+    }
+}
+
+/// Rooms of a client that is cut again and again.
+const ROOMS: u64 = 20;
+
+/// The room of an event, in no order.
+fn room_of(number: u64) -> u64 {
+    (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) % ROOMS
+}
+
+/// What a client in many rooms has heard that was cut at other places each time, 150 times (or `RESUMES`), and how
+/// much was said.
+///
+/// `by_room`: as if what it missed had come room after room, so that the offset of the last event it has heard
+/// says more than is true.
+fn heard_over_many_cuts(by_room: bool) -> (Vec<u64>, u64) {
+    const A_ROUND: u64 = 10;
+    let rounds: u64 = std::env::var("RESUMES").ok().and_then(|count| count.parse().ok()).unwrap_or(150);
+    Disk::sqlite().served(move |addr, _| {
+        let (mut wire, pid) = socket_io_in(addr, &bob(), "notes:0");
+        (1..ROOMS).for_each(|room| subscribe(&mut wire, &format!("notes:{room}")));
+        let (mut ada, mut heard, mut offset) = (ada(addr), Vec::new(), String::new());
+        let mut seed = 0x2545_f491_u64;
+        for round in 0..rounds {
+            for number in round * A_ROUND + 1..=(round + 1) * A_ROUND {
+                publish(&mut ada, &format!("notes:{}", room_of(number)), number);
+            }
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (next, recovered) = come_back(addr, &bob(), &pid, &offset);
+            assert!(recovered, "round {round}");
+            drop(std::mem::replace(&mut wire, next));
+            let mut owed = everything(&mut wire);
+            if by_room {
+                owed.sort_by_key(|(number, _)| (room_of(*number), *number));
+            }
+            let part =
+                if round + 1 == rounds { owed.len() } else { (seed >> 40) as usize % (owed.len() + 1) };
+            for (number, at) in owed.into_iter().take(part) {
+                heard.push(number);
+                offset = at;
+            }
+        }
+        (heard, rounds * A_ROUND)
+    })
+}
+
+#[test]
+fn one_offset_over_twenty_rooms_loses_and_repeats_nothing_wherever_it_is_cut() {
+    let (heard, said) = heard_over_many_cuts(false);
+    assert_eq!(heard, (1..=said).collect::<Vec<_>>());
+}
+
+#[test]
+fn if_what_was_missed_came_room_after_room_the_same_cuts_would_lose_some() {
+    let (mut heard, said) = heard_over_many_cuts(true);
+    heard.sort_unstable();
+    heard.dedup();
+    assert!((heard.len() as u64) < said, "nothing was lost");
+}
