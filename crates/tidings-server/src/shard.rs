@@ -7,6 +7,7 @@ mod comeback;
 mod command;
 mod entry;
 mod expiry;
+mod gaps;
 pub(crate) mod inbox;
 mod kept;
 mod ladder;

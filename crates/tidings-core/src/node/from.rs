@@ -1,0 +1,112 @@
+//! From where a newcomer hears a room, and what it is told.
+
+use std::sync::Arc;
+
+use crate::hub::Entry;
+use crate::publication::{Mark, MessageId, Position, Publication};
+use crate::recent::Read;
+use crate::room::Roll;
+
+/// What a publish became.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// The message.
+    pub id: MessageId,
+    /// Its place in the room's history; `None` if it was not recorded.
+    pub position: Option<Position>,
+    /// It had been published before with the same key; this is what it became then.
+    pub duplicate: bool,
+    /// It is in the log, and survives a crash and a power cut.
+    pub synced: bool,
+    /// It waits for the pace of its room; a newer one may take its place.
+    pub held: bool,
+}
+
+impl Published {
+    pub(super) fn now(id: MessageId, position: Option<Position>) -> Self {
+        Self { id, position, duplicate: false, synced: false, held: false }
+    }
+}
+
+/// From where a newcomer wants to hear a room.
+#[derive(Debug, Clone, Copy)]
+pub enum From {
+    /// From now on.
+    Now,
+    /// After a position it knows.
+    Position(Position),
+    /// The newest so many events first.
+    Newest(usize),
+    /// After the moment at which a snapshot of the room was made; `None`: before its first event.
+    ///
+    /// The server names it, so nobody has to prove that it has heard what came before.
+    Moment(Option<Position>),
+    /// After a number of its organisation's recorded events (stock clients), but nothing from
+    /// before it first subscribed.
+    Sequence {
+        /// How far it has heard.
+        heard: Heard,
+        /// The point at which it first subscribed, or up to which it is known to have heard since.
+        since: Mark,
+    },
+}
+
+/// How far a client has heard its organisation's recorded events.
+#[derive(Debug, Clone, Copy)]
+pub enum Heard {
+    /// Up to here, by its own word.
+    To(Mark),
+    /// The same, and what came then up to this number in the log is at hand and will be sent first.
+    Then(Mark, u64),
+    /// Up to what has gone out to it in this process; nobody knows more.
+    Flushed(u64),
+}
+
+/// What a newcomer is told and has to be sent.
+#[derive(Debug)]
+pub struct Joined {
+    /// The room's newest position; `None` if it keeps nothing.
+    pub top: Option<Position>,
+    /// What it missed, oldest first; to be sent after the answer.
+    pub missed: Vec<Arc<Publication>>,
+    /// Whether nothing is missing between where it was and now; `None` if it did not ask.
+    pub recovered: Option<bool>,
+    /// What members are shown of each other; off too for one who may not see it.
+    pub roll: Roll,
+}
+
+/// What a newcomer has missed; `None` if the room keeps nothing.
+pub(super) fn read_from(entry: &Entry, from: From) -> Option<Read> {
+    Some(match from {
+        From::Now => Read { top: entry.top()?, events: Vec::new(), complete: true },
+        From::Position(position) => entry.history()?.after(position, usize::MAX),
+        From::Newest(count) => entry.history()?.newest(count),
+        From::Moment(None) => entry.history()?.newest(usize::MAX),
+        From::Moment(Some(moment)) => {
+            let recent = entry.history()?;
+            let top = recent.top();
+            // What the snapshot shows and is not delivered yet: it is not sent once it is.
+            let is_ahead = moment.epoch == top.epoch && moment.offset > top.offset;
+            if is_ahead {
+                Read { top: moment, events: Vec::new(), complete: true }
+            } else {
+                recent.after(moment, usize::MAX)
+            }
+        }
+        From::Sequence { heard, since } => after_mark(entry, heard, since)?,
+    })
+}
+
+/// What came after a point; rooms in the log count by the log, which outlives the process.
+fn after_mark(entry: &Entry, heard: Heard, since: Mark) -> Option<Read> {
+    let recent = entry.history()?;
+    Some(match heard {
+        Heard::To(heard) if entry.spec.keep.is_durable() => recent.after_durable(heard.max(since).durable),
+        Heard::Then(_, until) if entry.spec.keep.is_durable() => recent.after_durable(until),
+        Heard::To(heard) | Heard::Then(heard, _) => recent.after_sequence(heard.max(since).memory),
+        // Whoever got something live has got all that was replayed before it.
+        Heard::Flushed(flushed) if flushed > since.memory => recent.after_sequence(flushed),
+        Heard::Flushed(_) if entry.spec.keep.is_durable() => recent.after_durable(since.durable),
+        Heard::Flushed(_) => recent.after_sequence(since.memory),
+    })
+}
