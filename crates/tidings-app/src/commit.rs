@@ -75,7 +75,15 @@ impl Changes {
     /// # Errors
     /// [`Code::TooLarge`] beyond [`EVENTS_MOST`] and [`EVENT_BYTES_MOST`]; else as [`Emitted::new`].
     pub fn emit<E: Event>(&mut self, room: &Room, event: &E) -> Result<(), Refusal> {
-        let emitted = Emitted::new(room, event)?;
+        self.emit_in(room, event, None)
+    }
+
+    /// The same in a lane of its own; `None`: the kind's.
+    ///
+    /// # Errors
+    /// As [`Changes::emit`].
+    pub fn emit_in<E: Event>(&mut self, room: &Room, event: &E, lane: Option<Lane>) -> Result<(), Refusal> {
+        let emitted = Emitted { lane, ..Emitted::new(room, event)? };
         self.bytes += emitted.payload.json.len();
         if self.emitted.len() >= EVENTS_MOST || self.bytes > EVENT_BYTES_MOST {
             return Err(Refusal::new(Code::TooLarge, "too many events for one command"));

@@ -153,7 +153,7 @@ impl<'a, C: Channel> Ctx<'a, C> {
         self.stage().publish(room, event).await
     }
 
-    /// Says something to this connection alone; nothing by HTTP.
+    /// Says something to this connection alone, behind the answer; nothing by HTTP.
     ///
     /// # Errors
     /// [`Code::Unavailable`] if it cannot be written.

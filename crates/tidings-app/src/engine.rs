@@ -34,7 +34,7 @@ pub trait Engine: Send + Sync + 'static {
 
 /// The connection a command came by.
 pub trait Peer: Send + Sync {
-    /// Sends an event to this connection alone, behind what it was sent before.
+    /// Sends an event to this connection alone, behind the answer to what it said.
     fn send(&self, event: &str, json: String);
 
     /// Takes the connection into a room, by the room's rules.

@@ -1,27 +1,45 @@
 //! The connection a command came by, as its app sees it.
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 
 use tidings_app::{Peer, Pending};
+use tidings_core::hub::lock;
 use tidings_core::{Answered, Denied, Refusal, Room};
 use tokio::sync::oneshot;
 
 use crate::client::{Client, Emission};
-use crate::hooks::{Caller, Draft};
+use crate::hooks::{Caller, Draft, Entrance};
 use crate::shared::Shared;
 
 /// The connection a command came by.
 pub(crate) struct Connection {
     pub(crate) client: Client,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) address: std::net::IpAddr,
-    pub(crate) entrance: crate::hooks::Entrance,
+    pub(crate) address: IpAddr,
+    pub(crate) entrance: Entrance,
+    /// What is to be said behind the answer.
+    later: Mutex<Vec<(String, String)>>,
 }
+
+/// Events that one command may say to its own connection; more are dropped, and that is logged.
+const LATER: usize = 1_000;
 
 /// What a shard answers to [`Emission::Enter`].
 pub(crate) type Entering = oneshot::Sender<Result<(), Denied>>;
 
 impl Connection {
+    pub(crate) fn new(client: Client, shared: Arc<Shared>, address: IpAddr, entrance: Entrance) -> Self {
+        Self { client, shared, address, entrance, later: Mutex::default() }
+    }
+
+    /// Says what was to be said behind the answer.
+    pub(crate) fn say_later(&self) {
+        for (event, json) in std::mem::take(&mut *lock(&self.later)) {
+            self.client.emit(&event, vec![json], Vec::new());
+        }
+    }
+
     /// Takes the connection into a room by the room's rules, asking whom they name.
     ///
     /// # Errors
@@ -50,7 +68,11 @@ impl Connection {
 
 impl Peer for Connection {
     fn send(&self, event: &str, json: String) {
-        self.client.emit(event, vec![json], Vec::new());
+        let mut later = lock(&self.later);
+        if later.len() >= LATER {
+            return tracing::error!(event, "a command says too much to its own connection");
+        }
+        later.push((event.to_owned(), json));
     }
 
     fn join(&self, room: Room) -> Pending<'_, Result<(), Refusal>> {

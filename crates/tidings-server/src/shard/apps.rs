@@ -131,7 +131,7 @@ impl ShardLoop {
         let room =
             |kind: &&str| Room::new(&client.who().org, &format!("{kind}:{}", user.as_deref()?), most).ok();
         let rooms = personal.iter().filter_map(room).collect();
-        let connection = Connection { client, shared, address, entrance };
+        let connection = Connection::new(client, shared, address, entrance);
         self.queue(key, Job::Entered { connection: Box::new(connection), rooms, welcomes });
     }
 }

@@ -431,7 +431,10 @@ async fn run(shared: &Arc<Shared>, place: Place, job: Job) -> Option<Answer> {
             }
             None
         }
-        Job::Command { by, said, client } => Some(command(shared, place, by, *said, *client).await),
+        Job::Command { by, said, client } => {
+            command(shared, place, by, *said, *client).await;
+            None
+        }
         Job::Entered { connection, rooms, welcomes } => {
             entered(shared, *connection, rooms, welcomes).await;
             None
@@ -441,19 +444,22 @@ async fn run(shared: &Arc<Shared>, place: Place, job: Job) -> Option<Answer> {
     }
 }
 
-/// Does a command of an app.
-async fn command(shared: &Arc<Shared>, place: Place, by: By, said: SaidCommand, client: Client) -> Answer {
-    let (address, entrance) = (place.address, place.entrance);
-    let connection = Connection { client, shared: shared.clone(), address, entrance };
-    let caller = tidings_app::Caller { who: by.who.clone(), peer: Some(Arc::new(connection)) };
+/// Does a command of an app, answers it, and says what it has for this connection alone.
+async fn command(shared: &Arc<Shared>, place: Place, by: By, said: SaidCommand, client: Client) {
+    let connection = Connection::new(client, shared.clone(), place.address, place.entrance);
+    let connection = Arc::new(connection);
+    let peer: Arc<dyn tidings_app::Peer> = connection.clone();
+    let caller = tidings_app::Caller { who: by.who.clone(), peer: Some(peer) };
     let mut body = shared.app_command(&said, caller).await;
-    let place = shared.apps.find(&said.namespace, &said.name);
-    if let (Err(refusal), Some(place), false) = (&body, place, by.ack.is_silent())
-        && let Some(refused) = refused_as(place, refusal)
+    let command = shared.apps.find(&said.namespace, &said.name);
+    if let (Err(refusal), Some(command), false) = (&body, command, by.ack.is_silent())
+        && let Some(refused) = refused_as(command, refusal)
     {
         body = Ok(refused);
     }
-    Answer { by, command: place.map_or("command", |place| place.requires.name), body }
+    let command = command.map_or("command", |command| command.requires.name);
+    send(shared, place, &mut vec![Answer { by, command, body }]);
+    connection.say_later();
 }
 
 /// A client is in a namespace: it is taken into its own rooms, and apps are told that want to know.
@@ -466,8 +472,10 @@ async fn entered(shared: &Shared, connection: Connection, rooms: Vec<Room>, welc
     if welcomes {
         let (who, namespace) =
             (connection.client.identity().clone(), connection.client.namespace().to_owned());
-        let caller = tidings_app::Caller { who, peer: Some(Arc::new(connection)) };
-        shared.apps.connected(&namespace, caller).await;
+        let connection = Arc::new(connection);
+        let peer: Arc<dyn tidings_app::Peer> = connection.clone();
+        shared.apps.connected(&namespace, tidings_app::Caller { who, peer: Some(peer) }).await;
+        connection.say_later();
     }
 }
 

@@ -99,6 +99,8 @@ fn an_app_takes_a_connection_into_a_room_by_the_rooms_rules() {
     Shop::new().served(|addr, _| {
         let (mut ada, mut bob) = (ada(addr), plain(addr, &token("bob", 600, json!({}))).0);
         assert_eq!(say(&mut bob, 1, "enter", &json!({"room": "stock:all"}))["ok"], true);
+        // What is for him alone comes behind the answer.
+        assert_eq!(bob.hear("bell"), "{\"type\":\"event\",\"event\":\"bell\",\"data\":null}");
         assert_eq!(code(&say(&mut bob, 2, "enter", &json!({"room": "till:1"}))), "not_found");
         assert_eq!(say(&mut ada, 1, "enter", &json!({"room": "till:1"}))["ok"], true);
         say(&mut ada, 2, "take", &json!({"item": "a", "howMany": 1}));

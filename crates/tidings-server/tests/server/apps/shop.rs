@@ -197,6 +197,7 @@ impl Channel for Counter {
             Say::Old(Old { fail: true }) => Err(Refusal::new(Code::Conflict, "it is old")),
             Say::Enter(Enter { room }) => {
                 ctx.join(&ctx.room(&room)?).await?;
+                ctx.send(&Heard::Bell)?;
                 Ok(Done { number: 0, by: None })
             }
             _ => Ok(Done { number: 0, by: ctx.who().user.as_deref().map(Into::into) }),
