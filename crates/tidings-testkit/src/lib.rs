@@ -2,15 +2,29 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`client`] | a client of the plain protocol, and a subscriber that comes back with its position |
 //! | [`frames`] | WebSocket frames, without the server's own codec |
-//! | [`postgres`] | a PostgreSQL of their own, started on a free port and stopped at the end |
+//! | [`history`] | a checker: what many clients heard, beside what was acknowledged |
 //! | [`place`] | a directory of a test's own |
+//! | [`postgres`] | a PostgreSQL of their own, started on a free port and stopped at the end |
+//! | [`proxy`] | a proxy that spoils connections on purpose |
+//! | [`serving`] | the real binary, started, killed and told to leave |
 
+#[cfg(feature = "net")]
+pub mod client;
 pub mod frames;
+pub mod history;
 pub mod place;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "net")]
+pub mod proxy;
+pub mod serving;
 
+pub use history::History;
 pub use place::Place;
 #[cfg(feature = "postgres")]
 pub use postgres::Postgres;
+#[cfg(feature = "net")]
+pub use proxy::Proxy;
+pub use serving::Serving;
