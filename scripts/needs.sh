@@ -2,7 +2,7 @@
 # Makes sure that what the named steps need is here, and installs what is missing.
 #   needs.sh build   a C compiler, for the allocator
 #            lint    rustfmt, clippy, the npm packages of conformance/
-#            test    the same, Chromium, Python with venv, PostgreSQL's programs
+#            test    the same, Chromium, Python with venv, PostgreSQL's programs, strace
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -57,6 +57,7 @@ for step in "$@"; do
       want chromium test -x "${CHROMIUM:-/usr/bin/chromium}"
       want python3-venv python3 -c 'import venv, ensurepip'
       want postgresql postgresql_programs
+      want strace strace -V
       ;;
     *)
       echo "needs.sh: no step is called $step" >&2

@@ -4,23 +4,29 @@
 //! that one flush serves many publishers and the room's order is that of the log.
 
 mod commit;
+mod heal;
+mod health;
 mod pages;
 mod read;
 mod trim;
 mod write;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use compact_str::CompactString;
 use tidings_app::commit::Work;
 use tidings_core::{
     Code, ConnKey, Epoch, Lane, Node, Payload, Publication, Publish, Published, Refusal, Room,
 };
-use tidings_store::Store;
+use tidings_store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use commit::{Commit, Loading};
+use health::Health;
 use pages::Pages;
 pub(crate) use trim::keep_trimmed;
 use write::{Letter, Writer};
@@ -33,6 +39,8 @@ const WAITING_BYTES: usize = 64 << 20;
 
 /// Commands of apps that may wait for their transaction; more are refused as `unavailable`.
 const COMMITS: usize = 1_024;
+/// Who subscribes to a room that has to be read waits so long for a database that is away.
+const RECOVERING: Duration = Duration::from_secs(30);
 
 /// Rooms are read one after the other within each of so many parts.
 const PARTS: usize = 64;
@@ -86,6 +94,10 @@ pub(crate) struct Log {
     letters: mpsc::Sender<Letter>,
     commits: mpsc::Sender<Commit>,
     bytes: Arc<AtomicUsize>,
+    /// Whether the database answers.
+    pub(crate) health: Arc<Health>,
+    /// The longest that reading a room may take.
+    patience: Duration,
     loading: Arc<Loading>,
     /// Pages that were read lately.
     kept: Mutex<Pages>,
@@ -106,12 +118,16 @@ impl Log {
         let (commits, committed) = mpsc::channel(COMMITS);
         let loading: Arc<Loading> = Arc::new((0..PARTS).map(|_| tokio::sync::Mutex::new(())).collect());
         let bytes = Arc::new(AtomicUsize::new(0));
-        let (stored, failed) = (Arc::default(), Arc::default());
+        let (stored, failed, health) = (Arc::default(), Arc::default(), Arc::new(Health::new()));
+        // A file is not away; its slow disk has the store's own patience.
+        let patience = if store.is_postgres() { health::PATIENCE } else { Duration::MAX };
         let log = Self {
             store: store.clone(),
             letters,
             commits,
             bytes: bytes.clone(),
+            health: Arc::clone(&health),
+            patience,
             loading: loading.clone(),
             kept: Mutex::default(),
             stored: Arc::clone(&stored),
@@ -120,7 +136,20 @@ impl Log {
             damaged: AtomicU64::new(0),
             trimmed: AtomicU64::new(0),
         };
-        let writer = Writer { store, node, bytes, stored, failed, answered: true, loading };
+        let (committing, unsettled) = (false, HashSet::new());
+        let writer = Writer {
+            store,
+            node,
+            bytes,
+            stored,
+            failed,
+            answered: true,
+            loading,
+            health,
+            patience,
+            committing,
+            unsettled,
+        };
         tokio::spawn(writer.run(received, committed));
         log
     }
@@ -128,12 +157,13 @@ impl Log {
     /// Puts an event in line; the answer comes once it is stored and handed over.
     ///
     /// # Errors
-    /// [`Code::Unavailable`] if too much waits.
+    /// [`Code::Unavailable`] if too much waits, or while the database is away.
     fn send(
         &self,
         node: &Node,
         said: Said,
     ) -> Result<oneshot::Receiver<Result<Published, Refusal>>, Refusal> {
+        self.health.refuse_while_away()?;
         let Some(epoch) = node.epoch_of(&said.room) else {
             return Err(Refusal::new(Code::Unavailable, "the room is not read yet"));
         };
@@ -154,8 +184,10 @@ impl Log {
     /// Puts a transaction of an app in line, and waits until it is stored and what it said is handed over.
     ///
     /// # Errors
-    /// [`Code::Unavailable`] if too many wait, or it cannot be stored; else what the work refuses.
+    /// [`Code::Unavailable`] if too many wait, the database is away, or it cannot be stored; else what the work
+    /// refuses.
     async fn commit(&self, work: Work) -> Result<(), Refusal> {
+        self.health.refuse_while_away()?;
         let (reply, done) = oneshot::channel();
         self.commits.try_send(Commit { work, reply }).map_err(|_| busy())?;
         let gone = |_| Refusal::new(Code::Unavailable, "the server stops");
@@ -185,10 +217,34 @@ impl Shared {
     /// [`Code::Unavailable`] if the log cannot be read now.
     pub(crate) async fn load(&self, room: &Room) -> Result<(), Refusal> {
         let Some(log) = &self.log else { return Err(no_log()) };
-        log.load(&self.node, room).await.map_err(|error| {
+        let Some(permit) = log.health.permit() else { return Err(health::away()) };
+        let tried = timeout(log.patience, log.load(&self.node, room)).await;
+        let done = tried.unwrap_or_else(|_| Err(StoreError::Unavailable("it took too long".into())));
+        log.health.report(permit, &done);
+        done.map_err(|error| {
             tracing::warn!(%error, room = room.name(), org = room.org().as_str(), "a room cannot be read");
             Refusal::from(&error)
         })
+    }
+
+    /// The same for who subscribes: while the database is away they wait, for a hiccup of it is no gap.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] if it stays away for [`RECOVERING`], or the log cannot be read though it answers.
+    pub(crate) async fn load_once_it_answers(&self, room: &Room) -> Result<(), Refusal> {
+        let deadline = Instant::now() + RECOVERING;
+        loop {
+            let loaded = self.load(room).await;
+            match &self.log {
+                Some(log) if loaded.is_err() && log.health.is_away() => {
+                    let there = timeout_at(deadline, log.health.wait()).await;
+                    if there.is_err() {
+                        return loaded;
+                    }
+                }
+                _ => return loaded,
+            }
+        }
     }
 
     /// The events of a durable room behind an offset, if they were read lately; at least one.

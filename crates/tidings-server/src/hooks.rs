@@ -21,10 +21,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use tidings_core::hub::lock;
-use tidings_core::{Action, Answer, Breaker, BreakerPolicy, BreakerState, Code, Refusal, Room};
+use tidings_core::{Action, Answer, Breaker, BreakerPolicy, Code, Refusal, Room};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::config::HooksConfig;
+use crate::degraded::level;
 use crate::outbound::{Guard, Outbound, SystemResolver, Target, connector};
 pub(crate) use question::{Caller, Draft, Entrance, Purpose};
 use signature::SigningKey;
@@ -294,12 +295,8 @@ impl Hooks {
         let lines = SLOTS.iter().zip(&self.lines);
         lines.filter_map(|(name, line)| {
             let line = line.as_ref()?;
-            let state = match lock(&line.breaker).state(self.now_ms()) {
-                BreakerState::Closed => 0,
-                BreakerState::HalfOpen => 1,
-                BreakerState::Open => 2,
-            };
-            Some((*name, &line.counts, state))
+            let state = lock(&line.breaker).state(self.now_ms());
+            Some((*name, &line.counts, level(state)))
         })
     }
 

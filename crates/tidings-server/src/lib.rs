@@ -12,6 +12,7 @@
 //! | [`live`] | what takes effect on connections that are open |
 //! | [`signin`] | who a token says its bearer is |
 //! | [`audit`] | what happened, noted from anywhere and written by one task |
+//! | [`failpoint`] | places at which tests stop the process; nothing that is shipped has them |
 //! | [`ids`] | session keys and socket ids |
 //! | [`threats`] | what many small refusals add up to |
 //! | [`time`] | wall-clock times as text |
@@ -24,7 +25,9 @@ pub mod audit;
 pub mod client;
 mod comeback;
 pub mod config;
+mod degraded;
 mod durable;
+pub mod failpoint;
 mod front;
 mod gate;
 mod history;

@@ -215,7 +215,7 @@ impl Server {
         for inbox in &self.shared.inboxes {
             inbox.push(Mail::Drain(budget.as_millis() as u64));
         }
-        let deadline = Instant::now() + budget + Duration::from_secs(1);
+        let deadline = Instant::now() + budget + LEAVING;
         while self.connections() > 0 && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -248,6 +248,9 @@ impl Server {
         self.writing.end().await;
     }
 }
+
+/// What the last connection may take beyond the drain time: its notice, and the answer it waits for.
+const LEAVING: Duration = Duration::from_secs(3);
 
 /// With fewer connections than fill the drain time at this pace, leaving is shorter.
 const PER_CONNECTION: Duration = Duration::from_millis(10);

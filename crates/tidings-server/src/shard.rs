@@ -113,6 +113,8 @@ pub(crate) struct ShardLoop {
     draining: bool,
     /// When each connection has to leave, the last one first.
     leaving: Vec<(u64, ConnKey)>,
+    /// Who waits for an answer then is closed all the same.
+    leave_by_ms: u64,
     running: bool,
 }
 
@@ -152,6 +154,7 @@ impl ShardLoop {
             expiry_free_us: 0,
             draining: false,
             leaving: Vec::new(),
+            leave_by_ms: 0,
             running: true,
         }
     }

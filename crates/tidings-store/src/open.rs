@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Database, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, Database, Sqlite, SqlitePool};
 
 use crate::error::{Result, StoreError};
 use crate::options::StoreOptions;
@@ -60,7 +60,7 @@ async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
     let connect = SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(if options.synced { SqliteSynchronous::Full } else { SqliteSynchronous::Off })
         .foreign_keys(true)
         .busy_timeout(options.statement)
         .disable_statement_logging();
@@ -70,10 +70,18 @@ async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
         }
         error => error,
     };
-    let writer: SqlitePool = pool(1, options).connect_with(connect.clone()).await.map_err(opened)?;
+    let writer: SqlitePool = sound(pool(1, options)).connect_with(connect.clone()).await.map_err(opened)?;
     let connect = connect.pragma("query_only", "1");
-    let readers = pool(options.readers.max(1), options).connect_with(connect).await.map_err(opened)?;
+    let readers = sound(pool(options.readers.max(1), options)).connect_with(connect).await.map_err(opened)?;
     Ok(Pools::Sqlite { writer, readers })
+}
+
+/// Replaces a connection that is stuck in a transaction.
+///
+/// SQLite ends a transaction by itself when the disk is full or fails (<https://www.sqlite.org/lang_transaction.html>,
+/// section 3); the driver's own rollback fails then, and it believes for ever that it is inside of one.
+fn sound(pool: PoolOptions<Sqlite>) -> PoolOptions<Sqlite> {
+    pool.before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
 }
 
 /// Holds the directory's lock, so that of two who open a new file at once one makes it.

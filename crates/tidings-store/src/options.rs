@@ -24,6 +24,9 @@ pub struct StoreOptions {
     pub acquire: Duration,
     /// How long one statement may take before it is `Unavailable`; the lock of another writer counts.
     pub statement: Duration,
+    /// Whether a commit on SQLite waits until the disk has it (PostgreSQL decides by its own settings).
+    /// Without, a power cut may take back what was acknowledged.
+    pub synced: bool,
     /// How long migrations may take, waiting for another node that migrates included.
     pub migration: Duration,
 }
@@ -36,6 +39,7 @@ impl Default for StoreOptions {
             connections: 10,
             acquire: Duration::from_secs(5),
             statement: Duration::from_secs(5),
+            synced: true,
             migration: Duration::from_secs(60),
         }
     }

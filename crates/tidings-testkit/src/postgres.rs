@@ -14,6 +14,8 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::place::Place;
 
+mod outage;
+
 /// Where Debian keeps the server's programs, one folder for each version.
 const PROGRAMS: &str = "/usr/lib/postgresql";
 /// Others may take the port between our finding it free and the server's taking it.
@@ -37,11 +39,12 @@ const KEEPER: &str = r#"
 /// A running server.
 #[derive(Debug)]
 pub struct Postgres {
-    keeper: Child,
+    /// One for each time it was started.
+    keepers: Vec<Child>,
     port: u16,
     databases: AtomicU32,
     // Dropped last: the server is stopped before its files go.
-    _place: Place,
+    place: Place,
 }
 
 impl Postgres {
@@ -72,8 +75,9 @@ impl Postgres {
             given.unwrap_or_else(|error| panic!("cannot give {} away: {error}", place.path().display()));
         }
         init(programs, &place.path().join("data"), owner);
-        let (keeper, port) = serve(programs, place.path(), owner)?;
-        Some(Self { keeper, port, databases: AtomicU32::new(0), _place: place })
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).ok()?.port();
+        let keeper = serve(programs, place.path(), owner, port)?;
+        Some(Self { keepers: vec![keeper], port, databases: AtomicU32::new(0), place })
     }
 
     /// Makes a database and answers its URL.
@@ -97,9 +101,12 @@ impl Postgres {
 
     /// Stops the server, and waits until it is gone.
     pub fn stop(&mut self) {
-        drop(self.keeper.stdin.take());
-        // A keeper that is gone already has nothing left to be waited for.
-        self.keeper.wait().ok();
+        self.thaw();
+        for keeper in &mut self.keepers {
+            drop(keeper.stdin.take());
+            // A keeper that is gone already has nothing left to be waited for.
+            keeper.wait().ok();
+        }
     }
 }
 
@@ -156,9 +163,8 @@ fn init(programs: &Path, data: &Path, owner: Option<(u32, u32)>) {
     assert!(done.status.success(), "initdb: {}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Starts the server on a free port and waits until it takes connections; `None` if it ended instead.
-fn serve(programs: &Path, place: &Path, owner: Option<(u32, u32)>) -> Option<(Child, u16)> {
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).ok()?.port();
+/// Starts the server and waits until it takes connections; `None` if it ended instead.
+fn serve(programs: &Path, place: &Path, owner: Option<(u32, u32)>, port: u16) -> Option<Child> {
     let mut command = command(Path::new("/bin/sh"), owner);
     command.args(["-c", KEEPER]).arg(place).arg(programs.join("postgres")).arg("-D").arg(place.join("data"));
     // Nothing a test asks survives a power cut, and each has its own database.
@@ -175,5 +181,5 @@ fn serve(programs: &Path, place: &Path, owner: Option<(u32, u32)>) -> Option<(Ch
     }
     // Nobody reads on, and a full pipe would stop the server.
     std::thread::spawn(move || log.for_each(drop));
-    Some((keeper, port))
+    Some(keeper)
 }

@@ -80,7 +80,7 @@ fn serve(started: Started, happened: Vec<Entry>) -> Result<()> {
         front.worker_threads(config.front_threads);
     }
     front.enable_all().thread_name("front").build()?.block_on(async {
-        let store = records::open(&config.database.url, StoreOptions::default()).await?;
+        let store = records::open(&config.database.url, store_options()).await?;
         people::arrange_demo(&store, config.demo).await?;
         let apps = crate::apps::apps();
         let extras = Extras { store: Some(store.clone()), apps, happened, ..Extras::default() };
@@ -175,4 +175,9 @@ fn start_log(log: &LogConfig) -> Result<()> {
         LogFormat::Json => subscriber.json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+/// How the store is opened: as it should be, unless a test wants to see what comes of something else.
+fn store_options() -> StoreOptions {
+    StoreOptions { synced: !tidings_server::failpoint::is_off("synced"), ..StoreOptions::default() }
 }

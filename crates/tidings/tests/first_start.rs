@@ -169,7 +169,7 @@ fn page_and_api_tell_browsers_what_to_keep_to() {
 fn health_says_yes_or_no_and_no_version() {
     let place = Place::new("health");
     let server = place.serve(&[]);
-    for (path, answer) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
+    for (path, answer) in [("/healthz", "ok\n"), ("/readyz", "ready\ndegraded: no\n")] {
         let (status, head, body) = server.ask(&format!("GET {path}"));
         assert_eq!((status.as_str(), body.as_str()), ("200", answer));
         assert!(!head.contains(env!("CARGO_PKG_VERSION")));

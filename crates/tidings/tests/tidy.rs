@@ -118,6 +118,14 @@ fn dependencies_go_one_way() {
 }
 
 #[test]
+fn what_is_shipped_cannot_fail_on_purpose() {
+    let which = ["tree", "--locked", "--offline", "--package", "tidings", "--edges"];
+    let features = |edges: &str| cargo(&[which.as_slice(), &[edges]].concat());
+    assert!(features("normal,build,dev,features").contains("\"failpoints\""), "the feature has another name");
+    assert!(!features("normal,build,features").contains("\"failpoints\""));
+}
+
+#[test]
 fn every_crate_is_under_the_lints_of_the_workspace() {
     let members = members();
     assert!(members.len() > 3, "the members were not read");

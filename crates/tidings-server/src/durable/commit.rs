@@ -16,8 +16,8 @@ use tidings_store::log::{Append, Appended};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use super::PARTS;
-use super::write::Writer;
+use super::write::{Writer, too_long};
+use super::{PARTS, health};
 use crate::shared::wall_ms;
 
 /// Commands of one transaction at most.
@@ -66,7 +66,7 @@ impl Writer {
         while !waiting.is_empty() {
             let now_ms = wall_ms();
             let mut done = Vec::with_capacity(waiting.len());
-            let stored = self.write_some(&mut waiting, &mut done, now_ms).await;
+            let stored = self.write_in_time(&mut waiting, &mut done, now_ms).await;
             self.tell(&stored);
             match stored {
                 Ok(places) => {
@@ -89,13 +89,33 @@ impl Writer {
         }
     }
 
-    /// One transaction: the commands that fit in its time, and the events of those that succeeded.
-    async fn write_some(
-        &self,
+    /// The same within the patience, unless the database is away.
+    async fn write_in_time(
+        &mut self,
         waiting: &mut VecDeque<Commit>,
         done: &mut Vec<Done>,
         now_ms: u64,
     ) -> Result<Vec<Appended>, StoreError> {
+        let Some(permit) = self.health.permit() else { return Err(health::is_away()) };
+        let patience = self.patience.saturating_add(TOGETHER + WORK);
+        let tried = timeout(patience, self.write_some(waiting, done, now_ms)).await;
+        let stored = tried.unwrap_or_else(|_| Err(too_long()));
+        self.health.report(permit, &stored);
+        if std::mem::take(&mut self.committing) {
+            let events = done.iter().flat_map(|done| &done.events).filter(|event| event.epoch.is_some());
+            self.unsettle(events.map(|event| &event.emitted.room));
+        }
+        stored
+    }
+
+    /// One transaction: the commands that fit in its time, and the events of those that succeeded.
+    async fn write_some(
+        &mut self,
+        waiting: &mut VecDeque<Commit>,
+        done: &mut Vec<Done>,
+        now_ms: u64,
+    ) -> Result<Vec<Appended>, StoreError> {
+        self.heal().await?;
         let mut changes = Changes::new(self.store.begin().await?, now_ms);
         let begun = Instant::now();
         while let Some(Commit { work, reply }) = waiting.pop_front() {
@@ -122,7 +142,9 @@ impl Writer {
         let events: Vec<Append<'_>> = events.collect();
         let mut tx = changes.into_tx();
         let places = if events.is_empty() { Vec::new() } else { tx.append(&events).await? };
+        self.committing = true;
         tx.commit().await?;
+        self.committing = false;
         Ok(places)
     }
 

@@ -1,18 +1,26 @@
 //! Storing what was said: one task, a transaction for everything that came while it waited for the disk.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use tidings_core::{Code, Epoch, MessageId, Node, Published, Refusal};
+use tidings_core::{Code, Epoch, MessageId, Node, Published, Refusal, Room};
 use tidings_store::log::{Append, Appended};
 use tidings_store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
 
 use super::Said;
 use super::commit::{Commit, GROUP, Loading};
+use super::health::{self, Health};
+use crate::failpoint;
 
 /// Events of one transaction.
 const BATCH: usize = 512;
+
+/// A database that is away is asked so often whether it is back, as far as the breaker allows.
+const PROBE: Duration = Duration::from_millis(100);
 
 /// An event in line, and who waits for what becomes of it.
 pub(super) struct Letter {
@@ -32,6 +40,13 @@ pub(super) struct Writer {
     /// The last transaction went through, so that the log tells of a change and not of each.
     pub(super) answered: bool,
     pub(super) loading: Arc<Loading>,
+    pub(super) health: Arc<Health>,
+    /// The longest a transaction may take.
+    pub(super) patience: Duration,
+    /// A commit is under way, so that an error does not mean that nothing is stored.
+    pub(super) committing: bool,
+    /// Rooms that may have events in the log which nobody has heard; at most those that are in memory count.
+    pub(super) unsettled: HashSet<Room>,
 }
 
 impl Writer {
@@ -43,6 +58,7 @@ impl Writer {
     ) {
         let (mut batch, mut group) = (Vec::with_capacity(BATCH), Vec::with_capacity(GROUP));
         loop {
+            let restless = self.health.is_away() || !self.unsettled.is_empty();
             // Where both wait, either is as likely to come first: none keeps the other from its turn.
             tokio::select! {
                 came = letters.recv_many(&mut batch, BATCH) => {
@@ -58,12 +74,14 @@ impl Writer {
                     }
                     self.write_group(&mut group).await;
                 }
+                () = sleep(PROBE), if restless => self.probe().await,
             }
         }
     }
 
     async fn write_said(&mut self, batch: &mut Vec<Letter>) {
         let written = self.write_apart(batch).await;
+        failpoint::reached("after_commit");
         let size: usize = batch.iter().map(|letter| letter.said.bytes()).sum();
         self.bytes.fetch_sub(size, Ordering::Relaxed);
         for (letter, done) in batch.drain(..).zip(written) {
@@ -72,14 +90,26 @@ impl Writer {
         }
     }
 
+    /// Asks a database that was away whether it is back, and delivers what it has that nobody heard.
+    async fn probe(&mut self) {
+        let Some(permit) = self.health.permit() else { return };
+        let patience = self.patience;
+        let asked = async {
+            self.store.ping().await?;
+            self.heal().await
+        };
+        let done = timeout(patience, asked).await.unwrap_or_else(|_| Err(too_long()));
+        self.health.report(permit, &done);
+    }
+
     /// Stores a batch; where something in it cannot be stored at all, its halves, so that nobody's event is
     /// refused for what stood beside it.
-    async fn write_apart(&self, batch: &[Letter]) -> Vec<Result<Appended, StoreError>> {
+    async fn write_apart(&mut self, batch: &[Letter]) -> Vec<Result<Appended, StoreError>> {
         let (mut written, mut parts) = (Vec::with_capacity(batch.len()), vec![batch]);
         while let Some(part) = parts.pop() {
             match self.write(part).await {
                 Ok(done) => written.extend(done.into_iter().map(Ok)),
-                Err(error) if part.len() > 1 && !error.is_retryable() => {
+                Err(error) if part.len() > 1 && !error.is_retryable() && self.unsettled.is_empty() => {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
                 }
@@ -89,11 +119,30 @@ impl Writer {
         written
     }
 
-    async fn write(&self, batch: &[Letter]) -> Result<Vec<Appended>, StoreError> {
+    /// Stores a batch, or finds within the patience that this cannot be done now.
+    async fn write(&mut self, batch: &[Letter]) -> Result<Vec<Appended>, StoreError> {
+        let Some(permit) = self.health.permit() else { return Err(health::is_away()) };
+        let tried = timeout(self.patience, self.try_to_write(batch)).await;
+        let done = tried.unwrap_or_else(|_| Err(too_long()));
+        self.health.report(permit, &done);
+        if std::mem::take(&mut self.committing) {
+            self.unsettle(batch.iter().map(|letter| &letter.said.room));
+        }
+        done
+    }
+
+    async fn try_to_write(&mut self, batch: &[Letter]) -> Result<Vec<Appended>, StoreError> {
+        self.heal().await?;
         let events: Vec<_> = batch.iter().map(Letter::append).collect();
         let mut tx = self.store.begin().await?;
         let done = tx.append(&events).await?;
+        failpoint::reached("before_commit");
+        self.committing = true;
         tx.commit().await?;
+        if failpoint::is_lost("commit_answer") {
+            return Err(StoreError::Unavailable("the connection broke".into()));
+        }
+        self.committing = false;
         Ok(done)
     }
 
@@ -112,6 +161,7 @@ impl Writer {
                 if let Err(refusal) = self.node.deliver_logged(said.what(), id, position, sequence, at_ms) {
                     tracing::debug!(%refusal, "an event was stored whose kind is gone");
                 }
+                failpoint::reached("after_delivery");
                 Ok(published(id, position, false))
             }
             Ok(Appended::Duplicate { id, position }) => Ok(published(id, position, true)),
@@ -141,6 +191,10 @@ impl Writer {
         }
         self.answered = done.is_ok();
     }
+}
+
+pub(super) fn too_long() -> StoreError {
+    StoreError::Unavailable("it took too long".into())
 }
 
 impl Letter {
@@ -174,7 +228,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_stored_is_refused_without_those_beside_it() {
-        let writer = Writer {
+        let mut writer = Writer {
             store: Store::open("sqlite::memory:", &StoreOptions::default()).await.unwrap(),
             node: Arc::new(Node::new(Hub::new(Vec::new()), Kinds::default(), 1)),
             bytes: Arc::default(),
@@ -182,6 +236,10 @@ mod tests {
             failed: Arc::default(),
             answered: true,
             loading: Arc::default(),
+            health: Arc::new(Health::new()),
+            patience: Duration::MAX,
+            committing: false,
+            unsettled: HashSet::new(),
         };
         let batch: Vec<_> = (0..40).map(|at| letter(if at == 20 { "" } else { "said" })).collect();
         assert!(matches!(writer.write(&batch).await, Err(StoreError::Invalid(_))));

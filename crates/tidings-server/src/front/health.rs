@@ -10,19 +10,26 @@ use axum::routing::get;
 
 use crate::shared::Shared;
 
-/// `/healthz`: the process answers. `/readyz`: it takes clients, and its store answers.
+/// `/healthz`: the process answers. `/readyz`: it takes clients, and its store answers; whether everything
+/// else it leans on is there as well stands in a line of its own.
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).with_state(shared)
 }
 
-async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
+async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
+    let (status, word) = readiness(&shared).await;
+    let degraded = if status != StatusCode::OK || shared.is_degraded() { "yes" } else { "no" };
+    (status, format!("{word}\ndegraded: {degraded}\n"))
+}
+
+async fn readiness(shared: &Shared) -> (StatusCode, &'static str) {
     if shared.draining.load(Ordering::Relaxed) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining");
     }
     match &shared.records {
         Some(records) if !records.answers().await => {
-            (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n")
+            (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer")
         }
-        _ => (StatusCode::OK, "ready\n"),
+        _ => (StatusCode::OK, "ready"),
     }
 }

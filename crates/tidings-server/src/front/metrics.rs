@@ -107,6 +107,12 @@ impl Collector for Engine {
             let about = "Events of the log that were found damaged; who reads their rooms is told of a gap";
             counter(&mut encoder, "log_events_damaged", about, log.damaged.load(Ordering::Relaxed))?;
         }
+        if let Some(state) = shared.store_breaker() {
+            let about = "Whether durable rooms use the database: 0 yes, 1 one try as a probe, 2 no.";
+            gauge(&mut encoder, "store_breaker", about, state)?;
+        }
+        let about = "1 while something this server leans on is away and it goes on without.";
+        gauge(&mut encoder, "degraded", about, i64::from(shared.is_degraded()))?;
         if let Some(ledger) = &shared.ledger {
             let about = "Notes of sessions that were not written down.";
             counter(&mut encoder, "session_notes_lost", about, ledger.lost())?;

@@ -486,10 +486,10 @@ async fn answer(shared: &Shared, place: Place, asking: &mut Asking) -> Result<Op
         return shared.ask_connect(&caller, "/").await.map(|()| None);
     };
     match open.need {
-        Need::History => shared.load(&open.room).await.map(|()| None),
+        Need::History => shared.load_once_it_answers(&open.room).await.map(|()| None),
         Need::Snapshot => {
             if shared.node.wants_loading(&open.room) {
-                shared.load(&open.room).await?;
+                shared.load_once_it_answers(&open.room).await?;
             }
             let caller = tidings_app::Caller::new(asking.who.clone());
             open.snapshot = Some(Box::new(shared.apps.join(&open.room, caller).await?));

@@ -356,7 +356,7 @@ impl ShardLoop {
         let keys = self.links.keys();
         let count = keys.len().max(1) as u64;
         for (at, key) in keys.into_iter().enumerate() {
-            let after_ms = budget_ms * at as u64 / count;
+            let after_ms = NOTICE_MS + budget_ms * at as u64 / count;
             if let Some(link) = self.links.get(key)
                 && matches!(link.session, Session::Plain(_))
             {
@@ -364,6 +364,7 @@ impl ShardLoop {
             }
             self.leaving.push((self.now_ms + after_ms, key));
         }
+        self.leave_by_ms = self.now_ms + NOTICE_MS + budget_ms + OWED_MS;
         // The last to leave stands first, so that those whose time has come are at the end.
         self.leaving.reverse();
     }
@@ -375,10 +376,33 @@ impl ShardLoop {
                 return;
             }
             self.leaving.pop();
-            self.close(key, CloseReason::Draining);
+            if self.is_owed_an_answer(key) {
+                self.stay_a_little(key);
+            } else {
+                self.close(key, CloseReason::Draining);
+            }
         }
     }
+
+    /// Whether a command of a client is still being worked on, such as a publish that is being stored.
+    fn is_owed_an_answer(&mut self, key: ConnKey) -> bool {
+        let busy = self.links.get(key).is_some_and(|link| link.lane.is_some());
+        busy && self.now_ms < self.leave_by_ms
+    }
+
+    fn stay_a_little(&mut self, key: ConnKey) {
+        let at_ms = self.now_ms + LOOK_AGAIN_MS;
+        let place = self.leaving.partition_point(|(other_ms, _)| *other_ms > at_ms);
+        self.leaving.insert(place, (at_ms, key));
+    }
 }
+
+/// Milliseconds between the word that the server leaves and the first close: what was on its way then is answered.
+const NOTICE_MS: u64 = 200;
+/// A connection that waits for an answer when its time has come stays so much longer at most.
+const OWED_MS: u64 = 2_500;
+/// And is looked at again so often.
+const LOOK_AGAIN_MS: u64 = 20;
 
 /// An event of no room, for a plain client alone.
 fn plain_event(out: &mut Vec<u8>, name: &str, data: &str) {

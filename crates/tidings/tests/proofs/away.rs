@@ -1,0 +1,171 @@
+//! A database that is away for a while, or open and silent.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tidings_testkit::client::{Heard, PATIENCE, PlainClient, http};
+use tidings_testkit::history::{Demand, History};
+use tidings_testkit::{Postgres, Serving};
+
+use crate::bed::{FLAGS, Publisher, catch_up, follow, hear_up_to, place, run, stored};
+
+const ROOM: &str = "notes:1";
+/// How long the database is away; `STORE_AWAY_SECONDS` says otherwise.
+const AWAY: Duration = Duration::from_secs(6);
+/// Who publishes meanwhile is refused at once, and in the first moment within the server's patience of 2 s; on a
+/// busy machine a little later.
+const REFUSED_WITHIN: Duration = Duration::from_secs(4);
+
+/// How the database goes away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// As in a crash.
+    Ended,
+    /// Connections stay open and nothing is answered.
+    Silent,
+}
+
+fn away() -> Duration {
+    let seconds = std::env::var("STORE_AWAY_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    seconds.map_or(AWAY, Duration::from_secs)
+}
+
+/// The status and body of `/readyz`, and the lines of `/metrics` that tell of the store.
+async fn told(server: &Serving) -> (u16, String, Vec<String>) {
+    let (status, ready) = http(server.addr(), "GET /readyz", "", "").await.unwrap();
+    let (_, metrics) = http(server.addr(), "GET /metrics", "", "").await.unwrap();
+    let ours = ["tidings_store_breaker", "tidings_degraded"];
+    let lines = metrics.lines().filter(|line| ours.iter().any(|name| line.starts_with(name)));
+    (status, ready, lines.map(str::to_owned).collect())
+}
+
+/// A server with that database, two subscribers, and a publisher that goes on all the time.
+async fn outage(how: How) {
+    let mut postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
+    let url = postgres.database().await;
+    let place = place("");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+    command.env_clear().env("DATABASE_URL", &url).current_dir(place.path()).arg("serve").args(FLAGS);
+    let server = Serving::run(&mut command);
+    let addr = server.addr();
+    let mut history = History::new();
+    let (mut follower, mut hears) = follow(addr, ROOM, &mut history).await;
+    let (mut behind, gone) = follow(addr, ROOM, &mut history).await;
+    let (loose, mut hears_loose) = follow(addr, "loose:1", &mut history).await;
+    let mut client = PlainClient::sign_in(addr, None).await.unwrap();
+    let mut publisher = Publisher::new(&mut history, ROOM, true);
+    for message in 1..=30 {
+        publisher.settle(&mut client, message, &mut history).await.unwrap().unwrap();
+    }
+    // A room that has events, and that the next server reads only when it is asked for.
+    drop(gone);
+    assert_eq!(told(&server).await.1, "ready\ndegraded: no\n");
+
+    match how {
+        How::Ended => postgres.crash(),
+        How::Silent => postgres.freeze(),
+    }
+    let since = Instant::now();
+    let (mut top, mut refused, mut slowest) = (30, 0, Duration::ZERO);
+    let mut fresh: Option<(PlainClient, tidings_testkit::client::Follower)> = None;
+    while since.elapsed() < away() {
+        // Some messages, over and over.
+        let message = 31 + refused % 100;
+        top = top.max(message);
+        let start = Instant::now();
+        let answer = publisher.settle(&mut client, message, &mut history).await.unwrap();
+        slowest = slowest.max(start.elapsed());
+        let refusal = answer.expect_err("nothing can be stored");
+        assert_eq!((&refusal["code"], &refusal["retryable"]), (&json!("unavailable"), &json!(true)));
+        refused += 1;
+        // Volatile rooms go on, and so does what is in memory.
+        client.publish("loose:1", message.into(), None).await.unwrap();
+        while !matches!(hears_loose.hear().await.unwrap(), Heard::Event { .. }) {}
+        if fresh.is_some() {
+            continue;
+        }
+        assert_eq!(stored(addr, ROOM).await.len(), 30);
+        let mut returns = PlainClient::sign_in(addr, None).await.unwrap();
+        behind.subscribe(&mut returns).await.unwrap();
+        catch_up(&mut behind, &mut returns, &mut history).await;
+        // A room that has to be read: its subscriber waits.
+        let mut waits = PlainClient::sign_in(addr, None).await.unwrap();
+        let mut unread = tidings_testkit::client::Follower::new(&mut history, "default", "notes:unread");
+        unread.subscribe(&mut waits).await.unwrap();
+        fresh = Some((waits, unread));
+        let (status, ready, metrics) = told(&server).await;
+        assert_eq!((status, &*ready), (503, "the store does not answer\ndegraded: yes\n"));
+        assert!(metrics.contains(&"tidings_degraded 1".to_owned()), "{metrics:?}");
+        assert!(!metrics.contains(&"tidings_store_breaker 0".to_owned()), "{metrics:?}");
+        returns_later(&mut behind, returns, &mut history).await;
+    }
+    println!("{refused} refused, the slowest after {slowest:?}");
+    assert!(refused > 0 && slowest < REFUSED_WITHIN, "{slowest:?}");
+
+    match how {
+        How::Ended => {
+            postgres = tokio::task::spawn_blocking(move || {
+                postgres.come_back();
+                postgres
+            })
+            .await
+            .unwrap();
+        }
+        How::Silent => postgres.thaw(),
+    }
+    let back = Instant::now();
+    // The waiting subscription is granted, with no gap.
+    let (mut waits, mut unread) = fresh.unwrap();
+    catch_up(&mut unread, &mut waits, &mut history).await;
+    for again in 31..=top {
+        while publisher.settle(&mut client, again, &mut history).await.unwrap().is_err() {
+            assert!(back.elapsed() < PATIENCE, "it does not recover");
+        }
+    }
+    println!("everything is stored {:?} after the database came back", back.elapsed());
+    // An answer about the store is good for a second.
+    let metrics = loop {
+        let (status, ready, metrics) = told(&server).await;
+        if (status, &*ready) == (200, "ready\ndegraded: no\n") {
+            break metrics;
+        }
+        assert!(back.elapsed() < PATIENCE, "{ready}");
+    };
+    assert!(metrics.contains(&"tidings_store_breaker 0".to_owned()), "{metrics:?}");
+
+    assert_eq!(stored(addr, ROOM).await.last().unwrap().0, top, "each is stored once");
+    hear_up_to(top, &mut follower, &mut hears, &mut history).await;
+    let mut returns = PlainClient::sign_in(addr, None).await.unwrap();
+    behind.subscribe(&mut returns).await.unwrap();
+    hear_up_to(top, &mut behind, &mut returns, &mut history).await;
+    for follower in [&follower, &behind, &unread] {
+        history.ended(follower.client(), follower.room(), follower.position().unwrap().at());
+    }
+    history.volatile(loose.room());
+    let verdict = history.verdict(&Demand { acked: top as usize, delivered: 2 * top, gaps: false });
+    println!("{verdict}");
+    assert!(verdict.holds(), "{verdict}");
+    drop(server);
+    drop(postgres);
+}
+
+/// It has heard what it missed, and goes away again.
+async fn returns_later(
+    behind: &mut tidings_testkit::client::Follower,
+    client: PlainClient,
+    history: &mut History,
+) {
+    assert!(history.at(behind.client(), behind.room()).is_some_and(|at| at.offset == 30));
+    drop(client);
+}
+
+#[test]
+fn while_the_database_is_gone_publishes_are_refused_and_nobody_is_told_of_a_gap() {
+    run(outage(How::Ended));
+}
+
+#[test]
+fn while_the_database_is_silent_nobody_waits_for_it_longer_than_the_servers_patience() {
+    run(outage(How::Silent));
+}
