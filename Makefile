@@ -4,7 +4,7 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt conformance fuzz figures bench clean
+.PHONY: help run test lint fmt conformance soak rounds fuzz figures bench clean
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,14 @@ fmt: ## Formats Rust and TypeScript.
 conformance: ## The long walks, official suites (SOCKETIO_REPO names a clone), Autobahn.
 	@scripts/needs.sh build lint
 	@scripts/conformance.sh
+
+soak: ## The database away for 30 s; the server killed ten times under 2,200 clients.
+	@scripts/needs.sh build test
+	@scripts/soak.sh
+
+rounds: ## The second half of that; scripts/rounds.sh says what can be made larger.
+	@scripts/needs.sh build test
+	@scripts/rounds.sh
 
 fuzz: ## Every fuzz target for ten minutes; needs cargo-fuzz.
 	@fuzz/run.sh

@@ -80,10 +80,12 @@ mod armed {
                 continue;
             }
             tracing::warn!(place, "the process fails here on purpose");
-            while point.hangs {
+            if !point.hangs {
+                std::process::abort();
+            }
+            loop {
                 std::thread::park();
             }
-            std::process::abort();
         }
     }
 }

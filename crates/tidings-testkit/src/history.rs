@@ -259,6 +259,17 @@ impl History {
         }
     }
 
+    /// The same for everybody who has subscribed to it.
+    pub fn ended_for_all(&mut self, room: RoomId, at: At) {
+        let of_the_room = self.subscriptions.iter_mut().filter(|((_, of), _)| *of == room);
+        of_the_room.for_each(|(_, subscription)| subscription.end = Some(at));
+    }
+
+    /// Where a message stands, if anybody has said so.
+    pub fn place_of(&self, id: Id) -> Option<At> {
+        self.places.get(&id).copied()
+    }
+
     /// Where a client is in a room.
     pub fn at(&self, client: ClientId, room: RoomId) -> Option<At> {
         self.subscriptions.get(&(client, room)).map(|subscription| subscription.at)

@@ -36,12 +36,20 @@ const KEEPER: &str = r#"
     rm -rf "$0"
 "#;
 
+/// When a server's commits reach the disk. Nothing a test asks survives a power cut.
+#[derive(Debug, Clone, Copy)]
+enum Flushes {
+    Never,
+    AtCommit,
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct Postgres {
     /// One for each time it was started.
     keepers: Vec<Child>,
     port: u16,
+    flushes: Flushes,
     databases: AtomicU32,
     // Dropped last: the server is stopped before its files go.
     place: Place,
@@ -62,13 +70,25 @@ impl Postgres {
     /// # Panics
     /// If there is no PostgreSQL here, or it does not start.
     pub fn start() -> Self {
+        Self::start_as(Flushes::Never)
+    }
+
+    /// Starts one whose commits reach the disk, for measuring.
+    ///
+    /// # Panics
+    /// If there is no PostgreSQL here, or it does not start.
+    pub fn that_flushes() -> Self {
+        Self::start_as(Flushes::AtCommit)
+    }
+
+    fn start_as(flushes: Flushes) -> Self {
         let programs = programs();
         let owner = owner();
-        let started = (0..TRIES).find_map(|_| Self::start_at_a_free_port(&programs, owner));
+        let started = (0..TRIES).find_map(|_| Self::start_at_a_free_port(&programs, owner, flushes));
         started.unwrap_or_else(|| panic!("PostgreSQL did not start in {TRIES} tries"))
     }
 
-    fn start_at_a_free_port(programs: &Path, owner: Option<(u32, u32)>) -> Option<Self> {
+    fn start_at_a_free_port(programs: &Path, owner: Option<(u32, u32)>, flushes: Flushes) -> Option<Self> {
         let place = Place::new();
         if let Some((user, group)) = owner {
             let given = chown(place.path(), Some(user), Some(group));
@@ -76,8 +96,8 @@ impl Postgres {
         }
         init(programs, &place.path().join("data"), owner);
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).ok()?.port();
-        let keeper = serve(programs, place.path(), owner, port)?;
-        Some(Self { keepers: vec![keeper], port, databases: AtomicU32::new(0), place })
+        let keeper = serve(programs, place.path(), owner, port, flushes)?;
+        Some(Self { keepers: vec![keeper], port, flushes, databases: AtomicU32::new(0), place })
     }
 
     /// Makes a database and answers its URL.
@@ -164,11 +184,17 @@ fn init(programs: &Path, data: &Path, owner: Option<(u32, u32)>) {
 }
 
 /// Starts the server and waits until it takes connections; `None` if it ended instead.
-fn serve(programs: &Path, place: &Path, owner: Option<(u32, u32)>, port: u16) -> Option<Child> {
+fn serve(
+    programs: &Path,
+    place: &Path,
+    owner: Option<(u32, u32)>,
+    port: u16,
+    flushes: Flushes,
+) -> Option<Child> {
     let mut command = command(Path::new("/bin/sh"), owner);
     command.args(["-c", KEEPER]).arg(place).arg(programs.join("postgres")).arg("-D").arg(place.join("data"));
-    // Nothing a test asks survives a power cut, and each has its own database.
-    command.args(["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
+    command.args(["-c", if matches!(flushes, Flushes::Never) { "fsync=off" } else { "fsync=on" }]);
+    command.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
     command.args(["-c", "max_connections=300", "-c", "shared_buffers=32MB", "-c", &format!("port={port}")]);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut keeper = command.spawn().unwrap_or_else(|error| panic!("cannot run PostgreSQL: {error}"));

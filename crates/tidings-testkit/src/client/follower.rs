@@ -63,6 +63,11 @@ impl Follower {
         Ok(())
     }
 
+    /// Forgets where it is, as clients do that keep no position.
+    pub fn forget(&mut self) {
+        self.position = None;
+    }
+
     /// Takes in what was heard; `false` if it was not for this subscription.
     ///
     /// # Panics

@@ -23,7 +23,7 @@ impl Postgres {
     /// # Panics
     /// If it does not start.
     pub fn come_back(&mut self) {
-        let keeper = serve(&programs(), self.place.path(), owner(), self.port);
+        let keeper = serve(&programs(), self.place.path(), owner(), self.port, self.flushes);
         self.keepers.push(keeper.unwrap_or_else(|| panic!("PostgreSQL did not come back")));
     }
 

@@ -1,6 +1,11 @@
 //! Proofs that nothing acknowledged is lost, and that nothing comes twice: the real binary, a real database,
 //! real faults. Each has a control that fails without the protection it is about.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests, which say what they saw"
+)]
 
 mod away;
 mod bed;
@@ -8,4 +13,5 @@ mod crash;
 mod disk;
 mod drain;
 mod retry;
+mod rounds;
 mod trace;
