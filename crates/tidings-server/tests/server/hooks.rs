@@ -334,6 +334,10 @@ fn a_backend_that_fails_is_left_alone_and_asked_again_later() {
         assert_eq!(healed.count(), 10, "after ten failures nobody is asked");
         let metrics = http(addr, "ana", "GET /metrics", "").1;
         assert!(metrics.contains("tidings_hook_breaker{hook=\"subscribe\"} 2"), "{metrics}");
+        assert!(metrics.contains("tidings_degraded 1"), "{metrics}");
+        let ready =
+            |word: &str| http(addr, "ana", "GET /readyz", "").1 == format!("ready\ndegraded: {word}\n");
+        assert!(ready("yes"), "clients are taken all the same");
         assert!(metrics.contains("tidings_hook_questions_total{hook=\"subscribe\",outcome=\"failed\"} 10"));
         assert!(metrics.contains("tidings_hook_questions_total{hook=\"subscribe\",outcome=\"refused\"} 40"));
 
@@ -350,6 +354,7 @@ fn a_backend_that_fails_is_left_alone_and_asked_again_later() {
             assert!(Instant::now() < deadline, "it is never asked again");
         }
         assert_eq!(healed.count(), 11, "one probe was enough");
+        assert!(ready("no"));
     });
 }
 
