@@ -1,58 +1,57 @@
 //! One statement for many rows.
 //!
-//! Each statement costs an exchange with the database; a hundred rows in one cost little more than one.
-//! Rows go in groups of powers of two, so that few texts exist and each stays prepared.
+//! Each statement costs an exchange with the database; a hundred rows in one cost little more than one. On
+//! SQLite rows go in groups of powers of two, so that few texts exist and each stays prepared. PostgreSQL is
+//! given each column as one array: one text and one exchange for any number of rows.
 
-use std::fmt::Write as _;
 use std::sync::OnceLock;
 
 use crate::error::Result;
 use crate::sql::{Reader, Row, Tx, Value};
 
-/// Texts of a statement: for 1, 2, 4 … 128 rows.
+/// Texts of a statement on SQLite: for 1, 2, 4 … 128 rows.
 const SIZES: usize = 8;
 
-/// A statement whose rows stand between two texts, as `($1, $2), ($3, $4)`.
+/// What rows stand behind.
+const VALUES: &str = "VALUES ";
+
+/// A statement whose rows stand between two texts, of which the first ends with `VALUES `.
 ///
 /// SQLite reads `(?, ?)`: each numbered placeholder has a name there, and each value that is bound looks
 /// through all names, which for a thousand values takes longer than the statement.
 pub(crate) struct ManyRows {
     before: &'static str,
-    columns: usize,
+    pub(crate) columns: usize,
     after: &'static str,
     sqlite: [OnceLock<String>; SIZES],
-    postgres: [OnceLock<String>; SIZES],
+    postgres: OnceLock<String>,
 }
 
 impl ManyRows {
     pub(crate) const fn new(before: &'static str, columns: usize, after: &'static str) -> Self {
         let sqlite = [const { OnceLock::new() }; SIZES];
-        Self { before, columns, after, sqlite, postgres: [const { OnceLock::new() }; SIZES] }
+        Self { before, columns, after, sqlite, postgres: OnceLock::new() }
     }
 
     /// The text for the most rows that are not more than `rows`, and how many these are.
-    fn text(&'static self, rows: usize, is_postgres: bool) -> (&'static str, usize) {
+    fn for_sqlite(&'static self, rows: usize) -> (&'static str, usize) {
         let size = (rows.max(1).ilog2() as usize).min(SIZES - 1);
-        let texts = if is_postgres { &self.postgres } else { &self.sqlite };
-        (texts[size].get_or_init(|| self.write(1 << size, is_postgres)), 1 << size)
+        let written = || {
+            let row = format!("({})", vec!["?"; self.columns].join(", "));
+            format!("{}{}{}", self.before, vec![row; 1 << size].join(", "), self.after)
+        };
+        (self.sqlite[size].get_or_init(written), 1 << size)
     }
 
-    fn write(&self, rows: usize, is_postgres: bool) -> String {
-        let mut text = String::from(self.before);
-        for row in 0..rows {
-            text.push_str(if row == 0 { "(" } else { "), (" });
-            for column in 1..=self.columns {
-                text.push_str(if column == 1 { "" } else { ", " });
-                match is_postgres {
-                    // Writing into a String cannot fail.
-                    true => drop(write!(text, "${}", row * self.columns + column)),
-                    false => text.push('?'),
-                }
-            }
-        }
-        text.push(')');
-        text.push_str(self.after);
-        text
+    /// The text for any number of rows like the first of `values`: `SELECT * FROM unnest($1::bigint[], …)`.
+    fn for_postgres(&'static self, values: &[Value<'_>]) -> &'static str {
+        self.postgres.get_or_init(|| {
+            let columns = values.iter().take(self.columns).enumerate();
+            let arrays = columns.map(|(at, value)| format!("${}::{}[]", at + 1, value.kind()));
+            let before = self.before.strip_suffix(VALUES).unwrap_or(self.before);
+            let arrays = arrays.collect::<Vec<_>>().join(", ");
+            format!("{before}SELECT * FROM unnest({arrays}){}", self.after)
+        })
     }
 }
 
@@ -63,11 +62,13 @@ impl Reader {
         many: &'static ManyRows,
         values: &[Value<'_>],
     ) -> Result<Vec<Row>> {
-        let is_postgres = self.is_postgres();
+        if self.is_postgres() && !values.is_empty() {
+            return self.rows_in_columns(many.for_postgres(values), many.columns, values).await;
+        }
         let mut found = Vec::new();
         let mut left = values;
         while !left.is_empty() {
-            let (sql, rows) = many.text(left.len() / many.columns, is_postgres);
+            let (sql, rows) = many.for_sqlite(left.len() / many.columns);
             let (now, later) = left.split_at(rows * many.columns);
             found.extend(self.rows(sql, now).await?);
             left = later;
@@ -79,11 +80,13 @@ impl Reader {
 impl Tx {
     /// Runs a statement over rows that stand in `values` one after the other, and says how many it changed.
     pub(crate) async fn run_rows(&mut self, many: &'static ManyRows, values: &[Value<'_>]) -> Result<u64> {
-        let is_postgres = self.is_postgres();
+        if self.is_postgres() && !values.is_empty() {
+            return self.run_in_columns(many.for_postgres(values), many.columns, values).await;
+        }
         let mut changed = 0;
         let mut left = values;
         while !left.is_empty() {
-            let (sql, rows) = many.text(left.len() / many.columns, is_postgres);
+            let (sql, rows) = many.for_sqlite(left.len() / many.columns);
             let (now, later) = left.split_at(rows * many.columns);
             changed += self.run(sql, now).await?;
             left = later;
@@ -95,16 +98,25 @@ impl Tx {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args;
 
     static PAIRS: ManyRows = ManyRows::new("VALUES ", 2, " AS pairs");
+    static ASKED: ManyRows = ManyRows::new("WITH asked (a, b, c) AS (VALUES ", 3, ") SELECT a FROM asked");
 
     #[test]
-    fn a_text_is_for_the_power_of_two_that_fits() {
-        assert_eq!(PAIRS.text(1, true), ("VALUES ($1, $2) AS pairs", 1));
-        assert_eq!(PAIRS.text(3, true), ("VALUES ($1, $2), ($3, $4) AS pairs", 2));
-        assert_eq!(PAIRS.text(3, false), ("VALUES (?, ?), (?, ?) AS pairs", 2));
-        assert_eq!(PAIRS.text(127, true).1, 64);
-        assert_eq!(PAIRS.text(100_000, true).1, 128);
-        assert!(PAIRS.text(128, true).0.ends_with("($255, $256) AS pairs"));
+    fn on_sqlite_a_text_is_for_the_power_of_two_that_fits() {
+        assert_eq!(PAIRS.for_sqlite(1), ("VALUES (?, ?) AS pairs", 1));
+        assert_eq!(PAIRS.for_sqlite(3), ("VALUES (?, ?), (?, ?) AS pairs", 2));
+        assert_eq!(PAIRS.for_sqlite(127).1, 64);
+        assert_eq!(PAIRS.for_sqlite(100_000).1, 128);
+        assert!(PAIRS.for_sqlite(128).0.ends_with("(?, ?), (?, ?) AS pairs"));
+    }
+
+    #[test]
+    fn on_postgresql_one_text_is_for_any_number() {
+        let none: Option<u64> = None;
+        let text = "WITH asked (a, b, c) AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::bytea[])) \
+                    SELECT a FROM asked";
+        assert_eq!(ASKED.for_postgres(args![none, "b", b"c".as_slice(), 1_u64, "d", b"e".as_slice()]), text);
     }
 }

@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Postgres, Row as _, Sqlite, Transaction};
 use tidings_core::Org;
@@ -25,6 +25,29 @@ pub enum Value<'a> {
     Text(Option<&'a str>),
     /// Bytes.
     Bytes(Option<&'a [u8]>),
+}
+
+impl<'a> Value<'a> {
+    fn int(&self) -> Option<i64> {
+        if let Self::Int(number) = self { *number } else { None }
+    }
+
+    fn text(&self) -> Option<&'a str> {
+        if let Self::Text(text) = self { *text } else { None }
+    }
+
+    fn bytes(&self) -> Option<&'a [u8]> {
+        if let Self::Bytes(bytes) = self { *bytes } else { None }
+    }
+
+    /// The type of its column in PostgreSQL.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Int(_) => "bigint",
+            Self::Text(_) => "text",
+            Self::Bytes(_) => "bytea",
+        }
+    }
 }
 
 macro_rules! values {
@@ -205,6 +228,24 @@ macro_rules! bound {
     }};
 }
 
+/// Binds rows, which stand in `values` one after the other, as one array for each column.
+fn in_columns<'q>(
+    sql: &'static str,
+    columns: usize,
+    values: &[Value<'_>],
+) -> sqlx::query::Query<'q, Postgres, PgArguments> {
+    let mut query = sqlx::query::<Postgres>(sql);
+    for (at, kind) in values.iter().take(columns).enumerate() {
+        let column = values.iter().skip(at).step_by(columns);
+        query = match kind {
+            Value::Int(_) => query.bind(column.map(Value::int).collect::<Vec<_>>()),
+            Value::Text(_) => query.bind(column.map(Value::text).collect::<Vec<_>>()),
+            Value::Bytes(_) => query.bind(column.map(Value::bytes).collect::<Vec<_>>()),
+        };
+    }
+    query
+}
+
 /// Reads what is stored; a connection of its own until it is dropped.
 ///
 /// Outside of a transaction each statement sees what is committed when it starts.
@@ -240,6 +281,25 @@ impl Reader {
             }
             Line::Postgres(line) => {
                 let rows = within(patience, bound!(Postgres, sql, values).fetch_all(line)).await;
+                rows.map(|rows| rows.into_iter().map(|row| Row(AnyRow::Postgres(row))).collect())
+            }
+        };
+        self.noted(found)
+    }
+
+    /// Every row of a statement of PostgreSQL over arrays.
+    pub(crate) async fn rows_in_columns(
+        &mut self,
+        sql: &'static str,
+        columns: usize,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>> {
+        self.refuse_unusable(values)?;
+        let patience = self.patience;
+        let found = match self.session.line() {
+            Line::Sqlite(_) => Err(StoreError::Bug("SQLite has no arrays".into())),
+            Line::Postgres(line) => {
+                let rows = within(patience, in_columns(sql, columns, values).fetch_all(line)).await;
                 rows.map(|rows| rows.into_iter().map(|row| Row(AnyRow::Postgres(row))).collect())
             }
         };
@@ -305,6 +365,25 @@ impl Tx {
             }
             Line::Postgres(line) => {
                 let done = within(patience, bound!(Postgres, sql, values).execute(line)).await;
+                done.map(|done| done.rows_affected())
+            }
+        };
+        self.noted(done)
+    }
+
+    /// The same with a statement of PostgreSQL over arrays.
+    pub(crate) async fn run_in_columns(
+        &mut self,
+        sql: &'static str,
+        columns: usize,
+        values: &[Value<'_>],
+    ) -> Result<u64> {
+        self.refuse_unusable(values)?;
+        let patience = self.patience;
+        let done = match self.session.line() {
+            Line::Sqlite(_) => Err(StoreError::Bug("SQLite has no arrays".into())),
+            Line::Postgres(line) => {
+                let done = within(patience, in_columns(sql, columns, values).execute(line)).await;
                 done.map(|done| done.rows_affected())
             }
         };

@@ -69,7 +69,9 @@ async fn member(
             sleep(RETRY).await;
             continue;
         };
-        if !run.plan.since {
+        if !run.plan.since && follower.position().is_some() {
+            // Something is said while it is away.
+            sleep(10 * RETRY).await;
             follower.forget();
         }
         if follower.subscribe(&mut client).await.is_err() {
