@@ -59,10 +59,14 @@ impl Writer {
     }
 
     fn deliver_unheard(&self, room: &Room, record: Record) {
-        let Record { id, position, at_ms, event, payload, .. } = record;
+        let Record { id, position, sequence, at_ms, event, payload, damaged, .. } = record;
+        if damaged {
+            return tracing::error!(room = room.name(), "an event that was just stored is damaged");
+        }
         let (event, room) = (&*event, room.clone());
-        let what = Publish { room, event, payload, lane: None, volatile: false, key: None, skip: None };
-        if let Err(refusal) = self.node.deliver_logged(what, id, position, at_ms) {
+        let what =
+            Publish { room, event, payload, lane: None, volatile: false, key: None, skip: None, slot: None };
+        if let Err(refusal) = self.node.deliver_logged(what, id, position, sequence, at_ms) {
             tracing::debug!(%refusal, "an event was stored whose kind is gone");
         }
     }

@@ -196,6 +196,7 @@ mod tests {
                 sequence: 0,
                 durable: offset,
                 at_ms: 0,
+                subject: 0,
             })
         };
         offsets.map(event).collect()
