@@ -112,7 +112,7 @@ fn nothing_is_held_for_a_connection_that_is_gone_or_a_server_that_stops() {
 
 #[test]
 fn a_pace_that_means_nothing_is_refused_with_the_key_that_is_wrong() {
-    let refused = |change: fn(&mut RoomKindConfig)| kinds(&paced(change), true).unwrap_err();
+    let refused = |change: fn(&mut RoomKindConfig)| kinds(&paced(change), true, &[]).unwrap_err();
     for (change, part) in [
         (
             (|kind| (kind.pace_ms, kind.batch_ms) = (Some(1), Some(1))) as fn(&mut RoomKindConfig),
