@@ -178,7 +178,7 @@ fn one_slow_member_of_a_big_room_keeps_nobody_waiting_and_gets_all_of_it() {
 fn filters_and_skipped_publishers_hold_for_what_follows_later() {
     let mut world = World::new();
     let key = world.client(&["rec:1"]);
-    let filter = Filter { events: None, min_lane: Some(Lane::High) };
+    let filter = Filter { events: None, min_lane: Some(Lane::High), blind: false };
     world.shard.set_filter(key.slot, &room("rec:1"), 0, filter);
     for number in 0..200 {
         let payload = Payload::json(number.to_string());
