@@ -161,22 +161,30 @@ impl Tx {
 
     /// Counts every room up by all that is wanted of it, and learns where it stands.
     async fn count_up(&mut self, rooms: &mut Rooms<'_>) -> Result<()> {
-        if self.is_postgres() {
-            let asked: Vec<_> =
-                rooms.missing().flat_map(|room| *args![room.room.org(), room.room.name()]).collect();
-            self.rows_of(&LOCK, &asked).await?;
-        }
+        self.lock_known(rooms).await?;
         self.count_known(rooms).await?;
         let new = rooms.missing().flat_map(|room| new_room(room.room, room.epoch, room.now_ms));
         let new: Vec<_> = new.collect();
         if !new.is_empty() {
             self.run_rows(&ADD_ROOMS, &new).await?;
+            // Another transaction may have made them, and a third be about to count them as well.
+            self.lock_known(rooms).await?;
             self.count_known(rooms).await?;
         }
         match rooms.missing().next() {
             Some(_) => Err(StoreError::Corrupt("a room of the log is gone".into())),
             None => Ok(()),
         }
+    }
+
+    /// Locks the rooms that are not counted up yet, in their order: counting locks them in any.
+    async fn lock_known(&mut self, rooms: &Rooms<'_>) -> Result<()> {
+        if !self.is_postgres() {
+            return Ok(());
+        }
+        let asked = rooms.missing().flat_map(|room| *args![room.room.org(), room.room.name()]);
+        let asked: Vec<_> = asked.collect();
+        self.rows_of(&LOCK, &asked).await.map(drop)
     }
 
     async fn count_known(&mut self, rooms: &mut Rooms<'_>) -> Result<()> {
