@@ -71,6 +71,7 @@ fn publication(room: Room, number: u64) -> Arc<Publication> {
         durable: 0,
         at_ms: 0,
         subject: 0,
+        ack: None,
     })
 }
 

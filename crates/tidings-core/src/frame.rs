@@ -44,7 +44,7 @@ pub fn encode(publication: &Publication, form: Form, namespaces: &Namespaces) ->
             socketio::msgpack::encode::event(
                 &mut packet,
                 namespaces.name(form.namespace),
-                None,
+                publication.ack,
                 &publication.event,
                 &[publication.payload.text()],
                 offset.as_deref(),
@@ -87,7 +87,7 @@ fn socket_io_text(publication: &Publication, form: Form, namespaces: &Namespaces
     socketio::encode::event(
         &mut text,
         namespaces.name(form.namespace),
-        None,
+        publication.ack,
         &publication.event,
         &[publication.payload.text()],
         offset_text(publication, form).as_deref(),
@@ -97,10 +97,13 @@ fn socket_io_text(publication: &Publication, form: Form, namespaces: &Namespaces
 }
 
 /// The opaque offset of recovery: how far its organisation's events were heard, and the process that counted.
+///
+/// None beside an acknowledgement: a stock client looks for it in the last argument, and there the callback
+/// stands; the reference server leaves it out as well.
 fn offset_text(publication: &Publication, form: Form) -> Option<String> {
     let mark = publication.mark();
-    (form.offset && publication.position.is_some() && mark != Mark::default())
-        .then(|| resume_offset(publication.id.node, mark))
+    let counts = publication.position.is_some() && mark != Mark::default() && publication.ack.is_none();
+    (form.offset && counts).then(|| resume_offset(publication.id.node, mark))
 }
 
 /// Writes the opaque offset that stock clients send back when they resume.
@@ -131,7 +134,7 @@ fn write_plain(out: &mut Vec<u8>, publication: &Publication) {
             epoch: position.as_ref().map(|(epoch, _, _)| epoch.as_str()),
             offset: position.as_ref().map(|(_, offset, _)| *offset),
             tag: position.as_ref().map(|(_, _, tag)| tag.as_str()),
-            ack: false,
+            ack: publication.ack.is_some(),
         },
     );
 }

@@ -4,6 +4,7 @@ mod attendance;
 mod from;
 mod logged;
 mod paced;
+mod tracked;
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,6 +75,8 @@ pub struct Publish<'a> {
     pub skip: Option<(usize, ConnKey)>,
     /// What the event is about: of events of one name and slot the newest is what counts.
     pub slot: Option<&'a str>,
+    /// With what its recipients are asked to acknowledge it.
+    pub ack: Option<u64>,
 }
 
 impl Node {
@@ -378,6 +381,7 @@ impl Node {
             durable: 0,
             at_ms: now_ms,
             subject: 0,
+            ack: None,
         };
         self.hub.announce(&Arc::new(publication));
         Ok(Published::now(id, None))
@@ -568,6 +572,7 @@ impl Node {
             sequence: mark.memory,
             durable: mark.durable,
             at_ms,
+            ack: what.ack,
         }
     }
 

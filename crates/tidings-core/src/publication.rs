@@ -37,6 +37,8 @@ pub struct Publication {
     /// What it is about, as a hash of its name and its slot: where much waits, a newer volatile event takes the
     /// place of an older one of its subject. 0: nothing in particular.
     pub subject: u64,
+    /// With what its recipients are asked to acknowledge it; `None`: nobody is asked.
+    pub ack: Option<u64>,
 }
 
 /// What an event takes besides its name and its data.
@@ -110,6 +112,15 @@ pub struct MessageId {
     pub node: u64,
     /// Says nothing of how many there were.
     pub number: u64,
+}
+
+impl MessageId {
+    /// Reads an id as it stands on the wire.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (node, number) = text.split_once('-')?;
+        (node.len() == 16).then_some(())?;
+        Some(Self { node: parse_hex(node)?, number: parse_hex(number)? })
+    }
 }
 
 impl fmt::Display for MessageId {

@@ -5,6 +5,7 @@ mod flush;
 mod lag;
 mod members;
 mod run;
+mod tracked;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::frame::{self, Form, Namespaces};
 use crate::hub::Entry;
 use crate::lane::Lane;
 use crate::outbox::{Item, Outbox, Pushed, QueueLimits};
-use crate::publication::{MessageId, Publication};
+use crate::publication::{MessageId, Position, Publication};
 use crate::room::Room;
 
 use attending::Attending;
@@ -27,6 +28,7 @@ pub use lag::{Caught, Lost, Step};
 pub use members::{Filter, Left};
 use members::{LocalRoom, Membership};
 use run::Run;
+pub use tracked::Reached;
 
 /// Rooms, members and dirty connections of one thread: plain data, no locks, no I/O.
 ///
@@ -52,6 +54,8 @@ pub struct Shard {
     drained: Vec<ConnKey>,
     scratch: Vec<u8>,
     replays: Replays,
+    /// Whom publications that ask for acknowledgement went to, until the caller takes note.
+    reached: Vec<Reached>,
     /// What happened so far; read by metrics.
     pub counters: Counters,
 }
@@ -128,6 +132,7 @@ impl Shard {
             drained: Vec::new(),
             scratch: Vec::new(),
             replays: Replays::default(),
+            reached: Vec::new(),
             counters: Counters::default(),
         }
     }
@@ -190,6 +195,9 @@ impl Shard {
     /// Takes a publication for the members this shard has.
     pub fn take(&mut self, publication: &Arc<Publication>) {
         self.counters.taken += 1;
+        if publication.ack.is_some() {
+            return self.take_tracked(publication);
+        }
         let Some(&room) = self.rooms.get(&publication.room) else { return };
         if publication.position.is_some() {
             self.settle_recorded(room);
@@ -297,6 +305,18 @@ impl Shard {
         self.conns.get(slot as usize).map_or(0, |conn| conn.outbox.messages())
     }
 
+    /// Whether everything a room has heard here was handed to a connection's socket.
+    pub fn is_all_sent(&self, slot: u32, room: &Room) -> bool {
+        let Some(&room) = self.rooms.get(room) else { return false };
+        let empty = self.conns.get(slot as usize).is_some_and(|conn| conn.outbox.is_empty());
+        empty && !self.is_behind(slot) && !self.runs.iter().any(|run| run.room == room)
+    }
+
+    /// The place of the last recorded event of a room that was taken here.
+    pub fn last_taken(&self, room: &Room) -> Option<Position> {
+        self.rooms.get(room).and_then(|&at| self.local[at as usize].last)
+    }
+
     /// The entry of a room that has members here.
     pub fn entry(&self, room: &Room) -> Option<&Arc<Entry>> {
         self.rooms.get(room).map(|&at| &self.local[at as usize].entry)
@@ -328,7 +348,11 @@ impl Replays {
         if let Some(bytes) = self.made.get(&key) {
             return bytes.clone();
         }
-        let bytes = frame::encode(publication, form, namespaces);
+        let bytes = match publication.ack {
+            None => frame::encode(publication, form, namespaces),
+            // Who comes later is asked for nothing: it is no recipient of what was tracked then.
+            Some(_) => frame::encode(&Publication { ack: None, ..publication.clone() }, form, namespaces),
+        };
         if self.bytes + bytes.len() > REPLAY_BYTES {
             *self = Self::default();
         }

@@ -31,6 +31,7 @@ fn publication(payload: Payload, recorded: bool) -> Publication {
         durable: 0,
         at_ms: 0,
         subject: 0,
+        ack: None,
     }
 }
 

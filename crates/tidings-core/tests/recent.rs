@@ -34,6 +34,7 @@ fn append(recent: &mut Recent, at_ms: u64) -> Position {
         durable: 100 * number,
         at_ms,
         subject: 0,
+        ack: None,
     }));
     position
 }

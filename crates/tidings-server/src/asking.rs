@@ -31,6 +31,8 @@ pub(crate) enum Need {
     StoredBehind,
     /// That it is stored without it.
     StoredWithout,
+    /// That the subscription is kept for its user.
+    Keep,
 }
 
 /// A command that waits for the backend or for the log: what is asked, and what was answered for it before.

@@ -214,6 +214,23 @@ impl Client {
     }
 }
 
+/// Where a publisher is told what became of its message.
+pub(crate) struct Teller {
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) key: ConnKey,
+    pub(crate) ack: AckTo,
+    /// The seat it published from: what came of it is not for whoever sits there next.
+    pub(crate) sid: SocketId,
+}
+
+impl Teller {
+    /// Tells it, as a notice of this name; `body` is a JSON object.
+    pub(crate) fn tell(self, name: &'static str, body: Vec<u8>) {
+        let Self { inbox, key, ack, sid } = self;
+        inbox.push(Mail::Emit(key, Emission::Told { ack, sid, name, body }));
+    }
+}
+
 /// Something to be done for one client, on its shard.
 pub(crate) enum Emission {
     Admit {
@@ -242,6 +259,13 @@ pub(crate) enum Emission {
         id: u64,
         args: Vec<String>,
         attachments: Vec<Bytes>,
+    },
+    /// A notice of the engine's own.
+    Told {
+        ack: AckTo,
+        sid: SocketId,
+        name: &'static str,
+        body: Vec<u8>,
     },
     Join {
         namespace: u8,

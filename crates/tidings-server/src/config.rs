@@ -3,6 +3,7 @@
 mod accounts;
 mod limits;
 mod presence;
+mod receipts;
 mod threats;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use accounts::{AccountsConfig, ProviderConfig, Register};
 pub use limits::LimitsConfig;
 pub use presence::PresenceConfig;
+pub use receipts::ReceiptsConfig;
 pub use threats::ThreatsConfig;
 
 /// Everything a server can be told; every field has a default.
@@ -63,6 +65,8 @@ pub struct Config {
     pub presence: PresenceConfig,
     /// Connection state recovery for Socket.IO clients.
     pub recovery: RecoveryConfig,
+    /// Tracked messages, dead letters and persistent subscriptions.
+    pub receipts: ReceiptsConfig,
     /// WebSocket options.
     pub websocket: WebSocketConfig,
     /// Leaving on SIGTERM.
@@ -104,6 +108,7 @@ impl Default for Config {
             threats: ThreatsConfig::default(),
             presence: PresenceConfig::default(),
             recovery: RecoveryConfig::default(),
+            receipts: ReceiptsConfig::default(),
             websocket: WebSocketConfig::default(),
             drain: DrainConfig::default(),
             host: HostConfig::default(),

@@ -54,6 +54,8 @@ pub(crate) struct Said {
     pub(crate) lane: Option<Lane>,
     pub(crate) key: Option<CompactString>,
     pub(crate) skip: Option<(usize, ConnKey)>,
+    /// With what its recipients are asked to acknowledge it.
+    pub(crate) ack: Option<u64>,
 }
 
 impl Said {
@@ -66,6 +68,7 @@ impl Said {
             lane: what.lane,
             key: what.key.map(CompactString::from),
             skip: what.skip,
+            ack: what.ack,
         }
     }
 
@@ -80,6 +83,7 @@ impl Said {
             key: self.key.as_deref(),
             skip: self.skip,
             slot: None,
+            ack: self.ack,
         }
     }
 

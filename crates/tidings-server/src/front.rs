@@ -7,6 +7,8 @@ mod auth;
 pub(crate) mod bearer;
 mod body;
 mod budget;
+mod dead_letters;
+mod deliveries;
 mod direct;
 mod framing;
 mod headers;
@@ -120,6 +122,7 @@ fn for_clients(shared: &Arc<Shared>) -> Router {
         .merge(auth::routes(shared.clone()))
         .merge(rooms::routes(shared.clone()))
         .merge(whereabouts::routes(shared.clone()))
+        .merge(deliveries::routes(shared.clone()))
         .merge(sessions::own_routes(shared.clone()))
         .merge(page::account())
         .fallback(nothing_here)
@@ -133,6 +136,7 @@ fn for_administrators(shared: &Arc<Shared>, guards_metrics: bool) -> Router {
         .merge(sessions::routes(shared.clone()))
         .merge(revocations::routes(shared.clone()))
         .merge(audit::routes(shared.clone()))
+        .merge(dead_letters::routes(shared.clone()))
         .merge(page::console())
 }
 

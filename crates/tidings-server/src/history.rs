@@ -9,6 +9,7 @@ use tidings_core::{Asker, Epoch, Node, Position, Publication, Refusal, Room};
 use tidings_wire::json::write_string;
 
 use crate::hooks::{Caller, Draft};
+use crate::receipts::Figures;
 use crate::shard::write_position;
 use crate::shared::Shared;
 use crate::time::iso8601;
@@ -161,8 +162,8 @@ const ANSWER_BYTES: usize = 1_000_000;
 /// Room for an answer with a few events, so that it is not moved while it grows.
 const HISTORY_BYTES: usize = 256;
 
-/// A room's numbers, as a JSON object: connections on this node, and where its history stands.
-pub(crate) fn stats(node: &Node, room: &Room) -> Vec<u8> {
+/// A room's numbers, as a JSON object: connections on this node, where its history stands, and how deliveries went.
+pub(crate) fn stats(node: &Node, room: &Room, figures: Option<&Figures>) -> Vec<u8> {
     let entry = node.hub().find(room);
     let connections = entry.as_ref().map_or(0, |entry| entry.members());
     let mut out = b"{\"ok\":true,\"room\":".to_vec();
@@ -170,6 +171,10 @@ pub(crate) fn stats(node: &Node, room: &Room) -> Vec<u8> {
     out.extend_from_slice(format!(",\"connections\":{connections}").as_bytes());
     if let Some(top) = entry.and_then(|entry| entry.top()) {
         write_position(&mut out, top, true);
+    }
+    if let Some(figures) = figures {
+        out.extend_from_slice(b",\"receipts\":");
+        figures.write_json(&mut out);
     }
     out.push(b'}');
     out

@@ -39,6 +39,7 @@ pub mod live;
 mod object;
 mod outbound;
 mod presence;
+mod receipts;
 mod records;
 mod refusals;
 pub mod server;
@@ -46,6 +47,7 @@ mod settings;
 mod shard;
 mod shared;
 pub mod signin;
+mod subscriptions;
 pub mod threats;
 pub mod time;
 

@@ -78,6 +78,7 @@ fn tell_room(shared: &Shared, news: RoomNews) {
             slot: None,
             key: None,
             skip: None,
+            ack: None,
         };
         shared.node.publish(what, None, wall_ms())
     };

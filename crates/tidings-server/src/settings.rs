@@ -14,7 +14,9 @@ use tidings_wire::session::{HeartbeatTimes, SocketIoTimes};
 use tidings_wire::websocket::DeflateConfig;
 use tidings_wire::{Limits, json};
 
-use crate::config::{Anonymous, Config, HooksConfig, NamespaceAuth, RecoveryMode, RoomKindConfig};
+use crate::config::{
+    Anonymous, Config, HooksConfig, NamespaceAuth, ReceiptsConfig, RecoveryMode, RoomKindConfig,
+};
 
 /// The configuration, worked out.
 pub(crate) struct Settings {
@@ -44,6 +46,7 @@ pub(crate) struct Settings {
     /// No listener faces a network.
     pub(crate) loopback: bool,
     pub(crate) deflate: Option<DeflateConfig>,
+    pub(crate) receipts: ReceiptsConfig,
     /// A handler is mounted that may ask for what was said at the handshake.
     pub(crate) keeps_hello: bool,
 }
@@ -96,6 +99,7 @@ impl Settings {
             loopback,
             expiry_grace_ms: config.auth.expiry_grace_seconds.min(EXPIRY_GRACE_MOST) * 1_000,
             deflate: config.websocket.compression.then(DeflateConfig::default),
+            receipts: config.receipts.clone(),
             keeps_hello: handler,
         }
     }
@@ -329,6 +333,7 @@ pub(crate) struct AuthFields<'a> {
     pub(crate) offset: Option<Cow<'a, str>>,
     pub(crate) recovery: Option<bool>,
     pub(crate) gaps: bool,
+    pub(crate) persistent: bool,
 }
 
 impl<'a> AuthFields<'a> {
@@ -342,6 +347,7 @@ impl<'a> AuthFields<'a> {
                 Some("offset") => fields.offset = json::string(value),
                 Some("recovery") => fields.recovery = Some(value != "false"),
                 Some("gaps") => fields.gaps = value == "true",
+                Some("persistent") => fields.persistent = value == "true",
                 _ => {}
             }
         }

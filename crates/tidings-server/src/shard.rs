@@ -15,6 +15,8 @@ mod lane;
 mod link;
 mod mail;
 mod meter;
+mod owing;
+mod persistent;
 mod plain;
 pub(crate) mod polling;
 mod present;
@@ -25,6 +27,7 @@ pub(crate) mod rounds;
 mod sessions;
 mod socketio;
 mod timers;
+mod tracking;
 mod wheel;
 
 use std::sync::Arc;
@@ -45,6 +48,8 @@ pub(crate) use socketio::Admission;
 use closing::Lingering;
 use inbox::Inbox;
 use link::Links;
+use owing::Owing;
+use persistent::Persistent;
 use recovery::Sessions;
 use rounds::Rounds;
 use tidings_app::registry::Snapshot;
@@ -96,6 +101,10 @@ pub(crate) struct ShardLoop {
     carried: Option<(ConnKey, Vec<Answered>)>,
     /// How the room stands that is joined by it, from its app.
     snapshot: Option<Box<Snapshot>>,
+    /// Acknowledgements its clients owe for tracked messages.
+    owing: Owing,
+    /// Subscriptions that are kept for its clients' users.
+    persistent: Persistent,
     /// Scratch for the timers that fire.
     fired: Vec<ConnKey>,
     /// When slow clients and kept sessions are looked at next.
@@ -145,6 +154,8 @@ impl ShardLoop {
             laned: Vec::new(),
             carried: None,
             snapshot: None,
+            owing: Owing::default(),
+            persistent: Persistent::default(),
             fired: Vec::new(),
             sweep_ms: 0,
             packet: Vec::new(),
@@ -272,6 +283,7 @@ impl ShardLoop {
                 self.close(key, tidings_wire::CloseReason::TooSlow);
             }
         }
+        self.note_sent();
         let counts = &self.shared.counts[self.shard.index()];
         counts.connections.store(self.shard.len(), Ordering::Relaxed);
         counts.publish(&self.shard.counters);

@@ -19,12 +19,14 @@ use crate::gate::Gate;
 use crate::hooks::Hooks;
 use crate::ledger::Ledger;
 use crate::presence;
+use crate::receipts::Receipts;
 use crate::records::Records;
 use crate::server::Extras;
 use crate::settings::Settings;
 use crate::shard::inbox::{Inbox, Mail};
 use crate::shard::rounds::Errand;
 use crate::signin::{ApiKeys, SignIn};
+use crate::subscriptions::Subscriptions;
 
 /// What all threads of a server share.
 pub(crate) struct Shared {
@@ -61,6 +63,10 @@ pub(crate) struct Shared {
     pub(crate) log: Option<Log>,
     /// Where sessions are kept that outlive this process, if they are.
     pub(crate) comebacks: Option<Comebacks>,
+    /// Which recipients have acknowledged what.
+    pub(crate) receipts: Arc<Receipts>,
+    /// Rooms that users want to be in whenever they are connected.
+    pub(crate) subscriptions: Subscriptions,
     /// Where sessions are written down, if they are.
     pub(crate) ledger: Option<Ledger>,
     /// What was told of who is there.
@@ -68,9 +74,6 @@ pub(crate) struct Shared {
     pub(crate) front: tokio::runtime::Handle,
     /// It does not take anybody in any more.
     pub(crate) draining: AtomicBool,
-    /// Ids of events that want an answer; one row for all clients, so that a broadcast could
-    /// share its bytes.
-    acks: AtomicU64,
     closes: [AtomicU64; CloseReason::ALL.len()],
 }
 
@@ -96,6 +99,9 @@ impl Shared {
             node.tell_first_heard(move |room| notes.spoke(room));
             comebacks
         });
+        let (store, bounds) = (extras.store.clone(), settings.receipts.clone());
+        let most = bounds.subscriptions_per_user;
+        let receipts = Receipts::new(node.clone(), inboxes.clone(), store, audit.clone(), bounds);
         Self {
             settings,
             node: node.clone(),
@@ -116,11 +122,12 @@ impl Shared {
             audit,
             log: extras.store.clone().map(|store| Log::start(store, node)),
             comebacks,
+            subscriptions: Subscriptions::start(extras.store.clone(), most),
+            receipts,
             ledger: None,
             presence_told: presence::Told::default(),
             front: tokio::runtime::Handle::current(),
             draining: AtomicBool::new(false),
-            acks: AtomicU64::new(0),
             closes: Default::default(),
         }
     }
@@ -157,11 +164,6 @@ impl Shared {
     /// Milliseconds since the server started.
     pub(crate) fn uptime_ms(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
-    }
-
-    /// The id of the next event that wants an answer.
-    pub(crate) fn next_ack(&self) -> u64 {
-        self.acks.fetch_add(1, Ordering::Relaxed)
     }
 }
 

@@ -23,10 +23,12 @@
 //! | [`sessions`], [`mail`] | who is connected from where; what waits to be sent |
 //! | [`log`] | events of durable rooms, numbered without holes |
 //! | [`comebacks`] | sessions that another process can go on with |
+//! | [`dead_letters`], [`subscriptions`] | what reached nobody; the rooms users want to be in |
 //! | [`audit`] | what happened, in a chain that shows what was done to it |
 
 pub mod audit;
 pub mod comebacks;
+pub mod dead_letters;
 mod digest;
 pub mod error;
 pub mod identities;
@@ -45,6 +47,7 @@ pub mod revocations;
 pub mod sessions;
 pub mod sql;
 mod store;
+pub mod subscriptions;
 pub mod users;
 
 pub use digest::Digest;

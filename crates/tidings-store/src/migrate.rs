@@ -72,6 +72,14 @@ pub(crate) const OURS: &[Migration] = &[
         sqlite: "",
         postgres: "",
     },
+    Migration {
+        owner: "core",
+        number: 7,
+        name: "dead letters and persistent subscriptions",
+        both: include_str!("../migrations/0007_receipts.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// A number of our own for the lock under which PostgreSQL is migrated: `tidings` in ASCII.

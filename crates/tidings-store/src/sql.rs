@@ -133,6 +133,14 @@ impl Row {
         number.map(u64::try_from).transpose().map_err(|_| StoreError::Corrupt("a count is negative".into()))
     }
 
+    /// A whole number that may be absent.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the column holds something else.
+    pub fn int_or_none(&self, at: usize) -> Result<Option<i64>> {
+        column!(self, at)
+    }
+
     /// Yes or no.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::borrow::Cow;
 use tidings_wire::plain::{
     AuthBody, BadField, ClientMessage, DecodeError, HistoryBody, Lane, PresenceBody, PresenceSetBody,
-    PublishBody, RoomBody, Since, SubscribeBody, WantedStatus, decode,
+    PublishBody, ReceiptWish, RoomBody, Since, SubscribeBody, WantedStatus, decode,
 };
 use tidings_wire::{CloseReason, Limits};
 
@@ -31,11 +31,15 @@ fn every_message_is_read() {
                 token: Some("abc".into()),
                 recovery: Some(false),
                 gaps: Some(true),
+                persistent: None,
             }),
         ),
-        (r#"{"type":"auth"}"#, ClientMessage::Auth(AuthBody { token: None, recovery: None, gaps: None })),
         (
-            r#"{"type":"subscribe","id":1,"room":"lobby:1","since":{"epoch":"e1","offset":7,"tag":"0a1b"},"rewind":5,"events":["a","b"],"minLane":"medium"}"#,
+            r#"{"type":"auth","persistent":true}"#,
+            ClientMessage::Auth(AuthBody { token: None, recovery: None, gaps: None, persistent: Some(true) }),
+        ),
+        (
+            r#"{"type":"subscribe","id":1,"room":"lobby:1","since":{"epoch":"e1","offset":7,"tag":"0a1b"},"rewind":5,"events":["a","b"],"minLane":"medium","persist":true}"#,
             ClientMessage::Subscribe {
                 id: Some(1),
                 body: SubscribeBody {
@@ -44,15 +48,19 @@ fn every_message_is_read() {
                     rewind: Some(5),
                     events: Some(vec!["a".into(), "b".into()]),
                     min_lane: Some(Lane::Normal),
+                    persist: true,
                 },
             },
         ),
         (
             r#"{"type":"unsubscribe","id":0,"room":"lobby:1"}"#,
-            ClientMessage::Unsubscribe { id: Some(0), body: RoomBody { room: "lobby:1".into() } },
+            ClientMessage::Unsubscribe {
+                id: Some(0),
+                body: RoomBody { room: "lobby:1".into(), persist: false },
+            },
         ),
         (
-            r#"{"type":"publish","id":2,"room":"r","event":"e","data":{"x":[1, 2]},"key":"k","lane":"critical","volatile":true,"exceptSelf":true,"slot":"s"}"#,
+            r#"{"type":"publish","id":2,"room":"r","event":"e","data":{"x":[1, 2]},"key":"k","lane":"critical","volatile":true,"exceptSelf":true,"slot":"s","receipt":{"timeoutMs":500,"tries":3}}"#,
             ClientMessage::Publish {
                 id: Some(2),
                 body: PublishBody {
@@ -64,6 +72,7 @@ fn every_message_is_read() {
                     volatile: true,
                     except_self: true,
                     slot: Some("s".into()),
+                    receipt: Some(ReceiptWish { timeout_ms: Some(500), tries: Some(3) }),
                 },
             },
         ),
@@ -262,7 +271,9 @@ fn a_name_may_be_as_long_as_its_limit_and_no_longer() {
 #[test]
 fn unknown_fields_and_nulls_are_not_looked_at() {
     let text = r#"{"x":{"room":5},"type":"subscribe","x":1,"id":null,"room":"r","since":null,"rewind":null,"events":null,"minLane":null}"#;
-    let body = SubscribeBody { room: "r".into(), since: None, rewind: None, events: None, min_lane: None };
+    let room = "r".into();
+    let body =
+        SubscribeBody { room, since: None, rewind: None, events: None, min_lane: None, persist: false };
     assert_eq!(read(text), Ok(ClientMessage::Subscribe { id: None, body }));
 }
 

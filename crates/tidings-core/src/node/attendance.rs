@@ -37,6 +37,7 @@ impl Node {
             sequence: 0,
             durable: 0,
             at_ms: now_ms,
+            ack: None,
         });
         for shard in 0..self.hub.shards() {
             let others = hearers.iter().filter(|(device, own)| device.shard() == shard && own != user);

@@ -173,6 +173,8 @@ impl Held {
             key: self.key.as_deref(),
             skip: self.skip,
             slot: self.slot.as_deref(),
+            // What is paced may be replaced, and is not tracked.
+            ack: None,
         }
     }
 }

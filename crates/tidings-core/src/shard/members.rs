@@ -11,7 +11,7 @@ use crate::hub::Entry;
 use crate::lane::Lane;
 use crate::outbox::Item;
 use crate::presence;
-use crate::publication::{Mark, Publication};
+use crate::publication::{Mark, Position, Publication};
 use crate::room::Room;
 
 /// A room that has members on this shard.
@@ -22,6 +22,8 @@ pub(super) struct LocalRoom {
     pub(super) catching_up: Vec<CatchingUp>,
     /// The offset of the last recorded event taken here.
     pub(super) taken: u64,
+    /// Where that event stands.
+    pub(super) last: Option<Position>,
     /// How many of its subscriptions want only some of the events.
     pub(super) choosy: u32,
 }
@@ -252,6 +254,7 @@ impl Shard {
         if let Some(position) = publication.position {
             local.catching_up.retain(|newcomer| newcomer.read_to > position.offset);
             local.taken = position.offset;
+            local.last = Some(position);
         }
     }
 
@@ -269,7 +272,7 @@ impl Shard {
             .is_none_or(|filter| filter.passes(publication))
     }
 
-    fn has_read(&self, room: u32, member: &Member, publication: &Publication) -> bool {
+    pub(super) fn has_read(&self, room: u32, member: &Member, publication: &Publication) -> bool {
         let Some(position) = publication.position else { return false };
         self.local[room as usize].catching_up.iter().any(|newcomer| {
             newcomer.slot == member.slot
@@ -287,6 +290,7 @@ impl Shard {
             members: Vec::new(),
             catching_up: Vec::new(),
             taken: 0,
+            last: None,
             choosy: 0,
         };
         let at = self.local.insert(local) as u32;

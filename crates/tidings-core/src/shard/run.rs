@@ -153,6 +153,7 @@ impl Shard {
         let local = &mut self.local[room as usize];
         if let Some(position) = publication.position {
             local.taken = position.offset;
+            local.last = Some(position);
         }
         let members = local.members.len();
         if let Some(run) = self.runs.iter_mut().find(|run| run.room == room) {

@@ -108,5 +108,6 @@ pub fn event<'a>(name: &str, event: &'a str) -> Publish<'a> {
         key: None,
         skip: None,
         slot: None,
+        ack: None,
     }
 }

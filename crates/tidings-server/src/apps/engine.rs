@@ -47,6 +47,7 @@ impl Engine for Backing {
                 key: None,
                 skip: None,
                 slot: None,
+                ack: None,
             };
             if shared.node.is_durable(&what.room) {
                 return shared.store_own(Said::of(&what)).await.map(drop);

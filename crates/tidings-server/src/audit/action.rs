@@ -49,6 +49,8 @@ pub enum Action {
     DeadLetterRedrive,
     /// What could not be delivered was thrown away.
     DeadLetterPurge,
+    /// Dead letters were thrown away for newer ones (sampled).
+    DeadLetterOverflow,
     /// Data was exported.
     Export,
     /// A limit of rate or count refused somebody; the limits themselves note one in ten seconds of each.
@@ -75,7 +77,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Start,
         Self::Stop,
         Self::ConfigChange,
@@ -99,6 +101,7 @@ impl Action {
         Self::HistoryPurge,
         Self::DeadLetterRedrive,
         Self::DeadLetterPurge,
+        Self::DeadLetterOverflow,
         Self::Export,
         Self::LimitBreach,
         Self::Flood,
@@ -138,6 +141,7 @@ impl Action {
             Self::HistoryPurge => "history.purge",
             Self::DeadLetterRedrive => "deadletter.redrive",
             Self::DeadLetterPurge => "deadletter.purge",
+            Self::DeadLetterOverflow => "deadletter.overflow",
             Self::Export => "export",
             Self::LimitBreach => "limit.breach",
             Self::Flood => "flood",
@@ -156,7 +160,12 @@ impl Action {
     pub const fn is_sampled(self) -> bool {
         matches!(
             self,
-            Self::Flood | Self::OriginRefused | Self::TokenRefused | Self::KeyRefused | Self::SessionRefused
+            Self::DeadLetterOverflow
+                | Self::Flood
+                | Self::OriginRefused
+                | Self::TokenRefused
+                | Self::KeyRefused
+                | Self::SessionRefused
         )
     }
 }

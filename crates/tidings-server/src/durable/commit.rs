@@ -182,6 +182,7 @@ impl Writer {
             slot: None,
             key: None,
             skip: None,
+            ack: None,
         };
         let done = match place {
             Some(Appended::At { position, sequence }) => {

@@ -132,5 +132,6 @@ fn publication(room: &Room, record: Record) -> Publication {
         sequence: 0,
         durable: record.sequence,
         at_ms: record.at_ms,
+        ack: None,
     }
 }

@@ -221,7 +221,7 @@ mod tests {
     fn letter(event: &str) -> Letter {
         let room = Room::new(&Org::default(), "notes:1", 200).unwrap();
         let payload = Payload::json("1");
-        let said = Said { room, event: event.into(), payload, lane: None, key: None, skip: None };
+        let said = Said { room, event: event.into(), payload, lane: None, key: None, skip: None, ack: None };
         let (reply, _) = oneshot::channel();
         Letter { said, id: MessageId { node: 1, number: 1 }, epoch: Epoch(7), at_ms: 1, reply }
     }

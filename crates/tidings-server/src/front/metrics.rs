@@ -121,6 +121,7 @@ impl Collector for Engine {
             let about = "Passwords that were hashed to be compared, right or wrong, of somebody or nobody.";
             counter(&mut encoder, "passwords_looked_at", about, accounts.passwords_looked_at())?;
         }
+        self.receipts(&mut encoder)?;
         self.closes(&mut encoder)?;
         self.sign_in(&mut encoder)?;
         self.audit(&mut encoder)?;
@@ -214,6 +215,37 @@ impl Engine {
         gauge(encoder, "audit_waiting", "Entries of the audit log that wait to be written.", waiting)?;
         let failing = i64::from(counts.failing.load(Ordering::Relaxed));
         gauge(encoder, "audit_failing", "1 while the audit log cannot be written or loses entries.", failing)
+    }
+}
+
+impl Engine {
+    /// What became of tracked messages and their recipients.
+    fn receipts(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let (receipts, read) = (&self.0.receipts, |count: &AtomicU64| count.load(Ordering::Relaxed));
+        let counts = &receipts.counts;
+        let about = "Tracked messages and their recipients, by what became of them.";
+        let mut family = encoder.encode_descriptor("receipts", about, None, MetricType::Counter)?;
+        for (outcome, count) in [
+            ("tracked", &counts.tracked),
+            ("refused", &counts.refused),
+            ("retried", &counts.retried),
+            ("acknowledged", &counts.acknowledged),
+            ("timed_out", &counts.timed_out),
+            ("gone", &counts.gone),
+        ] {
+            labelled(&mut family, &[("outcome", Label::word(outcome))], ConstCounter::new(read(count)))?;
+        }
+        let about = "Dead letters, by what became of them.";
+        let mut family = encoder.encode_descriptor("dead_letters", about, None, MetricType::Counter)?;
+        for (outcome, count) in
+            [("stored", &counts.dead), ("overflowed", &counts.overflowed), ("lost", &counts.lost)]
+        {
+            labelled(&mut family, &[("outcome", Label::word(outcome))], ConstCounter::new(read(count)))?;
+        }
+        let about = "Places of persistent subscriptions that were not written down.";
+        counter(encoder, "subscription_places_lost", about, self.0.subscriptions.lost())?;
+        let about = "Messages whose acknowledgements are waited for.";
+        gauge(encoder, "receipts_waiting", about, receipts.waiting() as i64)
     }
 }
 

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tidings_core::{Code, Identity, Lane, Org, Payload, Publish, Refusal, Room};
+use tidings_wire::plain::ReceiptWish;
 use tidings_wire::{json, plain};
 
 use super::body::{Received, bad, received};
@@ -20,6 +21,7 @@ use super::{ByServer, Remote, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::hooks::{Caller, Draft};
 use crate::object::Object;
+use crate::receipts::{Terms, write_terms};
 use crate::shard::{write_published, write_remaining};
 use crate::shared::{Shared, wall_ms};
 
@@ -66,6 +68,31 @@ struct Message<'a> {
     volatile: bool,
     #[serde(borrow)]
     slot: Option<Cow<'a, str>>,
+    receipt: Option<Receipt>,
+}
+
+/// `true` for what the server chooses, or an object that says some of it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Receipt {
+    Wanted(bool),
+    #[serde(rename_all = "camelCase")]
+    Wish {
+        timeout_ms: Option<u32>,
+        tries: Option<u32>,
+    },
+}
+
+impl Message<'_> {
+    /// What is asked of the recipients, if anything is.
+    fn terms(&self) -> Result<Option<Terms>, Refusal> {
+        let wish = match self.receipt {
+            None | Some(Receipt::Wanted(false)) => return Ok(None),
+            Some(Receipt::Wanted(true)) => ReceiptWish::default(),
+            Some(Receipt::Wish { timeout_ms, tries }) => ReceiptWish { timeout_ms, tries },
+        };
+        Terms::of(wish, self.volatile).map(Some)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -188,13 +215,22 @@ async fn send_to(
         key: message.key.as_deref(),
         skip: None,
         slot: message.slot.as_deref(),
+        ack: None,
     };
+    let terms = message.terms()?;
     let draft = Draft { event: &message.event, data: message.data.get() };
     let kinds = shared.node.kinds();
     let remaining = shared.gate.publish_by_request(caller.who, kinds.spec(&what.room)?.publish_rate)?;
-    let published = shared.begin_publish(caller, draft, &what).await?.done().await?;
+    let (published, tracking) = match terms {
+        None => (shared.begin_publish(caller, draft, &what).await?.done().await?, None),
+        Some(terms) => shared.publish_tracked(caller, draft, &what, terms, None).await?,
+    };
     let mut out = b"{\"ok\":true".to_vec();
     write_published(&mut out, name, &published);
+    if let Some(tracking) = tracking {
+        write_terms(&mut out, terms);
+        shared.receipts.follow(tracking);
+    }
     write_remaining(&mut out, remaining);
     out.push(b'}');
     Ok(out)
@@ -202,6 +238,9 @@ async fn send_to(
 
 fn announce(shared: &Shared, who: &Identity, message: &Message<'_>, org: &str) -> Result<Vec<u8>, Refusal> {
     let lane = checked_lane(shared, message)?;
+    if message.terms()?.is_some() {
+        return Err(bad("receipt: what goes to everybody is not tracked"));
+    }
     let (org, payload) = (Org::new(org), payload(message));
     let remaining = shared.gate.publish_by_request(who, None)?;
     let published = shared.node.announce(who, &org, &message.event, payload, lane, wall_ms())?;

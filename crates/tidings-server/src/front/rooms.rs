@@ -20,6 +20,7 @@ use crate::accounts::keys;
 use crate::history;
 use crate::hooks::Draft;
 use crate::presence;
+use crate::receipts::Of;
 use crate::shared::Shared;
 
 /// Events a history answer holds where none are asked for, and at most.
@@ -133,8 +134,12 @@ async fn stats(
     Extension(remote): Extension<Remote>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let room = seen(&shared, &headers, remote, &room).await;
-    answer(room.map(|(_, room)| history::stats(&shared.node, &room)))
+    let seen = seen(&shared, &headers, remote, &room).await;
+    answer(seen.map(|(who, room)| {
+        // How deliveries went tells who is in the room: that is for those who run it.
+        let figures = who.is_server().then(|| shared.receipts.figures(&who.org, Of::Room(room.name())));
+        history::stats(&shared.node, &room, figures.as_ref())
+    }))
 }
 
 async fn who_and_room(

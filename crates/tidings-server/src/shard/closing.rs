@@ -140,6 +140,7 @@ impl ShardLoop {
         self.is_dead(key, attended);
         self.shard.close(key);
         self.disconnected(&link);
+        self.forget_wanted(key);
         if let Transport::Polling(polling) = &mut link.transport
             && let Some(waiting) = polling.waiting.take()
         {

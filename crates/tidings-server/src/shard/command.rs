@@ -117,7 +117,7 @@ impl ShardLoop {
                 Err(bad) => Err(refused(bad)),
             },
             "unsubscribe" => match plain::RoomBody::parse(body, &limits) {
-                Ok(room) => self.unsubscribe(key, ack, &room.room),
+                Ok(room) => self.unsubscribe(key, ack, &room),
                 Err(bad) => Err(refused(bad)),
             },
             "history" => match HistoryBody::parse(body, &limits) {
@@ -149,6 +149,9 @@ impl ShardLoop {
         body: &PublishBody<'_>,
         attachments: &[Bytes],
     ) -> Result<(), Halt> {
+        if let Some(wish) = body.receipt {
+            return self.publish_tracked(key, ack, body, attachments, wish);
+        }
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
         let answered = self.answered_for(key);
         let remaining = self.take_publish(key, ack, &who, Some(&room), !answered.is_empty())?;
@@ -164,6 +167,7 @@ impl ShardLoop {
             key: body.key.as_deref(),
             skip: body.except_self.then_some((self.shard.index(), key)),
             slot: body.slot.as_deref(),
+            ack: None,
         };
         let node = self.node.clone();
         let asker = self.asker(key, &who, &answered);
@@ -177,7 +181,7 @@ impl ShardLoop {
             // It has to be stored, and may have to be asked about: the front does both.
             Err(Denied::Load | Denied::Log | Denied::Ask(_)) => {
                 let (by, said) = (self.by(key, ack)?, Box::new(self.said(key, room, body, attachments)));
-                self.queue(key, Job::Publish { by, said, remaining });
+                self.queue(key, Job::Publish { by, said, remaining, terms: None });
                 return Ok(());
             }
             Err(denied) => return Err(Refusal::from(denied).into()),
@@ -191,7 +195,13 @@ impl ShardLoop {
         Ok(())
     }
 
-    fn said(&self, key: ConnKey, room: Room, body: &PublishBody<'_>, attachments: &[Bytes]) -> Said {
+    pub(super) fn said(
+        &self,
+        key: ConnKey,
+        room: Room,
+        body: &PublishBody<'_>,
+        attachments: &[Bytes],
+    ) -> Said {
         let json = Bytes::copy_from_slice(body.data.as_bytes());
         Said {
             room,
@@ -200,6 +210,7 @@ impl ShardLoop {
             lane: body.lane,
             key: body.key.as_deref().map(Into::into),
             skip: body.except_self.then_some((self.shard.index(), key)),
+            ack: None,
         }
     }
 
@@ -211,8 +222,8 @@ impl ShardLoop {
     ) -> Result<(), Halt> {
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
         let answered = self.answered_for(key);
-        if answered.is_empty() && self.snapshot.is_none() {
-            // One that waited for the backend was counted before.
+        if answered.is_empty() && self.snapshot.is_none() && !self.is_restoring() {
+            // One that waited for the backend was counted before; one that is taken up nobody asked for.
             self.take_join(key)?;
         }
         let catching_up = self.links.get(key).map_or(0, |link| link.catching_up.len());
@@ -238,6 +249,10 @@ impl ShardLoop {
         }
         self.wants_snapshot(key, &who, &room, &answered)?;
         let snapshot = self.snapshot.take();
+        if body.persist {
+            let kept = self.keep_first(key, &who, &room, &answered);
+            kept.map_err(|halt| halt.keeping(snapshot.clone()))?;
+        }
         let from = match (&body.since, body.rewind, &snapshot) {
             (Some(since), ..) => From::Position(position(since)),
             (None, Some(count), _) => From::Newest(count as usize),
@@ -260,6 +275,7 @@ impl ShardLoop {
         let node = self.node.clone();
         let joined = node.join(&mut self.shard, key.slot, form, asker, &room, from);
         let mut joined = joined.map_err(|denied| halt(denied, &room, &answered).keeping(snapshot.clone()))?;
+        self.follow_kept(key, form.namespace, &who, &room, &joined);
         let filter = filter(body);
         let chooses = filter.is_some();
         if let Some(filter) = filter {
@@ -317,12 +333,22 @@ impl ShardLoop {
         }
     }
 
-    pub(super) fn unsubscribe(&mut self, key: ConnKey, ack: AckTo, room: &str) -> Result<(), Halt> {
-        let (_, room) = self.who_and_room(key, ack, room)?;
+    pub(super) fn unsubscribe(
+        &mut self,
+        key: ConnKey,
+        ack: AckTo,
+        body: &plain::RoomBody<'_>,
+    ) -> Result<(), Halt> {
+        let (_, room) = self.who_and_room(key, ack, &body.room)?;
         let stopped = self.stop_catching_up(key, &room, ack.namespace());
         let left = self.leave_room(key, ack.namespace(), &room) || stopped;
         if left && self.is_stored(key, ack.namespace()) {
             return Err(Halt::open(&room, Need::StoredWithout, &[]));
+        }
+        if self.unfollow(key, &room) || body.persist {
+            let by = self.by(key, ack)?;
+            self.queue(key, Job::EndKept { by, room });
+            return Ok(());
         }
         self.answer(key, ack, |_| {});
         Ok(())
@@ -391,6 +417,9 @@ impl ShardLoop {
 
     /// Sends a finished answer, a JSON object.
     pub(super) fn send_answer(&mut self, key: ConnKey, ack: AckTo, body: &str) {
+        if self.is_restoring() {
+            return self.notice(key, ack, "subscribed", body.as_bytes());
+        }
         match ack {
             AckTo::SocketIo { id: None, .. } => {}
             AckTo::SocketIo { namespace, id: Some(id) } => {
@@ -416,6 +445,19 @@ impl ShardLoop {
         );
     }
 
+    /// Tells a client something of the engine's own: `tidings:NAME`, or the plain message of that type.
+    pub(super) fn notice(&mut self, key: ConnKey, ack: AckTo, name: &str, body: &[u8]) {
+        match ack {
+            AckTo::Plain { .. } => {
+                let body = text(body);
+                self.say_plain(key, |out| plain::server::notice(out, name, body));
+            }
+            AckTo::SocketIo { namespace, .. } => {
+                self.send_event(key, namespace, &format!("tidings:{name}"), body);
+            }
+        }
+    }
+
     fn tell_resumed(&mut self, key: ConnKey, ack: AckTo, room: &Room, top: Position) {
         let epoch = top.epoch.to_string();
         match ack {
@@ -437,7 +479,7 @@ impl ShardLoop {
         self.links.get(key)?.seat(namespace).map(|seat| seat.who.clone())
     }
 
-    fn who_and_room(
+    pub(super) fn who_and_room(
         &mut self,
         key: ConnKey,
         ack: AckTo,

@@ -7,9 +7,11 @@ use bytes::Bytes;
 use tidings_core::hub::{Audience, lock};
 use tidings_core::limits::{Account, Place};
 use tidings_core::{Answered, ConnKey, Identity, Post, Publication, Refusal, Room};
+use tidings_store::subscriptions::Subscription;
 use tidings_store::{Digest, StoreError};
 use tokio::sync::oneshot;
 
+use super::command::AckTo;
 use super::kept::Asking;
 use super::lane::Answer;
 use super::polling::PollAnswer;
@@ -20,7 +22,7 @@ use crate::comeback::Found;
 use crate::front::bearer::Seated;
 use crate::front::hello::Hello;
 use crate::gate::Visit;
-use crate::ids::SessionKey;
+use crate::ids::{SessionKey, SocketId};
 
 /// What other threads want of a shard.
 pub(crate) enum Mail {
@@ -70,6 +72,14 @@ pub(crate) enum Mail {
     Moved(SessionKey, (usize, ConnKey)),
     /// A session of this shard's making lost its connection, or is over.
     Home(SessionKey, Option<Box<Parked>>),
+    /// Say that everything before this has been delivered of a tracked message.
+    Report(u64),
+    /// Send a tracked message once more to those who owe it; `true`: to all connections of its user.
+    Again(Arc<Publication>, bool),
+    /// Nobody waits for the acknowledgements of a message any more.
+    Settled(u64),
+    /// What is kept for the user of a seat.
+    Restore(ConnKey, AckTo, SocketId, Vec<Subscription>),
     /// Who is in a room, of this shard's connections?
     Members(Room, oneshot::Sender<Vec<Arc<Identity>>>),
     /// Something to be done for every connection it concerns.

@@ -12,7 +12,8 @@ use tidings_wire::socketio;
 use super::ShardLoop;
 use super::command::AckTo;
 use super::lane::{Job, Lane};
-use crate::asking::Open;
+use super::persistent::Restore;
+use crate::asking::{Need, Open};
 use crate::comeback::Storing;
 use crate::ids::SocketId;
 
@@ -32,6 +33,8 @@ pub(crate) enum Kept {
     SocketIo { sid: SocketId, namespace: u8, id: Option<u64>, data: String, attachments: Vec<Bytes> },
     /// A message of a plain client.
     Plain { id: Option<u64>, text: String },
+    /// A subscription that is taken up again.
+    Restore(Box<Restore>),
     /// A plain client's sign-in, its token verified.
     SignIn,
 }
@@ -41,6 +44,7 @@ impl Kept {
         match self {
             Self::SocketIo { namespace, id, .. } => AckTo::SocketIo { namespace: *namespace, id: *id },
             Self::Plain { id, .. } => AckTo::Plain { id: *id },
+            Self::Restore(restore) => restore.ack,
             Self::SignIn => AckTo::Plain { id: None },
         }
     }
@@ -52,6 +56,7 @@ impl Kept {
                 socketio::event(data).map(|event| event.name.to_string()).unwrap_or_default()
             }
             Self::Plain { .. } => String::new(),
+            Self::Restore(_) => "subscribe".into(),
             Self::SignIn => "auth".into(),
         }
     }
@@ -62,6 +67,7 @@ impl Kept {
                 data.len() + attachments.iter().map(Bytes::len).sum::<usize>()
             }
             Self::Plain { text, .. } => text.len(),
+            Self::Restore(restore) => restore.bytes(),
             Self::SignIn => 0,
         }
     }
@@ -103,8 +109,13 @@ impl ShardLoop {
                 if self.still_sits(key, &kept) {
                     self.now_stored(key, kept.ack().namespace(), open.as_ref());
                 }
-                let (mut known, snapshot) =
-                    open.map(|open| (open.answered, open.snapshot)).unwrap_or_default();
+                let (mut known, mut snapshot) = (Vec::new(), None);
+                if let Some(open) = open {
+                    if open.need == Need::Keep {
+                        self.kept_begin(key, open.room);
+                    }
+                    (known, snapshot) = (open.answered, open.snapshot);
+                }
                 known.extend(answered);
                 self.snapshot = snapshot;
                 self.carry_out(key, kept, known);
@@ -134,20 +145,23 @@ impl ShardLoop {
                 self.event(key, namespace, id, &data, attachments);
             }
             Kept::Plain { text, .. } => self.plain_said(key, &text),
+            Kept::Restore(restore) => self.restore_one(key, *restore),
             Kept::SignIn => {}
         }
         self.carried = None;
     }
 
     fn still_sits(&mut self, key: ConnKey, kept: &Kept) -> bool {
-        let Kept::SocketIo { sid, namespace, .. } = kept else { return true };
-        self.sits(key, *namespace, sid)
+        match kept {
+            Kept::SocketIo { sid, namespace, .. } => self.sits(key, *namespace, sid),
+            Kept::Restore(restore) => self.sits(key, restore.ack.namespace(), &restore.sid),
+            Kept::Plain { .. } | Kept::SignIn => true,
+        }
     }
 
     /// Whether the seat in a namespace is still this one.
     pub(super) fn sits(&mut self, key: ConnKey, namespace: u8, sid: &SocketId) -> bool {
-        let (namespace, sid) = (&namespace, sid);
-        self.links.get(key).and_then(|link| link.seat(*namespace)).is_some_and(|seat| seat.sid == *sid)
+        self.links.get(key).and_then(|link| link.seat(namespace)).is_some_and(|seat| seat.sid == *sid)
     }
 
     /// What was answered for the command that is being carried out.

@@ -18,12 +18,13 @@ use super::inbox::Mail;
 use super::kept::{Asking, Kept};
 use crate::apps::{Connection, SaidCommand, refused_as};
 use crate::asking::{Need, Publishing};
-use crate::client::{Call, Client};
+use crate::client::{Call, Client, Teller};
 use crate::durable::Said;
 use crate::front::hello::Hello;
 use crate::hooks::{Caller, Draft, Entrance};
 use crate::ids::SocketId;
 use crate::presence;
+use crate::receipts::{Terms, Tracking, write_terms};
 use crate::shared::Shared;
 
 /// Commands that may wait in one connection's lane.
@@ -49,9 +50,13 @@ pub(crate) enum Job {
     /// Read a room's history.
     History { by: By, room: Room, since: Option<Position>, limit: usize },
     /// Publish to a durable room.
-    Publish { by: By, said: Box<Said>, remaining: Option<u64> },
+    Publish { by: By, said: Box<Said>, remaining: Option<u64>, terms: Option<Terms> },
     /// See who is in a room.
     Presence { by: By, room: Room, page: usize },
+    /// Read what is kept for a user.
+    Restore { by: By },
+    /// End what is kept for a user, and answer that it has left a room.
+    EndKept { by: By, room: Room },
     /// Tell the mounted handler of a client that joined.
     Welcome(Box<Client>, Option<String>, Box<Hello>),
     /// An event for the mounted handler.
@@ -81,6 +86,8 @@ pub(crate) struct Answer {
     command: &'static str,
     /// A finished JSON object.
     body: Result<Vec<u8>, Refusal>,
+    /// A message whose receipts are waited for once it is answered.
+    tracking: Option<Tracking>,
 }
 
 impl By {
@@ -109,6 +116,8 @@ impl Job {
             Self::History { by, .. }
             | Self::Publish { by, .. }
             | Self::Presence { by, .. }
+            | Self::Restore { by }
+            | Self::EndKept { by, .. }
             | Self::Command { by, .. } => by.ack,
             Self::Entered { connection, .. } => {
                 AckTo::SocketIo { namespace: connection.client.namespace_index(), id: None }
@@ -239,7 +248,10 @@ impl ShardLoop {
 
     /// Sends what the front answered to one connection, in order.
     pub(super) fn answers(&mut self, key: ConnKey, answers: Vec<Answer>) {
-        for Answer { by: By { ack, sid, .. }, command, body } in answers {
+        for Answer { by: By { ack, sid, .. }, command, body, tracking } in answers {
+            if let Some(tracking) = tracking {
+                self.shared.receipts.follow(tracking);
+            }
             let seat = self.links.get(key).and_then(|link| link.seat(ack.namespace()));
             if seat.is_none_or(|seat| seat.sid != sid) {
                 continue;
@@ -272,6 +284,10 @@ struct Place {
 }
 
 impl Place {
+    fn teller(self, shared: &Shared, by: &By) -> Teller {
+        Teller { inbox: shared.inboxes[self.shard].clone(), key: self.key, ack: by.ack, sid: by.sid }
+    }
+
     fn caller(self, who: &Identity) -> Caller<'_> {
         let connection = Some((self.shard, self.key));
         Caller { who, connection, address: self.address, entrance: self.entrance }
@@ -312,8 +328,8 @@ async fn work_off_one(shared: Arc<Shared>, place: Place, jobs: VecDeque<Job>) ->
     let (mut answers, mut bytes) = (Vec::new(), 0);
     let mut row = Row::default();
     for job in jobs {
-        if let Job::Publish { by, said, remaining } = job {
-            row.begin(&shared, place, by, &said, remaining).await;
+        if let Job::Publish { by, said, remaining, terms } = job {
+            row.begin(&shared, place, by, &said, (remaining, terms)).await;
             continue;
         }
         finish(&shared, place, &mut row, &mut answers).await;
@@ -358,21 +374,40 @@ struct Begun {
     by: By,
     room: Room,
     remaining: Option<u64>,
+    terms: Option<Terms>,
     publishing: Result<Publishing, Refusal>,
+    tracking: Option<Tracking>,
 }
 
 impl Row {
-    async fn begin(&mut self, shared: &Shared, place: Place, by: By, said: &Said, remaining: Option<u64>) {
+    async fn begin(
+        &mut self,
+        shared: &Shared,
+        place: Place,
+        by: By,
+        said: &Said,
+        (remaining, terms): (Option<u64>, Option<Terms>),
+    ) {
         let data = String::from_utf8_lossy(&said.payload.json);
         let draft = Draft { event: &said.event, data: &data };
-        let publishing = shared.begin_publish(&place.caller(&by.who), draft, &said.what()).await;
-        self.0.push(Begun { by, room: said.room.clone(), remaining, publishing });
+        let (caller, what) = (place.caller(&by.who), said.what());
+        let (publishing, tracking) = match terms {
+            None => (shared.begin_publish(&caller, draft, &what).await, None),
+            Some(terms) => {
+                let teller = Some(place.teller(shared, &by));
+                match shared.publish_tracked(&caller, draft, &what, terms, teller).await {
+                    Ok((published, tracking)) => (Ok(Publishing::Done(published)), tracking),
+                    Err(refusal) => (Err(refusal), None),
+                }
+            }
+        };
+        self.0.push(Begun { by, room: said.room.clone(), remaining, terms, publishing, tracking });
     }
 
     /// Waits for all of them.
     async fn answers(&mut self) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(self.0.len());
-        for Begun { by, room, remaining, publishing } in self.0.drain(..) {
+        for Begun { by, room, remaining, terms, publishing, tracking } in self.0.drain(..) {
             let done = match publishing {
                 Ok(publishing) => publishing.done().await,
                 Err(refusal) => Err(refusal),
@@ -380,11 +415,12 @@ impl Row {
             let body = done.map(|published| {
                 let mut body = b"{\"ok\":true".to_vec();
                 write_published(&mut body, room.name(), &published);
+                write_terms(&mut body, terms.filter(|_| tracking.is_some()));
                 write_remaining(&mut body, remaining);
                 body.push(b'}');
                 body
             });
-            answers.push(Answer { by, command: "publish", body });
+            answers.push(Answer { by, command: "publish", body, tracking });
         }
         answers
     }
@@ -409,7 +445,7 @@ async fn run(shared: &Arc<Shared>, place: Place, job: Job) -> Option<Answer> {
     match job {
         Job::History { by, room, since, limit } => {
             let body = shared.history(&place.caller(&by.who), &room, since, limit).await;
-            Some(Answer { by, command: "history", body })
+            Some(Answer { by, command: "history", body, tracking: None })
         }
         Job::Presence { by, room, page } => {
             let may = |asker: Asker<'_>| shared.node.admit(asker, &room, Action::Presence).map(drop);
@@ -417,7 +453,25 @@ async fn run(shared: &Arc<Shared>, place: Place, job: Job) -> Option<Answer> {
                 Ok(()) => Ok(presence::answer(shared, &by.who, &room, page).await),
                 Err(refusal) => Err(refusal),
             };
-            Some(Answer { by, command: "presence", body })
+            Some(Answer { by, command: "presence", body, tracking: None })
+        }
+        Job::Restore { by } => {
+            let user = by.who.user_key()?;
+            match shared.subscriptions.of(&user).await {
+                Ok(kept) => {
+                    shared.inboxes[place.shard].push(Mail::Restore(place.key, by.ack, by.sid, kept));
+                    None
+                }
+                Err(refusal) => Some(Answer { by, command: "subscribe", body: Err(refusal), tracking: None }),
+            }
+        }
+        Job::EndKept { by, room } => {
+            let ended = match by.who.user_key() {
+                Some(user) => shared.subscriptions.end(&user, &room).await,
+                None => Ok(()),
+            };
+            let body = ended.map(|()| b"{\"ok\":true}".to_vec());
+            Some(Answer { by, command: "unsubscribe", body, tracking: None })
         }
         Job::Welcome(client, auth, hello) => {
             if let Some(handler) = &shared.handler {
@@ -458,7 +512,7 @@ async fn command(shared: &Arc<Shared>, place: Place, by: By, said: SaidCommand, 
         body = Ok(refused);
     }
     let command = command.map_or("command", |command| command.requires.name);
-    send(shared, place, &mut vec![Answer { by, command, body }]);
+    send(shared, place, &mut vec![Answer { by, command, body, tracking: None }]);
     connection.say_later();
 }
 
@@ -500,6 +554,15 @@ async fn answer(shared: &Shared, place: Place, asking: &mut Asking) -> Result<Op
             Some(stored) => stored.done().await.map(|()| None),
             None => Ok(None),
         },
+        Need::Keep => {
+            if shared.node.wants_loading(&open.room) {
+                shared.load(&open.room).await?;
+            }
+            let heard = shared.node.hub().find(&open.room).and_then(|entry| entry.top());
+            let none = || Refusal::new(Code::Forbidden, "only a user's subscriptions are kept");
+            let user = asking.who.user_key().ok_or_else(none)?;
+            shared.subscriptions.keep(&user, &open.room, heard).await.map(|()| None)
+        }
         Need::Answer(action) => {
             let draft = Draft { event: &open.event, data: &open.data };
             shared.ask(&caller, &open.room, action, draft).await.map(Some)

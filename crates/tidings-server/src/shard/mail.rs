@@ -1,6 +1,7 @@
 //! What other threads want of a shard, worked off.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
@@ -30,7 +31,11 @@ use crate::shared::Shared;
 impl ShardLoop {
     pub(super) fn receive(&mut self, letter: Mail) {
         match letter {
-            Mail::Deliver(publication) => self.shard.take(&publication),
+            Mail::Deliver(publication) => self.deliver(&publication),
+            Mail::Report(ack) => self.shared.receipts.reported(ack),
+            Mail::Again(publication, to_user) => self.send_again(&publication, to_user),
+            Mail::Settled(ack) => self.settled(ack),
+            Mail::Restore(key, ack, sid, kept) => self.restore(key, ack, sid, kept),
             Mail::Announce(publication, audience) => self.announce(&publication, &audience),
             Mail::Socket(socket) => self.take_socket(*socket),
             Mail::OpenPolling(hello, visit, reply) => self.open_polling(hello, visit, reply),
@@ -62,6 +67,13 @@ impl ShardLoop {
             Mail::Errand(errand) => self.take_errand(errand),
             Mail::Drain(budget_ms) => self.drain(budget_ms),
             Mail::Stop => self.running = false,
+        }
+    }
+
+    fn deliver(&mut self, publication: &Arc<Publication>) {
+        self.shard.take(publication);
+        if publication.ack.is_some() {
+            self.note_reached();
         }
     }
 
@@ -179,6 +191,12 @@ impl ShardLoop {
                 // The time to be in a namespace runs again.
                 self.schedule(key);
             }
+            Emission::Told { ack, sid, name, body } => {
+                let seat = self.links.get(key).and_then(|link| link.seat(ack.namespace()));
+                if seat.is_some_and(|seat| seat.sid == sid) {
+                    self.notice(key, ack, name, &body);
+                }
+            }
             Emission::Judged(who) => self.judged(key, who),
             Emission::Renewed(ack, who) => self.renewal_judged(key, ack, who),
             Emission::Event { namespace, name, args, attachments, ack } => {
@@ -265,7 +283,7 @@ impl ShardLoop {
         if waiting.len() >= most {
             return None;
         }
-        let id = self.shared.next_ack();
+        let id = self.shared.receipts.next_ack();
         waiting.insert(id, reply);
         Some(id)
     }
@@ -279,6 +297,9 @@ impl ShardLoop {
         data: &str,
         attachments: Vec<bytes::Bytes>,
     ) {
+        if self.acknowledged(key, namespace, id, data) {
+            return;
+        }
         let Some(link) = self.links.get(key) else { return };
         let Some(seat) = link.seats.iter_mut().find(|seat| seat.namespace == namespace) else { return };
         let Some(waiting) = seat.waiting.as_deref_mut() else { return };
@@ -326,6 +347,8 @@ impl ShardLoop {
     /// A client has left a namespace: the mounted handler is told.
     pub(super) fn unseated(&mut self, key: ConnKey, seat: &Seat) {
         self.announce_empty_seat(key, seat);
+        self.owes_nothing(key, seat.namespace);
+        self.forget_kept(key, seat.namespace);
         let Some(handler) = self.shared.handler.clone() else { return };
         let name = self.settings.namespaces.name(seat.namespace).into();
         let at = (self.shard.index(), key);

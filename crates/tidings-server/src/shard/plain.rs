@@ -46,7 +46,12 @@ impl ShardLoop {
         match plain::decode(text, &self.settings.limits) {
             Err(DecodeError::Violation(violation)) => return self.violated(key, violation),
             Err(DecodeError::Refused { id, code: _, message }) => self.plain_refused(key, id, &message),
-            Ok(ClientMessage::Auth(auth)) => self.plain_auth(key, auth.token.as_deref()),
+            Ok(ClientMessage::Auth(auth)) => {
+                if auth.persistent == Some(true) {
+                    self.wants_kept(key);
+                }
+                self.plain_auth(key, auth.token.as_deref());
+            }
             Ok(_) => self.close(key, CloseReason::SignIn),
         }
         if self.links.get(key).is_some() { Flow::On } else { Flow::Gone }
@@ -106,7 +111,7 @@ impl ShardLoop {
                 (id, "subscribe", self.subscribe(key, AckTo::Plain { id }, &body))
             }
             ClientMessage::Unsubscribe { id, body } => {
-                (id, "unsubscribe", self.unsubscribe(key, AckTo::Plain { id }, &body.room))
+                (id, "unsubscribe", self.unsubscribe(key, AckTo::Plain { id }, &body))
             }
             ClientMessage::Publish { id, body } => {
                 (id, "publish", self.publish(key, AckTo::Plain { id }, &body, &[]))
@@ -128,7 +133,10 @@ impl ShardLoop {
                 }
                 (id, "command", Err(no_such_command().into()))
             }
-            ClientMessage::Ack { .. } => return None,
+            ClientMessage::Ack { message_id } => {
+                self.acknowledged_by_id(key, &message_id);
+                return None;
+            }
         };
         match done {
             Ok(()) => None,
@@ -217,6 +225,7 @@ impl ShardLoop {
         self.note_begin(key, None);
         self.announce_seat(key, 0);
         self.entered(key, 0);
+        self.take_up_kept(key, AckTo::Plain { id: None });
     }
 
     /// Tells a client who it is now, and until when.

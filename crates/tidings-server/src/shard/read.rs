@@ -126,7 +126,10 @@ impl ShardLoop {
                 self.shard.reply(key.slot, |out| write_frame(out, Opcode::Pong, payload));
                 self.alive(key)
             }
-            Incoming::Pong(_) => self.alive(key),
+            Incoming::Pong(_) => {
+                self.proven(key);
+                self.alive(key)
+            }
             Incoming::Close(_) => {
                 self.close(key, CloseReason::Normal);
                 Flow::Gone
@@ -171,6 +174,9 @@ impl ShardLoop {
 
     /// Handles one Engine.IO packet, from a WebSocket or from a POST.
     pub(super) fn engine_packet(&mut self, key: ConnKey, packet: engineio::Packet<'_>) -> Flow {
+        if matches!(packet, engineio::Packet::Pong(_)) {
+            self.proven(key);
+        }
         let Some(link) = self.links.get(key) else { return Flow::Gone };
         if link.engine_only {
             match &packet {

@@ -133,6 +133,9 @@ impl ShardLoop {
 
     fn connect(&mut self, key: ConnKey, namespace: u8, auth: Option<&str>) {
         let fields = AuthFields::parse(auth);
+        if fields.persistent && namespace == 0 {
+            self.wants_kept(key);
+        }
         match self.sign_in(key, namespace, &fields) {
             Ok((request, Entry::Known(who))) => {
                 let admission = request.admission(who);
@@ -258,6 +261,9 @@ impl ShardLoop {
         self.watch_tokens(key);
         self.note_begin(key, taken_up);
         self.announce_seat(key, namespace);
+        if namespace == 0 {
+            self.take_up_kept(key, AckTo::SocketIo { namespace, id: None });
+        }
         true
     }
 

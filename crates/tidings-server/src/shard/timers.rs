@@ -97,6 +97,7 @@ impl ShardLoop {
     }
 
     fn ping(&mut self, key: ConnKey) {
+        self.mark_heard(key);
         let Some(link) = self.links.get(key) else { return };
         if link.dialect() != Dialect::Plain {
             return self.shard.reply(key.slot, |out| write_frame(out, Opcode::Text, b"2"));

@@ -46,8 +46,17 @@ fn publish(shared: &Shared, org: &Org, room: &str, data: &str) {
     let Ok(room) = Room::new(org, room, shared.settings.limits.room_name_bytes) else { return };
     let payload = Payload::json(data.to_owned());
     let lane = Some(Lane::High);
-    let what =
-        Publish { room, event: "threat", payload, lane, volatile: false, key: None, skip: None, slot: None };
+    let what = Publish {
+        room,
+        event: "threat",
+        payload,
+        lane,
+        volatile: false,
+        key: None,
+        skip: None,
+        slot: None,
+        ack: None,
+    };
     if let Err(refusal) = shared.node.publish(what, None, wall_ms()) {
         tracing::debug!(%refusal, "a threat could not be published");
     }

@@ -13,6 +13,7 @@ mod trim;
 pub use append::{Append, Appended};
 pub use read::{PAGE_BYTES, PAGE_EVENTS, RoomHead, StoredRoom};
 pub use record::Record;
+pub(crate) use record::{pack, unpack};
 pub use trim::{KEY_MS, Kept};
 
 /// Numbers without a sign as the databases keep them, bit by bit.

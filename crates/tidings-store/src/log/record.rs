@@ -86,7 +86,7 @@ pub(super) fn bytes_of(event: &str, payload: &Payload) -> u64 {
 }
 
 /// Attachments one after the other, each behind its length in four bytes; `None` without any.
-pub(super) fn pack(payload: &Payload) -> Option<Vec<u8>> {
+pub(crate) fn pack(payload: &Payload) -> Option<Vec<u8>> {
     if payload.attachments.is_empty() {
         return None;
     }
@@ -98,7 +98,8 @@ pub(super) fn pack(payload: &Payload) -> Option<Vec<u8>> {
     Some(packed)
 }
 
-fn unpack(mut packed: &[u8]) -> Result<Vec<Vec<u8>>> {
+/// The attachments that [`pack`] put one after the other.
+pub(crate) fn unpack(mut packed: &[u8]) -> Result<Vec<Vec<u8>>> {
     let mut attachments = Vec::new();
     while let Some((length, rest)) = packed.split_first_chunk() {
         let (one, rest) = rest

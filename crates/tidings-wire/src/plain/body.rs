@@ -19,6 +19,8 @@ pub struct AuthBody<'a> {
     pub recovery: Option<bool>,
     /// Whether the client wants to be told of gaps.
     pub gaps: Option<bool>,
+    /// Whether the client takes up the subscriptions that are kept for its user.
+    pub persistent: Option<bool>,
 }
 
 /// The body of `subscribe`.
@@ -34,13 +36,17 @@ pub struct SubscribeBody<'a> {
     pub events: Option<Vec<Cow<'a, str>>>,
     /// The least urgent lane to send.
     pub min_lane: Option<Lane>,
+    /// Whether it is kept for the user, until it is ended.
+    pub persist: bool,
 }
 
-/// The body of a command that names a room and nothing else: `unsubscribe`.
+/// The body of `unsubscribe`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomBody<'a> {
     /// The room's name.
     pub room: Cow<'a, str>,
+    /// Whether what is kept for the user ends as well, whoever of its devices made it.
+    pub persist: bool,
 }
 
 /// The body of `publish`.
@@ -62,6 +68,18 @@ pub struct PublishBody<'a> {
     pub except_self: bool,
     /// What the event is about, at most [`Limits::key_bytes`]: of one name and slot the newest is what counts.
     pub slot: Option<Cow<'a, str>>,
+    /// What is asked for of its recipients, if they are asked to acknowledge it.
+    pub receipt: Option<ReceiptWish>,
+}
+
+/// How often an event is sent, and how long its recipients may take to acknowledge it each time; what is not
+/// said is the server's to choose.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReceiptWish {
+    /// Milliseconds for each try.
+    pub timeout_ms: Option<u32>,
+    /// How often it is sent at most, the first time included.
+    pub tries: Option<u32>,
 }
 
 /// The body of `history`.
@@ -122,8 +140,14 @@ impl<'a> AuthBody<'a> {
     /// # Errors
     /// The first field that is of the wrong type, too long or given twice.
     pub fn parse(object: &'a str) -> Result<Self, BadField> {
-        let [token, recovery, gaps] = pick(whole(object)?, ["token", "recovery", "gaps"])?;
-        Ok(Self { token: token.optional_text(TOKEN_BYTES)?, recovery: recovery.flag()?, gaps: gaps.flag()? })
+        let names = ["token", "recovery", "gaps", "persistent"];
+        let [token, recovery, gaps, persistent] = pick(whole(object)?, names)?;
+        Ok(Self {
+            token: token.optional_text(TOKEN_BYTES)?,
+            recovery: recovery.flag()?,
+            gaps: gaps.flag()?,
+            persistent: persistent.flag()?,
+        })
     }
 }
 
@@ -133,14 +157,15 @@ impl<'a> SubscribeBody<'a> {
     /// # Errors
     /// The first field that is missing, of the wrong type, too long or given twice.
     pub fn parse(object: &'a str, limits: &Limits) -> Result<Self, BadField> {
-        let names = ["room", "since", "rewind", "events", "minLane"];
-        let [room, since, rewind, events, min_lane] = pick(whole(object)?, names)?;
+        let names = ["room", "since", "rewind", "events", "minLane", "persist"];
+        let [room, since, rewind, events, min_lane, persist] = pick(whole(object)?, names)?;
         Ok(Self {
             room: room.name(limits.room_name_bytes)?,
             since: since.since()?,
             rewind: rewind.small_number()?,
             events: events.names(MAX_EVENT_FILTERS, limits.event_name_bytes)?,
             min_lane: min_lane.lane()?,
+            persist: persist.flag()?.unwrap_or(false),
         })
     }
 }
@@ -151,8 +176,8 @@ impl<'a> RoomBody<'a> {
     /// # Errors
     /// If the room is missing, of the wrong type, too long or given twice.
     pub fn parse(object: &'a str, limits: &Limits) -> Result<Self, BadField> {
-        let [room] = pick(whole(object)?, ["room"])?;
-        Ok(Self { room: room.name(limits.room_name_bytes)? })
+        let [room, persist] = pick(whole(object)?, ["room", "persist"])?;
+        Ok(Self { room: room.name(limits.room_name_bytes)?, persist: persist.flag()?.unwrap_or(false) })
     }
 }
 
@@ -163,8 +188,9 @@ impl<'a> PublishBody<'a> {
     /// The first field that is missing, of the wrong type, too long or given twice, and an event name that is
     /// not the client's to use.
     pub fn parse(object: &'a str, limits: &Limits) -> Result<Self, BadField> {
-        let names = ["room", "event", "data", "key", "lane", "volatile", "exceptSelf", "slot"];
-        let [room, event, data, key, lane, volatile, except_self, slot] = pick(whole(object)?, names)?;
+        let names = ["room", "event", "data", "key", "lane", "volatile", "exceptSelf", "slot", "receipt"];
+        let [room, event, data, key, lane, volatile, except_self, slot, receipt] =
+            pick(whole(object)?, names)?;
         Ok(Self {
             room: room.name(limits.room_name_bytes)?,
             event: free_event_name(event, limits)?,
@@ -174,6 +200,7 @@ impl<'a> PublishBody<'a> {
             volatile: volatile.flag()?.unwrap_or(false),
             except_self: except_self.flag()?.unwrap_or(false),
             slot: slot.optional_name(limits.key_bytes)?,
+            receipt: receipt.receipt()?,
         })
     }
 }

@@ -1,3 +1,4 @@
+use super::body::ReceiptWish;
 use super::lane::Lane;
 use crate::json;
 use std::borrow::Cow;
@@ -136,6 +137,19 @@ impl<'a> Field<'a> {
             offset: offset.number()?.ok_or(offset.bad("is missing"))?,
             tag: tag.optional_name(POSITION_BYTES)?,
         }))
+    }
+
+    /// `true` for what the server chooses, or an object that says some of it.
+    pub(super) fn receipt(self) -> Result<Option<ReceiptWish>, BadField> {
+        match self.present() {
+            None | Some("false") => Ok(None),
+            Some("true") => Ok(Some(ReceiptWish::default())),
+            Some(raw) if raw.starts_with('{') => {
+                let [timeout, tries] = pick(raw, ["timeoutMs", "tries"])?;
+                Ok(Some(ReceiptWish { timeout_ms: timeout.small_number()?, tries: tries.small_number()? }))
+            }
+            Some(_) => Err(self.bad("must be true or an object")),
+        }
     }
 
     /// The value, where `null` is no value: many clients write it for what they do not have.

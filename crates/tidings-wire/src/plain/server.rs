@@ -85,6 +85,13 @@ pub fn ack(out: &mut Vec<u8>, id: Option<u64>, body: &str) {
     message.end();
 }
 
+/// Writes a message of type `kind` with the members of `body`, a raw object.
+pub fn notice(out: &mut Vec<u8>, kind: &str, body: &str) {
+    let mut message = Object::message(out, kind);
+    message.members_of(body);
+    message.end();
+}
+
 /// Writes the refusal of the command `id`, as its answer.
 pub fn refusal(out: &mut Vec<u8>, id: Option<u64>, refusal: &Refusal<'_>) {
     let mut message = Object::message(out, "ack");

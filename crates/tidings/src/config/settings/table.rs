@@ -529,6 +529,29 @@ pub(super) static SETTINGS: &[Setting] = &[
          crash or restart of the server. Off saves a write for each subscription to a durable room.",
     ),
     row(
+        "receipts.tracked_per_org",
+        Kind::Count(1, 1_000_000),
+        "Messages of one organisation whose acknowledgements are waited for at once; more publishes with a receipt \
+         are refused. Each takes memory for every recipient.",
+    ),
+    row(
+        "receipts.recipients",
+        Kind::Count(1, 100_000),
+        "Members a room may have for a message in it to be tracked; a publish with a receipt to a bigger one is \
+         refused. Each recipient costs memory and an acknowledgement.",
+    ),
+    row(
+        "receipts.dead_letters_per_org",
+        Kind::Count(1, 10_000_000),
+        "Dead letters of one organisation; beyond that the oldest are thrown away, which is counted and audited. \
+         More take disk.",
+    ),
+    row(
+        "receipts.subscriptions_per_user",
+        Kind::Count(1, 1_000),
+        "Persistent subscriptions of one user. More make each of its connections join more rooms.",
+    ),
+    row(
         "websocket.compression",
         Kind::Switch,
         "Offers permessage-deflate. Saves bandwidth, costs CPU per event and memory while inflating.",
