@@ -112,6 +112,19 @@ fn a_socket_io_event_carries_its_offset_if_recorded_and_wanted() {
 }
 
 #[test]
+fn an_event_that_asks_to_be_acknowledged_carries_its_id_in_every_dialect_and_no_offset() {
+    let tracked = Publication { ack: Some(12), ..publication(json(), true) };
+    let with_offset = Form { offset: true, ..form(Dialect::SocketIo) };
+    assert_eq!(bytes(&tracked, with_offset), text(r#"4212["changed",{"a": 1}]"#));
+    let plain = String::from_utf8_lossy(&bytes(&tracked, form(Dialect::Plain))).into_owned();
+    assert!(plain.ends_with(r#""ack":true}"#), "{plain}");
+    let packed = bytes(&tracked, Form { offset: true, ..form(Dialect::Msgpack) });
+    let untracked = bytes(&publication(json(), true), form(Dialect::Msgpack));
+    // The id is one more member of the packet: its name in three bytes and the number in one.
+    assert_eq!(packed.len(), untracked.len() + 4);
+}
+
+#[test]
 fn a_socket_io_event_names_the_namespace_of_the_subscription() {
     let form = Form { namespace: 1, ..form(Dialect::SocketIo) };
     assert_eq!(bytes(&publication(json(), false), form), text(r#"42/adm,["changed",{"a": 1}]"#));

@@ -145,6 +145,35 @@ fn a_skipped_connection_is_told_from_one_that_took_its_slot() {
 }
 
 #[test]
+fn recipients_of_a_tracked_event_are_those_it_is_sent_to() {
+    for members in [3, 40] {
+        let (node, mut shard, keys) = shard_with(members, &["vol:1"], QueueLimits::default());
+        publish(&node, &mut shard, event("vol:1", "before"));
+        assert!(shard.take_reached().is_empty(), "nobody is asked for what is not tracked");
+        let tracked = Publish { ack: Some(7), skip: Some((0, keys[1])), ..event("vol:1", "tracked") };
+        publish(&node, &mut shard, tracked);
+        let reached = shard.take_reached();
+        assert_eq!((reached.len(), reached[0].publication.ack), (1, Some(7)));
+        let mut who: Vec<_> = reached[0].recipients.iter().map(|(key, _)| *key).collect();
+        who.sort_by_key(|key| key.slot);
+        let others: Vec<_> = keys.iter().copied().filter(|key| *key != keys[1]).collect();
+        assert_eq!(who, others);
+        assert!(shard.take_reached().is_empty());
+
+        let mut sockets = Sockets::default();
+        shard.flush(&mut sockets, usize::MAX);
+        assert_eq!(sockets.events(keys[0].slot), ["before", "tracked"], "the order stays");
+        assert_eq!(sockets.events(keys[1].slot), ["before"]);
+
+        let again = [(keys[0], plain()), (keys[2], plain())];
+        shard.send_again(again, &reached[0].publication);
+        shard.flush(&mut sockets, usize::MAX);
+        assert_eq!(sockets.events(keys[0].slot), ["before", "tracked", "tracked"]);
+        assert_eq!(sockets.events(keys[1].slot), ["before"]);
+    }
+}
+
+#[test]
 fn closing_with_an_old_key_closes_nobody() {
     let (_, mut shard, keys) = shard_with(1, &[], QueueLimits::default());
     shard.close(keys[0]);

@@ -1,6 +1,6 @@
 //! Acknowledgements that this shard's clients owe for tracked messages.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tidings_core::frame::Form;
@@ -94,24 +94,24 @@ impl ShardLoop {
             let new = members.iter().filter(is_new).copied().collect();
             self.owe(ack, publication.id, new);
         }
-        let owes = |(key, form): &(ConnKey, Form)| self.owing.has(ack, (*key, form.namespace));
-        let (to, gone) = self.split(ack, members.into_iter().filter(owes).collect());
+        let gone = self.take_gone(ack, &members);
         self.shared.receipts.advance(&gone, State::Gone);
+        let owes = |(key, form): &(ConnKey, Form)| self.owing.has(ack, (*key, form.namespace));
+        let to: Vec<_> = members.into_iter().filter(owes).collect();
         self.owing.unsent.extend(to.iter().map(|(key, form)| (ack, *key, form.namespace)));
         self.shard.send_again(to, publication);
     }
 
-    /// Who of those that owe a message is still in its room, and who has left it.
-    fn split(&mut self, ack: u64, there: Vec<(ConnKey, Form)>) -> (Vec<(ConnKey, Form)>, Vec<(u64, Spot)>) {
+    /// Who owes a message and has left its room meanwhile.
+    fn take_gone(&mut self, ack: u64, members: &[(ConnKey, Form)]) -> Vec<(u64, Spot)> {
         let owing = self.owing.by_ack.get(&ack).cloned().unwrap_or_default();
-        let is_there = |at: &(ConnKey, u8)| there.iter().any(|(key, form)| (*key, form.namespace) == *at);
-        let left: Vec<_> = owing.into_iter().filter(|at| !is_there(at)).collect();
-        let gone = left.into_iter().map(|(key, namespace)| {
+        let there: HashSet<_> = members.iter().map(|(key, form)| (*key, form.namespace)).collect();
+        let left = owing.into_iter().filter(|at| !there.contains(at));
+        let gone = left.map(|(key, namespace)| {
             self.owing.take(key, namespace, |owed| owed.ack == ack);
             (ack, self.spot(key, namespace))
         });
-        let gone = gone.collect();
-        (there, gone)
+        gone.collect()
     }
 
     /// Tells which tracked messages were handed to their sockets.

@@ -428,8 +428,8 @@ fn dead_letters_are_bounded_and_what_is_thrown_away_is_counted_and_audited() {
     disk.config.receipts.dead_letters_per_org = 2;
     disk.served(|addr, _| {
         let ids: Vec<_> = (0..3).map(|_| publish_to(addr, "eve", "")).collect();
-        let last = ids.iter().map(|id| over(addr, id)).count();
-        assert_eq!((last, letters(addr).len()), (3, 2));
+        ids.iter().for_each(|id| drop(over(addr, id)));
+        assert_eq!(letters(addr).len(), 2);
         let metrics = http(addr, "GET /metrics", "", "").1;
         assert!(metrics.contains("tidings_dead_letters_total{outcome=\"overflowed\"} 1"), "{metrics}");
         let deadline = std::time::Instant::now() + crate::common::DEADLINE;

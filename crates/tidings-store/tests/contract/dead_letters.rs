@@ -23,7 +23,7 @@ fn letter(number: u64, died_ms: u64) -> DeadLetter {
         room: "user:ada".into(),
         event: "bill".into(),
         payload,
-        key: (number % 2 == 0).then(|| format!("k{number}")),
+        key: number.is_multiple_of(2).then(|| format!("k{number}")),
         lane: Lane::High,
         reason: "not_connected".into(),
         tries: 3,
