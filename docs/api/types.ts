@@ -11,6 +11,33 @@ export interface Counts {
   users: number;
 }
 
+/** What became of an event whose recipients were asked to acknowledge it. */
+export interface Delivered {
+  counts: DeliveryCounts;
+  /** It is kept as a dead letter. */
+  deadLetter: boolean;
+  messageId: string;
+  /** `acknowledged`, `partly`, `timed_out` or `nobody`. */
+  outcome: string;
+  room: string;
+  /** How often it was sent. */
+  tries: number;
+  /** The user it was for, if it was for one. */
+  userId?: string | null;
+  /** Who they are, for servers. */
+  users?: unknown;
+}
+
+/** How many recipients came how far. */
+export interface DeliveryCounts {
+  acknowledged: number;
+  busy: number;
+  gone: number;
+  recipients: number;
+  sent: number;
+  timedOut: number;
+}
+
 /** Something of a room is missing and will not come. */
 export interface Gap {
   from?: number | null;
@@ -31,6 +58,14 @@ export interface History {
 
 /** How urgent an event is. */
 export type LaneName = "critical" | "high" | "normal" | "low";
+
+/** The client was taken out of a room, or may not go back into it. */
+export interface Left {
+  /** Whether it is still kept for the user. */
+  kept?: boolean | null;
+  reason: string;
+  room: string;
+}
 
 /** Somebody in a room. */
 export interface Member {
@@ -66,6 +101,8 @@ export interface OfPresence {
 
 /** A room. */
 export interface OfRoom {
+  /** What is kept for the user ends as well, whichever of its devices made it. */
+  persist?: boolean | null;
   /** The room's name. */
   room: string;
 }
@@ -127,6 +164,8 @@ export interface PublishEvent {
   key?: string | null;
   /** How urgent it is. */
   lane?: LaneName | null;
+  /** Its recipients are asked to acknowledge it. */
+  receipt?: Receipt | null;
   /** The room's name. */
   room: string;
   /** It is not kept, even if the room keeps events. */
@@ -142,8 +181,18 @@ export interface PublishedEvent {
   epoch?: string | null;
   messageId: string;
   offset?: number | null;
+  /** How its recipients are asked to acknowledge it, if they are. */
+  receipt?: Receipt | null;
   room: string;
   tag?: string | null;
+}
+
+/** How recipients are asked to acknowledge an event; `true` in its place is the same as `{}`. */
+export interface Receipt {
+  /** Milliseconds each try may take, 100 to 60,000; 5,000 if not said. */
+  timeoutMs?: number | null;
+  /** How often it is sent at most, 1 to 10; 3 if not said. */
+  tries?: number | null;
 }
 
 /** A token that takes the place of the one before. */
@@ -185,6 +234,8 @@ export interface Subscribe {
   events?: Array<string> | null;
   /** Only events of this lane and of more urgent ones. */
   minLane?: LaneName | null;
+  /** It is kept for the user, who is back in the room whenever it asks for what is kept. */
+  persist?: boolean | null;
   /** So many of the newest events are sent first. */
   rewind?: number | null;
   /** The room's name, `kind:id`. */
@@ -245,6 +296,12 @@ export interface Events {
     "tidings:resumed": Resumed;
     /** Something is missing; for clients that say `auth.gaps: true`. */
     "tidings:gap": Gap;
+    /** What became of an event that asked for a receipt. */
+    "tidings:receipt": Delivered;
+    /** A subscription kept for the user was taken up. */
+    "tidings:subscribed": Subscribed;
+    /** The client is not in a room any more. */
+    "tidings:left": Left;
     /** Members came or went; for kinds that show it. */
     "tidings:presence": RosterChanged;
     /** A user's first connection came to the namespace. */

@@ -47,11 +47,15 @@ said! {
         events: Option<Vec<String>>,
         /// Only events of this lane and of more urgent ones.
         min_lane: Option<LaneName>,
+        /// It is kept for the user, who is back in the room whenever it asks for what is kept.
+        persist: Option<bool>,
     }
     /// A room.
     OfRoom {
         /// The room's name.
         room: String,
+        /// What is kept for the user ends as well, whichever of its devices made it.
+        persist: Option<bool>,
     }
     /// An event for a room.
     PublishEvent {
@@ -69,6 +73,15 @@ said! {
         volatile: Option<bool>,
         /// The publisher does not hear it.
         except_self: Option<bool>,
+        /// Its recipients are asked to acknowledge it.
+        receipt: Option<Receipt>,
+    }
+    /// How recipients are asked to acknowledge an event; `true` in its place is the same as `{}`.
+    Receipt {
+        /// Milliseconds each try may take, 100 to 60,000; 5,000 if not said.
+        timeout_ms: Option<u32>,
+        /// How often it is sent at most, 1 to 10; 3 if not said.
+        tries: Option<u32>,
     }
     /// Which part of a history is wanted.
     OfHistory {
@@ -133,6 +146,40 @@ said! {
         durability: String,
         /// It was published before under this key.
         duplicate: Option<bool>,
+        /// How its recipients are asked to acknowledge it, if they are.
+        receipt: Option<Receipt>,
+    }
+    /// What became of an event whose recipients were asked to acknowledge it.
+    Delivered {
+        message_id: String,
+        room: String,
+        /// The user it was for, if it was for one.
+        user_id: Option<String>,
+        /// `acknowledged`, `partly`, `timed_out` or `nobody`.
+        outcome: String,
+        counts: DeliveryCounts,
+        /// How often it was sent.
+        tries: u64,
+        /// It is kept as a dead letter.
+        dead_letter: bool,
+        /// Who they are, for servers.
+        users: Option<Value>,
+    }
+    /// How many recipients came how far.
+    DeliveryCounts {
+        recipients: u64,
+        sent: u64,
+        acknowledged: u64,
+        timed_out: u64,
+        gone: u64,
+        busy: u64,
+    }
+    /// The client was taken out of a room, or may not go back into it.
+    Left {
+        room: String,
+        reason: String,
+        /// Whether it is still kept for the user.
+        kept: Option<bool>,
     }
     /// An event of a history.
     PastEvent {
@@ -258,6 +305,9 @@ pub(super) fn rooms(generator: &mut SchemaGenerator) -> AppSaid {
     let events = vec![
         event::<Resumed>(g, "tidings:resumed", "Everything that was missed has been sent."),
         event::<Gap>(g, "tidings:gap", "Something is missing; for clients that say `auth.gaps: true`."),
+        event::<Delivered>(g, "tidings:receipt", "What became of an event that asked for a receipt."),
+        event::<Subscribed>(g, "tidings:subscribed", "A subscription kept for the user was taken up."),
+        event::<Left>(g, "tidings:left", "The client is not in a room any more."),
         event::<RosterChanged>(g, "tidings:presence", "Members came or went; for kinds that show it."),
         event::<OfUser>(g, "userOnline", "A user's first connection came to the namespace."),
         event::<OfUser>(g, "userOffline", "A user's last connection left the namespace."),

@@ -31,7 +31,9 @@ const PUBLISH: &[Field] = &[
     ("key", "string", false),
     ("lane", "string", false),
     ("volatile", "boolean", false),
+    ("receipt", "any", false),
 ];
+const REDRIVE: &[Field] = &[("timeoutMs", "integer", false), ("tries", "integer", false)];
 const REGISTER: &[Field] = &[
     ("email", "string", false),
     ("password", "string", true),
@@ -93,6 +95,14 @@ const LINES: &[Line] = &[
     ("post", "/api/keys", "administration", "Makes an API key, which is shown once.", true, &[], KEY),
     ("delete", "/api/keys/{prefix}", "administration", "Revokes an API key.", true, &[], &[]),
     ("post", "/api/revocations", "administration", "Calls tokens back.", true, &[], REVOKE),
+    ("get", "/api/deliveries/{id}", "rooms", "What became of a message that asked for a receipt, for servers.", true, &[], &[]),
+    ("get", "/api/users/{id}/deliveries", "rooms", "How deliveries to a user went, for servers.", true, &[], &[]),
+    ("get", "/api/dead-letters", "administration", "Messages to users that nobody acknowledged.", true, PAGE, &[]),
+    ("delete", "/api/dead-letters", "administration", "Throws dead letters away.", true, &[("before", "Those given up before this time, in milliseconds since 1970.")], &[]),
+    ("post", "/api/dead-letters/redrive", "administration", "Sends the newest dead letters again.", true, &[], REDRIVE),
+    ("get", "/api/dead-letters/{id}", "administration", "A dead letter, with its data.", true, &[], &[]),
+    ("delete", "/api/dead-letters/{id}", "administration", "Throws a dead letter away.", true, &[], &[]),
+    ("post", "/api/dead-letters/{id}/redrive", "administration", "Sends a dead letter again, under its id.", true, &[], REDRIVE),
     ("get", "/api/audit", "administration", "The audit log.", true, PAGE, &[]),
 ];
 
