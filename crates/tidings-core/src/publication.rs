@@ -57,8 +57,7 @@ impl Publication {
 
     /// The memory it takes, about.
     pub fn bytes(&self) -> usize {
-        let attachments = self.payload.attachments.iter().map(Bytes::len).sum::<usize>();
-        EVENT_BYTES + self.event.len() + self.payload.json.len() + attachments
+        EVENT_BYTES + self.event.len() + self.payload.bytes()
     }
 }
 
@@ -96,6 +95,11 @@ impl Payload {
     /// A payload without binary.
     pub fn json(json: impl Into<Bytes>) -> Self {
         Self { json: json.into(), attachments: Box::default() }
+    }
+
+    /// The bytes of both.
+    pub fn bytes(&self) -> usize {
+        self.json.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
     }
 
     /// The JSON as text.

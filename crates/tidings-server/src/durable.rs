@@ -88,7 +88,7 @@ impl Said {
     }
 
     fn bytes(&self) -> usize {
-        self.payload.json.len() + self.payload.attachments.iter().map(bytes::Bytes::len).sum::<usize>()
+        self.payload.bytes()
     }
 }
 

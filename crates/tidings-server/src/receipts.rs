@@ -69,6 +69,8 @@ pub(crate) struct Totals {
 pub(crate) struct Asked<'a> {
     pub(crate) room: &'a Room,
     pub(crate) key: Option<&'a str>,
+    /// Bytes of its data.
+    pub(crate) bytes: usize,
     pub(crate) terms: Terms,
     pub(crate) teller: Option<Teller>,
     /// The publisher may know the users.

@@ -255,6 +255,7 @@ impl World {
             key: None,
             skip,
             slot: None,
+            ack: None,
         };
         let here_shard = here.map(|shard| &mut self.shards[shard]);
         let published = self.node.publish(publish, here_shard, 1_000).unwrap();

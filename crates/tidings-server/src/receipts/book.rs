@@ -16,6 +16,9 @@ const OVER_RECIPIENTS: usize = 20_000;
 /// Recipients of all messages of one organisation that are waited for.
 const WAITING_RECIPIENTS: usize = 100_000;
 
+/// Bytes of the messages of one organisation that are waited for: they are kept to be sent again.
+const WAITING_BYTES: usize = 64 << 20;
+
 /// Every tracked message.
 pub(super) struct Book {
     by_ack: HashMap<u64, Tracked>,
@@ -30,6 +33,7 @@ pub(super) struct Book {
 struct Share {
     waiting: usize,
     recipients: usize,
+    bytes: usize,
     over: VecDeque<(u64, usize)>,
     over_recipients: usize,
 }
@@ -51,11 +55,13 @@ impl Book {
     /// [`Code::Unavailable`] if too much of its organisation is waited for.
     pub(super) fn begin(&mut self, ack: u64, tracked: Tracked) -> Result<(), Refusal> {
         let share = self.orgs.entry(tracked.room.org().clone()).or_default();
-        if share.waiting >= self.tracked_per_org || share.recipients >= WAITING_RECIPIENTS {
+        let full = share.waiting >= self.tracked_per_org || share.recipients >= WAITING_RECIPIENTS;
+        if full || share.bytes + tracked.bytes > WAITING_BYTES {
             let refusal = Refusal::new(Code::Unavailable, "too many messages wait for acknowledgements");
             return Err(Refusal { retry_after_ms: Some(1_000), ..refusal });
         }
         share.waiting += 1;
+        share.bytes += tracked.bytes;
         self.by_ack.insert(ack, tracked);
         Ok(())
     }
@@ -66,6 +72,7 @@ impl Book {
         if let Some(share) = self.orgs.get_mut(tracked.room.org()) {
             share.waiting -= 1;
             share.recipients -= tracked.recipients.len();
+            share.bytes -= tracked.bytes;
         }
     }
 
@@ -182,10 +189,12 @@ impl Book {
     /// A message is over: it makes room for others, and can be asked about for a while.
     pub(super) fn over(&mut self, ack: u64) {
         let Some(tracked) = self.by_ack.get_mut(&ack) else { return };
-        let (org, count) = (tracked.room.org().clone(), tracked.recipients.len());
+        tracked.lighten();
+        let (org, count, bytes) = (tracked.room.org().clone(), tracked.recipients.len(), tracked.bytes);
         let Some(share) = self.orgs.get_mut(&org) else { return };
         share.waiting -= 1;
         share.recipients -= count;
+        share.bytes -= bytes;
         share.over.push_back((ack, count));
         share.over_recipients += count;
         let mut forgotten = Vec::new();

@@ -97,7 +97,8 @@ impl Receipts {
             return Err(Refusal::new(Code::Conflict, "it is on its way"));
         }
         let key = letter.key.as_deref();
-        let asked = Asked { room: &room, key, terms, teller: None, tells_users: true, redriven: true };
+        let bytes = letter.payload.bytes();
+        let asked = Asked { room: &room, key, bytes, terms, teller: None, tells_users: true, redriven: true };
         let ack = self.begin(asked)?;
         let what = Publish {
             room: room.clone(),

@@ -31,6 +31,7 @@ impl Shared {
             let asked = Asked {
                 room: &what.room,
                 key: what.key,
+                bytes: what.payload.bytes(),
                 terms,
                 teller: tidings_core::hub::lock(&teller).take(),
                 tells_users: caller.who.is_server(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use compact_str::CompactString;
-use tidings_core::{ConnKey, MessageId, Publication, Room};
+use tidings_core::{ConnKey, MessageId, Payload, Publication, Room};
 use tokio::sync::Notify;
 
 use super::Asked;
@@ -131,6 +131,8 @@ pub(crate) struct Tracked {
     pub(crate) recipients: HashMap<Spot, Recipient>,
     /// Shards that have not said yet whom they have.
     pub(crate) unreported: usize,
+    /// Bytes of its data, as long as it may have to be sent again.
+    pub(crate) bytes: usize,
     /// How often it was sent.
     pub(crate) tries: u32,
     /// What went wrong the first and the last time.
@@ -145,7 +147,7 @@ pub(crate) struct Tracked {
 impl Tracked {
     /// A message that is about to be published, while so many shards may have recipients.
     pub(crate) fn new(asked: Asked<'_>, shards: usize, now_ms: u64) -> Self {
-        let Asked { room, key, terms, teller, tells_users, redriven } = asked;
+        let Asked { room, key, bytes, terms, teller, tells_users, redriven } = asked;
         Self {
             user: (room.kind() == "user").then(|| room.id().into()),
             room: room.clone(),
@@ -158,6 +160,7 @@ impl Tracked {
             message: None,
             recipients: HashMap::new(),
             unreported: shards,
+            bytes,
             tries: 0,
             errors: None,
             dead: false,
@@ -222,6 +225,14 @@ impl Tracked {
         };
         self.outcome = Some(outcome);
         outcome
+    }
+
+    /// Lets go of the data of a message that is over: it can still be asked about, and is sent no more.
+    pub(crate) fn lighten(&mut self) {
+        let light = |message: &Arc<Publication>| {
+            Arc::new(Publication { payload: Payload::json("null"), ..Publication::clone(message) })
+        };
+        self.message = self.message.as_ref().map(light);
     }
 
     /// How many recipients came how far.

@@ -58,15 +58,16 @@ impl ShardLoop {
         }
         let teller = self.publisher(key, ack);
         let (tells_users, publisher_key) = (who.is_server(), body.key.as_deref());
-        let begun = Asked { room: &room, key: publisher_key, terms, teller, tells_users, redriven: false };
+        let payload =
+            Payload { json: Bytes::copy_from_slice(body.data.as_bytes()), attachments: attachments.into() };
+        let bytes = payload.bytes();
+        let begun =
+            Asked { room: &room, key: publisher_key, bytes, terms, teller, tells_users, redriven: false };
         let tracking = receipts.begin(begun)?;
         let what = Publish {
             room: room.clone(),
             event: &body.event,
-            payload: Payload {
-                json: Bytes::copy_from_slice(body.data.as_bytes()),
-                attachments: attachments.into(),
-            },
+            payload,
             lane: body.lane,
             volatile: false,
             key: publisher_key,
