@@ -197,6 +197,7 @@ mod tests {
                 durable: offset,
                 at_ms: 0,
                 subject: 0,
+                ack: None,
             })
         };
         offsets.map(event).collect()
