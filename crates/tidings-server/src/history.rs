@@ -50,8 +50,14 @@ impl Shared {
         let mut complete = since.offset >= trimmed;
         while events.len() < limit && bytes < ANSWER_BYTES {
             let page = self.page(room, since.epoch, after).await?;
-            let Some(last) = page.last().and_then(|event| event.position) else { break };
-            after = last.offset;
+            let place = |event: &Arc<Publication>| event.position.map(|position| position.offset);
+            let Some((first, last)) = page.first().and_then(place).zip(page.last().and_then(place)) else {
+                complete &= after >= read.top.offset;
+                break;
+            };
+            // What stood between may have been trimmed since memory heard of it last.
+            complete &= first == after + 1;
+            after = last;
             for event in page {
                 let Some(position) = event.position else { continue };
                 // The message at that offset shows whether it is the one the reader means.
