@@ -3,7 +3,7 @@
 #   ROUNDS_STOCK=2000   stock Socket.IO clients      ROUNDS_KILLS=10      how often it is killed
 #   ROUNDS_PLAIN=200    plain clients                ROUNDS_SECONDS=5     about so long between two kills
 #   ROUNDS_ROOMS=200    rooms                        ROUNDS_STORED=100000 messages stored beforehand
-#   ROUNDS_RATE=200     publishes a second           ROUNDS_RECOVERED=1   stock clients have to be recovered
+#   ROUNDS_RATE=200     publishes a second           ROUNDS_RECOVERED=0   stock clients subscribe again
 # A large one: ROUNDS_STOCK=10000 ROUNDS_ROOMS=500 ROUNDS_RATE=300 make rounds
 set -euo pipefail
 cd "$(dirname "$0")/.."

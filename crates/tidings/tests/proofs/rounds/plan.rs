@@ -25,7 +25,7 @@ pub(crate) struct Plan {
     pub(crate) seconds: u64,
     /// Messages that are stored beforehand (`ROUNDS_STORED`).
     pub(crate) stored: u64,
-    /// Whether stock clients have to be recovered, rather than subscribe again (`ROUNDS_RECOVERED=1`).
+    /// Whether stock clients have to be recovered, rather than subscribe again (`ROUNDS_RECOVERED=0`: the latter).
     pub(crate) expects_recovered: bool,
     /// Whether clients come back with their position.
     pub(crate) since: bool,
@@ -63,7 +63,7 @@ impl Plan {
             rounds: number("ROUNDS_KILLS", small.rounds),
             seconds: number("ROUNDS_SECONDS", small.seconds),
             stored: number("ROUNDS_STORED", small.stored),
-            expects_recovered: number("ROUNDS_RECOVERED", 0) == 1,
+            expects_recovered: number("ROUNDS_RECOVERED", 1) == 1,
             since: true,
         }
     }
