@@ -57,7 +57,7 @@ pub use front::hello::{Hello, RequestInfo};
 pub use front::paths::paths;
 pub use live::Live;
 pub use server::{Extras, Publisher, Server, StartError};
-pub use settings::{kinds, trusted_proxies};
+pub use settings::{Footing, kinds, trusted_proxies};
 pub use signin::SignIn;
 
 /// What the HTTP routes of an app are made of.

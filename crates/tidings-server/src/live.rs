@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::audit::{Action, Actor, Entry};
 use crate::config::Config;
-use crate::settings::kinds;
+use crate::settings::{Footing, kinds};
 use crate::shard::inbox::Mail;
 use crate::shard::rounds::Errand;
 use crate::shared::{Shared, wall_ms};
@@ -127,8 +127,8 @@ impl Live {
     /// # Errors
     /// A sentence that says which kind is wrong; then those in force stay.
     pub fn reload_rooms(&self, config: &Config) -> Result<Vec<CompactString>, String> {
-        let replaced =
-            self.0.node.replace_kinds(kinds(config, self.0.settings.loopback, self.0.apps.kinds())?);
+        let footing = Footing { loopback: self.0.settings.loopback, stored: self.0.log.is_some() };
+        let replaced = self.0.node.replace_kinds(kinds(config, footing, self.0.apps.kinds())?);
         let kinds = config.rooms.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         self.0.audit.note(Entry::ok(Action::RuleChange).by(Actor::Operator).on(kinds));
         if !replaced.heard_by_others.is_empty() {

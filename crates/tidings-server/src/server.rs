@@ -29,7 +29,7 @@ use crate::ledger::Ledger;
 use crate::listeners::{Listener, Listeners};
 use crate::live::{self, Live};
 use crate::presence;
-use crate::settings::{Settings, kinds};
+use crate::settings::{Footing, Settings, kinds};
 use crate::shard::inbox::{Inbox, Mail, ShardPost};
 use crate::shard::{self, ShardLoop};
 use crate::shared::{Shared, wall_ms};
@@ -391,7 +391,8 @@ fn start_shards(
         polls.push(poll);
     }
     let posts = inboxes.iter().map(|inbox| Box::new(ShardPost(inbox.clone())) as Box<dyn tidings_core::Post>);
-    let kinds = kinds(config, loopback, apps.kinds()).map_err(StartError::Config)?;
+    let footing = Footing { loopback, stored: extras.store.is_some() };
+    let kinds = kinds(config, footing, apps.kinds()).map_err(StartError::Config)?;
     if config.hooks.any() && config.hooks.secret == config.auth.jwt_secret {
         return Err(StartError::Config("hooks.secret must not be the secret of the tokens".into()));
     }

@@ -128,15 +128,31 @@ pub(crate) const REVOCATION_DAYS_MOST: u64 = 3_650;
 /// From a binary packet to its last attachment.
 const ATTACHMENTS_MS: u64 = 10_000;
 
+/// What the shipped kinds of rooms depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct Footing {
+    /// Every listener is on loopback.
+    pub loopback: bool,
+    /// There is a database.
+    pub stored: bool,
+}
+
 /// The shipped kinds of rooms, those of apps, and the configured ones.
 ///
 /// # Errors
 /// A sentence that names the kind and the key.
-pub fn kinds(config: &Config, loopback: bool, apps: &[RoomKind]) -> Result<Kinds, String> {
+pub fn kinds(config: &Config, footing: Footing, apps: &[RoomKind]) -> Result<Kinds, String> {
     let (mut kinds, bytes) = (Kinds::default(), config.limits.room_bytes);
+    let Footing { loopback, stored } = footing;
     let day = Duration::from_secs(24 * 3_600);
+    let (size, ttl, log_bytes) = (1_000, day, u64::MAX);
+    let lobby = if stored {
+        Keep::Durable { size, ttl, bytes, log_bytes }
+    } else {
+        Keep::Recent { size, ttl, bytes }
+    };
     let mut shipped = vec![
-        ("lobby", spec(Rule::SignedIn, Rule::SignedIn, Keep::Recent { size: 1_000, ttl: day, bytes })),
+        ("lobby", spec(Rule::SignedIn, Rule::SignedIn, lobby)),
         ("user", spec(Rule::Owner, Rule::Server, Keep::Recent { size: 100, ttl: day, bytes })),
         (
             "metrics",

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tidings_server::config::RoomKindConfig;
-use tidings_server::{Config, kinds};
+use tidings_server::{Config, Footing, kinds};
 
 use crate::common::{Frame, Wire, config, http, token, with_server};
 
@@ -112,7 +112,8 @@ fn nothing_is_held_for_a_connection_that_is_gone_or_a_server_that_stops() {
 
 #[test]
 fn a_pace_that_means_nothing_is_refused_with_the_key_that_is_wrong() {
-    let refused = |change: fn(&mut RoomKindConfig)| kinds(&paced(change), true, &[]).unwrap_err();
+    let footing = Footing { loopback: true, stored: false };
+    let refused = |change: fn(&mut RoomKindConfig)| kinds(&paced(change), footing, &[]).unwrap_err();
     for (change, part) in [
         (
             (|kind| (kind.pace_ms, kind.batch_ms) = (Some(1), Some(1))) as fn(&mut RoomKindConfig),

@@ -30,7 +30,8 @@ pub(crate) fn refuse_unsafe(config: &Config) -> Result<()> {
     config.namespaces.keys().try_for_each(|name| refuse_bad_namespace(name))?;
     config.rooms.keys().try_for_each(|kind| refuse_bad_kind(kind))?;
     let loopback = listeners.iter().all(|(_, address)| address.ip().is_loopback());
-    match tidings_server::kinds(config, loopback, &crate::apps::kinds()) {
+    let footing = tidings_server::Footing { loopback, stored: true };
+    match tidings_server::kinds(config, footing, &crate::apps::kinds()) {
         Err(problem) => refuse!("{problem}"),
         Ok(_) => Ok(()),
     }
