@@ -21,6 +21,15 @@ pub trait Post: Send + Sync {
     fn announce(&self, publication: Arc<Publication>, audience: Audience);
 }
 
+/// To whom a publication was handed over, each shard a bit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Handed {
+    /// The shards that have members.
+    pub shards: u64,
+    /// Of those, the ones whose mailbox was full.
+    pub refused: u64,
+}
+
 /// Which connections of an organisation are spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Audience {
@@ -289,8 +298,9 @@ impl Hub {
 
     /// Hands a publication to every shard that has members.
     ///
-    /// The shard `here` is left out; whether it has members is the answer.
-    pub fn deliver(&self, entry: &Entry, publication: &Arc<Publication>, here: Option<usize>) -> bool {
+    /// The shard `here` is left out, but it is among the shards of the answer if it has members.
+    pub fn deliver(&self, entry: &Entry, publication: &Arc<Publication>, here: Option<usize>) -> Handed {
+        let mut refused = 0;
         let shards = entry.shards.load(Ordering::Acquire);
         let own = here.map_or(0, |shard| 1 << shard);
         let mut others = shards & !own;
@@ -298,10 +308,11 @@ impl Hub {
             let shard = others.trailing_zeros() as usize;
             others &= others - 1;
             if !self.posts[shard].deliver(publication.clone()) {
+                refused |= 1 << shard;
                 self.refused.fetch_add(1, Ordering::Relaxed);
             }
         }
-        shards & own != 0
+        Handed { shards, refused }
     }
 
     /// Hands a publication to every shard, for everybody of its room's organisation.

@@ -20,6 +20,7 @@
 //! | [`recent`] | the newest events of a room, in memory |
 //! | [`hub`] | which shard has members of which room |
 //! | [`limits`] | rates and counts, and what everybody has used up of them |
+//! | [`recorder`] | what happened lately, so that it can be explained |
 //! | [`roster`] | who is in one place with which devices |
 //! | [`presence`] | the rosters of this node, and what is to be told of them |
 //! | [`node`] | where they all meet: join, leave, publish |
@@ -38,6 +39,7 @@ pub mod pace;
 pub mod presence;
 pub mod publication;
 pub mod recent;
+pub mod recorder;
 pub mod room;
 pub mod roster;
 pub mod shard;
@@ -54,6 +56,7 @@ pub use node::{From, Heard, Joined, Node, Publish, Published};
 pub use outbox::{Outbox, QueueLimits};
 pub use presence::Presence;
 pub use publication::{Epoch, Mark, MessageId, Payload, Position, Publication};
+pub use recorder::Recorder;
 pub use room::{Keep, Org, Roll, Room, RoomSpec};
 pub use shard::{ConnKey, Shard, Sink};
 pub use user::{Holder, UserKey};

@@ -4,6 +4,7 @@ mod attendance;
 mod from;
 mod logged;
 mod paced;
+mod recorded;
 mod tracked;
 
 use std::hash::BuildHasher;
@@ -19,6 +20,7 @@ use crate::lane::Lane;
 use crate::presence::Presence;
 use crate::publication::{Epoch, Mark, MessageId, Payload, Position, Publication};
 use crate::recent::{KeyRecord, Read, Recent};
+use crate::recorder::{Recorder, Stage};
 use crate::room::{Keep, Org, Room, RoomSpec};
 use crate::shard::{ConnKey, Left, Shard};
 use crate::shuffle::Shuffle;
@@ -45,6 +47,8 @@ pub struct Node {
     /// What the team's backend has said, as long as it allowed.
     answers: Mutex<Answers>,
     presence: Presence,
+    /// What happened lately; `None`: nothing is noted.
+    recorder: Option<Recorder>,
     /// What waits for the pace of its room.
     valves: Valves,
     /// Told of each room whose first event is kept in memory alone.
@@ -93,6 +97,7 @@ impl Node {
             hasher: foldhash::fast::RandomState::default(),
             answers: Mutex::new(Answers::new(ANSWERS)),
             presence: Presence::default(),
+            recorder: None,
             valves: Valves::default(),
             first_heard: OnceLock::new(),
         }
@@ -383,7 +388,9 @@ impl Node {
             subject: 0,
             ack: None,
         };
-        self.hub.announce(&Arc::new(publication));
+        let publication = Arc::new(publication);
+        self.note(&publication, Stage::Announced, false, self.moment());
+        self.hub.announce(&publication);
         Ok(Published::now(id, None))
     }
 
@@ -451,18 +458,15 @@ impl Node {
         }
         let id = released.unwrap_or_else(|| self.message_id());
         let Some(entry) = self.hub.find(&what.room) else {
+            self.note_unheard(spec, &what, id, now_ms);
             return Ok(Published::now(id, None));
         };
         let publication = Arc::new(self.publication(spec, what, id, None, Mark::default(), now_ms));
-        match here {
-            Some(shard) => {
-                if self.hub.deliver(&entry, &publication, Some(shard.index())) {
-                    shard.take(&publication);
-                }
-            }
-            None => {
-                self.hub.deliver(&entry, &publication, None);
-            }
+        let moment = self.moment();
+        let handed = self.hub.deliver(&entry, &publication, here.as_ref().map(|shard| shard.index()));
+        self.note(&publication, Stage::Handed(handed), false, moment);
+        if let Some(shard) = here.filter(|shard| handed.shards & (1 << shard.index()) != 0) {
+            shard.take(&publication);
         }
         Ok(Published::now(id, None))
     }
@@ -501,6 +505,7 @@ impl Node {
         // The key of one that was held back was looked at when it came.
         let body = what.key.filter(|_| released.is_none()).map(|_| self.body_of(&what));
         if let Some(known) = self.known(&recent, &what, body)? {
+            self.note_duplicate(known.id);
             return Ok(known);
         }
         let id = released.unwrap_or_else(|| self.message_id());
@@ -520,7 +525,9 @@ impl Node {
         {
             first_heard(&entry.room);
         }
-        self.hub.deliver(entry, &publication, None);
+        let moment = self.moment();
+        let handed = self.hub.deliver(entry, &publication, None);
+        self.note(&publication, Stage::Handed(handed), false, moment);
         Ok(Published::now(id, position))
     }
 

@@ -5,6 +5,7 @@ mod flush;
 mod lag;
 mod members;
 mod run;
+mod traced;
 mod tracked;
 
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ use crate::hub::Entry;
 use crate::lane::Lane;
 use crate::outbox::{Item, Outbox, Pushed, QueueLimits};
 use crate::publication::{MessageId, Position, Publication};
+use crate::recorder::Trace;
 use crate::room::Room;
 
 use attending::Attending;
@@ -56,6 +58,8 @@ pub struct Shard {
     replays: Replays,
     /// Whom publications that ask for acknowledgement went to, until the caller takes note.
     reached: Vec<Reached>,
+    /// What is noted of its connections; `None`: nothing.
+    trace: Option<Box<Trace>>,
     /// What happened so far; read by metrics.
     pub counters: Counters,
 }
@@ -108,6 +112,10 @@ struct Conn {
     memberships: Vec<Membership>,
     /// The last recorded event that went out whole.
     flushed: u64,
+    /// When it came, as a moment of the recorder.
+    came: u64,
+    /// Nothing older than this moment of the recorder waits; 0: nothing waits.
+    stuck: u64,
 }
 
 /// From this many members on, a room's publications are gathered as a run.
@@ -133,6 +141,7 @@ impl Shard {
             scratch: Vec::new(),
             replays: Replays::default(),
             reached: Vec::new(),
+            trace: None,
             counters: Counters::default(),
         }
     }
@@ -140,11 +149,15 @@ impl Shard {
     /// Sets the time of this turn, in milliseconds of the caller's monotonic clock.
     pub fn tick(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
+        if let Some(trace) = &mut self.trace {
+            trace.turn();
+        }
     }
 
     /// Takes in a connection.
     pub fn open(&mut self) -> ConnKey {
         self.generation = self.generation.wrapping_add(1);
+        let came = self.moment();
         let slot = self.conns.insert(Conn {
             generation: self.generation,
             dirty: false,
@@ -155,6 +168,8 @@ impl Shard {
             lag: None,
             memberships: Vec::new(),
             flushed: 0,
+            came,
+            stuck: 0,
         });
         ConnKey { slot: slot as u32, generation: self.generation }
     }

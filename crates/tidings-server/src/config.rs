@@ -4,6 +4,7 @@ mod accounts;
 mod limits;
 mod presence;
 mod receipts;
+mod recorder;
 mod threats;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ pub use accounts::{AccountsConfig, ProviderConfig, Register};
 pub use limits::LimitsConfig;
 pub use presence::PresenceConfig;
 pub use receipts::ReceiptsConfig;
+pub use recorder::RecorderConfig;
 pub use threats::ThreatsConfig;
 
 /// Everything a server can be told; every field has a default.
@@ -63,6 +65,8 @@ pub struct Config {
     pub threats: ThreatsConfig,
     /// Who is there, and what others are told of it.
     pub presence: PresenceConfig,
+    /// What is remembered of the last minutes, so that it can be explained.
+    pub recorder: RecorderConfig,
     /// Connection state recovery for Socket.IO clients.
     pub recovery: RecoveryConfig,
     /// Tracked messages, dead letters and persistent subscriptions.
@@ -107,6 +111,7 @@ impl Default for Config {
             audit: AuditConfig::default(),
             threats: ThreatsConfig::default(),
             presence: PresenceConfig::default(),
+            recorder: RecorderConfig::default(),
             recovery: RecoveryConfig::default(),
             receipts: ReceiptsConfig::default(),
             websocket: WebSocketConfig::default(),

@@ -10,6 +10,7 @@ mod budget;
 mod dead_letters;
 mod deliveries;
 mod direct;
+mod explain;
 mod framing;
 mod headers;
 mod health;
@@ -123,6 +124,7 @@ fn for_clients(shared: &Arc<Shared>) -> Router {
         .merge(rooms::routes(shared.clone()))
         .merge(whereabouts::routes(shared.clone()))
         .merge(deliveries::routes(shared.clone()))
+        .merge(explain::routes(shared.clone()))
         .merge(sessions::own_routes(shared.clone()))
         .merge(page::account())
         .fallback(nothing_here)

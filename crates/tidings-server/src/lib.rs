@@ -27,6 +27,7 @@ mod comeback;
 pub mod config;
 mod degraded;
 mod durable;
+mod explain;
 pub mod failpoint;
 mod front;
 mod gate;

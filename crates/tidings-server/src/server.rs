@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tidings_app::App;
-use tidings_core::{Hub, Node, Org, Payload, Presence, Publish, Refusal, Room};
+use tidings_core::{Hub, Node, Org, Payload, Presence, Publish, Recorder, Refusal, Room};
 use tidings_store::{Store, StoreError};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
@@ -401,7 +401,10 @@ fn start_shards(
     let rooms = if config.no_limits { usize::MAX } else { config.limits.rooms_per_org };
     let hub = Hub::new(posts.collect()).with_rooms_per_org(rooms);
     let times = presence::times(config, extras.conformance, extras.store.is_some());
-    let node = Node::new(hub, kinds, Entropy::default().secret() as u64).with_presence(Presence::new(times));
+    let recorder = (config.recorder.events > 0).then(|| Recorder::new(config.recorder.events.div_ceil(2)));
+    let node = Node::new(hub, kinds, Entropy::default().secret() as u64)
+        .with_presence(Presence::new(times))
+        .with_recorder(recorder);
     let accounts = keepers.accounts(config, extras, &sign_in, audit)?;
     let mut shared =
         Shared::new(settings, Arc::new(node), sign_in, hooks, gate, inboxes, audit.clone(), extras);

@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     /// Bytes that the rooms of one organisation may take in the log.
     pub(crate) log_bytes: u64,
     pub(crate) sessions_per_shard: usize,
+    /// Rare moments of connections that a shard remembers.
+    pub(crate) recorded_per_shard: usize,
     pub(crate) rooms_per_connection: usize,
     pub(crate) takes_anonymous: bool,
     pub(crate) query_token: bool,
@@ -87,6 +89,7 @@ impl Settings {
             stores_sessions: config.recovery.stored,
             log_bytes: limits.log_bytes_per_org,
             sessions_per_shard: (config.recovery.sessions / shards).max(1),
+            recorded_per_shard: (config.recorder.events / 2 / shards).max(1),
             rooms_per_connection: limits.rooms as usize,
             takes_anonymous: match config.auth.anonymous {
                 Anonymous::Always => true,

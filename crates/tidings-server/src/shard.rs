@@ -7,6 +7,7 @@ mod comeback;
 mod command;
 mod entry;
 mod expiry;
+pub(crate) mod explained;
 mod gaps;
 pub(crate) mod inbox;
 mod kept;
@@ -131,7 +132,10 @@ impl ShardLoop {
     /// A shard's thread, not yet running.
     pub(crate) fn new(poll: Poll, inbox: Arc<Inbox>, index: usize, shared: Arc<Shared>) -> Self {
         let (settings, started) = (shared.settings.clone(), shared.started);
-        let shard = Shard::new(index, settings.namespaces.clone(), settings.queue);
+        let mut shard = Shard::new(index, settings.namespaces.clone(), settings.queue);
+        if let Some(recorder) = shared.node.recorder() {
+            shard.trace_with(recorder.clock(), settings.recorded_per_shard);
+        }
         Self {
             shard,
             links: Links::default(),

@@ -39,6 +39,8 @@ enum Command {
     Serve(serve::ServeLine),
     /// Prints a token signed with the local server's secret.
     Token(token::TokenLine),
+    /// Says what became of a message for a user.
+    Explain(client::explain::ExplainLine),
     /// Publishes one event.
     Publish(client::publish::PublishLine),
     /// Follows rooms in the terminal.
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Serve(line) => serve::run(line),
         Command::Token(line) => token::run(line),
+        Command::Explain(line) => client::explain::run(line),
         Command::Publish(line) => client::publish::run(line),
         Command::Watch(line) => client::watch::run(line),
         Command::Bench(line) => bench::run(line),

@@ -10,6 +10,7 @@ use crate::hub::lock;
 use crate::kinds::Denied;
 use crate::publication::{Epoch, Mark, MessageId, Position};
 use crate::recent::Recent;
+use crate::recorder::Stage;
 use crate::room::{Keep, Org, Room, RoomSpec};
 
 impl Node {
@@ -131,7 +132,9 @@ impl Node {
         let is_new = recent.take_logged(publication.clone());
         drop(recent);
         if is_new {
-            self.hub.deliver(&entry, &publication, None);
+            let moment = self.moment();
+            let handed = self.hub.deliver(&entry, &publication, None);
+            self.note(&publication, Stage::Handed(handed), true, moment);
         }
         Ok(())
     }

@@ -267,6 +267,7 @@ impl Node {
             }
         }
         self.valves.count(&self.valves.held);
+        self.note_held(spec, what, id, now_ms);
         Ok(Published { held: true, ..Published::now(id, None) })
     }
 

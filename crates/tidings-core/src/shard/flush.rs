@@ -52,9 +52,11 @@ impl Shard {
     fn flush_one(&mut self, slot: u32, sink: &mut impl Sink) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         conn.dirty = false;
+        let stuck = self.trace.as_ref().map_or(0, |trace| trace.before_this_turn());
         while !conn.blocked {
             let bytes = conn.outbox.gather(&mut self.scratch);
             if bytes.is_empty() {
+                conn.stuck = 0;
                 break;
             }
             let length = bytes.len();
@@ -62,12 +64,14 @@ impl Shard {
             match sink.send(slot, bytes) {
                 Sent::Gone => {
                     conn.blocked = true;
+                    conn.note_stuck(stuck);
                     conn.outbox.clear();
                 }
                 Sent::Bytes(count) => {
                     let (sequence, messages) = conn.outbox.sent(count);
                     conn.flushed = conn.flushed.max(sequence);
                     conn.blocked = count < length;
+                    conn.note_stuck(stuck);
                     self.counters.bytes += count as u64;
                     self.counters.delivered += messages as u64;
                 }
@@ -117,13 +121,17 @@ impl Shard {
     /// Sends a run to one member: straight to its socket, or behind what already waits.
     fn send_run(&mut self, run: &mut Run, member: &Member, item: &Item, sink: &mut impl Sink) {
         let slot = member.slot;
+        let stuck = self.trace.as_ref().map_or(0, |trace| trace.before_this_turn());
         let Some(conn) = self.conns.get_mut(slot as usize).filter(|conn| !conn.overflowed) else { return };
         if conn.blocked || conn.paused || !conn.outbox.is_empty() {
             return self.push_run(run, member, item.clone());
         }
         self.counters.writes += 1;
         match sink.send(slot, &item.bytes) {
-            Sent::Gone => conn.blocked = true,
+            Sent::Gone => {
+                conn.blocked = true;
+                conn.note_stuck(stuck);
+            }
             Sent::Bytes(count) if count == item.bytes.len() => {
                 conn.flushed = conn.flushed.max(item.sequence);
                 self.counters.delivered += u64::from(item.messages);
@@ -131,6 +139,7 @@ impl Shard {
             }
             Sent::Bytes(count) => {
                 conn.blocked = true;
+                conn.note_stuck(stuck);
                 self.counters.bytes += count as u64;
                 if count > 0 {
                     conn.outbox.put_back(item.clone(), count);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::members::{CatchingUp, Member, item_of};
+use super::traced::Held;
 use super::{ConnKey, Shard};
 use crate::hub::{Sequence, lock};
 use crate::lane::Lane;
@@ -65,9 +66,11 @@ pub(super) struct Lag {
     /// Volatile messages dropped since they were last told with a heartbeat.
     dropped: u32,
     /// The same by room since they were last told by room.
-    skipped: Vec<(u32, u32)>,
+    pub(super) skipped: Vec<(u32, u32)>,
+    /// Between these moments of the recorder lie those that are in `skipped`.
+    pub(super) spared: (u64, u64),
     /// How far it is in each of its recorded rooms, while it is paused.
-    marks: Vec<Mark>,
+    pub(super) marks: Vec<Mark>,
     /// It was not told yet that it is behind.
     untold: bool,
     /// It is on the list of drained connections.
@@ -76,11 +79,13 @@ pub(super) struct Lag {
 
 /// The last recorded event of a room that was pushed to a connection through a namespace.
 #[derive(Debug, Clone, Copy)]
-struct Mark {
-    room: u32,
-    namespace: u8,
-    epoch: Epoch,
-    offset: u64,
+pub(super) struct Mark {
+    pub(super) room: u32,
+    pub(super) namespace: u8,
+    pub(super) epoch: Epoch,
+    pub(super) offset: u64,
+    /// What came behind this was held back.
+    pub(super) from: u64,
 }
 
 impl Lag {
@@ -201,13 +206,13 @@ impl Shard {
             let epoch = local.entry.top()?.epoch;
             if membership.room == room {
                 let (namespace, offset) = (member.form.namespace, first - 1);
-                return Some(Mark { room, namespace, epoch, offset });
+                return Some(Mark { room, namespace, epoch, offset, from: offset });
             }
             let namespace = local.members.get(membership.at as usize)?.form.namespace;
             let read = local.catching_up.iter();
             let read = read.filter(|read| read.slot == member.slot && read.namespace == namespace);
             let offset = read.map(|read| read.read_to).fold(local.taken, u64::max);
-            Some(Mark { room: membership.room, namespace, epoch, offset })
+            Some(Mark { room: membership.room, namespace, epoch, offset, from: offset })
         });
         marks.collect()
     }
@@ -217,7 +222,7 @@ impl Shard {
         let Some(epoch) = self.local[room as usize].entry.top().map(|top| top.epoch) else { return };
         let lag = self.conns.get_mut(slot as usize).and_then(|conn| conn.lag.as_deref_mut());
         if let Some(lag) = lag {
-            lag.marks.push(Mark { room, namespace, epoch, offset });
+            lag.marks.push(Mark { room, namespace, epoch, offset, from: offset });
         }
     }
 }
@@ -259,6 +264,9 @@ impl Shard {
     pub(super) fn note_skips(&mut self, slot: u32, skips: &[Skip]) {
         let Some(conn) = self.conns.get_mut(slot as usize).filter(|_| !skips.is_empty()) else { return };
         let lag = conn.lag.get_or_insert_default();
+        if let Some(trace) = &self.trace {
+            lag.note_span(conn.stuck, trace);
+        }
         for skip in skips {
             lag.skip(skip.room, skip.count);
             self.counters.dropped += u64::from(skip.count);
@@ -278,7 +286,9 @@ impl Shard {
     /// Takes the same by room since the last call of this; what was said to all has none.
     pub fn take_skipped(&mut self, slot: u32) -> Vec<(Option<Room>, u32)> {
         let lag = self.conns.get_mut(slot as usize).and_then(|conn| conn.lag.as_deref_mut());
+        let span = lag.as_ref().map_or((0, 0), |lag| lag.spared);
         let skipped = lag.map(|lag| std::mem::take(&mut lag.skipped)).unwrap_or_default();
+        self.note_spared(slot, span, &skipped);
         self.count(Step::Told, skipped.len() as u32);
         self.tidy(slot);
         let name = |room: u32| self.local.get(room as usize).map(|local| local.entry.room.clone());
@@ -369,11 +379,13 @@ impl Shard {
     /// Goes on behind what is lost; whoever calls this has told the client.
     pub fn pass_over(&mut self, slot: u32, lost: &Lost) {
         self.count(Step::Lost, 1);
+        self.note_lost(slot, lost);
         let Some(&room) = self.rooms.get(&lost.room) else { return };
         let lag = self.conns.get_mut(slot as usize).and_then(|conn| conn.lag.as_deref_mut());
         let marks = lag.into_iter().flat_map(|lag| &mut lag.marks);
         for mark in marks.filter(|mark| mark.room == room && mark.namespace == lost.namespace) {
             (mark.epoch, mark.offset) = (lost.epoch, lost.resume_at - 1);
+            mark.from = mark.offset;
         }
     }
 
@@ -446,6 +458,7 @@ impl Shard {
         for mark in marks.unwrap_or_default() {
             // What is on its way round the room was read; to this connection, still paused, it does not go.
             self.settle_room(mark.room);
+            self.note_held(slot, Held::of(&mark));
             let local = &mut self.local[mark.room as usize];
             if mark.offset > local.taken {
                 let (namespace, read_to) = (mark.namespace, mark.offset);

@@ -77,9 +77,11 @@ pub(super) struct Member {
 pub(super) struct Membership {
     pub(super) room: u32,
     pub(super) at: u32,
+    /// When it was in the room: as a moment of the recorder, and in milliseconds.
+    pub(super) joined: (u64, u64),
     /// The point in its organisation's events when it subscribed: what came before is not its business.
-    since: Mark,
-    filter: Option<Box<Filter>>,
+    pub(super) since: Mark,
+    pub(super) filter: Option<Box<Filter>>,
 }
 
 /// A subscription that ended, as recovery wants to remember it.
@@ -151,6 +153,7 @@ impl Shard {
     pub fn join(&mut self, slot: u32, entry: &Arc<Entry>, form: Form, since: Mark, read_to: Option<u64>) {
         let room = self.local_room(entry);
         self.settle_room(room);
+        let joined = (self.moment(), self.now_ms);
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         let local = &mut self.local[room as usize];
         let (at, back) = (local.members.len() as u32, conn.memberships.len() as u32);
@@ -162,7 +165,7 @@ impl Shard {
             conn.memberships.reserve_exact(1);
         }
         local.members.push(Member { slot, back, form });
-        conn.memberships.push(Membership { room, at, since, filter: None });
+        conn.memberships.push(Membership { room, at, joined, since, filter: None });
         if let Some(read_to) = read_to.filter(|offset| *offset > local.taken) {
             local.catching_up.push(CatchingUp { slot, namespace: form.namespace, read_to });
         }
@@ -317,6 +320,7 @@ impl Shard {
 
     fn remove(&mut self, slot: u32, at: usize) -> Left {
         self.settle_room(self.conns[slot as usize].memberships[at].room);
+        self.note_left(slot, at);
         let conn = &mut self.conns[slot as usize];
         let membership = conn.memberships.swap_remove(at);
         // The subscription that took its place in the list has to be found there.

@@ -164,7 +164,10 @@ impl Writer {
                 failpoint::reached("after_delivery");
                 Ok(published(id, position, false))
             }
-            Ok(Appended::Duplicate { id, position }) => Ok(published(id, position, true)),
+            Ok(Appended::Duplicate { id, position }) => {
+                self.node.note_duplicate(id);
+                Ok(published(id, position, true))
+            }
             Ok(Appended::Conflict) => {
                 Err(Refusal::new(Code::Conflict, "this key was used with another event"))
             }

@@ -21,6 +21,7 @@ type Field = (&'static str, &'static str, bool);
 const PAGE: &[(&str, &str)] = &[("limit", "How many at most."), ("before", "Only what is older than this.")];
 const SINCE: &[(&str, &str)] =
     &[("since", "EPOCH:OFFSET or EPOCH:OFFSET:TAG."), ("limit", "How many at most.")];
+const EXPLAIN: &[(&str, &str)] = &[("messageId", "Which message."), ("userId", "For which user.")];
 const PUBLISH: &[Field] = &[
     ("room", "string", false),
     ("rooms", "array", false),
@@ -72,6 +73,7 @@ const LINES: &[Line] = &[
     ("get", "/api/rooms/{room}/history", "rooms", "What was said, by the room's rule.", true, SINCE, &[]),
     ("get", "/api/rooms/{room}/presence", "rooms", "Who is there, by the room's rule.", true, &[("page", "Which page, from 0.")], &[]),
     ("get", "/api/rooms/{room}/stats", "rooms", "How many are there, and where the history stands.", true, &[], &[]),
+    ("get", "/api/explain", "rooms", "What became of a message for a user, hop by hop, for servers and administrators.", true, EXPLAIN, &[]),
     ("post", "/api/auth/register", "accounts", "Makes an account.", false, &[], REGISTER),
     ("post", "/api/auth/verify", "accounts", "Confirms an address by the token of a mail.", false, &[], &[("token", "string", true)]),
     ("post", "/api/auth/login", "accounts", "Signs in by password.", false, &[], &[("email", "string", true), ("password", "string", true), ("org", "string", false)]),

@@ -170,6 +170,8 @@ impl ShardLoop {
         let Some(link) = self.links.get(key) else { return };
         // The single offset of a stock client is for what comes live.
         let form = Form { offset: false, ..link.form(one.ack.namespace()) };
+        let namespace = one.ack.namespace();
+        self.shard.note_replayed(key, &one.room, namespace, page);
         for event in page {
             let Some(position) = event.position else { continue };
             if position.offset > one.after.offset + 1 {

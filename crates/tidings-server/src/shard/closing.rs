@@ -137,6 +137,9 @@ impl ShardLoop {
         if let Some(seat) = link.seats.first() {
             self.tell_left(&seat.who, &left);
         }
+        for seat in &link.seats {
+            self.note_closed(key, seat, cause, resumable && seat.pid.is_some());
+        }
         self.is_dead(key, attended);
         self.shard.close(key);
         self.disconnected(&link);

@@ -322,6 +322,7 @@ impl ShardLoop {
         // The single offset of a stock client is for what comes live: a part of one room's past
         // must not move it.
         let form = Form { offset: false, ..form };
+        self.shard.note_replayed(key, room, ack.namespace(), &joined.missed);
         for missed in &joined.missed {
             match missed.position.filter(|_| missed.is_damaged()) {
                 Some(at) => self.tell_hole(key, ack, room, "corrupt", (at.offset, at.offset)),
@@ -394,6 +395,7 @@ impl ShardLoop {
 
     /// Refuses a command: in the acknowledgement, or as an event where none was asked for.
     pub(super) fn answer_refused(&mut self, key: ConnKey, ack: AckTo, command: &str, refusal: &Refusal) {
+        self.note_refused(key, command, refusal);
         let mut body = std::mem::take(&mut self.body);
         body.clear();
         if let AckTo::SocketIo { namespace, id: None } = ack {

@@ -12,6 +12,7 @@ use tidings_store::{Digest, StoreError};
 use tokio::sync::oneshot;
 
 use super::command::AckTo;
+use super::explained::{Inquiry, Told};
 use super::kept::Asking;
 use super::lane::Answer;
 use super::polling::PollAnswer;
@@ -82,6 +83,8 @@ pub(crate) enum Mail {
     Restore(ConnKey, AckTo, SocketId, Vec<Subscription>),
     /// Who is in a room, of this shard's connections?
     Members(Room, oneshot::Sender<Vec<Arc<Identity>>>),
+    /// What is known of a user's connections, and what became of a message for each?
+    Explain(Box<Inquiry>, oneshot::Sender<Told>),
     /// Something to be done for every connection it concerns.
     Errand(Errand),
     /// Close all connections within so many milliseconds.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use tidings_core::frame::Form;
 use tidings_core::shard::Sent;
-use tidings_core::{ConnKey, Identity, Org, Sink};
+use tidings_core::{ConnKey, Identity, Org, Sink, UserKey};
 use tidings_wire::names::Dialect;
 use tidings_wire::session::{PlainSession, SocketIo};
 use tidings_wire::websocket::Decoder;
@@ -185,6 +185,13 @@ impl Links {
         let seats = links.flat_map(|link| link.seats.iter().map(move |seat| (link, seat)));
         let of_org = seats.filter(|(_, seat)| seat.who.org == *org);
         of_org.map(|(link, seat)| (link.key.slot, link.form(seat.namespace))).collect()
+    }
+
+    /// The seats of a user.
+    pub(super) fn seats_of(&self, user: &UserKey) -> impl Iterator<Item = (ConnKey, &Seat)> {
+        let seats =
+            self.links.iter().flatten().flat_map(|link| link.seats.iter().map(|seat| (link.key, seat)));
+        seats.filter(|(_, seat)| seat.who.org == *user.org() && seat.who.user.as_deref() == Some(user.id()))
     }
 
     /// Those of some connections that are still there and in this organisation, with the form each wants.

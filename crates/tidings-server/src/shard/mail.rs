@@ -64,6 +64,7 @@ impl ShardLoop {
             Mail::Moved(pid, at) => self.set_place(pid, at),
             Mail::Home(pid, parked) => self.come_home(pid, parked.map(|parked| *parked)),
             Mail::Members(room, reply) => drop(reply.send(self.members_of(&room))),
+            Mail::Explain(inquiry, reply) => drop(reply.send(self.explained(&inquiry))),
             Mail::Errand(errand) => self.take_errand(errand),
             Mail::Drain(budget_ms) => self.drain(budget_ms),
             Mail::Stop => self.running = false,
@@ -265,6 +266,7 @@ impl ShardLoop {
             let seat = link.seats.swap_remove(at);
             self.tell_left(&seat.who, &left);
             self.is_over(&seat);
+            self.note_closed(key, &seat, "disconnected", false);
             self.unseated(key, &seat);
         }
     }

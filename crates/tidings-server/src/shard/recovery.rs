@@ -291,6 +291,7 @@ impl ShardLoop {
         let (seat, mixed) = (link.seats.swap_remove(at), link.mixed);
         let behind = behind(link, seat.namespace);
         let parked = self.parked(conn, &seat, mixed, behind);
+        self.note_closed(conn, &seat, CloseReason::Replaced.label(), true);
         self.close(conn, CloseReason::Replaced);
         Some(parked)
     }

@@ -304,6 +304,7 @@ impl ShardLoop {
         let seat = link.seats.swap_remove(at);
         self.tell_left(&seat.who, &left);
         self.is_over(&seat);
+        self.note_closed(key, &seat, "left", false);
         self.unseated(key, &seat);
     }
 
@@ -324,6 +325,7 @@ impl ShardLoop {
                 }
                 for seat in seats {
                     self.is_over(&seat);
+                    self.note_closed(key, &seat, "left", false);
                     self.unseated(key, &seat);
                 }
                 self.schedule(key);

@@ -13,6 +13,8 @@ mod common;
 mod drain;
 mod durable;
 mod expiry;
+mod explain;
+mod explain_slow;
 mod hook_order;
 mod hooks;
 mod hostile;

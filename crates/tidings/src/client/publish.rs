@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tidings_server::signin::Grant;
@@ -19,9 +19,9 @@ use crate::output;
 use crate::token;
 
 /// The whole exchange, connecting included.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a token made here is valid.
-const TTL: Duration = Duration::from_secs(60);
+pub(super) const TTL: Duration = Duration::from_secs(60);
 /// The most that is read of an answer.
 const MOST_ANSWER: usize = 1 << 20;
 /// The most that is read from standard input: more than any server takes by default.
@@ -78,7 +78,8 @@ pub(crate) fn run(line: PublishLine) -> Result<()> {
         }
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let exchange = async { tokio::time::timeout(TIMEOUT, post(&target, &token, &body)).await };
+    let exchange =
+        async { tokio::time::timeout(TIMEOUT, send(&target, &token, "/api/publish", Some(&body))).await };
     let (status, answer) = runtime.block_on(exchange).context("the server did not answer in time")??;
     if !status.is_success() {
         bail!("{}", refusal(status, &answer));
@@ -105,15 +106,26 @@ fn not_json(data: &str) -> String {
 /// Characters of wrong data that are shown.
 const SHOWN: usize = 40;
 
-async fn post(target: &Target, token: &str, body: &Value) -> Result<(StatusCode, Bytes)> {
+/// Sends a request to the server's HTTP door and reads the answer; without a body it is a GET.
+pub(super) async fn send(
+    target: &Target,
+    token: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<(StatusCode, Bytes)> {
+    let body = body.map(serde_json::to_vec).transpose()?;
+    let method = if body.is_some() { Method::POST } else { Method::GET };
+    let body = body.unwrap_or_default();
     let authority = target.authority();
     let stream = TcpStream::connect(&authority).await.with_context(|| format!("cannot reach {authority}"))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::post(format!("{}/api/publish", target.prefix))
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("{}{path}", target.prefix))
         .header("host", &authority)
         .header("authorization", format!("Bearer {token}"))
         .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(serde_json::to_vec(body)?)))
+        .body(Full::new(Bytes::from(body)))
         .context("the token cannot stand in a header")?;
     // The connection's task ends with the sender, which lives in this function.
     let driver = tokio::spawn(connection);
@@ -127,7 +139,7 @@ async fn post(target: &Target, token: &str, body: &Value) -> Result<(StatusCode,
 }
 
 /// A refusal as a sentence: status, code, message, and when to try again.
-fn refusal(status: StatusCode, answer: &[u8]) -> String {
+pub(super) fn refusal(status: StatusCode, answer: &[u8]) -> String {
     let parsed: Value = serde_json::from_slice(answer).unwrap_or_default();
     let error = parsed.get("error").unwrap_or(&parsed);
     let text = |name: &str| error.get(name).and_then(Value::as_str);

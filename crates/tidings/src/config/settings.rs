@@ -3,6 +3,7 @@
 //! Flags, environment names, checks and the printed configuration are all made from it.
 
 mod presence;
+mod recorder;
 mod rooms;
 mod table;
 
@@ -12,7 +13,7 @@ use toml::Value;
 
 /// Every setting, in the order in which it is printed.
 pub(crate) static SETTINGS: LazyLock<Vec<Setting>> =
-    LazyLock::new(|| [table::SETTINGS, rooms::SETTINGS, presence::SETTINGS].concat());
+    LazyLock::new(|| [table::SETTINGS, rooms::SETTINGS, presence::SETTINGS, recorder::SETTINGS].concat());
 
 /// No bound above.
 const ANY: u64 = i64::MAX as u64;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidings_core::frame::parse_resume_offset;
 use tidings_core::node::{From, Heard};
-use tidings_core::{Action, ConnKey, Denied, Joined, Mark, Publication, Room};
+use tidings_core::{Action, ConnKey, Denied, Joined, Mark, Position, Publication, Room};
 use tidings_wire::CloseReason;
 use tidings_wire::json::write_string;
 
@@ -76,6 +76,7 @@ impl ShardLoop {
         for (room, reason) in &rejoined.gaps {
             self.tell_missed(key, namespace, room.as_ref(), reason);
         }
+        self.note_resumed(key, namespace, &parked.who, rejoined.spans);
         self.replay_merged(key, namespace, rejoined.missed);
         self.welcomed(key, namespace, auth);
     }
@@ -215,6 +216,7 @@ impl ShardLoop {
         let joined = self.node.clone().rejoin(&mut self.shard, key.slot, form, asker, &rooms);
         let mut rejoined = Rejoined {
             missed: Vec::new(),
+            spans: Vec::new(),
             gaps: Vec::new(),
             heard: match heard {
                 Some(Heard::To(mark)) if parked.flushed.is_some() => mark.memory,
@@ -245,6 +247,9 @@ impl ShardLoop {
                 joined.missed.retain(|missed| missed.is_damaged() || filter.passes(missed));
                 self.shard.set_filter(key.slot, &kept.room, form.namespace, (**filter).clone());
             }
+            let place = |event: Option<&Arc<Publication>>| event.and_then(|event| event.position);
+            let span = place(joined.missed.first()).zip(place(joined.missed.last()));
+            rejoined.spans.extend(span.map(|span| (kept.room.clone(), span)));
             let in_log = self.node.is_durable(&kept.room);
             missed.extend(joined.missed.into_iter().map(|event| (in_log, event)));
         }
@@ -254,6 +259,7 @@ impl ShardLoop {
         let bytes = rejoined.missed.iter().map(|event| event.bytes()).sum::<usize>();
         if resume.earlier.too_much || bytes > RESUME_BYTES {
             rejoined.missed.clear();
+            rejoined.spans.clear();
             rejoined.gaps = vec![(None, "trimmed")];
         }
         Ok(rejoined)
@@ -263,6 +269,8 @@ impl ShardLoop {
 /// What came of joining a session's rooms again.
 struct Rejoined {
     missed: Vec<Arc<Publication>>,
+    /// From where to where it is sent what it missed in each room.
+    spans: Vec<(Room, (Position, Position))>,
     /// Rooms in which something was missed for good, and why; `None`: in any of them.
     gaps: Vec<(Option<Room>, &'static str)>,
     /// The last recorded event of this process that it has heard.

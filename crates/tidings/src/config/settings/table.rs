@@ -2,7 +2,7 @@
 
 use super::{ANY, HOUR_MS, Kind, RATE, Setting, row, secret};
 
-/// The settings but those of room kinds and presence, in the order in which they are printed: the top level
+/// The settings but those of room kinds, presence and recorder, in the order in which they are printed: the top level
 /// first, then table by table.
 pub(super) static SETTINGS: &[Setting] = &[
     row(

@@ -1,0 +1,183 @@
+//! What happened in the last minutes, kept so that it can be explained.
+//!
+//! A publication is noted once, whoever hears it, and a connection's rare moments (it left, was spared
+//! something, was caught up, ended) on its own shard. Nothing is noted per delivery: what became of an event for
+//! one client follows from the two. Data of events is never noted.
+
+mod ring;
+mod trace;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use compact_str::CompactString;
+
+use crate::hub::{Handed, lock};
+use crate::lane::Lane;
+use crate::publication::{MessageId, Position, Publication};
+use crate::room::Room;
+use crate::shard::ConnKey;
+
+use ring::Ring;
+pub use trace::{Closed, Fate, Membership, Note, Story, Trace, What};
+
+/// The publications of the last minutes, bounded in number and in bytes.
+pub struct Recorder {
+    parts: Box<[Mutex<Ring<Noted>>]>,
+    clock: Clock,
+}
+
+/// The order of what is noted, over all threads: 1, 2, 3 and so on.
+pub type Clock = std::sync::Arc<AtomicU64>;
+
+/// The ring is cut in so many parts, so that publishers seldom meet at one lock.
+const PARTS: usize = 16;
+
+/// What an entry may take on average, names included; a ring of long names holds fewer.
+pub const ENTRY_BYTES: usize = 256;
+
+/// A publication as it is remembered.
+#[derive(Debug, Clone)]
+pub struct Noted {
+    /// Its id.
+    pub id: MessageId,
+    /// The room; of what was said to everybody the organisation's.
+    pub room: Room,
+    /// The event's name.
+    pub event: CompactString,
+    /// Its place among all that was noted.
+    pub moment: u64,
+    /// When it was accepted, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// How urgent it was.
+    pub lane: Lane,
+    /// Who must not get it.
+    pub skip: Option<(usize, ConnKey)>,
+    /// Its place in the room's history; `None`: volatile.
+    pub position: Option<Position>,
+    /// Its number among its organisation's recorded events; 0: volatile.
+    pub sequence: u64,
+    /// It is in the log.
+    pub is_stored: bool,
+    /// How far it came.
+    pub stage: Stage,
+    /// How often its key was used again for it.
+    pub duplicates: u32,
+}
+
+/// How far a publication came on this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It waits for the pace of its room, or a newer one has taken its place.
+    Held,
+    /// It was handed to shards, each a bit.
+    Handed(Handed),
+    /// It was handed to every shard, for everybody.
+    Announced,
+}
+
+impl Recorder {
+    /// One that remembers so many publications.
+    pub fn new(entries: usize) -> Self {
+        let part = || Mutex::new(Ring::new(entries.div_ceil(PARTS), ENTRY_BYTES));
+        Self { parts: (0..PARTS).map(|_| part()).collect(), clock: Clock::default() }
+    }
+
+    /// The order in which everything is noted, for the shards.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The next moment.
+    pub(crate) fn moment(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Notes what became of a publication; of one that was noted as held this is the rest.
+    pub(crate) fn note(&self, publication: &Publication, stage: Stage, is_stored: bool, moment: u64) {
+        let noted = Noted {
+            id: publication.id,
+            room: publication.room.clone(),
+            event: publication.event.clone(),
+            moment,
+            at_ms: publication.at_ms,
+            lane: publication.lane,
+            skip: publication.skip,
+            position: publication.position,
+            sequence: publication.sequence,
+            is_stored,
+            stage,
+            duplicates: 0,
+        };
+        self.keep(noted);
+    }
+
+    pub(crate) fn keep(&self, noted: Noted) {
+        let bytes = size_of::<Noted>() + noted.room.name().len() + noted.event.len();
+        lock(self.part(noted.id)).push(noted, bytes);
+    }
+
+    /// Counts that a message's key was used again.
+    pub(crate) fn repeat(&self, id: MessageId) {
+        if let Some(noted) = lock(self.part(id)).newest(|noted| noted.id == id) {
+            noted.duplicates = noted.duplicates.saturating_add(1);
+        }
+    }
+
+    /// What is remembered of a message; `None`: nothing, or nothing any more.
+    pub fn find(&self, id: MessageId) -> Option<Noted> {
+        lock(self.part(id)).newest(|noted| noted.id == id).cloned()
+    }
+
+    fn part(&self, id: MessageId) -> &Mutex<Ring<Noted>> {
+        &self.parts[id.number as usize % PARTS]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publication::{Mark, Payload};
+    use crate::room::Org;
+
+    fn publication(number: u64) -> Publication {
+        Publication {
+            room: Room::new(&Org::new("acme"), "open:1", 128).unwrap(),
+            event: "e".into(),
+            payload: Payload::json("1"),
+            lane: Lane::Normal,
+            skip: None,
+            id: MessageId { node: 7, number },
+            position: None,
+            sequence: Mark::default().memory,
+            durable: 0,
+            at_ms: number,
+            subject: 0,
+        }
+    }
+
+    #[test]
+    fn an_entry_leaves_room_for_its_names_in_what_it_may_take() {
+        assert!(size_of::<Noted>() <= ENTRY_BYTES - 64, "{}", size_of::<Noted>());
+        assert!(size_of::<Note>() <= ENTRY_BYTES - 64, "{}", size_of::<Note>());
+    }
+
+    #[test]
+    fn the_oldest_publications_are_forgotten_first() {
+        let recorder = Recorder::new(PARTS * 4);
+        for number in 0..PARTS as u64 * 6 {
+            recorder.note(&publication(number), Stage::Announced, false, recorder.moment());
+        }
+        let known = |number: u64| recorder.find(MessageId { node: 7, number }).is_some();
+        assert!(!known(0) && !known(PARTS as u64 * 2 - 1));
+        assert!(known(PARTS as u64 * 2) && known(PARTS as u64 * 6 - 1));
+    }
+
+    #[test]
+    fn another_process_message_of_the_same_number_is_unknown() {
+        let recorder = Recorder::new(100);
+        recorder.note(&publication(3), Stage::Announced, false, recorder.moment());
+        assert!(recorder.find(MessageId { node: 7, number: 3 }).is_some());
+        assert!(recorder.find(MessageId { node: 8, number: 3 }).is_none());
+    }
+}
