@@ -20,7 +20,7 @@ use crate::lane::Lane;
 use crate::presence::Presence;
 use crate::publication::{Epoch, Mark, MessageId, Payload, Position, Publication};
 use crate::recent::{KeyRecord, Read, Recent};
-use crate::recorder::{Recorder, Stage};
+use crate::recorder::Recorder;
 use crate::room::{Keep, Org, Room, RoomSpec};
 use crate::shard::{ConnKey, Left, Shard};
 use crate::shuffle::Shuffle;
@@ -388,9 +388,7 @@ impl Node {
             subject: 0,
             ack: None,
         };
-        let publication = Arc::new(publication);
-        self.note(&publication, Stage::Announced, false, self.moment());
-        self.hub.announce(&publication);
+        self.hand_to_everybody(&Arc::new(publication));
         Ok(Published::now(id, None))
     }
 
@@ -458,13 +456,10 @@ impl Node {
         }
         let id = released.unwrap_or_else(|| self.message_id());
         let Some(entry) = self.hub.find(&what.room) else {
-            self.note_unheard(spec, &what, id, now_ms);
-            return Ok(Published::now(id, None));
+            return Ok(self.unheard(spec, &what, id, now_ms));
         };
         let publication = Arc::new(self.publication(spec, what, id, None, Mark::default(), now_ms));
-        let moment = self.moment();
-        let handed = self.hub.deliver(&entry, &publication, here.as_ref().map(|shard| shard.index()));
-        self.note(&publication, Stage::Handed(handed), false, moment);
+        let handed = self.hand_over(&entry, &publication, here.as_ref().map(|shard| shard.index()), false);
         if let Some(shard) = here.filter(|shard| handed.shards & (1 << shard.index()) != 0) {
             shard.take(&publication);
         }
@@ -525,9 +520,7 @@ impl Node {
         {
             first_heard(&entry.room);
         }
-        let moment = self.moment();
-        let handed = self.hub.deliver(entry, &publication, None);
-        self.note(&publication, Stage::Handed(handed), false, moment);
+        self.hand_over(entry, &publication, None, false);
         Ok(Published::now(id, position))
     }
 

@@ -153,6 +153,7 @@ mod tests {
             durable: 0,
             at_ms: number,
             subject: 0,
+            ack: None,
         }
     }
 

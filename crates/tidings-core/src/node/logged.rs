@@ -10,7 +10,6 @@ use crate::hub::lock;
 use crate::kinds::Denied;
 use crate::publication::{Epoch, Mark, MessageId, Position};
 use crate::recent::Recent;
-use crate::recorder::Stage;
 use crate::room::{Keep, Org, Room, RoomSpec};
 
 impl Node {
@@ -132,9 +131,7 @@ impl Node {
         let is_new = recent.take_logged(publication.clone());
         drop(recent);
         if is_new {
-            let moment = self.moment();
-            let handed = self.hub.deliver(&entry, &publication, None);
-            self.note(&publication, Stage::Handed(handed), true, moment);
+            self.hand_over(&entry, &publication, None, true);
         }
         Ok(())
     }

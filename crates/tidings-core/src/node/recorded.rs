@@ -1,7 +1,9 @@
 //! What the flight recorder is told of publications: each once, whoever hears it.
 
-use super::{Node, Publish};
-use crate::hub::Handed;
+use std::sync::Arc;
+
+use super::{Node, Publish, Published};
+use crate::hub::{Entry, Handed};
 use crate::publication::{MessageId, Publication};
 use crate::recorder::{Noted, Recorder, Stage};
 use crate::room::RoomSpec;
@@ -18,15 +20,30 @@ impl Node {
         self.recorder.as_ref()
     }
 
-    /// The moment before a publication is handed over: what shards note of it comes later.
-    pub(super) fn moment(&self) -> u64 {
-        self.recorder.as_ref().map_or(0, Recorder::moment)
+    /// Hands a publication to every shard that has members, and notes it.
+    ///
+    /// Its moment is taken before: what shards note of it comes later.
+    pub(super) fn hand_over(
+        &self,
+        entry: &Entry,
+        publication: &Arc<Publication>,
+        here: Option<usize>,
+        is_stored: bool,
+    ) -> Handed {
+        let moment = self.recorder.as_ref().map_or(0, Recorder::moment);
+        let handed = self.hub.deliver(entry, publication, here);
+        if let Some(recorder) = &self.recorder {
+            recorder.note(publication, Stage::Handed(handed), is_stored, moment);
+        }
+        handed
     }
 
-    pub(super) fn note(&self, publication: &Publication, stage: Stage, is_stored: bool, moment: u64) {
+    /// The same for everybody of its organisation.
+    pub(super) fn hand_to_everybody(&self, publication: &Arc<Publication>) {
         if let Some(recorder) = &self.recorder {
-            recorder.note(publication, stage, is_stored, moment);
+            recorder.note(publication, Stage::Announced, false, recorder.moment());
         }
+        self.hub.announce(publication);
     }
 
     /// Notes that a message's key was used again for the same event.
@@ -36,9 +53,16 @@ impl Node {
         }
     }
 
-    /// Notes a volatile event for a room in which nobody is.
-    pub(super) fn note_unheard(&self, spec: &RoomSpec, what: &Publish<'_>, id: MessageId, at_ms: u64) {
+    /// What becomes of a volatile event for a room in which nobody is.
+    pub(super) fn unheard(
+        &self,
+        spec: &RoomSpec,
+        what: &Publish<'_>,
+        id: MessageId,
+        at_ms: u64,
+    ) -> Published {
         self.note_without(spec, what, id, Stage::Handed(Handed::default()), at_ms);
+        Published::now(id, None)
     }
 
     /// Notes an event that waits for the pace of its room.

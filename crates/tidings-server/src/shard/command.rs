@@ -319,8 +319,7 @@ impl ShardLoop {
         if joined.recovered == Some(false) && gaps {
             self.tell_gap(key, ack, room, joined, from);
         }
-        // The single offset of a stock client is for what comes live: a part of one room's past
-        // must not move it.
+        // A stock client's single offset is for what comes live; one room's past must not move it.
         let form = Form { offset: false, ..form };
         self.shard.note_replayed(key, room, ack.namespace(), &joined.missed);
         for missed in &joined.missed {
