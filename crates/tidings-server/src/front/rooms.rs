@@ -9,6 +9,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::get;
+use tidings_core::hub::Entry;
 use tidings_core::kinds::Action;
 use tidings_core::{Asker, Code, Epoch, Identity, Position, Refusal, Room};
 use tidings_wire::engineio::Query;
@@ -49,7 +50,9 @@ fn list(shared: &Shared, who: &Identity) -> Result<Vec<u8>, Refusal> {
         return Err(Refusal::new(Code::Forbidden, "only servers and administrators list rooms"));
     }
     let mut entries = shared.node.hub().entries();
-    entries.retain(|entry| *entry.room.org() == who.org);
+    // A room that somebody only looked for in the log is none.
+    let exists = |entry: &Entry| entry.members() > 0 || entry.top().is_some_and(|top| top.offset > 0);
+    entries.retain(|entry| *entry.room.org() == who.org && exists(entry));
     entries.sort_by(|a, b| a.room.name().cmp(b.room.name()));
     let mut out = b"{\"ok\":true,\"rooms\":[".to_vec();
     for (at, entry) in entries.iter().enumerate() {
