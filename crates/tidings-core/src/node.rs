@@ -4,6 +4,7 @@ mod attendance;
 mod from;
 mod logged;
 mod paced;
+mod publish;
 mod recorded;
 mod tracked;
 
@@ -22,12 +23,13 @@ use crate::publication::{Epoch, Mark, MessageId, Payload, Position, Publication}
 use crate::recent::{KeyRecord, Read, Recent};
 use crate::recorder::Recorder;
 use crate::room::{Keep, Org, Room, RoomSpec};
-use crate::shard::{ConnKey, Left, Shard};
+use crate::shard::{Left, Shard};
 use crate::shuffle::Shuffle;
 
 use from::read_from;
-pub use from::{From, Heard, Joined, Published};
+pub use from::{From, Heard, Joined};
 use paced::Valves;
+pub use publish::{Publish, Published};
 
 /// One node: every join, leave and publish goes through here.
 pub struct Node {
@@ -59,29 +61,6 @@ type FirstHeard = Box<dyn Fn(&Room) + Send + Sync>;
 
 /// Answers of the backend a node keeps at most; beyond that the oldest are asked for again.
 const ANSWERS: usize = 100_000;
-
-/// What is to be published.
-#[derive(Debug, Clone)]
-pub struct Publish<'a> {
-    /// The room.
-    pub room: Room,
-    /// The event's name.
-    pub event: &'a str,
-    /// The event's data, checked.
-    pub payload: Payload,
-    /// How urgent; the room's lane if not said.
-    pub lane: Option<Lane>,
-    /// Not recorded even if the room keeps events.
-    pub volatile: bool,
-    /// The idempotency key.
-    pub key: Option<&'a str>,
-    /// Who must not get it.
-    pub skip: Option<(usize, ConnKey)>,
-    /// What the event is about: of events of one name and slot the newest is what counts.
-    pub slot: Option<&'a str>,
-    /// With what its recipients are asked to acknowledge it.
-    pub ack: Option<u64>,
-}
 
 impl Node {
     /// A node over the given hub and kinds; `id` is drawn at random by the caller.

@@ -70,15 +70,9 @@ fn tell_news(shared: &Shared, news: News) {
 fn tell_room(shared: &Shared, news: RoomNews) {
     let publish = |news: &RoomNews| {
         let what = Publish {
-            room: news.room.clone(),
-            event: EVENT,
-            payload: Payload::json(json::room_news(shared, news)),
             lane: Some(Lane::Low),
             volatile: true,
-            slot: None,
-            key: None,
-            skip: None,
-            ack: None,
+            ..Publish::new(news.room.clone(), EVENT, Payload::json(json::room_news(shared, news)))
         };
         shared.node.publish(what, None, wall_ms())
     };

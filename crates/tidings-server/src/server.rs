@@ -280,17 +280,7 @@ impl Publisher {
         let room = Room::new(&org, room, limits.room_name_bytes).map_err(|error| bad(&error.to_string()))?;
         tidings_wire::json::check(payload.text(), limits.json_depth)
             .map_err(|violation| bad(violation.detail))?;
-        let what = Publish {
-            room,
-            event,
-            payload,
-            lane: None,
-            volatile: false,
-            key: None,
-            skip: None,
-            slot: None,
-            ack: None,
-        };
+        let what = Publish::new(room, event, payload);
         let kinds = self.0.node.kinds();
         if !kinds.spec(&what.room)?.keep.is_durable() {
             return self.0.node.publish(what, None, wall_ms()).map(drop);

@@ -3,30 +3,9 @@
 use std::sync::Arc;
 
 use crate::hub::Entry;
-use crate::publication::{Mark, MessageId, Position, Publication};
+use crate::publication::{Mark, Position, Publication};
 use crate::recent::Read;
 use crate::room::Roll;
-
-/// What a publish became.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Published {
-    /// The message.
-    pub id: MessageId,
-    /// Its place in the room's history; `None` if it was not recorded.
-    pub position: Option<Position>,
-    /// It had been published before with the same key; this is what it became then.
-    pub duplicate: bool,
-    /// It is in the log, and survives a crash and a power cut.
-    pub synced: bool,
-    /// It waits for the pace of its room; a newer one may take its place.
-    pub held: bool,
-}
-
-impl Published {
-    pub(super) fn now(id: MessageId, position: Option<Position>) -> Self {
-        Self { id, position, duplicate: false, synced: false, held: false }
-    }
-}
 
 /// From where a newcomer wants to hear a room.
 #[derive(Debug, Clone, Copy)]

@@ -99,15 +99,5 @@ pub fn plain() -> Form {
 
 /// An event with little in it.
 pub fn event<'a>(name: &str, event: &'a str) -> Publish<'a> {
-    Publish {
-        room: room(name),
-        event,
-        payload: Payload::json("1"),
-        lane: None,
-        volatile: false,
-        key: None,
-        skip: None,
-        slot: None,
-        ack: None,
-    }
+    Publish::new(room(name), event, Payload::json("1"))
 }

@@ -38,17 +38,7 @@ impl Engine for Backing {
         Box::pin(async move {
             let shared = self.shared()?;
             let Emitted { room, event, payload, lane } = event;
-            let what = Publish {
-                room,
-                event: &event,
-                payload,
-                lane,
-                volatile: false,
-                key: None,
-                skip: None,
-                slot: None,
-                ack: None,
-            };
+            let what = Publish { lane, ..Publish::new(room, &event, payload) };
             if shared.node.is_durable(&what.room) {
                 return shared.store_own(Said::of(&what)).await.map(drop);
             }

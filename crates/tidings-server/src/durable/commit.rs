@@ -174,15 +174,8 @@ impl Writer {
 
     async fn deliver(&self, emitted: &Emitted, id: MessageId, place: Option<Appended>, now_ms: u64) {
         let what = Publish {
-            room: emitted.room.clone(),
-            event: &emitted.event,
-            payload: emitted.payload.clone(),
             lane: emitted.lane,
-            volatile: false,
-            slot: None,
-            key: None,
-            skip: None,
-            ack: None,
+            ..Publish::new(emitted.room.clone(), &emitted.event, emitted.payload.clone())
         };
         let done = match place {
             Some(Appended::At { position, sequence }) => {

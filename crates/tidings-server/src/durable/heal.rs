@@ -64,17 +64,7 @@ impl Writer {
             return tracing::error!(room = room.name(), "an event that was just stored is damaged");
         }
         let (event, room) = (&*event, room.clone());
-        let what = Publish {
-            room,
-            event,
-            payload,
-            lane: None,
-            volatile: false,
-            key: None,
-            skip: None,
-            slot: None,
-            ack: None,
-        };
+        let what = Publish::new(room, event, payload);
         if let Err(refusal) = self.node.deliver_logged(what, id, position, sequence, at_ms) {
             tracing::debug!(%refusal, "an event was stored whose kind is gone");
         }

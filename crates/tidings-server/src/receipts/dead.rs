@@ -101,15 +101,10 @@ impl Receipts {
         let asked = Asked { room: &room, key, bytes, terms, teller: None, tells_users: true, redriven: true };
         let ack = self.begin(asked)?;
         let what = Publish {
-            room: room.clone(),
-            event: &letter.event,
-            payload: letter.payload.clone(),
             lane: Some(letter.lane),
-            volatile: false,
             key,
-            skip: None,
-            slot: None,
             ack: Some(ack),
+            ..Publish::new(room.clone(), &letter.event, letter.payload.clone())
         };
         let message = Arc::new(Publication {
             room: room.clone(),

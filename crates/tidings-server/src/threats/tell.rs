@@ -46,17 +46,7 @@ fn publish(shared: &Shared, org: &Org, room: &str, data: &str) {
     let Ok(room) = Room::new(org, room, shared.settings.limits.room_name_bytes) else { return };
     let payload = Payload::json(data.to_owned());
     let lane = Some(Lane::High);
-    let what = Publish {
-        room,
-        event: "threat",
-        payload,
-        lane,
-        volatile: false,
-        key: None,
-        skip: None,
-        slot: None,
-        ack: None,
-    };
+    let what = Publish { lane, ..Publish::new(room, "threat", payload) };
     if let Err(refusal) = shared.node.publish(what, None, wall_ms()) {
         tracing::debug!(%refusal, "a threat could not be published");
     }
