@@ -108,6 +108,8 @@ pub(crate) struct Log {
     /// Events that were stored, and those that could not be.
     pub(crate) stored: Arc<AtomicU64>,
     pub(crate) failed: Arc<AtomicU64>,
+    /// Transactions with events or commands of apps in them that were committed.
+    pub(crate) transactions: Arc<AtomicU64>,
     /// Pages read from the log, and damaged events among them.
     pub(crate) pages: AtomicU64,
     pub(crate) damaged: AtomicU64,
@@ -123,6 +125,7 @@ impl Log {
         let loading: Arc<Loading> = Arc::new((0..PARTS).map(|_| tokio::sync::Mutex::new(())).collect());
         let bytes = Arc::new(AtomicUsize::new(0));
         let (stored, failed, health) = (Arc::default(), Arc::default(), Arc::new(Health::new()));
+        let transactions = Arc::default();
         // A file is not away; its slow disk has the store's own patience.
         let patience = if store.is_postgres() { health::PATIENCE } else { Duration::MAX };
         let log = Self {
@@ -136,6 +139,7 @@ impl Log {
             kept: Mutex::default(),
             stored: Arc::clone(&stored),
             failed: Arc::clone(&failed),
+            transactions: Arc::clone(&transactions),
             pages: AtomicU64::new(0),
             damaged: AtomicU64::new(0),
             trimmed: AtomicU64::new(0),
@@ -147,6 +151,7 @@ impl Log {
             bytes,
             stored,
             failed,
+            transactions,
             answered: true,
             loading,
             health,

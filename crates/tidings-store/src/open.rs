@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Database, Sqlite, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, Database, Postgres, Sqlite, SqlitePool};
 
 use crate::error::{Result, StoreError};
 use crate::options::StoreOptions;
@@ -18,6 +18,8 @@ use crate::store::Pools;
 
 /// A connection to PostgreSQL that nobody used for so long is closed.
 const IDLE: Duration = Duration::from_secs(10 * 60);
+/// A connection to PostgreSQL is asked whether it is alive if nobody used it for so long.
+const FRESH: Duration = Duration::from_secs(1);
 /// A transaction whose node went silent is ended by PostgreSQL after so long, and its locks with it.
 const SILENT_TRANSACTION: Duration = Duration::from_secs(60);
 
@@ -140,11 +142,24 @@ async fn postgres(url: &str, options: &StoreOptions) -> Result<Pools> {
         ("statement_timeout", ms(options.statement)),
         ("idle_in_transaction_session_timeout", ms(SILENT_TRANSACTION)),
     ]);
-    let pool = pool(options.connections.max(2), options).idle_timeout(IDLE);
+    let pool = fresh(pool(options.connections.max(2), options).idle_timeout(IDLE));
     let opened = within(options.acquire + options.statement, pool.connect_with(connect)).await;
     opened.map(Pools::Postgres).map_err(|error| match error {
         StoreError::Unusable(said) => StoreError::Unusable(format!("PostgreSQL refuses us: {said}")),
         error => error,
+    })
+}
+
+/// Asks a connection whether it is alive only if it rested: else every transaction would begin with one more
+/// exchange, and one that breaks in use is found by its next statement either way.
+fn fresh(pool: PoolOptions<Postgres>) -> PoolOptions<Postgres> {
+    pool.test_before_acquire(false).before_acquire(|connection, about| {
+        Box::pin(async move {
+            if about.idle_for >= FRESH {
+                connection.ping().await?;
+            }
+            Ok(true)
+        })
     })
 }
 

@@ -1,8 +1,10 @@
 //! Publishes to durable rooms through the real server, each acknowledged as `synced`, beside a bare loop that
-//! writes the same rows in batches as large as what is in flight: `cargo bench -p tidings --bench durable`.
+//! writes the same rows in the same batches: `cargo bench -p tidings --bench durable`.
 //!
-//! The rooms are a hundred, the data a hundred bytes. On SQLite the bare loop inserts row by row, on PostgreSQL all
-//! rows of a batch in one statement. `SECONDS` is how long each cell lasts (4), `RUNS` how often it is run (3).
+//! The same rows are the events, the counters of their rooms and the number of their organisation; the same batches
+//! are as large as the server's were on average. On SQLite the bare loop writes row by row, on PostgreSQL all rows of a
+//! table in one statement. The rooms are a hundred, the data a hundred bytes. `SECONDS` is how long each
+//! cell lasts (4), `RUNS` how often it is run (3).
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a bench")]
 
 use std::net::SocketAddr;
@@ -29,32 +31,34 @@ fn number(name: &str, default: u64) -> u64 {
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let postgres = Postgres::that_flushes();
-    println!("{:8} {:>9} {:>12} {:>12} {:>6}", "store", "in flight", "server acks/s", "bare rows/s", "ratio");
+    println!(
+        "{:8} {:>9} {:>13} {:>6} {:>12} {:>6}",
+        "store", "in flight", "server acks/s", "batch", "bare rows/s", "ratio"
+    );
     for in_flight in [64, 512] {
-        for run in 0..number("RUNS", 3) {
+        for _ in 0..number("RUNS", 3) {
             for name in ["sqlite", "postgres"] {
                 let place = Place::new();
                 let url = |part: &str| match name {
                     "sqlite" => format!("sqlite:{}", place.path().join(format!("{part}.db")).display()),
                     _ => runtime.block_on(postgres.database()),
                 };
-                // By turns, so that neither always has the warmer disk.
-                let (mut server, mut loops) = (0.0, 0.0);
-                for first in [run % 2 == 0, run % 2 != 0] {
-                    if first {
-                        server = through_the_server(&runtime, place.path(), &url("server"), in_flight);
-                    } else {
-                        loops = runtime.block_on(bare(&url("bare"), in_flight));
-                    }
-                }
-                println!("{name:8} {in_flight:9} {server:13.0} {loops:12.0} {:6.2}", server / loops);
+                let (server, batch) = through_the_server(&runtime, place.path(), &url("server"), in_flight);
+                let loops = runtime.block_on(bare(&url("bare"), batch));
+                let ratio = server / loops;
+                println!("{name:8} {in_flight:9} {server:13.0} {batch:6} {loops:12.0} {ratio:6.2}");
             }
         }
     }
 }
 
-/// Acknowledgements a second.
-fn through_the_server(runtime: &tokio::runtime::Runtime, place: &Path, url: &str, in_flight: usize) -> f64 {
+/// Acknowledgements a second, and how many events a transaction had on average.
+fn through_the_server(
+    runtime: &tokio::runtime::Runtime,
+    place: &Path,
+    url: &str,
+    in_flight: usize,
+) -> (f64, usize) {
     std::fs::write(place.join("tidings.toml"), KINDS).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
     command.env_clear().env("DATABASE_URL", url).current_dir(place).args([
@@ -73,8 +77,24 @@ fn through_the_server(runtime: &tokio::runtime::Runtime, place: &Path, url: &str
         for publisher in publishers {
             acks += publisher.await.unwrap();
         }
-        acks as f64 / seconds().as_secs_f64()
+        let metrics = metrics(addr).await;
+        let events = figure(&metrics, "tidings_log_events_stored_total");
+        let transactions = figure(&metrics, "tidings_log_transactions_total").max(1.0);
+        (acks as f64 / seconds().as_secs_f64(), (events / transactions).round().max(1.0) as usize)
     })
+}
+
+async fn metrics(addr: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+fn figure(metrics: &str, name: &str) -> f64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    line.unwrap_or_else(|| panic!("no {name} in {metrics}"))
 }
 
 fn seconds() -> Duration {
@@ -132,38 +152,49 @@ fn say(out: &mut Vec<u8>, next: &mut usize, number: usize, filler: &str) {
     write_masked(out, 0x80, 1, said.as_bytes(), [1, 2, 3, 4]);
 }
 
-const TABLE: &str = "CREATE TABLE bare (room_id BIGINT, place BIGINT, sequence BIGINT, node BIGINT, number BIGINT, \
-                     at_ms BIGINT, event TEXT, data BYTEA, attachments BYTEA, bytes BIGINT, checksum BIGINT, \
-                     PRIMARY KEY (room_id, place))";
+const TABLES: [&str; 3] = [
+    "CREATE TABLE bare (room_id BIGINT, place BIGINT, sequence BIGINT, node BIGINT, number BIGINT, \
+     at_ms BIGINT, event TEXT, data BYTEA, attachments BYTEA, bytes BIGINT, checksum BIGINT, \
+     PRIMARY KEY (room_id, place))",
+    "CREATE TABLE bare_rooms (id BIGINT PRIMARY KEY, top BIGINT, bytes BIGINT, touched_ms BIGINT)",
+    "CREATE TABLE bare_orgs (org TEXT PRIMARY KEY, sequence BIGINT)",
+];
 
-/// Rows a second of a loop that writes the same columns, and no rooms, numbers, keys or checksums.
+/// Rows a second of a loop that writes the same rows, and looks nothing up and computes nothing.
 async fn bare(url: &str, batch: usize) -> f64 {
     let store = Store::open(url, &StoreOptions::default()).await.unwrap();
     let mut tx = store.begin().await.unwrap();
-    tx.run(TABLE, &[]).await.unwrap();
+    for table in TABLES {
+        tx.run(table, &[]).await.unwrap();
+    }
+    for room in 0..ROOMS {
+        tx.run("INSERT INTO bare_rooms VALUES ($1, 0, 0, 0)", args![room as u64]).await.unwrap();
+    }
+    tx.run("INSERT INTO bare_orgs VALUES ('default', 0)", &[]).await.unwrap();
     tx.commit().await.unwrap();
-    let rows_of_one = if store.is_postgres() { batch } else { 1 };
-    let places = (0..rows_of_one).map(|row| {
-        let value = |column: usize| format!("${}", row * 11 + column + 1);
-        format!("({})", (0..11).map(value).collect::<Vec<_>>().join(", "))
-    });
-    let insert = format!("INSERT INTO bare VALUES {}", places.collect::<Vec<_>>().join(", "));
-    // Statements are texts of the program; this one depends on the batch.
-    let insert: &'static str = insert.leak();
+    let bare = Bare::new(store.is_postgres(), batch);
     let data = format!("\"{}\"", "x".repeat(100));
     let (begin, mut rows) = (Instant::now(), 0_usize);
     while begin.elapsed() < seconds() {
         let mut tx = store.begin().await.unwrap();
-        for first in (rows..rows + batch).step_by(rows_of_one) {
-            let mut values = Vec::with_capacity(rows_of_one * 11);
-            for at in first..first + rows_of_one {
+        tx.run("UPDATE bare_orgs SET sequence = sequence + $1 WHERE org = 'default'", args![batch as u64])
+            .await
+            .unwrap();
+        let rooms: Vec<_> = (rows..rows + batch.min(ROOMS)).collect();
+        for rooms in rooms.chunks_exact(bare.rooms_of_one) {
+            let values = rooms.iter().flat_map(|at| *args![(at % ROOMS) as u64, 1_u64, 100_u64, 1_u64]);
+            tx.run(bare.count, &values.collect::<Vec<_>>()).await.unwrap();
+        }
+        for first in (rows..rows + batch).step_by(bare.rows_of_one) {
+            let mut values = Vec::with_capacity(bare.rows_of_one * 11);
+            for at in first..first + bare.rows_of_one {
                 let (room, place, at) = ((at % ROOMS) as u64, (at / ROOMS) as u64, at as u64);
                 let none: Option<&[u8]> = None;
                 values.extend_from_slice(args![room, place, at, 1_u64, at, 1_u64, "said", data.as_bytes()]);
                 values.push(tidings_store::sql::Value::Bytes(none));
                 values.extend_from_slice(args![100_u64, 1_u64]);
             }
-            tx.run(insert, &values).await.unwrap();
+            tx.run(bare.insert, &values).await.unwrap();
         }
         tx.commit().await.unwrap();
         rows += batch;
@@ -171,4 +202,42 @@ async fn bare(url: &str, batch: usize) -> f64 {
     let done = rows as f64 / begin.elapsed().as_secs_f64();
     store.close().await;
     done
+}
+
+/// The statements of the bare loop.
+struct Bare {
+    rows_of_one: usize,
+    insert: &'static str,
+    rooms_of_one: usize,
+    count: &'static str,
+}
+
+impl Bare {
+    fn new(is_postgres: bool, batch: usize) -> Self {
+        let (rows_of_one, rooms_of_one) = if is_postgres { (batch, batch.min(ROOMS)) } else { (1, 1) };
+        let count = if is_postgres {
+            let asked = rows_like(
+                "(CAST(# AS BIGINT), CAST(# AS BIGINT), CAST(# AS BIGINT), CAST(# AS BIGINT))",
+                rooms_of_one,
+            );
+            format!(
+                "WITH asked (of_id, more, more_bytes, now_ms) AS (VALUES {asked}) UPDATE bare_rooms \
+                 SET top = top + more, bytes = bytes + more_bytes, touched_ms = now_ms FROM asked WHERE id = of_id"
+            )
+        } else {
+            "UPDATE bare_rooms SET top = top + $2, bytes = bytes + $3, touched_ms = $4 WHERE id = $1"
+                .to_owned()
+        };
+        let row = format!("({})", ["#"; 11].join(", "));
+        let insert = format!("INSERT INTO bare VALUES {}", rows_like(&row, rows_of_one));
+        // Statements are texts of the program; these depend on the batch.
+        Self { rows_of_one, insert: insert.leak(), rooms_of_one, count: count.leak() }
+    }
+}
+
+/// So many rows, each `#` of them a numbered placeholder.
+fn rows_like(row: &str, rows: usize) -> String {
+    let all = vec![row; rows].join(", ");
+    let numbered = |(at, part): (usize, &str)| if at == 0 { part.to_owned() } else { format!("${at}{part}") };
+    all.split('#').enumerate().map(numbered).collect()
 }

@@ -145,6 +145,7 @@ impl Writer {
         self.committing = true;
         tx.commit().await?;
         self.committing = false;
+        self.transactions.fetch_add(1, Ordering::Relaxed);
         Ok(places)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidings_core::{Code, Epoch, MessageId, Node, Published, Refusal, Room};
 use tidings_store::log::{Append, Appended};
@@ -18,6 +18,9 @@ use crate::failpoint;
 
 /// Events of one transaction.
 const BATCH: usize = 512;
+
+/// How long a batch waits for publishers who were answered a moment ago and may have more to say.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// A database that is away is asked so often whether it is back, as far as the breaker allows.
 const PROBE: Duration = Duration::from_millis(100);
@@ -37,6 +40,7 @@ pub(super) struct Writer {
     pub(super) bytes: Arc<AtomicUsize>,
     pub(super) stored: Arc<AtomicU64>,
     pub(super) failed: Arc<AtomicU64>,
+    pub(super) transactions: Arc<AtomicU64>,
     /// The last transaction went through, so that the log tells of a change and not of each.
     pub(super) answered: bool,
     pub(super) loading: Arc<Loading>,
@@ -49,6 +53,34 @@ pub(super) struct Writer {
     pub(super) unsettled: HashSet<Room>,
 }
 
+/// How many events are likely to come at once: those of the publishers whom the last transaction answered, and those
+/// that came meanwhile; and since when.
+struct Answered {
+    count: usize,
+    at: Instant,
+}
+
+/// Waits until as many events are there as are likely to come at once, or [`GATHER`] is over.
+///
+/// Publishers who wait for an answer before they say more come back within a moment of each other; a transaction that
+/// began with the first of them would leave the others to the next, and each would be as small as the disk is quick.
+/// Whoever publishes alone, or after a rest, waits for nobody.
+async fn gather(letters: &mut mpsc::Receiver<Letter>, batch: &mut Vec<Letter>, answered: &Answered) {
+    let wanted = if answered.at.elapsed() < GATHER { answered.count.min(BATCH) } else { 0 };
+    if batch.len() >= wanted {
+        return;
+    }
+    let over = sleep(GATHER);
+    tokio::pin!(over);
+    while batch.len() < wanted {
+        let room = BATCH - batch.len();
+        tokio::select! {
+            came = letters.recv_many(batch, room) => if came == 0 { return },
+            () = &mut over => return,
+        }
+    }
+}
+
 impl Writer {
     /// Stores what comes, events and commands of apps by turns, until nobody can send any more.
     pub(super) async fn run(
@@ -57,6 +89,7 @@ impl Writer {
         mut commits: mpsc::Receiver<Commit>,
     ) {
         let (mut batch, mut group) = (Vec::with_capacity(BATCH), Vec::with_capacity(GROUP));
+        let mut answered = Answered { count: 0, at: Instant::now() };
         loop {
             let restless = self.health.is_away() || !self.unsettled.is_empty();
             // Where both wait, either is as likely to come first: none keeps the other from its turn.
@@ -65,7 +98,10 @@ impl Writer {
                     if came == 0 {
                         return;
                     }
+                    gather(&mut letters, &mut batch, &answered).await;
+                    let count = batch.len();
                     self.write_said(&mut batch).await;
+                    answered = Answered { count: count + letters.len(), at: Instant::now() };
                 }
                 Some(first) = commits.recv() => {
                     group.push(first);
@@ -143,6 +179,7 @@ impl Writer {
             return Err(StoreError::Unavailable("the connection broke".into()));
         }
         self.committing = false;
+        self.transactions.fetch_add(1, Ordering::Relaxed);
         Ok(done)
     }
 
@@ -237,6 +274,7 @@ mod tests {
             bytes: Arc::default(),
             stored: Arc::default(),
             failed: Arc::default(),
+            transactions: Arc::default(),
             answered: true,
             loading: Arc::default(),
             health: Arc::new(Health::new()),

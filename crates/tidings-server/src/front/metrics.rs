@@ -98,6 +98,8 @@ impl Collector for Engine {
         if let Some(log) = &shared.log {
             let about = "Events of durable rooms that were stored";
             counter(&mut encoder, "log_events_stored", about, log.stored.load(Ordering::Relaxed))?;
+            let about = "Transactions that stored events or commands of apps";
+            counter(&mut encoder, "log_transactions", about, log.transactions.load(Ordering::Relaxed))?;
             let about = "Events of durable rooms that could not be stored; their publishers were refused";
             counter(&mut encoder, "log_events_failed", about, log.failed.load(Ordering::Relaxed))?;
             let about = "Events that were deleted because the log of their organisation was full";

@@ -124,10 +124,17 @@ async fn presence(
         Ok(seen) => seen,
         Err(refusal) => return refuse(&refusal),
     };
-    let query = query.unwrap_or_default();
-    let page =
-        query.split('&').find_map(|pair| pair.strip_prefix("page=")).and_then(|page| page.parse().ok());
-    answer(Ok(presence::answer(&shared, &who, &room, page.unwrap_or(0)).await))
+    match which_page(query.as_deref().unwrap_or("")) {
+        Ok(page) => answer(Ok(presence::answer(&shared, &who, &room, page).await)),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+/// Which page of a list is wanted, the first if nothing is said.
+fn which_page(query: &str) -> Result<usize, Refusal> {
+    let query = Query::parse(query).map_err(|_| bad("too many parameters"))?;
+    let page = query.pairs().find(|(name, _)| name == "page").map(|(_, value)| value);
+    page.map_or(Ok(0), |text| text.parse().map_err(|_| bad("page: is no number")))
 }
 
 /// A room's numbers: connections, and where its history stands.

@@ -109,6 +109,12 @@ fn a_newcomer_sees_who_is_there_and_the_others_see_it_come() {
         let by_http = get(addr, &format!("/api/rooms/{ROOM}/presence"), &user("bob"));
         assert_eq!(names(&by_http, "members"), ["ann", "bob"]);
         assert_eq!(by_http["counts"], answer["counts"]);
+        let other = get(addr, &format!("/api/rooms/{ROOM}/presence?page=1"), &user("bob"));
+        assert_eq!(other["members"], json!([]));
+        for page in ["-1", "1.5", "one", ""] {
+            let refused = get(addr, &format!("/api/rooms/{ROOM}/presence?page={page}"), &user("bob"));
+            assert_eq!(refused["error"]["code"], "bad_request", "{page:?}");
+        }
     });
 }
 

@@ -73,13 +73,6 @@ pub enum Appended {
     Conflict,
 }
 
-static LOCK: ManyRows = ManyRows::new(
-    "WITH asked (of_org, of_room) AS (VALUES ",
-    2,
-    ") SELECT id FROM log_rooms JOIN asked ON org = of_org AND room = of_room \
-     ORDER BY org COLLATE \"C\", room COLLATE \"C\" FOR UPDATE OF log_rooms",
-);
-
 static COUNT: ManyRows = ManyRows::new(
     "WITH asked (of_org, of_room, more, more_bytes, now_ms) AS (VALUES ",
     5,
@@ -103,6 +96,12 @@ static NUMBER: ManyRows = ManyRows::new(
     "INSERT INTO log_orgs (org, sequence) VALUES ",
     2,
     " ON CONFLICT (org) DO UPDATE SET sequence = log_orgs.sequence + excluded.sequence RETURNING org, sequence",
+);
+
+static UNNUMBER: ManyRows = ManyRows::new(
+    "WITH asked (of_org, less) AS (VALUES ",
+    2,
+    ") UPDATE log_orgs SET sequence = sequence - less FROM asked WHERE org = of_org",
 );
 
 static EVENTS: ManyRows = ManyRows::new(
@@ -138,13 +137,16 @@ impl Tx {
         for event in events {
             Append::check(event.room, event.event, event.key)?;
         }
+        let mut orgs = Orgs::of(events);
+        // First, since it is the lock under which the rooms of an organisation are counted.
+        self.number(&mut orgs).await?;
         let mut rooms = Rooms::of(events);
         self.count_up(&mut rooms).await?;
         let mut keys = self.known_keys(events, &rooms).await?;
-        let fates = events.iter().map(|event| rooms.place(event, &mut keys));
-        let mut fates = fates.collect::<Result<Vec<_>>>()?;
+        let fates = events.iter().map(|event| rooms.place(event, &mut keys, &mut orgs));
+        let fates = fates.collect::<Result<Vec<_>>>()?;
         self.uncount(&rooms).await?;
-        self.number(events, &mut fates).await?;
+        self.unnumber(&orgs).await?;
         self.insert_events(events, &fates).await?;
         self.insert_keys(events, &fates).await?;
         Ok(fates.into_iter().map(|fate| fate.appended).collect())
@@ -161,30 +163,17 @@ impl Tx {
 
     /// Counts every room up by all that is wanted of it, and learns where it stands.
     async fn count_up(&mut self, rooms: &mut Rooms<'_>) -> Result<()> {
-        self.lock_known(rooms).await?;
         self.count_known(rooms).await?;
         let new = rooms.missing().flat_map(|room| new_room(room.room, room.epoch, room.now_ms));
         let new: Vec<_> = new.collect();
         if !new.is_empty() {
             self.run_rows(&ADD_ROOMS, &new).await?;
-            // Another transaction may have made them, and a third be about to count them as well.
-            self.lock_known(rooms).await?;
             self.count_known(rooms).await?;
         }
         match rooms.missing().next() {
             Some(_) => Err(StoreError::Corrupt("a room of the log is gone".into())),
             None => Ok(()),
         }
-    }
-
-    /// Locks the rooms that are not counted up yet, in their order: counting locks them in any.
-    async fn lock_known(&mut self, rooms: &Rooms<'_>) -> Result<()> {
-        if !self.is_postgres() {
-            return Ok(());
-        }
-        let asked = rooms.missing().flat_map(|room| *args![room.room.org(), room.room.name()]);
-        let asked: Vec<_> = asked.collect();
-        self.rows_of(&LOCK, &asked).await.map(drop)
     }
 
     async fn count_known(&mut self, rooms: &mut Rooms<'_>) -> Result<()> {
@@ -229,28 +218,23 @@ impl Tx {
         self.run_rows(&UNCOUNT, &less).await.map(drop)
     }
 
-    /// Numbers what is new within its organisation.
-    async fn number(&mut self, events: &[Append<'_>], fates: &mut [Fate]) -> Result<()> {
-        let mut wanted: BTreeMap<&Org, u64> = BTreeMap::new();
-        for (event, _) in events.iter().zip(&*fates).filter(|(_, fate)| fate.is_new()) {
-            *wanted.entry(event.room.org()).or_default() += 1;
-        }
-        let asked: Vec<_> = wanted.iter().flat_map(|(org, count)| *args![*org, *count]).collect();
-        let mut next = HashMap::new();
+    /// Counts every organisation up by all its events, and keeps others from its rooms until the end.
+    async fn number(&mut self, orgs: &mut Orgs<'_>) -> Result<()> {
+        let asked: Vec<_> = orgs.0.iter().flat_map(|(org, all)| *args![*org, all.wanted]).collect();
         for row in self.rows_of(&NUMBER, &asked).await? {
-            let org = row.org(0)?;
-            let first = row.count(1)?.saturating_sub(wanted.get(&org).copied().unwrap_or_default());
-            next.insert(org, first);
-        }
-        for (event, fate) in events.iter().zip(fates) {
-            if let (Appended::At { sequence, .. }, Some(last)) =
-                (&mut fate.appended, next.get_mut(event.room.org()))
-            {
-                *last += 1;
-                *sequence = *last;
+            let (org, sequence) = (row.org(0)?, row.count(1)?);
+            if let Some(all) = orgs.0.get_mut(&org) {
+                all.last = sequence.saturating_sub(all.wanted);
             }
         }
         Ok(())
+    }
+
+    /// Gives back the numbers of events that were in the log already.
+    async fn unnumber(&mut self, orgs: &Orgs<'_>) -> Result<()> {
+        let less = orgs.0.iter().filter(|(_, all)| all.unused > 0);
+        let less: Vec<_> = less.flat_map(|(org, all)| *args![*org, all.unused]).collect();
+        self.run_rows(&UNNUMBER, &less).await.map(drop)
     }
 
     async fn insert_events(&mut self, events: &[Append<'_>], fates: &[Fate]) -> Result<()> {
@@ -319,13 +303,35 @@ struct Fate {
     appended: Appended,
 }
 
-impl Fate {
-    fn is_new(&self) -> bool {
-        matches!(self.appended, Appended::At { .. })
+/// The organisations of a batch, in the order in which every transaction takes their rows.
+struct Orgs<'a>(BTreeMap<&'a Org, Numbers>);
+
+/// The numbers of one organisation's events.
+#[derive(Default)]
+struct Numbers {
+    /// How many events are for it, and how many of them are in the log already.
+    wanted: u64,
+    unused: u64,
+    /// The newest number given away.
+    last: u64,
+}
+
+impl<'a> Orgs<'a> {
+    fn of(events: &[Append<'a>]) -> Self {
+        let mut orgs: BTreeMap<&Org, Numbers> = BTreeMap::new();
+        for event in events {
+            orgs.entry(event.room.org()).or_default().wanted += 1;
+        }
+        Self(orgs)
+    }
+
+    fn of_room(&mut self, room: &Room) -> Result<&mut Numbers> {
+        let missing = || StoreError::Bug("an organisation was not counted".into());
+        self.0.get_mut(room.org()).ok_or_else(missing)
     }
 }
 
-/// The rooms of a batch, in the order in which every transaction takes their rows.
+/// The rooms of a batch.
 struct Rooms<'a> {
     all: Vec<Wanted<'a>>,
     at: HashMap<(&'a str, &'a str), usize>,
@@ -383,8 +389,9 @@ impl<'a> Rooms<'a> {
         Some(self.all[at].known.as_ref()?.id)
     }
 
-    /// Gives an event the next place of its room, unless its key is known.
-    fn place<'k>(&mut self, event: &Append<'k>, keys: &mut Keys<'k>) -> Result<Fate> {
+    /// Gives an event the next place of its room and the next number of its organisation, unless its key is known.
+    fn place<'k>(&mut self, event: &Append<'k>, keys: &mut Keys<'k>, orgs: &mut Orgs<'_>) -> Result<Fate> {
+        let numbers = orgs.of_room(event.room)?;
         let gone = || StoreError::Bug("a room was not counted".into());
         let room = self.find(event.room.org().as_str(), event.room.name()).ok_or_else(gone)?;
         let Some(Known { id: room_id, next }) = &mut room.known else { return Err(gone()) };
@@ -393,6 +400,7 @@ impl<'a> Rooms<'a> {
         if let (Some(name), Some(body)) = (event.key, body) {
             if let Some(key) = keys.get(&(room_id, name)) {
                 room.unused += 1;
+                numbers.unused += 1;
                 room.unused_bytes += bytes_of(event.event, event.payload);
                 let position = Position::of(room.epoch, key.place, key.id);
                 let same = key.body == body;
@@ -404,7 +412,8 @@ impl<'a> Rooms<'a> {
         }
         let position = Position::of(room.epoch, *next, event.id);
         *next += 1;
-        Ok(Fate { room_id, body, appended: Appended::At { position, sequence: 0 } })
+        numbers.last += 1;
+        Ok(Fate { room_id, body, appended: Appended::At { position, sequence: numbers.last } })
     }
 }
 
