@@ -35,7 +35,7 @@ conformance: ## The long walks, official suites (SOCKETIO_REPO names a clone), A
 	@scripts/needs.sh build lint
 	@scripts/conformance.sh
 
-soak: ## The database away for 30 s; the server killed ten times under 2,200 clients.
+soak: ## The database away for 30 s; 5,000 clients back at once; the server killed ten times under 2,200.
 	@scripts/needs.sh build test
 	@scripts/soak.sh
 

@@ -100,6 +100,11 @@ impl Outbox {
         self.queue.as_ref().map_or(0, |q| q.owed.0)
     }
 
+    /// The sequence of the last recorded event that waits; 0 if none does.
+    pub fn last_sequence(&self) -> u64 {
+        self.queue.as_ref().map_or(0, |queue| queue.last_sequence())
+    }
+
     /// Since when it has been over half full, in the caller's milliseconds.
     pub fn lagging_since(&self) -> Option<u64> {
         self.queue.as_ref().and_then(|q| q.lagging).map(|(since, _)| since)

@@ -1,5 +1,6 @@
 //! Rooms, members and dirty connections of one thread.
 
+mod ahead;
 mod attending;
 mod flush;
 mod lag;
@@ -23,6 +24,7 @@ use crate::publication::{MessageId, Position, Publication};
 use crate::recorder::Trace;
 use crate::room::Room;
 
+pub use ahead::InLog;
 use attending::Attending;
 pub use flush::{Sent, Sink};
 use lag::Lag;

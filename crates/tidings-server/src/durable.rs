@@ -11,7 +11,7 @@ mod read;
 mod trim;
 mod write;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -31,6 +31,7 @@ use pages::Pages;
 pub(crate) use trim::keep_trimmed;
 use write::{Letter, Writer};
 
+use crate::failpoint;
 use crate::shared::{Shared, wall_ms};
 
 /// Events that may wait to be stored, and their bytes; more are refused as `unavailable`.
@@ -127,7 +128,8 @@ impl Log {
         let (stored, failed, health) = (Arc::default(), Arc::default(), Arc::new(Health::new()));
         let transactions = Arc::default();
         // A file is not away; its slow disk has the store's own patience.
-        let patience = if store.is_postgres() { health::PATIENCE } else { Duration::MAX };
+        let is_patient = !store.is_postgres() || failpoint::is_off("patience");
+        let patience = if is_patient { Duration::MAX } else { health::PATIENCE };
         let log = Self {
             store: store.clone(),
             letters,
@@ -144,7 +146,7 @@ impl Log {
             damaged: AtomicU64::new(0),
             trimmed: AtomicU64::new(0),
         };
-        let (committing, unsettled) = (false, HashSet::new());
+        let (committing, unsettled) = (false, HashMap::new());
         let writer = Writer {
             store,
             node,
@@ -190,6 +192,22 @@ impl Log {
         Ok(stored)
     }
 
+    /// Reads something of a room within the patience, unless the database is away.
+    async fn in_time<T>(
+        &self,
+        room: &Room,
+        read: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, Refusal> {
+        let Some(permit) = self.health.permit() else { return Err(health::away()) };
+        let tried = timeout(self.patience, read).await;
+        let done = tried.unwrap_or_else(|_| Err(StoreError::Unavailable("it took too long".into())));
+        self.health.report(permit, &done);
+        done.map_err(|error| {
+            tracing::warn!(%error, room = room.name(), org = room.org().as_str(), "a room cannot be read");
+            Refusal::from(&error)
+        })
+    }
+
     /// Puts a transaction of an app in line, and waits until it is stored and what it said is handed over.
     ///
     /// # Errors
@@ -226,14 +244,16 @@ impl Shared {
     /// [`Code::Unavailable`] if the log cannot be read now.
     pub(crate) async fn load(&self, room: &Room) -> Result<(), Refusal> {
         let Some(log) = &self.log else { return Err(no_log()) };
-        let Some(permit) = log.health.permit() else { return Err(health::away()) };
-        let tried = timeout(log.patience, log.load(&self.node, room)).await;
-        let done = tried.unwrap_or_else(|_| Err(StoreError::Unavailable("it took too long".into())));
-        log.health.report(permit, &done);
-        done.map_err(|error| {
-            tracing::warn!(%error, room = room.name(), org = room.org().as_str(), "a room cannot be read");
-            Refusal::from(&error)
-        })
+        log.in_time(room, log.load(&self.node, room)).await
+    }
+
+    /// Whether the log knows a durable room; asking makes none.
+    ///
+    /// # Errors
+    /// As [`Shared::load`].
+    pub(crate) async fn is_in_log(&self, room: &Room) -> Result<bool, Refusal> {
+        let Some(log) = &self.log else { return Err(no_log()) };
+        log.in_time(room, log.knows(room)).await
     }
 
     /// The same for who subscribes: while the database is away they wait, for a hiccup of it is no gap.
@@ -245,7 +265,7 @@ impl Shared {
         loop {
             let loaded = self.load(room).await;
             match &self.log {
-                Some(log) if loaded.is_err() && log.health.is_away() => {
+                Some(log) if loaded.is_err() && log.health.is_away() && !failpoint::is_off("recovering") => {
                     let there = timeout_at(deadline, log.health.wait()).await;
                     if there.is_err() {
                         return loaded;

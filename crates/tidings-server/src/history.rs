@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidings_core::frame::plain_data;
 use tidings_core::recent::Read;
-use tidings_core::{Asker, Epoch, Node, Position, Publication, Refusal, Room};
+use tidings_core::{Asker, Denied, Epoch, Node, Position, Publication, Refusal, Room};
 use tidings_wire::json::write_string;
 
 use crate::hooks::{Caller, Draft};
@@ -27,8 +27,19 @@ impl Shared {
         since: Option<Position>,
         limit: usize,
     ) -> Result<Vec<u8>, Refusal> {
-        let read = |asker: Asker<'_>| self.node.history(asker, room, since, limit);
-        let read = match (self.settle(caller, room, Draft::default(), read).await?, since) {
+        let read = |asker: Asker<'_>| match self.node.history(asker, room, since, limit) {
+            Err(Denied::Load) => Ok(Err(Unread)),
+            done => done.map(Ok),
+        };
+        let read = loop {
+            match self.settle(caller, room, Draft::default(), read).await? {
+                Ok(read) => break read,
+                Err(Unread) if self.is_in_log(room).await? => self.load(room).await?,
+                // Looking into a room does not make it.
+                Err(Unread) => return Ok(nothing(room, since.is_some())),
+            }
+        };
+        let read = match (read, since) {
             (Some(read), Some(since)) => Some(self.read_from(room, read, since, limit).await?),
             (Some(read), None) => Some(self.read_back(room, read, limit).await?),
             (None, _) => None,
@@ -106,6 +117,21 @@ impl Shared {
         }
         Ok(part)
     }
+}
+
+/// A durable room that is not in memory.
+struct Unread;
+
+/// The answer of a durable room in which nobody was ever; a position in it is of another history.
+fn nothing(room: &Room, with_complete: bool) -> Vec<u8> {
+    let mut out = b"{\"ok\":true,\"room\":".to_vec();
+    write_string(&mut out, room.name());
+    out.extend_from_slice(b",\"events\":[],\"more\":false");
+    if with_complete {
+        out.extend_from_slice(b",\"complete\":false");
+    }
+    out.push(b'}');
+    out
 }
 
 /// Events that are read back from the log at once, before one looks whether they are enough.

@@ -21,6 +21,7 @@ use crate::audit::{Action, Actor, Audit, Entry, Writer, Writing};
 use crate::client::Handler;
 use crate::config::Config;
 use crate::durable::{self, Said};
+use crate::failpoint;
 use crate::front::{Accepting, Administration, AllowedOrigins, Door, Front, Proxies, TestDoors};
 use crate::gate::{self, Gate};
 use crate::hooks::Hooks;
@@ -207,6 +208,9 @@ impl Server {
     ///
     /// Small servers are done in a moment; large ones take the whole drain time.
     pub async fn drain(mut self) {
+        if failpoint::is_off("drain") {
+            return self.stop().await;
+        }
         self.shared.draining.store(true, Ordering::SeqCst);
         self.accepting.clear();
         // Nobody listens for it any more if every listener has failed.

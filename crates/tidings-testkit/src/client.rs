@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::frames::{FromServer, write_masked};
@@ -101,7 +101,20 @@ impl PlainClient {
     /// # Errors
     /// If the server refuses, or is not there.
     pub async fn connect(addr: SocketAddr) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(addr).await?;
+        Self::upgrade(TcpStream::connect(addr).await?).await
+    }
+
+    /// The same where the kernel takes in only about so many bytes that are not read yet.
+    ///
+    /// # Errors
+    /// If the server refuses, or is not there.
+    pub async fn connect_narrow(addr: SocketAddr, bytes: u32) -> io::Result<Self> {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_recv_buffer_size(bytes)?;
+        Self::upgrade(socket.connect(addr).await?).await
+    }
+
+    async fn upgrade(mut stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let upgrade = "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -116,12 +129,24 @@ impl PlainClient {
     /// # Errors
     /// If the server refuses, or is not there.
     pub async fn sign_in(addr: SocketAddr, token: Option<&str>) -> io::Result<Self> {
-        let mut client = Self::connect(addr).await?;
+        Self::connect(addr).await?.signed_in(token).await
+    }
+
+    /// The same as [`PlainClient::connect_narrow`].
+    ///
+    /// # Errors
+    /// If the server refuses, or is not there.
+    pub async fn sign_in_narrow(addr: SocketAddr, token: Option<&str>, bytes: u32) -> io::Result<Self> {
+        Self::connect_narrow(addr, bytes).await?.signed_in(token).await
+    }
+
+    async fn signed_in(mut self, token: Option<&str>) -> io::Result<Self> {
+        let client = &mut self;
         client
             .say(&token.map_or(json!({"type": "auth"}), |token| json!({"type": "auth", "token": token})))
             .await?;
         match client.hear().await? {
-            heard if heard.is("auth:ok") => Ok(client),
+            heard if heard.is("auth:ok") => Ok(self),
             other => Err(io::Error::other(format!("not let in: {other:?}"))),
         }
     }
@@ -181,20 +206,39 @@ impl PlainClient {
         }
     }
 
+    /// The next message as it came, for clients so many that understanding all of it takes too long.
+    ///
+    /// # Errors
+    /// If nothing comes for [`PATIENCE`], or the connection ends.
+    pub async fn hear_text(&mut self) -> io::Result<String> {
+        match timeout(PATIENCE, self.next_text()).await? {
+            Ok(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
+            Err(code) => Err(io::Error::other(format!("closed: {code:?}"))),
+        }
+    }
+
     /// The next message, however late; may be given up and asked for again.
     pub async fn next_heard(&mut self) -> Heard {
+        match self.next_text().await {
+            Ok(text) => understood(&text),
+            Err(code) => Heard::Closed(code),
+        }
+    }
+
+    /// The next text, or how the connection ended.
+    async fn next_text(&mut self) -> Result<Vec<u8>, Option<u16>> {
         loop {
             if let Some(FromServer { first, payload }) = FromServer::parse(&self.read) {
                 let body = self.read[payload.clone()].to_vec();
                 self.read.drain(..payload.end);
                 match first & 15 {
-                    1 => return understood(&body),
-                    8 => return Heard::Closed(body.first_chunk().map(|code| u16::from_be_bytes(*code))),
+                    1 => return Ok(body),
+                    8 => return Err(body.first_chunk().map(|code| u16::from_be_bytes(*code))),
                     9 => self.pong(&body).await,
                     _ => {}
                 }
             } else if !matches!(self.stream.read_buf(&mut self.read).await, Ok(count) if count > 0) {
-                return Heard::Closed(None);
+                return Err(None);
             }
         }
     }

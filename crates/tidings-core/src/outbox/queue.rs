@@ -102,6 +102,10 @@ impl Queue {
         self.counted().fits(limits, SHARE)
     }
 
+    pub(super) fn last_sequence(&self) -> u64 {
+        self.lanes[NORMAL].iter().map(|item| item.sequence).max().unwrap_or(0)
+    }
+
     pub(super) fn fell_behind(&mut self, now_ms: u64) {
         self.lagging.get_or_insert((now_ms, self.bytes));
     }

@@ -1,11 +1,9 @@
 //! Connections that are behind: what they are spared, and how they catch up.
 
-use std::sync::Arc;
-
+use super::ahead::{Ahead, InLog, Lent};
 use super::members::{CatchingUp, Member, item_of};
 use super::traced::Held;
 use super::{ConnKey, Shard};
-use crate::hub::{Sequence, lock};
 use crate::lane::Lane;
 use crate::outbox::{Item, Pushed, Skip};
 use crate::publication::{Epoch, Publication};
@@ -71,6 +69,12 @@ pub(super) struct Lag {
     pub(super) spared: (u64, u64),
     /// How far it is in each of its recorded rooms, while it is paused.
     pub(super) marks: Vec<Mark>,
+    /// What was read for it from the log, while it is paused.
+    pub(super) lent: Vec<Lent>,
+    /// The number of its organisation up to which it has everything, while it is paused.
+    heard: u64,
+    /// A page of the log is being read for it.
+    pub(super) reading: bool,
     /// It was not told yet that it is behind.
     untold: bool,
     /// It is on the list of drained connections.
@@ -92,6 +96,7 @@ impl Lag {
     /// Forgets a room that was left.
     pub(super) fn forget(&mut self, room: u32, namespace: u8) {
         self.marks.retain(|mark| mark.room != room || mark.namespace != namespace);
+        self.lent.retain(|lent| !lent.is_of(room, namespace));
         if !self.marks.iter().any(|mark| mark.room == room) {
             self.skipped.retain(|(skipped, _)| *skipped != room);
         }
@@ -113,6 +118,8 @@ pub enum Caught {
     Up,
     /// More is to follow when what waits has gone out.
     Behind,
+    /// What comes next is in the log alone: it goes on once it was lent that ([`Shard::lend`]).
+    InLog(InLog),
     /// Some of what was held back is not kept any more.
     Lost(Lost),
 }
@@ -128,18 +135,9 @@ pub struct Lost {
     pub range: Option<(u64, u64)>,
     /// Where it goes on.
     pub resume_at: u64,
-    epoch: Epoch,
-}
-
-/// Events of one page.
-const PAGE: usize = 256;
-
-/// What is sent next to a connection that catches up.
-struct Page {
-    /// The events by the number of their mark, in the order of their organisation.
-    events: Vec<(usize, Arc<Publication>)>,
-    /// Nothing is left after these.
-    whole: bool,
+    /// It is kept, and what is kept is damaged.
+    pub is_damaged: bool,
+    pub(super) epoch: Epoch,
 }
 
 // What is held back.
@@ -193,8 +191,9 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(member.slot as usize) else { return };
         conn.paused = true;
         conn.outbox.fell_behind(self.now_ms);
+        let heard = conn.flushed.max(conn.outbox.last_sequence());
         let lag = conn.lag.get_or_insert_default();
-        (lag.marks, lag.untold) = (marks, true);
+        (lag.marks, lag.heard, lag.untold) = (marks, heard, true);
         self.count(Step::Paused, 1);
     }
 
@@ -330,7 +329,7 @@ impl Shard {
     /// Lists a connection that was behind and has little left to be sent.
     pub(super) fn note_drained(&mut self, slot: u32) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
-        let Some(lag) = conn.lag.as_deref_mut().filter(|lag| !lag.listed) else { return };
+        let Some(lag) = conn.lag.as_deref_mut().filter(|lag| !lag.listed && !lag.reading) else { return };
         if conn.outbox.is_light(&self.limits) && (conn.paused || !lag.skipped.is_empty()) {
             lag.listed = true;
             self.drained.push(ConnKey { slot, generation: conn.generation });
@@ -359,9 +358,16 @@ impl Shard {
         if !self.conns.get(slot as usize).is_some_and(|conn| conn.paused && !conn.overflowed) {
             return Caught::Up;
         }
+        if self.is_reading(slot) {
+            return Caught::Behind;
+        }
         let page = match self.page(slot) {
             Ok(page) => page,
-            Err(lost) => return Caught::Lost(lost),
+            Err(Ahead::Lost(lost)) => return Caught::Lost(lost),
+            Err(Ahead::InLog(wanted)) => {
+                self.set_reading(slot, true);
+                return Caught::InLog(wanted);
+            }
         };
         for (at, missed) in &page.events {
             if !self.push_missed(slot, *at, missed) {
@@ -389,47 +395,11 @@ impl Shard {
         }
     }
 
-    /// Reads what comes next in all rooms of a paused connection.
-    ///
-    /// Nothing is read beyond the number its organisation has reached now: all before that is in the rooms'
-    /// histories, and has been taken here or is on its way.
-    fn page(&self, slot: u32) -> Result<Page, Lost> {
-        let marks = self.conns[slot as usize].lag.as_deref().map_or(&[][..], |lag| &lag.marks);
-        let mut horizons = Horizons::default();
-        for mark in marks {
-            horizons.read(&self.local[mark.room as usize].entry.sequence);
-        }
-        let mut page = Page { events: Vec::new(), whole: true };
-        for (at, mark) in marks.iter().enumerate() {
-            let entry = &self.local[mark.room as usize].entry;
-            let Some(recent) = entry.history() else { continue };
-            let events = recent.following(mark.epoch, mark.offset, PAGE).map_err(|first| {
-                let same = first.epoch == mark.epoch;
-                Lost {
-                    room: entry.room.clone(),
-                    namespace: mark.namespace,
-                    range: same.then(|| (mark.offset + 1, first.offset - 1)),
-                    resume_at: first.offset,
-                    epoch: first.epoch,
-                }
-            })?;
-            page.whole &= events.len() < PAGE;
-            let horizon = horizons.read(&entry.sequence);
-            let known = events.into_iter().filter(|event| event.sequence <= horizon);
-            page.events.extend(known.map(|event| (at, event)));
-        }
-        page.events.sort_by_key(|(_, event)| event.sequence);
-        page.whole &= page.events.len() <= PAGE;
-        page.events.truncate(PAGE);
-        Ok(page)
-    }
-
     /// Pushes one event that was held back; `false` if it has to wait for others to go out.
     fn push_missed(&mut self, slot: u32, at: usize, missed: &Publication) -> bool {
         let Some((mark, member)) = self.marked(slot, at) else { return true };
         if !self.is_skipped(missed, slot) && self.wants(&member, missed) {
-            let bytes = self.replays.get(missed, member.form, &self.namespaces);
-            let item = item_of(missed, bytes, mark.room);
+            let item = self.missed_item(slot, &mark, &member, missed);
             if !self.conns[slot as usize].outbox.takes(&item, &self.limits) {
                 return false;
             }
@@ -438,8 +408,24 @@ impl Shard {
         let lag = self.conns[slot as usize].lag.as_deref_mut();
         if let (Some(lag), Some(position)) = (lag, missed.position) {
             lag.marks[at].offset = position.offset;
+            lag.heard = lag.heard.max(missed.sequence);
         }
         true
+    }
+
+    /// An event that was held back, as a member gets it.
+    ///
+    /// What was read from the log has no number of this process; the offset of a stock client has to say all the
+    /// same what of rooms in memory it has heard before.
+    fn missed_item(&mut self, slot: u32, mark: &Mark, member: &Member, missed: &Publication) -> Item {
+        let heard = self.conns[slot as usize].lag.as_deref().map_or(0, |lag| lag.heard);
+        if missed.sequence > 0 || !member.form.offset {
+            let bytes = self.replays.get(missed, member.form, &self.namespaces);
+            return item_of(missed, bytes, mark.room);
+        }
+        let numbered = Publication { sequence: heard, ..missed.clone() };
+        let bytes = self.replays.get(&numbered, member.form, &self.namespaces);
+        item_of(&numbered, bytes, mark.room)
     }
 
     /// The mark of this number, and whose it is.
@@ -454,7 +440,11 @@ impl Shard {
 
     /// Lets a connection hear again what comes live.
     fn resume(&mut self, slot: u32) {
-        let marks = self.conns[slot as usize].lag.as_deref_mut().map(|lag| std::mem::take(&mut lag.marks));
+        let lag = self.conns[slot as usize].lag.as_deref_mut();
+        let marks = lag.map(|lag| {
+            lag.lent = Vec::new();
+            std::mem::take(&mut lag.marks)
+        });
         for mark in marks.unwrap_or_default() {
             // What is on its way round the room was read; to this connection, still paused, it does not go.
             self.settle_room(mark.room);
@@ -468,20 +458,5 @@ impl Shard {
         self.conns[slot as usize].paused = false;
         self.count(Step::CaughtUp, 1);
         self.tidy(slot);
-    }
-}
-
-/// The number each organisation has reached, read once for a page.
-#[derive(Default)]
-struct Horizons(Vec<(Arc<Sequence>, u64)>);
-
-impl Horizons {
-    fn read(&mut self, of: &Arc<Sequence>) -> u64 {
-        if let Some((_, horizon)) = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, of)) {
-            return *horizon;
-        }
-        let horizon = lock(of).memory;
-        self.0.push((of.clone(), horizon));
-        horizon
     }
 }

@@ -334,6 +334,7 @@ impl World {
         match self.shards[shard].catch_up(slot) {
             Caught::Up => assert!(!self.shards[shard].is_behind(slot)),
             Caught::Behind => assert!(self.shards[shard].is_behind(slot)),
+            Caught::InLog(_) => panic!("no room of this model is in a log"),
             Caught::Lost(lost) => {
                 let (from, to) = lost.range.expect("no history begins anew here");
                 assert!(from <= to && lost.resume_at == to + 1);

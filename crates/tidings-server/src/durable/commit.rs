@@ -16,6 +16,7 @@ use tidings_store::log::{Append, Appended};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
+use super::heal::Manner;
 use super::write::{Writer, too_long};
 use super::{PARTS, health};
 use crate::shared::wall_ms;
@@ -103,7 +104,9 @@ impl Writer {
         self.health.report(permit, &stored);
         if std::mem::take(&mut self.committing) {
             let events = done.iter().flat_map(|done| &done.events).filter(|event| event.epoch.is_some());
-            self.unsettle(events.map(|event| &event.emitted.room));
+            for Event { emitted, id, .. } in events {
+                self.unsettle(&emitted.room, *id, Manner { lane: emitted.lane, skip: None });
+            }
         }
         stored
     }

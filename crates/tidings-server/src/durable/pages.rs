@@ -9,6 +9,7 @@ use tidings_core::{Epoch, Publication, Room};
 use tidings_store::StoreError;
 
 use super::Log;
+use crate::failpoint;
 
 /// Pages begin at multiples of so many events, as far as they are not cut by their bytes, so that people who
 /// missed different parts of the same past share them.
@@ -52,6 +53,14 @@ impl Pages {
         }
     }
 
+    /// Forgets the page with what follows an offset.
+    fn forget(&mut self, room: &Room, epoch: Epoch, after: u64) {
+        let Some(pages) = self.rooms.get_mut(&(room.clone(), epoch)) else { return };
+        let first = pages.range(..=after + 1).next_back().map(|(first, _)| *first);
+        let page = first.and_then(|first| pages.remove(&first));
+        self.bytes -= page.as_ref().map_or(0, size);
+    }
+
     fn drop_oldest(&mut self) {
         let Some((room, epoch, first)) = self.order.pop_front() else { return };
         let key = (room, epoch);
@@ -70,7 +79,12 @@ fn size(page: &Page) -> usize {
 impl Log {
     /// The events of a room behind an offset, if they were read lately.
     pub(super) fn at_hand(&self, room: &Room, epoch: Epoch, after: u64) -> Option<Vec<Arc<Publication>>> {
-        lock(&self.kept).behind(room, epoch, after)
+        let mut kept = lock(&self.kept);
+        let events = kept.behind(room, epoch, after);
+        if failpoint::is_off("shared_pages") {
+            kept.forget(room, epoch, after);
+        }
+        events
     }
 
     /// The events of a room between two numbers in the log, and whether that is all of them; `room_for` bytes of

@@ -1,11 +1,11 @@
 //! Storing what was said: one task, a transaction for everything that came while it waited for the disk.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tidings_core::{Code, Epoch, MessageId, Node, Published, Refusal, Room};
+use tidings_core::{Code, Epoch, MessageId, Node, Position, Published, Refusal, Room};
 use tidings_store::log::{Append, Appended};
 use tidings_store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Said;
 use super::commit::{Commit, GROUP, Loading};
+use super::heal::{Manner, Unsettled};
 use super::health::{self, Health};
 use crate::failpoint;
 
@@ -49,8 +50,8 @@ pub(super) struct Writer {
     pub(super) patience: Duration,
     /// A commit is under way, so that an error does not mean that nothing is stored.
     pub(super) committing: bool,
-    /// Rooms that may have events in the log which nobody has heard; at most those that are in memory count.
-    pub(super) unsettled: HashSet<Room>,
+    /// What may be in the log though nobody has heard it.
+    pub(super) unsettled: Unsettled,
 }
 
 /// How many events are likely to come at once: those of the publishers whom the last transaction answered, and those
@@ -162,7 +163,12 @@ impl Writer {
         let done = tried.unwrap_or_else(|_| Err(too_long()));
         self.health.report(permit, &done);
         if std::mem::take(&mut self.committing) {
-            self.unsettle(batch.iter().map(|letter| &letter.said.room));
+            for Letter { said, id, .. } in batch {
+                self.unsettle(&said.room, *id, Manner { lane: said.lane, skip: said.skip });
+            }
+        }
+        if matches!(done, Err(StoreError::Full)) && failpoint::is_off("full") {
+            return Ok(self.pretend(batch));
         }
         done
     }
@@ -181,6 +187,20 @@ impl Writer {
         self.committing = false;
         self.transactions.fetch_add(1, Ordering::Relaxed);
         Ok(done)
+    }
+
+    /// What a server would say that does not look whether its disk took something: behind what was said last.
+    fn pretend(&self, batch: &[Letter]) -> Vec<Appended> {
+        let mut tops: HashMap<Room, u64> = HashMap::new();
+        let place = |(at, letter): (usize, &Letter)| {
+            let room = &letter.said.room;
+            let top = self.node.hub().find(room).and_then(|entry| entry.top()).map_or(0, |top| top.offset);
+            let offset = tops.entry(room.clone()).or_insert(top);
+            *offset += 1;
+            let position = Position::of(letter.epoch, *offset, letter.id);
+            Appended::At { position, sequence: self.node.mark_of(room.org()).durable + 1 + at as u64 }
+        };
+        batch.iter().enumerate().map(place).collect()
     }
 
     /// Delivers what was stored, then answers; whoever asked may be gone.
@@ -280,7 +300,7 @@ mod tests {
             health: Arc::new(Health::new()),
             patience: Duration::MAX,
             committing: false,
-            unsettled: HashSet::new(),
+            unsettled: HashMap::new(),
         };
         let batch: Vec<_> = (0..40).map(|at| letter(if at == 20 { "" } else { "said" })).collect();
         assert!(matches!(writer.write(&batch).await, Err(StoreError::Invalid(_))));

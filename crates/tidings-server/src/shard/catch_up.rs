@@ -3,9 +3,11 @@
 //! Whoever catches up is not in the room yet, so nothing live can come before what it missed. Once memory
 //! reaches back to where it is, it joins as anybody does who comes back with a position.
 
+use std::sync::Arc;
+
 use tidings_core::frame::Form;
 use tidings_core::node::From;
-use tidings_core::shard::Filter;
+use tidings_core::shard::{Filter, InLog};
 use tidings_core::{Action, ConnKey, Denied, Epoch, Joined, Position, Publication, Refusal, Room};
 use tidings_wire::CloseReason;
 
@@ -30,12 +32,22 @@ pub(crate) struct CatchUp {
     pub(super) filter: Option<Filter>,
     /// The front reads for it.
     reading: bool,
+    /// What it has read, and is not sent yet.
+    page: Vec<Arc<Publication>>,
 }
 
 impl CatchUp {
     /// Goes on behind a position; `ack` says to whom it speaks.
     pub(super) fn new(room: Room, ack: AckTo, after: Position, filter: Option<Filter>) -> Self {
-        Self { room, ack, after, filter, reading: false }
+        Self { room, ack, after, filter, reading: false, page: Vec::new() }
+    }
+}
+
+impl CatchUp {
+    /// What it needs of the log.
+    fn wanted(&self) -> InLog {
+        let Position { epoch, offset, .. } = self.after;
+        InLog { room: self.room.clone(), namespace: self.ack.namespace(), epoch, after: offset }
     }
 }
 
@@ -123,12 +135,17 @@ impl ShardLoop {
     }
 
     /// The front has read a page, or could not: then the client comes again, and nothing is lost.
-    pub(super) fn paged(&mut self, key: ConnKey, room: &Room, read: Result<(), Refusal>) {
-        if read.is_err() {
-            return self.close(key, CloseReason::Overloaded);
-        }
+    pub(super) fn paged(
+        &mut self,
+        key: ConnKey,
+        wanted: &InLog,
+        read: Result<Vec<Arc<Publication>>, Refusal>,
+    ) {
+        let Ok(page) = read else { return self.close(key, CloseReason::Overloaded) };
         let Some(link) = self.links.get(key) else { return };
-        link.catching_up.iter_mut().filter(|one| one.room == *room).for_each(|one| one.reading = false);
+        if let Some(one) = link.catching_up.iter_mut().find(|one| one.wanted() == *wanted) {
+            (one.reading, one.page) = (false, page);
+        }
     }
 
     /// Sends a connection what comes next in each of its rooms; whether there is more to come.
@@ -159,14 +176,16 @@ impl ShardLoop {
             self.send_out(key, one.ack.namespace(), &one.room);
             return false;
         }
-        let Some(page) = self.shared.page_at_hand(&one.room, one.after.epoch, one.after.offset) else {
-            return self.read_for(key, one, false);
+        let at_hand = match std::mem::take(&mut one.page) {
+            read if !read.is_empty() => Some(read),
+            _ => self.shared.page_at_hand(&one.room, one.after.epoch, one.after.offset),
         };
+        let Some(page) = at_hand else { return self.read_for(key, one, false) };
         self.send_page(key, one, &page);
         true
     }
 
-    fn send_page(&mut self, key: ConnKey, one: &mut CatchUp, page: &[std::sync::Arc<Publication>]) {
+    fn send_page(&mut self, key: ConnKey, one: &mut CatchUp, page: &[Arc<Publication>]) {
         let Some(link) = self.links.get(key) else { return };
         // The single offset of a stock client is for what comes live.
         let form = Form { offset: false, ..link.form(one.ack.namespace()) };
@@ -196,13 +215,13 @@ impl ShardLoop {
     fn read_for(&mut self, key: ConnKey, one: &mut CatchUp, whole_room: bool) -> bool {
         one.reading = true;
         let (shared, inbox) = (self.shared.clone(), self.inbox.clone());
-        let (room, Position { epoch, offset, .. }) = (one.room.clone(), one.after);
+        let wanted = one.wanted();
         self.shared.front.spawn(async move {
             let read = match whole_room {
-                true => shared.load(&room).await,
-                false => shared.read_behind(&room, epoch, offset).await,
+                true => shared.load(&wanted.room).await.map(|()| Vec::new()),
+                false => shared.read_behind(&wanted.room, wanted.epoch, wanted.after).await,
             };
-            inbox.push(Mail::Paged(key, room, read));
+            inbox.push(Mail::Paged(key, wanted, read));
         });
         true
     }
@@ -235,16 +254,22 @@ impl ShardLoop {
 }
 
 impl crate::shared::Shared {
-    /// Reads a page, so that it is at hand.
+    /// Reads a page, which is then at hand for others as well; where the log does not keep what followed any more,
+    /// it begins later.
     ///
     /// # Errors
     /// The log cannot be read now, or the room is not the one it was.
-    pub(crate) async fn read_behind(&self, room: &Room, epoch: Epoch, after: u64) -> Result<(), Refusal> {
+    pub(crate) async fn read_behind(
+        &self,
+        room: &Room,
+        epoch: Epoch,
+        after: u64,
+    ) -> Result<Vec<Arc<Publication>>, Refusal> {
         let page = self.page(room, epoch, after).await?;
         match page.is_empty() {
             // What memory does not have the log has; nothing of it is there if the room was forgotten meanwhile.
             true => Err(Refusal::new(tidings_core::Code::Unavailable, "the room has changed")),
-            false => Ok(()),
+            false => Ok(page),
         }
     }
 }

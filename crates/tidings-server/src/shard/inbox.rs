@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use tidings_core::hub::{Audience, lock};
 use tidings_core::limits::{Account, Place};
+use tidings_core::shard::InLog;
 use tidings_core::{Answered, ConnKey, Identity, Post, Publication, Refusal, Room};
 use tidings_store::subscriptions::Subscription;
 use tidings_store::{Digest, StoreError};
@@ -55,8 +56,10 @@ pub(crate) enum Mail {
     Emit(ConnKey, Emission),
     /// The backend was asked about a connection's command.
     Asked(ConnKey, Box<Asking>, Result<Option<Answered>, Refusal>),
-    /// A page of a room was read for a connection that catches up, or could not be.
-    Paged(ConnKey, Room, Result<(), Refusal>),
+    /// A page of a room was read for a connection that catches up before it joins, or could not be.
+    Paged(ConnKey, InLog, Result<Vec<Arc<Publication>>, Refusal>),
+    /// The same for one that is slow.
+    Lent(ConnKey, InLog, Result<Vec<Arc<Publication>>, Refusal>),
     /// Answers of the front to a connection's commands; it is still at work on more.
     Answers(ConnKey, Vec<Answer>),
     /// The front has worked off what it was given for these connections, with these last answers.

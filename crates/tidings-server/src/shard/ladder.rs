@@ -1,11 +1,14 @@
 //! Clients that were behind: they are told what they were spared, and caught up.
 
-use tidings_core::ConnKey;
-use tidings_core::shard::{Caught, Lost};
+use std::sync::Arc;
+
+use tidings_core::shard::{Caught, InLog, Lost};
+use tidings_core::{ConnKey, Publication, Refusal};
 use tidings_wire::names::Dialect;
 use tidings_wire::{CloseReason, plain};
 
 use super::ShardLoop;
+use super::inbox::Mail;
 
 /// Connections that go on in one turn, each with a page of what it missed.
 const DRAINED: usize = 32;
@@ -41,12 +44,46 @@ impl ShardLoop {
         if let Some(behind) = self.shard.take_behind(key.slot) {
             self.tell_behind(key, behind);
         }
-        while let Caught::Lost(lost) = self.shard.catch_up(key.slot) {
-            if !self.tell_lost(key, &lost) {
-                return self.close(key, CloseReason::TooSlow);
+        loop {
+            match self.shard.catch_up(key.slot) {
+                Caught::Up | Caught::Behind => return,
+                Caught::InLog(wanted) => {
+                    let page = self.shared.page_at_hand(&wanted.room, wanted.epoch, wanted.after);
+                    let Some(page) = page else { return self.read_for_slow(key, wanted) };
+                    self.shard.lend(key.slot, &wanted, &page);
+                }
+                Caught::Lost(lost) => {
+                    if !self.tell_lost(key, &lost) {
+                        return self.close(key, CloseReason::TooSlow);
+                    }
+                    self.shard.pass_over(key.slot, &lost);
+                }
             }
-            self.shard.pass_over(key.slot, &lost);
         }
+    }
+
+    /// Has the front read what is not at hand; the connection waits, and hears nothing that is recorded meanwhile.
+    fn read_for_slow(&mut self, key: ConnKey, wanted: InLog) {
+        let (shared, inbox) = (self.shared.clone(), self.inbox.clone());
+        self.shared.front.spawn(async move {
+            let read = shared.read_behind(&wanted.room, wanted.epoch, wanted.after).await;
+            inbox.push(Mail::Lent(key, wanted, read));
+        });
+    }
+
+    /// The front has read a page for a slow client, or could not: then the client comes again, and nothing is lost.
+    pub(super) fn lent(
+        &mut self,
+        key: ConnKey,
+        wanted: &InLog,
+        read: Result<Vec<Arc<Publication>>, Refusal>,
+    ) {
+        if self.links.get(key).is_none() {
+            return;
+        }
+        let Ok(page) = read else { return self.close(key, CloseReason::Overloaded) };
+        self.shard.lend(key.slot, wanted, &page);
+        self.catch_up(key);
     }
 
     fn tell_behind(&mut self, key: ConnKey, behind: u64) {
@@ -64,7 +101,11 @@ impl ShardLoop {
     fn tell_lost(&mut self, key: ConnKey, lost: &Lost) -> bool {
         let gap = plain::server::Gap {
             room: lost.room.name(),
-            reason: if lost.range.is_some() { "overflow" } else { "epoch" },
+            reason: match lost.range {
+                None => "epoch",
+                Some(_) if lost.is_damaged => "corrupt",
+                Some(_) => "overflow",
+            },
             from: lost.range.map(|(from, _)| from),
             to: lost.range.map(|(_, to)| to),
             resume_at: Some(lost.resume_at),

@@ -549,7 +549,7 @@ async fn answer(shared: &Shared, place: Place, asking: &mut Asking) -> Result<Op
             open.snapshot = Some(Box::new(shared.apps.join(&open.room, caller).await?));
             Ok(None)
         }
-        Need::Page(epoch, after) => shared.read_behind(&open.room, epoch, after).await.map(|()| None),
+        Need::Page(epoch, after) => shared.read_behind(&open.room, epoch, after).await.map(|_| None),
         Need::StoredWith | Need::StoredBehind | Need::StoredWithout => match stored {
             Some(stored) => stored.done().await.map(|()| None),
             None => Ok(None),

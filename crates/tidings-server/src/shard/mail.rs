@@ -49,7 +49,8 @@ impl ShardLoop {
             Mail::MayUpgrade(session, reply) => drop(reply.send(self.may_upgrade(session))),
             Mail::Emit(key, emission) => self.emit(key, emission),
             Mail::Asked(key, asking, answer) => self.asked(key, *asking, answer),
-            Mail::Paged(key, room, read) => self.paged(key, &room, read),
+            Mail::Paged(key, wanted, read) => self.paged(key, &wanted, read),
+            Mail::Lent(key, wanted, read) => self.lent(key, &wanted, read),
             Mail::Answers(key, answers) => self.answers(key, answers),
             Mail::LanesDone(lanes) => {
                 for (key, answers) in lanes {

@@ -221,39 +221,74 @@ fn a_stock_client_gets_more_than_memory_keeps_of_many_rooms_in_one_order() {
     });
 }
 
-/// How many pages the server has read from the log.
-fn pages_read(addr: SocketAddr) -> u64 {
-    let (_, figures) = http(addr, "GET /metrics", "", "");
-    let line = figures.lines().find(|line| line.starts_with("tidings_log_pages_read_total")).unwrap();
-    line.rsplit(' ').next().unwrap().parse().unwrap()
+#[test]
+fn looking_into_a_room_in_which_nobody_was_does_not_make_it() {
+    disk().served(|addr, stored| {
+        let mut ada = ada(addr);
+        let nothing = ada.ask(1, "\"type\":\"history\",\"room\":\"notes:none\"");
+        assert_eq!(
+            nothing,
+            json!({"type": "ack", "id": 1, "ok": true, "room": "notes:none", "events": [], "more": false})
+        );
+        let since = json!({"epoch": "00000000000000ab", "offset": 0});
+        let body = format!("\"type\":\"history\",\"room\":\"notes:none\",\"since\":{since}");
+        assert_eq!(ada.ask(2, &body)["complete"], false);
+        assert!(!stored.knows("notes:none"));
+        // Whoever enters makes it, so that it is known where they began.
+        assert_eq!(ada.ask(3, "\"type\":\"subscribe\",\"room\":\"notes:none\"")["ok"], true);
+        assert!(stored.knows("notes:none"));
+        assert!(ada.ask(4, "\"type\":\"history\",\"room\":\"notes:none\"")["epoch"].is_string());
+    });
 }
 
-/// 200 clients here; by hand with `CROWD=5000`.
+/// What a server says of a step that was taken against slow clients.
+fn step(addr: SocketAddr, step: &str) -> u64 {
+    let (_, figures) = http(addr, "GET /metrics", "", "");
+    let name = format!("tidings_slow_client_steps_total{{step=\"{step}\"}} ");
+    figures.lines().find_map(|line| line.strip_prefix(&*name)).unwrap().parse().unwrap()
+}
+
 #[test]
-fn a_crowd_that_missed_the_same_reads_it_once() {
-    let crowd: usize = std::env::var("CROWD").ok().and_then(|crowd| crowd.parse().ok()).unwrap_or(200);
+fn a_slow_stock_client_is_served_from_the_log_and_goes_on_wherever_its_connection_breaks() {
+    const EVENTS: u64 = 9_000;
     let mut disk = disk();
-    // They are read one after the other, and say nothing meanwhile.
-    disk.config.heartbeat.interval_ms = 3_600_000;
-    let first = disk.served(|addr, _| fill(addr, &["notes:1"], 1..=1_001).remove(0));
-    disk.served(move |addr, _| {
+    (disk.config.limits.queue_bytes, disk.config.limits.lag_ms) = (128 * 1_024, 600_000);
+    disk.served(|addr, _| {
         let who = token("bob", 600, json!({}));
-        let since = json!({"epoch": first["epoch"], "offset": 1, "tag": first["tag"]});
-        let mut wires: Vec<Wire> = (0..crowd).map(|_| plain(addr, &who).0).collect();
-        let begun = std::time::Instant::now();
-        for wire in &mut wires {
-            wire.say(&format!("{{\"type\":\"subscribe\",\"id\":1,\"room\":\"notes:1\",\"since\":{since}}}"));
+        let rooms = ["notes:1", "open:1", "notes:2"];
+        let (mut bob, pid) = socket_io_in(addr, &who, rooms[0]);
+        for room in &rooms[1..] {
+            bob.say(&format!("427[\"subscribe\",{{\"room\":\"{room}\"}}]"));
+            bob.hear("437[");
         }
-        for wire in &mut wires {
-            let mut offset = 1;
-            while offset < 1_001 {
-                offset += 1;
-                assert_eq!(event(&wire.hear("\"said\"")).1, offset);
+        let mut speaking = ada(addr);
+        let text = "x".repeat(BYTES);
+        for number in 1..=EVENTS {
+            // One after the other, so that their order is known; in the room in memory now and then.
+            let room = if number % 300 == 0 { rooms[1] } else { rooms[number as usize % 2 * 2] };
+            let body = format!(
+                "\"type\":\"publish\",\"room\":\"{room}\",\"event\":\"said\",\"data\":[{number},\"{text}\"]"
+            );
+            assert_eq!(speaking.ask(number, &body)["ok"], true);
+        }
+        assert!(step(addr, "paused") > 0, "it was not slow enough");
+        let (mut at, mut offset) = (0, String::new());
+        // Cut where it is served from the log.
+        for cut in [4_000, 6_000, EVENTS] {
+            while at < cut {
+                let (number, next) = stock(&bob.hear("\"said\""));
+                assert_eq!(number, at + 1);
+                (at, offset) = (number, next);
             }
+            drop(bob);
+            let (wire, told) = socket_io(addr, &who, &format!(",\"pid\":\"{pid}\",\"offset\":\"{offset}\""));
+            assert!(told.contains(&pid), "{told}");
+            bob = wire;
         }
-        let read = pages_read(addr);
-        eprintln!("{crowd} clients: {read} pages in {:?}", begun.elapsed());
-        assert!((1..=50).contains(&read), "{read} pages were read for {crowd} clients");
+        let body = "\"type\":\"publish\",\"room\":\"notes:1\",\"event\":\"said\",\"data\":[9001]";
+        speaking.ask(EVENTS + 1, body);
+        assert_eq!(stock(&bob.hear("\"said\"")).0, EVENTS + 1, "nothing comes twice");
+        assert_eq!((step(addr, "lost"), step(addr, "overflowed")), (0, 0));
     });
 }
 

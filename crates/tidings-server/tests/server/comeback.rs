@@ -60,6 +60,13 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
+    /// Whether the log knows a room.
+    pub(crate) fn knows(&self, room: &str) -> bool {
+        let room = tidings_core::Room::new(&tidings_core::Org::default(), room, 200).unwrap();
+        let read = async { self.store.read().await.unwrap().log_room(&room).await.unwrap() };
+        self.handle.block_on(read).is_some()
+    }
+
     pub(crate) fn close(&self) {
         self.handle.block_on(self.store.close());
     }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tidings_testkit::client::{Heard, PATIENCE, PlainClient, http};
 use tidings_testkit::history::{Demand, History};
-use tidings_testkit::{Postgres, Serving};
+use tidings_testkit::{Place, Postgres, Serving};
+use tokio::time::timeout;
 
 use crate::bed::{FLAGS, Publisher, catch_up, follow, hear_up_to, place, run, stored};
 
@@ -40,14 +41,19 @@ async fn told(server: &Serving) -> (u16, String, Vec<String>) {
     (status, ready, lines.map(str::to_owned).collect())
 }
 
+/// A server over a PostgreSQL.
+async fn serve_over(url: &str, place: &Place, points: &str) -> Serving {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+    command.env_clear().env("DATABASE_URL", url).env("FAILPOINTS", points).current_dir(place.path());
+    Serving::run(command.arg("serve").args(FLAGS))
+}
+
 /// A server with that database, two subscribers, and a publisher that goes on all the time.
 async fn outage(how: How) {
     let mut postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
     let url = postgres.database().await;
     let place = place("");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
-    command.env_clear().env("DATABASE_URL", &url).current_dir(place.path()).arg("serve").args(FLAGS);
-    let server = Serving::run(&mut command);
+    let server = serve_over(&url, &place, "").await;
     let addr = server.addr();
     let mut history = History::new();
     let (mut follower, mut hears) = follow(addr, ROOM, &mut history).await;
@@ -168,4 +174,59 @@ fn while_the_database_is_gone_publishes_are_refused_and_nobody_is_told_of_a_gap(
 #[test]
 fn while_the_database_is_silent_nobody_waits_for_it_longer_than_the_servers_patience() {
     run(outage(How::Silent));
+}
+
+/// How long somebody waits for an answer while the database is silent: a publisher, and one who wants to enter a room
+/// that is not in memory. `None`: they were not answered while it was away.
+struct Patience {
+    publisher: Option<Duration>,
+    /// Whether the other is told to come again, instead of waiting until it is known what there is.
+    subscriber_refused: bool,
+}
+
+/// Asks both of a server whose database is silent.
+async fn patience(points: &str) -> Patience {
+    let postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
+    let url = postgres.database().await;
+    let place = place("");
+    let server = serve_over(&url, &place, points).await;
+    let mut history = History::new();
+    let mut client = PlainClient::sign_in(server.addr(), None).await.unwrap();
+    let mut publisher = Publisher::new(&mut history, ROOM, true);
+    publisher.settle(&mut client, 1, &mut history).await.unwrap().unwrap();
+    postgres.freeze();
+    let start = Instant::now();
+    let answer = timeout(AWAY, publisher.settle(&mut client, 2, &mut history)).await;
+    let publisher = answer.ok().map(|answer| {
+        assert!(answer.unwrap().is_err(), "nothing can be stored");
+        start.elapsed()
+    });
+    let mut waits = PlainClient::sign_in(server.addr(), None).await.unwrap();
+    let unread = json!({"type": "subscribe", "room": "notes:unread"});
+    let answer = timeout(REFUSED_WITHIN, waits.ask(unread)).await;
+    let subscriber_refused = answer.is_ok_and(|answer| answer.unwrap()["ok"] == false);
+    postgres.thaw();
+    drop(server);
+    drop(postgres);
+    Patience { publisher, subscriber_refused }
+}
+
+#[test]
+fn a_publisher_is_told_soon_and_a_subscriber_waits_while_the_database_is_silent() {
+    let Patience { publisher, subscriber_refused } = run(patience(""));
+    assert!(publisher.is_some_and(|took| took < REFUSED_WITHIN), "{publisher:?}");
+    assert!(!subscriber_refused, "it has to come again, as if something were wrong with it");
+}
+
+/// The control: without the server's own patience the publisher waits as long as the way to the database does.
+#[test]
+fn a_server_that_waits_for_its_database_makes_its_publishers_wait() {
+    let publisher = run(patience("patience")).publisher;
+    assert!(publisher.is_none_or(|took| took > REFUSED_WITHIN), "{publisher:?}");
+}
+
+/// The control: without waiting until it is known what there is, a subscriber is refused.
+#[test]
+fn a_server_that_does_not_wait_for_its_database_refuses_subscribers() {
+    assert!(run(patience("recovering")).subscriber_refused);
 }

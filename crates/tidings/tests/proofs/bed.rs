@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use tidings_testkit::client::{Follower, Heard, PlainClient, Position, publishing};
@@ -32,6 +33,13 @@ pub(crate) fn place(more: &str) -> Place {
 /// The real binary.
 pub(crate) fn serve(place: &Path) -> Serving {
     Serving::start(env!("CARGO_BIN_EXE_tidings"), place, &FLAGS)
+}
+
+/// The same with something of it switched off, or made to fail.
+pub(crate) fn serve_without(place: &Path, points: &str) -> Serving {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+    command.env_clear().env("FAILPOINTS", points).current_dir(place).arg("serve").args(FLAGS);
+    Serving::run(&mut command)
 }
 
 /// Runs a test's clients.

@@ -1,22 +1,12 @@
 //! The process ends between two steps of one publish.
 
-use std::process::Command;
-
-use serde_json::Value;
-use tidings_testkit::client::PlainClient;
+use serde_json::{Value, json};
+use tidings_testkit::client::{Heard, PlainClient};
 use tidings_testkit::history::{Demand, Fault, History, Verdict};
-use tidings_testkit::{Place, Serving};
 
-use crate::bed::{FLAGS, Publisher, catch_up, follow, hear_up_to, place, run, serve, stored};
+use crate::bed::{Publisher, catch_up, follow, hear_up_to, place, run, serve, serve_without, stored};
 
 const ROOM: &str = "notes:1";
-
-/// A server that fails at a place.
-fn doomed(place: &Place, points: &str) -> Serving {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
-    command.env_clear().env("FAILPOINTS", points).current_dir(place.path()).arg("serve").args(FLAGS);
-    Serving::run(&mut command)
-}
 
 /// What came of a publish during which the server ended: the answer to its repetition, how often it was heard
 /// by somebody with a position before and after, and whether it was stored when the server came back.
@@ -30,7 +20,7 @@ struct Outcome {
 /// Publishes three messages; the server ends during the third, which is published again to its successor.
 async fn interrupted(points: &str) -> Outcome {
     let place = place("");
-    let server = doomed(&place, points);
+    let server = serve_without(place.path(), points);
     let mut history = History::new();
     let (mut follower, mut hears) = follow(server.addr(), ROOM, &mut history).await;
     let mut publisher = Publisher::new(&mut history, ROOM, true);
@@ -46,7 +36,7 @@ async fn interrupted(points: &str) -> Outcome {
         server.kill();
     }
     let answer = client.hear().await.unwrap();
-    assert!(matches!(answer, tidings_testkit::client::Heard::Closed(_)), "it was answered: {answer:?}");
+    assert!(matches!(answer, Heard::Closed(_)), "it was answered: {answer:?}");
     let before = follower.position().unwrap().offset - 2;
 
     let server = serve(place.path());
@@ -95,7 +85,7 @@ fn what_was_not_committed_is_stored_by_its_repetition() {
 /// The answer to the commit of the third message is lost: it is stored, and the server does not know that.
 async fn unknown_commit(points: &str) -> Verdict {
     let place = place("");
-    let server = doomed(&place, points);
+    let server = serve_without(place.path(), points);
     let mut history = History::new();
     let (mut follower, mut hears) = follow(server.addr(), ROOM, &mut history).await;
     let mut publisher = Publisher::new(&mut history, ROOM, true);
@@ -136,4 +126,65 @@ fn without_healing_what_was_committed_unknowingly_is_a_silent_gap() {
         1,
         "{verdict}"
     );
+}
+
+/// What is heard of an event whose commit was not answered: by its publisher, which is in the room and does not
+/// want its own, and by one that wants only what is critical, as it is. Each hears the plain event behind it.
+async fn healed(points: &str) -> (Vec<String>, Vec<String>) {
+    let place = place("");
+    let server = serve_without(place.path(), points);
+    let mut publisher = PlainClient::sign_in(server.addr(), None).await.unwrap();
+    let mut choosy = PlainClient::sign_in(server.addr(), None).await.unwrap();
+    publisher.ask(json!({"type": "subscribe", "room": ROOM})).await.unwrap();
+    choosy.ask(json!({"type": "subscribe", "room": ROOM, "minLane": "critical"})).await.unwrap();
+    let alarm = json!({"type": "publish", "room": ROOM, "event": "alarm", "data": 1, "lane": "critical",
+                       "exceptSelf": true, "key": "a"});
+    let (mut own, mut theirs) = (Vec::new(), Vec::new());
+    publisher.command(alarm.clone()).await.unwrap();
+    let refused = hear_until(&mut publisher, &mut own, |_, ack| ack.is_some()).await.unwrap();
+    assert_eq!(refused["error"]["code"], "unavailable", "{refused}");
+    let deadline = std::time::Instant::now() + tidings_testkit::client::PATIENCE;
+    let mut known = Value::Null;
+    while known["duplicate"] != true {
+        assert!(std::time::Instant::now() < deadline, "it is refused for ever: {known}");
+        publisher.command(alarm.clone()).await.unwrap();
+        known = hear_until(&mut publisher, &mut own, |_, ack| ack.is_some()).await.unwrap();
+    }
+    let end = json!({"type": "publish", "room": ROOM, "event": "end", "data": 2, "lane": "critical"});
+    publisher.command(end).await.unwrap();
+    let is_end = |names: &[String], _: &Option<Value>| names.last().is_some_and(|name| name == "end");
+    hear_until(&mut publisher, &mut own, is_end).await;
+    hear_until(&mut choosy, &mut theirs, is_end).await;
+    (own, theirs)
+}
+
+/// Hears on, and notes the names of events, until it is enough; the last answer.
+async fn hear_until(
+    client: &mut PlainClient,
+    names: &mut Vec<String>,
+    enough: impl Fn(&[String], &Option<Value>) -> bool,
+) -> Option<Value> {
+    let mut answer = None;
+    while !enough(names, &answer) {
+        match client.hear().await.unwrap() {
+            Heard::Event { body, .. } => names.push(body["event"].as_str().unwrap().to_owned()),
+            Heard::Ack { body, .. } => answer = Some(body),
+            Heard::Closed(code) => panic!("closed: {code:?}"),
+            Heard::Other(_) => {}
+        }
+    }
+    answer
+}
+
+#[test]
+fn what_is_heard_late_has_its_lane_and_spares_its_publisher() {
+    let (publisher, choosy) = run(healed("commit_answer:1:lose"));
+    assert_eq!((publisher, choosy), (vec!["end".into()], vec!["alarm".into(), "end".into()]));
+}
+
+/// The control: the log alone knows neither.
+#[test]
+fn without_what_the_server_remembers_what_is_heard_late_has_lost_both() {
+    let (publisher, choosy) = run(healed("commit_answer:1:lose,manner"));
+    assert_eq!((publisher, choosy), (vec!["alarm".into(), "end".into()], vec!["end".into()]));
 }

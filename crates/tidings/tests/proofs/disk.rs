@@ -2,11 +2,12 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tidings_core::{Org, Room};
 use tidings_store::{Store, StoreOptions};
 use tidings_testkit::client::{Heard, PATIENCE, PlainClient};
 use tidings_testkit::history::{Demand, History};
@@ -16,6 +17,8 @@ use crate::bed::{FLAGS, Publisher, catch_up, follow, hear_up_to, place, run, sto
 
 const ROOM: &str = "notes:1";
 const LETTERS: usize = 4_000;
+/// More messages than a full disk can take.
+const ENOUGH: u64 = 1_000;
 /// How much the server's directory holds.
 const DISK: &str = "12m";
 
@@ -23,7 +26,7 @@ const DISK: &str = "12m";
 const ON_A_SMALL_DISK: &str = r#"mount -t tmpfs -o size="$0",mode=0700 none data && exec "$@""#;
 
 /// A server whose data is on a small disk of its own; whoever is not root makes it in a user namespace.
-fn serve_on_a_small_disk(place: &Place) -> Serving {
+fn serve_on_a_small_disk(place: &Place, points: &str) -> Serving {
     std::fs::create_dir_all(place.path().join("data")).unwrap();
     let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
     let mut command = Command::new("unshare");
@@ -31,7 +34,8 @@ fn serve_on_a_small_disk(place: &Place) -> Serving {
     command
         .args(["/bin/sh", "-c", ON_A_SMALL_DISK, DISK, env!("CARGO_BIN_EXE_tidings"), "serve"])
         .args(FLAGS);
-    Serving::run(command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir(place.path()))
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("FAILPOINTS", points);
+    Serving::run(command.current_dir(place.path()))
 }
 
 /// A file that takes all the room there is left on the server's disk.
@@ -50,19 +54,89 @@ impl Ballast {
     }
 }
 
-async fn is_whole(path: PathBuf) {
+/// The messages that are in the database of a running server, read from a copy as after a crash; it is whole.
+async fn in_the_file(server: &Serving, data: &Path, place: &Place) -> Vec<u64> {
+    server.signal("STOP");
+    for name in ["tidings.db", "tidings.db-wal"] {
+        std::fs::copy(data.join(name), place.path().join(name)).unwrap();
+    }
+    server.signal("CONT");
     let options = StoreOptions { create: false, ..StoreOptions::default() };
+    let path = place.path().join("tidings.db");
     let store = Store::open(&format!("sqlite:{}", path.display()), &options).await.unwrap();
-    let found = store.read().await.unwrap().rows("PRAGMA integrity_check", &[]).await.unwrap();
+    let mut reader = store.read().await.unwrap();
+    let found = reader.rows("PRAGMA integrity_check", &[]).await.unwrap();
     assert_eq!(found.iter().map(|row| row.text(0).unwrap()).collect::<Vec<_>>(), ["ok"]);
+    let room = Room::new(&Org::default(), ROOM, 200).unwrap();
+    let head = reader.log_room(&room).await.unwrap().unwrap();
+    let (mut messages, mut after) = (Vec::new(), 0);
+    while after < head.top.offset {
+        let page = reader.log_after(&head, after).await.unwrap();
+        after = page.last().unwrap().position.offset;
+        let said = page.iter().map(|record| serde_json::from_slice::<Value>(&record.payload.json).unwrap());
+        messages.extend(said.map(|said| said["n"].as_u64().unwrap()));
+    }
+    drop(reader);
     store.close().await;
+    messages
+}
+
+/// A server that writes on a disk which is full: what it acknowledged beside it.
+struct Outcome {
+    acked: u64,
+    /// The first refusal, if anything was refused.
+    refused: Option<Value>,
+    in_the_file: Vec<u64>,
+}
+
+/// Publishes until the disk is full and something is refused, or for long behind that.
+async fn until_it_is_full(points: &str) -> Outcome {
+    let place = place("");
+    let server = serve_on_a_small_disk(&place, points);
+    let data = data_of(&server, &place);
+    let mut history = History::new();
+    let mut client = PlainClient::sign_in(server.addr(), None).await.unwrap();
+    let mut publisher = Publisher::new(&mut history, ROOM, true);
+    publisher.pad = LETTERS;
+    let ask = json!({"type": "subscribe", "room": ROOM});
+    assert_eq!(client.ask(ask).await.unwrap()["ok"], true);
+    let _ballast = Ballast::new(&data);
+    let (mut acked, mut refused) = (0, None);
+    while refused.is_none() && acked < ENOUGH {
+        match publisher.settle(&mut client, acked + 1, &mut history).await.unwrap() {
+            Ok(_) => acked += 1,
+            Err(refusal) => refused = Some(refusal),
+        }
+    }
+    let in_the_file = in_the_file(&server, &data, &place).await;
+    Outcome { acked, refused, in_the_file }
+}
+
+#[test]
+fn what_is_acknowledged_on_a_full_disk_is_in_its_file() {
+    let Outcome { acked, refused, in_the_file } = run(until_it_is_full(""));
+    assert_eq!(refused.expect("the disk is never full")["code"], "storage_full");
+    assert_eq!(in_the_file, (1..=acked).collect::<Vec<_>>());
+}
+
+/// The control: of a server that does not look whether its disk took something, what it acknowledged is not there.
+#[test]
+fn a_server_that_takes_a_full_disk_for_one_that_stored_is_found_out() {
+    let Outcome { acked, refused, in_the_file } = run(until_it_is_full("full"));
+    assert_eq!((acked, refused), (ENOUGH, None));
+    assert!(in_the_file.len() < acked as usize, "{} of {acked} are there", in_the_file.len());
+}
+
+/// Where a server's directory is, seen from here.
+fn data_of(server: &Serving, place: &Place) -> PathBuf {
+    PathBuf::from(format!("/proc/{}/root{}/data", server.pid(), place.path().display()))
 }
 
 #[test]
 fn on_a_full_disk_nothing_is_acknowledged_that_is_not_stored_and_the_rest_goes_on() {
     let place = place("");
-    let server = serve_on_a_small_disk(&place);
-    let data = PathBuf::from(format!("/proc/{}/root{}/data", server.pid(), place.path().display()));
+    let server = serve_on_a_small_disk(&place, "");
+    let data = data_of(&server, &place);
     run(async {
         let addr = server.addr();
         let mut history = History::new();
@@ -122,12 +196,6 @@ fn on_a_full_disk_nothing_is_acknowledged_that_is_not_stored_and_the_rest_goes_o
         let verdict = history.verdict(&Demand { acked: top as usize, delivered: 2 * top, gaps: false });
         println!("{verdict}");
         assert!(verdict.holds(), "{verdict}");
-        // The disk is gone with the server: what is on it at one moment is looked at, as after a crash.
-        server.signal("STOP");
-        for name in ["tidings.db", "tidings.db-wal"] {
-            std::fs::copy(data.join(name), place.path().join(name)).unwrap();
-        }
-        server.signal("CONT");
-        is_whole(place.path().join("tidings.db")).await;
+        assert_eq!(in_the_file(&server, &data, &place).await, (1..=top).collect::<Vec<_>>());
     });
 }

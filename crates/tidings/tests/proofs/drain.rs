@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use tidings_testkit::client::{Heard, PlainClient};
-use tidings_testkit::history::{Demand, History};
+use tidings_testkit::history::{At, Demand, History, Verdict};
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
-use crate::bed::{Publisher, catch_up, follow, place, run, serve};
+use crate::bed::{Publisher, catch_up, follow, place, run, serve, serve_without, stored};
 
 const ROOM: &str = "notes:1";
 const PUBLISHERS: u64 = 12;
@@ -57,10 +57,17 @@ async fn publish_until_told(mut client: PlainClient, number: u64, warm: Sender<(
     }
 }
 
-#[test]
-fn a_server_that_is_told_to_leave_answers_every_publish_and_loses_none() {
+/// What came of a server that was told to leave.
+struct Outcome {
+    left: Vec<Left>,
+    code: Option<i32>,
+    verdict: Verdict,
+}
+
+/// Tells a server to leave while everybody publishes, and goes on at the next.
+fn leaves(points: &str) -> Outcome {
     let place = place("");
-    let mut server = serve(place.path());
+    let mut server = serve_without(place.path(), points);
     let mut history = History::new();
     let addr = server.addr();
     let (mut followers, left, code, took) = run(async {
@@ -98,24 +105,15 @@ fn a_server_that_is_told_to_leave_answers_every_publish_and_loses_none() {
         }
         (heard, left, status.code(), start.elapsed())
     });
-    assert_eq!(code, Some(0));
     println!(
         "gone after {took:?}; closes after {:?}",
         left.iter().map(|left| left.after).collect::<Vec<_>>()
     );
 
-    let acked = left.iter().flat_map(|left| &left.history).filter(|(_, answer)| answer.is_ok()).count();
     let room = history.room("default", ROOM);
-    for one in &left {
-        assert_eq!(one.unanswered, 0, "of {} that were sent, {} were answered", one.sent, one.history.len());
-        assert_eq!(one.code, Some(1012));
-        for message in one.history.iter().map(|(message, _)| message) {
-            history.publishing(room, *message);
-        }
+    for (number, one) in (1..).zip(&left) {
+        (1..=one.sent).for_each(|sent| history.publishing(room, number * 1_000_000 + sent));
     }
-    // Not all at once: the last is closed later than the first.
-    let closes = left.iter().map(|left| left.after);
-    assert!(closes.clone().max().unwrap() - closes.min().unwrap() > Duration::from_millis(50));
     for (follower, heard) in &mut followers {
         for heard in heard.iter() {
             follower.take(heard, &mut history);
@@ -127,21 +125,48 @@ fn a_server_that_is_told_to_leave_answers_every_publish_and_loses_none() {
             history.acked(room, *message, Some(&message.to_string()), at);
         }
     }
+    let acked = history.acked_count();
 
     // Everybody comes back to the next server and goes on where it was.
     let server = serve(place.path());
     let verdict = run(async {
+        let end = stored(server.addr(), ROOM).await.last().unwrap().0;
         for (mut follower, _) in followers {
             let mut client = PlainClient::sign_in(server.addr(), None).await.unwrap();
             follower.subscribe(&mut client).await.unwrap();
             catch_up(&mut follower, &mut client, &mut history).await;
-            let end = history.top_acked(room).unwrap();
-            history.ended(follower.client(), room, end);
+            let epoch = history.top_acked(room).unwrap().epoch;
+            history.ended(follower.client(), room, At { epoch, offset: end });
         }
         let demand = Demand { acked, delivered: acked as u64, gaps: false };
         history.verdict(&demand)
     });
     println!("{verdict}");
+    Outcome { left, code, verdict }
+}
+
+#[test]
+fn a_server_that_is_told_to_leave_answers_every_publish_and_loses_none() {
+    let Outcome { left, code, verdict } = leaves("");
+    assert_eq!(code, Some(0));
+    for one in &left {
+        assert_eq!(one.unanswered, 0, "of {} that were sent, {} were answered", one.sent, one.history.len());
+        assert_eq!(one.code, Some(1012));
+    }
+    // Not all at once: the last is closed later than the first.
+    let closes = left.iter().map(|left| left.after);
+    assert!(closes.clone().max().unwrap() - closes.min().unwrap() > Duration::from_millis(50));
+    assert!(verdict.holds(), "{verdict}");
+}
+
+/// The control: a server that stops at once leaves publishers without an answer and without a word. What it had
+/// acknowledged is there all the same.
+#[test]
+fn a_server_that_does_not_drain_leaves_publishers_without_their_answers() {
+    let Outcome { left, verdict, .. } = leaves("drain");
+    let unanswered: usize = left.iter().map(|left| left.unanswered).sum();
+    assert!(unanswered > 0, "all of them were answered");
+    assert!(left.iter().all(|left| left.code != Some(1012)), "somebody was told");
     assert!(verdict.holds(), "{verdict}");
 }
 

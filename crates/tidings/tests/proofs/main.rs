@@ -10,8 +10,10 @@
 mod away;
 mod bed;
 mod crash;
+mod crowd;
 mod disk;
 mod drain;
 mod retry;
 mod rounds;
+mod slow;
 mod trace;
