@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tidings_core::pace::{Pacing, Per};
 use tidings_core::{Keep, Lane, Roll, RoomSpec, Rule};
 use tidings_store::Migration;
 
@@ -94,6 +95,8 @@ pub struct RoomKind {
     pub(crate) keeps: Keeps,
     pub(crate) lane: Lane,
     pub(crate) members: Option<usize>,
+    pub(crate) pacing: Option<Pacing>,
+    pub(crate) diff: Option<u32>,
 }
 
 impl RoomKind {
@@ -101,7 +104,8 @@ impl RoomKind {
     pub fn new(name: &'static str, about: &'static str, keeps: Keeps) -> Self {
         let (subscribe, publish, lane) = (Rule::SignedIn, Rule::Nobody, Lane::Normal);
         let (history, presence, roll) = (None, None, Roll::Off);
-        Self { name, about, subscribe, publish, history, presence, roll, keeps, lane, members: None }
+        let (members, pacing, diff) = (None, None, None);
+        Self { name, about, subscribe, publish, history, presence, roll, keeps, lane, members, pacing, diff }
     }
 
     /// Who may hear its rooms, and, unless said otherwise, read what was said and see who is there.
@@ -154,6 +158,31 @@ impl RoomKind {
         self
     }
 
+    /// Lets at most one event of a scope through in an interval, of those that follow within it the newest when it is
+    /// over ([`Event::slot`](crate::Event::slot) says what an event is about). What comes through is recorded then. Not
+    /// for [`Keeps::Durable`], nor beside [`RoomKind::batch`].
+    #[must_use]
+    pub fn pace(mut self, interval: Duration, per: Per) -> Self {
+        self.pacing = Some(Pacing::Throttle { interval_ms: interval.as_millis() as u64, per });
+        self
+    }
+
+    /// Lets events gather and leave together: `most` at once, or what there is after `wait`; of one name and slot the
+    /// newest. Not for [`Keeps::Durable`], nor beside [`RoomKind::pace`].
+    #[must_use]
+    pub fn batch(mut self, wait: Duration, most: usize) -> Self {
+        self.pacing = Some(Pacing::Batch { wait_ms: wait.as_millis() as u64, most });
+        self
+    }
+
+    /// Sends of an event's object only the members that have changed since the last of its name and slot, and all of
+    /// them every so-many-th time and whenever somebody may lack what was said before. Not for [`Keeps::Durable`].
+    #[must_use]
+    pub fn diff(mut self, full_every: u32) -> Self {
+        self.diff = Some(full_every);
+        self
+    }
+
     /// The kind's name.
     pub fn name(&self) -> &'static str {
         self.name
@@ -177,7 +206,8 @@ impl RoomKind {
             members: self.members,
             message_bytes: None,
             publish_rate: None,
-            pacing: None,
+            pacing: self.pacing,
+            diff: self.diff,
         }
     }
 }

@@ -40,7 +40,13 @@ pub trait Command: DeserializeOwned + JsonSchema + Send + 'static {
 }
 
 /// What rooms may hear: an enum; the name on the wire is the variant's serde name, the data what it holds.
-pub trait Event: Serialize + JsonSchema + Send + 'static {}
+pub trait Event: Serialize + JsonSchema + Send + 'static {
+    /// What it is about, such as the symbol of a price, at most 128 bytes: of one name and slot the newest counts where a
+    /// kind is paced or a client is slow, and changes are told of one name and slot where a kind tells only changes.
+    fn slot(&self) -> Option<&str> {
+        None
+    }
+}
 
 /// No command.
 #[derive(Debug, Clone, Copy, serde::Deserialize, JsonSchema)]

@@ -11,6 +11,8 @@ use crate::command::{Event, written};
 
 /// Events of one transaction at most, and bytes of their data; more are refused as `too_large`.
 pub const EVENTS_MOST: usize = 1_000;
+/// Bytes of what an event is about.
+const SLOT_BYTES: usize = 128;
 /// Bytes of the data of one transaction's events at most.
 pub const EVENT_BYTES_MOST: usize = 8 << 20;
 
@@ -25,6 +27,8 @@ pub struct Emitted {
     pub payload: Payload,
     /// How urgent it is; the kind's lane if not said.
     pub lane: Option<Lane>,
+    /// What it is about.
+    pub slot: Option<String>,
 }
 
 impl Emitted {
@@ -33,9 +37,13 @@ impl Emitted {
     /// # Errors
     /// [`Code::BadRequest`] if it cannot be stored, [`Code::Unavailable`] if it cannot be written.
     pub fn new<E: Event>(room: &Room, event: &E) -> Result<Self, Refusal> {
+        let slot = event.slot().map(str::to_owned);
+        if slot.as_ref().is_some_and(|slot| slot.len() > SLOT_BYTES) {
+            return Err(Refusal::new(Code::BadRequest, "a slot has at most 128 bytes"));
+        }
         let (event, payload) = written(event)?;
         Append::check(room, &event, None)?;
-        Ok(Self { room: room.clone(), event, payload, lane: None })
+        Ok(Self { room: room.clone(), event, payload, lane: None, slot })
     }
 }
 

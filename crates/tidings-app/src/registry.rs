@@ -151,6 +151,13 @@ impl Registry {
             if reserved || self.kinds.insert(kind.name, at).is_some() {
                 return Err(format!("the rooms {}:… are somebody else's", kind.name));
             }
+            let durable = matches!(kind.keeps, crate::Keeps::Durable { .. });
+            if durable && (kind.pacing.is_some() || kind.diff.is_some()) {
+                return Err(format!(
+                    "the rooms {}:… are durable: what they acknowledge is stored as it is, neither paced nor in parts",
+                    kind.name
+                ));
+            }
             self.declared.push(kind);
         }
         Ok(())

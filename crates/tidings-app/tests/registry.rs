@@ -46,6 +46,43 @@ macro_rules! channel {
     };
 }
 
+#[test]
+fn a_durable_kind_is_neither_paced_nor_told_in_parts() {
+    struct Boards(RoomKind);
+    impl Channel for Boards {
+        const NAMESPACE: &'static str = "/boards";
+        type Command = tidings_app::command::NoCommand;
+        type Event = NoEvent;
+        type Reply = ();
+        type Snapshot = ();
+        fn kinds(&self) -> Vec<RoomKind> {
+            vec![self.0.clone()]
+        }
+        async fn handle(&self, _: Ctx<'_, Self>, command: Self::Command) -> Result<(), Refusal> {
+            match command {}
+        }
+        async fn join(&self, _: Ctx<'_, Self>, _: &Room) -> Result<(), Refusal> {
+            Ok(())
+        }
+    }
+    let second = std::time::Duration::from_secs(1);
+    let board = |keeps| RoomKind::new("board", "Ranks.", keeps);
+    let durable = Keeps::Durable { size: 10, ttl: second };
+    let mount = |kind| {
+        let app: App = App::new("boards", "1", "Boards.").channel(Boards(kind));
+        Registry::new(vec![app]).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(mount(board(durable)), Ok(()));
+    assert_eq!(mount(board(Keeps::Nothing).pace(second, tidings_app::Per::Room).diff(5)), Ok(()));
+    for kind in [
+        board(durable).pace(second, tidings_app::Per::Slot),
+        board(durable).batch(second, 5),
+        board(durable).diff(5),
+    ] {
+        assert!(mount(kind).unwrap_err().contains("durable"));
+    }
+}
+
 const SAY: &[Requires] = &[Requires::new("say", Rule::SignedIn)];
 
 channel!(

@@ -72,6 +72,7 @@ fn publication(room: Room, number: u64) -> Arc<Publication> {
         at_ms: 0,
         subject: 0,
         ack: None,
+        part: None,
     })
 }
 
@@ -91,6 +92,7 @@ fn shard(rooms: usize) -> Shard {
         message_bytes: None,
         publish_rate: None,
         pacing: None,
+        diff: None,
     };
     kinds.declare("ticks", spec);
     let node = Node::new(Hub::new(vec![Box::new(Nowhere)]), kinds, 1);

@@ -5,7 +5,7 @@ pub use tidings_wire::names::{Dialect, Namespaces};
 use tidings_wire::websocket::{self, Opcode};
 use tidings_wire::{engineio, plain, socketio};
 
-use crate::publication::{Mark, Publication, parse_hex};
+use crate::publication::{Mark, Payload, Publication, parse_hex};
 
 /// How events become bytes for one member; members of equal form share the same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,6 +20,13 @@ pub struct Form {
     pub deflate: u8,
     /// The client cannot take binary: it gets base64 text instead.
     pub text_only: bool,
+}
+
+/// Writes an event for those who heard what was said before: where it has one, the part of it that has changed.
+pub fn encode_live(publication: &Publication, form: Form, namespaces: &Namespaces) -> Bytes {
+    let Some(part) = &publication.part else { return encode(publication, form, namespaces) };
+    let live = Publication { payload: Payload::json(part.clone()), part: None, ..publication.clone() };
+    encode(&live, form, namespaces)
 }
 
 /// Writes an event as whole WebSocket frames in the given form.

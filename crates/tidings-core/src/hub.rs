@@ -1,12 +1,13 @@
 //! Which shard has members of which room.
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use hashbrown::HashMap;
 
 use crate::limits::{Occupancy, Place};
+use crate::pace::Diffs;
 use crate::publication::{Epoch, Mark, Position, Publication};
 use crate::recent::Recent;
 use crate::room::{Keep, Org, Room, RoomSpec};
@@ -104,6 +105,10 @@ pub struct Entry {
     recent: OnceLock<Box<Mutex<Recent>>>,
     /// The numbering of its organisation.
     pub sequence: Arc<Sequence>,
+    /// What was last said in it, where only changes are; locked while it is handed over.
+    said: Mutex<Option<Box<Diffs>>>,
+    /// Somebody may lack what was said before.
+    wants_whole: AtomicBool,
     /// Its place among the organisation's rooms.
     _place: Place,
 }
@@ -132,6 +137,21 @@ impl Entry {
     /// How many subscriptions the room has on this node.
     pub fn members(&self) -> usize {
         self.members.load(Ordering::Relaxed)
+    }
+
+    /// Says that a member may lack what was said before: changes alone do not help it.
+    pub fn want_whole(&self) {
+        self.wants_whole.store(true, Ordering::Release);
+    }
+
+    /// Whether that was said since the last call.
+    pub(crate) fn take_wants_whole(&self) -> bool {
+        self.wants_whole.swap(false, Ordering::AcqRel)
+    }
+
+    /// What was last said in the room.
+    pub(crate) fn said(&self) -> MutexGuard<'_, Option<Box<Diffs>>> {
+        lock(&self.said)
     }
 
     /// Counts a subscription, unless the room is full.
@@ -373,6 +393,8 @@ impl Hub {
             epoch,
             recent: OnceLock::new(),
             sequence: self.sequence(room.org()),
+            said: Mutex::default(),
+            wants_whole: AtomicBool::new(false),
             _place: place,
         })
     }

@@ -1,6 +1,7 @@
 //! The only place where hub, history and rights meet: join, leave, publish.
 
 mod attendance;
+mod diffed;
 mod from;
 mod logged;
 mod paced;
@@ -26,6 +27,7 @@ use crate::room::{Keep, Org, Room, RoomSpec};
 use crate::shard::{Left, Shard};
 use crate::shuffle::Shuffle;
 
+use diffed::Saying;
 use from::read_from;
 pub use from::{From, Heard, Joined};
 use paced::Valves;
@@ -256,6 +258,7 @@ impl Node {
             _ => now,
         };
         shard.join(slot, &entry, form, since, read.as_ref().map(|read| read.top.offset));
+        entry.want_whole();
         if let (From::Moment(Some(_)), Some(false)) = (from, read.as_ref().map(|read| read.complete)) {
             self.leave(shard, slot, room, form.namespace);
             return Err(Refusal::new(Code::Unavailable, "the room has moved on; ask again").into());
@@ -366,6 +369,7 @@ impl Node {
             at_ms: now_ms,
             subject: 0,
             ack: None,
+            part: None,
         };
         self.hand_to_everybody(&Arc::new(publication));
         Ok(Published::now(id, None))
@@ -437,7 +441,12 @@ impl Node {
         let Some(entry) = self.hub.find(&what.room) else {
             return Ok(self.unheard(spec, &what, id, now_ms));
         };
-        let publication = Arc::new(self.publication(spec, what, id, None, Mark::default(), now_ms));
+        let saying = Saying::new(&entry, &what);
+        let publication = self.publication(spec, what, id, None, Mark::default(), now_ms);
+        if let Some(saying) = saying {
+            return Ok(self.publish_diffed(&entry, saying, publication));
+        }
+        let publication = Arc::new(publication);
         let handed = self.hand_over(&entry, &publication, here.as_ref().map(|shard| shard.index()), false);
         if let Some(shard) = here.filter(|shard| handed.shards & (1 << shard.index()) != 0) {
             shard.take(&publication);
@@ -486,7 +495,12 @@ impl Node {
         let position = Some(recent.next(id));
         let mark = numbers.count(None);
         let key = what.key;
-        let publication = Arc::new(self.publication(&entry.spec, what, id, position, mark, now_ms));
+        let mut saying = Saying::new(entry, &what);
+        let mut publication = self.publication(&entry.spec, what, id, position, mark, now_ms);
+        if let Some(saying) = &mut saying {
+            saying.take_in(entry, &mut publication);
+        }
+        let publication = Arc::new(publication);
         recent.append(publication.clone());
         if let (Some(key), Some(body)) = (key, body) {
             recent.remember(key, KeyRecord { body, id, position, at_ms: now_ms });
@@ -499,7 +513,9 @@ impl Node {
         {
             first_heard(&entry.room);
         }
-        self.hand_over(entry, &publication, None, false);
+        if self.hand_over(entry, &publication, None, false).refused != 0 {
+            entry.want_whole();
+        }
         Ok(Published::now(id, position))
     }
 
@@ -552,6 +568,7 @@ impl Node {
             durable: mark.durable,
             at_ms,
             ack: what.ack,
+            part: None,
         }
     }
 

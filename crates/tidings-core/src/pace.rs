@@ -5,12 +5,14 @@
 
 mod batch;
 mod diff;
+mod diffs;
 mod throttle;
 
 use compact_str::CompactString;
 
 pub use batch::Batch;
 pub use diff::{Changes, Diff};
+pub use diffs::{Diffs, Told};
 pub use throttle::Throttle;
 
 /// How the events of a kind of rooms are paced.

@@ -39,6 +39,8 @@ pub struct Publication {
     pub subject: u64,
     /// With what its recipients are asked to acknowledge it; `None`: nobody is asked.
     pub ack: Option<u64>,
+    /// What has changed of its object, for those who heard what was said before; `None`: all of it is for everybody.
+    pub part: Option<Bytes>,
 }
 
 /// What an event takes besides its name and its data.
@@ -57,7 +59,7 @@ impl Publication {
 
     /// The memory it takes, about.
     pub fn bytes(&self) -> usize {
-        EVENT_BYTES + self.event.len() + self.payload.bytes()
+        EVENT_BYTES + self.event.len() + self.payload.bytes() + self.part.as_ref().map_or(0, Bytes::len)
     }
 }
 

@@ -154,6 +154,7 @@ mod tests {
             at_ms: number,
             subject: 0,
             ack: None,
+            part: None,
         }
     }
 

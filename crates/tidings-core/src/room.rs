@@ -233,4 +233,7 @@ pub struct RoomSpec {
     pub publish_rate: Option<OwnRate>,
     /// How its events are paced; `None`: all come through at once.
     pub pacing: Option<Pacing>,
+    /// Of objects only what has changed is sent to who heard what was said before, and all of it every so-many-th
+    /// time of one name and slot; `None`: always all of it.
+    pub diff: Option<u32>,
 }

@@ -32,6 +32,7 @@ fn publication(payload: Payload, recorded: bool) -> Publication {
         at_ms: 0,
         subject: 0,
         ack: None,
+        part: None,
     }
 }
 

@@ -107,6 +107,7 @@ impl World {
             at_ms: 0,
             subject: 0,
             ack: None,
+            part: None,
         }));
         self.node.deliver_logged(what, id, position, self.sequence, 0).unwrap();
     }

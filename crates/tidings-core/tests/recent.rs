@@ -35,6 +35,7 @@ fn append(recent: &mut Recent, at_ms: u64) -> Position {
         at_ms,
         subject: 0,
         ack: None,
+        part: None,
     }));
     position
 }

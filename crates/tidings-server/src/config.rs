@@ -559,6 +559,9 @@ pub struct RoomKindConfig {
     /// So many leave at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_events: Option<usize>,
+    /// Of objects only what has changed is sent, and all of it every so-many-th time of one name and slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<u32>,
     /// Publishes of one user to rooms of this kind in a minute, beside `limits.publish_per_minute`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub publish_per_minute: Option<u64>,

@@ -164,6 +164,7 @@ impl Receipts {
             at_ms: wall_ms(),
             subject: 0,
             ack: Some(ack),
+            part: None,
         };
         Some(Tracking { ack, message: Arc::new(message) })
     }

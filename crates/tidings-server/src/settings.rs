@@ -242,6 +242,7 @@ fn spec(subscribe: Rule, publish: Rule, keep: Keep) -> RoomSpec {
         message_bytes,
         publish_rate,
         pacing: None,
+        diff: None,
     }
 }
 
@@ -267,6 +268,10 @@ fn configured(mut spec: RoomSpec, wanted: &RoomKindConfig, bytes: usize) -> Resu
             "pace_ms, batch_ms: what a durable kind acknowledges is stored, so nothing may take its place"
                 .into(),
         );
+    }
+    spec.diff = wanted.diff.or(spec.diff);
+    if spec.diff.is_some() && spec.keep.is_durable() {
+        return Err("diff: what a durable kind acknowledges is stored as it is, and read as it is".into());
     }
     spec.members = wanted.members.or(spec.members);
     spec.message_bytes = wanted.message_bytes.or(spec.message_bytes);

@@ -38,6 +38,7 @@ impl Node {
             durable: 0,
             at_ms: now_ms,
             ack: None,
+            part: None,
         });
         for shard in 0..self.hub.shards() {
             let others = hearers.iter().filter(|(device, own)| device.shard() == shard && own != user);

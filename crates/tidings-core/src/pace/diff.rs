@@ -9,14 +9,24 @@ use tidings_wire::json;
 /// What is sent of a JSON object: all of it from time to time, else the members that changed.
 ///
 /// Members are compared as text, and one that is gone is sent as `null`, as a merge patch (RFC 7396) has it. So
-/// a member that changes its spelling counts as changed, and one that turns `null` looks as if it were gone.
+/// a member that changes its spelling counts as changed, and one that turns `null` looks as if it were gone. What is
+/// gone is remembered, so that a full object can say so too ([`Diff::gone`]).
 #[derive(Debug)]
 pub struct Diff {
     full_every: u32,
+    /// The members said last; those that are gone are `null`.
     members: HashMap<CompactString, Box<str>>,
+    /// Members that were there once and are not in the last object.
+    gone: Vec<CompactString>,
     /// Parts since the last full one; `None`: nothing was sent yet.
     parts: Option<u32>,
 }
+
+/// What stands for a member that is gone.
+const NULL: &str = "null";
+
+/// Members that are gone are remembered up to so many.
+const GONE: usize = 100;
 
 /// What is to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +42,7 @@ pub enum Changes {
 impl Diff {
     /// Nothing was sent yet; every so-many-th time all is sent (0: only when it is asked for).
     pub fn new(full_every: u32) -> Self {
-        Self { full_every, members: HashMap::new(), parts: None }
+        Self { full_every, members: HashMap::new(), gone: Vec::new(), parts: None }
     }
 
     /// Makes the next one a full one: somebody came who has nothing yet.
@@ -40,10 +50,20 @@ impl Diff {
         self.parts = None;
     }
 
+    /// Members that were there once and are not in the object offered last.
+    pub fn gone(&self) -> &[CompactString] {
+        &self.gone
+    }
+
+    /// The bytes of what it remembers, about.
+    pub fn bytes(&self) -> usize {
+        self.members.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+
     /// What is to be sent of an object that passed [`json::check`]; what is no object is sent as it is.
     pub fn offer(&mut self, object: &str) -> Changes {
         if !object.trim_start().starts_with('{') {
-            (self.parts, self.members) = (None, HashMap::new());
+            (self.parts, self.members, self.gone) = (None, HashMap::new(), Vec::new());
             return Changes::Full;
         }
         let changed = self.take_in(object);
@@ -76,10 +96,14 @@ impl Diff {
             }
         }
         names.retain(|name| before.get(name) != self.members.get(name));
-        let mut gone: Vec<_> = before.into_keys().filter(|name| !self.members.contains_key(name)).collect();
+        let mut gone: Vec<_> =
+            before.into_iter().filter(|(name, _)| !self.members.contains_key(name)).collect();
         gone.sort();
-        names.extend(gone);
-        let value = |name: &CompactString| self.members.get(name).cloned().unwrap_or_else(|| "null".into());
+        names.extend(gone.iter().filter(|(_, value)| **value != *NULL).map(|(name, _)| name.clone()));
+        gone.truncate(GONE);
+        self.gone = gone.into_iter().map(|(name, _)| name).collect();
+        self.members.extend(self.gone.iter().map(|name| (name.clone(), NULL.into())));
+        let value = |name: &CompactString| self.members.get(name).cloned().unwrap_or_else(|| NULL.into());
         names.into_iter().map(|name| (name.clone(), value(&name))).collect()
     }
 }

@@ -268,6 +268,9 @@ impl Shard {
         }
         for skip in skips {
             lag.skip(skip.room, skip.count);
+            if let Some(local) = self.local.get(skip.room as usize) {
+                local.entry.want_whole();
+            }
             self.counters.dropped += u64::from(skip.count);
             let lane = Lane::ALL.iter().position(|lane| *lane == skip.lane).unwrap_or(0);
             self.counters.dropped_by_lane[lane] += u64::from(skip.count);
@@ -387,6 +390,7 @@ impl Shard {
         self.count(Step::Lost, 1);
         self.note_lost(slot, lost);
         let Some(&room) = self.rooms.get(&lost.room) else { return };
+        self.local[room as usize].entry.want_whole();
         let lag = self.conns.get_mut(slot as usize).and_then(|conn| conn.lag.as_deref_mut());
         let marks = lag.into_iter().flat_map(|lag| &mut lag.marks);
         for mark in marks.filter(|mark| mark.room == room && mark.namespace == lost.namespace) {

@@ -237,7 +237,7 @@ impl Shard {
 
     /// Pushes a publication to each member's outbox.
     pub(super) fn push_to_members(&mut self, room: u32, publication: &Arc<Publication>) {
-        let mut forms = Forms::default();
+        let (mut forms, mut wholes) = (Forms::default(), Forms::default());
         let namespaces = self.namespaces.clone();
         let offset = publication.position.map_or(0, |position| position.offset);
         let members = std::mem::take(&mut self.local[room as usize].members);
@@ -248,8 +248,12 @@ impl Shard {
             if self.local[room as usize].choosy > 0 && !self.wants(member, publication) {
                 continue;
             }
-            let bytes =
-                forms.get(member.form, || frame::encode(publication, member.form, &namespaces)).clone();
+            // Who is choosy may not have heard what was said before.
+            let bytes = if publication.part.is_some() && self.is_choosy(member) {
+                wholes.get(member.form, || frame::encode(publication, member.form, &namespaces)).clone()
+            } else {
+                forms.get(member.form, || frame::encode_live(publication, member.form, &namespaces)).clone()
+            };
             self.push_event(member, item_of(publication, bytes, room), publication.lane, offset);
         }
         let local = &mut self.local[room as usize];
@@ -273,6 +277,12 @@ impl Shard {
         membership
             .and_then(|membership| membership.filter.as_ref())
             .is_none_or(|filter| filter.passes(publication))
+    }
+
+    fn is_choosy(&self, member: &Member) -> bool {
+        let conn = self.conns.get(member.slot as usize);
+        let membership = conn.and_then(|conn| conn.memberships.get(member.back as usize));
+        membership.is_some_and(|membership| membership.filter.is_some())
     }
 
     pub(super) fn has_read(&self, room: u32, member: &Member, publication: &Publication) -> bool {

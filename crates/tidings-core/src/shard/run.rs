@@ -123,7 +123,7 @@ impl Run {
 impl UnderWay {
     fn frame(&mut self, form: Form, namespaces: &Namespaces) -> &Bytes {
         let publication = &self.publication;
-        self.frames.get(form, || frame::encode(publication, form, namespaces))
+        self.frames.get(form, || frame::encode_live(publication, form, namespaces))
     }
 }
 

@@ -56,6 +56,7 @@ pub fn spec(keep: Keep) -> RoomSpec {
         message_bytes: None,
         publish_rate: None,
         pacing: None,
+        diff: None,
     }
 }
 

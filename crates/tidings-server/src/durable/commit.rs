@@ -179,6 +179,7 @@ impl Writer {
     async fn deliver(&self, emitted: &Emitted, id: MessageId, place: Option<Appended>, now_ms: u64) {
         let what = Publish {
             lane: emitted.lane,
+            slot: emitted.slot.as_deref(),
             ..Publish::new(emitted.room.clone(), &emitted.event, emitted.payload.clone())
         };
         let done = match place {

@@ -212,6 +212,7 @@ mod tests {
                 at_ms: 0,
                 subject: 0,
                 ack: None,
+                part: None,
             })
         };
         offsets.map(event).collect()

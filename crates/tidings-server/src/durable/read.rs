@@ -140,5 +140,6 @@ fn publication(room: &Room, record: Record) -> Publication {
         durable: record.sequence,
         at_ms: record.at_ms,
         ack: None,
+        part: None,
     }
 }

@@ -119,6 +119,7 @@ impl Receipts {
             at_ms: letter.published_ms,
             subject: 0,
             ack: Some(ack),
+            part: None,
         });
         self.node.send_again(what, letter.id, letter.published_ms).inspect_err(|_| self.cancel(ack))?;
         self.follow(Tracking { ack, message });

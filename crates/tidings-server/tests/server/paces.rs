@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tidings_app::{Keeps, Per, RoomKind};
+use tidings_core::pace::Pacing;
 use tidings_server::config::RoomKindConfig;
 use tidings_server::{Config, Footing, kinds};
 
-use crate::common::{Frame, Wire, config, http, token, with_server};
+use crate::common::{Frame, Wire, config, http, token, user, with_server};
+use crate::people::socket_io_in;
 
 const PACE: Duration = Duration::from_millis(300);
 
@@ -110,6 +113,96 @@ fn nothing_is_held_for_a_connection_that_is_gone_or_a_server_that_stops() {
     });
 }
 
+/// A room of whose objects only the changes are sent.
+fn diffed() -> Config {
+    paced(|kind| (kind.diff, kind.history) = (Some(50), Some("anyone".into())))
+}
+
+fn object(wire: &mut Wire, id: u64, slot: &str, object: &Value) -> Value {
+    let body = format!("\"type\":\"publish\",\"room\":\"paced:1\",\"event\":\"e\",\"slot\":\"{slot}\"");
+    let answer = wire.ask(id, &format!("{body},\"data\":{object}"));
+    assert_eq!(answer["ok"], true, "{answer}");
+    answer
+}
+
+fn heard(wire: &mut Wire) -> Value {
+    let event: Value = serde_json::from_str(&wire.hear("\"event\":\"e\"")).unwrap();
+    event["data"].clone()
+}
+
+#[test]
+fn of_an_object_only_what_changed_is_sent_and_a_newcomer_gets_a_whole_one() {
+    with_server(&diffed(), |addr, _| {
+        let mut listener = Wire::subscribed(addr, "paced:1");
+        let (mut stock, _) = socket_io_in(addr, &user("stock"), "paced:1");
+        let mut speaker = Wire::subscribed(addr, "open:1");
+        object(&mut speaker, 10, "A", &json!({"home": 0, "away": 0, "minute": 1}));
+        let first = object(&mut speaker, 11, "A", &json!({"home": 1, "away": 0, "minute": 2}));
+        assert_eq!(heard(&mut listener), json!({"home": 0, "away": 0, "minute": 1}));
+        assert_eq!(heard(&mut listener), json!({"home": 1, "minute": 2}));
+        assert!(stock.hear("[\"e\"").contains("{\"away\":0,\"home\":0,\"minute\":1}"));
+        assert!(stock.hear("[\"e\"").contains("{\"home\":1,\"minute\":2}"));
+        // What is kept is whole: for who reads it, for who wants the newest, and for who comes back.
+        let history = speaker.ask(12, "\"type\":\"history\",\"room\":\"paced:1\"");
+        assert_eq!(history["events"][1]["data"], json!({"home": 1, "away": 0, "minute": 2}));
+        let mut newest = Wire::open(addr, "/ws");
+        newest.say("{\"type\":\"auth\"}");
+        newest.say("{\"type\":\"subscribe\",\"id\":1,\"room\":\"paced:1\",\"rewind\":1}");
+        assert_eq!(heard(&mut newest), json!({"home": 1, "away": 0, "minute": 2}));
+        let mut back = Wire::open(addr, "/ws");
+        back.say("{\"type\":\"auth\"}");
+        let since = json!({"epoch": first["epoch"], "offset": 1});
+        back.say(&format!("{{\"type\":\"subscribe\",\"id\":1,\"room\":\"paced:1\",\"since\":{since}}}"));
+        assert_eq!(heard(&mut back), json!({"home": 1, "away": 0, "minute": 2}));
+        // They came, so the next is whole for everybody, and then changes follow.
+        object(&mut speaker, 13, "A", &json!({"home": 1, "away": 1, "minute": 3}));
+        object(&mut speaker, 14, "A", &json!({"home": 1, "away": 1, "minute": 4}));
+        for wire in [&mut listener, &mut newest, &mut back] {
+            assert_eq!(heard(wire), json!({"home": 1, "away": 1, "minute": 3}));
+            assert_eq!(heard(wire), json!({"minute": 4}));
+        }
+    });
+}
+
+/// The control: without the setting all of it is sent each time.
+#[test]
+fn without_diff_objects_are_sent_whole() {
+    let config = paced(|_| {});
+    with_server(&config, |addr, _| {
+        let mut listener = Wire::subscribed(addr, "paced:1");
+        let mut speaker = Wire::subscribed(addr, "open:1");
+        for minute in 1..=3 {
+            let whole = json!({"home": 0, "minute": minute});
+            object(&mut speaker, 10 + minute, "A", &whole);
+            assert_eq!(heard(&mut listener), whole);
+        }
+    });
+}
+
+#[test]
+fn apps_pace_their_kinds_and_operators_cannot_make_such_durable() {
+    let footing = Footing { loopback: true, stored: true };
+    let second = Duration::from_secs(1);
+    let mut apps = vec![
+        RoomKind::new("board", "Ranks.", Keeps::Nothing).pace(second, Per::Room).diff(20),
+        RoomKind::new("moves", "Moves.", Keeps::Nothing).batch(Duration::from_millis(100), 50),
+    ];
+    let declared = kinds(&config(), footing, &apps).unwrap();
+    let of = |kind: &str| {
+        let (_, spec) = declared.iter().find(|(known, _)| *known == kind).unwrap();
+        (spec.pacing, spec.diff)
+    };
+    assert_eq!(of("board"), (Some(Pacing::Throttle { interval_ms: 1_000, per: Per::Room }), Some(20)));
+    assert_eq!(of("moves"), (Some(Pacing::Batch { wait_ms: 100, most: 50 }), None));
+    let mut durable = config();
+    let room = RoomKindConfig { keep: Some("durable".into()), ..RoomKindConfig::default() };
+    durable.rooms.insert("moves".into(), room);
+    assert!(kinds(&durable, footing, &apps).unwrap_err().contains("durable"));
+    apps.pop();
+    apps.push(RoomKind::new("moves", "Moves.", Keeps::Nothing).diff(1));
+    assert!(kinds(&durable, footing, &apps).unwrap_err().contains("diff"));
+}
+
 #[test]
 fn a_pace_that_means_nothing_is_refused_with_the_key_that_is_wrong() {
     let footing = Footing { loopback: true, stored: false };
@@ -124,6 +217,7 @@ fn a_pace_that_means_nothing_is_refused_with_the_key_that_is_wrong() {
         (|kind| kind.batch_events = Some(3), "batch_events needs batch_ms"),
         (|kind| (kind.keep, kind.pace_ms) = (Some("durable".into()), Some(1)), "durable"),
         (|kind| (kind.keep, kind.batch_ms) = (Some("durable".into()), Some(1)), "durable"),
+        (|kind| (kind.keep, kind.diff) = (Some("durable".into()), Some(1)), "diff: "),
     ] {
         let problem = refused(change);
         assert!(problem.starts_with("[rooms.paced] ") && problem.contains(part), "{problem}");

@@ -75,6 +75,7 @@ fn every_field_of_a_named_table_has_a_row() {
         pace_per: Some("slot".into()),
         batch_ms: Some(1),
         batch_events: Some(1),
+        diff: Some(1),
         publish_per_minute: Some(1),
     };
     let room = toml::Table::try_from(room).unwrap();

@@ -64,6 +64,13 @@ pub(super) static SETTINGS: &[Setting] = &[
         "Events that leave at once, before batch_ms is over; 50 if not said. More hold more memory.",
     ),
     row(
+        "rooms.KIND.diff",
+        Kind::Count(1, 10_000),
+        "Of an event's object only the members that changed since the last of its name and slot are sent, a member that \
+         is gone as null; all of it every so-many-th time, and when somebody may lack what was before. Not for durable \
+         kinds. Takes 1 MiB of memory a room at most.",
+    ),
+    row(
         "rooms.KIND.publish_per_minute",
         Kind::Count(1, RATE),
         "Publishes of one user to rooms of this kind in a minute, counted beside limits.publish_per_minute and not \

@@ -1,0 +1,84 @@
+//! What was last said in a room of each name and slot.
+
+use compact_str::CompactString;
+use hashbrown::HashMap;
+use tidings_wire::json;
+
+use super::{Changes, Diff, HELD_BYTES, SCOPES, Topic};
+
+/// What was last said in a room of each name and slot, so that only changes have to be said.
+///
+/// At most [`SCOPES`] of them and [`HELD_BYTES`]; what is beyond that is said as it is.
+#[derive(Debug)]
+pub struct Diffs {
+    full_every: u32,
+    scopes: HashMap<CompactString, Diff>,
+    bytes: usize,
+}
+
+/// How an object is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// All of it, if it is not told as it came: with `null` for each member that is gone.
+    pub whole: Option<String>,
+    /// What has changed, for those who heard what was said before; `None`: all of it is for everybody.
+    pub part: Option<String>,
+}
+
+impl Diffs {
+    /// Nothing was said; of each name and slot all is said every so-many-th time.
+    pub fn new(full_every: u32) -> Self {
+        Self { full_every, scopes: HashMap::new(), bytes: 0 }
+    }
+
+    /// Makes the next of each name and slot a whole one: somebody may lack what was said before.
+    pub fn ask_full(&mut self) {
+        self.scopes.values_mut().for_each(Diff::ask_full);
+    }
+
+    /// Forgets what was said of a name and slot.
+    pub fn forget(&mut self, topic: Topic<'_>) {
+        let diff = self.scopes.remove(&topic.text());
+        self.bytes -= diff.as_ref().map_or(0, Diff::bytes);
+    }
+
+    /// How an object that passed [`json::check`] is to be said.
+    pub fn offer(&mut self, topic: Topic<'_>, object: &str) -> Told {
+        let scope = topic.text();
+        if self.scopes.len() >= SCOPES && !self.scopes.contains_key(&scope) {
+            return Told::default();
+        }
+        let diff = self.scopes.entry(scope).or_insert_with(|| Diff::new(self.full_every));
+        self.bytes -= diff.bytes();
+        let changes = diff.offer(object);
+        self.bytes += diff.bytes();
+        let whole = (!diff.gone().is_empty()).then(|| with_nulls(object, diff.gone()));
+        if self.bytes > HELD_BYTES {
+            self.forget(topic);
+        }
+        let part = match changes {
+            Changes::Full => None,
+            Changes::Part(part) => Some(part),
+            // It is told all the same: its place in the room's history is.
+            Changes::Nothing => Some("{}".into()),
+        };
+        Told { whole, part }
+    }
+}
+
+/// An object with `null` for members that are gone.
+fn with_nulls(object: &str, gone: &[CompactString]) -> String {
+    let open = object.trim_end().strip_suffix('}').unwrap_or(object).trim_end();
+    let mut out = open.as_bytes().to_vec();
+    let mut is_first = open.ends_with('{');
+    for name in gone {
+        if !std::mem::take(&mut is_first) {
+            out.push(b',');
+        }
+        json::write_string(&mut out, name);
+        out.extend_from_slice(b":null");
+    }
+    out.push(b'}');
+    // What was text before is text now.
+    String::from_utf8(out).unwrap_or_default()
+}
