@@ -52,6 +52,11 @@ impl Publication {
         self.event.is_empty()
     }
 
+    /// Whether it was read from the log and not delivered by this process: its lane is not known then.
+    pub fn is_read_back(&self) -> bool {
+        self.position.is_some() && self.sequence == 0
+    }
+
     /// How far one has heard who has heard this and everything before it.
     pub fn mark(&self) -> Mark {
         Mark { memory: self.sequence, durable: self.durable }

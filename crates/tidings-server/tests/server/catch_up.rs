@@ -241,6 +241,34 @@ fn looking_into_a_room_in_which_nobody_was_does_not_make_it() {
     });
 }
 
+#[test]
+fn what_is_read_from_the_log_is_not_left_out_for_a_lane_that_the_log_does_not_keep() {
+    let disk = disk();
+    let first = disk.served(|addr, _| {
+        let first = fill(addr, &["notes:1"], 1..=1).remove(0);
+        let mut ada = ada(addr);
+        let body =
+            "\"type\":\"publish\",\"room\":\"notes:1\",\"event\":\"said\",\"data\":[2],\"lane\":\"critical\"";
+        assert_eq!(ada.ask(1, body)["ok"], true);
+        first
+    });
+    // It is behind what memory keeps, and in it.
+    for numbers in [None, Some(3..=300)] {
+        let first = first.clone();
+        disk.served(move |addr, _| {
+            if let Some(numbers) = numbers {
+                fill(addr, &["notes:1"], numbers);
+            }
+            let (mut bob, _) = plain(addr, &token("bob", 600, json!({})));
+            let since = json!({"epoch": first["epoch"], "offset": 1, "tag": first["tag"]});
+            bob.say(&format!(
+                "{{\"type\":\"subscribe\",\"id\":1,\"room\":\"notes:1\",\"since\":{since},\"minLane\":\"critical\"}}"
+            ));
+            assert_eq!(event(&bob.hear("\"said\"")), (2, 2));
+        });
+    }
+}
+
 /// What a server says of a step that was taken against slow clients.
 fn step(addr: SocketAddr, step: &str) -> u64 {
     let (_, figures) = http(addr, "GET /metrics", "", "");
@@ -253,23 +281,27 @@ fn a_slow_stock_client_is_served_from_the_log_and_goes_on_wherever_its_connectio
     const EVENTS: u64 = 9_000;
     let mut disk = disk();
     (disk.config.limits.queue_bytes, disk.config.limits.lag_ms) = (128 * 1_024, 600_000);
+    // It answers nothing while it reads nothing.
+    disk.config.heartbeat.interval_ms = 3_600_000;
     disk.served(|addr, _| {
         let who = token("bob", 600, json!({}));
         let rooms = ["notes:1", "open:1", "notes:2"];
         let (mut bob, pid) = socket_io_in(addr, &who, rooms[0]);
+        // Its kernel takes little that is not read.
+        socket2::SockRef::from(&bob.stream).set_recv_buffer_size(65_536).unwrap();
         for room in &rooms[1..] {
             bob.say(&format!("427[\"subscribe\",{{\"room\":\"{room}\"}}]"));
             bob.hear("437[");
         }
         let mut speaking = ada(addr);
-        let text = "x".repeat(BYTES);
-        for number in 1..=EVENTS {
-            // One after the other, so that their order is known; in the room in memory now and then.
-            let room = if number % 300 == 0 { rooms[1] } else { rooms[number as usize % 2 * 2] };
+        // In the log in turn, and in memory now and then.
+        for last in (300..=EVENTS).step_by(300) {
+            fill(addr, &[rooms[0], rooms[2]], last - 299..=last - 1);
             let body = format!(
-                "\"type\":\"publish\",\"room\":\"{room}\",\"event\":\"said\",\"data\":[{number},\"{text}\"]"
+                "\"type\":\"publish\",\"room\":\"{}\",\"event\":\"said\",\"data\":[{last}]",
+                rooms[1]
             );
-            assert_eq!(speaking.ask(number, &body)["ok"], true);
+            assert_eq!(speaking.ask(last, &body)["ok"], true);
         }
         assert!(step(addr, "paused") > 0, "it was not slow enough");
         let (mut at, mut offset) = (0, String::new());

@@ -114,6 +114,8 @@ pub(crate) struct Publisher {
     pub(crate) keys: bool,
     /// Letters that each message carries besides its number.
     pub(crate) pad: usize,
+    /// Its messages are about so many things in turn; 0: about nothing.
+    pub(crate) slots: u64,
     /// Messages without an acknowledgement, by the command under which they were sent last.
     pub(crate) open: BTreeMap<u64, u64>,
 }
@@ -121,7 +123,7 @@ pub(crate) struct Publisher {
 impl Publisher {
     pub(crate) fn new(history: &mut History, room: &str, keys: bool) -> Self {
         let id = history.room(ORG, room);
-        Self { room: room.into(), id, keys, pad: 0, open: BTreeMap::new() }
+        Self { room: room.into(), id, keys, pad: 0, slots: 0, open: BTreeMap::new() }
     }
 
     /// Publishes a message, for the first time or again.
@@ -137,7 +139,10 @@ impl Publisher {
             0 => message.into(),
             pad => json!({"n": message, "pad": "x".repeat(pad)}),
         };
-        let body = publishing(&self.room, data, self.keys.then_some(&key));
+        let mut body = publishing(&self.room, data, self.keys.then_some(&key));
+        if let Some(slot) = message.checked_rem(self.slots) {
+            body["slot"] = slot.to_string().into();
+        }
         let command = client.command(body).await?;
         self.open.insert(command, message);
         Ok(())

@@ -38,7 +38,8 @@ struct Outcome {
     steps: String,
 }
 
-/// A client subscribes, reads nothing while others speak, and then all of it, while they speak on.
+/// A client subscribes, reads nothing while others speak, and then all of it, while they speak on. What they say is
+/// about a few things of which the newest counts, which must not make one event stand for others that have places.
 async fn slow(points: &str) -> Outcome {
     let place = place(MEMORY);
     let server = serve_without(place.path(), points);
@@ -52,7 +53,7 @@ async fn slow(points: &str) -> Outcome {
     }
     let mut client = PlainClient::sign_in(server.addr(), None).await.unwrap();
     let mut publisher = Publisher::new(&mut history, ROOM, true);
-    publisher.pad = LETTERS;
+    (publisher.pad, publisher.slots) = (LETTERS, 3);
     publish(&mut publisher, &mut client, MESSAGES, &mut history).await;
     let (mut told, mut closed) = (false, None);
     while follower.position().is_none_or(|position| position.offset < MESSAGES) {
@@ -87,7 +88,7 @@ async fn slow(points: &str) -> Outcome {
 }
 
 #[test]
-fn a_client_that_is_slower_than_memory_is_long_is_sent_all_of_it_from_the_log() {
+fn a_client_that_is_slower_than_memory_is_long_is_sent_each_place_once_from_the_log() {
     let Outcome { verdict, told, closed, steps } = run(slow(""));
     assert!(verdict.holds(), "{verdict}");
     assert!(told, "it was not told that it is behind");
