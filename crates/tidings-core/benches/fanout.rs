@@ -73,6 +73,7 @@ fn publication(room: Room, number: u64) -> Arc<Publication> {
         subject: 0,
         ack: None,
         part: None,
+        timed: None,
     })
 }
 

@@ -31,6 +31,7 @@ use diffed::Saying;
 use from::read_from;
 pub use from::{From, Heard, Joined};
 use paced::Valves;
+use publish::timed;
 pub use publish::{Publish, Published};
 
 /// One node: every join, leave and publish goes through here.
@@ -370,6 +371,7 @@ impl Node {
             subject: 0,
             ack: None,
             part: None,
+            timed: None,
         };
         self.hand_to_everybody(&Arc::new(publication));
         Ok(Published::now(id, None))
@@ -569,6 +571,7 @@ impl Node {
             at_ms,
             ack: what.ack,
             part: None,
+            timed: timed(id),
         }
     }
 

@@ -1,6 +1,7 @@
 //! An event for a room, and where it stands in the room's history.
 
 use std::fmt;
+use std::time::Instant;
 
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -41,6 +42,8 @@ pub struct Publication {
     pub ack: Option<u64>,
     /// What has changed of its object, for those who heard what was said before; `None`: all of it is for everybody.
     pub part: Option<Bytes>,
+    /// When it was handed to the shards, of the few whose way to the sockets is measured.
+    pub timed: Option<Instant>,
 }
 
 /// What an event takes besides its name and its data.

@@ -87,6 +87,16 @@ impl Recent {
         self.top
     }
 
+    /// How many events are kept here.
+    pub fn kept(&self) -> usize {
+        self.events.len()
+    }
+
+    /// The bytes they take, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The position the next event will have.
     pub fn next(&self, id: MessageId) -> Position {
         Position::of(self.epoch, self.top.offset + 1, id)

@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use compact_str::CompactString;
+use hashbrown::HashMap;
 
 use crate::hub::{Handed, lock};
 use crate::lane::Lane;
@@ -129,6 +130,31 @@ impl Recorder {
         lock(self.part(id)).newest(|noted| noted.id == id).cloned()
     }
 
+    /// How many publications each of some rooms had of late, and since when that is known, in milliseconds
+    /// since 1970: not before `since_ms`, and not before what had to make room.
+    pub fn counts(&self, rooms: &[Room], since_ms: u64) -> (Vec<u64>, u64) {
+        let known_since = |part: &Mutex<Ring<Noted>>| {
+            let part = lock(part);
+            let oldest = part.iter().next().filter(|_| part.has_forgotten());
+            oldest.map_or(since_ms, |noted| noted.at_ms)
+        };
+        let since_ms = self.parts.iter().map(known_since).max().map_or(since_ms, |known| known.max(since_ms));
+        let places: HashMap<&Room, usize> = rooms.iter().zip(0..).collect();
+        let mut counts = vec![0; rooms.len()];
+        for part in &self.parts {
+            let part = lock(part);
+            for noted in part.iter().rev().take_while(|noted| noted.at_ms >= since_ms) {
+                // One that waits for the pace of its room is noted again when it leaves.
+                if noted.stage != Stage::Held
+                    && let Some(place) = places.get(&noted.room)
+                {
+                    counts[*place] += 1;
+                }
+            }
+        }
+        (counts, since_ms)
+    }
+
     fn part(&self, id: MessageId) -> &Mutex<Ring<Noted>> {
         &self.parts[id.number as usize % PARTS]
     }
@@ -155,6 +181,7 @@ mod tests {
             subject: 0,
             ack: None,
             part: None,
+            timed: None,
         }
     }
 
@@ -173,6 +200,25 @@ mod tests {
         let known = |number: u64| recorder.find(MessageId { node: 7, number }).is_some();
         assert!(!known(0) && !known(PARTS as u64 * 2 - 1));
         assert!(known(PARTS as u64 * 2) && known(PARTS as u64 * 6 - 1));
+    }
+
+    #[test]
+    fn publications_of_a_room_are_counted_from_when_on_all_are_known() {
+        let recorder = Recorder::new(PARTS * 4);
+        let (room, other) = (publication(0).room, Room::new(&Org::new("other"), "open:1", 128).unwrap());
+        for number in 0..PARTS as u64 {
+            recorder.note(&publication(number), Stage::Announced, false, recorder.moment());
+        }
+        recorder.note(&publication(20), Stage::Held, false, recorder.moment());
+        let rooms = [other, room];
+        assert_eq!(recorder.counts(&rooms, 0), (vec![0, PARTS as u64], 0));
+        assert_eq!(recorder.counts(&rooms, 10), (vec![0, PARTS as u64 - 10], 10));
+        for number in 100..100 + PARTS as u64 * 4 {
+            recorder.note(&publication(number), Stage::Announced, false, recorder.moment());
+        }
+        // Everything before has made room.
+        let (counts, since) = recorder.counts(&rooms, 0);
+        assert!(since >= 100 && counts[1] < PARTS as u64 * 4 && counts[1] > 0, "{counts:?} since {since}");
     }
 
     #[test]

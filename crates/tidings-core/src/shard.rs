@@ -11,6 +11,7 @@ mod tracked;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -60,6 +61,8 @@ pub struct Shard {
     replays: Replays,
     /// Whom publications that ask for acknowledgement went to, until the caller takes note.
     reached: Vec<Reached>,
+    /// When measured publications were handed over that are flushed with this turn.
+    timed: Vec<Instant>,
     /// What is noted of its connections; `None`: nothing.
     trace: Option<Box<Trace>>,
     /// What happened so far; read by metrics.
@@ -120,6 +123,9 @@ struct Conn {
     stuck: u64,
 }
 
+/// More measured publications in one turn are not told.
+const TIMED: usize = 1_024;
+
 /// From this many members on, a room's publications are gathered as a run.
 const RUN_FROM_MEMBERS: usize = 32;
 
@@ -143,6 +149,7 @@ impl Shard {
             scratch: Vec::new(),
             replays: Replays::default(),
             reached: Vec::new(),
+            timed: Vec::new(),
             trace: None,
             counters: Counters::default(),
         }
@@ -226,7 +233,19 @@ impl Shard {
         } else {
             self.settle_room(room);
             self.push_to_members(room, publication);
+            self.note_timed(publication.timed);
         }
+    }
+
+    /// When those of the measured publications were handed over that have left since the last call, as far as
+    /// sockets took them; of a big room's each is told when its last member was written to.
+    pub fn take_timed(&mut self) -> std::vec::Drain<'_, Instant> {
+        self.timed.drain(..)
+    }
+
+    fn note_timed(&mut self, timed: impl IntoIterator<Item = Instant>) {
+        let left = TIMED.saturating_sub(self.timed.len());
+        self.timed.extend(timed.into_iter().take(left));
     }
 
     /// Writes a reply into a connection's outbox.

@@ -33,6 +33,7 @@ fn publication(payload: Payload, recorded: bool) -> Publication {
         subject: 0,
         ack: None,
         part: None,
+        timed: None,
     }
 }
 

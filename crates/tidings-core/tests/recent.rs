@@ -36,6 +36,7 @@ fn append(recent: &mut Recent, at_ms: u64) -> Position {
         subject: 0,
         ack: None,
         part: None,
+        timed: None,
     }));
     position
 }

@@ -1,6 +1,7 @@
 //! What can be set, with defaults that are safe on the first start.
 
 mod accounts;
+mod alerts;
 mod limits;
 mod presence;
 mod receipts;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use accounts::{AccountsConfig, ProviderConfig, Register};
+pub use alerts::AlertsConfig;
 pub use limits::LimitsConfig;
 pub use presence::PresenceConfig;
 pub use receipts::ReceiptsConfig;
@@ -63,6 +65,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// What is taken for an attack.
     pub threats: ThreatsConfig,
+    /// From when on figures of the server are an alert.
+    pub alerts: AlertsConfig,
     /// Who is there, and what others are told of it.
     pub presence: PresenceConfig,
     /// What is remembered of the last minutes, so that it can be explained.
@@ -110,6 +114,7 @@ impl Default for Config {
             hooks: HooksConfig::default(),
             audit: AuditConfig::default(),
             threats: ThreatsConfig::default(),
+            alerts: AlertsConfig::default(),
             presence: PresenceConfig::default(),
             recorder: RecorderConfig::default(),
             recovery: RecoveryConfig::default(),

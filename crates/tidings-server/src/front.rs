@@ -1,6 +1,7 @@
 //! The front: HTTP, handshakes, and everything that may wait.
 
 mod accept;
+mod admin;
 mod apps;
 mod audit;
 mod auth;
@@ -138,6 +139,7 @@ fn for_administrators(shared: &Arc<Shared>, guards_metrics: bool) -> Router {
         .merge(sessions::routes(shared.clone()))
         .merge(revocations::routes(shared.clone()))
         .merge(audit::routes(shared.clone()))
+        .merge(admin::routes(shared.clone()))
         .merge(dead_letters::routes(shared.clone()))
         .merge(page::console())
 }

@@ -23,6 +23,7 @@ pub(crate) use bounds::Bounds;
 pub(crate) use door::{Arrival, Visit};
 pub(crate) use limit::Limit;
 use limit::Refusals;
+pub(crate) use memory::taken;
 use memory::{Level, Pressure};
 pub(crate) use standing::Standing;
 

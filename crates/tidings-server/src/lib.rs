@@ -18,6 +18,7 @@
 //! | [`time`] | wall-clock times as text |
 
 pub mod accounts;
+mod admin;
 mod apps;
 mod asking;
 pub mod audit;

@@ -165,6 +165,7 @@ impl Receipts {
             subject: 0,
             ack: Some(ack),
             part: None,
+            timed: None,
         };
         Some(Tracking { ack, message: Arc::new(message) })
     }

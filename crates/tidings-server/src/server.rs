@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::accounts::mail::{MailSender, Outbox, ToTheLog};
 use crate::accounts::oidc::Oidc;
 use crate::accounts::{Accounts, Rules};
+use crate::admin::{Admin, pulse};
 use crate::apps::{self, Apps, Backing};
 use crate::audit::{Action, Actor, Audit, Entry, Writer, Writing};
 use crate::client::Handler;
@@ -156,6 +157,7 @@ impl Server {
         apps::start(&shared, &stopped);
         tokio::spawn(sweep(shared.clone(), stopped.clone()));
         tokio::spawn(keep_pace(shared.clone(), stopped.clone()));
+        tokio::spawn(pulse::keep(shared.clone(), stopped.clone()));
         tokio::spawn(watch_memory(shared.clone(), stopped));
         extras.happened.into_iter().for_each(|entry| audit.note(entry));
         audit.note(Entry::ok(Action::Start).by(Actor::System).on(addr.to_string()));
@@ -404,6 +406,7 @@ fn start_shards(
         Shared::new(settings, Arc::new(node), sign_in, hooks, gate, inboxes, audit.clone(), extras);
     shared.ledger = keepers.ledger;
     shared.accounts = accounts;
+    shared.admin = Admin::new(config);
     shared.apps = apps;
     let shared = Arc::new(shared);
     let mut threads = Vec::new();

@@ -170,6 +170,8 @@ pub fn kinds(config: &Config, footing: Footing, apps: &[RoomKind]) -> Result<Kin
     for (kind, role) in [("admin", "admin"), ("operator", "operator")] {
         shipped.push((kind, spec(Rule::Role(role.into()), Rule::Nobody, told)));
     }
+    // The figures of the whole server are told in a room of this kind of the default organisation.
+    shipped.push(("server", spec(Rule::Server, Rule::Nobody, Keep::Nothing)));
     if config.no_limits {
         shipped.push(("bench", spec(Rule::SignedIn, Rule::SignedIn, Keep::Nothing)));
     }

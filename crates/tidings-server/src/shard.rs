@@ -2,6 +2,7 @@
 
 mod apps;
 mod catch_up;
+pub(crate) mod census;
 mod closing;
 mod comeback;
 mod command;
@@ -14,6 +15,7 @@ mod kept;
 mod ladder;
 mod lane;
 mod link;
+pub(crate) mod listed;
 mod mail;
 mod meter;
 mod owing;
@@ -25,10 +27,12 @@ mod read;
 pub(crate) mod recovery;
 mod renewal;
 pub(crate) mod rounds;
+pub(crate) mod sent_out;
 mod sessions;
 mod socketio;
 mod timers;
 mod tracking;
+pub(crate) mod walk;
 mod wheel;
 
 use std::sync::Arc;
@@ -39,6 +43,7 @@ use mio::{Events, Poll, Token};
 use tidings_core::limits::Wait;
 use tidings_core::{Answered, ConnKey, Node, Shard};
 
+use crate::admin::rates::own_thread;
 use crate::gate::Limit;
 use crate::ids::Entropy;
 use crate::settings::Settings;
@@ -178,6 +183,7 @@ impl ShardLoop {
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(1_024);
         let mut mail = Vec::new();
+        self.shared.counts[self.shard.index()].thread.store(own_thread(), Ordering::Relaxed);
         while self.running {
             self.wait(&mut events);
             self.tick();
@@ -291,6 +297,7 @@ impl ShardLoop {
         let counts = &self.shared.counts[self.shard.index()];
         counts.connections.store(self.shard.len(), Ordering::Relaxed);
         counts.publish(&self.shard.counters);
+        self.shard.take_timed().for_each(|handed| counts.latency.note(handed.elapsed()));
     }
 }
 

@@ -10,6 +10,8 @@ use tidings_wire::CloseReason;
 
 use crate::accounts::Accounts;
 use crate::accounts::keys::StoredKeys;
+use crate::admin::Admin;
+use crate::admin::latency::Latency;
 use crate::apps::Apps;
 use crate::audit::Audit;
 use crate::client::Handler;
@@ -71,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) ledger: Option<Ledger>,
     /// What was told of who is there.
     pub(crate) presence_told: presence::Told,
+    /// What administrators ask.
+    pub(crate) admin: Admin,
     pub(crate) front: tokio::runtime::Handle,
     /// It does not take anybody in any more.
     pub(crate) draining: AtomicBool,
@@ -125,6 +129,7 @@ impl Shared {
             subscriptions: Subscriptions::start(extras.store.clone(), most),
             receipts,
             ledger: None,
+            admin: Admin::default(),
             presence_told: presence::Told::default(),
             front: tokio::runtime::Handle::current(),
             draining: AtomicBool::new(false),
@@ -178,6 +183,10 @@ pub(crate) struct Counts {
     bytes: AtomicU64,
     dropped: AtomicU64,
     taken: AtomicU64,
+    /// How long measured publications took to the sockets.
+    pub(crate) latency: Latency,
+    /// The number by which the system knows its thread; 0: not known.
+    pub(crate) thread: AtomicU64,
     dropped_by_lane: [AtomicU64; Lane::ALL.len()],
     steps: [AtomicU64; Step::ALL.len()],
 }

@@ -39,6 +39,7 @@ impl Node {
             at_ms: now_ms,
             ack: None,
             part: None,
+            timed: None,
         });
         for shard in 0..self.hub.shards() {
             let others = hearers.iter().filter(|(device, own)| device.shard() == shard && own != user);

@@ -1,5 +1,9 @@
 //! What is to be published, and what it became.
 
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::Node;
 use crate::lane::Lane;
 use crate::publication::{MessageId, Payload, Position};
 use crate::room::Room;
@@ -45,6 +49,13 @@ impl<'a> Publish<'a> {
     }
 }
 
+impl Node {
+    /// How many messages were accepted, or are about to be, since the start.
+    pub fn accepted(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed).saturating_sub(1)
+    }
+}
+
 /// What a publish became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Published {
@@ -64,4 +75,16 @@ impl Published {
     pub(super) fn now(id: MessageId, position: Option<Position>) -> Self {
         Self { id, position, duplicate: false, synced: false, held: false }
     }
+}
+
+/// Of so many publications the way of one to the sockets is measured.
+///
+/// A clock is read for it, and one more time on every shard that sends it: a tenth of a microsecond for
+/// every eighth publication, and nothing for its deliveries.
+const TIMED_EVERY: u64 = 8;
+
+/// The time, for a publication whose way is measured. Numbers of messages are in a secret order, so what is
+/// measured is no choice of anybody.
+pub(super) fn timed(id: MessageId) -> Option<Instant> {
+    (id.number % TIMED_EVERY == 0).then(Instant::now)
 }

@@ -96,6 +96,7 @@ impl Shard {
                 goes_on = run.advance(count, members.len());
             }
             self.local[run.room as usize].members = members;
+            self.note_timed(run.timed.drain(..));
             if goes_on {
                 // Another room's turn comes first: a room that never falls silent holds up none.
                 self.runs.push_back(run);

@@ -111,6 +111,12 @@ impl Shard {
         self.conns.get(slot as usize).map_or(0, |conn| conn.memberships.len())
     }
 
+    /// When a connection entered the first of the rooms it is in, in milliseconds of the shard.
+    pub fn first_joined_ms(&self, slot: u32) -> Option<u64> {
+        let conn = self.conns.get(slot as usize)?;
+        conn.memberships.iter().map(|membership| membership.joined.1).min()
+    }
+
     /// The names of the rooms a connection is in through a namespace.
     pub fn room_names(&self, slot: u32, namespace: u8) -> Vec<Room> {
         let Some(conn) = self.conns.get(slot as usize) else { return Vec::new() };

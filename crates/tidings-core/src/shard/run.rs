@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
@@ -27,6 +28,8 @@ pub(super) struct Run {
     cursor: usize,
     /// Members sent to since the run began.
     sent: u64,
+    /// When measured events that are done were handed over.
+    pub(super) timed: Vec<Instant>,
     /// All events under way, one behind the other.
     gathered: Forms,
 }
@@ -50,7 +53,7 @@ const RUNS: usize = 64;
 impl Run {
     fn new(room: u32) -> Self {
         let (under_way, gathered) = (VecDeque::new(), Forms::default());
-        Self { room, under_way, bytes: 0, cursor: 0, sent: 0, gathered }
+        Self { room, under_way, bytes: 0, cursor: 0, sent: 0, timed: Vec::new(), gathered }
     }
 
     fn takes(&self, publication: &Publication) -> bool {
@@ -78,8 +81,10 @@ impl Run {
         self.sent += count as u64;
         self.cursor = (self.cursor + count) % members.max(1);
         while self.under_way.front().is_some_and(|first| first.until <= self.sent) {
-            let done = self.under_way.pop_front();
-            self.bytes -= done.map_or(0, |done| done.publication.payload.json.len());
+            if let Some(done) = self.under_way.pop_front() {
+                self.bytes -= done.publication.payload.json.len();
+                self.timed.extend(done.publication.timed);
+            }
             self.gathered = Forms::default();
         }
         !self.under_way.is_empty()
@@ -201,6 +206,9 @@ impl Shard {
         if let Some(local) = self.local.get_mut(run.room as usize) {
             local.members = members;
         }
+        // What is left of it goes out with this turn.
+        let left = run.under_way.iter().filter_map(|event| event.publication.timed);
+        self.note_timed(run.timed.drain(..).chain(left));
     }
 
     fn settle_member(&mut self, run: &mut Run, at: usize, member: &Member, members: usize) {

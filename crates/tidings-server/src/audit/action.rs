@@ -43,6 +43,8 @@ pub enum Action {
     Revocation,
     /// A connection was ended by somebody with the right to.
     Disconnect,
+    /// Clients were sent out of a room.
+    RoomKick,
     /// History of a room was deleted.
     HistoryPurge,
     /// What could not be delivered was sent again.
@@ -77,7 +79,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Start,
         Self::Stop,
         Self::ConfigChange,
@@ -98,6 +100,7 @@ impl Action {
         Self::RuleChange,
         Self::Revocation,
         Self::Disconnect,
+        Self::RoomKick,
         Self::HistoryPurge,
         Self::DeadLetterRedrive,
         Self::DeadLetterPurge,
@@ -138,6 +141,7 @@ impl Action {
             Self::RuleChange => "rule.change",
             Self::Revocation => "revocation",
             Self::Disconnect => "disconnect",
+            Self::RoomKick => "room.kick",
             Self::HistoryPurge => "history.purge",
             Self::DeadLetterRedrive => "deadletter.redrive",
             Self::DeadLetterPurge => "deadletter.purge",

@@ -213,6 +213,7 @@ mod tests {
                 subject: 0,
                 ack: None,
                 part: None,
+                timed: None,
             })
         };
         offsets.map(event).collect()

@@ -141,5 +141,6 @@ fn publication(room: &Room, record: Record) -> Publication {
         at_ms: record.at_ms,
         ack: None,
         part: None,
+        timed: None,
     }
 }

@@ -22,6 +22,28 @@ const PAGE: &[(&str, &str)] = &[("limit", "How many at most."), ("before", "Only
 const SINCE: &[(&str, &str)] =
     &[("since", "EPOCH:OFFSET or EPOCH:OFFSET:TAG."), ("limit", "How many at most.")];
 const EXPLAIN: &[(&str, &str)] = &[("messageId", "Which message."), ("userId", "For which user.")];
+const ROOMS: &[(&str, &str)] = &[
+    ("limit", "How many, 1 to 100."),
+    ("after", "What the page before said is next."),
+    ("q", "A part of the name."),
+    ("kind", "Rooms of this kind alone."),
+    ("org", "Of this organisation alone."),
+];
+const SOCKETS: &[(&str, &str)] = &[
+    ("limit", "How many, 1 to 100; a page ends with a whole connection."),
+    ("after", "What the page before said is next."),
+    ("user", "Of this user."),
+    ("room", "In this room."),
+    ("namespace", "In this namespace."),
+    ("org", "Of this organisation alone."),
+];
+const ONLINE: &[(&str, &str)] = &[
+    ("limit", "How many, 1 to 100."),
+    ("after", "What the page before said is next."),
+    ("q", "A part of the id or the name."),
+    ("org", "Of this organisation alone."),
+];
+const ORG: &[Field] = &[("org", "string", false)];
 const PUBLISH: &[Field] = &[
     ("room", "string", false),
     ("rooms", "array", false),
@@ -105,6 +127,13 @@ const LINES: &[Line] = &[
     ("get", "/api/dead-letters/{id}", "administration", "A dead letter, with its data.", true, &[], &[]),
     ("delete", "/api/dead-letters/{id}", "administration", "Throws a dead letter away.", true, &[], &[]),
     ("post", "/api/dead-letters/{id}/redrive", "administration", "Sends a dead letter again, under its id.", true, &[], REDRIVE),
+    ("get", "/api/admin/overview", "administration", "The server's figures now and in the last minutes; of other organisations than the default one their own.", true, &[], &[]),
+    ("get", "/api/admin/rooms", "administration", "Rooms with their members and what they keep.", true, ROOMS, &[]),
+    ("post", "/api/admin/rooms/{room}/kick", "administration", "Sends a user or a socket out of a room.", true, &[], &[("userId", "string", false), ("socketId", "string", false), ("org", "string", false)]),
+    ("get", "/api/admin/sockets", "administration", "Clients that are connected.", true, SOCKETS, &[]),
+    ("post", "/api/admin/sockets/{id}/disconnect", "administration", "Closes a client's connection.", true, &[], ORG),
+    ("get", "/api/admin/users", "administration", "Users that are connected, with their devices.", true, ONLINE, &[]),
+    ("post", "/api/admin/users/{id}/disconnect", "administration", "Closes a user's connections.", true, &[], ORG),
     ("get", "/api/audit", "administration", "The audit log.", true, PAGE, &[]),
 ];
 

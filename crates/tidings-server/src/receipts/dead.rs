@@ -120,6 +120,7 @@ impl Receipts {
             subject: 0,
             ack: Some(ack),
             part: None,
+            timed: None,
         });
         self.node.send_again(what, letter.id, letter.published_ms).inspect_err(|_| self.cancel(ack))?;
         self.follow(Tracking { ack, message });

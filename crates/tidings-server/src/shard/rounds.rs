@@ -8,6 +8,7 @@ use tidings_wire::CloseReason;
 use tokio::sync::oneshot;
 
 use super::ShardLoop;
+use super::walk::Walk;
 use crate::signin::revoked::Why;
 
 /// Connections that are looked at in one turn.
@@ -15,6 +16,12 @@ const STRETCH: usize = 2_048;
 
 /// Forced disconnects that may wait on one shard; the asker of another is told to come again.
 const KICKS: usize = 256;
+
+/// Walks of administrators that may wait on one shard; the asker of another is told to come again.
+const WALKS: usize = 32;
+
+/// A connection that an administrator's walk looks at counts as so many: it looks closer.
+const CLOSER: usize = 4;
 
 /// What is to be done for every connection it concerns.
 pub(crate) enum Errand {
@@ -43,6 +50,8 @@ pub(crate) enum Errand {
         /// Who asks.
         reply: oneshot::Sender<usize>,
     },
+    /// What an administrator asks of all, or wants done to some.
+    Walk(Box<dyn Walk>),
 }
 
 /// One walk: it goes round, so that one that is wanted again on its way needs only to go further.
@@ -50,6 +59,18 @@ struct Round {
     errand: Errand,
     at: usize,
     left: usize,
+}
+
+impl Round {
+    /// What a visit takes of a turn's budget.
+    fn cost(&self) -> usize {
+        if matches!(self.errand, Errand::Walk(_)) { CLOSER } else { 1 }
+    }
+
+    /// Whether the rest need not be visited.
+    fn is_done(&self) -> bool {
+        matches!(&self.errand, Errand::Walk(walk) if walk.is_done())
+    }
 }
 
 /// The walks under way.
@@ -60,6 +81,10 @@ impl Rounds {
     /// Whether none is under way.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    fn walks(&self) -> usize {
+        self.0.iter().filter(|round| matches!(round.errand, Errand::Walk(_))).count()
     }
 
     /// Begins a walk over so many slots; what is under way already goes round once more from where it is.
@@ -77,10 +102,12 @@ impl Rounds {
             round.left = slots;
             return;
         }
-        let round = Round { errand, at: 0, left: slots };
+        let at = if let Errand::Walk(walk) = &errand { walk.begins_at().min(slots) } else { 0 };
+        let round = Round { errand, at, left: slots - at };
         match round.errand {
             Errand::Revoked => self.0.push_front(round),
             Errand::Kick { .. } if self.0.len() >= KICKS => {}
+            Errand::Walk(_) if self.walks() >= WALKS => {}
             _ => self.0.push_back(round),
         }
     }
@@ -102,14 +129,20 @@ impl ShardLoop {
                 if let Some(key) = self.links.key(slot as u32) {
                     self.visit(key, &mut round.errand);
                 }
-                (round.at, round.left, budget) = (slot + 1, round.left - 1, budget - 1);
+                (round.at, round.left, budget) =
+                    (slot + 1, round.left - 1, budget.saturating_sub(round.cost()));
+                if round.is_done() {
+                    break;
+                }
             }
-            if round.left > 0 && slots > 0 {
+            if round.left > 0 && slots > 0 && !round.is_done() {
                 return self.rounds.0.push_front(round);
             }
-            if let Errand::Kick { closed, reply, .. } = round.errand {
+            match round.errand {
                 // Whoever asked may have given up.
-                let _ = reply.send(closed);
+                Errand::Kick { closed, reply, .. } => drop(reply.send(closed)),
+                Errand::Walk(walk) => walk.end((round.left > 0).then_some(round.at)),
+                _ => {}
             }
         }
     }
@@ -127,6 +160,7 @@ impl ShardLoop {
                 }
             }
             Errand::Recount { org, namespace } => self.recount(key, org, *namespace),
+            Errand::Walk(walk) => walk.visit(self, key),
             Errand::Kick { org, user, closed, .. } => {
                 let Some(link) = self.links.get(key) else { return };
                 if link.seats.iter().any(|seat| seat.who.org == *org && seat.who.user.as_ref() == Some(user))

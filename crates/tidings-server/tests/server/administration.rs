@@ -9,7 +9,7 @@ use tidings_store::{Store, StoreOptions};
 use crate::common::{Frame, Wire, config, http, token};
 
 /// What is for administrators: asked for with the token of one, and what that is answered.
-const THEIRS: [(&str, &str, u16); 14] = [
+const THEIRS: [(&str, &str, u16); 18] = [
     ("GET", "/", 200),
     ("GET", "/assets/app.js", 200),
     ("GET", "/metrics", 200),
@@ -23,6 +23,10 @@ const THEIRS: [(&str, &str, u16); 14] = [
     ("POST", "/api/keys", 400),
     ("DELETE", "/api/keys/tk_none", 404),
     ("POST", "/api/revocations", 400),
+    ("GET", "/api/admin/rooms", 200),
+    ("GET", "/api/admin/sockets", 200),
+    ("POST", "/api/admin/rooms/open:a/kick", 400),
+    ("POST", "/api/admin/sockets/short/disconnect", 400),
     // A method that a path does not have says that there is such a path.
     ("DELETE", "/api/audit", 405),
 ];

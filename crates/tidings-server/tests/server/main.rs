@@ -1,6 +1,8 @@
 //! A whole server in this process, spoken to through real sockets.
 #![allow(clippy::unwrap_used)]
 
+mod admin_api;
+mod admin_audit;
 mod administration;
 mod answers_owed;
 mod apps;

@@ -2,6 +2,7 @@
 //!
 //! Flags, environment names, checks and the printed configuration are all made from it.
 
+mod alerts;
 mod presence;
 mod recorder;
 mod rooms;
@@ -12,8 +13,9 @@ use std::sync::LazyLock;
 use toml::Value;
 
 /// Every setting, in the order in which it is printed.
-pub(crate) static SETTINGS: LazyLock<Vec<Setting>> =
-    LazyLock::new(|| [table::SETTINGS, rooms::SETTINGS, presence::SETTINGS, recorder::SETTINGS].concat());
+pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+    [table::SETTINGS, rooms::SETTINGS, alerts::SETTINGS, presence::SETTINGS, recorder::SETTINGS].concat()
+});
 
 /// No bound above.
 const ANY: u64 = i64::MAX as u64;

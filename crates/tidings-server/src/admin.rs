@@ -1,0 +1,44 @@
+//! What administrators see of the running server, and what they do to what is connected to it.
+//!
+//! Nothing here costs a delivery anything. The figures are read once a second from what the shards count
+//! anyway; connections are looked at by walks, a bounded stretch of them each turn of a shard.
+
+pub(crate) mod alerts;
+pub(crate) mod ask;
+pub(crate) mod latency;
+pub(crate) mod lists;
+pub(crate) mod overview;
+pub(crate) mod point;
+pub(crate) mod pulse;
+pub(crate) mod rates;
+pub(crate) mod sight;
+pub(crate) mod trend;
+
+use tokio::sync::Semaphore;
+
+use crate::config::Config;
+use pulse::Pulse;
+
+/// Walks for administrators that are under way at once; more are told to come again.
+const WALKS: usize = 4;
+
+/// What administrators ask of a server.
+pub(crate) struct Admin {
+    /// Its figures.
+    pub(crate) pulse: Pulse,
+    /// Leave to walk over all connections.
+    walks: Semaphore,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self::new(&Config::default())
+    }
+}
+
+impl Admin {
+    /// What a configuration says of alerts is kept with it.
+    pub(crate) fn new(config: &Config) -> Self {
+        Self { pulse: Pulse::new(&config.alerts), walks: Semaphore::new(WALKS) }
+    }
+}
