@@ -94,10 +94,13 @@ mod tests {
         }
     }
 
+    /// Organisation, roles and scopes; what is seen, and whether the server's figures are.
+    type Row = (&'static str, &'static [&'static str], &'static [&'static str], Option<Sight>, bool);
+
     #[test]
     fn the_table_of_who_sees_what_is_as_it_is_documented() {
         let own = |org: &str| Some(Sight::Only(Org::new(org)));
-        let table: [(&str, &[&str], &[&str], Option<Sight>, bool); 9] = [
+        let table: [Row; 9] = [
             ("default", &[], &[], None, false),
             ("default", &["editor"], &["publish"], None, false),
             ("default", &["admin"], &[], own("default"), true),
