@@ -13,11 +13,13 @@ pub(crate) mod pulse;
 pub(crate) mod rates;
 pub(crate) mod sight;
 pub(crate) mod trend;
+pub(crate) mod ui;
 
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use pulse::Pulse;
+use ui::AdminUi;
 
 /// Walks for administrators that are under way at once; more are told to come again.
 const WALKS: usize = 4;
@@ -26,6 +28,8 @@ const WALKS: usize = 4;
 pub(crate) struct Admin {
     /// Its figures.
     pub(crate) pulse: Pulse,
+    /// The stock Admin UI.
+    pub(crate) ui: AdminUi,
     /// Leave to walk over all connections.
     walks: Semaphore,
 }
@@ -39,6 +43,7 @@ impl Default for Admin {
 impl Admin {
     /// What a configuration says of alerts is kept with it.
     pub(crate) fn new(config: &Config) -> Self {
-        Self { pulse: Pulse::new(&config.alerts), walks: Semaphore::new(WALKS) }
+        let ui = AdminUi::new(&config.admin_ui);
+        Self { pulse: Pulse::new(&config.alerts), ui, walks: Semaphore::new(WALKS) }
     }
 }

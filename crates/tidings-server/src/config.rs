@@ -1,6 +1,7 @@
 //! What can be set, with defaults that are safe on the first start.
 
 mod accounts;
+mod admin_ui;
 mod alerts;
 mod limits;
 mod presence;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use accounts::{AccountsConfig, ProviderConfig, Register};
+pub use admin_ui::{AdminUiConfig, AdminUiMode};
 pub use alerts::AlertsConfig;
 pub use limits::LimitsConfig;
 pub use presence::PresenceConfig;
@@ -65,6 +67,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// What is taken for an attack.
     pub threats: ThreatsConfig,
+    /// The stock Admin UI of Socket.IO.
+    pub admin_ui: AdminUiConfig,
     /// From when on figures of the server are an alert.
     pub alerts: AlertsConfig,
     /// Who is there, and what others are told of it.
@@ -114,6 +118,7 @@ impl Default for Config {
             hooks: HooksConfig::default(),
             audit: AuditConfig::default(),
             threats: ThreatsConfig::default(),
+            admin_ui: AdminUiConfig::default(),
             alerts: AlertsConfig::default(),
             presence: PresenceConfig::default(),
             recorder: RecorderConfig::default(),

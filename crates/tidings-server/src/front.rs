@@ -177,7 +177,7 @@ pub(crate) async fn signed_in(shared: &Shared, headers: &HeaderMap) -> Result<Id
     }
 }
 
-async fn by_key(shared: &Shared, key: &str) -> Result<Identity, Refusal> {
+pub(crate) async fn by_key(shared: &Shared, key: &str) -> Result<Identity, Refusal> {
     let wrong = || Refusal::new(Code::Unauthorized, "the key is not valid");
     let key = ApiKey::parse(key).ok_or_else(wrong)?;
     let keys = shared.api_keys.as_ref().ok_or_else(wrong)?;

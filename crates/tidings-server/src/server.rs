@@ -16,11 +16,12 @@ use tokio::sync::watch;
 use crate::accounts::mail::{MailSender, Outbox, ToTheLog};
 use crate::accounts::oidc::Oidc;
 use crate::accounts::{Accounts, Rules};
+use crate::admin::ui::NAMESPACE;
 use crate::admin::{Admin, pulse};
 use crate::apps::{self, Apps, Backing};
 use crate::audit::{Action, Actor, Audit, Entry, Writer, Writing};
 use crate::client::Handler;
-use crate::config::Config;
+use crate::config::{AdminUiMode, Config, NamespaceConfig};
 use crate::durable::{self, Said};
 use crate::failpoint;
 use crate::front::{Accepting, Administration, AllowedOrigins, Door, Front, Proxies, TestDoors};
@@ -311,6 +312,12 @@ async fn prepare(config: &Config, apps: &Apps, store: Option<&Store>) -> Result<
         _ => {}
     }
     let mut config = config.clone();
+    if config.admin_ui.mode != AdminUiMode::Off {
+        let taken = apps.namespaces().any(|name| name == NAMESPACE);
+        if taken || config.namespaces.insert(NAMESPACE.into(), NamespaceConfig::default()).is_some() {
+            return Err(StartError::Config("admin_ui needs the namespace `/admin`, which is taken".into()));
+        }
+    }
     for namespace in apps.namespaces().filter(|namespace| *namespace != "/") {
         config.namespaces.entry(namespace.to_owned()).or_default();
     }

@@ -14,8 +14,9 @@ use tidings_wire::session::{HeartbeatTimes, SocketIoTimes};
 use tidings_wire::websocket::DeflateConfig;
 use tidings_wire::{Limits, json};
 
+use crate::admin::ui;
 use crate::config::{
-    Anonymous, Config, HooksConfig, NamespaceAuth, ReceiptsConfig, RecoveryMode, RoomKindConfig,
+    AdminUiMode, Anonymous, Config, HooksConfig, NamespaceAuth, ReceiptsConfig, RecoveryMode, RoomKindConfig,
 };
 
 /// The configuration, worked out.
@@ -49,6 +50,10 @@ pub(crate) struct Settings {
     pub(crate) loopback: bool,
     pub(crate) deflate: Option<DeflateConfig>,
     pub(crate) receipts: ReceiptsConfig,
+    /// The namespace of the stock Admin UI, if it may connect.
+    pub(crate) admin_ui: Option<u8>,
+    /// Administrators have a listener of their own.
+    pub(crate) admin_apart: bool,
     /// A handler is mounted that may ask for what was said at the handshake.
     pub(crate) keeps_hello: bool,
 }
@@ -58,6 +63,10 @@ impl Settings {
     pub(crate) fn new(config: &Config, shards: usize, loopback: bool, handler: bool) -> Self {
         let limits = &config.limits;
         let namespaces = Namespaces::new(config.namespaces.keys().map(String::as_str));
+        let admin_ui = (config.admin_ui.mode != AdminUiMode::Off)
+            .then(|| namespaces.iter().position(|name| name == ui::NAMESPACE))
+            .flatten()
+            .and_then(|index| u8::try_from(index).ok());
         let auth = |name: &str| config.namespaces.get(name).map_or(NamespaceAuth::Required, |ns| ns.auth);
         Self {
             limits: Limits {
@@ -103,6 +112,8 @@ impl Settings {
             expiry_grace_ms: config.auth.expiry_grace_seconds.min(EXPIRY_GRACE_MOST) * 1_000,
             deflate: config.websocket.compression.then(DeflateConfig::default),
             receipts: config.receipts.clone(),
+            admin_ui,
+            admin_apart: !config.admin_listen.is_empty(),
             keeps_hello: handler,
         }
     }

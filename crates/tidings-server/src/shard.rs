@@ -1,5 +1,6 @@
 //! A shard's thread: sockets, timers and mail around the core's plain shard.
 
+mod admin_ui;
 mod apps;
 mod catch_up;
 pub(crate) mod census;

@@ -81,9 +81,9 @@ mod tests {
     }
 
     fn all(hub: &Hub, limit: usize, wanted: impl Fn(&Entry) -> bool) -> Vec<(String, String)> {
-        let (mut found, mut after): (Vec<(String, String)>, Option<(String, String)>) = (Vec::new(), None);
+        let mut found: Vec<(String, String)> = Vec::new();
         loop {
-            let behind = after.as_ref().map(|(org, name)| (org.as_str(), name.as_str()));
+            let behind = found.last().map(|(org, name)| (org.as_str(), name.as_str()));
             let (page, more) = hub.page(behind, limit, &wanted);
             assert!(page.len() <= limit && (!more || page.len() == limit));
             let names = page.iter().map(|entry| place(entry));
@@ -91,7 +91,6 @@ mod tests {
             if !more {
                 return found;
             }
-            after = found.last().cloned();
         }
     }
 

@@ -10,6 +10,7 @@ use super::Admin;
 use crate::shard::census::{Census, Counting};
 use crate::shard::inbox::Mail;
 use crate::shard::rounds::Errand;
+use crate::shard::sent_out::{Deed, Doing, Whose};
 use crate::shard::walk::Walk;
 use crate::shared::Shared;
 
@@ -64,6 +65,16 @@ pub(crate) async fn one<T>(
         inbox.push(Mail::Errand(Errand::Walk(walk(reply))));
     }
     waited(answer).await
+}
+
+/// Does something to clients on every shard; how many they were.
+///
+/// # Errors
+/// As [`everywhere`].
+pub(crate) async fn act(shared: &Shared, whose: &Whose, deed: &Deed) -> Result<usize, Refusal> {
+    let walk =
+        |reply| Box::new(Doing { whose: whose.clone(), deed: deed.clone(), done: 0, reply }) as Box<dyn Walk>;
+    Ok(everywhere(shared, walk).await?.into_iter().sum())
 }
 
 /// Counts the connections of each shard: all, or those of one organisation.

@@ -98,29 +98,39 @@ fn room_row(entry: &Entry, rate: Option<f64>) -> Value {
 ///
 /// # Errors
 /// `unavailable` if too many lists are being made, or a shard has too much to do.
-pub(crate) async fn sockets(
+pub(crate) async fn sockets(shared: &Shared, wanted: &SocketsWanted, shard: usize) -> Result<Value, Refusal> {
+    let _leave = shared.admin.may_walk()?;
+    let (rows, next) = socket_rows(shared, wanted, shard).await?;
+    let next = next.map(|(shard, slot)| format!("{shard}.{slot}"));
+    let rows: Vec<Value> = rows.iter().map(|(shard, row)| socket_row(shared, *shard, row)).collect();
+    Ok(json!({ "ok": true, "sockets": rows, "next": next }))
+}
+
+/// Clients with their shards, and the shard and slot to go on from.
+pub(crate) type Rows = (Vec<(usize, SocketRow)>, Option<(usize, usize)>);
+
+/// The rows of such a page.
+///
+/// # Errors
+/// `unavailable` if a shard has too much to do.
+pub(crate) async fn socket_rows(
     shared: &Shared,
     wanted: &SocketsWanted,
     mut shard: usize,
-) -> Result<Value, Refusal> {
-    let (rows, next) = {
-        let _leave = shared.admin.may_walk()?;
-        let (mut rows, mut next) = (Vec::new(), None);
-        let mut from = wanted.from;
-        while shard < shared.inboxes.len() && rows.len() < wanted.limit {
-            let wanted = SocketsWanted { limit: wanted.limit - rows.len(), from, ..wanted.clone() };
-            let (found, behind): SocketsFound = ask::one(shared, shard, |reply| {
-                Box::new(Sockets { wanted, found: Vec::new(), reply }) as Box<dyn Walk>
-            })
-            .await?;
-            rows.extend(found.into_iter().map(|row| (shard, row)));
-            (shard, from) = behind.map_or((shard + 1, 0), |slot| (shard, slot));
-            next = (shard < shared.inboxes.len()).then(|| format!("{shard}.{from}"));
-        }
-        (rows, next)
-    };
-    let rows: Vec<Value> = rows.iter().map(|(shard, row)| socket_row(shared, *shard, row)).collect();
-    Ok(json!({ "ok": true, "sockets": rows, "next": next }))
+) -> Result<Rows, Refusal> {
+    let (mut rows, mut next) = (Vec::new(), None);
+    let mut from = wanted.from;
+    while shard < shared.inboxes.len() && rows.len() < wanted.limit {
+        let wanted = SocketsWanted { limit: wanted.limit - rows.len(), from, ..wanted.clone() };
+        let (found, behind): SocketsFound = ask::one(shared, shard, |reply| {
+            Box::new(Sockets { wanted, found: Vec::new(), reply }) as Box<dyn Walk>
+        })
+        .await?;
+        rows.extend(found.into_iter().map(|row| (shard, row)));
+        (shard, from) = behind.map_or((shard + 1, 0), |slot| (shard, slot));
+        next = (shard < shared.inboxes.len()).then_some((shard, from));
+    }
+    Ok((rows, next))
 }
 
 fn socket_row(shared: &Shared, shard: usize, row: &SocketRow) -> Value {

@@ -36,6 +36,11 @@ impl Points {
         self.0.push_back(point);
     }
 
+    /// The newest so many, the oldest of them first.
+    pub(crate) fn newest(&self, seconds: usize) -> Vec<Point> {
+        self.0.iter().skip(self.0.len().saturating_sub(seconds)).copied().collect()
+    }
+
     /// As they are answered: what stands in each row, and the rows.
     pub(crate) fn shown(&self) -> Value {
         let row = |point: &Point| {

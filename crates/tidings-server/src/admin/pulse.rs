@@ -95,6 +95,11 @@ impl Pulse {
         lock(&self.state).points.shown()
     }
 
+    /// The points of the last seconds, as many as are wanted.
+    pub(crate) fn newest(&self, seconds: usize) -> Vec<Point> {
+        lock(&self.state).points.newest(seconds)
+    }
+
     /// Counts the connections, unless that was done a moment ago.
     pub(crate) async fn count(&self, shared: &Shared, at_most_ms: u64) {
         let (now_ms, counted_ms) = (shared.uptime_ms(), lock(&self.state).counted_ms);

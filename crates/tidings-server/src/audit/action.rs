@@ -45,6 +45,8 @@ pub enum Action {
     Disconnect,
     /// Clients were sent out of a room.
     RoomKick,
+    /// Clients were taken into a room.
+    RoomJoin,
     /// History of a room was deleted.
     HistoryPurge,
     /// What could not be delivered was sent again.
@@ -79,7 +81,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::Start,
         Self::Stop,
         Self::ConfigChange,
@@ -101,6 +103,7 @@ impl Action {
         Self::Revocation,
         Self::Disconnect,
         Self::RoomKick,
+        Self::RoomJoin,
         Self::HistoryPurge,
         Self::DeadLetterRedrive,
         Self::DeadLetterPurge,
@@ -142,6 +145,7 @@ impl Action {
             Self::Revocation => "revocation",
             Self::Disconnect => "disconnect",
             Self::RoomKick => "room.kick",
+            Self::RoomJoin => "room.join",
             Self::HistoryPurge => "history.purge",
             Self::DeadLetterRedrive => "deadletter.redrive",
             Self::DeadLetterPurge => "deadletter.purge",

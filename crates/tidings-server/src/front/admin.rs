@@ -21,6 +21,9 @@ use crate::admin::sight::{Sight, sees_figures};
 use crate::shard::listed::SocketsWanted;
 use crate::shared::Shared;
 
+/// Rooms of a client that are named; of the others the number is told.
+const NAMES: usize = 20;
+
 /// Bytes of a request.
 const BODY: usize = 4_096;
 
@@ -111,6 +114,7 @@ async fn list_sockets(shared: &Shared, headers: &HeaderMap, query: &str) -> Resu
         room,
         namespace: namespace.transpose()?,
         limit: asked.limit()?,
+        names: NAMES,
         from,
     };
     lists::sockets(shared, &wanted, shard).await

@@ -19,7 +19,10 @@ use super::{framing, socketio};
 /// Hands a socket over if the bytes it began with are a request for a WebSocket that is granted;
 /// gives it back if not.
 pub(super) fn take(door: &Door, stream: TcpStream, remote: IpAddr, read: &[u8]) -> Option<TcpStream> {
-    let Some((parts, size)) = head(read) else { return Some(stream) };
+    let Some((mut parts, size)) = head(read) else { return Some(stream) };
+    if door.purpose == Purpose::Admin {
+        parts.extensions.insert(door.purpose);
+    }
     let Some((handover, reply)) = grant(door, &parts, remote) else { return Some(stream) };
     let rest = Bytes::copy_from_slice(&read[size..]);
     upgrade::to_shard(&door.front.shared, stream, reply, rest, handover);

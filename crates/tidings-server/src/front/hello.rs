@@ -7,6 +7,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use tidings_wire::engineio::Query;
 
+use super::Purpose;
+
 /// What a client said at its handshake, as far as somebody will still ask.
 ///
 /// What it shows of itself in a log holds no token, wherever one was sent.
@@ -22,6 +24,8 @@ pub struct Hello {
     pub python: bool,
     /// It cannot take binary.
     pub text_only: bool,
+    /// It came in at the listener of administrators.
+    pub at_admin_door: bool,
     /// It wants the engine alone, without Socket.IO (conformance suites).
     pub engine_only: bool,
     /// Everything else, kept only for a mounted handler.
@@ -36,6 +40,7 @@ impl Default for Hello {
             header_token: None,
             python: false,
             text_only: false,
+            at_admin_door: false,
             engine_only: false,
             request: None,
         }
@@ -109,6 +114,7 @@ impl Hello {
             header_token: bearer(&parts.headers).map(str::to_owned),
             python: query.is_python(),
             text_only: query.b64,
+            at_admin_door: parts.extensions.get() == Some(&Purpose::Admin),
             engine_only: false,
             request,
         }

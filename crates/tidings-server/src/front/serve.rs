@@ -198,19 +198,23 @@ impl Requests {
         let front = self.door.front.clone();
         let path = request.uri().path();
         let engine = front.tests.open && path.starts_with("/engine.io/");
+        let (is_ws, is_echo) = (path == "/ws", front.tests.open && path == "/echo");
+        let (api, shown) = (path.starts_with("/api/"), Shown::by(request.headers()));
+        if self.door.purpose == Purpose::Admin {
+            request.extensions_mut().insert(self.door.purpose);
+        }
         if self.door.purpose == Purpose::Plain {
             return self.switch(request, upgrade::plain);
         }
         if socket_io || engine {
             return socketio::answer(&front, request, self.remote, &self.handover, engine).await;
         }
-        if path == "/ws" {
+        if is_ws {
             return self.switch(request, upgrade::plain);
         }
-        if front.tests.open && path == "/echo" {
+        if is_echo {
             return self.switch(request, upgrade::echo);
         }
-        let (api, shown) = (path.starts_with("/api/"), Shown::by(request.headers()));
         request.extensions_mut().insert(Remote(self.remote));
         let routes = front.routes(self.door.purpose).clone();
         let mut response = budget::spend(&front, self.remote, request, |request| call(routes, request)).await;

@@ -39,6 +39,8 @@ pub(super) struct Link {
     pub(super) deflate: u8,
     /// The client cannot take binary.
     pub(super) text_only: bool,
+    /// It came in where administrators do, if they have a listener of their own.
+    pub(super) at_admin_door: bool,
     pub(super) session: Session,
     /// Engine packets are echoed and nothing else is done (conformance suites).
     pub(super) engine_only: bool,

@@ -15,14 +15,12 @@ use crate::admin::sight::Sight;
 use crate::ids::SocketId;
 use crate::shared::wall_ms;
 
-/// Rooms of a client that are named; of the others the number is told.
-const NAMES: usize = 20;
-
 /// Connections of a user that are told one by one.
 const DEVICES: usize = 16;
 
 /// A client in one namespace.
 pub(crate) struct SocketRow {
+    pub(crate) key: ConnKey,
     pub(crate) id: SocketId,
     pub(crate) who: Arc<Identity>,
     pub(crate) door: &'static str,
@@ -47,6 +45,8 @@ pub(crate) struct SocketsWanted {
     pub(crate) namespace: Option<u8>,
     /// So many at least, if there are so many; a page ends with a whole connection.
     pub(crate) limit: usize,
+    /// Rooms of a client that are named; of the others the number is told.
+    pub(crate) names: usize,
     /// The slot to begin at.
     pub(crate) from: usize,
 }
@@ -84,11 +84,11 @@ impl Walk for Sockets {
             }
             let mut names = shard.shard.room_names(key.slot, namespace);
             let rooms = names.len();
-            names.truncate(NAMES);
+            names.truncate(wanted.names);
             let (bytes, messages) = (shard.shard.waiting(key.slot), shard.shard.messages_waiting(key.slot));
             let since_ms = begun_ms.or_else(|| shard.first_joined(key));
             let row =
-                SocketRow { id, who, door, namespace, since_ms, rooms, names, bytes, messages, address };
+                SocketRow { key, id, who, door, namespace, since_ms, rooms, names, bytes, messages, address };
             self.found.push(row);
         }
     }

@@ -114,6 +114,7 @@ impl ShardLoop {
             decoder,
             deflate,
             text_only,
+            at_admin_door: hello.at_admin_door,
             session,
             engine_only,
             seats: Vec::new(),
@@ -237,7 +238,7 @@ impl ShardLoop {
                     self.leave_room(key, namespace, &room);
                 }
             }
-            Emission::Disconnect { namespace } => self.disconnect(key, namespace),
+            Emission::Disconnect { namespace } => drop(self.disconnect(key, namespace)),
             Emission::Close(reason) => self.close(key, reason),
             Emission::Drop => self.drop_transport(key),
         }
@@ -255,14 +256,17 @@ impl ShardLoop {
         self.has_joined(key, namespace, room, false);
     }
 
-    /// Tells a client that it is no longer in a namespace; it does not come back by itself.
-    fn disconnect(&mut self, key: ConnKey, namespace: u8) {
-        let Some(Link { session: Session::SocketIo(session), .. }) = self.links.get(key) else { return };
+    /// Tells a client that it is no longer in a namespace, whence it does not come back by itself; `false` if it
+    /// speaks another protocol or is gone.
+    pub(super) fn disconnect(&mut self, key: ConnKey, namespace: u8) -> bool {
+        let Some(Link { session: Session::SocketIo(session), .. }) = self.links.get(key) else {
+            return false;
+        };
         session.left(namespace);
         self.stop_catching_up_in(key, namespace);
         let left = self.node.clone().leave_all(&mut self.shard, key.slot, Some(namespace));
         self.say(key, namespace, encode::disconnect, msgpack::encode::disconnect);
-        let Some(link) = self.links.get(key) else { return };
+        let Some(link) = self.links.get(key) else { return false };
         if let Some(at) = link.seats.iter().position(|seat| seat.namespace == namespace) {
             let seat = link.seats.swap_remove(at);
             self.tell_left(&seat.who, &left);
@@ -270,6 +274,7 @@ impl ShardLoop {
             self.note_closed(key, &seat, "disconnected", false);
             self.unseated(key, &seat);
         }
+        true
     }
 
     /// Cuts a connection without a word, as a broken network would.
@@ -338,6 +343,9 @@ impl ShardLoop {
     /// A client is in: the mounted handler is told.
     pub(super) fn welcomed(&mut self, key: ConnKey, namespace: u8, auth: Option<String>) {
         self.entered(key, namespace);
+        if self.is_admin_ui(namespace) {
+            return self.admin_ui_entered(key, namespace, auth.as_deref());
+        }
         if self.shared.handler.is_none() {
             return;
         }
@@ -352,6 +360,9 @@ impl ShardLoop {
         self.announce_empty_seat(key, seat);
         self.owes_nothing(key, seat.namespace);
         self.forget_kept(key, seat.namespace);
+        if self.is_admin_ui(seat.namespace) {
+            return self.shared.admin.ui.left(&seat.sid);
+        }
         let Some(handler) = self.shared.handler.clone() else { return };
         let name = self.settings.namespaces.name(seat.namespace).into();
         let at = (self.shard.index(), key);

@@ -1,4 +1,4 @@
-//! Clients that are sent out of a room, or whose connection is ended, by an administrator.
+//! What administrators do to clients: take them into rooms, send them out, end them.
 
 use compact_str::CompactString;
 use tidings_core::{ConnKey, Org, Room};
@@ -10,43 +10,69 @@ use super::link::Seat;
 use super::walk::Walk;
 use crate::ids::SocketId;
 
-/// Whose clients are meant.
+/// Whose clients are meant, of one organisation.
+#[derive(Debug, Clone)]
+pub(crate) struct Whose {
+    pub(crate) org: Org,
+    /// In this namespace alone.
+    pub(crate) namespace: Option<u8>,
+    pub(crate) whom: Whom,
+}
+
+/// Which of an organisation's clients.
 #[derive(Debug, Clone)]
 pub(crate) enum Whom {
     /// A user's.
     User(CompactString),
     /// One, by its public id.
     Socket(SocketId),
+    /// Who is in a room.
+    In(Room),
+    /// All.
+    Everybody,
 }
 
-impl Whom {
-    fn is(&self, org: &Org, seat: &Seat) -> bool {
-        seat.who.org == *org
-            && match self {
-                Self::User(user) => seat.who.user.as_ref() == Some(user),
-                Self::Socket(id) => seat.sid == *id,
-            }
-    }
+/// What is done to them.
+#[derive(Debug, Clone)]
+pub(crate) enum Deed {
+    /// They are taken into a room, as far as its rules let each.
+    Join(Room),
+    /// They are sent out of a room.
+    Leave(Room),
+    /// They are sent out of the namespace, and do not come back by themselves.
+    Disconnect,
+    /// Their connections end; they may come back.
+    Close,
 }
 
-/// Sends clients out of a room.
-pub(crate) struct SendingOut {
-    pub(crate) whom: Whom,
-    pub(crate) room: Room,
-    /// How many have left.
-    pub(crate) left: usize,
+/// Does something to clients, and counts them.
+pub(crate) struct Doing {
+    pub(crate) whose: Whose,
+    pub(crate) deed: Deed,
+    pub(crate) done: usize,
     pub(crate) reply: oneshot::Sender<usize>,
 }
 
-impl Walk for SendingOut {
+impl Walk for Doing {
     fn visit(&mut self, shard: &mut ShardLoop, key: ConnKey) {
         let Some(link) = shard.links.get(key) else { return };
-        let seats = link.seats.iter().filter(|seat| self.whom.is(self.room.org(), seat));
-        for namespace in seats.map(|seat| seat.namespace).collect::<Vec<_>>() {
-            if shard.shard.is_member(key.slot, &self.room, namespace) {
-                shard.send_out(key, namespace, &self.room);
-                self.left += 1;
-            }
+        let whose = &self.whose;
+        let is_meant = |seat: &&Seat| {
+            seat.who.org == whose.org
+                && whose.namespace.is_none_or(|namespace| seat.namespace == namespace)
+                && match &whose.whom {
+                    Whom::User(user) => seat.who.user.as_ref() == Some(user),
+                    Whom::Socket(id) => seat.sid == *id,
+                    Whom::In(_) | Whom::Everybody => true,
+                }
+        };
+        let namespaces: Vec<u8> = link.seats.iter().filter(is_meant).map(|seat| seat.namespace).collect();
+        for namespace in namespaces {
+            let is_there = match &whose.whom {
+                Whom::In(room) => shard.shard.is_member(key.slot, room, namespace),
+                _ => true,
+            };
+            self.done += usize::from(is_there && shard.does(key, namespace, &self.deed));
         }
     }
 
@@ -56,41 +82,34 @@ impl Walk for SendingOut {
     }
 
     fn end(self: Box<Self>, _next: Option<usize>) {
-        let _ = self.reply.send(self.left);
+        let _ = self.reply.send(self.done);
     }
 }
 
-/// Ends the connections of clients; they may come back.
-pub(crate) struct Ending {
-    pub(crate) org: Org,
-    pub(crate) whom: Whom,
-    /// Only those in this room.
-    pub(crate) room: Option<Room>,
-    /// How many have ended.
-    pub(crate) ended: usize,
-    pub(crate) reply: oneshot::Sender<usize>,
-}
-
-impl Walk for Ending {
-    fn visit(&mut self, shard: &mut ShardLoop, key: ConnKey) {
-        let Some(link) = shard.links.get(key) else { return };
-        let mut seats = link.seats.iter().filter(|seat| self.whom.is(&self.org, seat));
-        let core = &shard.shard;
-        let is_there = |seat: &Seat| match &self.room {
-            Some(room) => core.is_member(key.slot, room, seat.namespace),
-            None => true,
-        };
-        if seats.any(is_there) {
-            shard.close(key, CloseReason::Disconnected);
-            self.ended += 1;
+impl ShardLoop {
+    /// Does something to a client; whether there was anything to do.
+    fn does(&mut self, key: ConnKey, namespace: u8, deed: &Deed) -> bool {
+        match deed {
+            Deed::Join(room) => {
+                let is_free = self.shard.rooms_of(key.slot) < self.settings.rooms_per_connection;
+                if is_free && !self.shard.is_member(key.slot, room, namespace) {
+                    self.join_for_handler(key, namespace, room);
+                }
+                self.shard.is_member(key.slot, room, namespace)
+            }
+            Deed::Leave(room) => {
+                let is_there = self.shard.is_member(key.slot, room, namespace);
+                if is_there {
+                    self.send_out(key, namespace, room);
+                }
+                is_there
+            }
+            Deed::Disconnect => self.disconnect(key, namespace),
+            Deed::Close => {
+                let is_open = self.links.get(key).is_some();
+                self.close(key, CloseReason::Disconnected);
+                is_open
+            }
         }
-    }
-
-    fn is_done(&self) -> bool {
-        false
-    }
-
-    fn end(self: Box<Self>, _next: Option<usize>) {
-        let _ = self.reply.send(self.ended);
     }
 }

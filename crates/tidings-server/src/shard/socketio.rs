@@ -132,6 +132,9 @@ impl ShardLoop {
     }
 
     fn connect(&mut self, key: ConnKey, namespace: u8, auth: Option<&str>) {
+        if self.is_admin_ui(namespace) {
+            return self.admin_ui_knocks(key, namespace, auth);
+        }
         let fields = AuthFields::parse(auth);
         if fields.persistent && namespace == 0 {
             self.wants_kept(key);
@@ -349,6 +352,9 @@ impl ShardLoop {
         let ack = AckTo::SocketIo { namespace, id };
         if let Some(refusal) = self.flooding() {
             return self.answer_refused(key, ack, &event.name, &refusal);
+        }
+        if self.is_admin_ui(namespace) {
+            return self.admin_ui_said(key, ack, &event.name, event.args.map(str::to_owned).collect());
         }
         if self.must_wait(key) && event.name != "ping" {
             let Some(kept) = self.keep(key, ack, data, attachments) else { return };

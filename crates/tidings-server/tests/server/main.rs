@@ -3,6 +3,7 @@
 
 mod admin_api;
 mod admin_audit;
+mod admin_ui;
 mod administration;
 mod answers_owed;
 mod apps;

@@ -9,10 +9,10 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tidings_core::{Code, Identity, Org, Refusal, Room};
+use tidings_core::{Code, Identity, Org, Refusal};
 
 use super::{TEXT, administrator, room_of};
-use crate::admin::ask;
+use crate::admin::ask::act;
 use crate::admin::sight::Sight;
 use crate::audit::{Action, Entry, Outcome};
 use crate::front::body::{Received, bad, read, received, told};
@@ -20,8 +20,7 @@ use crate::front::{Remote, signed_in};
 use crate::ids::SocketId;
 use crate::live::Live;
 use crate::object::Object;
-use crate::shard::sent_out::{Ending, SendingOut, Whom};
-use crate::shard::walk::Walk;
+use crate::shard::sent_out::{Deed, Whom, Whose};
 use crate::shared::Shared;
 
 /// A part of a path, percent-decoded.
@@ -111,7 +110,8 @@ pub(super) async fn kick(
             (None, Some(socket)) => Whom::Socket(socket_id(socket)?),
             _ => return Err(bad("exactly one of userId and socketId is needed")),
         };
-        let left = send_out(&acting.shared, &whom, &room).await;
+        let whose = Whose { org: acting.org.clone(), namespace: None, whom };
+        let left = act(&acting.shared, &whose, &Deed::Leave(room.clone())).await;
         let one = wanted.user_id.as_deref().map(|user| format!("user {user}"));
         acting.note(&format!("{} from {}", one.as_deref().unwrap_or("a socket"), room.name()), &left);
         match left? {
@@ -120,14 +120,6 @@ pub(super) async fn kick(
         }
     };
     told(kicked.await)
-}
-
-/// Sends clients out of a room on every shard; how many they were.
-async fn send_out(shared: &Shared, whom: &Whom, room: &Room) -> Result<usize, Refusal> {
-    let walk = |reply| {
-        Box::new(SendingOut { whom: whom.clone(), room: room.clone(), left: 0, reply }) as Box<dyn Walk>
-    };
-    Ok(ask::everywhere(shared, walk).await?.into_iter().sum())
 }
 
 /// `POST /api/admin/sockets/{id}/disconnect`
@@ -142,11 +134,8 @@ pub(super) async fn disconnect_socket(
         let acting = Acting::begin(shared, remote, &headers, &body, Action::Disconnect).await?;
         nobody_named(&acting.wanted)?;
         let whom = Whom::Socket(socket_id(&named(socket, "the socket's id is not UTF-8")?)?);
-        let walk = |reply| {
-            let (org, whom) = (acting.org.clone(), whom.clone());
-            Box::new(Ending { org, whom, room: None, ended: 0, reply }) as Box<dyn Walk>
-        };
-        let ended = ask::everywhere(&acting.shared, walk).await.map(|ended| ended.into_iter().sum());
+        let whose = Whose { org: acting.org.clone(), namespace: None, whom };
+        let ended = act(&acting.shared, &whose, &Deed::Close).await;
         acting.note("a socket", &ended);
         match ended? {
             0 => Err(Refusal::new(Code::NotFound, "there is no such socket")),

@@ -1,8 +1,8 @@
-//! From when on figures of the server are an alert.
+//! From when on figures of the server are an alert, and what the Admin UI shows.
 
 use super::{ANY, Kind, Setting, row};
 
-/// Thresholds, two for each figure.
+/// Thresholds, two for each figure, and the Admin UI.
 pub(super) static SETTINGS: &[Setting] = &[
     row(
         "alerts.latency_warning_ms",
@@ -30,4 +30,15 @@ pub(super) static SETTINGS: &[Setting] = &[
         "MiB that wait for connections which do not read that are a warning; 0: never.",
     ),
     row("alerts.buffered_critical_mb", Kind::Count(0, ANY), "The same that are critical; 0: never."),
+    row(
+        "admin_ui.mode",
+        Kind::Choice(&["off", "production", "development"]),
+        "What administrators see of this server in the stock Admin UI of Socket.IO: production shows figures, \
+         development clients and rooms as well, which costs a look at up to 1000 of them a second while it is open.",
+    ),
+    row(
+        "admin_ui.readonly",
+        Kind::Switch,
+        "Whether the Admin UI shows and does nothing; otherwise it can move clients and end them.",
+    ),
 ];
