@@ -20,6 +20,13 @@ impl AdminUi {
         }
         let Some((whose, deed)) = understood(shared, &who.org, name, args) else { return };
         let Ok(_leave) = shared.admin.may_walk() else { return };
+        // A shard does not wait until a room is read from the log; what is not read then cannot be joined.
+        if let Deed::Join(room) = &deed
+            && shared.node.kinds().spec(room).is_ok_and(|spec| spec.keep.is_durable())
+            && let Err(refusal) = shared.load(room).await
+        {
+            return tracing::warn!(%refusal, "a room for the Admin UI could not be read");
+        }
         let done = act(shared, &whose, &deed).await;
         let (action, object) = match &deed {
             Deed::Join(room) => (Action::RoomJoin, format!("{} into {}", described(&whose), room.name())),
