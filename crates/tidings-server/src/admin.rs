@@ -47,3 +47,19 @@ impl Admin {
         Self { pulse: Pulse::new(&config.alerts), ui, walks: Semaphore::new(WALKS) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_lists_are_made_at_once_and_the_next_is_told_to_come_again() {
+        let admin = Admin::default();
+        let held: Vec<_> = (0..WALKS).map(|_| admin.may_walk()).collect();
+        assert!(held.iter().all(Result::is_ok));
+        let refused = admin.may_walk().map(drop);
+        assert!(refused.is_err_and(|refusal| refusal.code.retryable() && refusal.retry_after_ms.is_some()));
+        drop(held);
+        assert!(admin.may_walk().is_ok());
+    }
+}

@@ -1,6 +1,7 @@
 //! Accounts over HTTP, on a running server with a store.
 #![allow(clippy::unwrap_used)]
 
+mod admin_ui;
 mod bed;
 mod keys;
 mod members;
