@@ -108,6 +108,7 @@ impl World {
             subject: 0,
             ack: None,
             part: None,
+            timed: None,
         }));
         self.node.deliver_logged(what, id, position, self.sequence, 0).unwrap();
     }
