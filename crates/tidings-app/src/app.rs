@@ -6,12 +6,17 @@ use tidings_core::pace::{Pacing, Per};
 use tidings_core::{Keep, Lane, Roll, RoomSpec, Rule};
 use tidings_store::Migration;
 
+use crate::Pending;
 use crate::channel::Channel;
 use crate::ctx::Stage;
+use crate::describe::Path;
 use crate::mounted::{Mounted, Seat};
 
 /// What makes an app's HTTP routes once the server is there.
 pub(crate) type MakeRoutes<R> = Box<dyn FnOnce(Stage) -> R + Send>;
+
+/// What makes an app lively when there is nobody.
+pub(crate) type Demo = Box<dyn Fn(Stage) -> Pending<'static, ()> + Send + Sync>;
 
 /// An app: what a plug-in exports, and what is mounted in one line.
 ///
@@ -23,12 +28,15 @@ pub struct App<R = ()> {
     pub(crate) channels: Vec<Box<dyn Mounted>>,
     pub(crate) migrations: &'static [Migration],
     pub(crate) routes: Option<MakeRoutes<R>>,
+    pub(crate) paths: Vec<Path>,
+    pub(crate) demo: Option<Demo>,
 }
 
 impl<R> App<R> {
     /// An app without anything; its name is in paths, in the configuration and the owner of its migrations.
     pub fn new(name: &'static str, version: &'static str, about: &'static str) -> Self {
-        Self { name, version, about, channels: Vec::new(), migrations: &[], routes: None }
+        let (channels, paths) = (Vec::new(), Vec::new());
+        Self { name, version, about, channels, migrations: &[], routes: None, paths, demo: None }
     }
 
     /// Adds a channel.
@@ -49,6 +57,24 @@ impl<R> App<R> {
     #[must_use]
     pub fn routes(mut self, make: impl FnOnce(Stage) -> R + Send + 'static) -> Self {
         self.routes = Some(Box::new(make));
+        self
+    }
+
+    /// Says what those routes are, for the description of the HTTP API.
+    #[must_use]
+    pub fn paths(mut self, paths: Vec<Path>) -> Self {
+        self.paths = paths;
+        self
+    }
+
+    /// Names what makes the app lively where a server runs as a demo: it is started beside the server, ends
+    /// with it, and is not started otherwise.
+    #[must_use]
+    pub fn demo<F>(mut self, demo: impl Fn(Stage) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.demo = Some(Box::new(move |stage| Box::pin(demo(stage))));
         self
     }
 

@@ -218,6 +218,15 @@ where
     Ok(reply)
 }
 
+/// What came of something that is done once under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// What it was answered with, as JSON.
+    pub json: String,
+    /// It was done before, and this is what was answered then.
+    pub duplicate: bool,
+}
+
 /// What an app may do by itself: from its timers, its HTTP routes, its own tasks.
 #[derive(Clone)]
 pub struct Stage {
@@ -260,6 +269,55 @@ impl Stage {
         self.engine.commit(work).await?;
         let value = lock(&done).take();
         value.ok_or_else(|| Refusal::new(Code::Unavailable, "it is not known what became of it"))
+    }
+
+    /// The same once under a key, as [`Ctx::commit`] does it for a command: a repeat is answered as the first
+    /// was. `body` is what was asked, by which a repeat is told from something else under the same key.
+    ///
+    /// # Errors
+    /// As [`Stage::commit`]; [`Code::BadRequest`] for a key beyond its bounds or of somebody who did not sign
+    /// in, [`Code::Conflict`] for one that was used for something else.
+    pub async fn commit_once<T, F>(
+        &self,
+        caller: &Caller,
+        key: &str,
+        body: [&str; 3],
+        work: F,
+    ) -> Result<Told, Refusal>
+    where
+        T: serde::Serialize + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Changes) -> Pending<'c, Result<T, Refusal>> + Send + 'static,
+    {
+        let once = Once::new(&caller.who, key, body)?;
+        let known = Arc::new(Mutex::new(None));
+        let (found, place) = (known.clone(), Arc::new(Mutex::new(None)));
+        let made = place.clone();
+        let work = Work::new(move |changes| {
+            Box::pin(async move {
+                let value = keyed(changes, once, found, work).await?;
+                *lock(&made) = serde_json::to_string(&value).ok();
+                Ok(())
+            })
+        });
+        let done = self.engine.commit(work).await;
+        if let Some(json) = lock(&known).take() {
+            return Ok(Told { json, duplicate: true });
+        }
+        done?;
+        let json = lock(&place).take();
+        let json = json.ok_or_else(|| Refusal::new(Code::Unavailable, "it is not known what became of it"))?;
+        Ok(Told { json, duplicate: false })
+    }
+
+    /// How many subscriptions a room has on this server.
+    pub fn members(&self, room: &Room) -> usize {
+        self.engine.members(room)
+    }
+
+    /// Takes everybody out of a room, behind what was said in it: each is told `tidings:left` with the reason
+    /// `closed`. Who may come in again is for [`Channel::join`] and [`Channel::admit`] to say.
+    pub fn close(&self, room: &Room) {
+        self.engine.close(room);
     }
 
     /// Takes a connection to read with, which sees one moment for as long as it is held.

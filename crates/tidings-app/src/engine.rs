@@ -25,6 +25,12 @@ pub trait Engine: Send + Sync + 'static {
     /// Where a room stands, as far as it was delivered here; `None` if nothing of it is in memory.
     fn top(&self, room: &Room) -> Option<Position>;
 
+    /// How many subscriptions a room has here.
+    fn members(&self, room: &Room) -> usize;
+
+    /// Takes everybody out of a room, behind what was said in it, and tells them so.
+    fn close(&self, room: &Room);
+
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64;
 

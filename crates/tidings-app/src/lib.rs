@@ -34,7 +34,7 @@ pub use bounds::{Many, Text, Whole};
 pub use channel::Channel;
 pub use command::{AckStyle, Command, Event, Invalid, Requires};
 pub use commit::Changes;
-pub use ctx::{Ctx, Stage};
+pub use ctx::{Ctx, Stage, Told};
 pub use engine::{Caller, Engine, Peer};
 pub use registry::{Call, Registry, RegistryError};
 
@@ -42,6 +42,7 @@ pub use registry::{Call, Registry, RegistryError};
 pub use compact_str::CompactString;
 pub use schemars::JsonSchema;
 pub use tidings_core::pace::Per;
+pub use tidings_core::limits::Rate;
 pub use tidings_core::{Action, Code, Identity, Lane, Org, Refusal, Roll, Room, Rule};
 pub use tidings_store::{Migration, Reader, args};
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 use tidings_core::{Action, Code, Identity, Position, Refusal, Room, Rule};
 use tidings_store::{Migration, Store, StoreError};
 
-use crate::app::{App, MakeRoutes, RoomKind};
+use crate::Pending;
+use crate::app::{App, Demo, MakeRoutes, RoomKind};
 use crate::command::{AckStyle, Requires};
 use crate::ctx::{Calling, Stage};
 use crate::describe::{self, Description};
@@ -77,6 +78,7 @@ struct Entry {
     name: &'static str,
     channels: Vec<Box<dyn Mounted>>,
     migrations: &'static [Migration],
+    demo: Option<Demo>,
 }
 
 /// Where a channel stands: app and channel, counted from 0.
@@ -114,7 +116,7 @@ impl Registry {
         let (mut registry, mut routes) = (Self::default(), Vec::new());
         registry.description = describe::describe(&apps)?;
         for app in apps {
-            let App { name, channels, migrations, routes: made, .. } = app;
+            let App { name, channels, migrations, routes: made, demo, .. } = app;
             let refuse = |problem: String| RegistryError { app: name.into(), problem };
             if registry.apps.iter().any(|known| known.name == name) {
                 return Err(refuse("there is another app of this name".into()));
@@ -127,7 +129,7 @@ impl Registry {
                 registry.claim((at, place), channel.as_ref()).map_err(refuse)?;
             }
             routes.extend(made.map(|made| (name, made)));
-            registry.apps.push(Entry { name, channels, migrations });
+            registry.apps.push(Entry { name, channels, migrations, demo });
         }
         Ok((registry, Routes(routes)))
     }
@@ -318,6 +320,12 @@ impl Registry {
             let calling = Calling::new(engine, caller.clone());
             told(in_time(done(channel.connected(&calling))).await);
         }
+    }
+
+    /// What makes apps lively where a server runs as a demo.
+    pub fn demos(&self) -> Vec<Pending<'static, ()>> {
+        let Some(stage) = self.stage() else { return Vec::new() };
+        self.apps.iter().filter_map(|app| app.demo.as_ref()).map(|demo| demo(stage.clone())).collect()
     }
 
     /// How many channels there are; each is woken by itself.

@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) recorded_per_shard: usize,
     pub(crate) rooms_per_connection: usize,
     pub(crate) takes_anonymous: bool,
+    /// Apps are lively by themselves.
+    pub(crate) demo: bool,
     pub(crate) query_token: bool,
     /// How long a connection outlives its token.
     pub(crate) expiry_grace_ms: u64,
@@ -105,6 +107,7 @@ impl Settings {
                 Anonymous::Never => false,
                 Anonymous::Loopback => loopback,
             },
+            demo: config.demo,
             query_token: config.auth.query_token,
             revocation_seconds: config.auth.revocation_days.clamp(1, REVOCATION_DAYS_MOST) * 24 * 3_600,
             session_ms: config.database.session_days.saturating_mul(24 * 3_600_000),

@@ -10,7 +10,7 @@ use crate::output;
 
 /// The list of apps: each is mounted by its line here.
 pub(crate) fn apps() -> Vec<App<Routes>> {
-    Vec::new()
+    vec![tidings_arena::app()]
 }
 
 /// The kinds of rooms they declare.

@@ -34,6 +34,8 @@ pub struct Description {
     pub(crate) apps: Vec<AppSaid>,
     /// The types that others refer to, by name.
     pub(crate) definitions: Map<String, Value>,
+    /// The HTTP paths of the apps, each behind the app's own.
+    pub(crate) paths: Vec<(&'static str, Path)>,
 }
 
 #[derive(Debug, Clone)]
@@ -99,7 +101,9 @@ pub(crate) fn describe<R>(apps: &[App<R>]) -> Result<Description, RegistryError>
         said.push(AppSaid { name, version, about, channels });
     }
     let definitions = generator.take_definitions(true);
-    let described = Description { apps: said, definitions };
+    let paths = |app: &App<R>| app.paths.iter().map(|path| (app.name, path.clone())).collect::<Vec<_>>();
+    let paths = apps.iter().flat_map(paths).collect();
+    let described = Description { apps: said, definitions, paths };
     for app in &described.apps {
         let refuse = |problem| RegistryError { app: app.name.clone(), problem };
         app.channels.iter().try_for_each(|channel| described.check(channel)).map_err(refuse)?;

@@ -33,6 +33,10 @@ pub fn openapi(description: &Description, version: &str, own: &[Path]) -> Value 
         let item = paths.entry(path.path).or_insert_with(|| json!({}));
         item[path.method] = operation(path);
     }
+    for (app, path) in &description.paths {
+        let item = paths.entry(format!("/api/{app}{}", path.path)).or_insert_with(|| json!({}));
+        item[path.method] = operation(path);
+    }
     for app in &description.apps {
         for channel in
             app.channels.iter().filter(|channel| app.name != super::rooms::NAME || channel.namespace != "/")

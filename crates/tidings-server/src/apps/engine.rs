@@ -8,6 +8,7 @@ use tidings_core::{Code, Position, Publish, Refusal, Room};
 use tidings_store::Reader;
 
 use crate::durable::Said;
+use crate::shard::inbox::Mail;
 use crate::shared::{Shared, wall_ms};
 
 /// The server, as apps see it; once it is gone everything is unavailable.
@@ -48,6 +49,16 @@ impl Engine for Backing {
 
     fn top(&self, room: &Room) -> Option<Position> {
         self.0.upgrade()?.node.hub().find(room)?.top()
+    }
+
+    fn members(&self, room: &Room) -> usize {
+        self.0.upgrade().map_or(0, |shared| shared.node.members(room))
+    }
+
+    fn close(&self, room: &Room) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.inboxes.iter().for_each(|inbox| inbox.push(Mail::Close(room.clone())));
+        }
     }
 
     fn now_ms(&self) -> u64 {

@@ -22,6 +22,17 @@ pub(crate) fn start(shared: &Arc<Shared>, stop: &watch::Receiver<bool>) {
         tokio::spawn(wake(shared.clone(), at, stop.clone()));
     }
     tokio::spawn(prune(shared.clone(), stop.clone()));
+    if shared.settings.demo {
+        shared.apps.demos().into_iter().for_each(|demo| drop(tokio::spawn(until(demo, stop.clone()))));
+    }
+}
+
+/// Lets an app be lively until the server stops.
+async fn until(demo: tidings_app::Pending<'static, ()>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        _ = tidings_app::registry::caught(demo) => {}
+        _ = stop.changed() => {}
+    }
 }
 
 /// Wakes a channel whenever it wants to be.

@@ -131,8 +131,13 @@ async fn with_caller(State(shared): State<Arc<Shared>>, mut request: Request, ne
         Ok(who) => who,
         Err(refusal) => return refuse(&refusal),
     };
+    let is_server = who.has_server_scope();
     request.extensions_mut().insert(tidings_app::Caller::new(Arc::new(who)));
-    next.run(request).await
+    let mut response = next.run(request).await;
+    if is_server {
+        response.extensions_mut().insert(ByServer);
+    }
+    response
 }
 
 /// A key reads with the scope for that, and does everything else with the one to publish.

@@ -14,6 +14,7 @@ use tidings_wire::CloseReason;
 use super::ShardLoop;
 use super::command::{AckTo, Halt, halt};
 use super::inbox::Mail;
+use super::renewal::FORBIDDEN;
 use crate::asking::Need;
 
 /// The next page is made once less than this waits for the connection, of what it missed.
@@ -173,7 +174,7 @@ impl ShardLoop {
         }
         let Some(who) = self.who_of(key, one.ack.namespace()) else { return false };
         if self.node.admit(self.asker(key, &who, &[]), &one.room, Action::Subscribe).is_err() {
-            self.send_out(key, one.ack.namespace(), &one.room);
+            self.send_out(key, one.ack.namespace(), &one.room, FORBIDDEN);
             return false;
         }
         let at_hand = match std::mem::take(&mut one.page) {
@@ -238,7 +239,7 @@ impl ShardLoop {
         let joined = self.node.clone().join(&mut self.shard, key.slot, form, asker, &room, from);
         match joined {
             Err(Denied::Load) => return self.read_for(key, one, true),
-            Err(_) => self.send_out(key, ack.namespace(), &room),
+            Err(_) => self.send_out(key, ack.namespace(), &room, FORBIDDEN),
             Ok(mut joined) => {
                 let chooses = one.filter.is_some();
                 if let Some(filter) = one.filter.take() {

@@ -90,6 +90,8 @@ pub(crate) enum Mail {
     Explain(Box<Inquiry>, oneshot::Sender<Told>),
     /// Something to be done for every connection it concerns.
     Errand(Errand),
+    /// Take everybody out of a room.
+    Close(Room),
     /// Close all connections within so many milliseconds.
     Drain(u64),
     /// Stop the loop.

@@ -67,6 +67,7 @@ impl ShardLoop {
             Mail::Members(room, reply) => drop(reply.send(self.members_of(&room))),
             Mail::Explain(inquiry, reply) => drop(reply.send(self.explained(&inquiry))),
             Mail::Errand(errand) => self.take_errand(errand),
+            Mail::Close(room) => self.close_room(&room),
             Mail::Drain(budget_ms) => self.drain(budget_ms),
             Mail::Stop => self.running = false,
         }

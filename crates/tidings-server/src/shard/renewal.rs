@@ -118,7 +118,7 @@ impl ShardLoop {
         for room in self.shard.room_names(key.slot, namespace) {
             let asker = self.asker(key, &who, &[]);
             if which(&room) && self.node.admit(asker, &room, Action::Subscribe).is_err() {
-                self.send_out(key, namespace, &room);
+                self.send_out(key, namespace, &room, FORBIDDEN);
             } else if which(&room) {
                 let asker = self.asker(key, &who, &[]);
                 self.node.look_again(&mut self.shard, key.slot, asker, &room, namespace);
@@ -129,20 +129,28 @@ impl ShardLoop {
     /// Takes a client out of a room; nothing of the room comes after the notice.
     ///
     /// Recorded events that wait stand before it; what is volatile could be behind and is dropped.
-    pub(super) fn send_out(&mut self, key: ConnKey, namespace: u8, room: &Room) {
+    pub(super) fn send_out(&mut self, key: ConnKey, namespace: u8, room: &Room, reason: &str) {
         self.leave_room(key, namespace, room);
         self.rooms_changed(key, namespace);
         self.shard.drop_volatile(key.slot);
         let Some(link) = self.links.get(key) else { return };
         if link.dialect() == Dialect::Plain {
-            return self.say_plain(key, |out| plain::server::left(out, room.name(), FORBIDDEN));
+            return self.say_plain(key, |out| plain::server::left(out, room.name(), reason));
         }
         let mut body = b"{\"room\":".to_vec();
         write_string(&mut body, room.name());
         body.extend_from_slice(b",\"reason\":");
-        write_string(&mut body, FORBIDDEN);
+        write_string(&mut body, reason);
         body.push(b'}');
         self.send_event(key, namespace, "tidings:left", &body);
+    }
+
+    /// Takes everybody out of a room: its app has closed it.
+    pub(super) fn close_room(&mut self, room: &Room) {
+        let members: Vec<_> = self.shard.members(room).map(|(key, form)| (key, form.namespace)).collect();
+        for (key, namespace) in members {
+            self.send_out(key, namespace, room, CLOSED);
+        }
     }
 }
 
@@ -153,7 +161,9 @@ fn may_the_same(was: &Identity, now: &Identity) -> bool {
 }
 
 /// Why a client was taken out of a room.
-const FORBIDDEN: &str = "forbidden";
+pub(super) const FORBIDDEN: &str = "forbidden";
+/// See [`FORBIDDEN`].
+const CLOSED: &str = "closed";
 
 fn write_expiry(out: &mut Vec<u8>, who: &Identity) {
     if let Some(seconds) = who.expires_at {

@@ -1,0 +1,111 @@
+//! Sessions begin, fill and end.
+
+use std::sync::Arc;
+
+use tidings_app::{Changes, Org, Refusal};
+
+use super::people::{enter, on_board};
+use super::{bad, conflict, plain_id};
+use crate::arena::{Arena, not_found, number, the_player, the_session};
+use crate::boards::{Batch, Scope};
+use crate::model::Standing;
+use crate::ranks::{Change, Entry};
+use crate::store::ladders::{self, of_session};
+use crate::store::next_number;
+use crate::store::sessions::{self, Session};
+
+/// Makes a session.
+///
+/// # Errors
+/// `bad_request` for an id or times that cannot be, `conflict` for an id that is taken.
+pub async fn create(tx: &mut Changes, org: &Org, session: &Session) -> Result<(), Refusal> {
+    plain_id(&session.id, "id")?;
+    if let (Some(starts), Some(ends)) = (session.starts_ms, session.ends_ms)
+        && ends <= starts
+    {
+        return Err(bad("endsAt: has to lie behind startsAt"));
+    }
+    // The organisation is known from now on, also without players.
+    next_number(tx, org).await?;
+    if !sessions::add(tx, org, session).await? {
+        return Err(conflict("there is a session of this id"));
+    }
+    Ok(())
+}
+
+/// Somebody plays in a session from now on.
+///
+/// # Errors
+/// `not_found`, `conflict` if it is over or full, or the player plays in it.
+pub async fn join(
+    arena: &Arc<Arena>,
+    tx: &mut Changes,
+    org: &Org,
+    (id, player): (&str, &str),
+) -> Result<(), Refusal> {
+    let session = the_session(tx, org, id).await?;
+    let player = the_player(tx, org, player).await?;
+    if !session.open || session.ends_ms.is_some_and(|ends| ends <= tx.now_ms()) {
+        return Err(conflict("this session is over"));
+    }
+    let ladder = of_session(id);
+    if ladders::stands(tx, org, &ladder, &player.id).await?.is_some() {
+        return Err(conflict("this player plays in the session"));
+    }
+    if session.max_players.is_some_and(|most| session.players >= most) {
+        return Err(conflict("this session is full"));
+    }
+    let came = next_number(tx, org).await?;
+    // Who comes back goes on from where it was left.
+    let before = ladders::before(tx, org, &ladder, &player.id, came).await?;
+    let standing = before.map_or_else(
+        || Standing::new(session.initial_rating, came),
+        |before| Standing { reached: came, ..before },
+    );
+    enter(tx, org, &ladder, &player.id, &standing).await?;
+    sessions::count(tx, org, id, 1).await?;
+    let scope = Scope::session(id);
+    on_board(org, &scope, &player, standing.rating, true)?.emit(tx)?;
+    let handle = arena.with(org, |boards| boards.handle(&player.id))?;
+    let mut batch = Batch::default();
+    batch.push(&scope, Change::Put(Entry { player: handle, score: standing.rating, reached: number(came) }));
+    arena.settle_after(tx, org, batch);
+    Ok(())
+}
+
+/// Somebody plays in it no more.
+///
+/// # Errors
+/// `not_found` if the player does not play in it.
+pub async fn leave(
+    arena: &Arc<Arena>,
+    tx: &mut Changes,
+    org: &Org,
+    (id, player): (&str, &str),
+) -> Result<(), Refusal> {
+    the_session(tx, org, id).await?;
+    let player = the_player(tx, org, player).await?;
+    let standing = ladders::stands(tx, org, &of_session(id), &player.id).await?;
+    let standing = standing.ok_or_else(|| not_found("player of this session"))?;
+    ladders::remove(tx, org, &of_session(id), &player.id).await?;
+    sessions::count(tx, org, id, -1).await?;
+    let scope = Scope::session(id);
+    on_board(org, &scope, &player, standing.rating, false)?.emit(tx)?;
+    let handle = arena.with(org, |boards| boards.handle(&player.id))?;
+    let mut batch = Batch::default();
+    batch.push(&scope, Change::Remove(handle));
+    arena.settle_after(tx, org, batch);
+    Ok(())
+}
+
+/// Results of a session count no more.
+///
+/// # Errors
+/// `not_found`, `conflict` if it was closed.
+pub async fn close(tx: &mut Changes, org: &Org, id: &str) -> Result<(), Refusal> {
+    the_session(tx, org, id).await?;
+    if !sessions::close(tx, org, id).await? {
+        return Err(conflict("this session was closed before"));
+    }
+    Ok(())
+}

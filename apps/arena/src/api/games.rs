@@ -1,0 +1,268 @@
+//! Matches: made, started, scored, decided and voided by servers, read by everybody.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+use tidings_app::{Caller, Many, Refusal, Room, Text};
+
+use super::{Answer, Api, Asker, Deed, Received, limit, path, query, read, told};
+use crate::acts::life::{self, NewMatch, SCORE_MOST};
+use crate::acts::{bad, result, void};
+use crate::arena::{Pass, room, the_match};
+use crate::boards::Scope;
+use crate::store::matches::{self, Which};
+use crate::telling::{Later, follow_up};
+use crate::views;
+use crate::wire::{Id, MatchView, Players, ResultType, Score, Status};
+
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/matches", get(list).post(create))
+        .route("/matches/{id}", get(one))
+        .route("/matches/{id}/start", post(start))
+        .route("/matches/{id}/score", post(score))
+        .route("/matches/{id}/result", post(decide))
+        .route("/matches/{id}/void", post(void_it))
+}
+
+type AtPath = Result<axum::extract::Path<String>, axum::extract::rejection::PathRejection>;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Listed {
+    status: Option<String>,
+    session_id: Option<String>,
+    limit: Option<u64>,
+}
+
+async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    listed: Result<axum::extract::Query<Listed>, axum::extract::rejection::QueryRejection>,
+) -> Answer {
+    let asker = Asker::new(caller)?;
+    let listed = query(listed)?;
+    let status = listed.status.unwrap_or_default();
+    if !status.is_empty() && Status::parse(&status).is_none() {
+        return Err(bad("status: is not one of a match").into());
+    }
+    let session = listed.session_id.unwrap_or_default();
+    let mut reader = api.stage.read().await?;
+    let which = Which { status: &status, session: &session };
+    let mut views = Vec::new();
+    for game in matches::newest(&mut reader, asker.org(), &which, limit(listed.limit)).await? {
+        views.push(views::match_of(&mut reader, asker.org(), game).await?);
+    }
+    told(&json!({ "matches": views }))
+}
+
+async fn one(State(api): State<Arc<Api>>, caller: Extension<Caller>, id: AtPath) -> Answer {
+    let asker = Asker::new(caller)?;
+    told(&views::of_match(&mut api.stage.read().await?, asker.org(), &path(id)?).await?)
+}
+
+/// A match that is wanted.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// Its id; one is made if none is named.
+    id: Option<Id>,
+    /// Who plays.
+    players: Players,
+    /// Its format, in the studio's words.
+    format: Option<Text<1, 40>>,
+    /// The session it is of.
+    session_id: Option<Id>,
+    /// The highest score there can be; 1,000,000 if none is named.
+    max_score: Option<i64>,
+}
+
+async fn create(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    headers: HeaderMap,
+    body: Received,
+) -> Answer {
+    let asker = Asker::new(caller)?.server()?;
+    let wanted: Wanted = read(&body)?;
+    let _pass = api.arena.pass(&api.stage).await?;
+    let new = NewMatch {
+        id: wanted.id.map_or_else(|| new_id("m"), Id::into_string),
+        players: wanted.players.into_vec().into_iter().map(Id::into_string).collect(),
+        format: wanted.format.map_or_else(|| "1v1".into(), Text::into_string),
+        session: wanted.session_id.map(Id::into_string),
+        max_score: wanted.max_score.unwrap_or(SCORE_MOST),
+    };
+    let org = asker.org().clone();
+    let deed = Deed { name: "matches".into(), body: &body, headers: &headers, status: StatusCode::CREATED };
+    api.commit::<MatchView, _>(&asker, deed, move |tx| {
+        Box::pin(async move {
+            life::create(tx, &org, &new).await?;
+            views::of_match(tx, &org, &new.id).await
+        })
+    })
+    .await
+}
+
+/// An id that nobody has: a time and chance.
+pub(super) fn new_id(kind: &str) -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_millis());
+    let chance = RandomState::new().hash_one(now);
+    format!("{kind}-{now:x}-{chance:016x}")
+}
+
+async fn start(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    id: AtPath,
+    headers: HeaderMap,
+    body: Received,
+) -> Answer {
+    let asker = Asker::new(caller)?.server()?;
+    let (id, org) = (path(id)?, asker.org().clone());
+    let Nothing {} = read(&body)?;
+    let deed = Deed { name: format!("start {id}"), body: &body, headers: &headers, status: StatusCode::OK };
+    api.commit::<MatchView, _>(&asker, deed, move |tx| {
+        Box::pin(async move {
+            life::start(tx, &org, &id).await?;
+            views::of_match(tx, &org, &id).await
+        })
+    })
+    .await
+}
+
+/// Nothing is said.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// Scores that have changed.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Scored {
+    /// Whose, and how much.
+    scores: Option<Many<Score, 0, 8>>,
+    /// Which round it is.
+    current_round: Option<i64>,
+}
+
+async fn score(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    id: AtPath,
+    headers: HeaderMap,
+    body: Received,
+) -> Answer {
+    let asker = Asker::new(caller)?.server()?;
+    let (id, org) = (path(id)?, asker.org().clone());
+    let scored: Scored = read(&body)?;
+    let deed = Deed { name: format!("score {id}"), body: &body, headers: &headers, status: StatusCode::OK };
+    api.commit::<MatchView, _>(&asker, deed, move |tx| {
+        Box::pin(async move {
+            let scores = scored.scores.as_deref().unwrap_or_default();
+            life::score(tx, &org, &id, (scores, scored.current_round)).await?;
+            views::of_match(tx, &org, &id).await
+        })
+    })
+    .await
+}
+
+/// How a match has ended.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Decided {
+    /// Who has won; nobody in a draw.
+    winner_id: Option<Id>,
+    /// In which way.
+    result_type: ResultType,
+    /// Scores that have changed.
+    scores: Option<Many<Score, 0, 8>>,
+}
+
+async fn decide(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    id: AtPath,
+    headers: HeaderMap,
+    body: Received,
+) -> Answer {
+    let asker = Asker::new(caller)?.server()?;
+    let (id, org) = (path(id)?, asker.org().clone());
+    let decided: Decided = read(&body)?;
+    let submitted = result::Submitted {
+        winner: decided.winner_id.map(Id::into_string),
+        kind: decided.result_type,
+        scores: decided.scores.map(Many::into_vec).unwrap_or_default(),
+    };
+    let ending = Ending::of(&api, &asker, &id).await?;
+    let (arena, later) = (api.arena.clone(), ending.later.clone());
+    let deed = Deed { name: format!("result {id}"), body: &body, headers: &headers, status: StatusCode::OK };
+    let answer = api.commit(&asker, deed, move |tx| {
+        Box::pin(async move { result::submit(&arena, tx, &org, &id, (&submitted, &later)).await })
+    });
+    let answer = answer.await?;
+    ending.told(&api).await;
+    Ok(answer)
+}
+
+/// Why a match does not count.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Doubted {
+    /// For people.
+    reason: Option<Text<1, 200>>,
+}
+
+async fn void_it(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    id: AtPath,
+    headers: HeaderMap,
+    body: Received,
+) -> Answer {
+    let asker = Asker::new(caller)?.server()?;
+    let (id, org) = (path(id)?, asker.org().clone());
+    let doubted: Doubted = read(&body)?;
+    let ending = Ending::of(&api, &asker, &id).await?;
+    let (arena, later) = (api.arena.clone(), ending.later.clone());
+    let deed = Deed { name: format!("void {id}"), body: &body, headers: &headers, status: StatusCode::OK };
+    let answer = api.commit(&asker, deed, move |tx| {
+        Box::pin(async move {
+            let reason = doubted.reason.as_deref();
+            void::void(&arena, tx, &org, &id, (reason, &later)).await
+        })
+    });
+    let answer = answer.await?;
+    ending.told(&api).await;
+    Ok(answer)
+}
+
+/// A match that is about to end: the boards it concerns are there, and what has to be told behind it is told.
+struct Ending<'a> {
+    _pass: Pass<'a>,
+    later: Later,
+    room: Room,
+}
+
+impl<'a> Ending<'a> {
+    async fn of(api: &'a Api, asker: &Asker, id: &str) -> Result<Self, Refusal> {
+        let org = asker.org();
+        let game = the_match(&mut api.stage.read().await?, org, id).await?;
+        let scope = game.session.as_deref().map_or(Scope::Global, Scope::session);
+        let _pass = api.arena.pass_to(&api.stage, org, &scope).await?;
+        Ok(Self { _pass, later: Later::default(), room: room(org, &format!("match:{id}"))? })
+    }
+
+    /// It is stored: the rest is told, and the room closes.
+    async fn told(self, api: &Api) {
+        follow_up(&api.stage, self.later.take()).await;
+        api.stage.close(&self.room);
+    }
+}

@@ -1,0 +1,267 @@
+//! Players and friends.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, put};
+use axum::{Extension, Router};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tidings_app::{Caller, Org, Text};
+
+use super::{Answer, Api, Asker, Deed, Received, limit, path, query, read, told};
+use crate::acts::bad;
+use crate::acts::people::{self, NewPlayer};
+use crate::arena::the_player;
+use crate::boards::Scope;
+use crate::store::ladders::{self, GLOBAL};
+use crate::store::{matches, players};
+use crate::time::iso;
+use crate::views;
+use crate::wire::{Id, PlayerView};
+
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/players", get(list).post(create))
+        .route("/players/{id}", get(one).patch(change))
+        .route("/players/{id}/history", get(history))
+        .route("/players/{id}/matches", get(played))
+        .route("/players/{id}/friends", get(friends))
+        .route("/players/{id}/friends/{friend}", put(befriend).delete(part))
+}
+
+type AtPath<T> = Result<axum::extract::Path<T>, axum::extract::rejection::PathRejection>;
+type Asked = Result<Query<Page>, axum::extract::rejection::QueryRejection>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Page {
+    limit: Option<u64>,
+    after: Option<String>,
+}
+
+/// A player in a list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    id: String,
+    display_name: String,
+    country: Option<String>,
+    elo_rating: Option<i64>,
+    rank: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    online: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mutual: Option<bool>,
+}
+
+fn line(api: &Api, org: &Org, player: players::Player) -> Line {
+    let place = api.arena.with(org, |boards| boards.board(&Scope::Global)?.row(boards.find(&player.id)?));
+    Line {
+        id: player.id,
+        display_name: player.name,
+        country: player.country,
+        elo_rating: place.map(|row| row.score),
+        rank: place.map(|row| row.rank),
+        online: None,
+        mutual: None,
+    }
+}
+
+async fn list(State(api): State<Arc<Api>>, caller: Extension<Caller>, page: Asked) -> Answer {
+    let asker = Asker::new(caller)?;
+    let page = query(page)?;
+    let _pass = api.arena.pass(&api.stage).await?;
+    let (most, after) = (limit(page.limit), page.after.unwrap_or_default());
+    let mut found = players::page(&mut api.stage.read().await?, asker.org(), &after, most + 1).await?;
+    let more = found.len() as u64 > most;
+    found.truncate(most as usize);
+    let lines: Vec<Line> = found.into_iter().map(|player| line(&api, asker.org(), player)).collect();
+    told(&json!({ "players": lines, "more": more }))
+}
+
+/// Somebody who wants to play.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// The user's id; one's own if none is named.
+    id: Option<Id>,
+    /// The name that is shown; that of the token if none is named.
+    display_name: Option<Text<1, 64>>,
+    /// The country's code (ISO 3166-1 alpha-2).
+    country: Option<Text<2, 2>>,
+}
+
+async fn create(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    headers: HeaderMap,
+    body: Received,
+) -> Answer {
+    let asker = Asker::new(caller)?;
+    let wanted: Wanted = read(&body)?;
+    let id = wanted.id.map(Id::into_string).or_else(|| asker.user().map(str::to_owned));
+    let id = id.ok_or_else(|| bad("id: is needed"))?;
+    let asker = asker.is_or_server(&id)?;
+    let own = asker.name().filter(|_| asker.user() == Some(&*id)).map(|name| name.chars().take(64).collect());
+    let name = wanted.display_name.map(Text::into_string).or(own);
+    let name = name.ok_or_else(|| bad("displayName: is needed"))?;
+    let new = NewPlayer { id, name, country: wanted.country.map(Text::into_string), rating: None };
+    let _pass = api.arena.pass(&api.stage).await?;
+    let (arena, org, stage) = (api.arena.clone(), asker.org().clone(), api.stage.clone());
+    let deed = Deed { name: "players".into(), body: &body, headers: &headers, status: StatusCode::CREATED };
+    api.commit::<PlayerView, _>(&asker, deed, move |tx| {
+        Box::pin(async move {
+            people::create(&arena, tx, &org, &new).await?;
+            // Places follow once it is stored; they are asked for by those who want them.
+            views::of_player(&arena, &stage, tx, &org, &new.id).await
+        })
+    })
+    .await
+}
+
+async fn one(State(api): State<Arc<Api>>, caller: Extension<Caller>, id: AtPath<String>) -> Answer {
+    let asker = Asker::new(caller)?;
+    let _pass = api.arena.pass(&api.stage).await?;
+    let mut reader = api.stage.read().await?;
+    told(&views::of_player(&api.arena, &api.stage, &mut reader, asker.org(), &path(id)?).await?)
+}
+
+/// What is to be otherwise.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Changed {
+    /// The name that is shown.
+    display_name: Option<Text<1, 64>>,
+    /// The country's code (ISO 3166-1 alpha-2).
+    country: Option<Text<2, 2>>,
+}
+
+async fn change(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    id: AtPath<String>,
+    headers: HeaderMap,
+    body: Received,
+) -> Answer {
+    let id = path(id)?;
+    let asker = Asker::new(caller)?.is_or_server(&id)?;
+    let changed: Changed = read(&body)?;
+    let _pass = api.arena.pass(&api.stage).await?;
+    let (arena, org, stage) = (api.arena.clone(), asker.org().clone(), api.stage.clone());
+    let deed = Deed { name: format!("change {id}"), body: &body, headers: &headers, status: StatusCode::OK };
+    api.commit::<PlayerView, _>(&asker, deed, move |tx| {
+        Box::pin(async move {
+            let what = (changed.display_name.as_deref(), changed.country.as_deref());
+            people::change(&arena, tx, &org, &id, what).await?;
+            views::of_player(&arena, &stage, tx, &org, &id).await
+        })
+    })
+    .await
+}
+
+async fn history(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    id: AtPath<String>,
+    page: Asked,
+) -> Answer {
+    let asker = Asker::new(caller)?;
+    let (id, page) = (path(id)?, query(page)?);
+    let mut reader = api.stage.read().await?;
+    the_player(&mut reader, asker.org(), &id).await?;
+    let pasts = ladders::of_player(&mut reader, asker.org(), GLOBAL, &id, limit(page.limit)).await?;
+    let lines = pasts.into_iter().map(|past| {
+        json!({
+            "at": iso(past.at_ms), "matchId": past.match_id, "ladder": past.ladder,
+            "rating": past.standing.rating, "change": past.change,
+        })
+    });
+    told(&json!({ "history": lines.collect::<Vec<_>>() }))
+}
+
+async fn played(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    id: AtPath<String>,
+    page: Asked,
+) -> Answer {
+    let asker = Asker::new(caller)?;
+    let (id, page) = (path(id)?, query(page)?);
+    let mut reader = api.stage.read().await?;
+    the_player(&mut reader, asker.org(), &id).await?;
+    let mut views = Vec::new();
+    for game in matches::of_player(&mut reader, asker.org(), &id, limit(page.limit)).await? {
+        views.push(views::of_match(&mut reader, asker.org(), &game).await?);
+    }
+    told(&json!({ "matches": views }))
+}
+
+async fn friends(State(api): State<Arc<Api>>, caller: Extension<Caller>, id: AtPath<String>) -> Answer {
+    let id = path(id)?;
+    let asker = Asker::new(caller)?.is_or_server(&id)?;
+    let _pass = api.arena.pass(&api.stage).await?;
+    let mut reader = api.stage.read().await?;
+    the_player(&mut reader, asker.org(), &id).await?;
+    let mut lines = Vec::new();
+    for (friend, mutual) in players::friends(&mut reader, asker.org(), &id).await? {
+        let Some(player) = players::find(&mut reader, asker.org(), &friend).await? else { continue };
+        // Who is there is for friends, not for whoever wishes to be one.
+        let online = mutual.then(|| views::is_online(&api.stage, asker.org(), &friend));
+        lines.push(Line { online, mutual: Some(mutual), ..line(&api, asker.org(), player) });
+    }
+    told(&json!({ "friends": lines }))
+}
+
+async fn befriend(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    at: AtPath<(String, String)>,
+    headers: HeaderMap,
+    body: Received,
+) -> Answer {
+    change_friends(&api, Asker::new(caller)?, path(at)?, (&headers, &body), true).await
+}
+
+async fn part(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    at: AtPath<(String, String)>,
+    headers: HeaderMap,
+    body: Received,
+) -> Answer {
+    change_friends(&api, Asker::new(caller)?, path(at)?, (&headers, &body), false).await
+}
+
+/// Two players become friends or part; windows of friends then show others.
+async fn change_friends(
+    api: &Api,
+    asker: Asker,
+    (id, friend): (String, String),
+    (headers, body): (&HeaderMap, &Received),
+    wishes: bool,
+) -> Answer {
+    let asker = asker.is_or_server(&id)?;
+    let _pass = api.arena.pass(&api.stage).await?;
+    let (org, both, pair) = (asker.org().clone(), asker.is_server(), (id.clone(), friend.clone()));
+    let deed = Deed { name: format!("friends {wishes} {id}\0{friend}"), body, headers, status: StatusCode::OK };
+    let answer = api.commit(&asker, deed, move |tx| {
+        Box::pin(async move {
+            let pair = (pair.0.as_str(), pair.1.as_str());
+            let mutual = match wishes {
+                true => people::befriend(tx, &org, pair, both).await?,
+                false => people::part(tx, &org, pair, both).await?,
+            };
+            Ok(json!({ "ok": true, "mutual": mutual }))
+        })
+    });
+    let answer = answer.await?;
+    let mut reader = api.stage.read().await?;
+    for player in [id, friend] {
+        let friends = players::mutual(&mut reader, asker.org(), &player).await?;
+        api.arena.with(asker.org(), |boards| boards.friends_changed(&player, &friends));
+    }
+    Ok(answer)
+}

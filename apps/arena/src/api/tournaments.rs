@@ -1,0 +1,231 @@
+//! Sessions: tournaments with limits and a ladder of their own.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tidings_app::{Caller, Org, Reader, Refusal, Text, Whole};
+
+use super::games::{Nothing, new_id};
+use super::{Answer, Api, Asker, Deed, Received, limit, path, query, read, told};
+use crate::acts::{bad, tournaments};
+use crate::arena::the_session;
+use crate::boards::Scope;
+use crate::model::INITIAL_RATING;
+use crate::store::sessions::{self, Session};
+use crate::time::{self, iso};
+use crate::wire::Id;
+
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/sessions", get(list).post(create))
+        .route("/sessions/{id}", get(one))
+        .route("/sessions/{id}/players", post(join))
+        .route("/sessions/{id}/players/{player}", delete(leave))
+        .route("/sessions/{id}/close", post(close))
+}
+
+type AtPath<T> = Result<axum::extract::Path<T>, axum::extract::rejection::PathRejection>;
+
+/// A session as it is shown.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct View {
+    id: String,
+    name: String,
+    status: &'static str,
+    starts_at: Option<String>,
+    ends_at: Option<String>,
+    max_players: Option<u64>,
+    max_matches: Option<u64>,
+    initial_rating: i64,
+    k_factor: Option<i64>,
+    players: u64,
+    created_at: String,
+}
+
+impl From<Session> for View {
+    fn from(session: Session) -> Self {
+        Self {
+            id: session.id,
+            name: session.name,
+            status: if session.open { "open" } else { "closed" },
+            starts_at: session.starts_ms.map(iso),
+            ends_at: session.ends_ms.map(iso),
+            max_players: session.max_players,
+            max_matches: session.max_matches,
+            initial_rating: session.initial_rating,
+            k_factor: session.k,
+            players: session.players,
+            created_at: iso(session.created_ms),
+        }
+    }
+}
+
+async fn view(reader: &mut Reader, org: &Org, id: &str) -> Result<View, Refusal> {
+    the_session(reader, org, id).await.map(View::from)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    status: Option<String>,
+    limit: Option<u64>,
+}
+
+async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    listed: Result<Query<Listed>, axum::extract::rejection::QueryRejection>,
+) -> Answer {
+    let asker = Asker::new(caller)?;
+    let listed = query(listed)?;
+    let status = listed.status.unwrap_or_default();
+    if !["", "open", "closed"].contains(&status.as_str()) {
+        return Err(bad("status: is one of open, closed").into());
+    }
+    let mut reader = api.stage.read().await?;
+    let found = sessions::newest(&mut reader, asker.org(), &status, limit(listed.limit)).await?;
+    told(&json!({ "sessions": found.into_iter().map(View::from).collect::<Vec<_>>() }))
+}
+
+async fn one(State(api): State<Arc<Api>>, caller: Extension<Caller>, id: AtPath<String>) -> Answer {
+    let asker = Asker::new(caller)?;
+    told(&view(&mut api.stage.read().await?, asker.org(), &path(id)?).await?)
+}
+
+/// A session that is wanted.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// Its id; one is made if none is named.
+    id: Option<Id>,
+    /// Its name for people.
+    name: Text<1, 80>,
+    /// When it begins; at once if not said.
+    starts_at: Option<String>,
+    /// When it ends; when it is closed if not said.
+    ends_at: Option<String>,
+    /// How many may play in it.
+    max_players: Option<Whole<2, 1_000_000>>,
+    /// How many matches one may play in it.
+    max_matches: Option<Whole<1, 100_000>>,
+    /// The rating everybody begins with; 1200 if not said.
+    initial_rating: Option<Whole<100, 4_000>>,
+    /// Points a rating moves by at most; those of everybody's ladder if not said.
+    k_factor: Option<Whole<1, 200>>,
+}
+
+fn moment(text: Option<&str>, field: &str) -> Result<Option<u64>, Refusal> {
+    let wrong = || bad(&format!("{field}: expected a time such as 2026-11-21T21:45:00Z"));
+    text.map(|text| time::parse(text).ok_or_else(wrong)).transpose()
+}
+
+async fn create(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    headers: HeaderMap,
+    body: Received,
+) -> Answer {
+    let asker = Asker::new(caller)?.server()?;
+    let wanted: Wanted = read(&body)?;
+    let count = |whole: i64| u64::try_from(whole).unwrap_or(0);
+    let new = Session {
+        id: wanted.id.map_or_else(|| new_id("s"), Id::into_string),
+        name: wanted.name.into_string(),
+        open: true,
+        starts_ms: moment(wanted.starts_at.as_deref(), "startsAt")?,
+        ends_ms: moment(wanted.ends_at.as_deref(), "endsAt")?,
+        max_players: wanted.max_players.map(|most| count(most.get())),
+        max_matches: wanted.max_matches.map(|most| count(most.get())),
+        initial_rating: wanted.initial_rating.map_or(INITIAL_RATING, Whole::get),
+        k: wanted.k_factor.map(Whole::get),
+        players: 0,
+        created_ms: api.stage.now_ms(),
+    };
+    let org = asker.org().clone();
+    let deed = Deed { name: "sessions".into(), body: &body, headers: &headers, status: StatusCode::CREATED };
+    api.commit::<View, _>(&asker, deed, move |tx| {
+        Box::pin(async move {
+            tournaments::create(tx, &org, &new).await?;
+            view(tx, &org, &new.id).await
+        })
+    })
+    .await
+}
+
+/// Who is to play.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Joining {
+    /// The player.
+    player_id: Id,
+}
+
+async fn join(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    id: AtPath<String>,
+    headers: HeaderMap,
+    body: Received,
+) -> Answer {
+    let player = read::<Joining>(&body)?.player_id.into_string();
+    let (id, asker) = (path(id)?, Asker::new(caller)?.is_or_server(&player)?);
+    let (arena, org) = (api.arena.clone(), asker.org().clone());
+    let _pass = api.arena.pass_to(&api.stage, &org, &Scope::session(&id)).await?;
+    let deed = Deed { name: format!("join {id}"), body: &body, headers: &headers, status: StatusCode::OK };
+    api.commit::<View, _>(&asker, deed, move |tx| {
+        Box::pin(async move {
+            tournaments::join(&arena, tx, &org, (&id, &player)).await?;
+            view(tx, &org, &id).await
+        })
+    })
+    .await
+}
+
+async fn leave(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    at: AtPath<(String, String)>,
+    headers: HeaderMap,
+    body: Received,
+) -> Answer {
+    let (id, player) = path(at)?;
+    let asker = Asker::new(caller)?.is_or_server(&player)?;
+    let (arena, org) = (api.arena.clone(), asker.org().clone());
+    let _pass = api.arena.pass_to(&api.stage, &org, &Scope::session(&id)).await?;
+    let name = format!("leave {id}\0{player}");
+    let deed = Deed { name, body: &body, headers: &headers, status: StatusCode::OK };
+    api.commit::<View, _>(&asker, deed, move |tx| {
+        Box::pin(async move {
+            tournaments::leave(&arena, tx, &org, (&id, &player)).await?;
+            view(tx, &org, &id).await
+        })
+    })
+    .await
+}
+
+async fn close(
+    State(api): State<Arc<Api>>,
+    caller: Extension<Caller>,
+    id: AtPath<String>,
+    headers: HeaderMap,
+    body: Received,
+) -> Answer {
+    let asker = Asker::new(caller)?.server()?;
+    let (id, org) = (path(id)?, asker.org().clone());
+    let Nothing {} = read(&body)?;
+    let deed = Deed { name: format!("close {id}"), body: &body, headers: &headers, status: StatusCode::OK };
+    api.commit::<View, _>(&asker, deed, move |tx| {
+        Box::pin(async move {
+            tournaments::close(tx, &org, &id).await?;
+            view(tx, &org, &id).await
+        })
+    })
+    .await
+}

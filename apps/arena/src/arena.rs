@@ -1,0 +1,274 @@
+//! What the app keeps in memory for all organisations, and how it follows the store.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tidings_app::{Changes, Code, CompactString, Org, Reader, Refusal, Room, Stage};
+use tokio::sync::{RwLock, RwLockReadGuard};
+
+use crate::boards::{Batch, OrgBoards, Person, Scope};
+use crate::ranks::{Board, Entry, Moved, Ranking};
+use crate::store::ladders::{self, GLOBAL, Placed};
+use crate::store::{matches, players, sessions};
+use crate::wire::Entry as Shown;
+
+/// Players that are read at once while boards are loaded.
+const PAGE: u64 = 10_000;
+/// Sessions of one organisation whose boards are loaded at the start; others are when somebody asks.
+const SESSIONS: u64 = 1_000;
+/// Bytes of a room's name; the server has a bound of its own for those that clients name.
+const ROOM_BYTES: usize = 1_024;
+
+/// A room of an organisation.
+///
+/// # Errors
+/// `bad_request` for a name that cannot be a room's.
+pub fn room(org: &Org, name: &str) -> Result<Room, Refusal> {
+    Room::new(org, name, ROOM_BYTES).map_err(|bad| Refusal::new(Code::BadRequest, &bad.to_string()))
+}
+
+/// What is told of something that is not there, or not for whoever asks.
+pub fn not_found(what: &str) -> Refusal {
+    Refusal::new(Code::NotFound, &format!("there is no such {what}"))
+}
+
+/// The boards of all organisations.
+#[derive(Default)]
+pub struct Arena {
+    orgs: Mutex<HashMap<Org, OrgBoards>>,
+    /// Whether boards are loaded. Whatever changes rows or reads boards holds it to read, loading to write.
+    gate: RwLock<bool>,
+    /// A transaction may or may not have been stored: boards are read again before anything else.
+    doubt: AtomicBool,
+}
+
+/// While one has this, boards are those of the store.
+pub type Pass<'a> = RwLockReadGuard<'a, bool>;
+
+impl Arena {
+    /// Waits until boards are loaded.
+    ///
+    /// # Errors
+    /// `unavailable` if the store does not answer.
+    pub async fn pass(&self, stage: &Stage) -> Result<Pass<'_>, Refusal> {
+        loop {
+            let pass = self.gate.read().await;
+            if *pass && !self.doubt.load(Ordering::Acquire) {
+                return Ok(pass);
+            }
+            drop(pass);
+            let mut gate = self.gate.write().await;
+            if *gate && !self.doubt.load(Ordering::Acquire) {
+                continue;
+            }
+            let loaded = load(&mut stage.read().await?).await?;
+            self.replace(loaded);
+            self.doubt.store(false, Ordering::Release);
+            *gate = true;
+        }
+    }
+
+    fn orgs(&self) -> MutexGuard<'_, HashMap<Org, OrgBoards>> {
+        self.orgs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replace(&self, loaded: Vec<(Org, Loaded)>) {
+        let mut orgs = self.orgs();
+        for (org, loaded) in loaded {
+            let boards = orgs.entry(org).or_default();
+            loaded.into_boards(boards);
+            boards.look_anew();
+        }
+    }
+
+    /// Does something with the boards of an organisation; it must not wait for anything.
+    pub fn with<T>(&self, org: &Org, work: impl FnOnce(&mut OrgBoards) -> T) -> T {
+        work(self.orgs().entry(org.clone()).or_default())
+    }
+
+    /// Organisations with boards.
+    pub fn known(&self) -> Vec<Org> {
+        self.orgs().keys().cloned().collect()
+    }
+
+    /// How places change by a batch that is about to be stored.
+    pub fn preview(&self, org: &Org, batch: &Batch) -> Vec<(Scope, Vec<Moved>)> {
+        self.with(org, |boards| boards.preview(batch))
+    }
+
+    /// Says that a transaction is about to store a batch; places move once it is. It has to be the last thing
+    /// the transaction does.
+    pub fn settle_after(self: &Arc<Self>, tx: &mut Changes, org: &Org, batch: Batch) {
+        let number = self.with(org, |boards| boards.announce(batch));
+        let mut settling = Settling { arena: self.clone(), org: org.clone(), number: Some(number) };
+        tx.after(move || settling.settle());
+    }
+
+    /// The same for a board that may not be in memory: a session's that is over.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such session.
+    pub async fn pass_to(&self, stage: &Stage, org: &Org, scope: &Scope) -> Result<Pass<'_>, Refusal> {
+        loop {
+            let pass = self.pass(stage).await?;
+            let Scope::Session(session) = scope else { return Ok(pass) };
+            if self.with(org, |boards| boards.board(scope).is_some()) {
+                return Ok(pass);
+            }
+            let mut reader = stage.read().await?;
+            the_session(&mut reader, org, session).await?;
+            drop((pass, reader));
+            // Nothing is stored while it is read: what is stored later finds the board there.
+            let _gate = self.gate.write().await;
+            let mut reader = stage.read().await?;
+            let mut loaded = Loaded::default();
+            load_session(&mut reader, org, session, &mut loaded).await?;
+            self.with(org, |boards| loaded.into_boards(boards));
+        }
+    }
+}
+
+/// A batch that is being stored. If it is dropped before it is settled it was not stored, or nobody knows.
+struct Settling {
+    arena: Arc<Arena>,
+    org: Org,
+    number: Option<u64>,
+}
+
+impl Settling {
+    fn settle(&mut self) {
+        if let Some(number) = self.number.take() {
+            self.arena.with(&self.org, |boards| boards.settle(number));
+        }
+    }
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        if let Some(number) = self.number.take() {
+            self.arena.with(&self.org, |boards| boards.forget(number));
+            self.arena.doubt.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// Boards as they were read: who stands on each, and what was told of it last.
+#[derive(Default)]
+struct Loaded {
+    boards: Vec<(Scope, Vec<Placed>, Vec<Shown>)>,
+    /// Those of countries, which are made of the places of everybody.
+    countries: HashMap<Scope, Vec<Shown>>,
+}
+
+/// Reads every organisation's boards.
+async fn load(reader: &mut Reader) -> Result<Vec<(Org, Loaded)>, Refusal> {
+    let mut orgs = Vec::new();
+    for org in ladders::orgs(reader).await? {
+        let mut loaded = Loaded::default();
+        let everybody = read_places(reader, &org, GLOBAL).await?;
+        let countries: HashSet<&str> = everybody.iter().filter_map(|placed| placed.country.as_deref()).collect();
+        for scope in countries.into_iter().map(Scope::country) {
+            let shown = read_shown(reader, &org, &scope).await?;
+            loaded.countries.insert(scope, shown);
+        }
+        let shown = read_shown(reader, &org, &Scope::Global).await?;
+        loaded.boards.push((Scope::Global, everybody, shown));
+        for session in sessions::newest(reader, &org, "open", SESSIONS).await? {
+            load_session(reader, &org, &session.id, &mut loaded).await?;
+        }
+        orgs.push((org, loaded));
+    }
+    Ok(orgs)
+}
+
+async fn load_session(
+    reader: &mut Reader,
+    org: &Org,
+    session: &str,
+    loaded: &mut Loaded,
+) -> Result<(), Refusal> {
+    let scope = Scope::session(session);
+    let places = read_places(reader, org, &ladders::of_session(session)).await?;
+    let shown = read_shown(reader, org, &scope).await?;
+    loaded.boards.push((scope, places, shown));
+    Ok(())
+}
+
+/// Everybody in a ladder, in the order they came.
+async fn read_places(reader: &mut Reader, org: &Org, ladder: &str) -> Result<Vec<Placed>, Refusal> {
+    let (mut places, mut after) = (Vec::new(), 0);
+    loop {
+        let page = ladders::everybody(reader, org, ladder, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(places) };
+        after = last.number;
+        places.extend(page);
+    }
+}
+
+/// What was told last of a board; nothing if it cannot be read any more.
+async fn read_shown(reader: &mut Reader, org: &Org, scope: &Scope) -> Result<Vec<Shown>, Refusal> {
+    let text = ladders::shown(reader, org, &scope.room()).await?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+impl Loaded {
+    fn into_boards(self, boards: &mut OrgBoards) {
+        for (scope, places, shown) in self.boards {
+            let mut countries: HashMap<Scope, Vec<Entry>> = HashMap::new();
+            let mut entries = Vec::with_capacity(places.len());
+            for placed in &places {
+                // Of those who come beyond what memory has numbers for there is no place.
+                let Ok(entry) = boards.enter(placed) else { continue };
+                entries.push(entry);
+                if let (Scope::Global, Some(code)) = (&scope, &placed.country) {
+                    countries.entry(Scope::country(code)).or_default().push(entry);
+                }
+            }
+            boards.install(scope, Board::load(Ranking::Ordinal, entries), shown);
+            for (scope, entries) in countries {
+                let shown = self.countries.get(&scope).cloned().unwrap_or_default();
+                boards.install(scope, Board::load(Ranking::Ordinal, entries), shown);
+            }
+        }
+    }
+}
+
+impl OrgBoards {
+    /// Takes somebody in who was read from the store.
+    pub(crate) fn enter(&mut self, placed: &Placed) -> Result<Entry, Refusal> {
+        let handle = self.handle(&placed.player)?;
+        let country = placed.country.as_deref().map(CompactString::from);
+        self.name(handle, Person { name: placed.name.as_str().into(), country });
+        Ok(Entry { player: handle, score: placed.rating, reached: number(placed.reached) })
+    }
+}
+
+/// A number of the store as boards have it.
+pub fn number(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// A match that is there.
+///
+/// # Errors
+/// `not_found`
+pub async fn the_match(reader: &mut Reader, org: &Org, id: &str) -> Result<matches::Match, Refusal> {
+    matches::find(reader, org, id).await?.ok_or_else(|| not_found("match"))
+}
+
+/// A player who is there.
+///
+/// # Errors
+/// `not_found`
+pub async fn the_player(reader: &mut Reader, org: &Org, id: &str) -> Result<players::Player, Refusal> {
+    players::find(reader, org, id).await?.ok_or_else(|| not_found("player"))
+}
+
+/// A session that is there.
+///
+/// # Errors
+/// `not_found`
+pub async fn the_session(reader: &mut Reader, org: &Org, id: &str) -> Result<sessions::Session, Refusal> {
+    sessions::find(reader, org, id).await?.ok_or_else(|| not_found("session"))
+}

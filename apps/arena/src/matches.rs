@@ -1,0 +1,86 @@
+//! `/matches`: what is heard of a match, and what its players do in it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_app::{Channel, Ctx, Keeps, Refusal, Room, RoomKind};
+
+use crate::acts::conflict;
+use crate::acts::life::{self, Act};
+use crate::arena::{Arena, the_match};
+use crate::players;
+use crate::views;
+use crate::wire::{MatchEvent, MatchReply, MatchSay, MatchView};
+
+/// So long after its end a match can still be heard, by who was away when it ended.
+pub const LINGER_MS: u64 = 120_000;
+
+/// The channel.
+pub struct Matches(pub Arc<Arena>);
+
+impl Channel for Matches {
+    const NAMESPACE: &'static str = "/matches";
+    const PERSONAL: &'static [&'static str] = &["player"];
+    const WELCOMES: bool = true;
+    type Command = MatchSay;
+    type Event = MatchEvent;
+    type Reply = MatchReply;
+    type Snapshot = MatchView;
+
+    fn kinds(&self) -> Vec<RoomKind> {
+        let keeps = Keeps::Durable { size: 1_000, ttl: Duration::from_secs(24 * 3_600) };
+        vec![RoomKind::new("match", "A match, by its id.", keeps)]
+    }
+
+    async fn handle(&self, ctx: Ctx<'_, Self>, command: MatchSay) -> Result<MatchReply, Refusal> {
+        match command {
+            MatchSay::Subscribe(wish) => {
+                let match_id = wish.match_id.into_string();
+                let room = ctx.room(&format!("match:{match_id}"))?;
+                self.view(&ctx, &room).await?;
+                ctx.join(&room).await?;
+                let snapshot = self.view(&ctx, &room).await?;
+                Ok(MatchReply { match_id, room: Some(room.name().to_owned()), snapshot: Some(snapshot) })
+            }
+            MatchSay::Unsubscribe(wish) => {
+                let match_id = wish.match_id.into_string();
+                let room = ctx.room(&format!("match:{match_id}"))?;
+                ctx.leave(&room);
+                Ok(MatchReply { match_id, room: Some(room.name().to_owned()), snapshot: None })
+            }
+            MatchSay::Act(said) => {
+                let (org, player) = (ctx.org().clone(), ctx.user()?.to_owned());
+                let (id, action) = (said.match_id.into_string(), said.action.into_string());
+                let act = Act { id, player, action, data: said.data };
+                ctx.commit(move |tx| {
+                    Box::pin(async move {
+                        let match_id = act.id.clone();
+                        life::act(tx, &org, act).await?;
+                        Ok(MatchReply { match_id, room: None, snapshot: None })
+                    })
+                })
+                .await
+            }
+        }
+    }
+
+    async fn join(&self, ctx: Ctx<'_, Self>, room: &Room) -> Result<MatchView, Refusal> {
+        self.view(&ctx, room).await
+    }
+
+    async fn connected(&self, ctx: Ctx<'_, Self>) {
+        players::came(ctx.stage(), ctx.who()).await;
+    }
+}
+
+impl Matches {
+    async fn view(&self, ctx: &Ctx<'_, Self>, room: &Room) -> Result<MatchView, Refusal> {
+        let mut reader = ctx.read().await?;
+        let game = the_match(&mut reader, room.org(), room.id()).await?;
+        let over = |ended: u64| ended.saturating_add(LINGER_MS) <= ctx.now_ms();
+        if game.status.is_over() && game.ended_ms.is_none_or(over) {
+            return Err(conflict("this match is over"));
+        }
+        views::match_of(&mut reader, room.org(), game).await
+    }
+}

@@ -1,0 +1,88 @@
+//! `/players`: what concerns one player, and what friends do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_app::command::NoCommand;
+use tidings_app::{Channel, Ctx, Identity, Keeps, Org, Refusal, Room, RoomKind, Rule, Stage};
+
+use crate::arena::{Arena, room};
+use crate::store::players::mutual;
+use crate::telling::Tell;
+use crate::views;
+use crate::wire::{Activity, FriendActivity, PlayerEvent, PlayerView};
+
+/// The channel.
+pub struct PlayersChannel(pub Arc<Arena>);
+
+impl Channel for PlayersChannel {
+    const NAMESPACE: &'static str = "/players";
+    const PERSONAL: &'static [&'static str] = &["player"];
+    const WELCOMES: bool = true;
+    type Command = NoCommand;
+    type Event = PlayerEvent;
+    type Reply = ();
+    type Snapshot = PlayerView;
+
+    fn kinds(&self) -> Vec<RoomKind> {
+        let keeps = Keeps::Durable { size: 200, ttl: Duration::from_secs(7 * 24 * 3_600) };
+        vec![RoomKind::new("player", "What concerns one player, by the user's id.", keeps).subscribe(Rule::Owner)]
+    }
+
+    async fn handle(&self, _: Ctx<'_, Self>, command: NoCommand) -> Result<(), Refusal> {
+        match command {}
+    }
+
+    async fn join(&self, ctx: Ctx<'_, Self>, room: &Room) -> Result<PlayerView, Refusal> {
+        let stage = ctx.stage();
+        let _pass = self.0.pass(&stage).await?;
+        views::of_player(&self.0, &stage, &mut ctx.read().await?, room.org(), room.id()).await
+    }
+
+    async fn leave(&self, ctx: Ctx<'_, Self>, room: &Room) {
+        let stage = ctx.stage();
+        if stage.members(room) == 0 {
+            tell_friends(&stage, room.org(), room.id(), Activity::Offline).await;
+        }
+    }
+
+    async fn connected(&self, ctx: Ctx<'_, Self>) {
+        came(ctx.stage(), ctx.who()).await;
+    }
+}
+
+/// Somebody has come; friends are told if it is by the first of the player's connections.
+pub(crate) async fn came(stage: Stage, who: &Identity) {
+    let Some(user) = &who.user else { return };
+    let members = room(&who.org, &format!("player:{user}")).map_or(0, |room| stage.members(&room));
+    if members == 1 {
+        tell_friends(&stage, &who.org, user, Activity::Online).await;
+    }
+}
+
+/// Tells friends what somebody does, if it can be told now: whoever asks sees it anyway.
+async fn tell_friends(stage: &Stage, org: &Org, player: &str, activity: Activity) {
+    let told = async {
+        let friends = mutual(&mut stage.read().await?, org, player).await?;
+        if friends.is_empty() {
+            return Ok(());
+        }
+        let (org, player) = (org.clone(), player.to_owned());
+        stage
+            .commit(move |tx| {
+                Box::pin(async move {
+                    for friend in friends {
+                        let activity = activity.clone();
+                        let event = PlayerEvent::Friend(FriendActivity { player_id: player.clone(), activity });
+                        Tell::of_player(&org, &friend, event)?.emit(tx)?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    };
+    let told: Result<(), Refusal> = told.await;
+    if let Err(refusal) = told {
+        tracing::debug!(%refusal, "friends were not told who came or went");
+    }
+}
