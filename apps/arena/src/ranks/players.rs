@@ -42,8 +42,12 @@ impl Players {
             return None;
         }
         let number = self.ends.len() as u32;
-        spare(self.text.capacity(), end).inspect(|more| self.text.reserve_exact(*more));
-        spare(self.ends.capacity(), self.ends.len() + 1).inspect(|more| self.ends.reserve_exact(*more));
+        if end > self.text.capacity() {
+            self.text.reserve_exact(id.len() + spare(end));
+        }
+        if self.ends.len() == self.ends.capacity() {
+            self.ends.reserve_exact(1 + spare(self.ends.len()));
+        }
         self.text.push_str(id);
         self.ends.push(end as u32);
         let Self { text, ends, numbers, hasher } = self;
@@ -74,9 +78,9 @@ impl Players {
     }
 }
 
-/// How much to reserve so that `wanted` fits: an eighth more than that, where doubling would leave half unused.
-fn spare(capacity: usize, wanted: usize) -> Option<usize> {
-    (wanted > capacity).then(|| wanted / 8 + 64)
+/// How much to reserve beyond what is needed: an eighth, where doubling would leave up to half unused.
+fn spare(needed: usize) -> usize {
+    needed / 8 + 16
 }
 
 fn id_of<'a>(text: &'a str, ends: &[u32], number: u32) -> Option<&'a str> {

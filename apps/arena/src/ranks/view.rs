@@ -1,5 +1,6 @@
 //! What somebody looks at of a board.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Handle;
@@ -63,10 +64,13 @@ impl View {
     /// # Errors
     /// There are more than [`FRIENDS_MOST`].
     pub fn friends(players: impl IntoIterator<Item = Handle>) -> Result<Self, TooWide> {
-        let mut players: Vec<Handle> = players.into_iter().take(FRIENDS_MOST * 2).collect();
-        players.sort_unstable();
-        players.dedup();
-        let fits = players.len() <= FRIENDS_MOST;
-        fits.then(|| Self(Kind::Friends(players.into()))).ok_or(TooWide)
+        let mut known = BTreeSet::new();
+        for player in players {
+            known.insert(player);
+            if known.len() > FRIENDS_MOST {
+                return Err(TooWide);
+            }
+        }
+        Ok(Self(Kind::Friends(known.into_iter().collect())))
     }
 }

@@ -1,0 +1,226 @@
+//! Entries in order, with counts: a B-tree that knows which place an entry has and which entry has a place.
+//!
+//! Leaves hold the entries. Above them each node knows how many entries are below each child, and how many of
+//! those are the first of their score, so both kinds of places are sums along one way from a leaf to the root. The
+//! way begins at the leaf the [`Index`] names, so the place of a player is found without comparing keys.
+
+mod balance;
+mod node;
+
+use slab::Slab;
+
+use super::index::Index;
+pub(super) use node::Key;
+use node::{FAN, Inner, Leaf, NONE};
+
+/// Where an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    leaf: u32,
+    at: usize,
+}
+
+/// Entries in order, with counts.
+///
+/// A leaf that is not the root is never empty.
+#[derive(Debug, Clone)]
+pub(super) struct Tree {
+    leaves: Slab<Box<Leaf>>,
+    inners: Slab<Box<Inner>>,
+    index: Index,
+    /// A leaf if the height is 0, an inner node otherwise.
+    root: u32,
+    /// Inner nodes between the root and a leaf, the root included.
+    height: u32,
+    len: u32,
+}
+
+/// What an entry does to the count of first ones: itself, and the entry behind it that has the same score.
+struct Gap {
+    /// There is no entry of the score ahead of the gap.
+    first: bool,
+    /// The leaf of the entry behind the gap, if that has the score.
+    same_behind: Option<u32>,
+}
+
+impl Tree {
+    pub(super) fn new() -> Self {
+        let mut leaves = Slab::new();
+        let root = leaves.insert(Leaf::new(NONE)) as u32;
+        Self { leaves, inners: Slab::new(), index: Index::new(), root, height: 0, len: 0 }
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Where a player is.
+    pub(super) fn place(&self, player: u32) -> Option<Place> {
+        let leaf = self.index.leaf(player)?;
+        let at = self.leaf(leaf).find(player)?;
+        Some(Place { leaf, at })
+    }
+
+    pub(super) fn key(&self, place: Place) -> Key {
+        self.leaf(place.leaf).key(place.at)
+    }
+
+    /// How many entries are ahead of one.
+    pub(super) fn position(&self, place: Place) -> u32 {
+        self.above(place.leaf, |inner| &inner.counts) + place.at as u32
+    }
+
+    /// How many scores there are down to that of an entry, its own included.
+    pub(super) fn scores_to(&self, place: Place) -> u32 {
+        let within = self.firsts_within(place.leaf, place.at + 1);
+        self.above(place.leaf, |inner| &inner.firsts) + within
+    }
+
+    /// How many entries come before a key.
+    pub(super) fn count_before(&self, key: &Key) -> u32 {
+        let (leaf, sum) = self.descend(key, |inner| &inner.counts);
+        sum + self.leaf(leaf).lower(key) as u32
+    }
+
+    /// How many scores are higher than one.
+    pub(super) fn scores_above(&self, score: i64) -> u32 {
+        let key = Key::first_of(score);
+        let (leaf, sum) = self.descend(&key, |inner| &inner.firsts);
+        sum + self.firsts_within(leaf, self.leaf(leaf).lower(&key))
+    }
+
+    /// Which entry has so many ahead of it.
+    pub(super) fn select(&self, position: u32) -> Option<Place> {
+        if position >= self.len {
+            return None;
+        }
+        let (mut node, mut rest) = (self.root, position);
+        for _ in 0..self.height {
+            let inner = self.inner(node);
+            let mut slot = 0;
+            while rest >= inner.counts[slot] {
+                rest -= inner.counts[slot];
+                slot += 1;
+            }
+            node = inner.nodes()[slot];
+        }
+        Some(Place { leaf: node, at: rest as usize })
+    }
+
+    /// The entry behind one.
+    pub(super) fn behind(&self, place: Place) -> Option<Place> {
+        let leaf = self.leaf(place.leaf);
+        if place.at + 1 < leaf.len() {
+            return Some(Place { leaf: place.leaf, at: place.at + 1 });
+        }
+        (leaf.after != NONE).then_some(Place { leaf: leaf.after, at: 0 })
+    }
+
+    /// Puts in an entry of a player who has none.
+    pub(super) fn insert(&mut self, key: &Key) {
+        let (leaf, _) = self.descend(key, |inner| &inner.counts);
+        let leaf = self.with_room(leaf, key);
+        let at = self.leaf(leaf).lower(key);
+        let gap = self.gap(leaf, at, key.falling);
+        self.leaf_mut(leaf).insert(at, key);
+        self.index.add(key.player, leaf);
+        self.len += 1;
+        self.adjust(leaf, 1, i32::from(gap.first) - i32::from(gap.first && gap.same_behind == Some(leaf)));
+        if let Some(other) = gap.same_behind.filter(|other| gap.first && *other != leaf) {
+            self.adjust(other, 0, -1);
+        }
+    }
+
+    /// Takes a player's entry out.
+    pub(super) fn remove(&mut self, player: u32) -> Option<Key> {
+        let place = self.place(player)?;
+        let leaf = place.leaf;
+        let key = self.leaf_mut(leaf).remove(place.at);
+        self.index.take(player);
+        self.len -= 1;
+        let gap = self.gap(leaf, place.at, key.falling);
+        self.adjust(leaf, -1, i32::from(gap.first && gap.same_behind == Some(leaf)) - i32::from(gap.first));
+        if let Some(other) = gap.same_behind.filter(|other| gap.first && *other != leaf) {
+            self.adjust(other, 0, 1);
+        }
+        self.thin_out(leaf);
+        Some(key)
+    }
+
+    fn leaf(&self, leaf: u32) -> &Leaf {
+        &self.leaves[leaf as usize]
+    }
+
+    fn leaf_mut(&mut self, leaf: u32) -> &mut Leaf {
+        &mut self.leaves[leaf as usize]
+    }
+
+    fn inner(&self, inner: u32) -> &Inner {
+        &self.inners[inner as usize]
+    }
+
+    fn inner_mut(&mut self, inner: u32) -> &mut Inner {
+        &mut self.inners[inner as usize]
+    }
+
+    /// The leaf a key belongs to, and the sum over everything ahead of that leaf.
+    fn descend(&self, key: &Key, column: impl Fn(&Inner) -> &[u32; FAN]) -> (u32, u32) {
+        let (mut node, mut sum) = (self.root, 0);
+        for _ in 0..self.height {
+            let inner = self.inner(node);
+            let slot = inner.child_of(key);
+            sum += column(inner)[..slot].iter().sum::<u32>();
+            node = inner.nodes()[slot];
+        }
+        (node, sum)
+    }
+
+    /// The sum over everything ahead of a leaf.
+    fn above(&self, leaf: u32, column: impl Fn(&Inner) -> &[u32; FAN]) -> u32 {
+        let (mut node, mut parent, mut sum) = (leaf, self.leaf(leaf).parent, 0);
+        while parent != NONE {
+            let inner = self.inner(parent);
+            sum += column(inner)[..inner.slot(node)].iter().sum::<u32>();
+            (node, parent) = (parent, inner.parent);
+        }
+        sum
+    }
+
+    /// Adds to what the nodes above a leaf know of it.
+    fn adjust(&mut self, leaf: u32, count: i32, firsts: i32) {
+        let (mut node, mut parent) = (leaf, self.leaf(leaf).parent);
+        while parent != NONE {
+            let inner = self.inner_mut(parent);
+            let slot = inner.slot(node);
+            inner.counts[slot] = inner.counts[slot].wrapping_add_signed(count);
+            inner.firsts[slot] = inner.firsts[slot].wrapping_add_signed(firsts);
+            (node, parent) = (parent, inner.parent);
+        }
+    }
+
+    /// How many of a leaf's entries before this place are the first of their score on the board.
+    fn firsts_within(&self, leaf: u32, end: usize) -> u32 {
+        let Some(last) = end.checked_sub(1) else { return 0 };
+        let first = self.gap(leaf, 0, self.leaf(leaf).scores()[0]).first;
+        u32::from(first) + self.leaf(leaf).rises(last)
+    }
+
+    /// What an entry of this score in this place would do, or has done, to the count of first ones.
+    fn gap(&self, leaf: u32, at: usize, falling: i64) -> Gap {
+        let here = self.leaf(leaf);
+        let ahead = match at.checked_sub(1) {
+            Some(ahead) => here.scores().get(ahead),
+            None if here.before != NONE => self.leaf(here.before).scores().last(),
+            None => None,
+        };
+        let (behind, place) = match here.scores().get(at) {
+            Some(score) => (Some(score), leaf),
+            None if here.after != NONE => (self.leaf(here.after).scores().first(), here.after),
+            None => (None, leaf),
+        };
+        Gap { first: ahead != Some(&falling), same_behind: (behind == Some(&falling)).then_some(place) }
+    }
+}
+
+#[cfg(test)]
+mod tests;
