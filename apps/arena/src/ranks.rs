@@ -108,9 +108,7 @@ impl Moved {
     fn span(&self) -> Option<(u32, u32)> {
         match (self.old, self.new) {
             _ if self.is_still() => None,
-            (Some(old), Some(new)) => {
-                Some((old.position.min(new.position), old.position.max(new.position)))
-            }
+            (Some(old), Some(new)) => Some((old.position.min(new.position), old.position.max(new.position))),
             (Some(row), None) | (None, Some(row)) => Some((row.position, u32::MAX)),
             (None, None) => None,
         }

@@ -93,9 +93,7 @@ impl Window {
     fn is_touched_by(&self, moved: &Moved) -> bool {
         let Some((from, to)) = moved.span() else { return false };
         match &self.view.0 {
-            Kind::Page { from: begin, len } => {
-                from < begin.saturating_add(*len) && to >= self.begin(*begin)
-            }
+            Kind::Page { from: begin, len } => from < begin.saturating_add(*len) && to >= self.begin(*begin),
             Kind::Around { player, .. } if self.rows.is_empty() => moved.player == *player,
             Kind::Around { player, each_side } => {
                 let own = self.rows.iter().find(|row| row.player == *player);
@@ -137,11 +135,9 @@ impl Diff {
             match before.remove(&row.player) {
                 None => diff.enter.push(*row),
                 Some(same) if same == row => {}
-                Some(other) => diff.moved.push(Shift {
-                    row: *row,
-                    old_rank: other.rank,
-                    old_position: other.position,
-                }),
+                Some(other) => {
+                    diff.moved.push(Shift { row: *row, old_rank: other.rank, old_position: other.position })
+                }
             }
         }
         let gone = old.iter().filter(|row| before.contains_key(&row.player));

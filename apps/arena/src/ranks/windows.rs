@@ -32,10 +32,10 @@ impl Windows {
         if !self.open.contains_key(view) && self.open.len() >= WINDOWS_MOST {
             return None;
         }
-        let watched = self.open.entry_ref(view).or_insert_with(|| Watched {
-            window: Window::open(view.clone(), board),
-            viewers: 0,
-        });
+        let watched = self
+            .open
+            .entry_ref(view)
+            .or_insert_with(|| Watched { window: Window::open(view.clone(), board), viewers: 0 });
         watched.viewers += 1;
         Some(watched.window.rows())
     }
@@ -58,9 +58,10 @@ impl Windows {
 
     /// What is different in each window that has been touched.
     pub fn refresh(&mut self, board: &Board) -> Vec<(View, Diff)> {
-        let changed = self.open.iter_mut().filter_map(|(view, watched)| {
-            watched.window.refresh(board).map(|diff| (view.clone(), diff))
-        });
+        let changed = self
+            .open
+            .iter_mut()
+            .filter_map(|(view, watched)| watched.window.refresh(board).map(|diff| (view.clone(), diff)));
         changed.collect()
     }
 

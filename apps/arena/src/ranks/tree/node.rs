@@ -155,7 +155,14 @@ pub(super) struct Inner {
 impl Inner {
     pub(super) fn new(parent: u32) -> Box<Self> {
         let none = [0; FAN];
-        Box::new(Self { parent, len: 0, nodes: none, counts: none, firsts: none, keys: [Key::default(); FAN] })
+        Box::new(Self {
+            parent,
+            len: 0,
+            nodes: none,
+            counts: none,
+            firsts: none,
+            keys: [Key::default(); FAN],
+        })
     }
 
     pub(super) fn len(&self) -> usize {
