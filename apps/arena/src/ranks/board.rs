@@ -76,16 +76,13 @@ impl Board {
 
     /// Sets a player's score. A score the player has already keeps the moment at which it was reached.
     pub fn set(&mut self, player: Handle, score: i64, reached: u64) -> Moved {
-        let old = self.row(player);
-        self.change(&Change::Set(Entry { player, score, reached }));
-        Moved { player, old, new: self.row(player) }
+        self.put(&Entry { player, score, reached }, false)
     }
 
     /// Takes a player off the board; `None` if there was nothing to take.
     pub fn remove(&mut self, player: Handle) -> Option<Moved> {
-        let old = self.row(player)?;
-        self.change(&Change::Remove(player));
-        Some(Moved { player, old: Some(old), new: None })
+        let old = self.take(player);
+        old.map(|row| Moved { player, old: Some(row), new: None })
     }
 
     /// Makes changes that happen in one moment: old rows are those before all of them, new rows those after all.
@@ -93,6 +90,10 @@ impl Board {
     /// A result changes several scores; if it were told step by step, the second player would have been overtaken
     /// by the first in between.
     pub fn apply(&mut self, changes: &[Change]) -> Vec<Moved> {
+        if let [change] = changes {
+            let nothing = Moved { player: change.player(), old: None, new: None };
+            return vec![self.change(change).unwrap_or(nothing)];
+        }
         let before = |change: &Change| {
             let player = change.player();
             Moved { player, old: self.row(player), new: None }
@@ -129,7 +130,7 @@ impl Board {
         let place = self.tree.place(player.0)?;
         Some(match ranking {
             Ranking::Ordinal => self.tree.position(place) + 1,
-            Ranking::Competition => self.higher(!self.tree.key(place).falling) + 1,
+            Ranking::Competition => self.tree.count_above(!self.tree.key(place).falling) + 1,
             Ranking::Dense => self.tree.scores_to(place),
         })
     }
@@ -137,7 +138,7 @@ impl Board {
     /// A player's row.
     pub fn row(&self, player: Handle) -> Option<Row> {
         let place = self.tree.place(player.0)?;
-        Some(self.row_at(place, self.tree.position(place)))
+        Some(self.placed(&entry(&self.tree.key(place)), self.tree.position(place)))
     }
 
     /// A player's entry: what is known of it without looking for its place.
@@ -147,7 +148,7 @@ impl Board {
 
     /// The row at a position, counted from 0.
     pub fn at(&self, position: u32) -> Option<Row> {
-        self.tree.select(position).map(|place| self.row_at(place, position))
+        self.tree.select(position).map(|place| self.placed(&entry(&self.tree.key(place)), position))
     }
 
     /// So many rows from a position on, fewer where the board ends.
@@ -157,7 +158,7 @@ impl Board {
         while let Some(place) = next.filter(|_| rows.len() < len as usize) {
             let row = match rows.last() {
                 Some(ahead) => self.row_behind(ahead, place),
-                None => self.row_at(place, from),
+                None => self.placed(&entry(&self.tree.key(place)), from),
             };
             rows.push(row);
             next = self.tree.behind(place);
@@ -194,7 +195,7 @@ impl Board {
 
     /// How many have a higher score than this.
     pub(super) fn higher(&self, score: i64) -> u32 {
-        self.tree.count_before(&Key::first_of(score))
+        self.tree.count_above(score)
     }
 
     /// How many entries are ahead of this one, whether or not it is on the board.
@@ -213,27 +214,43 @@ impl Board {
         all - self.higher(score)
     }
 
-    fn change(&mut self, change: &Change) {
+    fn change(&mut self, change: &Change) -> Option<Moved> {
         match change {
-            Change::Set(entry) if self.entry(entry.player).is_some_and(|it| it.score == entry.score) => {}
-            Change::Set(entry) | Change::Put(entry) => self.put(entry),
-            Change::Remove(player) => {
-                self.tree.remove(player.0);
-            }
+            Change::Set(entry) => Some(self.put(entry, false)),
+            Change::Put(entry) => Some(self.put(entry, true)),
+            Change::Remove(player) => self.remove(*player),
         }
     }
 
-    fn put(&mut self, entry: &Entry) {
-        self.tree.remove(entry.player.0);
-        self.tree.insert(&key(entry));
+    /// Puts an entry in the place of the player's old one, unless that has the same score and is not to be replaced.
+    fn put(&mut self, entry: &Entry, exactly: bool) -> Moved {
+        let player = entry.player;
+        let old = self.entry(player);
+        if old.is_some_and(|old| old.score == entry.score && !exactly) {
+            let row = self.row(player);
+            return Moved { player, old: row, new: row };
+        }
+        let old = self.take(player);
+        let position = self.tree.insert(&key(entry));
+        Moved { player, old, new: Some(self.placed(entry, position)) }
     }
 
-    fn row_at(&self, place: Place, position: u32) -> Row {
-        let Entry { player, score, reached } = entry(&self.tree.key(place));
+    /// Takes a player's entry out, and says which row it was.
+    fn take(&mut self, player: Handle) -> Option<Row> {
+        let place = self.tree.place(player.0)?;
+        let entry = entry(&self.tree.key(place));
+        let position = self.tree.remove(place);
+        // A rank counts who is ahead, so it is the same with the entry and without it.
+        Some(self.placed(&entry, position))
+    }
+
+    /// An entry with its position, and the rank that follows from it.
+    fn placed(&self, entry: &Entry, position: u32) -> Row {
+        let Entry { player, score, reached } = *entry;
         let rank = match self.ranking {
             Ranking::Ordinal => position + 1,
-            Ranking::Competition => self.higher(score) + 1,
-            Ranking::Dense => self.tree.scores_to(place),
+            Ranking::Competition => self.tree.count_above(score) + 1,
+            Ranking::Dense => self.tree.scores_above(score) + 1,
         };
         Row { player, score, reached, position, rank }
     }

@@ -78,15 +78,20 @@ impl Tree {
 
     /// How many entries come before a key.
     pub(super) fn count_before(&self, key: &Key) -> u32 {
-        let (leaf, sum) = self.descend(key, |inner| &inner.counts);
+        let (leaf, sum) = self.leaf_of(key);
         sum + self.leaf(leaf).lower(key) as u32
+    }
+
+    /// How many entries have a higher score.
+    pub(super) fn count_above(&self, score: i64) -> u32 {
+        let (leaf, sum) = self.leaf_before(!score, |inner| &inner.counts);
+        sum + self.leaf(leaf).lower_score(!score) as u32
     }
 
     /// How many scores are higher than one.
     pub(super) fn scores_above(&self, score: i64) -> u32 {
-        let key = Key::first_of(score);
-        let (leaf, sum) = self.descend(&key, |inner| &inner.firsts);
-        sum + self.firsts_within(leaf, self.leaf(leaf).lower(&key))
+        let (leaf, sum) = self.leaf_before(!score, |inner| &inner.firsts);
+        sum + self.firsts_within(leaf, self.leaf(leaf).lower_score(!score))
     }
 
     /// Which entry has so many ahead of it.
@@ -116,35 +121,39 @@ impl Tree {
         (leaf.after != NONE).then_some(Place { leaf: leaf.after, at: 0 })
     }
 
-    /// Puts in an entry of a player who has none.
-    pub(super) fn insert(&mut self, key: &Key) {
-        let (leaf, _) = self.descend(key, |inner| &inner.counts);
-        let leaf = self.with_room(leaf, key);
-        let at = self.leaf(leaf).lower(key);
-        let gap = self.gap(leaf, at, key.falling);
-        self.leaf_mut(leaf).insert(at, key);
-        self.index.add(key.player, leaf);
+    /// Puts in an entry of a player who has none, and says how many are ahead of it.
+    pub(super) fn insert(&mut self, key: &Key) -> u32 {
+        let (leaf, sum) = self.leaf_of(key);
+        let ahead = self.leaf(leaf).lower(key);
+        let full = self.leaf(leaf).is_full();
+        let room = if full { self.with_room(leaf, key) } else { leaf };
+        let at = if full { self.leaf(room).lower(key) } else { ahead };
+        self.leaf_mut(room).insert(at, key);
+        self.index.add(key.player, room);
         self.len += 1;
-        self.adjust(leaf, 1, i32::from(gap.first) - i32::from(gap.first && gap.same_behind == Some(leaf)));
-        if let Some(other) = gap.same_behind.filter(|other| gap.first && *other != leaf) {
+        let gap = self.gap(room, at, key.falling);
+        self.adjust(room, 1, i32::from(gap.first) - i32::from(gap.first && gap.same_behind == Some(room)));
+        if let Some(other) = gap.same_behind.filter(|other| gap.first && *other != room) {
             self.adjust(other, 0, -1);
         }
+        sum + ahead as u32
     }
 
-    /// Takes a player's entry out.
-    pub(super) fn remove(&mut self, player: u32) -> Option<Key> {
-        let place = self.place(player)?;
-        let leaf = place.leaf;
-        let key = self.leaf_mut(leaf).remove(place.at);
-        self.index.take(player);
+    /// Takes the entry in this place out, and says how many were ahead of it.
+    pub(super) fn remove(&mut self, place: Place) -> u32 {
+        let Place { leaf, at } = place;
+        let key = self.leaf(leaf).key(at);
+        let gap = self.gap(leaf, at, key.falling);
+        self.leaf_mut(leaf).remove(at);
+        self.index.take(key.player);
         self.len -= 1;
-        let gap = self.gap(leaf, place.at, key.falling);
-        self.adjust(leaf, -1, i32::from(gap.first && gap.same_behind == Some(leaf)) - i32::from(gap.first));
+        let firsts = i32::from(gap.first && gap.same_behind == Some(leaf)) - i32::from(gap.first);
+        let ahead = self.adjust(leaf, -1, firsts) + at as u32;
         if let Some(other) = gap.same_behind.filter(|other| gap.first && *other != leaf) {
             self.adjust(other, 0, 1);
         }
         self.thin_out(leaf);
-        Some(key)
+        ahead
     }
 
     fn leaf(&self, leaf: u32) -> &Leaf {
@@ -163,12 +172,25 @@ impl Tree {
         &mut self.inners[inner as usize]
     }
 
-    /// The leaf a key belongs to, and the sum over everything ahead of that leaf.
-    fn descend(&self, key: &Key, column: impl Fn(&Inner) -> &[u32; FAN]) -> (u32, u32) {
+    /// The leaf a key belongs to, and how many entries are ahead of that leaf.
+    fn leaf_of(&self, key: &Key) -> (u32, u32) {
+        self.descend(|inner| inner.child_of(key), |inner| &inner.counts)
+    }
+
+    /// The leaf in which a score begins or the one before ends, and the sum over everything ahead of that leaf.
+    fn leaf_before(&self, falling: i64, column: impl Fn(&Inner) -> &[u32; FAN]) -> (u32, u32) {
+        self.descend(|inner| inner.child_before(falling), column)
+    }
+
+    fn descend(
+        &self,
+        choose: impl Fn(&Inner) -> usize,
+        column: impl Fn(&Inner) -> &[u32; FAN],
+    ) -> (u32, u32) {
         let (mut node, mut sum) = (self.root, 0);
         for _ in 0..self.height {
             let inner = self.inner(node);
-            let slot = inner.child_of(key);
+            let slot = choose(inner);
             sum += column(inner)[..slot].iter().sum::<u32>();
             node = inner.nodes()[slot];
         }
@@ -186,16 +208,18 @@ impl Tree {
         sum
     }
 
-    /// Adds to what the nodes above a leaf know of it.
-    fn adjust(&mut self, leaf: u32, count: i32, firsts: i32) {
-        let (mut node, mut parent) = (leaf, self.leaf(leaf).parent);
+    /// Adds to what the nodes above a leaf know of it, and says how many entries are ahead of the leaf.
+    fn adjust(&mut self, leaf: u32, count: i32, firsts: i32) -> u32 {
+        let (mut node, mut parent, mut sum) = (leaf, self.leaf(leaf).parent, 0);
         while parent != NONE {
             let inner = self.inner_mut(parent);
             let slot = inner.slot(node);
+            sum += inner.counts[..slot].iter().sum::<u32>();
             inner.counts[slot] = inner.counts[slot].wrapping_add_signed(count);
             inner.firsts[slot] = inner.firsts[slot].wrapping_add_signed(firsts);
             (node, parent) = (parent, inner.parent);
         }
+        sum
     }
 
     /// How many of a leaf's entries before this place are the first of their score on the board.
@@ -205,7 +229,7 @@ impl Tree {
         u32::from(first) + self.leaf(leaf).rises(last)
     }
 
-    /// What an entry of this score in this place would do, or has done, to the count of first ones.
+    /// What the entry of this score in this place does to the count of first ones.
     fn gap(&self, leaf: u32, at: usize, falling: i64) -> Gap {
         let here = self.leaf(leaf);
         let ahead = match at.checked_sub(1) {
@@ -213,7 +237,7 @@ impl Tree {
             None if here.before != NONE => self.leaf(here.before).scores().last(),
             None => None,
         };
-        let (behind, place) = match here.scores().get(at) {
+        let (behind, place) = match here.scores().get(at + 1) {
             Some(score) => (Some(score), leaf),
             None if here.after != NONE => (self.leaf(here.after).scores().first(), here.after),
             None => (None, leaf),

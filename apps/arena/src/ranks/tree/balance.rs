@@ -4,26 +4,71 @@ use super::node::{Child, FAN, Inner, LEAF, Leaf, NONE};
 use super::{Key, Tree};
 
 /// A node with so few, or fewer, joins a neighbour that has room.
-const THIN_LEAF: usize = LEAF / 4;
+const THIN_LEAF: usize = LEAF / 2;
 /// See [`THIN_LEAF`].
 const THIN_INNER: usize = FAN / 4;
 /// So many are together at most when two nodes become one, so that the next entries do not split it again.
-const JOINED_LEAF: usize = LEAF * 3 / 4;
+const JOINED_LEAF: usize = LEAF * 7 / 8;
 /// See [`JOINED_LEAF`].
 const JOINED_INNER: usize = FAN * 3 / 4;
+/// A full leaf is not split if a neighbour has so many or fewer and can take some: leaves stay fuller.
+const TAKES: usize = LEAF * 7 / 8;
 
 impl Tree {
-    /// The leaf for a key, split if it was full.
+    /// Lets a full leaf give entries to a neighbour or to a new leaf, and says which of them a key belongs to.
     pub(super) fn with_room(&mut self, leaf: u32, key: &Key) -> u32 {
-        if self.leaf(leaf).len() < LEAF {
-            return leaf;
-        }
         let last = self.leaf(leaf).key(LEAF - 1);
         // Entries that come in order fill one leaf after the other; half of each would stay empty otherwise.
         let at_the_end = self.leaf(leaf).after == NONE && last < *key;
-        let right = self.split_leaf(leaf, if at_the_end { LEAF } else { LEAF / 2 }, key);
-        let begin = self.leaf(right);
-        if begin.len() == 0 || begin.key(0) <= *key { right } else { leaf }
+        if at_the_end {
+            return self.split_leaf(leaf, LEAF, key);
+        }
+        let parent = self.leaf(leaf).parent;
+        let slot = if parent == NONE { 0 } else { self.inner(parent).slot(leaf) };
+        if self.takes(parent, slot + 1) {
+            return self.pour_right(parent, slot, key);
+        }
+        if slot > 0 && self.takes(parent, slot - 1) {
+            return self.pour_left(parent, slot, key);
+        }
+        let right = self.split_leaf(leaf, LEAF / 2, key);
+        if self.leaf(right).key(0) <= *key { right } else { leaf }
+    }
+
+    /// Whether a child is there and has room for some of a neighbour's entries.
+    fn takes(&self, parent: u32, slot: usize) -> bool {
+        let node = self.inners.get(parent as usize).and_then(|inner| inner.nodes().get(slot));
+        node.is_some_and(|node| self.leaf(*node).len() <= TAKES)
+    }
+
+    /// Lets a full leaf and the one behind it have equally many, and says which of them a key belongs to.
+    fn pour_right(&mut self, parent: u32, slot: usize, key: &Key) -> u32 {
+        let (left, right) = (self.inner(parent).nodes()[slot], self.inner(parent).nodes()[slot + 1]);
+        let from = (LEAF + self.leaf(right).len()).div_ceil(2);
+        let firsts = self.firsts_within(left, LEAF) - self.firsts_within(left, from);
+        for player in &self.leaves[left as usize].players()[from..] {
+            self.index.moved(*player, right);
+        }
+        let Some((giver, taker)) = self.leaves.get2_mut(left as usize, right as usize) else { return left };
+        giver.give_ahead(from, taker);
+        let begin = taker.key(0);
+        self.inner_mut(parent).poured(slot, slot + 1, (LEAF - from) as u32, firsts, begin);
+        if begin <= *key { right } else { left }
+    }
+
+    /// Lets a full leaf and the one ahead of it have equally many, and says which of them a key belongs to.
+    fn pour_left(&mut self, parent: u32, slot: usize, key: &Key) -> u32 {
+        let (left, right) = (self.inner(parent).nodes()[slot - 1], self.inner(parent).nodes()[slot]);
+        let count = (LEAF - self.leaf(left).len()) / 2;
+        let firsts = self.firsts_within(right, count);
+        for player in &self.leaves[right as usize].players()[..count] {
+            self.index.moved(*player, left);
+        }
+        let Some((taker, giver)) = self.leaves.get2_mut(left as usize, right as usize) else { return right };
+        giver.give_behind(count, taker);
+        let begin = giver.key(0);
+        self.inner_mut(parent).poured(slot, slot - 1, count as u32, firsts, begin);
+        if begin <= *key { right } else { left }
     }
 
     /// Moves entries from one on into a new leaf; for an empty one the key says where it begins.

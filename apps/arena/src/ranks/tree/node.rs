@@ -1,9 +1,9 @@
 //! The two kinds of nodes of a tree.
 
 /// Entries of a leaf. Fewer cost more nodes, more cost more moving of entries; by measurement (decision 0060).
-pub(super) const LEAF: usize = 64;
+pub(super) const LEAF: usize = 32;
 /// Children of an inner node.
-pub(super) const FAN: usize = 32;
+pub(super) const FAN: usize = 64;
 /// No node.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -14,13 +14,6 @@ pub(in crate::ranks) struct Key {
     pub(in crate::ranks) falling: i64,
     pub(in crate::ranks) reached: u64,
     pub(in crate::ranks) player: u32,
-}
-
-impl Key {
-    /// Where entries of this score begin.
-    pub(in crate::ranks) fn first_of(score: i64) -> Self {
-        Self { falling: !score, reached: 0, player: 0 }
-    }
 }
 
 /// Entries side by side, and who their neighbours are.
@@ -55,6 +48,10 @@ impl Leaf {
         self.len as usize
     }
 
+    pub(super) fn is_full(&self) -> bool {
+        self.len() == LEAF
+    }
+
     pub(super) fn scores(&self) -> &[i64] {
         &self.falling[..self.len()]
     }
@@ -67,13 +64,14 @@ impl Leaf {
         Key { falling: self.falling[at], reached: self.reached[at], player: self.players[at] }
     }
 
+    /// How many entries have a higher score.
+    pub(super) fn lower_score(&self, falling: i64) -> usize {
+        self.scores().partition_point(|it| *it < falling)
+    }
+
     /// How many entries come before this key.
     pub(super) fn lower(&self, key: &Key) -> usize {
-        let scores = self.scores();
-        let begin = scores.partition_point(|falling| *falling < key.falling);
-        if key.reached == 0 && key.player == 0 {
-            return begin;
-        }
+        let (scores, begin) = (self.scores(), self.lower_score(key.falling));
         let equal = scores[begin..].partition_point(|falling| *falling == key.falling);
         let (mut low, mut high) = (begin, begin + equal);
         while low < high {
@@ -118,7 +116,33 @@ impl Leaf {
         key
     }
 
-    /// Gives the entries from one on to a leaf that follows and has room.
+    /// Gives the entries from one on to the leaf behind, which has room and gets them ahead of its own.
+    pub(super) fn give_ahead(&mut self, from: usize, to: &mut Self) {
+        let (len, count) = (to.len(), self.len() - from);
+        to.falling.copy_within(..len, count);
+        to.reached.copy_within(..len, count);
+        to.players.copy_within(..len, count);
+        to.falling[..count].copy_from_slice(&self.falling[from..from + count]);
+        to.reached[..count].copy_from_slice(&self.reached[from..from + count]);
+        to.players[..count].copy_from_slice(&self.players[from..from + count]);
+        to.len += count as u32;
+        self.len = from as u32;
+    }
+
+    /// Gives so many of the first entries to the leaf ahead, which has room.
+    pub(super) fn give_behind(&mut self, count: usize, to: &mut Self) {
+        let (len, begin) = (self.len(), to.len());
+        to.falling[begin..begin + count].copy_from_slice(&self.falling[..count]);
+        to.reached[begin..begin + count].copy_from_slice(&self.reached[..count]);
+        to.players[begin..begin + count].copy_from_slice(&self.players[..count]);
+        self.falling.copy_within(count..len, 0);
+        self.reached.copy_within(count..len, 0);
+        self.players.copy_within(count..len, 0);
+        to.len += count as u32;
+        self.len -= count as u32;
+    }
+
+    /// Gives the entries from one on to an empty leaf, or to one ahead that has room.
     pub(super) fn give(&mut self, from: usize, to: &mut Self) {
         let (begin, count) = (to.len(), self.len() - from);
         to.falling[begin..begin + count].copy_from_slice(&self.falling[from..from + count]);
@@ -149,7 +173,10 @@ pub(super) struct Inner {
     nodes: [u32; FAN],
     pub(super) counts: [u32; FAN],
     pub(super) firsts: [u32; FAN],
-    keys: [Key; FAN],
+    /// Where each child begins, in three columns: most searches are decided by the first.
+    falling: [i64; FAN],
+    reached: [u64; FAN],
+    players: [u32; FAN],
 }
 
 impl Inner {
@@ -161,7 +188,9 @@ impl Inner {
             nodes: none,
             counts: none,
             firsts: none,
-            keys: [Key::default(); FAN],
+            falling: [0; FAN],
+            reached: [0; FAN],
+            players: none,
         })
     }
 
@@ -174,13 +203,32 @@ impl Inner {
     }
 
     pub(super) fn child(&self, at: usize) -> Child {
-        Child { node: self.nodes[at], count: self.counts[at], firsts: self.firsts[at], key: self.keys[at] }
+        let (falling, reached, player) = (self.falling[at], self.reached[at], self.players[at]);
+        let key = Key { falling, reached, player };
+        Child { node: self.nodes[at], count: self.counts[at], firsts: self.firsts[at], key }
     }
 
     /// Which child a key belongs to.
     pub(super) fn child_of(&self, key: &Key) -> usize {
-        let rest = self.keys.get(1..self.len()).unwrap_or_default();
-        rest.partition_point(|begin| begin <= key)
+        let below = self.child_before(key.falling);
+        let rest = self.falling.get(below + 1..self.len()).unwrap_or_default();
+        let equal = rest.partition_point(|falling| *falling == key.falling);
+        let (mut low, mut high) = (below + 1, below + 1 + equal);
+        while low < high {
+            let middle = low.midpoint(high);
+            if (self.reached[middle], self.players[middle]) <= (key.reached, key.player) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low - 1
+    }
+
+    /// The last child that begins before a score, or the first one.
+    pub(super) fn child_before(&self, falling: i64) -> usize {
+        let rest = self.falling.get(1..self.len()).unwrap_or_default();
+        rest.partition_point(|begin| *begin < falling)
     }
 
     /// Which child this node is.
@@ -194,17 +242,32 @@ impl Inner {
         (self.counts[..self.len()].iter().sum(), self.firsts[..self.len()].iter().sum())
     }
 
+    /// Notes that a child has given entries to its neighbour, and where the latter of both begins now.
+    pub(super) fn poured(&mut self, from: usize, to: usize, count: u32, firsts: u32, begin: Key) {
+        self.counts[from] -= count;
+        self.counts[to] += count;
+        self.firsts[from] -= firsts;
+        self.firsts[to] += firsts;
+        self.begin(from.max(to), &begin);
+    }
+
+    fn begin(&mut self, at: usize, key: &Key) {
+        (self.falling[at], self.reached[at], self.players[at]) = (key.falling, key.reached, key.player);
+    }
+
     /// Puts a child in. There must be room.
     pub(super) fn insert(&mut self, at: usize, child: Child) {
         let len = self.len();
         self.nodes.copy_within(at..len, at + 1);
         self.counts.copy_within(at..len, at + 1);
         self.firsts.copy_within(at..len, at + 1);
-        self.keys.copy_within(at..len, at + 1);
+        self.falling.copy_within(at..len, at + 1);
+        self.reached.copy_within(at..len, at + 1);
+        self.players.copy_within(at..len, at + 1);
         self.nodes[at] = child.node;
         self.counts[at] = child.count;
         self.firsts[at] = child.firsts;
-        self.keys[at] = child.key;
+        self.begin(at, &child.key);
         self.len += 1;
     }
 
@@ -214,7 +277,9 @@ impl Inner {
         self.nodes.copy_within(at + 1..len, at);
         self.counts.copy_within(at + 1..len, at);
         self.firsts.copy_within(at + 1..len, at);
-        self.keys.copy_within(at + 1..len, at);
+        self.falling.copy_within(at + 1..len, at);
+        self.reached.copy_within(at + 1..len, at);
+        self.players.copy_within(at + 1..len, at);
         self.len -= 1;
         child
     }
@@ -225,7 +290,9 @@ impl Inner {
         to.nodes[begin..begin + count].copy_from_slice(&self.nodes[from..from + count]);
         to.counts[begin..begin + count].copy_from_slice(&self.counts[from..from + count]);
         to.firsts[begin..begin + count].copy_from_slice(&self.firsts[from..from + count]);
-        to.keys[begin..begin + count].copy_from_slice(&self.keys[from..from + count]);
+        to.falling[begin..begin + count].copy_from_slice(&self.falling[from..from + count]);
+        to.reached[begin..begin + count].copy_from_slice(&self.reached[from..from + count]);
+        to.players[begin..begin + count].copy_from_slice(&self.players[from..from + count]);
         to.len += count as u32;
         self.len = from as u32;
     }

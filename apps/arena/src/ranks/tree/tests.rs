@@ -47,6 +47,15 @@ impl Tree {
     }
 }
 
+fn remove(tree: &mut Tree, player: u32) -> bool {
+    let place = tree.place(player);
+    place.is_some_and(|place| {
+        let position = tree.position(place);
+        assert_eq!(tree.remove(place), position);
+        true
+    })
+}
+
 fn key(falling: i64, reached: u64, player: u32) -> Key {
     Key { falling, reached, player }
 }
@@ -69,7 +78,7 @@ fn a_board_that_empties_keeps_no_node() {
     }
     assert!(tree.height >= 2, "the tree is too low to show anything");
     for player in 0..50_000 {
-        assert!(tree.remove(player).is_some());
+        assert!(remove(&mut tree, player));
         if player % 5_000 == 0 {
             tree.checked();
         }
@@ -87,12 +96,13 @@ fn leaves_stay_well_filled_under_random_changes() {
     };
     for step in 0..200_000_u64 {
         let player = (next() % 20_000) as u32;
-        tree.remove(player);
+        remove(&mut tree, player);
         tree.insert(&key((next() % 3_000) as i64, step, player));
     }
     let entries = tree.checked().len();
     let filled = entries as f64 / (tree.leaves.len() * LEAF) as f64;
-    assert!(filled > 0.5, "leaves are filled to {filled:.2}");
+    println!("leaves are filled to {filled:.2}");
+    assert!(filled > 0.6, "leaves are filled to {filled:.2}");
 }
 
 #[derive(Debug, Clone)]
@@ -125,14 +135,14 @@ proptest! {
         for (at, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Put(player, score, reached) => {
-                    tree.remove(player);
+                    remove(&mut tree, player);
                     tree.insert(&key(score, reached, player));
                 }
                 Step::Remove(player) => {
-                    tree.remove(player);
+                    remove(&mut tree, player);
                 }
                 Step::Clear(from, len) => (from..from + len).for_each(|player| {
-                    tree.remove(player);
+                    remove(&mut tree, player);
                 }),
             }
             if at % 16 == 0 {
