@@ -84,7 +84,11 @@ pub(crate) fn batch_of(boards: &mut OrgBoards, rated: &[Rated]) -> Result<Batch,
 }
 
 /// Whose places change by it, of those it is about.
-pub(crate) fn rank_changes(boards: &OrgBoards, rated: &[Rated], moved: &[(Scope, Vec<Moved>)]) -> Vec<RankChange> {
+pub(crate) fn rank_changes(
+    boards: &OrgBoards,
+    rated: &[Rated],
+    moved: &[(Scope, Vec<Moved>)],
+) -> Vec<RankChange> {
     let mut changes = Vec::new();
     for (scope, moved) in moved {
         let of = rated.iter().find(|rated| match (scope, &rated.session) {

@@ -188,9 +188,9 @@ pub(crate) fn read<T: DeserializeOwned>(body: &Received) -> Result<T, Refusal> {
 /// # Errors
 /// `bad_request`
 pub(crate) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refusal> {
-    query.map(|Query(query)| query).map_err(|rejection| {
-        bad(&rejection.body_text().chars().take(200).collect::<String>())
-    })
+    query
+        .map(|Query(query)| query)
+        .map_err(|rejection| bad(&rejection.body_text().chars().take(200).collect::<String>()))
 }
 
 /// Reads what stands in the path.

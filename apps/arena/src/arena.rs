@@ -167,7 +167,8 @@ async fn load(reader: &mut Reader) -> Result<Vec<(Org, Loaded)>, Refusal> {
     for org in ladders::orgs(reader).await? {
         let mut loaded = Loaded::default();
         let everybody = read_places(reader, &org, GLOBAL).await?;
-        let countries: HashSet<&str> = everybody.iter().filter_map(|placed| placed.country.as_deref()).collect();
+        let countries: HashSet<&str> =
+            everybody.iter().filter_map(|placed| placed.country.as_deref()).collect();
         for scope in countries.into_iter().map(Scope::country) {
             let shown = read_shown(reader, &org, &scope).await?;
             loaded.countries.insert(scope, shown);

@@ -222,7 +222,8 @@ impl OrgBoards {
         let mut seen = Vec::with_capacity(batch.changes.len());
         for (scope, changes) in &batch.changes {
             let Some(board) = board_of(&mut self.boards, scope) else { continue };
-            let before = self.open.iter().flat_map(|(_, open)| &open.changes).filter(|(other, _)| other == scope);
+            let before =
+                self.open.iter().flat_map(|(_, open)| &open.changes).filter(|(other, _)| other == scope);
             let undone: Vec<Vec<Moved>> = before.map(|(_, changes)| board.apply(changes)).collect();
             let moved = board.apply(changes);
             board.undo(&moved);

@@ -110,7 +110,9 @@ impl Demo {
             Box::pin(async move {
                 let known = &ids[..cast::KNOWN.min(ids.len())];
                 for (at, one) in known.iter().enumerate() {
-                    for other in known[at + 1..].iter().chain(&ids[cast::KNOWN + at * 3..cast::KNOWN + at * 3 + 5]) {
+                    for other in
+                        known[at + 1..].iter().chain(&ids[cast::KNOWN + at * 3..cast::KNOWN + at * 3 + 5])
+                    {
                         people::befriend(tx, &org, (one, other), true).await?;
                     }
                 }
@@ -236,10 +238,13 @@ impl Demo {
         let winner = winner.map(|winner| game.players[winner].clone());
         let submitted = Submitted { winner, kind, scores: scores(game) };
         let _pass = self.arena.pass_to(&self.stage, &self.org, &Scope::session(CUP)).await?;
-        let (arena, org, id, later) = (self.arena.clone(), self.org.clone(), game.id.clone(), Later::default());
+        let (arena, org, id, later) =
+            (self.arena.clone(), self.org.clone(), game.id.clone(), Later::default());
         let left = later.clone();
         let work = self.stage.commit(move |tx: &mut Changes| {
-            Box::pin(async move { result::submit(&arena, tx, &org, &id, (&submitted, &later)).await.map(drop) })
+            Box::pin(
+                async move { result::submit(&arena, tx, &org, &id, (&submitted, &later)).await.map(drop) },
+            )
         });
         work.await?;
         follow_up(&self.stage, left.take()).await;

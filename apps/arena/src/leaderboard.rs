@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_app::{Action, Changes, Channel, Code, Ctx, Keeps, Org, Reader, Refusal, Room, RoomKind, Rule, Stage};
+use tidings_app::{
+    Action, Changes, Channel, Code, Ctx, Keeps, Org, Reader, Refusal, Room, RoomKind, Rule, Stage,
+};
 
 use crate::acts::bad;
 use crate::arena::{Arena, room};
@@ -12,7 +14,8 @@ use crate::store::{ladders, players};
 use crate::views;
 use crate::windows::{self, WindowName};
 use crate::wire::{
-    BoardEvent, BoardReply, BoardSay, BoardSnapshot, BoardUpdate, BoardWish, Entry, ScopeKind, Step, WindowKind,
+    BoardEvent, BoardReply, BoardSay, BoardSnapshot, BoardUpdate, BoardWish, Entry, ScopeKind, Step,
+    WindowKind,
 };
 
 /// A board is told at most so often.

@@ -53,8 +53,8 @@ impl Glicko {
     }
 
     fn stored(rating: &Glicko2Rating) -> Self {
-        let [rating, deviation, volatility] =
-            [rating.rating, rating.deviation, rating.volatility].map(|number| (number * MILLION).round() as i64);
+        let [rating, deviation, volatility] = [rating.rating, rating.deviation, rating.volatility]
+            .map(|number| (number * MILLION).round() as i64);
         Self { rating, deviation, volatility }
     }
 }

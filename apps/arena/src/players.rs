@@ -26,7 +26,10 @@ impl Channel for PlayersChannel {
 
     fn kinds(&self) -> Vec<RoomKind> {
         let keeps = Keeps::Durable { size: 200, ttl: Duration::from_secs(7 * 24 * 3_600) };
-        vec![RoomKind::new("player", "What concerns one player, by the user's id.", keeps).subscribe(Rule::Owner)]
+        vec![
+            RoomKind::new("player", "What concerns one player, by the user's id.", keeps)
+                .subscribe(Rule::Owner),
+        ]
     }
 
     async fn handle(&self, _: Ctx<'_, Self>, command: NoCommand) -> Result<(), Refusal> {
@@ -73,7 +76,8 @@ async fn tell_friends(stage: &Stage, org: &Org, player: &str, activity: Activity
                 Box::pin(async move {
                     for friend in friends {
                         let activity = activity.clone();
-                        let event = PlayerEvent::Friend(FriendActivity { player_id: player.clone(), activity });
+                        let event =
+                            PlayerEvent::Friend(FriendActivity { player_id: player.clone(), activity });
                         Tell::of_player(&org, &friend, event)?.emit(tx)?;
                     }
                     Ok(())

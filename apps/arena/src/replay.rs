@@ -43,7 +43,8 @@ impl Replay {
         let before: Option<Vec<Standing>> =
             played.players.iter().map(|player| self.standings.get(player).copied()).collect();
         let before = before?;
-        let winner = played.winner.as_ref().and_then(|winner| played.players.iter().position(|one| one == winner));
+        let winner =
+            played.winner.as_ref().and_then(|winner| played.players.iter().position(|one| one == winner));
         let after = rate(&before, winner, played.number, k);
         for (player, standing) in played.players.iter().zip(&after) {
             self.set(player, *standing);
@@ -56,3 +57,6 @@ impl Replay {
         self.standings
     }
 }
+
+#[cfg(test)]
+mod tests;

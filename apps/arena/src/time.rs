@@ -17,7 +17,8 @@ pub fn parse(text: &str) -> Option<u64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let [year, month, day] = numbers::<3>(date, '-')?;
     let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
-    let [hour, minute, second] = numbers::<3>(&if clock.len() == 5 { format!("{clock}:00") } else { clock.into() }, ':')?;
+    let [hour, minute, second] =
+        numbers::<3>(&if clock.len() == 5 { format!("{clock}:00") } else { clock.into() }, ':')?;
     let milli = match fraction {
         "" => 0,
         digits if digits.len() <= 9 && digits.bytes().all(|digit| digit.is_ascii_digit()) => {
@@ -25,7 +26,8 @@ pub fn parse(text: &str) -> Option<u64> {
         }
         _ => return None,
     };
-    let fits = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 60;
+    let fits =
+        (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 60;
     let days = days(year as i64, month as i64, day as i64);
     // A day that the month does not have is another month's.
     if !fits || date_of(days) != (year, month, day) {

@@ -10,7 +10,8 @@ use crate::store::matches::{self, Match, Seat};
 use crate::store::players::{self, Player};
 use crate::time::iso;
 use crate::wire::{
-    BoardSnapshot, EloChange, Glicko2, MatchPlayer, MatchView, Outcome, PlayerView, Reached, ResultType, Status,
+    BoardSnapshot, EloChange, Glicko2, MatchPlayer, MatchView, Outcome, PlayerView, Reached, ResultType,
+    Status,
 };
 
 /// A match as it stands.
@@ -59,8 +60,10 @@ pub async fn match_of(reader: &mut Reader, org: &Org, game: Match) -> Result<Mat
 }
 
 fn outcome(game: &Match, seats: &[Seat], changes: &[(String, i64)]) -> Outcome {
-    let change = |player: &str| changes.iter().find(|(known, _)| known == player).map_or(0, |(_, change)| *change);
-    let losers = seats.iter().filter(|seat| game.winner.as_ref().is_some_and(|winner| *winner != seat.player));
+    let change =
+        |player: &str| changes.iter().find(|(known, _)| known == player).map_or(0, |(_, change)| *change);
+    let losers =
+        seats.iter().filter(|seat| game.winner.as_ref().is_some_and(|winner| *winner != seat.player));
     Outcome {
         winner_id: game.winner.clone(),
         loser_ids: losers.map(|seat| seat.player.clone()).collect(),

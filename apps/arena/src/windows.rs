@@ -84,8 +84,13 @@ fn scope_of(name: &str) -> Option<(Scope, &str)> {
     let (kind, rest) = name.split_once(':')?;
     match kind {
         "global" => Some((Scope::Global, rest)),
-        "country" => rest.split_once(':').filter(|(code, _)| is_code(code)).map(|(code, rest)| (Scope::country(code), rest)),
-        "session" => rest.split_once(':').filter(|(id, _)| !id.is_empty()).map(|(id, rest)| (Scope::session(id), rest)),
+        "country" => rest
+            .split_once(':')
+            .filter(|(code, _)| is_code(code))
+            .map(|(code, rest)| (Scope::country(code), rest)),
+        "session" => {
+            rest.split_once(':').filter(|(id, _)| !id.is_empty()).map(|(id, rest)| (Scope::session(id), rest))
+        }
         _ => None,
     }
 }
@@ -163,7 +168,12 @@ impl OrgBoards {
     ///
     /// # Errors
     /// `not_found` if the board is not there or the player is unknown, `unavailable` beyond [`WINDOWS_MOST`].
-    pub fn look(&mut self, name: &WindowName, friends: &[String], now_ms: u64) -> Result<BoardSnapshot, Refusal> {
+    pub fn look(
+        &mut self,
+        name: &WindowName,
+        friends: &[String],
+        now_ms: u64,
+    ) -> Result<BoardSnapshot, Refusal> {
         let room = name.room();
         if !self.windows.contains_key(&room) {
             let view = self.view(name, friends)?;
@@ -173,7 +183,8 @@ impl OrgBoards {
             let board = self.board(&name.scope).ok_or_else(Refusal::no_such_room)?;
             let (window, scope) = (Window::open(view.clone(), board), name.scope.clone());
             let every_ms = name.every_ms.into();
-            let open = OpenWindow { scope, view, window, replaced: None, every_ms, due_ms: now_ms, seen_ms: now_ms };
+            let open =
+                OpenWindow { scope, view, window, replaced: None, every_ms, due_ms: now_ms, seen_ms: now_ms };
             self.windows.insert(room.clone(), open);
         }
         if let Some(open) = self.windows.get_mut(&room) {
@@ -204,7 +215,8 @@ impl OrgBoards {
     /// Somebody's friends have changed: windows of them begin anew, with everything that differs.
     pub fn friends_changed(&mut self, player: &str, friends: &[String]) {
         let names = self.windows.keys().filter_map(|room| WindowName::parse(room.strip_prefix("window:")?));
-        let theirs = |name: &WindowName| name.kind == WindowKind::Friends && name.player.as_deref() == Some(player);
+        let theirs =
+            |name: &WindowName| name.kind == WindowKind::Friends && name.player.as_deref() == Some(player);
         for name in names.filter(theirs).collect::<Vec<_>>() {
             let Ok(view) = self.view(&name, friends) else { continue };
             let Some(board) = self.board(&name.scope) else { continue };

@@ -305,7 +305,8 @@ impl Stage {
         }
         done?;
         let json = lock(&place).take();
-        let json = json.ok_or_else(|| Refusal::new(Code::Unavailable, "it is not known what became of it"))?;
+        let json =
+            json.ok_or_else(|| Refusal::new(Code::Unavailable, "it is not known what became of it"))?;
         Ok(Told { json, duplicate: false })
     }
 

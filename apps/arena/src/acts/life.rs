@@ -101,7 +101,11 @@ async fn may_play(tx: &mut Changes, org: &Org, session: &str, players: &[String]
 pub async fn start(tx: &mut Changes, org: &Org, id: &str) -> Result<(), Refusal> {
     let mut game = the_match(tx, org, id).await?;
     if !matches!(game.status, Status::Created | Status::Ready) {
-        return Err(conflict(if game.status.is_over() { "this match is over" } else { "this match was started" }));
+        return Err(conflict(if game.status.is_over() {
+            "this match is over"
+        } else {
+            "this match was started"
+        }));
     }
     let now_ms = tx.now_ms();
     game.status = Status::Started;

@@ -14,8 +14,8 @@ use crate::store::{next_number, players};
 use crate::telling::{self, Later, Tell};
 use crate::time::iso;
 use crate::wire::{
-    Activity, BoardEvent, EloChange, EloUpdate, FriendActivity, MatchCompleted, MatchEvent, Outcome, PlayerEvent,
-    RankChange, Reached, ResultType, Score, Status, Unlocked,
+    Activity, BoardEvent, EloChange, EloUpdate, FriendActivity, MatchCompleted, MatchEvent, Outcome,
+    PlayerEvent, RankChange, Reached, ResultType, Score, Status, Unlocked,
 };
 
 /// A result as it is submitted.
@@ -78,7 +78,8 @@ pub async fn submit(
         id,
         MatchEvent::Completed(MatchCompleted { match_id: id.to_owned(), result: result.clone() }),
     )?];
-    let ratings: Vec<RatingChange> = rated.iter().take(1).flat_map(|all| &all.turns).map(RatingChange::of).collect();
+    let ratings: Vec<RatingChange> =
+        rated.iter().take(1).flat_map(|all| &all.turns).map(RatingChange::of).collect();
     tells.extend(elo_updates(org, &ratings, &format!("match:{id}"))?);
     let (batch, ranks) = arena.with(org, |boards| {
         let batch = batch_of(boards, &rated)?;
@@ -172,7 +173,9 @@ async fn store(
     game.winner.clone_from(&submitted.winner);
     game.result_type = Some(submitted.kind);
     matches::change(tx, org, game).await?;
-    for seat in seats.iter().filter(|seat| submitted.scores.iter().any(|score| score.player_id == seat.player)) {
+    for seat in
+        seats.iter().filter(|seat| submitted.scores.iter().any(|score| score.player_id == seat.player))
+    {
         matches::change_seat(tx, org, &game.id, seat).await?;
     }
     for ladder in rated {
@@ -197,7 +200,8 @@ async fn store(
 
 /// The result as everybody is told it.
 fn outcome(game: &Match, seats: &[Seat], rated: &[Rated]) -> Outcome {
-    let losers = seats.iter().filter(|seat| game.winner.as_ref().is_some_and(|winner| *winner != seat.player));
+    let losers =
+        seats.iter().filter(|seat| game.winner.as_ref().is_some_and(|winner| *winner != seat.player));
     let changes = rated.iter().take(1).flat_map(|all| &all.turns);
     Outcome {
         winner_id: game.winner.clone(),
@@ -254,8 +258,7 @@ async fn personal(
     let known: Vec<&str> = earned(&turn.before).map(|achievement| achievement.id).collect();
     for achievement in earned(&turn.after).filter(|achievement| !known.contains(&achievement.id)) {
         players::reach(tx, org, &turn.player, achievement.id, now_ms).await?;
-        let reached =
-            Reached { id: achievement.id.into(), title: achievement.title.into(), at: iso(now_ms) };
+        let reached = Reached { id: achievement.id.into(), title: achievement.title.into(), at: iso(now_ms) };
         let unlocked = Unlocked { player_id: turn.player.clone(), achievement: reached.clone() };
         tells.push(Tell::of_player(org, &turn.player, PlayerEvent::Achievement(unlocked))?);
         activities.push(Activity::Achievement { achievement: reached });

@@ -19,7 +19,8 @@ use crate::store::{players, sessions};
 use crate::telling::{self, Later, Tell};
 use crate::time::iso;
 use crate::wire::{
-    MatchChange, MatchEvent, MatchUpdated, PLAYERS_MOST, PlayerEvent, ProfileUpdated, Reached, Status, Unlocked,
+    MatchChange, MatchEvent, MatchUpdated, PLAYERS_MOST, PlayerEvent, ProfileUpdated, Reached, Status,
+    Unlocked,
 };
 
 /// Results that one voided match may have computed again: a transaction has to be short.
@@ -206,7 +207,8 @@ async fn reached_again(tx: &mut Changes, org: &Org, turn: &Turn) -> Result<Vec<T
         let unlocked = Unlocked { player_id: turn.player.clone(), achievement };
         tells.push(Tell::of_player(org, &turn.player, PlayerEvent::Achievement(unlocked))?);
     }
-    let lost: Vec<&String> = known.iter().map(|(id, _)| id).filter(|id| !now.contains(&id.as_str())).collect();
+    let lost: Vec<&String> =
+        known.iter().map(|(id, _)| id).filter(|id| !now.contains(&id.as_str())).collect();
     for id in &lost {
         players::withdraw(tx, org, &turn.player, id).await?;
     }

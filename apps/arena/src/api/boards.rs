@@ -133,7 +133,11 @@ async fn around_session(
 }
 
 fn of_country(code: &str) -> Result<Scope, Refusal> {
-    if is_code(code) { Ok(Scope::country(code)) } else { Err(bad("the path: expected two capital letters (ISO 3166-1)")) }
+    if is_code(code) {
+        Ok(Scope::country(code))
+    } else {
+        Err(bad("the path: expected two capital letters (ISO 3166-1)"))
+    }
 }
 
 /// A part of a board: a page, or what is around somebody.
@@ -152,7 +156,8 @@ async fn show(
             api.arena.with(org, |boards| part(boards, &scope, &page, player.as_deref()))?
         }
         Some(at) => {
-            let at_ms = time::parse(at).ok_or_else(|| bad("at: expected a time such as 2026-11-21T21:45:00Z"))?;
+            let at_ms =
+                time::parse(at).ok_or_else(|| bad("at: expected a time such as 2026-11-21T21:45:00Z"))?;
             let boards = at_moment(api, org, &scope, at_ms).await?;
             part(&boards, &scope, &page, player.as_deref())?
         }

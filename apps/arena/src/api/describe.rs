@@ -21,7 +21,13 @@ const AROUND: &[(&str, &str)] = &[
 ];
 
 /// A row: method, path, what it does, the query's parameters, the body.
-type Line = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)], Option<fn() -> Value>);
+type Line = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    Option<fn() -> Value>,
+);
 
 #[rustfmt::skip]
 const LINES: &[Line] = &[

@@ -113,7 +113,8 @@ async fn create(
 /// An id that nobody has: a time and chance.
 pub(super) fn new_id(kind: &str) -> String {
     use std::hash::{BuildHasher as _, RandomState};
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_millis());
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_millis());
     let chance = RandomState::new().hash_one(now);
     format!("{kind}-{now:x}-{chance:016x}")
 }

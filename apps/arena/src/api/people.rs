@@ -246,7 +246,8 @@ async fn change_friends(
     let asker = asker.is_or_server(&id)?;
     let _pass = api.arena.pass(&api.stage).await?;
     let (org, both, pair) = (asker.org().clone(), asker.is_server(), (id.clone(), friend.clone()));
-    let deed = Deed { name: format!("friends {wishes} {id}\0{friend}"), body, headers, status: StatusCode::OK };
+    let deed =
+        Deed { name: format!("friends {wishes} {id}\0{friend}"), body, headers, status: StatusCode::OK };
     let answer = api.commit(&asker, deed, move |tx| {
         Box::pin(async move {
             let pair = (pair.0.as_str(), pair.1.as_str());

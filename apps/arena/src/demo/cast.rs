@@ -16,19 +16,19 @@ const ACCOUNTS: [(&str, &str, &str); KNOWN] = [
 const OTHERS: usize = 200;
 
 const FIRST: [&str; 40] = [
-    "Aiko", "Amara", "Andrei", "Anja", "Bilal", "Bruna", "Caio", "Chiara", "Dai", "Darya", "Elif", "Emil", "Farah",
-    "Freya", "Goran", "Hana", "Ibrahim", "Ines", "Jonas", "Kaito", "Katya", "Lena", "Luca", "Maja", "Mateo", "Mila",
-    "Nadia", "Noor", "Oskar", "Pia", "Quentin", "Rafael", "Rosa", "Sami", "Sofia", "Tariq", "Uma", "Viktor", "Yara",
-    "Zoe",
+    "Aiko", "Amara", "Andrei", "Anja", "Bilal", "Bruna", "Caio", "Chiara", "Dai", "Darya", "Elif", "Emil",
+    "Farah", "Freya", "Goran", "Hana", "Ibrahim", "Ines", "Jonas", "Kaito", "Katya", "Lena", "Luca", "Maja",
+    "Mateo", "Mila", "Nadia", "Noor", "Oskar", "Pia", "Quentin", "Rafael", "Rosa", "Sami", "Sofia", "Tariq",
+    "Uma", "Viktor", "Yara", "Zoe",
 ];
 const LAST: [&str; 24] = [
-    "Alvarez", "Bakker", "Costa", "Dubois", "Eriksen", "Fischer", "Garcia", "Hansen", "Ito", "Jensen", "Kowalski",
-    "Lindholm", "Moreau", "Novak", "Okafor", "Petrov", "Quispe", "Rossi", "Silva", "Tanaka", "Ueda", "Varga", "Weber",
-    "Yilmaz",
+    "Alvarez", "Bakker", "Costa", "Dubois", "Eriksen", "Fischer", "Garcia", "Hansen", "Ito", "Jensen",
+    "Kowalski", "Lindholm", "Moreau", "Novak", "Okafor", "Petrov", "Quispe", "Rossi", "Silva", "Tanaka",
+    "Ueda", "Varga", "Weber", "Yilmaz",
 ];
 const COUNTRIES: [&str; 28] = [
-    "AR", "AU", "BR", "CA", "CH", "CN", "CZ", "DE", "DK", "ES", "FI", "FR", "GB", "HU", "IN", "IT", "JP", "KR", "MX",
-    "NG", "NL", "NO", "PE", "PL", "PT", "SE", "TR", "US",
+    "AR", "AU", "BR", "CA", "CH", "CN", "CZ", "DE", "DK", "ES", "FI", "FR", "GB", "HU", "IN", "IT", "JP",
+    "KR", "MX", "NG", "NL", "NO", "PE", "PL", "PT", "SE", "TR", "US",
 ];
 
 /// Everybody, those who can sign in first.

@@ -1,5 +1,7 @@
 //! The rules of rating, against figures from their sources.
 
+#![allow(clippy::unwrap_used)]
+
 use super::*;
 
 fn rated(rating: i64, games: i64) -> Standing {
@@ -30,7 +32,10 @@ fn a_difference_of_400_points_is_ten_to_one() {
 
 #[test]
 fn factors_follow_games_and_the_highest_rating() {
-    assert_eq!([rated(1_500, 0), rated(1_500, 29), rated(1_500, 30)].map(|standing| standing.k()), [40, 40, 20]);
+    assert_eq!(
+        [rated(1_500, 0), rated(1_500, 29), rated(1_500, 30)].map(|standing| standing.k()),
+        [40, 40, 20]
+    );
     let was_top = Standing { peak: TOP_RATING, ..rated(2_300, 100) };
     assert_eq!(was_top.k(), K_TOP);
     let own = rate(&[rated(1_500, 0), rated(1_500, 0)], Some(0), 7, Some(100));

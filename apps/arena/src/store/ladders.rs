@@ -21,23 +21,11 @@ macro_rules! columns {
 }
 
 fn values(standing: &Standing) -> [Value<'static>; 12] {
-    let Standing { rating, reached, games, wins, losses, draws, streak, best_streak, peak, glicko } = *standing;
+    let Standing { rating, reached, games, wins, losses, draws, streak, best_streak, peak, glicko } =
+        *standing;
     let Glicko { rating: g_rating, deviation, volatility } = glicko;
-    [
-        rating,
-        reached,
-        games,
-        wins,
-        losses,
-        draws,
-        streak,
-        best_streak,
-        peak,
-        g_rating,
-        deviation,
-        volatility,
-    ]
-    .map(Value::from)
+    [rating, reached, games, wins, losses, draws, streak, best_streak, peak, g_rating, deviation, volatility]
+        .map(Value::from)
 }
 
 /// The standing in the columns from `at` on.
@@ -210,7 +198,8 @@ pub async fn before(
 
 /// Forgets what a match did to a ladder.
 pub async fn forget_match(tx: &mut Changes, org: &Org, ladder: &str, number: i64) -> Result<(), Refusal> {
-    let sql = "DELETE FROM arena_history WHERE org = $1 AND ladder = $2 AND seq = $3 AND match_id IS NOT NULL";
+    let sql =
+        "DELETE FROM arena_history WHERE org = $1 AND ladder = $2 AND seq = $3 AND match_id IS NOT NULL";
     tx.run(sql, args![org, ladder, number]).await?;
     Ok(())
 }

@@ -138,12 +138,7 @@ pub async fn change_seat(tx: &mut Changes, org: &Org, id: &str, seat: &Seat) -> 
 }
 
 /// Matches of a session that somebody plays or has played, voided ones left out.
-pub async fn in_session(
-    reader: &mut Reader,
-    org: &Org,
-    session: &str,
-    player: &str,
-) -> Result<u64, Refusal> {
+pub async fn in_session(reader: &mut Reader, org: &Org, session: &str, player: &str) -> Result<u64, Refusal> {
     let sql = "SELECT count(*) FROM arena_match_players m \
                JOIN arena_matches a ON a.org = m.org AND a.id = m.match_id \
                WHERE m.org = $1 AND m.player = $2 AND a.session = $3 AND a.status <> 'voided'";

@@ -83,8 +83,9 @@ pub async fn add(tx: &mut Changes, org: &Org, session: &Session) -> Result<bool,
         columns!(),
         ") VALUES ($1, $2, $3, 'open', $4, $5, $6, $7, $8, $9, 0, $10) ON CONFLICT (org, id) DO NOTHING"
     );
-    let Session { id, name, starts_ms, ends_ms, max_players, max_matches, initial_rating, k, created_ms, .. } =
-        session;
+    let Session {
+        id, name, starts_ms, ends_ms, max_players, max_matches, initial_rating, k, created_ms, ..
+    } = session;
     let k = k.and_then(|k| u64::try_from(k).ok());
     let values = args![
         org,
@@ -110,7 +111,6 @@ pub async fn count(tx: &mut Changes, org: &Org, id: &str, by: i64) -> Result<(),
 
 /// Results of it count no more.
 pub async fn close(tx: &mut Changes, org: &Org, id: &str) -> Result<bool, Refusal> {
-    let sql =
-        "UPDATE arena_sessions SET status = 'closed' WHERE org = $1 AND id = $2 AND status = 'open'";
+    let sql = "UPDATE arena_sessions SET status = 'closed' WHERE org = $1 AND id = $2 AND status = 'open'";
     Ok(tx.run(sql, args![org, id]).await? > 0)
 }

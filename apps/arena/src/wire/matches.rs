@@ -113,7 +113,9 @@ impl Status {
     /// Reads its name.
     pub fn parse(name: &str) -> Option<Self> {
         use Status::{Completed, Created, Paused, Ready, Started, Voided};
-        [Created, Ready, Started, Paused, Completed, Voided].into_iter().find(|status| status.as_str() == name)
+        [Created, Ready, Started, Paused, Completed, Voided]
+            .into_iter()
+            .find(|status| status.as_str() == name)
     }
 
     /// Whether nothing more can happen in it but being voided.

@@ -1,0 +1,9 @@
+//! The arena as a studio uses it: the real binary, on SQLite and PostgreSQL, through clients of others.
+#![allow(clippy::unwrap_used)]
+
+mod bed;
+mod boards;
+mod crash;
+mod games;
+mod refusals;
+mod voids;
