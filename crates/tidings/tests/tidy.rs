@@ -246,7 +246,8 @@ fn between<'a>(text: &'a str, open: &'a str, close: char) -> Vec<&'a str> {
 }
 
 /// Folders whose files are named in documents by their path from the root.
-const NAMED: [&str; 7] = ["crates/", "conformance/", "docs/", "examples/", "fuzz/", "scripts/", ".ci/"];
+const NAMED: [&str; 8] =
+    ["apps/", "crates/", "conformance/", "docs/", "examples/", "fuzz/", "scripts/", ".ci/"];
 
 #[test]
 fn documents_name_only_files_that_exist() {

@@ -9,6 +9,7 @@ use tidings_arena::store::ladders::{GLOBAL, everybody};
 use tidings_arena::store::matches::results_since;
 use tidings_core::Org;
 use tidings_store::{Store, StoreOptions};
+use tokio::sync::Notify;
 
 use crate::bed::{Bed, Rest, code, places};
 
@@ -16,7 +17,7 @@ const ROUNDS: usize = 3;
 const A_ROUND: usize = 40;
 
 /// What those who submit know: matches that were answered.
-type Answered = Arc<Mutex<BTreeSet<String>>>;
+type Answered = Arc<(Mutex<BTreeSet<String>>, Notify)>;
 
 /// Submits results until the server is gone; each under a key, the match's id.
 async fn submit(studio: Rest, matches: Vec<(String, String)>, answered: Answered) {
@@ -24,7 +25,10 @@ async fn submit(studio: Rest, matches: Vec<(String, String)>, answered: Answered
         let body = json!({"winnerId": winner, "resultType": "win"});
         let asked = studio.try_ask(&format!("POST /matches/{id}/result"), Some(&id), &body).await;
         match asked {
-            Ok((200, _)) => drop(answered.lock().unwrap().insert(id)),
+            Ok((200, _)) => {
+                answered.0.lock().unwrap().insert(id);
+                answered.1.notify_one();
+            }
             // It is gone, or about to be.
             _ => return,
         }
@@ -44,7 +48,7 @@ async fn killed_in_the_midst_of_results_it_loses_none_and_counts_none_twice() {
                 studio.people(&ids.iter().map(|id| (id.as_str(), "SE")).collect::<Vec<_>>()).await;
             }
             // What was not answered before is submitted again, under its key.
-            let known = answered.lock().unwrap().clone();
+            let known = answered.0.lock().unwrap().clone();
             let mut open: Vec<(String, String)> =
                 all.iter().filter(|(id, _)| !known.contains(id)).cloned().collect();
             for at in 0..A_ROUND {
@@ -62,8 +66,8 @@ async fn killed_in_the_midst_of_results_it_loses_none_and_counts_none_twice() {
                 .map(|part| tokio::spawn(submit(studio.clone(), part, answered.clone())))
                 .collect();
             // Somewhere between the first answers and the last.
-            while answered.lock().unwrap().len() < before + 8 + 5 * round {
-                tokio::task::yield_now().await;
+            while answered.0.lock().unwrap().len() < before + 8 + 5 * round {
+                answered.1.notified().await;
             }
             server.kill();
             for one in submitting {
@@ -74,7 +78,7 @@ async fn killed_in_the_midst_of_results_it_loses_none_and_counts_none_twice() {
         let studio = Rest::server(server.addr());
         for (id, winner) in &all {
             let body = json!({"winnerId": winner, "resultType": "win"});
-            let known = answered.lock().unwrap().contains(id);
+            let known = answered.0.lock().unwrap().contains(id);
             let (status, answer) =
                 studio.try_ask(&format!("POST /matches/{id}/result"), Some(id), &body).await.unwrap();
             assert_eq!(status, 200, "{id}: {answer}");

@@ -6,4 +6,5 @@ mod boards;
 mod crash;
 mod games;
 mod refusals;
+mod sockets;
 mod voids;

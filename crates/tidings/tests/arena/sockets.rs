@@ -1,0 +1,129 @@
+//! The same on Socket.IO namespaces, as a stock client writes and reads it (A1, A3, A4).
+
+use std::net::SocketAddr;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tidings_testkit::client::PATIENCE;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::bed::{Bed, Rest, token};
+
+/// A client in one namespace.
+struct SocketIo {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    namespace: &'static str,
+    /// What was heard while something else was waited for: events may come before the answer.
+    kept: Vec<String>,
+}
+
+impl SocketIo {
+    async fn enter(addr: SocketAddr, namespace: &'static str, user: &str) -> Self {
+        let url = format!("ws://{addr}/socket.io/?EIO=4&transport=websocket");
+        let (socket, _) = connect_async(url).await.unwrap();
+        let mut client = Self { socket, namespace, kept: Vec::new() };
+        client.hear_text("0{").await;
+        let auth = json!({"token": token(user, &json!({}))});
+        client.say(&format!("40{namespace},{auth}")).await;
+        client.hear_text(&format!("40{namespace},{{\"sid\"")).await;
+        client
+    }
+
+    async fn say(&mut self, text: &str) {
+        self.socket.send(Message::text(text.to_owned())).await.unwrap();
+    }
+
+    /// The next packet that begins so, without its beginning.
+    async fn hear_text(&mut self, begins: &str) -> String {
+        if let Some(at) = self.kept.iter().position(|text| text.starts_with(begins)) {
+            return self.kept.remove(at)[begins.len()..].to_owned();
+        }
+        let hearing = async {
+            loop {
+                let message = self.socket.next().await.unwrap().unwrap();
+                let text = message.to_text().unwrap().to_owned();
+                if text == "2" {
+                    self.say("3").await;
+                }
+                if let Some(rest) = text.strip_prefix(begins) {
+                    return rest.to_owned();
+                }
+                self.kept.push(text);
+            }
+        };
+        tokio::time::timeout(PATIENCE, hearing)
+            .await
+            .unwrap_or_else(|_| panic!("nothing begins with {begins}"))
+    }
+
+    /// Says a command; what it is acknowledged with.
+    async fn ask(&mut self, name: &str, data: &Value) -> Value {
+        let namespace = self.namespace;
+        self.say(&format!("42{namespace},7{}", json!([name, data]))).await;
+        let rest = self.hear_text(&format!("43{namespace},7")).await;
+        serde_json::from_str::<Value>(&rest).unwrap()[0].clone()
+    }
+
+    /// The data of the next event of a name.
+    async fn hear(&mut self, event: &str) -> Value {
+        let rest = self.hear_text(&format!("42{},[\"{event}\",", self.namespace)).await;
+        serde_json::from_str::<Value>(&format!("[{rest}")).unwrap()[0].clone()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stock_clients_hear_boards_matches_and_themselves_on_their_namespaces() {
+    let bed = Bed::sqlite();
+    let server = bed.serve();
+    let studio = Rest::server(server.addr());
+    studio.people(&[("ada", "GB"), ("bob", "US")]).await;
+    studio.start("m1", &["ada", "bob"], Value::Null).await;
+    let mut board = SocketIo::enter(server.addr(), "/leaderboard", "viewer").await;
+    let told = board.ask("subscribe", &json!({"scope": "country", "country": "US"})).await;
+    assert_eq!((&told["ok"], &told["snapshot"]["total"]), (&json!(true), &json!(1)), "{told}");
+    let told = board.ask("subscribe", &json!({"scope": "global"})).await;
+    assert_eq!(
+        (&told["room"], &told["snapshot"]["total"]),
+        (&json!("leaderboard:global"), &json!(2)),
+        "{told}"
+    );
+    let mut game = SocketIo::enter(server.addr(), "/matches", "bob").await;
+    assert_eq!(game.ask("subscribe", &json!({"matchId": "m1"})).await["ok"], true);
+    let mut himself = SocketIo::enter(server.addr(), "/players", "bob").await;
+    // Whoever answers is in his own room by then.
+    himself.ask("nothing", &json!({})).await;
+    assert_eq!(game.ask("matchAction", &json!({"matchId": "m1", "action": "attack"})).await["ok"], true);
+    assert_eq!(game.hear("playerAction").await["playerId"], "bob");
+
+    studio.win("m1", "bob").await;
+    assert_eq!(game.hear("matchCompleted").await["result"]["winnerId"], "bob");
+    assert_eq!(game.hear("eloUpdate").await["newRating"], 1220);
+    assert_eq!(himself.hear("eloUpdate").await["change"], 20);
+    assert_eq!(himself.hear("achievementUnlocked").await["achievement"]["id"], "first-win");
+    let change = board.hear("rankChange").await;
+    assert_eq!((&change["oldRank"], &change["scope"]), (&json!(1), &json!("global")), "{change}");
+    let update = board.hear("leaderboardUpdate").await;
+    assert!(update["entries"].is_array() && update["diff"].is_array(), "{update}");
+    assert_eq!(board.ask("unsubscribe", &json!({"scope": "global"})).await["ok"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn friends_are_told_who_comes_and_who_goes() {
+    let bed = Bed::sqlite();
+    let server = bed.serve();
+    let studio = Rest::server(server.addr());
+    studio.people(&[("ada", "GB"), ("bob", "US")]).await;
+    studio.done("PUT /players/ada/friends/bob", Value::Null).await;
+    let mut ada = SocketIo::enter(server.addr(), "/players", "ada").await;
+    ada.ask("nothing", &json!({})).await;
+    let bob = SocketIo::enter(server.addr(), "/players", "bob").await;
+    let told = ada.hear("friendActivity").await;
+    assert_eq!(told, json!({"playerId": "bob", "activity": {"type": "online"}}));
+    let friends = studio.get("/players/ada/friends").await;
+    assert_eq!(friends["friends"][0]["online"], true);
+    let SocketIo { mut socket, .. } = bob;
+    socket.send(Message::text("41/players,")).await.unwrap();
+    assert_eq!(ada.hear("friendActivity").await["activity"]["type"], "offline");
+}
