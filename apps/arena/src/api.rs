@@ -155,7 +155,7 @@ impl Asker {
     ///
     /// # Errors
     /// `forbidden`
-    pub(crate) fn is_or_server(self, player: &str) -> Result<Self, Refusal> {
+    pub(crate) fn himself_or_server(self, player: &str) -> Result<Self, Refusal> {
         if self.is_server() || self.user() == Some(player) {
             return Ok(self);
         }

@@ -6,10 +6,12 @@
 //!
 //! Plain values: what time it is, which number a result has and when something is told comes from outside.
 
+mod batch;
 mod board;
 mod index;
 mod past;
 mod players;
+mod spread;
 mod tree;
 mod updates;
 mod view;

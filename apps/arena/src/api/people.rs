@@ -104,7 +104,7 @@ async fn create(
     let wanted: Wanted = read(&body)?;
     let id = wanted.id.map(Id::into_string).or_else(|| asker.user().map(str::to_owned));
     let id = id.ok_or_else(|| bad("id: is needed"))?;
-    let asker = asker.is_or_server(&id)?;
+    let asker = asker.himself_or_server(&id)?;
     let own = asker.name().filter(|_| asker.user() == Some(&*id)).map(|name| name.chars().take(64).collect());
     let name = wanted.display_name.map(Text::into_string).or(own);
     let name = name.ok_or_else(|| bad("displayName: is needed"))?;
@@ -147,7 +147,7 @@ async fn change(
     body: Received,
 ) -> Answer {
     let id = path(id)?;
-    let asker = Asker::new(caller)?.is_or_server(&id)?;
+    let asker = Asker::new(caller)?.himself_or_server(&id)?;
     let changed: Changed = read(&body)?;
     let _pass = api.arena.pass(&api.stage).await?;
     let (arena, org, stage) = (api.arena.clone(), asker.org().clone(), api.stage.clone());
@@ -201,7 +201,7 @@ async fn played(
 
 async fn friends(State(api): State<Arc<Api>>, caller: Extension<Caller>, id: AtPath<String>) -> Answer {
     let id = path(id)?;
-    let asker = Asker::new(caller)?.is_or_server(&id)?;
+    let asker = Asker::new(caller)?.himself_or_server(&id)?;
     let _pass = api.arena.pass(&api.stage).await?;
     let mut reader = api.stage.read().await?;
     the_player(&mut reader, asker.org(), &id).await?;
@@ -243,7 +243,7 @@ async fn change_friends(
     (headers, body): (&HeaderMap, &Received),
     wishes: bool,
 ) -> Answer {
-    let asker = asker.is_or_server(&id)?;
+    let asker = asker.himself_or_server(&id)?;
     let _pass = api.arena.pass(&api.stage).await?;
     let (org, both, pair) = (asker.org().clone(), asker.is_server(), (id.clone(), friend.clone()));
     let deed =

@@ -175,7 +175,7 @@ async fn join(
     body: Received,
 ) -> Answer {
     let player = read::<Joining>(&body)?.player_id.into_string();
-    let (id, asker) = (path(id)?, Asker::new(caller)?.is_or_server(&player)?);
+    let (id, asker) = (path(id)?, Asker::new(caller)?.himself_or_server(&player)?);
     let (arena, org) = (api.arena.clone(), asker.org().clone());
     let _pass = api.arena.pass_to(&api.stage, &org, &Scope::session(&id)).await?;
     let deed = Deed { name: format!("join {id}"), body: &body, headers: &headers, status: StatusCode::OK };
@@ -196,7 +196,7 @@ async fn leave(
     body: Received,
 ) -> Answer {
     let (id, player) = path(at)?;
-    let asker = Asker::new(caller)?.is_or_server(&player)?;
+    let asker = Asker::new(caller)?.himself_or_server(&player)?;
     let (arena, org) = (api.arena.clone(), asker.org().clone());
     let _pass = api.arena.pass_to(&api.stage, &org, &Scope::session(&id)).await?;
     let name = format!("leave {id}\0{player}");

@@ -1,5 +1,7 @@
 //! A board: everybody's score, place and rank.
 
+use super::batch;
+use super::spread::{SPREAD_FROM, Spread};
 use super::tree::{Key, Place, Tree};
 use super::{Entry, Handle, Moved, Ranking, Row};
 
@@ -7,10 +9,12 @@ use super::{Entry, Handle, Moved, Ranking, Row};
 ///
 /// Asking for a rank, in whichever ranking, and setting a score cost the logarithm of the board's length; reading
 /// rows costs that once and then a step for each. A board holds as many players as its owner puts on it, at 30 to
-/// 40 bytes each on the board everybody is on (see decision 0060).
+/// 45 bytes each (see decision 0060).
 #[derive(Debug, Clone)]
 pub struct Board {
     tree: Tree,
+    /// The entries of the tree by score, if it pays to count them.
+    spread: Option<Spread>,
     ranking: Ranking,
 }
 
@@ -37,7 +41,7 @@ impl Change {
 impl Board {
     /// An empty board.
     pub fn new(ranking: Ranking) -> Self {
-        Self { tree: Tree::new(), ranking }
+        Self { tree: Tree::new(), spread: None, ranking }
     }
 
     /// A board with these entries; of several of one player the last one counts.
@@ -56,6 +60,7 @@ impl Board {
         for entry in &entries {
             board.tree.insert(&key(entry));
         }
+        board.spread = board.counted();
         board
     }
 
@@ -90,15 +95,14 @@ impl Board {
     /// A result changes several scores; if it were told step by step, the second player would have been overtaken
     /// by the first in between.
     pub fn apply(&mut self, changes: &[Change]) -> Vec<Moved> {
-        if let [change] = changes {
-            let nothing = Moved { player: change.player(), old: None, new: None };
-            return vec![self.change(change).unwrap_or(nothing)];
+        let players: Vec<Handle> = changes.iter().map(Change::player).collect();
+        if batch::is_plain(&players, self.ranking) {
+            let mut moved: Vec<Moved> = changes.iter().map(|change| self.change(change)).collect();
+            batch::put_right(&mut moved, self.ranking);
+            return moved;
         }
-        let before = |change: &Change| {
-            let player = change.player();
-            Moved { player, old: self.row(player), new: None }
-        };
-        let mut moved: Vec<Moved> = changes.iter().map(before).collect();
+        let before = |player: &Handle| Moved { player: *player, old: self.row(*player), new: None };
+        let mut moved: Vec<Moved> = players.iter().map(before).collect();
         for change in changes {
             self.change(change);
         }
@@ -130,7 +134,7 @@ impl Board {
         let place = self.tree.place(player.0)?;
         Some(match ranking {
             Ranking::Ordinal => self.tree.position(place) + 1,
-            Ranking::Competition => self.tree.count_above(!self.tree.key(place).falling) + 1,
+            Ranking::Competition => self.higher(!self.tree.key(place).falling) + 1,
             Ranking::Dense => self.tree.scores_to(place),
         })
     }
@@ -195,7 +199,10 @@ impl Board {
 
     /// How many have a higher score than this.
     pub(super) fn higher(&self, score: i64) -> u32 {
-        self.tree.count_above(score)
+        match &self.spread {
+            Some(spread) => spread.above(score),
+            None => self.tree.count_above(score),
+        }
     }
 
     /// How many entries are ahead of this one, whether or not it is on the board.
@@ -214,11 +221,11 @@ impl Board {
         all - self.higher(score)
     }
 
-    fn change(&mut self, change: &Change) -> Option<Moved> {
+    fn change(&mut self, change: &Change) -> Moved {
         match change {
-            Change::Set(entry) => Some(self.put(entry, false)),
-            Change::Put(entry) => Some(self.put(entry, true)),
-            Change::Remove(player) => self.remove(*player),
+            Change::Set(entry) => self.put(entry, false),
+            Change::Put(entry) => self.put(entry, true),
+            Change::Remove(player) => Moved { player: *player, old: self.take(*player), new: None },
         }
     }
 
@@ -232,6 +239,7 @@ impl Board {
         }
         let old = self.take(player);
         let position = self.tree.insert(&key(entry));
+        self.count_in(entry.score);
         Moved { player, old, new: Some(self.placed(entry, position)) }
     }
 
@@ -240,8 +248,33 @@ impl Board {
         let place = self.tree.place(player.0)?;
         let entry = entry(&self.tree.key(place));
         let position = self.tree.remove(place);
+        if let Some(spread) = &mut self.spread {
+            spread.remove(entry.score);
+        }
         // A rank counts who is ahead, so it is the same with the entry and without it.
         Some(self.placed(&entry, position))
+    }
+
+    /// Counts a new entry, and begins to count all of them when the board has doubled and it may pay by now.
+    fn count_in(&mut self, score: i64) {
+        let entries = self.len();
+        // A score beyond the others has them counted anew, once in a block of scores, or shows that it no longer pays.
+        let anew = match &mut self.spread {
+            Some(spread) => !spread.add(score),
+            None => entries >= SPREAD_FROM && entries.is_power_of_two(),
+        };
+        if anew {
+            self.spread = self.counted();
+        }
+    }
+
+    /// The entries by score; `None` if there are few, or their scores lie far apart.
+    fn counted(&self) -> Option<Spread> {
+        let entries = self.len();
+        let ends = [0, entries.checked_sub(1)?].map(|position| self.tree.select(position));
+        let [highest, lowest] = ends.map(|place| place.map(|place| !self.tree.key(place).falling));
+        let mut spread = Spread::new(lowest?, highest?, entries).filter(|_| entries >= SPREAD_FROM)?;
+        self.entries().all(|entry| spread.add(entry.score)).then_some(spread)
     }
 
     /// An entry with its position, and the rank that follows from it.
@@ -249,8 +282,8 @@ impl Board {
         let Entry { player, score, reached } = *entry;
         let rank = match self.ranking {
             Ranking::Ordinal => position + 1,
-            Ranking::Competition => self.tree.count_above(score) + 1,
-            Ranking::Dense => self.tree.scores_above(score) + 1,
+            Ranking::Competition => self.higher(score) + 1,
+            Ranking::Dense => self.scores_above(score) + 1,
         };
         Row { player, score, reached, position, rank }
     }

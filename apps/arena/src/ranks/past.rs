@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 
+use super::batch::place;
 use super::{Board, Entry, Handle, Moved, Ranking};
 
 /// Players whose entries have changed since a moment, with their entries then.
@@ -89,11 +90,6 @@ impl Ranks<'_> {
 /// Counts of entries of a board are never below nothing, or above what four bytes hold.
 fn count(sum: i64) -> u32 {
     u32::try_from(sum).unwrap_or_default()
-}
-
-/// Where an entry stands, compared with others.
-fn place(entry: &Entry) -> (i64, u64, Handle) {
-    (!entry.score, entry.reached, entry.player)
 }
 
 /// Which scores have come (-1) or gone (1) altogether.

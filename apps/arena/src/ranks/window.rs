@@ -136,7 +136,7 @@ impl Diff {
                 None => diff.enter.push(*row),
                 Some(same) if same == row => {}
                 Some(other) => {
-                    diff.moved.push(Shift { row: *row, old_rank: other.rank, old_position: other.position })
+                    diff.moved.push(Shift { row: *row, old_rank: other.rank, old_position: other.position });
                 }
             }
         }

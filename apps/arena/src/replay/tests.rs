@@ -98,15 +98,16 @@ impl Kept {
             replay.set(player, self.before(player, voided.number));
         }
         let mut again = 0;
-        for played in self.results[at..].to_vec() {
-            if !replay.concerns(&played) {
+        let behind = self.results[at..].to_vec();
+        for played in &behind {
+            if !replay.concerns(played) {
                 continue;
             }
-            for player in replay.missing(&played) {
+            for player in replay.missing(played) {
                 let standing = self.before(player, played.number);
                 replay.set(player, standing);
             }
-            let result = replay.play(&played, None).unwrap();
+            let result = replay.play(played, None).unwrap();
             again += 1;
             for (player, standing) in played.players.iter().zip(result.after) {
                 let known = self.history.get_mut(player).unwrap();

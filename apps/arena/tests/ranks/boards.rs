@@ -121,6 +121,28 @@ fn entry(player: u32, score: i64, reached: u64) -> Entry {
     Entry { player: Handle(player), score, reached }
 }
 
+/// A score beyond all others, so that a board changes the way in which it counts those above.
+#[test]
+fn ranks_stay_right_when_scores_spread_wider_and_the_board_grows_and_shrinks() {
+    let mut board = Board::new(Ranking::Competition);
+    let mut naive = Naive::default();
+    let far = [(700, 2_000), (900, -300), (1_100, 1 << 40), (1_200, i64::MIN), (1_900, i64::MAX)];
+    for number in 0..2_100_u32 {
+        let score =
+            far.iter().find(|(at, _)| *at == number).map_or(i64::from(number * 7_919 % 400), |it| it.1);
+        board.set(Handle(number), score, u64::from(number));
+        naive.entries.push(entry(number, score, u64::from(number)));
+        let gone = Handle(number * 13 % 2_100);
+        if number % 3 == 0 && board.remove(gone).is_some() {
+            naive.entries.retain(|it| it.player != gone);
+        }
+        for it in naive.entries.iter().skip(number as usize % 50).step_by(50) {
+            let higher = naive.entries.iter().filter(|other| other.score > it.score).count() as u32;
+            assert_eq!(board.rank(it.player), Some(higher + 1), "{it:?} after {number}");
+        }
+    }
+}
+
 #[test]
 fn equals_are_ranked_1224_1223_or_1234() {
     let entries = vec![entry(3, 10, 9), entry(1, 20, 8), entry(2, 20, 7), entry(0, 30, 6)];

@@ -10,7 +10,8 @@ use super::naive::{Naive, RANKINGS};
 
 const PLAYERS: u64 = 60;
 const TOP: u32 = 12;
-const RESULTS: u64 = 10_000;
+/// The board's usual ranking gets as many as were promised, the others enough to see a difference.
+const RESULTS: [u64; 3] = [10_000, 2_000, 2_000];
 
 /// Numbers without a pattern, the same in every run.
 struct Numbers(u64);
@@ -71,12 +72,12 @@ fn is_right(update: &Update, then: &Naive, now: &Naive, ranking: Ranking) {
 
 #[test]
 fn ranks_and_messages_are_those_of_a_naive_model_over_ten_thousand_results() {
-    for ranking in RANKINGS {
+    for (ranking, results) in RANKINGS.into_iter().zip(RESULTS) {
         let (mut board, mut naive) = (Board::new(ranking), Naive::default());
         let mut updates = Updates::new(TOP, 1_000, &board).unwrap();
         let (mut numbers, mut now_ms, mut told_ms, mut messages) = (Numbers(11), 5_000, 0, 0);
         let (mut then, mut shown) = (naive.clone(), places(&[]));
-        for reached in 0..RESULTS {
+        for reached in 0..results {
             if updates.due_ms().is_none() {
                 then = naive.clone();
             }
@@ -98,7 +99,7 @@ fn ranks_and_messages_are_those_of_a_naive_model_over_ten_thousand_results() {
             assert_eq!(shown, places(&update.entries));
             (told_ms, messages) = (now_ms, messages + 1);
         }
-        assert!(messages > 1_000, "only {messages} messages");
+        assert!(messages > results / 10, "only {messages} messages");
     }
 }
 
