@@ -31,11 +31,16 @@ impl Bed {
 
     /// The real binary.
     pub(crate) fn serve(&self) -> Serving {
+        self.serve_with(&[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn serve_with(&self, more: &[&str]) -> Serving {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
         command.env_clear().current_dir(self.place.path()).env("JWT_SECRET", SECRET);
         command.env("DATABASE_URL", &self.url);
         let flags = ["serve", "--listen", "127.0.0.1:0", "--no-limits", "--host-publish=false"];
-        Serving::run(command.args(flags))
+        Serving::run(command.args(flags).args(more))
     }
 }
 

@@ -4,6 +4,7 @@
 mod bed;
 mod boards;
 mod crash;
+mod demo;
 mod games;
 mod refusals;
 mod sockets;
