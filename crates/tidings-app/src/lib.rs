@@ -41,8 +41,8 @@ pub use registry::{Call, Registry, RegistryError};
 // What an app names in every file, so that it needs no other crates for it.
 pub use compact_str::CompactString;
 pub use schemars::JsonSchema;
-pub use tidings_core::pace::Per;
 pub use tidings_core::limits::Rate;
+pub use tidings_core::pace::Per;
 pub use tidings_core::{Action, Code, Identity, Lane, Org, Refusal, Roll, Room, Rule};
 pub use tidings_store::{Migration, Reader, args};
 

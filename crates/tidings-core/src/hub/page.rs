@@ -69,6 +69,7 @@ mod tests {
             message_bytes: None,
             publish_rate: None,
             pacing: None,
+            diff: None,
         });
         let hub = Hub::new(Vec::new());
         for number in 0..rooms {

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::ShardLoop;
 use super::link::Seat;
+use super::renewal::FORBIDDEN;
 use super::walk::Walk;
 use crate::ids::SocketId;
 
@@ -100,7 +101,7 @@ impl ShardLoop {
             Deed::Leave(room) => {
                 let is_there = self.shard.is_member(key.slot, room, namespace);
                 if is_there {
-                    self.send_out(key, namespace, room);
+                    self.send_out(key, namespace, room, FORBIDDEN);
                 }
                 is_there
             }
