@@ -3,9 +3,9 @@
 use bytes::Bytes;
 pub use tidings_wire::names::{Dialect, Namespaces};
 use tidings_wire::websocket::{self, Opcode};
-use tidings_wire::{engineio, plain, socketio};
+use tidings_wire::{engineio, json, plain, socketio};
 
-use crate::publication::{Mark, Payload, Publication, parse_hex};
+use crate::publication::{Mark, Payload, Position, Publication, parse_hex};
 
 /// How events become bytes for one member; members of equal form share the same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,6 +16,8 @@ pub struct Form {
     pub namespace: u8,
     /// Whether recorded events carry the trailing offset of recovery.
     pub offset: bool,
+    /// Whether Socket.IO clients are told, behind the data, of which room an event is and where it stands there.
+    pub place: bool,
     /// Window bits of permessage-deflate; 0: not negotiated.
     pub deflate: u8,
     /// The client cannot take binary: it gets base64 text instead.
@@ -46,14 +48,14 @@ pub fn encode(publication: &Publication, form: Form, namespaces: &Namespaces) ->
             }
         }
         Dialect::Msgpack => {
-            let offset = offset_text(publication, form);
+            let (offset, place) = (offset_text(publication, form), place_text(publication, form));
             let mut packet = Vec::with_capacity(publication.payload.json.len() + 64);
             socketio::msgpack::encode::event(
                 &mut packet,
                 namespaces.name(form.namespace),
                 publication.ack,
                 &publication.event,
-                &[publication.payload.text()],
+                &arguments(publication, place.as_deref()),
                 offset.as_deref(),
                 &publication.payload.attachments,
             );
@@ -91,16 +93,38 @@ const DEFLATE_FROM: usize = 1_024;
 
 fn socket_io_text(publication: &Publication, form: Form, namespaces: &Namespaces) -> Vec<u8> {
     let mut text = Vec::with_capacity(publication.payload.json.len() + publication.event.len() + 64);
+    let place = place_text(publication, form);
     socketio::encode::event(
         &mut text,
         namespaces.name(form.namespace),
         publication.ack,
         &publication.event,
-        &[publication.payload.text()],
+        &arguments(publication, place.as_deref()),
         offset_text(publication, form).as_deref(),
         publication.payload.attachments.len() as u32,
     );
     text
+}
+
+/// The data, and behind it the place where one is wanted.
+fn arguments<'a>(publication: &'a Publication, place: Option<&'a str>) -> Vec<&'a str> {
+    std::iter::once(publication.payload.text()).chain(place).collect()
+}
+
+/// Of which room an event is and where it stands there: what the plain dialect says beside the data.
+fn place_text(publication: &Publication, form: Form) -> Option<String> {
+    if !form.place {
+        return None;
+    }
+    let mut out = b"{\"room\":".to_vec();
+    json::write_string(&mut out, publication.room.name());
+    out.extend_from_slice(format!(",\"messageId\":\"{}\"", publication.id).as_bytes());
+    if let Some(Position { epoch, offset, tag }) = publication.position {
+        let at = format!(",\"epoch\":\"{epoch}\",\"offset\":{offset},\"tag\":\"{tag:08x}\"");
+        out.extend_from_slice(at.as_bytes());
+    }
+    out.push(b'}');
+    String::from_utf8(out).ok()
 }
 
 /// The opaque offset of recovery: how far its organisation's events were heard, and the process that counted.

@@ -49,7 +49,7 @@ fn binary() -> Payload {
 }
 
 fn form(dialect: Dialect) -> Form {
-    Form { dialect, namespace: 0, offset: false, deflate: 0, text_only: false }
+    Form { dialect, namespace: 0, offset: false, place: false, deflate: 0, text_only: false }
 }
 
 fn bytes(publication: &Publication, form: Form) -> Vec<u8> {
@@ -111,6 +111,21 @@ fn a_socket_io_event_carries_its_offset_if_recorded_and_wanted() {
     ] {
         assert_eq!(bytes(&publication(json(), recorded), form), text(expected));
     }
+}
+
+#[test]
+fn a_socket_io_event_says_where_it_stands_if_that_is_wanted() {
+    let wants = Form { place: true, ..form(Dialect::SocketIo) };
+    let volatile = r#"42["changed",{"a": 1},{"room":"doc:1","messageId":"00000000000000ab-1f"}]"#;
+    assert_eq!(bytes(&publication(json(), false), wants), text(volatile));
+    let place = r#"{"room":"doc:1","messageId":"00000000000000ab-1f","epoch":"000000000000000e","offset":7,"tag":"0000c0de"}"#;
+    let recorded = format!(r#"42["changed",{{"a": 1}},{place}]"#);
+    assert_eq!(bytes(&publication(json(), true), wants), text(&recorded));
+    // The offset of recovery stays the last argument, where stock clients look for it.
+    let both = format!(r#"42["changed",{{"a": 1}},{place},"ab.2a"]"#);
+    assert_eq!(bytes(&publication(json(), true), Form { offset: true, ..wants }), text(&both));
+    let packed = bytes(&publication(json(), false), Form { place: true, ..form(Dialect::Msgpack) });
+    assert!(String::from_utf8_lossy(&packed).contains("messageId"));
 }
 
 #[test]

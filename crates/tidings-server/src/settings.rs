@@ -373,6 +373,7 @@ pub(crate) struct AuthFields<'a> {
     pub(crate) offset: Option<Cow<'a, str>>,
     pub(crate) recovery: Option<bool>,
     pub(crate) gaps: bool,
+    pub(crate) positions: bool,
     pub(crate) persistent: bool,
 }
 
@@ -387,6 +388,7 @@ impl<'a> AuthFields<'a> {
                 Some("offset") => fields.offset = json::string(value),
                 Some("recovery") => fields.recovery = Some(value != "false"),
                 Some("gaps") => fields.gaps = value == "true",
+                Some("positions") => fields.positions = value == "true",
                 Some("persistent") => fields.persistent = value == "true",
                 _ => {}
             }

@@ -95,7 +95,7 @@ pub fn anyone() -> Identity {
 }
 
 pub fn plain() -> Form {
-    Form { dialect: Dialect::Plain, namespace: 0, offset: false, deflate: 0, text_only: false }
+    Form { dialect: Dialect::Plain, namespace: 0, offset: false, place: false, deflate: 0, text_only: false }
 }
 
 /// An event with little in it.

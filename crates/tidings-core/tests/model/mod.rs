@@ -142,6 +142,7 @@ impl World {
             dialect,
             namespace: 0,
             offset: offset && dialect != Dialect::Plain,
+            place: false,
             deflate: if deflate { 15 } else { 0 },
             text_only: false,
         };

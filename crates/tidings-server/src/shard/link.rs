@@ -106,6 +106,8 @@ pub(super) struct Seat {
     pub(super) namespace: u8,
     /// Whether recorded events carry the trailing offset.
     pub(super) offset: bool,
+    /// Whether events say of which room they are and where they stand there.
+    pub(super) place: bool,
     /// Whether it wants to be told of gaps.
     pub(super) gaps: bool,
     pub(super) sid: SocketId,
@@ -143,8 +145,15 @@ impl Link {
 
     /// The form in which it wants the events of a namespace.
     pub(super) fn form(&self, namespace: u8) -> Form {
-        let offset = self.seat(namespace).is_some_and(|seat| seat.offset);
-        Form { dialect: self.dialect(), namespace, offset, deflate: self.deflate, text_only: self.text_only }
+        let seat = self.seat(namespace);
+        Form {
+            dialect: self.dialect(),
+            namespace,
+            offset: seat.is_some_and(|seat| seat.offset),
+            place: seat.is_some_and(|seat| seat.place),
+            deflate: self.deflate,
+            text_only: self.text_only,
+        }
     }
 
     /// Who it first was, for logs: organisation and user.

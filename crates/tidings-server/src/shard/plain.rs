@@ -206,6 +206,7 @@ impl ShardLoop {
         link.seats = vec![Seat {
             namespace: 0,
             offset: false,
+            place: false,
             gaps: true,
             sid,
             pid: None,

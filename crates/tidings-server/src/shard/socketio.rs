@@ -32,6 +32,7 @@ pub(crate) struct Admission {
     pub(crate) namespace: u8,
     pub(crate) who: Arc<Identity>,
     pub(crate) offset: bool,
+    pub(crate) place: bool,
     pub(crate) gaps: bool,
     /// The auth payload, for a mounted handler.
     pub(crate) auth: Option<String>,
@@ -46,14 +47,15 @@ pub(crate) struct Admission {
 pub(super) struct Request {
     pub(super) namespace: u8,
     offset: bool,
+    place: bool,
     gaps: bool,
 }
 
 impl Request {
     /// The same, now that it is known who asks.
     pub(super) fn admission(self, who: Arc<Identity>) -> Admission {
-        let Self { namespace, offset, gaps } = self;
-        Admission { namespace, who, offset, gaps, auth: None, rooms: Vec::new(), standing: None }
+        let Self { namespace, offset, place, gaps } = self;
+        Admission { namespace, who, offset, place, gaps, auth: None, rooms: Vec::new(), standing: None }
     }
 }
 
@@ -164,7 +166,7 @@ impl ShardLoop {
         let hello = link.hello.as_deref();
         let python = hello.is_some_and(|hello| hello.python);
         let offset = settings.gives_offsets(python, fields.recovery);
-        let request = Request { namespace, offset, gaps: fields.gaps };
+        let request = Request { namespace, offset, place: fields.positions, gaps: fields.gaps };
         let token = token_of(hello, fields.token.as_deref());
         let entry = match token.filter(|_| !self.shared.handler_only) {
             Some(token) => Entry::of(&self.shared, link.remote, token)?,
@@ -242,7 +244,7 @@ impl ShardLoop {
     ) -> bool {
         let Some(link) = self.links.get(key) else { return false };
         let Session::SocketIo(session) = &mut link.session else { return false };
-        let Admission { namespace, who, offset, gaps, standing, .. } = admission;
+        let Admission { namespace, who, offset, place, gaps, standing, .. } = admission;
         session.joined(namespace);
         link.mixed |= *link.org.get_or_insert_with(|| who.org.clone()) != who.org;
         if link.seats.is_empty() {
@@ -250,7 +252,19 @@ impl ShardLoop {
         }
         let warn_at_ms = warn_at_ms(&who);
         let (waiting, kept) = (None, comeback::Kept::default());
-        link.seats.push(Seat { namespace, offset, gaps, sid, pid, who, standing, warn_at_ms, waiting, kept });
+        link.seats.push(Seat {
+            namespace,
+            offset,
+            place,
+            gaps,
+            sid,
+            pid,
+            who,
+            standing,
+            warn_at_ms,
+            waiting,
+            kept,
+        });
         if !self.settings.keeps_hello && link.hello.as_ref().is_some_and(|hello| !hello.has_tokens()) {
             link.hello = None;
         }

@@ -196,7 +196,8 @@ impl ShardLoop {
     fn rejoin(&mut self, key: ConnKey, resume: &Resume, parked: &Parked) -> Result<Rejoined, Unread> {
         let Some(link) = self.links.get(key) else { return Err(Unread) };
         let (admission, who) = (&resume.admission, resume.admission.who.clone());
-        let form = tidings_core::frame::Form { offset: admission.offset, ..link.form(admission.namespace) };
+        let (offset, place) = (admission.offset, admission.place);
+        let form = tidings_core::frame::Form { offset, place, ..link.form(admission.namespace) };
         let now = self.node.mark_of(&who.org);
         let heard = self.heard(resume, parked);
         let from = |kept: &Kept| match (kept.proof, heard.map(|heard| resume.earlier.then(&kept.room, heard)))

@@ -1,0 +1,219 @@
+import { Manager, type ManagerOptions, type Socket } from "socket.io-client";
+import type { Answered, Hears, Link, LinkState, Question } from "./link.ts";
+import { Refusal, refusalIn, unavailable } from "./refusal.ts";
+import type { GetToken } from "./tokens.ts";
+
+/** Milliseconds: the first wait before coming back, the longest, the first after the server asked for a pause. */
+const BACK_MS = 250;
+const BACK_LONGEST_MS = 5_000;
+const PAUSE_MS = 5_000;
+/** A connection that does not answer a ping within this is dead. */
+const PING_MS = 3_000;
+
+/** Closes of docs/protocol.md after which nobody comes back, and what they say. */
+const FINAL: Record<number, [code: string, message: string]> = {
+  4403: ["forbidden", "the sign-in was revoked"],
+  4409: ["conflict", "a newer connection took this one's place"],
+};
+/** Closes after which a token that is kept will not do. */
+const TOKEN_OVER = 4401;
+/** Closes after which the server wants to be left alone for a while. */
+const PAUSES = [1013, 4429];
+
+/** A connection of our own, over the official client. */
+export class SocketLink implements Link {
+  /** The socket of the namespace `/`. */
+  readonly root: Socket;
+  readonly #manager: Manager;
+  readonly #others = new Map<string, Socket>();
+  readonly #getToken: GetToken;
+  readonly #hears: Hears;
+  #state: LinkState = { status: "idle", error: undefined, session: undefined };
+  #wantsFresh = false;
+  #triedFresh = false;
+  #restarting = false;
+  #later: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(url: string, getToken: GetToken, hears: Hears, options: Partial<ManagerOptions> = {}) {
+    this.#getToken = getToken;
+    this.#hears = hears;
+    this.#manager = new Manager(url, {
+      transports: ["websocket", "polling"],
+      tryAllTransports: true,
+      reconnectionDelay: BACK_MS,
+      reconnectionDelayMax: BACK_LONGEST_MS,
+      ...options,
+      autoConnect: false,
+    });
+    this.root = this.#open("/");
+    this.root.on("connect", () => this.#connected());
+    this.root.on("connect_error", (error) => this.#refused(error));
+    this.root.on("disconnect", (reason, details) => this.#lost(reason, details));
+  }
+
+  connect(): void {
+    if (this.#state.status === "connected" || this.root.active) return;
+    this.#triedFresh = false;
+    this.#set({ status: "connecting", error: undefined });
+    this.root.connect();
+  }
+
+  disconnect(): void {
+    this.#end("idle", undefined);
+  }
+
+  ask({ namespace, name, args, timeoutMs }: Question, answered: Answered): void {
+    if (this.#state.status !== "connected") return answered(unavailable("there is no connection"), undefined);
+    const socket = namespace === "/" ? this.root : this.#other(namespace);
+    const heard = (error: Error | null, reply?: unknown) => {
+      if (error) answered(unavailable("the server did not answer in time"), undefined);
+      else answered(refusalIn(reply), reply);
+    };
+    socket.timeout(timeoutMs).emit(name, ...args, heard);
+  }
+
+  check(): void {
+    if (this.#state.status === "reconnecting") return this.#restart();
+    if (this.#state.status !== "connected") return;
+    const session = this.#state.session;
+    const ping = { namespace: "/", name: "ping", args: [{}], timeoutMs: PING_MS };
+    this.ask(ping, (refusal) => {
+      const unanswered = refusal?.code === "unavailable";
+      if (unanswered && this.#state.session === session && this.#state.status === "connected")
+        this.#restart();
+    });
+  }
+
+  /** Comes back now, without the waits between attempts. */
+  #restart(): void {
+    this.#restarting = true;
+    const namespaces = [...this.#others.values()].filter((socket) => socket.active);
+    for (const socket of [this.root, ...namespaces]) socket.disconnect();
+    this.#restarting = false;
+    this.#set({ status: "reconnecting", session: undefined });
+    for (const socket of [this.root, ...namespaces]) socket.connect();
+  }
+
+  #open(namespace: string): Socket {
+    const socket = this.#manager.socket(namespace, { auth: (give) => this.#give(give) });
+    socket.onAny((name: string, ...args: unknown[]) => {
+      if (name === "tidings:token") void this.#renew(socket);
+      this.#hears.event(namespace, name, args);
+    });
+    return socket;
+  }
+
+  /** A namespace is entered when something is first said there, and what is said waits until it is. */
+  #other(namespace: string): Socket {
+    let socket = this.#others.get(namespace);
+    if (!socket) {
+      socket = this.#open(namespace);
+      this.#others.set(namespace, socket);
+      const entering = socket;
+      // A refusal of one namespace is for those who ask there: their questions time out.
+      entering.on("connect_error", () => entering.active || entering.disconnect());
+    }
+    if (!socket.active) socket.connect();
+    return socket;
+  }
+
+  /** Hands the client's sign-in to the server; called at each connect. */
+  #give(give: (auth: object) => void): void {
+    this.#token().then(
+      (token) =>
+        give({ ...(token === undefined ? {} : { token }), recovery: false, positions: true, gaps: true }),
+      (error: unknown) => this.#tokenless(error),
+    );
+  }
+
+  async #token(): Promise<string | undefined> {
+    const token = await this.#getToken({ fresh: this.#wantsFresh });
+    this.#wantsFresh = false;
+    return token;
+  }
+
+  #tokenless(error: unknown): void {
+    const known = error instanceof Refusal ? error : unavailable(String(error));
+    if (!known.retryable) return this.#end("closed", known);
+    this.#comeLater(known, known.retryAfterMs ?? BACK_LONGEST_MS);
+  }
+
+  async #renew(socket: Socket): Promise<void> {
+    try {
+      const token = await this.#getToken({ fresh: true });
+      if (token !== undefined && socket.connected)
+        await socket.timeout(PING_MS).emitWithAck("auth", { token });
+    } catch {
+      // The connection ends with its token then, and a fresh one is asked for on coming back.
+    }
+  }
+
+  #connected(): void {
+    this.#triedFresh = false;
+    this.#manager.reconnectionDelay(BACK_MS);
+    this.#set({ status: "connected", error: undefined, session: this.root.id });
+  }
+
+  #refused(error: Error & { data?: { code?: string; retryAfterMs?: number } }): void {
+    // The transport did not come up: the manager tries again by itself.
+    if (this.root.active) return this.#set({ status: this.#away(), error });
+    const { code, retryAfterMs } = error.data ?? {};
+    const refusal = new Refusal({
+      code: code ?? "forbidden",
+      message: error.message,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    });
+    if ((code === "unauthorized" || code === "token_expired") && !this.#triedFresh) {
+      this.#triedFresh = this.#wantsFresh = true;
+      this.#set({ status: this.#away(), error: refusal });
+      return void this.root.connect();
+    }
+    if (refusal.retryable) return this.#comeLater(refusal, retryAfterMs ?? PAUSE_MS);
+    this.#end("closed", refusal);
+  }
+
+  #lost(reason: string, details: unknown): void {
+    if (this.#restarting || reason === "io client disconnect") return;
+    const code = closeCode(details);
+    const final = FINAL[code];
+    if (final) return this.#end("closed", new Refusal({ code: final[0], message: final[1] }));
+    if (reason === "io server disconnect")
+      return this.#end(
+        "closed",
+        new Refusal({ code: "forbidden", message: "the server ended the connection" }),
+      );
+    this.#wantsFresh ||= code === TOKEN_OVER;
+    if (PAUSES.includes(code)) this.#manager.reconnectionDelay(PAUSE_MS);
+    this.#set({ status: "reconnecting", session: undefined, error: unavailable("the connection was lost") });
+  }
+
+  #comeLater(error: Refusal, ms: number): void {
+    this.#restarting = true;
+    this.root.disconnect();
+    this.#restarting = false;
+    this.#set({ status: this.#away(), error, session: undefined });
+    clearTimeout(this.#later);
+    this.#later = setTimeout(() => this.root.connect(), ms);
+  }
+
+  #away(): "connecting" | "reconnecting" {
+    return this.#state.status === "connecting" ? "connecting" : "reconnecting";
+  }
+
+  #end(status: "idle" | "closed", error: Error | undefined): void {
+    clearTimeout(this.#later);
+    this.#set({ status, error, session: undefined });
+    for (const socket of [...this.#others.values(), this.root]) socket.disconnect();
+  }
+
+  #set(changes: Partial<LinkState>): void {
+    this.#state = { ...this.#state, ...changes };
+    this.#hears.state(this.#state);
+  }
+}
+
+/** The code of the close frame behind a disconnect; 0 where there is none, such as by polling. */
+function closeCode(details: unknown): number {
+  const { context } = (details ?? {}) as { context?: { code?: unknown } };
+  return typeof context?.code === "number" ? context.code : 0;
+}

@@ -1,0 +1,81 @@
+import { afterEach, expect, test, vi } from "vitest";
+import { Client, Refusal, type ClientOptions } from "@tidings/client";
+import { mint, served, unique } from "../../../testing/server.ts";
+
+const server = served();
+const clients: Client[] = [];
+
+function open(options: Partial<ClientOptions> = {}): Client {
+  const client = new Client({ url: server.http, token: mint({ sub: unique("user") }), ...options });
+  clients.push(client);
+  client.connect();
+  return client;
+}
+
+afterEach(() => clients.splice(0).forEach((client) => client.disconnect()));
+
+const refusalOf = async (promise: Promise<unknown>): Promise<Refusal> => {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(Refusal);
+  return error as Refusal;
+};
+
+test("a publish that meets a dead server is done once, when it is back", async () => {
+  const client = open();
+  const room = `lobby:${unique("retry")}`;
+  await client.publish(room, "said", 0);
+  const session = client.state.session;
+  await server.kill();
+  // Some of these are said into a connection that is dead and not known to be.
+  const published = [1, 2, 3].map((n) => client.publish(room, "said", n));
+  await server.start();
+  const answers = await Promise.all(published);
+  expect(client.state.session).not.toBe(session);
+  expect(new Set(answers.map(({ messageId }) => messageId)).size).toBe(3);
+  const history = (await client.request(`/api/rooms/${room}/history`)) as { events: { data: number }[] };
+  expect(history.events.map(({ data }) => data).sort()).toEqual([0, 1, 2, 3]);
+}, 30_000);
+
+test("the same key is the same event, also from another client", async () => {
+  const token = mint({ sub: unique("user") });
+  const room = `lobby:${unique("key")}`;
+  const first = await open({ token }).publish(room, "said", 1, { key: "once" });
+  const again = await open({ token }).publish(room, "said", 1, { key: "once" });
+  expect(again).toMatchObject({ messageId: first.messageId, duplicate: true });
+  const other = await refusalOf(open({ token }).publish(room, "said", 2, { key: "once" }));
+  expect(other.code).toBe("conflict");
+});
+
+test("what the server refuses is refused at once, with its code", async () => {
+  const client = open();
+  expect((await refusalOf(client.publish("nowhere:1", "said", 1))).code).toBe("not_found");
+  expect((await refusalOf(client.command("/", "no such command", {}))).code).toBe("not_found");
+  expect((await refusalOf(client.request("/api/rooms"))).code).toBe("forbidden");
+});
+
+test("without a server a publish gives up when its time is over, and without a connection at once", async () => {
+  const client = open({ url: "http://127.0.0.1:9" });
+  const refusal = await refusalOf(client.publish("lobby:1", "said", 1, { timeoutMs: 300 }));
+  expect(refusal.code).toBe("unavailable");
+  client.disconnect();
+  expect((await refusalOf(client.publish("lobby:1", "said", 1))).message).toBe("there is no connection");
+});
+
+test("no more than a thousand answers are waited for", async () => {
+  const client = open({ url: "http://127.0.0.1:9" });
+  const all = Array.from({ length: 1_001 }, () =>
+    refusalOf(client.publish("lobby:1", "said", 1, { timeoutMs: 200 })),
+  );
+  const messages = (await Promise.all(all)).map(({ message }) => message);
+  expect(messages.filter((message) => message.startsWith("1000 answers"))).toHaveLength(1);
+});
+
+test("a command in another namespace enters it first", async () => {
+  const client = open();
+  await vi.waitFor(() => expect(client.state.status).toBe("connected"));
+  const refusal = await refusalOf(client.command("/no-such-namespace", "anything", {}, { timeoutMs: 500 }));
+  expect(refusal.code).toBe("unavailable");
+});

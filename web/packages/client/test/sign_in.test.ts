@@ -1,0 +1,92 @@
+import { afterEach, expect, test, vi } from "vitest";
+import { Client, refreshing, Refusal, type GetToken, type Tokens } from "@tidings/client";
+import { mint, served, unique } from "../../../testing/server.ts";
+
+const server = served([
+  "--demo",
+  "--auth-expiry-grace-seconds",
+  "0",
+  "--accounts-refresh-grace-seconds",
+  "1",
+]);
+const clients: Client[] = [];
+
+function open(token: string | GetToken): Client {
+  const client = new Client({ url: server.http, token });
+  clients.push(client);
+  client.connect();
+  return client;
+}
+
+afterEach(() => clients.splice(0).forEach((client) => client.disconnect()));
+
+const until = (holds: () => void, timeout = 10_000) => vi.waitFor(holds, { timeout, interval: 10 });
+const inSeconds = (seconds: number) => Math.floor(Date.now() / 1000) + seconds;
+const signIn = async (name: string) =>
+  (await server.post("/api/auth/login", { email: `${name}@example.com`, password: "password123" })) as Tokens;
+
+test("a token that ends is renewed in place, and the connection stays", async () => {
+  const sub = unique("ada");
+  const asked: boolean[] = [];
+  const client = open(({ fresh }) => {
+    asked.push(fresh);
+    return mint({ sub, exp: inSeconds(fresh ? 300 : 3) });
+  });
+  await until(() => expect(client.state.status).toBe("connected"));
+  const { session } = client.state;
+  await until(() => expect(asked).toEqual([false, true]));
+  // It lives on beyond the end of the first token, which it would not without the second.
+  const end = Date.now() + 4_000;
+  await until(() => expect(Date.now()).toBeGreaterThan(end));
+  expect(client.state).toMatchObject({ status: "connected", session });
+});
+
+test("a token that has ended already is asked for once more, fresh", async () => {
+  const sub = unique("bea");
+  const client = open(({ fresh }) => mint({ sub, exp: inSeconds(fresh ? 300 : -300) }));
+  await until(() => expect(client.state.status).toBe("connected"));
+});
+
+test("a token that is not taken ends the attempts, and says why", async () => {
+  let asked = 0;
+  const client = open(() => `garbage-${asked++}`);
+  await until(() => expect(client.state.status).toBe("closed"));
+  expect((client.state.error as Refusal).code).toBe("unauthorized");
+  expect(asked).toBe(2);
+});
+
+test("who is revoked does not come back by itself", async () => {
+  const sub = unique("eve");
+  const token = mint({ sub, iat: inSeconds(0) });
+  const client = open(token);
+  await until(() => expect(client.state.status).toBe("connected"));
+  await server.post("/api/revocations", { userId: sub });
+  await until(() => expect(client.state.status).toBe("closed"));
+  expect(client.state.error?.message).toMatch(/revoked|valid/);
+});
+
+test("a sign-in at the server renews itself with its refresh token, several at once by one request", async () => {
+  const kept: Tokens[] = [];
+  const later = Date.now() + 3_600_000;
+  let clock = 0;
+  const token = refreshing(
+    server.http,
+    await signIn("alice"),
+    (tokens) => void kept.push(tokens),
+    () => clock,
+  );
+  clock = later;
+  const [first, second] = await Promise.all([token({ fresh: false }), token({ fresh: true })]);
+  expect(first).toBe(second);
+  expect(kept).toHaveLength(1);
+  const client = open(token);
+  await until(() => expect(client.state.status).toBe("connected"));
+  expect(await client.request("/api/auth/me")).toMatchObject({ user: { email: "alice@example.com" } });
+});
+
+test("a refresh token that is used elsewhere ends it with a refusal", async () => {
+  const tokens = await signIn("bob");
+  const [mine, theirs] = [refreshing(server.http, tokens), refreshing(server.http, tokens)];
+  await mine({ fresh: true });
+  await expect(theirs({ fresh: true })).rejects.toMatchObject({ code: "unauthorized" });
+}, 15_000);

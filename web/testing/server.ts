@@ -1,0 +1,74 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll } from "vitest";
+import { start, type Running } from "../../conformance/lib/process.ts";
+import { mint, SECRET, unique } from "../../conformance/lib/serve.ts";
+
+export { mint, serverToken, stranger, unique } from "../../conformance/lib/serve.ts";
+export { within } from "../../conformance/lib/wait.ts";
+
+/** The real server, with a data directory that outlives its process. */
+export class Served {
+  readonly #data = mkdtempSync(join(tmpdir(), "tidings-web-"));
+  readonly #flags: string[];
+  #running: Running | undefined;
+  #address = "127.0.0.1:0";
+
+  constructor(flags: string[] = [], config = "") {
+    const file = join(this.#data, "tidings.toml");
+    writeFileSync(file, config);
+    this.#flags = ["--config", file, ...flags];
+  }
+
+  get http(): string {
+    if (!this.#running) throw new Error("the server is not running");
+    return this.#running.http;
+  }
+
+  /** Starts it, the second time where it was the first time. */
+  async start(): Promise<void> {
+    const command = process.env["TIDINGS_BIN"]?.split(/\s+/).filter(Boolean);
+    if (!command?.length) throw new Error("TIDINGS_BIN names no server; see web/README.md");
+    const where = ["--listen", this.#address, "--data-dir", this.#data];
+    const line = /listening on http:\/\/(127\.0\.0\.1:\d+)/;
+    this.#running = await start([...command, "serve", ...where, ...this.#flags], line, {
+      JWT_SECRET: SECRET,
+    });
+    this.#address = this.#running.address;
+  }
+
+  /** Ends it as a crash does. */
+  async kill(): Promise<void> {
+    await this.#running?.kill();
+  }
+
+  async end(): Promise<void> {
+    await this.#running?.stop();
+    rmSync(this.#data, { recursive: true, force: true });
+  }
+
+  /** Asks its API as a server of the organisation. */
+  async post(
+    path: string,
+    body: unknown,
+    token = mint({ sub: unique("backend"), scope: "publish admin" }),
+  ): Promise<unknown> {
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const answer = await fetch(this.http + path, { method: "POST", headers, body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  }
+
+  publish(room: string, event: string, data: unknown): Promise<unknown> {
+    return this.post("/api/publish", { room, event, data });
+  }
+}
+
+/** A server that lives as long as the test file that asks for it. */
+export function served(flags: string[] = [], config = ""): Served {
+  const server = new Served(flags, config);
+  beforeAll(() => server.start(), 30_000);
+  afterAll(() => server.end(), 30_000);
+  return server;
+}
