@@ -2,7 +2,6 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 
 /** Packages are tested from their sources. */
-const resolve = { conditions: ["tidings-source", "module", "browser", "development|production"] };
 const ssr = { resolve: { conditions: ["tidings-source", "node", "development|production"] } };
 
 export default defineConfig({
@@ -11,13 +10,21 @@ export default defineConfig({
       { ssr, test: { name: "client", include: ["packages/client/test/**/*.test.ts"], testTimeout: 20_000 } },
       {
         plugins: [react()],
-        resolve,
-        test: { name: "react", include: ["packages/react/test/**/*.test.tsx"], environment: "jsdom" },
+        ssr,
+        test: {
+          name: "react",
+          include: ["packages/react/test/**/*.test.{ts,tsx}"],
+          environment: "./testing/dom.ts",
+        },
       },
       {
         plugins: [react()],
-        resolve,
-        test: { name: "console", include: ["apps/console/test/**/*.test.{ts,tsx}"], environment: "jsdom" },
+        ssr,
+        test: {
+          name: "console",
+          include: ["apps/console/test/**/*.test.{ts,tsx}"],
+          environment: "./testing/dom.ts",
+        },
       },
       {
         // Real browsers, one file after the other: two at once would measure each other.

@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { resolve as resolvePath } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createInterface } from "node:readline";
 import { within } from "./wait.ts";
 
 /** The directory relative paths in the environment are meant from: the root of the repository. */
-export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+export const ROOT = resolvePath(fileURLToPath(import.meta.url), "../../..");
 
 /** A server under test: where it listens, and how to end it. */
 export interface Running {

@@ -1,0 +1,171 @@
+import { cleanup, renderHook, waitFor } from "@testing-library/react";
+import { StrictMode, type ReactNode } from "react";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Client } from "@tidings/client";
+import { TidingsProvider, useConnection, useEvent, usePresence, useRoom, useSocket } from "@tidings/react";
+import { mint, served, unique } from "../../../testing/server.ts";
+
+const CONFIG = `
+[rooms.project]
+subscribe = "signed-in"
+publish = "signed-in"
+presence = "signed-in"
+roster = "members"
+
+[presence]
+grace_ms = 100
+`;
+const server = served(["--allow-origin", "http://localhost:3000"], CONFIG);
+const PATIENCE = { timeout: 10_000 };
+let client: Client;
+
+beforeEach(() => {
+  client = new Client({ url: server.http, token: mint({ sub: unique("user") }) });
+  client.connect();
+});
+afterEach(() => {
+  cleanup();
+  client.disconnect();
+});
+
+const inStrictMode = ({ children }: { children: ReactNode }) => (
+  <StrictMode>
+    <TidingsProvider client={client}>{children}</TidingsProvider>
+  </StrictMode>
+);
+
+/** How often something was said to the server. */
+function countSaid(on: Client, name: string): () => number {
+  let said = 0;
+  on.socket?.onAnyOutgoing((event: string) => void (said += event === name ? 1 : 0));
+  return () => said;
+}
+
+describe("under StrictMode", () => {
+  test("a room that is mounted twice is subscribed to once, and left once", async () => {
+    const subscribed = countSaid(client, "subscribe");
+    const unsubscribed = countSaid(client, "unsubscribe");
+    const name = `lobby:${unique("strict")}`;
+    const heard: unknown[] = [];
+    const hook = renderHook(() => useRoom(name, { onEvent: (_, data) => void heard.push(data) }), {
+      wrapper: inStrictMode,
+    });
+    await waitFor(() => expect(hook.result.current.live).toBe(true), PATIENCE);
+    await hook.result.current.publish("said", "once");
+    await waitFor(() => expect(heard).toEqual(["once"]), PATIENCE);
+    expect([subscribed(), unsubscribed()]).toEqual([1, 0]);
+    hook.unmount();
+    await waitFor(() => expect(unsubscribed()).toBe(1), PATIENCE);
+    expect(subscribed()).toBe(1);
+  });
+
+  test("a provider that makes its own client makes one connection, and ends it", async () => {
+    const sub = unique("own");
+    const options = { url: server.http, token: mint({ sub }) };
+    const wrapper = ({ children }: { children: ReactNode }) => (
+      <StrictMode>
+        <TidingsProvider options={options}>{children}</TidingsProvider>
+      </StrictMode>
+    );
+    const hook = renderHook(() => useConnection(), { wrapper });
+    await waitFor(() => expect(hook.result.current.connected).toBe(true), PATIENCE);
+    const disconnected = await server.post(`/api/users/${sub}/disconnect`, {});
+    expect(disconnected).toEqual({ ok: true, disconnected: 1 });
+    await waitFor(() => expect(hook.result.current.connected).toBe(true), PATIENCE);
+    hook.unmount();
+    await waitFor(async () => {
+      expect(await server.post(`/api/users/${sub}/disconnect`, {})).toEqual({ ok: true, disconnected: 0 });
+    }, PATIENCE);
+  });
+
+  test("useSocket makes one connection and tells of it once", async () => {
+    const sub = unique("socket");
+    const token = mint({ sub });
+    const told: string[] = [];
+    const hook = renderHook(
+      () =>
+        useSocket({
+          url: server.http,
+          token,
+          onConnect: () => void told.push("on"),
+          onDisconnect: () => void told.push("off"),
+        }),
+      { wrapper: StrictMode },
+    );
+    expect(hook.result.current.state).toEqual({ connected: false, connecting: true, error: null });
+    await waitFor(
+      () => expect(hook.result.current.state).toEqual({ connected: true, connecting: false, error: null }),
+      PATIENCE,
+    );
+    expect(hook.result.current.socket?.connected).toBe(true);
+    const answered = new Promise((answer) => hook.result.current.emit("ping", {}, answer));
+    expect(await answered).toMatchObject({ ok: true });
+    expect(await server.post(`/api/users/${sub}/disconnect`, {})).toMatchObject({ disconnected: 1 });
+    await waitFor(() => expect(told).toEqual(["on", "off", "on"]), PATIENCE);
+    hook.result.current.disconnect();
+    await waitFor(() => expect(hook.result.current.state.connected).toBe(false), PATIENCE);
+  });
+});
+
+test("useSocket without autoConnect waits, and says why it cannot connect", async () => {
+  const errors: string[] = [];
+  const options = {
+    url: server.http,
+    token: "garbage",
+    autoConnect: false,
+    onError: (error: Error) => void errors.push(error.message),
+  };
+  const hook = renderHook(() => useSocket(options));
+  expect(hook.result.current.state).toEqual({ connected: false, connecting: false, error: null });
+  hook.result.current.connect();
+  await waitFor(() => expect(hook.result.current.state.error).toBeInstanceOf(Error), PATIENCE);
+  expect(errors.length).toBeGreaterThan(0);
+});
+
+test("useEvent hears with the newest listener, and a change of it subscribes to nothing anew", async () => {
+  const subscribed = countSaid(client, "subscribe");
+  const name = `lobby:${unique("event")}`;
+  const heard: string[] = [];
+  const listening = ({ mark }: { mark: string }) =>
+    useEvent(name, "said", (data) => void heard.push(mark + String(data)));
+  const hook = renderHook(listening, { wrapper: inStrictMode, initialProps: { mark: "a" } });
+  await waitFor(() => expect(client.room(name).state.status).toBe("live"), PATIENCE);
+  await client.publish(name, "said", 1);
+  await waitFor(() => expect(heard).toEqual(["a1"]), PATIENCE);
+  hook.rerender({ mark: "b" });
+  await client.publish(name, "said", 2);
+  await waitFor(() => expect(heard).toEqual(["a1", "b2"]), PATIENCE);
+  expect(subscribed()).toBe(1);
+});
+
+test("usePresence joins a project, sees who comes and goes, and comes back to it after a restart", async () => {
+  const [me, other, projectId] = [unique("me"), unique("other"), unique("project")];
+  const token = mint({ sub: me });
+  const hook = renderHook(
+    () => {
+      const { socket, state } = useSocket({ url: server.http, token });
+      return { ...usePresence({ socket, projectId }), state };
+    },
+    { wrapper: StrictMode },
+  );
+  const online = () => hook.result.current.onlineUsers.map(({ userId }) => userId).sort();
+  await waitFor(() => expect(online()).toEqual([me]), PATIENCE);
+  const guest = new Client({ url: server.http, token: mint({ sub: other }) });
+  guest.connect();
+  const leave = guest.room(`project:${projectId}`).enter();
+  await waitFor(() => expect(online()).toEqual([me, other].sort()), PATIENCE);
+  expect(hook.result.current.onlineCount).toBe(2);
+
+  hook.result.current.updatePresence("away");
+  const mine = () =>
+    guest.room(`project:${projectId}`).state.presence?.members.find(({ userId }) => userId === me);
+  await waitFor(() => expect(mine()?.status).toBe("away"), PATIENCE);
+  leave();
+  await waitFor(() => expect(online()).toEqual([me]), PATIENCE);
+  guest.disconnect();
+
+  await server.kill();
+  await waitFor(() => expect(hook.result.current.onlineCount).toBe(0), PATIENCE);
+  await server.start();
+  await waitFor(() => expect(online()).toEqual([me]), PATIENCE);
+}, 40_000);
