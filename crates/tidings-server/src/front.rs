@@ -8,6 +8,7 @@ mod auth;
 pub(crate) mod bearer;
 mod body;
 mod budget;
+mod console;
 mod dead_letters;
 mod deliveries;
 mod direct;
@@ -141,7 +142,7 @@ fn for_administrators(shared: &Arc<Shared>, guards_metrics: bool) -> Router {
         .merge(audit::routes(shared.clone()))
         .merge(admin::routes(shared.clone()))
         .merge(dead_letters::routes(shared.clone()))
-        .merge(page::console())
+        .merge(page::host())
 }
 
 async fn nothing_here() -> Response<Body> {

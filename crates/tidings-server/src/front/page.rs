@@ -1,11 +1,11 @@
-//! The pages: at `/` the host's figures, live, and at `/account` one's account; no build step.
+//! The pages without a build step: at `/host` the host's figures, live, and at `/account` one's account.
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::routing::get;
 
-use super::respond;
+use super::{console, respond};
 
 /// A file of a page: path, type, contents.
 type File = (&'static str, &'static str, &'static str);
@@ -20,8 +20,7 @@ const ACCOUNT: [File; 5] = [
 ];
 
 /// The host's figures.
-const CONSOLE: [File; 8] = [
-    ("/", "text/html; charset=utf-8", include_str!("../../assets/index.html")),
+const HOST: [File; 7] = [
     ("/assets/app.js", SCRIPT, include_str!("../../assets/app.js")),
     ("/assets/chart.js", SCRIPT, include_str!("../../assets/chart.js")),
     ("/assets/link.js", SCRIPT, include_str!("../../assets/link.js")),
@@ -34,7 +33,7 @@ const CONSOLE: [File; 8] = [
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// What the page may do: talk to its own server, and nothing else.
-const CONTENT_SECURITY_POLICY: &str =
+pub(super) const CONTENT_SECURITY_POLICY: &str =
     "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
 /// `/account` and what it shows; for everybody.
@@ -42,18 +41,30 @@ pub(super) fn account() -> Router {
     files(&ACCOUNT)
 }
 
-/// `/` and what it shows; for administrators, where they have a listener of their own.
-pub(super) fn console() -> Router {
-    files(&CONSOLE)
+/// `/host` and what it shows, and the console at `/`, or this in its place; for administrators, where they have a
+/// listener of their own.
+pub(super) fn host() -> Router {
+    let shown = |note| get(move || async move { file(HTML, HOST_PAGE.replace(NOTE, note)) });
+    let router = files(&HOST).route("/host", shown(if console::is_built() { BUILT } else { NOT_BUILT }));
+    if console::is_built() { router.merge(console::routes()) } else { router.route("/", shown(NOT_BUILT)) }
 }
+
+const HTML: &str = "text/html; charset=utf-8";
+const HOST_PAGE: &str = include_str!("../../assets/index.html");
+/// Where the page says whether there is a console.
+const NOTE: &str = "<!-- console -->";
+const BUILT: &str = r#"<p><a href="/">The console</a> shows rooms, people and messages.</p>"#;
+const NOT_BUILT: &str = "<p class=\"notice\">This server was built without its console. With Node 20 or newer: \
+     <code>npm ci --prefix web &amp;&amp; npm run build --prefix web</code>, then build the server again. \
+     <code>make run</code> does both.</p>";
 
 fn files(files: &'static [File]) -> Router {
     files.iter().fold(Router::new(), |router, (path, content_type, text)| {
-        router.route(path, get(move || async move { file(content_type, text) }))
+        router.route(path, get(move || async move { file(content_type, *text) }))
     })
 }
 
-fn file(content_type: &'static str, text: &'static str) -> Response<Body> {
+fn file(content_type: &'static str, text: impl Into<Bytes>) -> Response<Body> {
     let mut response = respond(StatusCode::OK, content_type, text);
     let headers =
         [(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY), (header::CACHE_CONTROL, "no-cache")];

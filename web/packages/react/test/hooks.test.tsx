@@ -126,9 +126,9 @@ test("useEvent hears with the newest listener, and a change of it subscribes to 
   const subscribed = countSaid(client, "subscribe");
   const name = `lobby:${unique("event")}`;
   const heard: string[] = [];
-  const listening = ({ mark }: { mark: string }) =>
+  const useListening = ({ mark }: { mark: string }) =>
     useEvent(name, "said", (data) => void heard.push(mark + String(data)));
-  const hook = renderHook(listening, { wrapper: inStrictMode, initialProps: { mark: "a" } });
+  const hook = renderHook(useListening, { wrapper: inStrictMode, initialProps: { mark: "a" } });
   await waitFor(() => expect(client.room(name).state.status).toBe("live"), PATIENCE);
   await client.publish(name, "said", 1);
   await waitFor(() => expect(heard).toEqual(["a1"]), PATIENCE);

@@ -1,0 +1,132 @@
+import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useClient } from "@tidings/react";
+
+/** How often lists are read again while somebody looks at them, in milliseconds. */
+const LIVELY_MS = 5_000;
+
+/** Reads from the server's API; `everyMs` again and again. */
+export function useRead<Answer>(
+  path: string,
+  { everyMs, enabled = true }: { everyMs?: number; enabled?: boolean } = {},
+) {
+  const client = useClient();
+  return useQuery({
+    queryKey: [path],
+    queryFn: ({ signal }) => client.request(path, { signal }) as Promise<Answer>,
+    enabled,
+    refetchInterval: everyMs ?? false,
+  });
+}
+
+/** A list that the server answers page by page. */
+export function usePages<Row>(path: string, rows: string, query: Record<string, string>) {
+  const client = useClient();
+  const asked = Object.entries(query).filter(([, value]) => value !== "");
+  const pages = useInfiniteQuery({
+    queryKey: [path, asked],
+    queryFn: async ({ pageParam, signal }) => {
+      const search = new URLSearchParams([...asked, ...(pageParam === "" ? [] : [["after", pageParam]])] as [
+        string,
+        string,
+      ][]);
+      return (await client.request(`${path}?${search}`, { signal })) as Record<string, unknown> & {
+        next?: string | null;
+      };
+    },
+    initialPageParam: "",
+    getNextPageParam: (page) => page.next ?? undefined,
+    refetchInterval: LIVELY_MS,
+    placeholderData: (before) => before,
+  });
+  return { ...pages, rows: (pages.data?.pages ?? []).flatMap((page) => page[rows] as Row[]) };
+}
+
+/** Asks the server to do something; lists are read again behind it. */
+export function useAct<Body extends object | undefined = undefined>(path: string, method = "POST") {
+  const client = useClient();
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (body: Body) => client.request(path, { method, body: JSON.stringify(body ?? {}) }),
+    onSettled: () => queries.invalidateQueries(),
+  });
+}
+
+/** Answers of the admin API, as far as they are shown. */
+export interface Overview {
+  at: string;
+  node?: { id: string; name: string; version: string; startedAt: string; uptimeMs: number };
+  connections: {
+    total: number;
+    websocket: number;
+    polling: number;
+    plain: number;
+    strangers?: number;
+    byNamespace: Record<string, number>;
+  };
+  throughput?: { published: number; delivered: number; bytes: number; writes: number };
+  latency?: { p50Ms: number | null; p95Ms: number | null; p99Ms: number | null; samples: number };
+  memory: {
+    residentBytes?: number | null;
+    capBytes?: number | null;
+    bufferedBytes: number;
+    trend?: { bytesPerHour: number; rising: boolean; fullInHours: number | null } | null;
+  };
+  rooms: number;
+  refused?: { publications: number; dropped: number };
+  shards?: {
+    index: number;
+    connections: number;
+    delivered: number;
+    bufferedBytes: number;
+    cpuPercent: number | null;
+  }[];
+  health?: { status: string; parts: { name: string; status: string }[] };
+  alerts?: { kind: string; level: string; message: string; since: string }[];
+}
+
+export interface OverviewAnswer {
+  scope: "server" | "organisation";
+  overview: Overview;
+  history: { everyMs: number; fields: string[]; points: (number | null)[][] };
+}
+
+export interface RoomRow {
+  room: string;
+  org: string;
+  kind: string;
+  keep: string;
+  members: number;
+  kept: number | null;
+  bytes: number | null;
+  position: { epoch: string; offset: number } | null;
+  eventsPerSecond: number | null;
+}
+
+export interface SocketRow {
+  id: string;
+  userId: string | null;
+  name: string | null;
+  org: string;
+  transport: string;
+  namespace: string;
+  since: string | null;
+  rooms: { count: number; names: string[] };
+  bytesBehind: number;
+  messagesBehind: number;
+  address: string;
+  shard: number;
+}
+
+export interface UserRow {
+  userId: string;
+  name: string | null;
+  org: string;
+  connections: number;
+  devices: {
+    socketId: string;
+    transport: string;
+    namespace: string;
+    since: string | null;
+    address: string;
+  }[];
+}

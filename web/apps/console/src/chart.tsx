@@ -1,0 +1,114 @@
+import { useEffect, useRef } from "react";
+import UPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+
+/** One curve of a chart: what it is called, and which of the colours in style.css it has. */
+export interface Curve {
+  name: string;
+  colour: 1 | 2 | 3;
+}
+
+const HEIGHT = 190;
+
+/** Curves over time, in seconds since 1970; one list of values for each. They begin at 0 unless they are `fitted`. */
+export function Chart(props: {
+  label: string;
+  curves: Curve[];
+  times: number[];
+  values: (number | null)[][];
+  unit: (value: number) => string;
+  fitted?: boolean;
+}) {
+  const { label, curves, times, values, unit, fitted = false } = props;
+  const place = useRef<HTMLDivElement>(null);
+  const plot = useRef<UPlot | undefined>(undefined);
+  const shape = curves.map(({ name, colour }) => `${name}:${colour}`).join();
+  useEffect(() => {
+    const element = place.current;
+    if (!element) return;
+    const draw = () => {
+      plot.current?.destroy();
+      plot.current = new UPlot(
+        optionsFor(element, curves, unit, fitted),
+        [[], ...curves.map(() => [])],
+        element,
+      );
+      plot.current.setData([times, ...values]);
+    };
+    draw();
+    const resized = new ResizeObserver(() =>
+      plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }),
+    );
+    resized.observe(element);
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    dark.addEventListener("change", draw);
+    return () => {
+      dark.removeEventListener("change", draw);
+      resized.disconnect();
+      plot.current?.destroy();
+      plot.current = undefined;
+    };
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- data is set below; the plot is made anew for other curves
+  }, [shape]);
+  useEffect(() => {
+    plot.current?.setData([times, ...values]);
+  }, [times, values]);
+  const newest = curves.map(({ name }, index) => {
+    const value = values[index]?.at(-1);
+    return `${name} ${value === null || value === undefined ? "unknown" : unit(value)}`;
+  });
+  return (
+    <figure className="chart">
+      <figcaption>
+        {curves.map(({ name, colour }) => (
+          <span key={name} className={`key curve-${colour}`}>
+            {name}
+          </span>
+        ))}
+      </figcaption>
+      <div ref={place} role="img" aria-label={`${label}: ${newest.join(", ")}`} />
+    </figure>
+  );
+}
+
+function optionsFor(
+  element: HTMLElement,
+  curves: Curve[],
+  unit: (value: number) => string,
+  fitted: boolean,
+): UPlot.Options {
+  const style = getComputedStyle(element);
+  const colour = (name: string) => style.getPropertyValue(name).trim();
+  const axis = {
+    stroke: colour("--ink-soft"),
+    grid: { stroke: colour("--grid"), width: 1 },
+    ticks: { show: false },
+  };
+  return {
+    width: element.clientWidth,
+    height: HEIGHT,
+    legend: { show: false },
+    cursor: { show: false },
+    padding: [10, 8, 0, 0],
+    scales: {
+      y: { range: (_, least, most) => (fitted ? [least - 10, most + 10] : [0, most > 0 ? most * 1.15 : 1]) },
+    },
+    axes: [
+      {
+        ...axis,
+        space: 90,
+        values: (_, all) => all.map((time) => new Date(time * 1_000).toLocaleTimeString("en-GB")),
+      },
+      { ...axis, size: 64, values: (_, all) => all.map((value) => unit(value)) },
+    ],
+    series: [
+      {},
+      ...curves.map(({ name, colour: index }) => ({
+        label: name,
+        stroke: colour(`--line-${index}`),
+        width: 2,
+        points: { show: false },
+      })),
+    ],
+  };
+}

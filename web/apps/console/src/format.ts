@@ -1,0 +1,54 @@
+const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const SHORT = new Intl.NumberFormat("en", { maximumFractionDigits: 1, notation: "compact" });
+const FINE = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+
+export const whole = (value: number) => WHOLE.format(value);
+export const short = (value: number) => SHORT.format(value);
+
+/** A dash for what is not known. */
+export const orDash = (value: number | null | undefined, format: (value: number) => string) =>
+  value === null || value === undefined ? "–" : format(value);
+
+/** Milliseconds, with as many digits as mean something. */
+export const ms = (value: number) => `${FINE.format(value)} ms`;
+
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
+
+/** Bytes in units of a thousand. */
+export function bytes(value: number): string {
+  const step = value < 1_000 ? 0 : Math.min(Math.floor(Math.log10(value) / 3), UNITS.length - 1);
+  return `${FINE.format(value / 1_000 ** step)} ${UNITS[step]}`;
+}
+
+/** A duration in its two largest units. */
+export function lasting(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1_000);
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 86_400), "d"],
+    [Math.floor(seconds / 3_600) % 24, "h"],
+    [Math.floor(seconds / 60) % 60, "min"],
+    [seconds % 60, "s"],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  const shown = parts.slice(Math.max(first, 0), Math.max(first, 0) + 2).filter(([count]) => count > 0);
+  return shown.length === 0 ? "0 s" : shown.map(([count, unit]) => `${count} ${unit}`).join(" ");
+}
+
+/** A time of day where the browser is; with the date if it was not today. */
+export function at(time: string | number): string {
+  const when = new Date(time);
+  const clock = when.toLocaleTimeString("en-GB");
+  return when.toDateString() === new Date().toDateString()
+    ? clock
+    : `${when.toLocaleDateString("en-GB")} ${clock}`;
+}
+
+/** A change, with its sign. */
+export const signed = (value: number) =>
+  value > 0 ? `+${whole(value)}` : value < 0 ? `−${whole(-value)}` : "±0";
+
+/** The flag of a country by its two letters; nothing for anything else. */
+export function flag(country: string | null | undefined): string {
+  if (!country || !/^[A-Z]{2}$/.test(country)) return "";
+  return String.fromCodePoint(...[...country].map((letter) => 0x1f1e6 + letter.charCodeAt(0) - 65));
+}

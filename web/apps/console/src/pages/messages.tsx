@@ -1,0 +1,204 @@
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useId, useReducer, type FormEvent } from "react";
+import type { Place } from "@tidings/client";
+import { useRoom } from "@tidings/react";
+import { useRead } from "../api.ts";
+import { at } from "../format.ts";
+import { session } from "../session.ts";
+import { Card, Head, Json, Mark, Note } from "../ui.tsx";
+
+/** Events that are shown at most. */
+const SHOWN = 200;
+const REWIND = 30;
+
+interface Search {
+  room?: string;
+  messageId?: string;
+  userId?: string;
+}
+
+interface Seen {
+  event: string;
+  data: unknown;
+  place: Place;
+  at: number;
+}
+
+/** What is said in a room as it happens, and what became of a message for a user. */
+export function MessagesPage() {
+  const search: Search = useSearch({ strict: false });
+  const go = useNavigate();
+  const change = (changes: Search) =>
+    void go({ to: "/messages", search: { ...search, ...changes } as never });
+  const submit = (event: FormEvent<HTMLFormElement>, names: (keyof Search)[]) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    change(
+      Object.fromEntries(names.map((name) => [name, String(form.get(name) as string).trim() || undefined])),
+    );
+  };
+  const [room, message, user] = [useId(), useId(), useId()];
+  return (
+    <>
+      <Head title="Messages" />
+      <div className="pair wide-first">
+        <Card title="As it happens">
+          <form className="line" onSubmit={(event) => submit(event, ["room"])}>
+            <label htmlFor={room}>
+              Room
+              <input
+                key={search.room}
+                id={room}
+                name="room"
+                defaultValue={search.room ?? "lobby:welcome"}
+                required
+              />
+            </label>
+            <button type="submit">Watch</button>
+          </form>
+          {search.room === undefined ? (
+            <Note>Choose a room to watch.</Note>
+          ) : (
+            <Tail key={search.room} room={search.room} explain={(messageId) => change({ messageId })} />
+          )}
+        </Card>
+        <Card title="Explain" aside="what became of it, hop by hop">
+          <form className="line" onSubmit={(event) => submit(event, ["messageId", "userId"])}>
+            <label htmlFor={message}>
+              Message
+              <input
+                key={search.messageId}
+                id={message}
+                name="messageId"
+                defaultValue={search.messageId}
+                placeholder="the newest moments"
+              />
+            </label>
+            <label htmlFor={user}>
+              For user
+              <input
+                key={search.userId}
+                id={user}
+                name="userId"
+                defaultValue={search.userId ?? session()?.userId}
+                required
+              />
+            </label>
+            <button type="submit">Explain</button>
+          </form>
+          {(search.messageId ?? search.userId) === undefined ? (
+            <Note>Choose a message on the left, or paste its id.</Note>
+          ) : (
+            <Explained messageId={search.messageId} userId={search.userId ?? session()?.userId ?? ""} />
+          )}
+        </Card>
+      </div>
+    </>
+  );
+}
+
+function Tail({ room, explain }: { room: string; explain: (messageId: string) => void }) {
+  const [seen, see] = useReducer((before: Seen[], next: Seen) => [next, ...before].slice(0, SHOWN), []);
+  const { status, error, gap } = useRoom(room, {
+    rewind: REWIND,
+    onEvent: (event, data, place) => see({ event, data, place, at: Date.now() }),
+  });
+  if (status === "refused" || status === "left") return <Note error={error} />;
+  return (
+    <>
+      {gap && <p className="alert warning">Something is missing here: {gap.reason}.</p>}
+      {seen.length === 0 && <Note>{status === "live" ? "Nothing was said yet." : "Joining …"}</Note>}
+      <ol className="events" aria-label={`Events of ${room}`}>
+        {seen.map((one) => (
+          <li key={one.place.messageId}>
+            <details>
+              <summary>
+                <b>{one.event}</b> <span>{at(one.at)}</span>{" "}
+                {one.place.offset !== undefined && <span>#{one.place.offset}</span>}
+              </summary>
+              <Json value={one.data} />
+              <p>
+                <code>{one.place.messageId}</code>
+              </p>
+              <button type="button" onClick={() => explain(one.place.messageId)}>
+                Explain
+              </button>
+            </details>
+          </li>
+        ))}
+      </ol>
+    </>
+  );
+}
+
+interface Hop extends Record<string, unknown> {
+  hop: string;
+  verdict: string;
+}
+
+interface Explanation {
+  verdict?: string;
+  hops?: Hop[];
+  moments?: ({ at: number; what: string; room?: string } & Record<string, unknown>)[];
+}
+
+const GOOD = ["accepted", "synced", "memory", "handed", "sent", "replayed", "caught_up", "own", "volatile"];
+const BAD = ["lost", "overrun", "dropped_or_sent", "unknown"];
+const kindOf = (verdict: string) =>
+  GOOD.includes(verdict) ? "good" : BAD.includes(verdict) ? "bad" : "busy";
+const words = (verdict: string) => verdict.replaceAll("_", " ");
+
+function Explained({ messageId, userId }: { messageId: string | undefined; userId: string }) {
+  const query = new URLSearchParams({ ...(messageId === undefined ? {} : { messageId }), userId });
+  const answer = useRead<Explanation>(`/api/explain?${query}`);
+  if (answer.error) return <Note error={answer.error} />;
+  if (!answer.data) return <Note>Reading …</Note>;
+  const { verdict, hops, moments } = answer.data;
+  if (moments)
+    return moments.length === 0 ? (
+      <Note>Nothing happened to this user’s connections lately.</Note>
+    ) : (
+      <Moments of={moments} />
+    );
+  return (
+    <>
+      <p>
+        For <b>{userId}</b>: <Mark kind={kindOf(verdict ?? "unknown")}>{words(verdict ?? "unknown")}</Mark>
+      </p>
+      <ol className="hops">
+        {hops?.map(({ hop, verdict: what, ...rest }, index) => (
+          <li key={index}>
+            <b>{hop}</b> <Mark kind={kindOf(what)}>{words(what)}</Mark>
+            <dl>
+              {Object.entries(rest).map(([name, value]) => (
+                <div key={name}>
+                  <dt>{name}</dt>
+                  <dd>
+                    {name === "at" && typeof value === "number"
+                      ? at(value)
+                      : typeof value === "object"
+                        ? JSON.stringify(value)
+                        : `${value as string | number | boolean}`}
+                  </dd>
+                </div>
+              ))}
+            </dl>
+          </li>
+        ))}
+      </ol>
+    </>
+  );
+}
+
+function Moments({ of: moments }: { of: NonNullable<Explanation["moments"]> }) {
+  return (
+    <ol className="hops">
+      {moments.map((moment, index) => (
+        <li key={index}>
+          <b>{words(moment.what)}</b> {at(moment.at)}{" "}
+          {moment.room !== undefined && <code>{moment.room}</code>}
+        </li>
+      ))}
+    </ol>
+  );
+}

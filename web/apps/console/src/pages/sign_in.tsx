@@ -1,0 +1,74 @@
+import { useId, useState, type FormEvent } from "react";
+import { signInByPassword, signInByToken } from "../session.ts";
+import { Head } from "../ui.tsx";
+
+/** Asks who it is: by password, or by a token of the command line. */
+export function SignIn() {
+  const [error, setError] = useState<string>();
+  const [busy, setBusy] = useState(false);
+  const go = (signIn: (form: FormData) => Promise<void>) => (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    setError(undefined);
+    setBusy(true);
+    signIn(new FormData(event.currentTarget))
+      .catch((reason: unknown) => setError(reason instanceof Error ? reason.message : "It did not work."))
+      .finally(() => setBusy(false));
+  };
+  const field = (form: FormData, name: string) => String(form.get(name)).trim();
+  return (
+    <main className="entrance" id="main">
+      <div className="brand">
+        <img src="/assets/favicon.svg" alt="" width="34" height="34" />
+        Tidings
+      </div>
+      <Head title="Sign in" />
+      <form
+        className="card"
+        onSubmit={go((form) => signInByPassword(field(form, "email"), String(form.get("password"))))}
+      >
+        <h2>With an account</h2>
+        <Field name="email" label="E-mail address" type="email" autoComplete="username" />
+        <Field name="password" label="Password" type="password" autoComplete="current-password" />
+        <button type="submit" disabled={busy}>
+          Sign in
+        </button>
+      </form>
+      <form className="card" onSubmit={go((form) => signInByToken(field(form, "token")))}>
+        <h2>With a token</h2>
+        <p>
+          <code>tidings token --user me --scope admin</code> prints one that may see and do everything here.
+        </p>
+        <Field name="token" label="Token" type="password" autoComplete="off" />
+        <button type="submit" disabled={busy}>
+          Use the token
+        </button>
+      </form>
+      <p role="alert" className="refused">
+        {error}
+      </p>
+      <p className="below">
+        <a href="/account">Sign up, or forgot your password?</a> · <a href="/host">This machine’s figures</a>
+      </p>
+    </main>
+  );
+}
+
+function Field({
+  name,
+  label,
+  type,
+  autoComplete,
+}: {
+  name: string;
+  label: string;
+  type: string;
+  autoComplete: string;
+}) {
+  const id = useId();
+  return (
+    <label htmlFor={id}>
+      {label}
+      <input id={id} name={name} type={type} autoComplete={autoComplete} required />
+    </label>
+  );
+}

@@ -1,0 +1,45 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import { Shell } from "./shell.tsx";
+import { Note } from "./ui.tsx";
+
+const root = createRootRoute({
+  component: Shell,
+  notFoundComponent: () => <Note>There is nothing here.</Note>,
+});
+
+const page = <Path extends string, Module extends Record<string, unknown>>(
+  path: Path,
+  load: () => Promise<Module>,
+  name: keyof Module & string,
+) =>
+  createRoute({
+    getParentRoute: () => root,
+    path,
+    component: lazyRouteComponent(load as () => Promise<Record<string, never>>, name),
+  });
+
+/** Every page; the server's list of them (front/console.rs) has to agree, and a test compares them. */
+const pages = [
+  page("/", () => import("./pages/overview.tsx"), "OverviewPage"),
+  page("/rooms", () => import("./pages/rooms.tsx"), "RoomsPage"),
+  page("/rooms/$room", () => import("./pages/room.tsx"), "RoomPage"),
+  page("/sockets", () => import("./pages/sockets.tsx"), "SocketsPage"),
+  page("/users", () => import("./pages/users.tsx"), "UsersPage"),
+  page("/messages", () => import("./pages/messages.tsx"), "MessagesPage"),
+  page("/docs", () => import("./pages/docs.tsx"), "DocsPage"),
+  page("/apps", () => import("./pages/apps.tsx"), "AppsPage"),
+  page("/leaderboard", () => import("./pages/leaderboard.tsx"), "LeaderboardPage"),
+  page("/matches", () => import("./pages/matches.tsx"), "MatchesPage"),
+  page("/matches/$matchId", () => import("./pages/match.tsx"), "MatchPage"),
+  page("/players", () => import("./pages/players.tsx"), "PlayersPage"),
+  page("/players/$playerId", () => import("./pages/player.tsx"), "PlayerPage"),
+  page("/sign-in", () => import("./pages/overview.tsx"), "OverviewPage"),
+] as const;
+
+export const router = createRouter({ routeTree: root.addChildren(pages), defaultPreload: "intent" });
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,142 @@
+import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { useEffect, useRef, useState } from "react";
+import { TidingsProvider, useConnection } from "@tidings/react";
+import { Boundary } from "./boundary.tsx";
+import { SignIn } from "./pages/sign_in.tsx";
+import { signOut, useSession } from "./session.ts";
+
+/** What there is, in groups. */
+const PLACES = [
+  {
+    name: "Server",
+    places: [
+      { to: "/", name: "Overview" },
+      { to: "/rooms", name: "Rooms" },
+      { to: "/sockets", name: "Sockets" },
+      { to: "/users", name: "Users" },
+      { to: "/messages", name: "Messages" },
+    ],
+  },
+  {
+    name: "Arena",
+    places: [
+      { to: "/leaderboard", name: "Leaderboard" },
+      { to: "/matches", name: "Matches" },
+      { to: "/players", name: "Players" },
+    ],
+  },
+  {
+    name: "About",
+    places: [
+      { to: "/docs", name: "API" },
+      { to: "/apps", name: "Apps" },
+    ],
+  },
+] as const;
+
+/** The frame around every page; a sign-in where nobody has signed in. */
+export function Shell() {
+  const session = useSession();
+  if (!session) return <SignIn />;
+  return (
+    <TidingsProvider client={session.client}>
+      <Frame user={session.userId} org={session.org} />
+    </TidingsProvider>
+  );
+}
+
+function Frame({ user, org }: { user: string; org: string }) {
+  const path = useRouterState({ select: ({ location }) => location.pathname });
+  const [open, setOpen] = useState(false);
+  const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
+  useEffect(() => {
+    setOpen(false);
+    // Who does not see the page change is told by the focus; not when it is first opened.
+    if (!first.current) main.current?.focus();
+    first.current = false;
+  }, [path]);
+  return (
+    <div className="frame">
+      <a className="skip" href="#main">
+        Skip to the page
+      </a>
+      <header className="bar">
+        <Link to="/" className="brand">
+          <img src="/assets/favicon.svg" alt="" width="28" height="28" />
+          Tidings
+        </Link>
+        <Connection />
+        <button
+          type="button"
+          className="menu"
+          aria-expanded={open}
+          aria-controls="places"
+          onClick={() => setOpen(!open)}
+        >
+          Menu
+        </button>
+      </header>
+      <nav id="places" aria-label="Pages" data-open={open}>
+        {PLACES.map(({ name, places }) => (
+          <div key={name}>
+            <h2>{name}</h2>
+            <ul>
+              {places.map((place) => (
+                <li key={place.to}>
+                  <Link to={place.to} activeOptions={{ exact: place.to === "/" }}>
+                    {place.name}
+                  </Link>
+                </li>
+              ))}
+            </ul>
+          </div>
+        ))}
+        <div className="who">
+          <p>
+            <b>{user}</b>
+            <br />
+            <span>organisation {org}</span>
+          </p>
+          <button type="button" onClick={signOut}>
+            Sign out
+          </button>
+          <p>
+            <a href="/host">This machine</a> · <a href="/account">Account</a>
+          </p>
+        </div>
+      </nav>
+      <main id="main" tabIndex={-1} ref={main}>
+        <Boundary key={path} about="This page">
+          <Outlet />
+        </Boundary>
+      </main>
+    </div>
+  );
+}
+
+const SAYS = {
+  idle: ["Not connected", "bad"],
+  connecting: ["Connecting", "busy"],
+  connected: ["Live", "good"],
+  reconnecting: ["Reconnecting", "busy"],
+  closed: ["Disconnected", "bad"],
+} as const;
+
+function Connection() {
+  const { status, error, connect } = useConnection();
+  const [words, kind] = SAYS[status];
+  return (
+    <div className={`status ${kind}`} data-state={status}>
+      <span className="dot" aria-hidden="true" />
+      <span role="status" title={error?.message}>
+        {words}
+      </span>
+      {(status === "closed" || status === "idle") && (
+        <button type="button" onClick={connect}>
+          Connect
+        </button>
+      )}
+    </div>
+  );
+}

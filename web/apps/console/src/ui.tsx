@@ -1,0 +1,183 @@
+import { useEffect, useId, useRef, useState, type ReactNode } from "react";
+import { Refusal } from "@tidings/client";
+
+/** A part of a page under a heading of its own. */
+export function Card({ title, aside, children }: { title: string; aside?: ReactNode; children: ReactNode }) {
+  const id = useId();
+  return (
+    <section className="card" aria-labelledby={id}>
+      <header>
+        <h2 id={id}>{title}</h2>
+        {aside !== undefined && <div className="aside">{aside}</div>}
+      </header>
+      {children}
+    </section>
+  );
+}
+
+/** A figure with its name. */
+export function Tile({ name, value, note }: { name: string; value: string; note?: ReactNode }) {
+  return (
+    <div className="tile">
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+      {note !== undefined && <dd className="note">{note}</dd>}
+    </div>
+  );
+}
+
+/** A word with a colour that says how good it is; the word says it as well. */
+export function Mark({ kind, children }: { kind: "good" | "busy" | "bad" | "plain"; children: ReactNode }) {
+  return <span className={`mark ${kind}`}>{children}</span>;
+}
+
+/** A page's own heading, and what is done at the top of it. */
+export function Head({ title, children }: { title: string; children?: ReactNode }) {
+  useEffect(() => {
+    document.title = `${title} · Tidings console`;
+  }, [title]);
+  return (
+    <div className="head">
+      <h1>{title}</h1>
+      {children}
+    </div>
+  );
+}
+
+/** What stands where nothing is, or where something went wrong. */
+export function Note({ error, children }: { error?: unknown; children?: ReactNode }) {
+  if (error === undefined || error === null) return <p className="empty">{children}</p>;
+  return (
+    <p className="empty refused" role="alert">
+      {error instanceof Refusal && error.code === "forbidden"
+        ? "This is for administrators. Sign in with a token that has the scope admin to see it."
+        : error instanceof Error
+          ? error.message
+          : "It did not work."}
+    </p>
+  );
+}
+
+/** A table that scrolls by itself where the window is narrow, and can be scrolled by keyboard. */
+export function Table({
+  caption,
+  head,
+  children,
+}: {
+  caption: string;
+  head: ReactNode[];
+  children: ReactNode;
+}) {
+  return (
+    <div className="scroll" role="region" aria-label={caption} tabIndex={0}>
+      <table>
+        <caption className="quiet">{caption}</caption>
+        <thead>
+          <tr>
+            {head.map((cell, index) => (
+              <th key={index} scope="col">
+                {cell}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  );
+}
+
+/** A button that asks once more before something that cannot be taken back. */
+export function Ask({
+  label,
+  question,
+  act,
+  done,
+}: {
+  label: string;
+  question: string;
+  act: () => Promise<unknown>;
+  done: string;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [said, say] = useState<string>();
+  const [busy, setBusy] = useState(false);
+  const go = async () => {
+    setBusy(true);
+    try {
+      await act();
+      say(done);
+    } catch (error) {
+      say(error instanceof Error ? error.message : "It did not work.");
+    }
+    setBusy(false);
+    dialog.current?.close();
+  };
+  return (
+    <>
+      <button type="button" className="danger" onClick={() => dialog.current?.showModal()}>
+        {label}
+      </button>
+      <span role="status" className="said">
+        {said}
+      </span>
+      <dialog ref={dialog} aria-label={label}>
+        <p>{question}</p>
+        <div className="actions">
+          <button type="button" onClick={() => dialog.current?.close()}>
+            Cancel
+          </button>
+          <button type="button" className="danger" disabled={busy} onClick={() => void go()}>
+            {label}
+          </button>
+        </div>
+      </dialog>
+    </>
+  );
+}
+
+/** JSON as people read it. */
+export function Json({ value }: { value: unknown }) {
+  return (
+    <pre className="json" tabIndex={0}>
+      {JSON.stringify(value, null, 2)}
+    </pre>
+  );
+}
+
+/** A text that is asked for as it is typed. */
+export function Filter({
+  label,
+  value,
+  set,
+}: {
+  label: string;
+  value: string;
+  set: (value: string) => void;
+}) {
+  return (
+    <label className="filter">
+      <span className="quiet">{label}</span>
+      <input type="search" value={value} placeholder={label} onChange={(event) => set(event.target.value)} />
+    </label>
+  );
+}
+
+/** What reads the next page of a list. */
+export function More({
+  pages,
+}: {
+  pages: { hasNextPage: boolean; isFetchingNextPage: boolean; fetchNextPage: () => unknown };
+}) {
+  if (!pages.hasNextPage) return null;
+  return (
+    <button
+      type="button"
+      className="more"
+      disabled={pages.isFetchingNextPage}
+      onClick={() => void pages.fetchNextPage()}
+    >
+      Show more
+    </button>
+  );
+}
