@@ -11,9 +11,11 @@ help: ## Lists the targets.
 
 run: ## Builds the server and starts it with lifelike traffic.
 	@scripts/needs.sh build
+	@scripts/console.sh
 	cargo build --release --locked
 	@echo
-	@echo "The page with this machine's figures: http://127.0.0.1:$${PORT:-3000}   (Ctrl-C stops the server)"
+	@echo "The console: http://127.0.0.1:$${PORT:-3000}   (Ctrl-C stops the server)"
+	@echo "To sign in there, in another terminal: $(TARGET)/release/tidings token --user me --scope admin"
 	@echo "In another terminal: $(TARGET)/release/tidings watch lobby:market lobby:welcome"
 	@echo
 	@exec $(TARGET)/release/tidings serve --demo
@@ -30,6 +32,7 @@ fmt: ## Formats Rust and TypeScript.
 	@scripts/needs.sh build lint
 	cargo fmt --all
 	npm run --silent format --prefix conformance
+	npm run --silent format --prefix web
 
 conformance: ## The long walks, official suites (SOCKETIO_REPO names a clone), Autobahn.
 	@scripts/needs.sh build lint
@@ -55,4 +58,4 @@ bench: ## Benchmarks of single functions.
 
 clean: ## Removes everything that was built or installed here.
 	cargo clean
-	rm -rf .tools conformance/node_modules examples/*/node_modules
+	rm -rf .tools conformance/node_modules examples/*/node_modules web/node_modules web/apps/console/dist

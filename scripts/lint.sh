@@ -12,4 +12,5 @@ else
   echo "cargo-deny is not here: licences and sources are not checked (cargo install --locked cargo-deny)"
 fi
 ring "lint of the conformance tests" npm run --silent lint --prefix conformance
+ring "lint of the web parts" npm run --silent lint --prefix web
 closing

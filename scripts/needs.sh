@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes sure that what the named steps need is here, and installs what is missing.
 #   needs.sh build   a C compiler, for the allocator
-#            lint    rustfmt, clippy, the npm packages of conformance/
+#            web     the npm packages of web/
+#            lint    rustfmt, clippy, the npm packages of conformance/ and web/
 #            test    the same, Chromium, Python with venv, PostgreSQL's programs, strace
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -42,17 +43,17 @@ rust_tools() {
 }
 
 # npm ci empties the folder first, so it runs only where the lock file is newer than its result.
-npm_packages() {
-  local done=conformance/node_modules/.package-lock.json
-  [[ -e $done && ! conformance/package-lock.json -nt $done ]] && return
-  npm ci --no-audit --no-fund --prefix conformance
+npm_packages() { # npm_packages FOLDER
+  local done=$1/node_modules/.package-lock.json
+  [[ -e $done && ! $1/package-lock.json -nt $done ]] && return
+  npm ci --no-audit --no-fund --prefix "$1"
   touch "$done"
 }
 
 for step in "$@"; do
   case $step in
     build) want build-essential command -v cc ;;
-    lint) ;;
+    lint | web) ;;
     test)
       want chromium test -x "${CHROMIUM:-/usr/bin/chromium}"
       want python3-venv python3 -c 'import venv, ensurepip'
@@ -68,5 +69,8 @@ done
 install_packages
 if [[ " $* " == *" lint "* || " $* " == *" test "* ]]; then
   rust_tools
-  npm_packages
+  npm_packages conformance
+fi
+if [[ " $* " == *" lint "* || " $* " == *" test "* || " $* " == *" web "* ]]; then
+  npm_packages web
 fi

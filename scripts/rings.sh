@@ -26,13 +26,14 @@ count() {
   passed=$((passed + good)) failed=$((failed + bad))
 }
 
-# Adds up the summary lines of cargo test, nextest and node --test.
+# Adds up the summary lines of cargo test, nextest, node --test and Vitest.
 summaries() {
   sed 's/\x1b\[[0-9;]*m//g' | awk '
     /^test result: / { for (i = 1; i < NF; i++) { if ($(i + 1) == "passed;") good += $i; if ($(i + 1) == "failed;") bad += $i } }
     /^ +Summary \[/ { for (i = 1; i < NF; i++) { if ($(i + 1) ~ /^passed,?$/) good += $i; if ($(i + 1) ~ /^(failed|exec|timed),?$/) bad += $i } }
     /^[#ℹ]+ pass [0-9]+$/ { good += $NF }
     /^[#ℹ]+ (fail|cancelled) [0-9]+$/ { bad += $NF }
+    /^ +Tests +[0-9]/ { for (i = 1; i < NF; i++) { if ($(i + 1) == "passed") good += $i; if ($(i + 1) == "failed") bad += $i } }
     END { print good + 0, bad + 0 }'
 }
 

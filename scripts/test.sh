@@ -32,6 +32,8 @@ examples_parse() {
   for file in examples/*/*.py; do python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$file"; done
 }
 
+# Before anything of Rust, or the server would be compiled once without it and once with it.
+ring "console" scripts/console.sh
 ring "format" cargo fmt --all --check
 ring "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
 if cargo deny --version >/dev/null 2>&1; then
@@ -49,5 +51,7 @@ ring "page" page_tests
 ring "lint of the conformance tests" npm run --silent lint --prefix conformance
 ring "conformance" env "${servers[@]}" npm test --silent --prefix conformance
 ring "conformance of the running server" env "${servers[@]}" npm run --silent test:serve --prefix conformance
+ring "lint of the web parts" npm run --silent lint --prefix web
+ring "web" env "${servers[@]}" npm test --silent --prefix web
 ring "examples" examples_parse
 closing

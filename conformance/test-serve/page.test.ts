@@ -49,7 +49,7 @@ const number = async (id: string) => Number(await page.locator(`#${id}`).textCon
 const isLive = 'document.getElementById("status").dataset.state === "live"';
 
 async function opensAndShowsFigures(url = server.http): Promise<void> {
-  await page.goto(url);
+  await page.goto(`${url}/host`);
   await shows("live", isLive, 3_000);
   await shows("figures", `/\\d/.test(${text("cpu-value")}) && Number(${text("events")}) > 0`, 3_000);
 }
@@ -110,6 +110,7 @@ test("at a listener for administrators the page is live, and leads to one's acco
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
     assert.deepEqual(complaints, []);
     assert.equal((await page.goto(apart.http))?.status(), 404);
+    assert.equal((await page.goto(`${apart.http}/host`))?.status(), 404);
   } finally {
     await apart.stop();
   }

@@ -8,6 +8,7 @@ const port = Number(process.env.PORT ?? 8080);
 // Path in the browser: file and type. Nothing else is served.
 const files = {
   "/": ["index.html", "text/html; charset=utf-8"],
+  "/leaderboard": ["leaderboard.html", "text/html; charset=utf-8"],
   "/socket.io.js": ["node_modules/socket.io-client/dist/socket.io.esm.min.js", "text/javascript"],
 };
 

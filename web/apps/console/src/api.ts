@@ -51,6 +51,12 @@ export function useAct<Body extends object | undefined = undefined>(path: string
   });
 }
 
+/** Whether an app is mounted in this server; `undefined` while that is not known. */
+export function useMounted(name: string): boolean | undefined {
+  const manifests = useRead<{ apps: { name: string }[] }>("/api/apps");
+  return manifests.data?.apps.some((app) => app.name === name);
+}
+
 /** Answers of the admin API, as far as they are shown. */
 export interface Overview {
   at: string;

@@ -2,7 +2,7 @@ import { useEffect, useRef } from "react";
 import UPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
-/** One curve of a chart: what it is called, and which of the colours in style.css it has. */
+/** One curve of a chart: what it is called, and which of the colours in style/base.css it has. */
 export interface Curve {
   name: string;
   colour: 1 | 2 | 3;
@@ -97,6 +97,7 @@ function optionsFor(
       {
         ...axis,
         space: 90,
+        size: 30,
         values: (_, all) => all.map((time) => new Date(time * 1_000).toLocaleTimeString("en-GB")),
       },
       { ...axis, size: 64, values: (_, all) => all.map((value) => unit(value)) },
@@ -107,6 +108,7 @@ function optionsFor(
         label: name,
         stroke: colour(`--line-${index}`),
         width: 2,
+        spanGaps: true,
         points: { show: false },
       })),
     ],

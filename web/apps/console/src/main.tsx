@@ -5,7 +5,11 @@ import { createRoot } from "react-dom/client";
 import { Refusal } from "@tidings/client";
 import { Boundary } from "./boundary.tsx";
 import { router } from "./router.tsx";
-import "./style.css";
+import "./style/base.css";
+import "./style/frame.css";
+import "./style/parts.css";
+import "./style/pages.css";
+import "./style/small.css";
 
 const queries = new QueryClient({
   defaultOptions: {

@@ -1,5 +1,6 @@
 import { useId, useState, type FormEvent } from "react";
 import { useClient } from "@tidings/react";
+import { fieldOf } from "./form.ts";
 
 /** A form that says something in a room. */
 export function Publish({ room }: { room: string }) {
@@ -7,9 +8,14 @@ export function Publish({ room }: { room: string }) {
   const [said, say] = useState<string>();
   const [event, data] = [useId(), useId()];
   const publish = async (form: FormData) => {
-    const parsed: unknown = JSON.parse(String(form.get("data")));
+    const parsed: unknown = JSON.parse(fieldOf(form, "data"));
     // By HTTP, as a server: on a socket the room's own rule would be for clients.
-    const body = JSON.stringify({ room, event: form.get("event"), data: parsed, key: crypto.randomUUID?.() });
+    const body = JSON.stringify({
+      room,
+      event: fieldOf(form, "event"),
+      data: parsed,
+      key: crypto.randomUUID?.(),
+    });
     const { messageId } = (await client.request("/api/publish", { method: "POST", body })) as {
       messageId: string;
     };

@@ -108,7 +108,7 @@ function tokenOf(kept: Kept): GetToken {
     try {
       return await renewed(asked);
     } catch (error) {
-      if (error instanceof Refusal && error.code === "unauthorized") become(undefined);
+      if (error instanceof Refusal && error.code === "unauthorized") signOut();
       throw error;
     }
   };

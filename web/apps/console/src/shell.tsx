@@ -1,6 +1,7 @@
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { TidingsProvider, useConnection } from "@tidings/react";
+import { useMounted } from "./api.ts";
 import { Boundary } from "./boundary.tsx";
 import { SignIn } from "./pages/sign_in.tsx";
 import { signOut, useSession } from "./session.ts";
@@ -47,6 +48,7 @@ export function Shell() {
 
 function Frame({ user, org }: { user: string; org: string }) {
   const path = useRouterState({ select: ({ location }) => location.pathname });
+  const arena = useMounted("arena");
   const [open, setOpen] = useState(false);
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
@@ -78,7 +80,7 @@ function Frame({ user, org }: { user: string; org: string }) {
         </button>
       </header>
       <nav id="places" aria-label="Pages" data-open={open}>
-        {PLACES.map(({ name, places }) => (
+        {PLACES.filter(({ name }) => name !== "Arena" || arena).map(({ name, places }) => (
           <div key={name}>
             <h2>{name}</h2>
             <ul>

@@ -1,4 +1,4 @@
-import { useEffect, useId, useRef, useState, type ReactNode } from "react";
+import { useEffect, useId, useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import { Refusal } from "@tidings/client";
 
 /** A part of a page under a heading of its own. */
@@ -58,30 +58,39 @@ export function Note({ error, children }: { error?: unknown; children?: ReactNod
   );
 }
 
-/** A table that scrolls by itself where the window is narrow, and can be scrolled by keyboard. */
-export function Table({
-  caption,
-  head,
-  children,
-}: {
-  caption: string;
-  head: ReactNode[];
-  children: ReactNode;
-}) {
+/**
+ * A table; where the window is narrow each row stands by itself, with the name of its column before each cell.
+ *
+ * Laid out so it would be no table any more to a screen reader, hence the roles. Where it is still too wide it scrolls, by
+ * keyboard as well.
+ */
+export function Table({ caption, head, children }: { caption: string; head: string[]; children: ReactNode }) {
+  const body = useRef<HTMLTableSectionElement>(null);
+  useLayoutEffect(() => {
+    for (const row of body.current?.rows ?? []) {
+      row.setAttribute("role", "row");
+      [...row.cells].forEach((cell, index) => {
+        cell.setAttribute("role", cell.tagName === "TH" ? "rowheader" : "cell");
+        cell.dataset["column"] = head[index] ?? "";
+      });
+    }
+  });
   return (
     <div className="scroll" role="region" aria-label={caption} tabIndex={0}>
-      <table>
+      <table role="table">
         <caption className="quiet">{caption}</caption>
-        <thead>
-          <tr>
-            {head.map((cell, index) => (
-              <th key={index} scope="col">
+        <thead role="rowgroup">
+          <tr role="row">
+            {head.map((cell) => (
+              <th key={cell} scope="col" role="columnheader">
                 {cell}
               </th>
             ))}
           </tr>
         </thead>
-        <tbody>{children}</tbody>
+        <tbody role="rowgroup" ref={body}>
+          {children}
+        </tbody>
       </table>
     </div>
   );
@@ -134,6 +143,15 @@ export function Ask({
       </dialog>
     </>
   );
+}
+
+/** Letters of an event's data that are shown before it is opened. */
+const PREVIEW = 160;
+
+/** JSON on one line, cut. */
+export function Preview({ value }: { value: unknown }) {
+  const text = JSON.stringify(value) ?? "";
+  return <code className="preview">{text.length > PREVIEW ? `${text.slice(0, PREVIEW)}…` : text}</code>;
 }
 
 /** JSON as people read it. */

@@ -1,4 +1,4 @@
-import type { ManagerOptions, Socket } from "socket.io-client";
+import type { Socket } from "socket.io-client";
 import type { Hears, Link, LinkState, Question } from "./link.ts";
 import { Listeners, Watched } from "./listeners.ts";
 import type { CommandData, CommandName, CommandReply, Namespace, Place } from "./names.ts";
@@ -6,7 +6,7 @@ import { Refusal, unavailable } from "./refusal.ts";
 import { Room } from "./room.ts";
 import { canShare, SharedLink } from "./shared_link.ts";
 import { watchSleep } from "./sleep.ts";
-import { SocketLink } from "./socket_link.ts";
+import { SocketLink, type Settings } from "./socket_link.ts";
 import { holderOf, type GetToken } from "./tokens.ts";
 import type { Gap, LaneName, Left, PublishedEvent, Resumed } from "./wire.ts";
 
@@ -33,7 +33,7 @@ export interface ClientOptions {
    */
   share?: boolean | string;
   /** Settings of socket.io-client's manager, such as `transports` or `path`. */
-  socket?: Partial<ManagerOptions>;
+  socket?: Settings;
 }
 
 export interface PublishOptions {

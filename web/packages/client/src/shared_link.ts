@@ -8,6 +8,7 @@ const RELAY_MS = 1_000;
 
 type Said =
   | { kind: "hello"; from: string }
+  | { kind: "connect" }
   | { kind: "state"; leader: string; state: Told }
   | { kind: "ask"; from: string; id: number; question: Question }
   | {
@@ -59,7 +60,9 @@ export class SharedLink implements Link {
 
   connect(): void {
     if (this.#channel) {
-      this.#lead?.link.connect();
+      // It may have ended for all of us; one who wants it again is enough.
+      if (this.#lead) this.#lead.link.connect();
+      else this.#say({ kind: "connect" });
       return;
     }
     this.#channel = new BroadcastChannel(this.#name);
@@ -158,6 +161,8 @@ export class SharedLink implements Link {
   #heard(said: Said): void {
     if (said.kind === "hello") {
       if (this.#lead) this.#say({ kind: "state", leader: this.#tab, state: toTold(this.#state) });
+    } else if (said.kind === "connect") {
+      this.#lead?.link.connect();
     } else if (said.kind === "ask") {
       this.#lead?.ask(said.from, said.question, (refusal, reply) => {
         this.#say({

@@ -1,7 +1,10 @@
-import { Manager, type ManagerOptions, type Socket } from "socket.io-client";
+import { Manager, type Socket } from "socket.io-client";
 import type { Answered, Hears, Link, LinkState, Question } from "./link.ts";
 import { Refusal, refusalIn, unavailable } from "./refusal.ts";
 import type { GetToken } from "./tokens.ts";
+
+/** What socket.io-client lets be set of a connection. */
+export type Settings = NonNullable<ConstructorParameters<typeof Manager>[1]>;
 
 /** Milliseconds: the first wait before coming back, the longest, the first after the server asked for a pause. */
 const BACK_MS = 250;
@@ -34,7 +37,7 @@ export class SocketLink implements Link {
   #restarting = false;
   #later: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(url: string, getToken: GetToken, hears: Hears, options: Partial<ManagerOptions> = {}) {
+  constructor(url: string, getToken: GetToken, hears: Hears, options: Settings = {}) {
     this.#getToken = getToken;
     this.#hears = hears;
     this.#manager = new Manager(url, {

@@ -57,7 +57,7 @@ function App({ app, all }: { app: Manifest; all: Record<string, Schema> }) {
           {channel.rooms.length > 0 && (
             <Table
               caption={`Kinds of rooms in ${channel.namespace}`}
-              head={["Rooms", "Keep", "May hear", "May publish", ""]}
+              head={["Rooms", "Keep", "May hear", "May publish", "About"]}
             >
               {channel.rooms.map((room) => (
                 <tr key={room.kind}>

@@ -1,20 +1,28 @@
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useRef } from "react";
+import { useRef, type ReactNode } from "react";
 import { useLeaderboard, type Board, type BoardEntry, type BoardMove } from "@tidings/react";
-import { useRead } from "../api.ts";
+import { useMounted, useRead } from "../api.ts";
 import { useFlip } from "../flip.ts";
 import { flag, whole } from "../format.ts";
 import { Card, Head, Mark, Note } from "../ui.tsx";
 
-interface Boards {
+interface BoardList {
   boards: ({ players: number } & Board)[];
 }
 
 /** A leaderboard as it happens: rows move as results come in. */
 export function LeaderboardPage() {
+  return (
+    <InArena title="Leaderboard">
+      <Boards />
+    </InArena>
+  );
+}
+
+function Boards() {
   const search: { board?: string } = useSearch({ strict: false });
   const go = useNavigate();
-  const boards = useRead<Boards>("/api/arena/leaderboards", { everyMs: 15_000 });
+  const boards = useRead<BoardList>("/api/arena/leaderboards", { everyMs: 15_000 });
   const board = boardOf(search.board ?? "global");
   return (
     <>
@@ -35,15 +43,21 @@ export function LeaderboardPage() {
           </select>
         </label>
       </Head>
-      {boards.error ? <NoArena error={boards.error} /> : <LiveBoard key={keyOf(board)} board={board} />}
+      {boards.error ? <Note error={boards.error} /> : <LiveBoard key={keyOf(board)} board={board} />}
     </>
   );
 }
 
-/** Says that the arena is not there where it is not, and what is wrong otherwise. */
-export function NoArena({ error }: { error: unknown }) {
-  const missing = (error as { code?: string }).code === "not_found";
-  return missing ? <Note>The app arena is not mounted in this server.</Note> : <Note error={error} />;
+/** What is of the arena, where it is mounted; a page under its heading otherwise. */
+export function InArena({ title, children }: { title: string; children: ReactNode }) {
+  const mounted = useMounted("arena");
+  if (mounted === true) return children;
+  return (
+    <>
+      <Head title={title} />
+      <Note>{mounted === false ? "The app arena is not mounted in this server." : "Reading …"}</Note>
+    </>
+  );
 }
 
 function LiveBoard({ board }: { board: Board }) {

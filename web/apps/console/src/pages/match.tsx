@@ -3,13 +3,21 @@ import { useMatch, type Match } from "@tidings/react";
 import { useRead } from "../api.ts";
 import { at, signed, whole } from "../format.ts";
 import { Card, Head, Note } from "../ui.tsx";
-import { NoArena } from "./leaderboard.tsx";
+import { InArena } from "./leaderboard.tsx";
 import { MatchStatus } from "./matches.tsx";
 
 const route = getRouteApi("/matches/$matchId");
 
 /** A match as it is played. */
 export function MatchPage() {
+  return (
+    <InArena title="Match">
+      <Played />
+    </InArena>
+  );
+}
+
+function Played() {
   const { matchId } = route.useParams();
   const { match: heard, actions, live } = useMatch(matchId);
   // One that is over has no room any more, and one that ended while we were away is read again.
@@ -22,7 +30,7 @@ export function MatchPage() {
     return (
       <>
         <Head title="Match" />
-        {read.error ? <NoArena error={read.error} /> : <Note>Reading …</Note>}
+        {read.error ? <Note error={read.error} /> : <Note>Reading …</Note>}
       </>
     );
   }

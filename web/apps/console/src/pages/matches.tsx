@@ -2,15 +2,23 @@ import { Link } from "@tanstack/react-router";
 import type { Match } from "@tidings/react";
 import { useRead } from "../api.ts";
 import { Head, Mark, Note, Table } from "../ui.tsx";
-import { NoArena } from "./leaderboard.tsx";
+import { InArena } from "./leaderboard.tsx";
 
 /** The newest matches. */
 export function MatchesPage() {
+  return (
+    <InArena title="Matches">
+      <Newest />
+    </InArena>
+  );
+}
+
+function Newest() {
   const matches = useRead<{ matches: Match[] }>("/api/arena/matches?limit=50", { everyMs: 3_000 });
   return (
     <>
       <Head title="Matches" />
-      {matches.error ? <NoArena error={matches.error} /> : <MatchTable matches={matches.data?.matches} />}
+      {matches.error ? <Note error={matches.error} /> : <MatchTable matches={matches.data?.matches} />}
     </>
   );
 }
@@ -31,7 +39,7 @@ export function MatchTable({ matches }: { matches: Match[] | undefined }) {
   if (!matches) return <Note>Reading …</Note>;
   if (matches.length === 0) return <Note>Nobody has played yet.</Note>;
   return (
-    <Table caption="Matches" head={["Players", "Score", "State", ""]}>
+    <Table caption="Matches" head={["Players", "Score", "State", "See"]}>
       {matches.map((match) => (
         <tr key={match.id}>
           <th scope="row">{match.players.map(({ displayName }) => displayName).join(" – ")}</th>

@@ -3,9 +3,10 @@ import { useId, useReducer, type FormEvent } from "react";
 import type { Place } from "@tidings/client";
 import { useRoom } from "@tidings/react";
 import { useRead } from "../api.ts";
+import { fieldOf } from "../form.ts";
 import { at } from "../format.ts";
 import { session } from "../session.ts";
-import { Card, Head, Json, Mark, Note } from "../ui.tsx";
+import { Card, Head, Json, Mark, Note, Preview } from "../ui.tsx";
 
 /** Events that are shown at most. */
 const SHOWN = 200;
@@ -33,9 +34,7 @@ export function MessagesPage() {
   const submit = (event: FormEvent<HTMLFormElement>, names: (keyof Search)[]) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    change(
-      Object.fromEntries(names.map((name) => [name, String(form.get(name) as string).trim() || undefined])),
-    );
+    change(Object.fromEntries(names.map((name) => [name, fieldOf(form, name) || undefined])));
   };
   const [room, message, user] = [useId(), useId(), useId()];
   return (
@@ -114,7 +113,8 @@ function Tail({ room, explain }: { room: string; explain: (messageId: string) =>
             <details>
               <summary>
                 <b>{one.event}</b> <span>{at(one.at)}</span>{" "}
-                {one.place.offset !== undefined && <span>#{one.place.offset}</span>}
+                {one.place.offset !== undefined && <span>#{one.place.offset}</span>}{" "}
+                <Preview value={one.data} />
               </summary>
               <Json value={one.data} />
               <p>

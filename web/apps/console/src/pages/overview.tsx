@@ -163,7 +163,7 @@ function memoryNote({ capBytes, trend }: Overview["memory"]): string {
 
 function Alerts({ of: { alerts } }: { of: Overview }) {
   return (
-    <div role="status" aria-label="Alerts">
+    <div role="status" aria-label="Alerts" className="alerts">
       {alerts?.map(({ kind, level, message }) => (
         <p key={kind} className={`alert ${level}`}>
           <b>{level}</b> {message}
@@ -195,7 +195,7 @@ function Shards({ of: { shards } }: { of: Overview }) {
 function Parts({ of: { health, connections } }: { of: Overview }) {
   return (
     <Card title="Parts and doors">
-      <Table caption="Parts and doors" head={["", "State"]}>
+      <Table caption="Parts and doors" head={["Part", "State"]}>
         {health?.parts.map(({ name, status }) => (
           <tr key={name}>
             <th scope="row">{name}</th>
@@ -221,7 +221,7 @@ function Parts({ of: { health, connections } }: { of: Overview }) {
             <th scope="row">
               <code>{namespace}</code>
             </th>
-            <td>{whole(count)} clients</td>
+            <td>{count === 1 ? "1 client" : `${whole(count)} clients`}</td>
           </tr>
         ))}
       </Table>

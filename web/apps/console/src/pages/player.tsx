@@ -6,7 +6,7 @@ import { useRead } from "../api.ts";
 import { Chart } from "../chart.tsx";
 import { at, flag, signed, whole } from "../format.ts";
 import { Card, Head, Mark, Note, Tile } from "../ui.tsx";
-import { NoArena } from "./leaderboard.tsx";
+import { InArena } from "./leaderboard.tsx";
 import { MatchTable } from "./matches.tsx";
 
 const route = getRouteApi("/players/$playerId");
@@ -39,6 +39,14 @@ interface Rated {
 
 /** Somebody who plays: rank, rating over time, matches. */
 export function PlayerPage() {
+  return (
+    <InArena title="Player">
+      <Somebody />
+    </InArena>
+  );
+}
+
+function Somebody() {
   const { playerId } = route.useParams();
   const path = `/api/arena/players/${encodeURIComponent(playerId)}`;
   const queries = useQueryClient();
@@ -54,7 +62,7 @@ export function PlayerPage() {
     return (
       <>
         <Head title="Player" />
-        {player.error ? <NoArena error={player.error} /> : <Note>Reading …</Note>}
+        {player.error ? <Note error={player.error} /> : <Note>Reading …</Note>}
       </>
     );
   }

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { useRead } from "../api.ts";
 import { flag, whole } from "../format.ts";
 import { Head, Note, Table } from "../ui.tsx";
-import { NoArena } from "./leaderboard.tsx";
+import { InArena } from "./leaderboard.tsx";
 
 interface PlayerRow {
   id: string;
@@ -15,6 +15,14 @@ interface PlayerRow {
 
 /** Everybody who plays. */
 export function PlayersPage() {
+  return (
+    <InArena title="Players">
+      <Everybody />
+    </InArena>
+  );
+}
+
+function Everybody() {
   const [after, setAfter] = useState<string[]>([]);
   const from = after.at(-1);
   const players = useRead<{ players: PlayerRow[]; more: boolean }>(
@@ -25,7 +33,7 @@ export function PlayersPage() {
     <>
       <Head title="Players" />
       {players.error ? (
-        <NoArena error={players.error} />
+        <Note error={players.error} />
       ) : rows.length === 0 ? (
         <Note>{players.isPending ? "Reading …" : "There is nobody yet."}</Note>
       ) : (

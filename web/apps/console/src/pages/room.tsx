@@ -3,7 +3,7 @@ import { useClient } from "@tidings/react";
 import { usePages, useRead, type RoomRow, type SocketRow } from "../api.ts";
 import { at, bytes, orDash, short, whole } from "../format.ts";
 import { Publish } from "../publish.tsx";
-import { Ask, Card, Head, Json, Note, Table, Tile } from "../ui.tsx";
+import { Ask, Card, Head, Json, Note, Preview, Table, Tile } from "../ui.tsx";
 
 const route = getRouteApi("/rooms/$room");
 
@@ -57,7 +57,7 @@ function Members({ room }: { room: string }) {
       ) : pages.rows.length === 0 ? (
         <Note>Nobody is here.</Note>
       ) : (
-        <Table caption="Members" head={["User", "By", "Since", "Behind", ""]}>
+        <Table caption="Members" head={["User", "By", "Since", "Behind", "Do"]}>
           {pages.rows.map((row) => (
             <tr key={`${row.id} ${row.namespace}`}>
               <th scope="row">{row.name ?? row.userId ?? "anonymous"}</th>
@@ -94,7 +94,8 @@ function History({ room }: { room: string }) {
             <li key={event.messageId}>
               <details>
                 <summary>
-                  <b>{event.event}</b> <span>{at(event.at)}</span> <span>#{event.offset}</span>
+                  <b>{event.event}</b> <span>{at(event.at)}</span> <span>#{event.offset}</span>{" "}
+                  <Preview value={event.data} />
                 </summary>
                 <Json value={event.data} />
                 <Link to="/messages" search={{ messageId: event.messageId, room }}>

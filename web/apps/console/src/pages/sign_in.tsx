@@ -1,4 +1,5 @@
 import { useId, useState, type FormEvent } from "react";
+import { fieldOf } from "../form.ts";
 import { signInByPassword, signInByToken } from "../session.ts";
 import { Head } from "../ui.tsx";
 
@@ -14,7 +15,6 @@ export function SignIn() {
       .catch((reason: unknown) => setError(reason instanceof Error ? reason.message : "It did not work."))
       .finally(() => setBusy(false));
   };
-  const field = (form: FormData, name: string) => String(form.get(name)).trim();
   return (
     <main className="entrance" id="main">
       <div className="brand">
@@ -24,7 +24,7 @@ export function SignIn() {
       <Head title="Sign in" />
       <form
         className="card"
-        onSubmit={go((form) => signInByPassword(field(form, "email"), String(form.get("password"))))}
+        onSubmit={go((form) => signInByPassword(fieldOf(form, "email"), fieldOf(form, "password")))}
       >
         <h2>With an account</h2>
         <Field name="email" label="E-mail address" type="email" autoComplete="username" />
@@ -33,7 +33,7 @@ export function SignIn() {
           Sign in
         </button>
       </form>
-      <form className="card" onSubmit={go((form) => signInByToken(field(form, "token")))}>
+      <form className="card" onSubmit={go((form) => signInByToken(fieldOf(form, "token")))}>
         <h2>With a token</h2>
         <p>
           <code>tidings token --user me --scope admin</code> prints one that may see and do everything here.

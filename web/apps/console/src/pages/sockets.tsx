@@ -22,7 +22,7 @@ export function SocketsPage() {
       ) : pages.rows.length === 0 ? (
         <Note>{pages.isPending ? "Reading …" : "Nobody is connected."}</Note>
       ) : (
-        <Table caption="Sockets" head={["User", "By", "Namespace", "Since", "Rooms", "Behind", "From", ""]}>
+        <Table caption="Sockets" head={["User", "By", "Namespace", "Since", "Rooms", "Behind", "From", "Do"]}>
           {pages.rows.map((row) => (
             <tr key={`${row.id} ${row.namespace}`}>
               <th scope="row">{row.name ?? row.userId ?? "anonymous"}</th>

@@ -22,7 +22,7 @@ export function UsersPage() {
       ) : pages.rows.length === 0 ? (
         <Note>{pages.isPending ? "Reading …" : "Nobody with a name is connected."}</Note>
       ) : (
-        <Table caption="Users" head={["User", "Id", "Connections", "Devices", ""]}>
+        <Table caption="Users" head={["User", "Id", "Connections", "Devices", "Do"]}>
           {pages.rows.map((row) => (
             <tr key={`${row.org} ${row.userId}`}>
               <th scope="row">{row.name ?? row.userId}</th>

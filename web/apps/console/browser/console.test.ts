@@ -1,0 +1,298 @@
+import { readFileSync } from "node:fs";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { Client } from "@tidings/client";
+import { mint, served, unique } from "../../../testing/server.ts";
+import { adminToken, ARTIFACTS, openBrowser, Window } from "./browsers.ts";
+
+const server = served(["--demo"]);
+let browser: Browser;
+let visitor: Client;
+
+beforeAll(async () => {
+  browser = await openBrowser();
+  visitor = new Client({ url: server.http, token: mint({ sub: "visitor", name: "Vera Visitor" }) });
+  visitor.connect();
+  visitor.room("lobby:welcome").enter();
+});
+afterAll(async () => {
+  visitor.disconnect();
+  await browser.close();
+});
+
+/** Every page: its path, what it is called in pictures, and what is there once it is whole. */
+const PAGES: [path: string, name: string, whole: string][] = [
+  ["/", "overview", "Shards"],
+  ["/rooms", "rooms", "lobby:welcome"],
+  ["/rooms/lobby:welcome", "room", "Vera Visitor"],
+  ["/sockets", "sockets", "Vera Visitor"],
+  ["/users", "users", "Vera Visitor"],
+  ["/messages?room=lobby:market", "messages", "tick"],
+  ["/docs", "docs", "/api/explain"],
+  ["/apps", "apps", "Namespace"],
+  ["/leaderboard", "leaderboard", "Leaderboard"],
+  ["/matches", "matches", "Matches"],
+  ["/players", "players", "Players"],
+];
+
+const LOOKS = [
+  ["light", "desktop", 1_360],
+  ["dark", "desktop", 1_360],
+  ["light", "phone", 390],
+  ["dark", "phone", 390],
+] as const;
+
+for (const [colorScheme, size, width] of LOOKS) {
+  test(`every page is whole, fits and can be used by everybody: ${size}, ${colorScheme}`, async () => {
+    const context = await browser.newContext({ colorScheme, viewport: { width, height: 900 } });
+    try {
+      const window = await Window.open(context, server);
+      await window.go("/sign-in");
+      await window.page.getByRole("heading", { name: "Sign in" }).waitFor();
+      await window.page.screenshot({
+        path: `${ARTIFACTS}sign-in-${size}-${colorScheme}.png`,
+        fullPage: true,
+      });
+      expect(await window.serious(), "sign-in").toEqual([]);
+      await window.signIn("/");
+      for (const [path, name, whole] of PAGES) {
+        await window.go(path);
+        await window.page.locator("#main").getByText(whole).first().waitFor();
+        await window.isLive();
+        await window.page.screenshot({
+          path: `${ARTIFACTS}${name}-${size}-${colorScheme}.png`,
+          fullPage: true,
+        });
+        expect(await window.serious(), name).toEqual([]);
+        await window.fits();
+      }
+      expect(window.complaints).toEqual([]);
+    } finally {
+      await context.close();
+    }
+  });
+}
+
+test("the first load is less than 250 KB, compressed", async () => {
+  const window = await Window.open(browser, server);
+  const loaded: string[] = [];
+  window.page.on("request", (request) => loaded.push(new URL(request.url()).pathname));
+  await window.signIn("/");
+  await window.page.locator("#main").getByText("Shards").first().waitFor();
+  const files = loaded.filter((path) => path.startsWith("/console/") || path === "/");
+  const sizes = files.map((path) => {
+    const file = path === "/" ? "index.html" : path.slice(1);
+    return readFileSync(new URL(`../dist/${file}.gz`, import.meta.url)).length;
+  });
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  console.log(`${files.length} files, ${total} bytes`);
+  expect(files.length).toBeGreaterThan(3);
+  expect(total).toBeLessThan(250_000);
+  await window.page.close();
+});
+
+test("files are kept for ever, the page is asked for again, and neither is sent twice", async () => {
+  const page = await fetch(`${server.http}/rooms/lobby:1`, { headers: { "accept-encoding": "br" } });
+  expect(page.headers.get("cache-control")).toBe("no-cache");
+  expect(page.headers.get("content-security-policy")).toContain("default-src 'self'");
+  const script = /src="(\/console\/[^"]+\.js)"/.exec(await page.text())?.[1] ?? "";
+  const first = await fetch(server.http + script, { headers: { "accept-encoding": "br" } });
+  expect(first.headers.get("content-encoding")).toBe("br");
+  expect(first.headers.get("cache-control")).toContain("immutable");
+  const headers = { "accept-encoding": "br", "if-none-match": first.headers.get("etag") ?? "" };
+  expect((await fetch(server.http + script, { headers })).status).toBe(304);
+  expect((await fetch(`${server.http}/api/nothing`)).status).toBe(404);
+  expect((await fetch(`${server.http}/nothing`)).status).toBe(404);
+  expect(await (await fetch(`${server.http}/host`)).text()).toContain("This machine, live");
+});
+
+describe("what is said", () => {
+  test("reaches two browsers within 200 ms of the request that says it, and both are right after a crash", async () => {
+    const second = await openBrowser();
+    const room = `lobby:${unique("crash")}`;
+    const windows = [await Window.open(browser, server), await Window.open(second, server)];
+    for (const [index, window] of windows.entries())
+      await window.signIn(`/messages?room=${room}`, adminToken(`watcher-${index}`));
+    await Promise.all(windows.map((window) => window.page.getByText("Nothing was said yet.").waitFor()));
+    const late: number[] = [];
+    for (let n = 1; n <= 5; n += 1) {
+      const seen = await Promise.all(windows.map((window) => window.seesAt(`event-${n}-x`)));
+      const began = Date.now();
+      await server.publish(room, `event-${n}-x`, { n });
+      for (const when of seen) late.push((await when()) - began);
+    }
+    console.log(`seen after ${late.join(", ")} ms`);
+    expect(Math.max(...late)).toBeLessThan(200);
+
+    await server.kill();
+    await Promise.all(
+      windows.map((window) => window.page.locator('.status[data-state="reconnecting"]').waitFor()),
+    );
+    await server.start();
+    for (let n = 6; n <= 8; n += 1) await server.publish(room, `event-${n}-x`, { n });
+    const shown = async (window: Window) => window.page.locator(".events summary b").allTextContents();
+    const all = [8, 7, 6, 5, 4, 3, 2, 1].map((n) => `event-${n}-x`);
+    for (const window of windows) {
+      await window.isLive();
+      await vi.waitFor(async () => expect(await shown(window)).toEqual(all), { timeout: 10_000 });
+      expect(window.complaints).toEqual([]);
+    }
+    await Promise.all(windows.map((window) => window.page.close()));
+    await second.close();
+  });
+
+  test("can be explained for a user from the page", async () => {
+    const window = await Window.open(browser, server);
+    await window.signIn("/messages?room=lobby:welcome", adminToken("curious"));
+    const { messageId } = (await server.publish("lobby:welcome", "said", { text: "explain me" })) as {
+      messageId: string;
+    };
+    await window.page.getByLabel("Message").fill(messageId);
+    await window.page.getByLabel("For user").fill("visitor");
+    await window.page
+      .locator("form", { hasText: "For user" })
+      .getByRole("button", { name: "Explain" })
+      .click();
+    await window.page.locator(".hops").getByText("accepted").first().waitFor();
+    await window.page.getByText("sent", { exact: true }).first().waitFor();
+    await window.page.close();
+  });
+});
+
+test("tabs of one browser share a connection, and when the one that has it is closed another goes on", async () => {
+  const context = await browser.newContext();
+  const user = unique("sharer");
+  const room = `lobby:${unique("tabs")}`;
+  const tabs = [await Window.open(context, server), await Window.open(context, server)] as const;
+  for (const tab of tabs) await tab.signIn(`/messages?room=${room}`, adminToken(user));
+  await Promise.all(tabs.map((tab) => tab.page.getByText("Nothing was said yet.").waitFor()));
+  const members = async () =>
+    (
+      (await (
+        await fetch(`${server.http}/api/rooms/${room}/stats`, {
+          headers: { authorization: `Bearer ${adminToken()}` },
+        })
+      ).json()) as { connections: number }
+    ).connections;
+  expect(await members()).toBe(1);
+  await server.publish(room, "first-event", 1);
+  await Promise.all(tabs.map((tab) => tab.page.getByText("first-event").waitFor()));
+  await tabs[0].page.close();
+  await server.publish(room, "second-event", 2);
+  await tabs[1].page.getByText("second-event").waitFor();
+  await server.publish(room, "third-event", 3);
+  await tabs[1].page.getByText("third-event").waitFor();
+  expect(await tabs[1].page.locator(".events summary b").allTextContents()).toEqual([
+    "third-event",
+    "second-event",
+    "first-event",
+  ]);
+  expect(await members()).toBe(1);
+  await context.close();
+});
+
+test("a tab that was put to sleep while it had the connection is replaced by one that is awake", async () => {
+  const context = await browser.newContext();
+  const room = `lobby:${unique("frozen")}`;
+  const [first, second] = [await Window.open(context, server), await Window.open(context, server)];
+  const token = adminToken(unique("sleeper"));
+  await first.signIn(`/messages?room=${room}`, token);
+  await second.signIn(`/messages?room=${room}`, token);
+  await second.page.getByText("Nothing was said yet.").waitFor();
+  const devtools = await context.newCDPSession(first.page);
+  await devtools.send("Page.setWebLifecycleState", { state: "frozen" });
+  await server.publish(room, "said-while-frozen", 1);
+  await second.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await second.page.getByText("said-while-frozen").waitFor({ timeout: 10_000 });
+  await devtools.send("Page.setWebLifecycleState", { state: "active" });
+  await server.publish(room, "said-afterwards", 2);
+  for (const tab of [first, second]) {
+    await tab.page.getByText("said-afterwards").waitFor({ timeout: 10_000 });
+    expect(await tab.page.locator(".events summary b").allTextContents()).toEqual([
+      "said-afterwards",
+      "said-while-frozen",
+    ]);
+  }
+  await context.close();
+});
+
+describe("signing in", () => {
+  test("works with a password, survives loading the page again, and ends with signing out", async () => {
+    const window = await Window.open(browser, server);
+    await window.go("/rooms");
+    await window.page.getByLabel("E-mail address").fill("alice@example.com");
+    await window.page.getByLabel("Password").fill("not this one");
+    await window.page.getByRole("button", { name: "Sign in" }).click();
+    await window.page
+      .getByRole("alert")
+      .filter({ hasText: /password/ })
+      .waitFor();
+    await window.page.getByLabel("Password").fill("password123");
+    await window.page.getByRole("button", { name: "Sign in" }).click();
+    await window.isLive();
+    await window.page.getByText("This is for administrators.").waitFor();
+    await window.page.reload();
+    await window.isLive();
+    await window.page.getByRole("button", { name: "Sign out" }).click();
+    await window.page.getByRole("heading", { name: "Sign in" }).waitFor();
+    await window.page.reload();
+    await window.page.getByRole("heading", { name: "Sign in" }).waitFor();
+    await window.page.close();
+  });
+
+  test("with a token that is not taken says so", async () => {
+    const window = await Window.open(browser, server);
+    await window.go("/");
+    await window.page.getByLabel("Token").fill("garbage");
+    await window.page.getByRole("button", { name: "Use the token" }).click();
+    await window.page.getByRole("alert").filter({ hasText: /token/ }).waitFor();
+    await window.page.close();
+  });
+});
+
+test("an administrator takes somebody out of a room, and closes a connection", async () => {
+  const name = unique("Guest");
+  const room = `lobby:${unique("door")}`;
+  const guest = new Client({ url: server.http, token: mint({ sub: name, name }) });
+  guest.connect();
+  guest.room(room).enter();
+  await vi.waitFor(() => expect(guest.room(room).state.status).toBe("live"), { timeout: 5_000 });
+  const window = await Window.open(browser, server);
+  await window.signIn(`/rooms/${room}`);
+  const confirm = async (label: string) => {
+    await window.page
+      .getByRole("row", { name: new RegExp(name) })
+      .getByRole("button", { name: label })
+      .first()
+      .click();
+    await window.page.getByRole("dialog").getByRole("button", { name: label }).click();
+  };
+  await confirm("Kick");
+  await vi.waitFor(() => expect(guest.room(room).state.status).toBe("left"), { timeout: 5_000 });
+  await window.go("/users");
+  const { session } = guest.state;
+  await confirm("Disconnect");
+  await vi.waitFor(() => expect(guest.state.session).not.toBe(session), { timeout: 5_000 });
+  guest.disconnect();
+  await window.page.close();
+});
+
+test("everything is reached by keyboard, and the menu of a phone opens", async () => {
+  const window = await Window.open(browser, server);
+  await window.signIn("/");
+  await window.page.keyboard.press("Tab");
+  await window.page.getByRole("link", { name: "Skip to the page" }).waitFor();
+  const focused = () => window.page.evaluate(() => document.activeElement?.textContent);
+  for (let steps = 0; (await focused()) !== "Rooms" && steps < 12; steps += 1)
+    await window.page.keyboard.press("Tab");
+  await window.page.keyboard.press("Enter");
+  await window.page.getByRole("heading", { name: "Rooms", level: 1 }).waitFor();
+  expect(await window.page.evaluate(() => document.activeElement?.id)).toBe("main");
+  await window.page.setViewportSize({ width: 390, height: 800 });
+  const menu = window.page.getByRole("button", { name: "Menu" });
+  expect(await menu.getAttribute("aria-expanded")).toBe("false");
+  await menu.click();
+  await window.page.getByRole("link", { name: "Users" }).click();
+  await window.page.getByRole("heading", { name: "Users", level: 1 }).waitFor();
+  await window.page.close();
+});

@@ -1,0 +1,104 @@
+import { cleanup, fireEvent, render, screen } from "@testing-library/react";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { Boundary } from "../src/boundary.tsx";
+import { at, bytes, flag, lasting, ms, orDash, short, signed } from "../src/format.ts";
+import { Fields } from "../src/schema.tsx";
+import { Table } from "../src/ui.tsx";
+
+afterEach(cleanup);
+
+const source = (path: string) => readFileSync(resolve(import.meta.dirname, path), "utf8");
+
+test("the server knows every page of the console, and no others", () => {
+  const routed = [...source("../src/router.tsx").matchAll(/page\("\/([^"/$]+)/g)].map(([, page]) => page);
+  const list =
+    /const PAGES: &\[&str\] =\s*&\[([^\]]+)\]/.exec(
+      source("../../../../crates/tidings-server/src/front/console.rs"),
+    )?.[1] ?? "";
+  const known = [...list.matchAll(/"([^"]+)"/g)].map(([, page]) => page);
+  expect(known.length).toBeGreaterThan(5);
+  expect([...new Set(routed)].sort()).toEqual(known.sort());
+});
+
+describe("figures", () => {
+  test("have units and as many digits as mean something", () => {
+    expect([0, 999, 1_000, 1_234_567, 5.2e13].map(bytes)).toEqual([
+      "0 B",
+      "999 B",
+      "1 kB",
+      "1.23 MB",
+      "52 TB",
+    ]);
+    expect([0, 59_000, 61_000, 90_061_000].map(lasting)).toEqual(["0 s", "59 s", "1 min 1 s", "1 d 1 h"]);
+    expect([ms(0.1234), ms(61.26), short(1_250)]).toEqual(["0.123 ms", "61.3 ms", "1.3K"]);
+    expect([signed(3), signed(-3), signed(0)]).toEqual(["+3", "−3", "±0"]);
+    expect([orDash(null, short), orDash(undefined, short), orDash(0, short)]).toEqual(["–", "–", "0"]);
+  });
+
+  test("a time of another day has its date", () => {
+    expect(at(Date.now())).toMatch(/^\d\d:\d\d:\d\d$/);
+    expect(at("2026-01-02T03:04:05Z")).toMatch(/^02\/01\/2026 /);
+  });
+
+  test("a country that is none has no flag", () => {
+    expect([flag("FR"), flag("fr"), flag("<b>"), flag(null)]).toEqual(["🇫🇷", "", "", ""]);
+  });
+});
+
+test("what fails in one part leaves the rest, and is tried again", () => {
+  const silenced = vi.spyOn(console, "error").mockImplementation(() => {});
+  let broken = true;
+  const Part = () => {
+    if (broken) throw new Error("on purpose");
+    return <p>whole</p>;
+  };
+  render(
+    <>
+      <p>the rest</p>
+      <Boundary about="This part">
+        <Part />
+      </Boundary>
+    </>,
+  );
+  expect(screen.getByRole("alert").textContent).toContain("on purpose");
+  expect(screen.getByText("the rest")).toBeTruthy();
+  broken = false;
+  fireEvent.click(screen.getByRole("button", { name: "Try again" }));
+  expect(screen.getByText("whole")).toBeTruthy();
+  silenced.mockRestore();
+});
+
+test("a row knows the names of its columns, also those that come later", () => {
+  const rows = (names: string[]) => (
+    <Table caption="People" head={["Name", "Rank"]}>
+      {names.map((name) => (
+        <tr key={name}>
+          <th scope="row">{name}</th>
+          <td>1</td>
+        </tr>
+      ))}
+    </Table>
+  );
+  const view = render(rows(["Ada"]));
+  view.rerender(rows(["Ada", "Bo"]));
+  const cell = screen.getByRole("row", { name: "Bo 1" }).querySelector("td");
+  expect([cell?.dataset["column"], cell?.getAttribute("role")]).toEqual(["Rank", "cell"]);
+});
+
+test("a schema that refers to itself is drawn to a depth", () => {
+  const all = {
+    Node: {
+      type: "object",
+      properties: {
+        next: { $ref: "#/components/schemas/Node" },
+        name: { type: "string", description: "Its name." },
+      },
+    },
+  };
+  const { container } = render(<Fields schema={{ $ref: "#/components/schemas/Node" }} all={all} />);
+  expect(container.querySelectorAll("code").length).toBeGreaterThan(2);
+  expect(container.querySelectorAll("code").length).toBeLessThan(20);
+  expect(container.textContent).toContain("Its name.");
+});
