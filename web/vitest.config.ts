@@ -33,7 +33,7 @@ export default defineConfig({
           name: "browser",
           include: ["apps/console/browser/**/*.test.ts"],
           fileParallelism: false,
-          testTimeout: 60_000,
+          testTimeout: 180_000,
           hookTimeout: 60_000,
         },
       },

@@ -46,9 +46,3 @@ export function at(time: string | number): string {
 /** A change, with its sign. */
 export const signed = (value: number) =>
   value > 0 ? `+${whole(value)}` : value < 0 ? `−${whole(-value)}` : "±0";
-
-/** The flag of a country by its two letters; nothing for anything else. */
-export function flag(country: string | null | undefined): string {
-  if (!country || !/^[A-Z]{2}$/.test(country)) return "";
-  return String.fromCodePoint(...[...country].map((letter) => 0x1f1e6 + letter.charCodeAt(0) - 65));
-}

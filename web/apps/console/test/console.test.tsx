@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Boundary } from "../src/boundary.tsx";
-import { at, bytes, flag, lasting, ms, orDash, short, signed } from "../src/format.ts";
+import { at, bytes, lasting, ms, orDash, short, signed } from "../src/format.ts";
 import { Fields } from "../src/schema.tsx";
 import { Table } from "../src/ui.tsx";
 
@@ -40,10 +40,6 @@ describe("figures", () => {
   test("a time of another day has its date", () => {
     expect(at(Date.now())).toMatch(/^\d\d:\d\d:\d\d$/);
     expect(at("2026-01-02T03:04:05Z")).toMatch(/^02\/01\/2026 /);
-  });
-
-  test("a country that is none has no flag", () => {
-    expect([flag("FR"), flag("fr"), flag("<b>"), flag(null)]).toEqual(["🇫🇷", "", "", ""]);
   });
 });
 

@@ -3,7 +3,7 @@ import { useRef, type ReactNode } from "react";
 import { useLeaderboard, type Board, type BoardEntry, type BoardMove } from "@tidings/react";
 import { useMounted, useRead } from "../api.ts";
 import { useFlip } from "../flip.ts";
-import { flag, whole } from "../format.ts";
+import { whole } from "../format.ts";
 import { Card, Head, Mark, Note } from "../ui.tsx";
 
 interface BoardList {
@@ -91,9 +91,7 @@ function Row({ entry, move }: { entry: BoardEntry; move: BoardMove | undefined }
       <Link to="/players/$playerId" params={{ playerId: entry.playerId }}>
         {entry.displayName}
       </Link>
-      <span className="country" title={entry.country ?? undefined}>
-        {flag(entry.country)} <span>{entry.country}</span>
-      </span>
+      <span className="country">{entry.country}</span>
       <span className="moved">{move && <Moved move={move} />}</span>
       <span className="rating">{whole(entry.eloRating)}</span>
     </li>
@@ -124,7 +122,7 @@ function keyOf(board: Board): string {
 }
 
 function titleOf(board: Board): string {
-  if (board.scope === "country") return `${flag(board.country)} ${board.country}`.trim();
+  if (board.scope === "country") return `Country ${board.country}`;
   return board.scope === "session" ? `Session ${board.sessionId}` : "Global";
 }
 

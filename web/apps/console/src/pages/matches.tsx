@@ -48,8 +48,11 @@ export function MatchTable({ matches }: { matches: Match[] | undefined }) {
             <MatchStatus status={match.status} />
           </td>
           <td>
-            <Link to="/matches/$matchId" params={{ matchId: match.id }} aria-label={`Match ${match.id}`}>
-              Watch
+            <Link to="/matches/$matchId" params={{ matchId: match.id }}>
+              Watch{" "}
+              <span className="quiet">
+                {match.players.map(({ displayName }) => displayName).join(" against ")}
+              </span>
             </Link>
           </td>
         </tr>

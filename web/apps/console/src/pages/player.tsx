@@ -4,7 +4,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEvent, type Match } from "@tidings/react";
 import { useRead } from "../api.ts";
 import { Chart } from "../chart.tsx";
-import { at, flag, signed, whole } from "../format.ts";
+import { at, signed, whole } from "../format.ts";
 import { Card, Head, Mark, Note, Tile } from "../ui.tsx";
 import { InArena } from "./leaderboard.tsx";
 import { MatchTable } from "./matches.tsx";
@@ -74,7 +74,8 @@ function Shown({ player, past, matches }: { player: Player; past: Rated[]; match
   const ratings = useMemo(() => [past.toReversed().map(({ rating }) => rating)], [past]);
   return (
     <>
-      <Head title={`${player.displayName} ${flag(player.country)}`.trim()}>
+      <Head title={player.displayName}>
+        {player.country && <Mark kind="plain">{player.country}</Mark>}
         {player.online !== undefined && (
           <Mark kind={player.online ? "good" : "plain"}>{player.online ? "online" : "offline"}</Mark>
         )}

@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useRead } from "../api.ts";
-import { flag, whole } from "../format.ts";
+import { whole } from "../format.ts";
 import { Head, Note, Table } from "../ui.tsx";
 import { InArena } from "./leaderboard.tsx";
 
@@ -45,9 +45,7 @@ function Everybody() {
                   {row.displayName}
                 </Link>
               </th>
-              <td>
-                {flag(row.country)} {row.country}
-              </td>
+              <td>{row.country ?? "–"}</td>
               <td>{row.rank ?? "–"}</td>
               <td>{whole(row.eloRating)}</td>
             </tr>

@@ -1,0 +1,174 @@
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { served, unique } from "../../../testing/server.ts";
+import { adminToken, ARTIFACTS, openBrowser, Window } from "./browsers.ts";
+
+const server = served(["--no-limits"]);
+const lively = served(["--demo"]);
+let browser: Browser;
+let other: Browser;
+
+beforeAll(async () => {
+  [browser, other] = [await openBrowser(), await openBrowser()];
+});
+afterAll(async () => {
+  await browser.close();
+  await other.close();
+});
+
+const arena = (path: string, body: unknown) =>
+  server.post(`/api/arena${path}`, body) as Promise<{ id: string }>;
+
+async function newPlayers(count: number): Promise<string[]> {
+  const names = Array.from({ length: count }, () => unique("Player"));
+  for (const id of names) await arena("/players", { id, displayName: id, country: "FR" });
+  return names;
+}
+
+async function newMatch(players: string[]): Promise<string> {
+  const { id } = await arena("/matches", { players });
+  await arena(`/matches/${id}/start`, {});
+  return id;
+}
+
+const names = (window: Window) => window.page.locator(".board li a").allTextContents();
+
+describe("a result that is submitted by REST", () => {
+  test("is seen in two browsers within 200 ms, and both are right after a crash", async () => {
+    const [winner = "", loser = ""] = await newPlayers(2);
+    const match = await newMatch([winner, loser]);
+    const windows = [await Window.open(browser, server), await Window.open(other, server)];
+    const board = await Window.open(browser, server);
+    for (const window of windows) {
+      await window.signIn(`/matches/${match}`);
+      await window.page.getByText("started").waitFor();
+    }
+    await board.signIn("/leaderboard");
+    const seen = await Promise.all(windows.map((window) => window.seesAt(`${winner} won`)));
+    const began = Date.now();
+    await arena(`/matches/${match}/result`, {
+      winnerId: winner,
+      resultType: "win",
+      scores: [{ playerId: winner, score: 3 }],
+    });
+    const late = await Promise.all(seen.map(async (when) => (await when()) - began));
+    console.log(`seen after ${late.join(", ")} ms`);
+    expect(Math.max(...late)).toBeLessThan(200);
+    await vi.waitFor(async () => expect(await names(board)).toEqual([winner, loser]), { timeout: 5_000 });
+
+    await server.kill();
+    await board.page.locator('.status[data-state="reconnecting"]').waitFor();
+    await server.start();
+    // The loser wins twice while the pages come back.
+    for (let n = 0; n < 2; n += 1) {
+      const next = await newMatch([winner, loser]);
+      await arena(`/matches/${next}/result`, { winnerId: loser, resultType: "win" });
+    }
+    await board.isLive();
+    await vi.waitFor(async () => expect(await names(board)).toEqual([loser, winner]), { timeout: 10_000 });
+    for (const window of windows) {
+      await window.isLive();
+      await window.page.getByText(`${winner} won`).waitFor();
+      expect(window.complaints).toEqual([]);
+    }
+    expect(board.complaints).toEqual([]);
+    await Promise.all([...windows, board].map((window) => window.page.close()));
+  });
+});
+
+test("the leaderboard follows fifty results a second without a stall, and is right when they end", async () => {
+  const players = await newPlayers(30);
+  const window = await Window.open(browser, server);
+  await window.signIn("/leaderboard");
+  await window.page.locator(".board").waitFor();
+  // The longest time the page drew nothing, while results come in.
+  await window.page.evaluate(() => {
+    const drawn = window as unknown as { longest: number };
+    let last = performance.now();
+    drawn.longest = 0;
+    const draw = () => {
+      drawn.longest = Math.max(drawn.longest, performance.now() - last);
+      last = performance.now();
+      requestAnimationFrame(draw);
+    };
+    requestAnimationFrame(draw);
+  });
+  const started = Date.now();
+  const results: Promise<unknown>[] = [];
+  for (let n = 0; n < 150; n += 1) {
+    // One every 20 ms: the rate is what is tested.
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, started + n * 20 - Date.now())));
+    const [a = "", b = ""] = [players[n % 30], players[(n * 7 + 11) % 30]];
+    if (a !== b)
+      results.push(
+        newMatch([a, b]).then((id) => arena(`/matches/${id}/result`, { winnerId: a, resultType: "win" })),
+      );
+  }
+  await Promise.all(results);
+  const longest = await window.page.evaluate(() => (window as unknown as { longest: number }).longest);
+  console.log(
+    `${results.length} results in ${Date.now() - started} ms, longest without a picture ${Math.round(longest)} ms`,
+  );
+  expect(longest).toBeLessThan(500);
+  const { entries } = (await (
+    await fetch(`${server.http}/api/arena/leaderboards/global?limit=50`, {
+      headers: { authorization: `Bearer ${adminToken()}` },
+    })
+  ).json()) as {
+    entries: { displayName: string }[];
+  };
+  const expected = entries.map(({ displayName }) => displayName);
+  await vi.waitFor(async () => expect(await names(window)).toEqual(expected), { timeout: 5_000 });
+  expect(window.complaints).toEqual([]);
+  await window.page.close();
+});
+
+const LOOKS = [
+  ["light", "desktop", 1_360],
+  ["dark", "desktop", 1_360],
+  ["light", "phone", 390],
+  ["dark", "phone", 390],
+] as const;
+
+for (const [colorScheme, size, width] of LOOKS) {
+  test(`the pages of the arena are whole, fit and can be used by everybody: ${size}, ${colorScheme}`, async () => {
+    const context = await browser.newContext({ colorScheme, viewport: { width, height: 900 } });
+    try {
+      const window = await Window.open(context, lively);
+      const look = async (name: string) => {
+        await window.isLive();
+        await window.page.screenshot({
+          path: `${ARTIFACTS}${name}-${size}-${colorScheme}.png`,
+          fullPage: true,
+        });
+        expect(await window.serious(), name).toEqual([]);
+        await window.fits();
+      };
+      await window.signIn("/leaderboard");
+      await window.page.locator(".board li .mark").first().waitFor();
+      await look("leaderboard");
+      await window.page.locator(".board li a").first().click();
+      await window.page.getByRole("heading", { name: "Rating" }).waitFor();
+      await look("player");
+      await window.go("/matches");
+      await window.page
+        .getByRole("link", { name: /^Watch / })
+        .first()
+        .click();
+      await window.page.locator(".score").waitFor();
+      await look("match");
+      await window.go("/matches");
+      await window.page
+        .getByRole("link", { name: /^Watch / })
+        .first()
+        .waitFor();
+      await look("matches");
+      await window.go("/players");
+      await window.page.getByRole("row").nth(3).waitFor();
+      await look("players");
+      expect(window.complaints).toEqual([]);
+    } finally {
+      await context.close();
+    }
+  });
+}
