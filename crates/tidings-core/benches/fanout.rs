@@ -47,7 +47,14 @@ fn namespaces() -> Namespaces {
 }
 
 fn form(dialect: Dialect) -> Form {
-    Form { dialect, namespace: 0, offset: dialect == Dialect::SocketIo, place: false, deflate: 0, text_only: false }
+    Form {
+        dialect,
+        namespace: 0,
+        offset: dialect == Dialect::SocketIo,
+        place: false,
+        deflate: 0,
+        text_only: false,
+    }
 }
 
 fn room(number: usize) -> Room {

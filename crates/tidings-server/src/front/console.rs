@@ -33,8 +33,18 @@ const HASHED: &str = "/console/";
 
 /// Where the console's own paths begin: the page is the same for all of them, and finds its way by itself.
 /// A test of the console compares them with its routes.
-const PAGES: &[&str] =
-    &["sign-in", "rooms", "sockets", "users", "messages", "docs", "apps", "leaderboard", "matches", "players"];
+const PAGES: &[&str] = &[
+    "sign-in",
+    "rooms",
+    "sockets",
+    "users",
+    "messages",
+    "docs",
+    "apps",
+    "leaderboard",
+    "matches",
+    "players",
+];
 
 /// Whether the console was there when the server was built.
 pub(super) fn is_built() -> bool {
@@ -54,9 +64,10 @@ fn routes_of(assets: &'static [Asset]) -> Router {
         router = router.route(&format!("/{page}"), serve(index));
         router = router.route(&format!("/{page}/{{*rest}}"), serve(index));
     }
-    assets.iter().filter(|asset| asset.path != INDEX).fold(router, |router, asset| {
-        router.route(asset.path, serve(asset))
-    })
+    assets
+        .iter()
+        .filter(|asset| asset.path != INDEX)
+        .fold(router, |router, asset| router.route(asset.path, serve(asset)))
 }
 
 impl Asset {
@@ -76,8 +87,7 @@ impl Asset {
         };
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
         headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-        headers
-            .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
         if let Ok(tag) = HeaderValue::try_from(tag) {
             headers.insert(header::ETAG, tag);
         }
@@ -110,7 +120,8 @@ impl Accepted {
         let values = headers.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|it| it.to_str().ok());
         for entry in values.flat_map(|value| value.split(',')) {
             let (name, weight) = entry.split_once(';').unwrap_or((entry, ""));
-            let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.trim().parse::<f32>().ok());
+            let weight =
+                weight.trim().strip_prefix("q=").and_then(|weight| weight.trim().parse::<f32>().ok());
             let wanted = weight.is_none_or(|weight| weight > 0.0);
             match name.trim().to_ascii_lowercase().as_str() {
                 "br" => accepted.brotli = wanted,

@@ -1,9 +1,16 @@
+import { readFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { served, unique } from "../../../testing/server.ts";
 import { adminToken, ARTIFACTS, openBrowser, Window } from "./browsers.ts";
 
-const server = served(["--no-limits"]);
+// It has to listen before the server starts, which is told of its origin.
+const example = await serveExample();
+const EXAMPLE = `http://localhost:${(example.address() as AddressInfo).port}`;
+const server = served(["--no-limits", "--allow-origin", EXAMPLE]);
 const lively = served(["--demo"]);
 let browser: Browser;
 let other: Browser;
@@ -12,6 +19,8 @@ beforeAll(async () => {
   [browser, other] = [await openBrowser(), await openBrowser()];
 });
 afterAll(async () => {
+  example.close();
+  example.closeAllConnections();
   await browser.close();
   await other.close();
 });
@@ -172,3 +181,44 @@ for (const [colorScheme, size, width] of LOOKS) {
     }
   });
 }
+
+/** Serves the example as its own small server does, with the client from where it is here. */
+function serveExample(): Promise<Server> {
+  const client = createRequire(import.meta.url)
+    .resolve("socket.io-client/package.json")
+    .replace("package.json", "dist/socket.io.esm.min.js");
+  const page = new URL("../../../../examples/browser/leaderboard.html", import.meta.url);
+  const example = createServer((request, response) => {
+    const script = request.url === "/socket.io.js";
+    response.setHeader("content-type", script ? "text/javascript" : "text/html");
+    response.end(readFileSync(script ? client : page));
+  });
+  return new Promise((listening) => example.listen(0, "localhost", () => listening(example)));
+}
+
+test("the example of one file shows the board with the stock client, and follows a result", async () => {
+  const page = await browser.newPage();
+  try {
+    const [first = "", second = ""] = await newPlayers(2);
+    await page.goto(`${EXAMPLE}/?server=${encodeURIComponent(server.http)}&country=FR&token=${adminToken()}`);
+    await page.getByText("Live", { exact: true }).waitFor();
+    await page.getByText(first).waitFor();
+    const match = await newMatch([second, first]);
+    await arena(`/matches/${match}/result`, { winnerId: second, resultType: "win" });
+    const order = async () => {
+      const all = await page.locator("#board li").allTextContents();
+      return [second, first].map((name) => all.findIndex((row) => row.includes(name)));
+    };
+    await vi.waitFor(
+      async () => {
+        const [winner = -1, loser = -1] = await order();
+        expect(winner).toBeGreaterThanOrEqual(0);
+        expect(winner).toBeLessThan(loser);
+      },
+      { timeout: 5_000 },
+    );
+    expect(page.url()).not.toContain("token");
+  } finally {
+    await page.close();
+  }
+});
