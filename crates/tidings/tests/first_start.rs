@@ -163,6 +163,10 @@ fn page_and_api_tell_browsers_what_to_keep_to() {
     let (_, head, page) = server.ask("GET /");
     assert!(head.contains("content-security-policy: default-src 'self'"), "{head}");
     assert!(!page.contains("<script>") && !page.contains("unsafe-inline"));
+    // The console, or how to build it; the host's figures are there either way.
+    assert!(page.contains("/console/") || page.contains("npm run build --prefix web"), "{page}");
+    let (status, _, page) = server.ask("GET /host");
+    assert!(status == "200" && page.contains("This machine, live"), "{page}");
 }
 
 #[test]

@@ -94,10 +94,17 @@ function open(kept: Kept): SignedIn {
   const first = kept.by === "token" ? kept.token : kept.tokens.accessToken;
   const holder = holderOf(first) ?? "default/unknown";
   const org = holder.slice(0, holder.indexOf("/"));
-  const client = new Client({ url: location.origin, token: tokenOf(kept), share: holder });
+  const client = new Client({
+    url: location.origin,
+    token: tokenOf(kept),
+    share: `${holder}:${rightsOf(kept)}`,
+  });
   client.connect();
   return { client, org, userId: holder.slice(org.length + 1) };
 }
+
+/** Tabs share a connection if they may do the same on it: a pasted token may have other rights than an account. */
+const rightsOf = (kept: Kept) => (kept.by === "token" ? kept.token.slice(-12) : "password");
 
 function tokenOf(kept: Kept): GetToken {
   if (kept.by === "token") return () => kept.token;
