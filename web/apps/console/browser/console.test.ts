@@ -164,7 +164,8 @@ test("tabs of one browser share a connection, and when the one that has it is cl
   const user = unique("sharer");
   const room = `lobby:${unique("tabs")}`;
   const tabs = [await Window.open(context, server), await Window.open(context, server)] as const;
-  for (const tab of tabs) await tab.signIn(`/messages?room=${room}`, adminToken(user));
+  const token = adminToken(user);
+  for (const tab of tabs) await tab.signIn(`/messages?room=${room}`, token);
   await Promise.all(tabs.map((tab) => tab.page.getByText("Nothing was said yet.").waitFor()));
   const members = async () =>
     (

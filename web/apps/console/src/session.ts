@@ -104,7 +104,9 @@ function open(kept: Kept): SignedIn {
 }
 
 /** Tabs share a connection if they may do the same on it: a pasted token may have other rights than an account. */
-const rightsOf = (kept: Kept) => (kept.by === "token" ? kept.token.slice(-12) : "password");
+function rightsOf(kept: Kept): string {
+  return kept.by === "token" ? kept.token.slice(-12) : "password";
+}
 
 function tokenOf(kept: Kept): GetToken {
   if (kept.by === "token") return () => kept.token;
