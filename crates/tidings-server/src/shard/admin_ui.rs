@@ -42,6 +42,7 @@ impl ShardLoop {
                         who: Arc::new(entered.who),
                         offset: false,
                         gaps: false,
+                        place: false,
                         auth: None,
                         rooms: Vec::new(),
                         standing: None,

@@ -1,4 +1,71 @@
 // Made by `tidings types`. Changes belong into the types of the server.
+/** What friends do. */
+export type Activity = {
+  type: "online";
+} | {
+  type: "offline";
+} | {
+  /** The rating after it. */
+  eloRating: number;
+  /** Which. */
+  matchId: string;
+  /** `win`, `loss` or `draw`. */
+  result: string;
+  type: "match";
+} | {
+  /** What. */
+  achievement: Reached;
+  type: "achievement";
+};
+
+/** What is answered to a subscription. */
+export interface BoardReply {
+  /** The room one is in, or was. */
+  room: string;
+  /** How it stands; of those who leave nothing. */
+  snapshot?: BoardSnapshot | null;
+}
+
+/** How a board or a window stands: what was told of it last. */
+export interface BoardSnapshot {
+  /** The country's code, of a country's board. */
+  country?: string | null;
+  /** Those that are shown, the best first. */
+  entries: Array<Entry>;
+  /** Which kind of board. */
+  scope: ScopeKind;
+  /** The session, of a session's board. */
+  sessionId?: string | null;
+  /** How many are on the board. */
+  total: number;
+}
+
+/** The top of a board. */
+export interface BoardUpdate {
+  /** The country's code, of a country's board. */
+  country?: string | null;
+  /** Whose place has changed since the last of these messages. */
+  diff: Array<Step>;
+  /** The whole top, the best first. */
+  entries: Array<Entry>;
+  /** Which kind of board. */
+  scope: ScopeKind;
+  /** The session, of a session's board. */
+  sessionId?: string | null;
+}
+
+/** Which board, and which part of it. */
+export interface BoardWish {
+  /** The country's code (two letters), of a country's board. */
+  country?: string | null;
+  /** Which kind of board. */
+  scope: ScopeKind;
+  /** The session, of a session's board. */
+  sessionId?: string | null;
+  /** A window instead of the whole board. */
+  window?: WindowWish | null;
+}
+
 /** A command without acknowledgement was refused. */
 export interface CommandRefused {
   command: string;
@@ -38,6 +105,50 @@ export interface DeliveryCounts {
   timedOut: number;
 }
 
+/** By how much a rating has changed. */
+export interface EloChange {
+  /** By how many points. */
+  change: number;
+  /** Whose. */
+  playerId: string;
+}
+
+/** A rating has changed. */
+export interface EloUpdate {
+  /** The difference. */
+  change: number;
+  /** What it is. */
+  newRating: number;
+  /** What it was. */
+  oldRating: number;
+  /** Whose. */
+  playerId: string;
+  /** Why: `match:ID`, or `void:ID` for a correction. */
+  reason: string;
+}
+
+/** A place on a board. */
+export interface Entry {
+  /** The country's code, if one is known. */
+  country?: string | null;
+  /** By which name. */
+  displayName: string;
+  /** The rating, in points. */
+  eloRating: number;
+  /** Who. */
+  playerId: string;
+  /** The place, counted from 1. */
+  rank: number;
+}
+
+/** A friend has done something. */
+export interface FriendActivity {
+  /** What. */
+  activity: Activity;
+  /** Which friend. */
+  playerId: string;
+}
+
 /** Something of a room is missing and will not come. */
 export interface Gap {
   from?: number | null;
@@ -45,6 +156,16 @@ export interface Gap {
   resumeAt?: number | null;
   room?: string | null;
   to?: number | null;
+}
+
+/** A rating by Glicko-2. */
+export interface Glicko2 {
+  /** Its deviation. */
+  deviation: number;
+  /** The rating. */
+  rating: number;
+  /** The volatility. */
+  volatility: number;
 }
 
 /** A part of a history. */
@@ -65,6 +186,112 @@ export interface Left {
   kept?: boolean | null;
   reason: string;
   room: string;
+}
+
+/** What a player does. */
+export interface MatchAct {
+  /** What: `ready`, `pause` and `resume` change the match; everything else is passed on. */
+  action: string;
+  /** What belongs to it, of at most 4 KiB. */
+  data?: unknown;
+  /** The match. */
+  matchId: string;
+}
+
+/** What has changed in a match; what is not said is as it was. */
+export interface MatchChange {
+  /** Which round it is. */
+  currentRound?: number | null;
+  /** Scores that have changed. */
+  scores?: Array<Score> | null;
+  /** How it stands. */
+  status?: Status | null;
+}
+
+/** A match is over. */
+export interface MatchCompleted {
+  /** Which match. */
+  matchId: string;
+  /** How it ended. */
+  result: Outcome;
+}
+
+/** Somebody in a match. */
+export interface MatchPlayer {
+  /** By which name. */
+  displayName: string;
+  /** The rating now. */
+  eloRating: number;
+  /** Who. */
+  id: string;
+  /** Whether this player said `ready`. */
+  ready: boolean;
+  /** The score. */
+  score: number;
+}
+
+/** What is answered on `/matches`. */
+export interface MatchReply {
+  /** The match. */
+  matchId: string;
+  /** The room one is in, or was. */
+  room?: string | null;
+  /** How the match stands, for those who come. */
+  snapshot?: MatchView | null;
+}
+
+/** A match has begun. */
+export interface MatchStarted {
+  /** Its format. */
+  format: string;
+  /** Which match. */
+  matchId: string;
+  /** Who plays. */
+  players: Array<Starter>;
+  /** When. */
+  startTime: string;
+}
+
+/** A match stands otherwise. */
+export interface MatchUpdated {
+  /** Which match. */
+  matchId: string;
+  /** What has changed. */
+  update: MatchChange;
+}
+
+/** A match as it stands. */
+export interface MatchView {
+  /** When it was made. */
+  createdAt: string;
+  /** The round, counted from 0. */
+  currentRound: number;
+  /** When it ended. */
+  endedAt?: string | null;
+  /** Its format, in the studio's words. */
+  format: string;
+  /** Its id. */
+  id: string;
+  /** The highest score there can be. */
+  maxScore: number;
+  /** Who plays. */
+  players: Array<MatchPlayer>;
+  /** How it ended. */
+  result?: Outcome | null;
+  /** The session it is of, if any. */
+  sessionId?: string | null;
+  /** When it was started. */
+  startTime?: string | null;
+  /** How it stands. */
+  status: Status;
+  /** Why it does not count. */
+  voidReason?: string | null;
+}
+
+/** Which match. */
+export interface MatchWish {
+  /** The match. */
+  matchId: string;
 }
 
 /** Somebody in a room. */
@@ -112,6 +339,34 @@ export interface OfUser {
   userId: string;
 }
 
+/** Somebody comes or goes. */
+export interface OnBoard {
+  /** The country's code, of a country's board. */
+  country?: string | null;
+  /** By which name. */
+  displayName: string;
+  /** The rating. */
+  eloRating: number;
+  /** Who. */
+  playerId: string;
+  /** Which kind of board. */
+  scope: ScopeKind;
+  /** The session, of a session's board. */
+  sessionId?: string | null;
+}
+
+/** How a match has ended. */
+export interface Outcome {
+  /** By how much each rating has changed. */
+  eloChanges: Array<EloChange>;
+  /** Who has lost. */
+  loserIds: Array<string>;
+  /** In which way. */
+  resultType: ResultType;
+  /** Who has won; nobody in a draw. */
+  winnerId?: string | null;
+}
+
 /** An event of a history. */
 export interface PastEvent {
   /** When it was accepted. */
@@ -120,6 +375,58 @@ export interface PastEvent {
   event: string;
   messageId: string;
   offset: number;
+}
+
+/** A player has done something. */
+export interface PlayerAction {
+  /** What. */
+  action: string;
+  /** What the player said with it, if anything. */
+  data: unknown;
+  /** In which match. */
+  matchId: string;
+  /** Who. */
+  playerId: string;
+  /** When. */
+  timestamp: string;
+}
+
+/** How a player stands, for whoever comes into `player:ID`. */
+export interface PlayerView {
+  /** What was reached. */
+  achievements: Array<Reached>;
+  /** The most of them. */
+  bestStreak: number;
+  /** The country's code, if one is known. */
+  country?: string | null;
+  /** The place in the country. */
+  countryRank?: number | null;
+  /** When the player came. */
+  createdAt: string;
+  /** By which name. */
+  displayName: string;
+  /** Those without a winner. */
+  draws: number;
+  /** The rating. */
+  eloRating: number;
+  /** Matches that counted. */
+  games: number;
+  /** The same by Glicko-2. */
+  glicko2: Glicko2;
+  /** Who. */
+  id: string;
+  /** Those lost. */
+  losses: number;
+  /** Whether the player is connected. */
+  online: boolean;
+  /** The highest rating. */
+  peakRating: number;
+  /** The place among all. */
+  rank?: number | null;
+  /** Wins in a row, up to now. */
+  streak: number;
+  /** Those won. */
+  wins: number;
 }
 
 /** Where a client's knowledge of a room ends. */
@@ -150,6 +457,14 @@ export interface PresenceSet {
   status?: WantedStatus | null;
   /** Until when, in milliseconds since 1970. */
   until?: number | null;
+}
+
+/** A profile has changed. */
+export interface ProfileUpdated {
+  /** The fields that have changed, with what they are now. */
+  changes: unknown;
+  /** Whose. */
+  playerId: string;
 }
 
 /** An event for a room. */
@@ -187,6 +502,34 @@ export interface PublishedEvent {
   tag?: string | null;
 }
 
+/** Somebody's place has changed. */
+export interface RankChange {
+  /** The country's code, of a country's board. */
+  country?: string | null;
+  /** By how many points the rating has changed. */
+  eloChange: number;
+  /** The place after. */
+  newRank?: number | null;
+  /** The place before; null for somebody who was not there. */
+  oldRank?: number | null;
+  /** Who. */
+  playerId: string;
+  /** Which kind of board. */
+  scope: ScopeKind;
+  /** The session, of a session's board. */
+  sessionId?: string | null;
+}
+
+/** What somebody has reached. */
+export interface Reached {
+  /** When. */
+  at: string;
+  /** Its id. */
+  id: string;
+  /** Its name for people. */
+  title: string;
+}
+
 /** How recipients are asked to acknowledge an event; `true` in its place is the same as `{}`. */
 export interface Receipt {
   /** Milliseconds each try may take, 100 to 60,000; 5,000 if not said. */
@@ -200,6 +543,9 @@ export interface Renew {
   /** The token. */
   token: string;
 }
+
+/** How a match has ended. */
+export type ResultType = "win" | "draw" | "forfeit" | "timeout";
 
 /** A room is up to date again. */
 export interface Resumed {
@@ -226,6 +572,52 @@ export interface RosterChanged {
   room: string;
   /** Counts up by one with each event. */
   version: number;
+}
+
+/** Which board. */
+export type ScopeKind = "global" | "country" | "session";
+
+/** Somebody's score. */
+export interface Score {
+  /** Whose. */
+  playerId: string;
+  /** How much. */
+  score: number;
+}
+
+/** Somebody stands elsewhere. */
+export interface Shift {
+  /** The rating now. */
+  eloRating: number;
+  /** The place before. */
+  from: number;
+  /** Who. */
+  playerId: string;
+  /** The place now. */
+  to: number;
+}
+
+/** Somebody who starts in a match. */
+export interface Starter {
+  /** By which name. */
+  displayName: string;
+  /** With which rating. */
+  eloRating: number;
+  /** Who. */
+  id: string;
+}
+
+/** How a match stands. */
+export type Status = "created" | "ready" | "started" | "paused" | "completed" | "voided";
+
+/** A changed place. */
+export interface Step {
+  /** Places up, or down if negative; 0 for somebody who was not in the top before. */
+  moved: number;
+  /** The place before; null for somebody who was not in the top before. */
+  oldRank?: number | null;
+  /** Whose. */
+  playerId: string;
 }
 
 /** What is wanted of a room. */
@@ -258,8 +650,51 @@ export interface Subscribed {
   tag?: string | null;
 }
 
+/** Something was reached. */
+export interface Unlocked {
+  /** What. */
+  achievement: Reached;
+  /** Who has reached it. */
+  playerId: string;
+}
+
 /** What a user wants others to see. */
 export type WantedStatus = "online" | "away" | "invisible" | "auto";
+
+/** Which part of a board. */
+export type WindowKind = "top" | "around" | "friends";
+
+/** What has changed in a window; applying it twice is harmless. */
+export interface WindowUpdate {
+  /** The country's code, of a country's board. */
+  country?: string | null;
+  /** Who has come into the window. */
+  enter: Array<Entry>;
+  /** Who has left it. */
+  leave: Array<string>;
+  /** Who stands elsewhere in it, or has another rating. */
+  move: Array<Shift>;
+  /** Which kind of board. */
+  scope: ScopeKind;
+  /** The session, of a session's board. */
+  sessionId?: string | null;
+  /** How many are on the board. */
+  total: number;
+  /** The room. */
+  window: string;
+}
+
+/** A part of a board that is kept live. */
+export interface WindowWish {
+  /** Milliseconds between two messages at least: 250, 1000 (if not said), 5000 or 60000. */
+  everyMs?: number | null;
+  /** How many on each side of oneself (`around`). */
+  k?: number | null;
+  /** Which part. */
+  kind: WindowKind;
+  /** How many from the top (`top`). */
+  size?: number | null;
+}
 
 /** What is answered when the answer is no. */
 export interface Refused {
@@ -287,6 +722,22 @@ export interface Commands {
     /** Renews the sign-in by a newer token. */
     "auth": { data: Renew; reply: Record<string, never> };
   };
+  "/leaderboard": {
+    /** Hears a board, or a window of it. */
+    "subscribe": { data: BoardWish; reply: BoardReply };
+    /** Hears it no more. */
+    "unsubscribe": { data: BoardWish; reply: BoardReply };
+  };
+  "/matches": {
+    /** Hears a match. */
+    "subscribe": { data: MatchWish; reply: MatchReply };
+    /** Hears it no more. */
+    "unsubscribe": { data: MatchWish; reply: MatchReply };
+    /** Does something in a match one plays. */
+    "matchAction": { data: MatchAct; reply: MatchReply };
+  };
+  "/players": {
+  };
 }
 
 /** What rooms may hear, by namespace and name. */
@@ -310,5 +761,37 @@ export interface Events {
     "userOffline": OfUser;
     /** A command that wanted no answer was refused. */
     "tidings:error": CommandRefused;
+  };
+  "/leaderboard": {
+    /** Somebody's place has changed by a result of his own, a correction, or his own doing. */
+    "rankChange": RankChange;
+    /** The top of the board has changed; at most once a second. */
+    "leaderboardUpdate": BoardUpdate;
+    /** Somebody has come onto the board. */
+    "playerJoined": OnBoard;
+    /** Somebody has left it. */
+    "playerLeft": OnBoard;
+    /** A window has changed; at its own pace. */
+    "windowUpdate": WindowUpdate;
+  };
+  "/matches": {
+    /** It has begun. */
+    "matchStarted": MatchStarted;
+    /** It stands otherwise. */
+    "matchUpdated": MatchUpdated;
+    /** A player has done something. */
+    "playerAction": PlayerAction;
+    /** It is over. */
+    "matchCompleted": MatchCompleted;
+  };
+  "/players": {
+    /** The rating has changed. */
+    "eloUpdate": EloUpdate;
+    /** The profile has changed. */
+    "profileUpdated": ProfileUpdated;
+    /** Something was reached. */
+    "achievementUnlocked": Unlocked;
+    /** A friend has done something. */
+    "friendActivity": FriendActivity;
   };
 }
