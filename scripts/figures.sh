@@ -17,7 +17,7 @@ block=$scratch/block
 # Ten thousand connections need as many descriptors, on either side.
 ulimit -n "$(ulimit -H -n)"
 
-cargo build --release --locked --package tidings
+cargo build --release --locked --package tidings --package tidings-fixture
 
 machine() {
   printf '| | |\n|---|---|\n'
@@ -45,6 +45,15 @@ rig() {
   printf '```\n'
 }
 
+# The same for a handler that answers with what it was sent: the server of the suites has one.
+handler() {
+  printf '\n**a request through a handler**\n\n```text\n'
+  BIN=$target/release CELLS=ack REQ='42{id}["message-with-ack",{"t":"{t}","p":"{pad}"}]' RUNS=${RUNS:-5} \
+    OUT=$scratch/handler.jsonl SERVER="$target/release/tidings-fixture matrix --listen 127.0.0.1:\$PORT" \
+    bash "$RIG/measure.sh" | tee /dev/stderr | awk '/^cell +CPU/ { table = 1 } table'
+  printf '```\n'
+}
+
 bench() { # bench SCENARIO FLAGS...
   printf '\n**tidings bench %s**\n\n```text\n' "$*"
   "$tidings" bench "$@" --out "$scratch/bench" | tee /dev/stderr | sed '/written to/d; s/[[:space:]]*$//'
@@ -58,7 +67,8 @@ bench() { # bench SCENARIO FLAGS...
       CARGO_TARGET_DIR=$target cargo build --release --manifest-path "$RIG/$part/Cargo.toml" >&2
     done
     rig "against the write floor" "$cells"
-    rig "a request through the front" ack '42{id}["history",{"room":"lobby:bench","limit":1}]'
+    handler
+    rig "a history through the front" ack '42{id}["history",{"room":"lobby:bench","limit":1}]'
     rig "connecting with limits on" idle "" "${raised//$'\n'/}"
   else
     printf '\nNot measured against the write floor: RIG was not set.\n'
