@@ -68,7 +68,6 @@ bench() { # bench SCENARIO FLAGS...
     done
     rig "against the write floor" "$cells"
     handler
-    rig "a history through the front" ack '42{id}["history",{"room":"lobby:bench","limit":1}]'
     rig "connecting with limits on" idle "" "${raised//$'\n'/}"
   else
     printf '\nNot measured against the write floor: RIG was not set.\n'
