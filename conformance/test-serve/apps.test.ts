@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv } from "ajv";
-import type { Commands, Events } from "../../docs/api/types.ts";
+import type { Commands, Events } from "../../web/packages/client/src/wire.ts";
 import { connected, closeAll, emitAck, inbox, NEWEST, type Client } from "../lib/clients.ts";
 import { closeDoors } from "../lib/doors.ts";
 import { ask } from "../lib/http.ts";
