@@ -13,7 +13,7 @@
 //! | [`boards`], [`windows`], [`arena`] | what is kept in memory, and how it follows the store |
 //! | [`acts`] | what happens: each a transaction |
 //! | [`leaderboard`], [`matches`], [`players`] | the channels |
-//! | [`views`], [`telling`], [`time`] | how things are shown and told |
+//! | [`views`], [`telling`] | how things are shown and told |
 //! | [`api`] | REST below `/api/arena` |
 //! | [`demo`] | people who play where nobody does |
 
@@ -30,7 +30,6 @@ pub mod ranks;
 pub mod replay;
 pub mod store;
 pub mod telling;
-pub mod time;
 pub mod views;
 pub mod windows;
 pub mod wire;

@@ -8,11 +8,11 @@ use crate::model::{Glicko, Standing, title};
 use crate::store::ladders::{self, GLOBAL};
 use crate::store::matches::{self, Match, Seat};
 use crate::store::players::{self, Player};
-use crate::time::iso;
 use crate::wire::{
     BoardSnapshot, EloChange, Glicko2, MatchPlayer, MatchView, Outcome, PlayerView, Reached, ResultType,
     Status,
 };
+use tidings_app::time::iso8601;
 
 /// A match as it stands.
 ///
@@ -51,9 +51,9 @@ pub async fn match_of(reader: &mut Reader, org: &Org, game: Match) -> Result<Mat
         players: seats.into_iter().map(player).collect(),
         current_round: game.round,
         max_score: game.max_score,
-        created_at: iso(game.created_ms),
-        start_time: game.started_ms.map(iso),
-        ended_at: game.ended_ms.map(iso),
+        created_at: iso8601(game.created_ms),
+        start_time: game.started_ms.map(iso8601),
+        ended_at: game.ended_ms.map(iso8601),
         result,
         void_reason: game.void_reason,
     })
@@ -94,7 +94,7 @@ pub async fn of_player(
     Ok(PlayerView {
         display_name: name,
         country: code,
-        created_at: iso(created_ms),
+        created_at: iso8601(created_ms),
         elo_rating: standing.rating,
         rank: rank(arena, org, &Scope::Global, &id),
         country_rank: country.and_then(|scope| rank(arena, org, &scope, &id)),
@@ -113,7 +113,7 @@ pub async fn of_player(
 }
 
 fn achievement((id, at_ms): (String, u64)) -> Reached {
-    Reached { title: title(&id).into(), id, at: iso(at_ms) }
+    Reached { title: title(&id).into(), id, at: iso8601(at_ms) }
 }
 
 fn glicko(glicko: Glicko) -> Glicko2 {

@@ -43,6 +43,7 @@ pub use compact_str::CompactString;
 pub use schemars::JsonSchema;
 pub use tidings_core::limits::Rate;
 pub use tidings_core::pace::Per;
+pub use tidings_core::time;
 pub use tidings_core::{Action, Code, Identity, Lane, Org, Refusal, Roll, Room, Rule};
 pub use tidings_store::{Migration, Reader, args};
 

@@ -15,7 +15,6 @@
 //! | [`failpoint`] | places at which tests stop the process; nothing that is shipped has them |
 //! | [`ids`] | session keys and socket ids |
 //! | [`threats`] | what many small refusals add up to |
-//! | [`time`] | wall-clock times as text |
 
 pub mod accounts;
 mod admin;
@@ -51,7 +50,6 @@ mod shared;
 pub mod signin;
 mod subscriptions;
 pub mod threats;
-pub mod time;
 
 pub use client::{AckArgs, Call, Client, ConnectRefused, Handler};
 pub use config::Config;
@@ -61,6 +59,7 @@ pub use live::Live;
 pub use server::{Extras, Publisher, Server, StartError};
 pub use settings::{Footing, kinds, trusted_proxies};
 pub use signin::SignIn;
+pub use tidings_wire::time;
 
 /// What the HTTP routes of an app are made of.
 pub type Routes = axum::Router;

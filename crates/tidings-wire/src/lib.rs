@@ -10,6 +10,7 @@
 //! | [`session`] | one client's protocol state, Socket.IO or plain |
 //! | [`names`] | dialects and the table of namespaces |
 //! | [`limits`] | the sizes and counts that are checked before memory is spent |
+//! | [`time`] | moments as text |
 //! | [`close`] | why the server hangs up: one table of codes and sentences |
 
 pub mod close;
@@ -20,6 +21,7 @@ pub mod names;
 pub mod plain;
 pub mod session;
 pub mod socketio;
+pub mod time;
 pub mod websocket;
 
 pub use close::{CloseReason, Violation};

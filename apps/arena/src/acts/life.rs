@@ -8,10 +8,10 @@ use crate::arena::{not_found, the_match};
 use crate::store::ladders::{self, GLOBAL, of_session};
 use crate::store::matches::{self, Match, Seat};
 use crate::telling::Tell;
-use crate::time::iso;
 use crate::wire::{
     MatchChange, MatchEvent, MatchStarted, MatchUpdated, PLAYERS_MOST, PlayerAction, Score, Starter, Status,
 };
+use tidings_app::time::iso8601;
 
 /// The highest score of a match where none is named.
 pub const SCORE_MOST: i64 = 1_000_000;
@@ -116,7 +116,7 @@ pub async fn start(tx: &mut Changes, org: &Org, id: &str) -> Result<(), Refusal>
         .into_iter()
         .map(|seat| Starter { id: seat.player, display_name: seat.name, elo_rating: seat.rating })
         .collect();
-    let (match_id, format, start_time) = (id.to_owned(), game.format, iso(now_ms));
+    let (match_id, format, start_time) = (id.to_owned(), game.format, iso8601(now_ms));
     let started = MatchStarted { match_id, players, format, start_time };
     Tell::of_match(org, id, MatchEvent::Started(started))?.emit(tx)
 }
@@ -197,7 +197,7 @@ pub async fn act(tx: &mut Changes, org: &Org, act: Act) -> Result<(), Refusal> {
     if act.action == "ready" {
         matches::change_seat(tx, org, &act.id, &seats[at]).await?;
     }
-    let timestamp = iso(tx.now_ms());
+    let timestamp = iso8601(tx.now_ms());
     let Act { id, player: player_id, action, data } = act;
     let said = PlayerAction { match_id: id.clone(), player_id, action, timestamp, data };
     Tell::of_match(org, &id, MatchEvent::Action(said))?.emit(tx)?;

@@ -12,11 +12,11 @@ use crate::store::ladders::{self, Past};
 use crate::store::matches::{self, Match, Seat};
 use crate::store::{next_number, players};
 use crate::telling::{self, Later, Tell};
-use crate::time::iso;
 use crate::wire::{
     Activity, BoardEvent, EloChange, EloUpdate, FriendActivity, MatchCompleted, MatchEvent, Outcome,
     PlayerEvent, RankChange, Reached, ResultType, Score, Status, Unlocked,
 };
+use tidings_app::time::iso8601;
 
 /// A result as it is submitted.
 #[derive(Debug, Clone)]
@@ -258,7 +258,8 @@ async fn personal(
     let known: Vec<&str> = earned(&turn.before).map(|achievement| achievement.id).collect();
     for achievement in earned(&turn.after).filter(|achievement| !known.contains(&achievement.id)) {
         players::reach(tx, org, &turn.player, achievement.id, now_ms).await?;
-        let reached = Reached { id: achievement.id.into(), title: achievement.title.into(), at: iso(now_ms) };
+        let reached =
+            Reached { id: achievement.id.into(), title: achievement.title.into(), at: iso8601(now_ms) };
         let unlocked = Unlocked { player_id: turn.player.clone(), achievement: reached.clone() };
         tells.push(Tell::of_player(org, &turn.player, PlayerEvent::Achievement(unlocked))?);
         activities.push(Activity::Achievement { achievement: reached });

@@ -17,11 +17,11 @@ use crate::store::ladders::{self, GLOBAL, Past, of_session};
 use crate::store::matches::{self, Match, Played};
 use crate::store::{players, sessions};
 use crate::telling::{self, Later, Tell};
-use crate::time::iso;
 use crate::wire::{
     MatchChange, MatchEvent, MatchUpdated, PLAYERS_MOST, PlayerEvent, ProfileUpdated, Reached, Status,
     Unlocked,
 };
+use tidings_app::time::iso8601;
 
 /// Results that one voided match may have computed again: a transaction has to be short.
 pub const RECOMPUTED_MOST: usize = 2_000;
@@ -203,7 +203,7 @@ async fn reached_again(tx: &mut Changes, org: &Org, turn: &Turn) -> Result<Vec<T
     let mut tells = Vec::new();
     for id in now.iter().filter(|id| !known.iter().any(|(known, _)| known == *id)) {
         players::reach(tx, org, &turn.player, id, now_ms).await?;
-        let achievement = Reached { id: (*id).to_owned(), title: title(id).into(), at: iso(now_ms) };
+        let achievement = Reached { id: (*id).to_owned(), title: title(id).into(), at: iso8601(now_ms) };
         let unlocked = Unlocked { player_id: turn.player.clone(), achievement };
         tells.push(Tell::of_player(org, &turn.player, PlayerEvent::Achievement(unlocked))?);
     }
@@ -216,7 +216,7 @@ async fn reached_again(tx: &mut Changes, org: &Org, turn: &Turn) -> Result<Vec<T
         let left: Vec<&(String, u64)> = known.iter().filter(|(id, _)| !lost.contains(&id)).collect();
         let left: Vec<Reached> = left
             .iter()
-            .map(|(id, at_ms)| Reached { id: id.clone(), title: title(id).into(), at: iso(*at_ms) })
+            .map(|(id, at_ms)| Reached { id: id.clone(), title: title(id).into(), at: iso8601(*at_ms) })
             .collect();
         let changes = serde_json::json!({ "achievements": left });
         let updated = ProfileUpdated { player_id: turn.player.clone(), changes };

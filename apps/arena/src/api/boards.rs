@@ -15,8 +15,8 @@ use crate::arena::{not_found, the_session};
 use crate::boards::{OrgBoards, Scope, is_code};
 use crate::ranks::{Board, Ranking};
 use crate::store::ladders::{self, GLOBAL, of_session};
-use crate::time;
 use crate::wire::{Entry, Where};
+use tidings_app::time;
 
 /// Places of one answer at most.
 const PAGE_MOST: u32 = 1_000;

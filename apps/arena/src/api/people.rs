@@ -18,9 +18,9 @@ use crate::arena::the_player;
 use crate::boards::Scope;
 use crate::store::ladders::{self, GLOBAL};
 use crate::store::{matches, players};
-use crate::time::iso;
 use crate::views;
 use crate::wire::{Id, PlayerView};
+use tidings_app::time::iso8601;
 
 pub(super) fn routes() -> Router<Arc<Api>> {
     Router::new()
@@ -175,7 +175,7 @@ async fn history(
     let pasts = ladders::of_player(&mut reader, asker.org(), GLOBAL, &id, limit(page.limit)).await?;
     let lines = pasts.into_iter().map(|past| {
         json!({
-            "at": iso(past.at_ms), "matchId": past.match_id, "ladder": past.ladder,
+            "at": iso8601(past.at_ms), "matchId": past.match_id, "ladder": past.ladder,
             "rating": past.standing.rating, "change": past.change,
         })
     });

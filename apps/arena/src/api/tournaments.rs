@@ -18,8 +18,8 @@ use crate::arena::the_session;
 use crate::boards::Scope;
 use crate::model::INITIAL_RATING;
 use crate::store::sessions::{self, Session};
-use crate::time::{self, iso};
 use crate::wire::Id;
+use tidings_app::time::{self, iso8601};
 
 pub(super) fn routes() -> Router<Arc<Api>> {
     Router::new()
@@ -55,14 +55,14 @@ impl From<Session> for View {
             id: session.id,
             name: session.name,
             status: if session.open { "open" } else { "closed" },
-            starts_at: session.starts_ms.map(iso),
-            ends_at: session.ends_ms.map(iso),
+            starts_at: session.starts_ms.map(iso8601),
+            ends_at: session.ends_ms.map(iso8601),
             max_players: session.max_players,
             max_matches: session.max_matches,
             initial_rating: session.initial_rating,
             k_factor: session.k,
             players: session.players,
-            created_at: iso(session.created_ms),
+            created_at: iso8601(session.created_ms),
         }
     }
 }

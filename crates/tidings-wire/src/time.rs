@@ -1,18 +1,20 @@
 //! Moments as clients read and write them: ISO 8601 in UTC, to the millisecond.
 
 /// Milliseconds of a day.
-const DAY: u64 = 86_400_000;
+pub(crate) const DAY: i64 = 86_400_000;
 
-/// A moment as text, such as `2026-11-21T21:45:00.000Z`.
-pub fn iso(ms: u64) -> String {
-    let (days, rest) = (ms / DAY, ms % DAY);
-    let (year, month, day) = date(days as i64);
+/// A moment as text, such as `2026-11-21T21:45:00.000Z`, from milliseconds since 1970.
+pub fn iso8601(at_ms: u64) -> String {
+    let (days, rest) = (at_ms / DAY as u64, at_ms % DAY as u64);
+    let (year, month, day) = civil(days as i64);
     let (hour, minute, second, milli) =
         (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60, rest % 1_000);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }
 
 /// Reads such a text; seconds and their parts may be left out, the `Z` may not.
+///
+/// `None` for what is no moment, or lies before 1970.
 pub fn parse(text: &str) -> Option<u64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let [year, month, day] = numbers::<3>(date, '-')?;
@@ -30,10 +32,10 @@ pub fn parse(text: &str) -> Option<u64> {
         (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 60;
     let days = days(year as i64, month as i64, day as i64);
     // A day that the month does not have is another month's.
-    if !fits || date_of(days) != (year, month, day) {
+    if !fits || civil(days) != (year as i64, month as i64, day as i64) {
         return None;
     }
-    Some(u64::try_from(days).ok()? * DAY + hour * 3_600_000 + minute * 60_000 + second * 1_000 + milli)
+    Some(u64::try_from(days * DAY).ok()? + hour * 3_600_000 + minute * 60_000 + second * 1_000 + milli)
 }
 
 fn numbers<const COUNT: usize>(text: &str, between: char) -> Option<[u64; COUNT]> {
@@ -46,22 +48,19 @@ fn numbers<const COUNT: usize>(text: &str, between: char) -> Option<[u64; COUNT]
     parts.next().is_none().then_some(found)
 }
 
-fn date_of(days: i64) -> (u64, u64, u64) {
-    let (year, month, day) = date(days);
-    (year as u64, month, day)
-}
-
-/// Year, month and day of a number of days since 1970 in the Gregorian calendar, by years that begin in March.
-fn date(days: i64) -> (i64, u64, u64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * march + 2) / 5 + 1;
-    let month = if march < 10 { march + 3 } else { march - 9 };
-    (year + era * 400 + i64::from(month <= 2), month as u64, day as u64)
+/// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar.
+///
+/// Counted in eras of 400 years that begin on the first of March, so that leap days come last.
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
+    let since_era_zero = days + 719_468;
+    let era = since_era_zero.div_euclid(146_097);
+    let day_of_era = since_era_zero.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
 /// The other way round.
@@ -84,7 +83,7 @@ mod tests {
             (1_795_297_500_123, "2026-11-21T21:45:00.123Z"),
             (4_107_542_399_999, "2100-02-28T23:59:59.999Z"),
         ] {
-            assert_eq!((iso(ms).as_str(), parse(text)), (text, Some(ms)));
+            assert_eq!((iso8601(ms).as_str(), parse(text)), (text, Some(ms)));
         }
         assert_eq!(parse("2026-11-21T21:45Z"), Some(1_795_297_500_000));
         assert_eq!(parse("2026-11-21T21:45:00.5Z"), Some(1_795_297_500_500));
@@ -105,5 +104,22 @@ mod tests {
         ] {
             assert_eq!(parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn known_times_are_written_as_they_should() {
+        assert_eq!(iso8601(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(iso8601(951_782_399_999), "2000-02-28T23:59:59.999Z");
+        assert_eq!(iso8601(951_782_400_000), "2000-02-29T00:00:00.000Z");
+        assert_eq!(iso8601(1_709_251_199_999), "2024-02-29T23:59:59.999Z");
+        assert_eq!(iso8601(1_709_251_200_000), "2024-03-01T00:00:00.000Z");
+        assert_eq!(iso8601(1_795_219_200_000), "2026-11-21T00:00:00.000Z");
+        assert_eq!(iso8601(4_107_542_399_000), "2100-02-28T23:59:59.000Z");
+        assert_eq!(iso8601(4_107_542_400_000), "2100-03-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn the_last_time_that_can_be_told_is_told() {
+        assert!(iso8601(u64::MAX).ends_with('Z'));
     }
 }
