@@ -64,23 +64,11 @@ fn room(number: usize) -> Room {
 /// A recorded event of about a hundred bytes, as a market sends it.
 fn publication(room: Room, number: u64) -> Arc<Publication> {
     let id = MessageId { node: 0x1234_5678, number };
+    let data = r#"{"symbol":"TDX","price":101.25,"volume":1200,"bid":101.2,"ask":101.3,"at":1760000000000}"#;
     Arc::new(Publication {
-        room,
-        event: "tick".into(),
-        payload: Payload::json(
-            r#"{"symbol":"TDX","price":101.25,"volume":1200,"bid":101.2,"ask":101.3,"at":1760000000000}"#,
-        ),
-        lane: Lane::Normal,
-        skip: None,
-        id,
         position: Some(Position::of(Epoch(1), number, id)),
         sequence: number,
-        durable: 0,
-        at_ms: 0,
-        subject: 0,
-        ack: None,
-        part: None,
-        timed: None,
+        ..Publication::new(room, "tick", Payload::json(data), id, 0)
     })
 }
 

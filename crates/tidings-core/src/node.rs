@@ -358,20 +358,8 @@ impl Node {
         }
         let id = self.message_id();
         let publication = Publication {
-            room: Room::of_everybody(org),
-            event: event.into(),
-            payload,
             lane: lane.unwrap_or(Lane::Normal),
-            skip: None,
-            id,
-            position: None,
-            sequence: 0,
-            durable: 0,
-            at_ms: now_ms,
-            subject: 0,
-            ack: None,
-            part: None,
-            timed: None,
+            ..Publication::new(Room::of_everybody(org), event, payload, id, now_ms)
         };
         self.hand_to_everybody(&Arc::new(publication));
         Ok(Published::now(id, None))

@@ -50,6 +50,32 @@ pub struct Publication {
 const EVENT_BYTES: usize = 256;
 
 impl Publication {
+    /// An event of which nothing more is known: in the normal lane, not recorded, for everybody in the room.
+    pub fn new(
+        room: Room,
+        event: impl Into<CompactString>,
+        payload: Payload,
+        id: MessageId,
+        at_ms: u64,
+    ) -> Self {
+        Self {
+            room,
+            event: event.into(),
+            payload,
+            lane: Lane::Normal,
+            skip: None,
+            id,
+            position: None,
+            sequence: 0,
+            durable: 0,
+            at_ms,
+            subject: 0,
+            ack: None,
+            part: None,
+            timed: None,
+        }
+    }
+
     /// Whether it stands for an event of the log that is damaged: nothing is known of it but its place.
     pub fn is_damaged(&self) -> bool {
         self.event.is_empty()

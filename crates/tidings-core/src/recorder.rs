@@ -163,26 +163,12 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publication::{Mark, Payload};
+    use crate::publication::Payload;
     use crate::room::Org;
 
     fn publication(number: u64) -> Publication {
-        Publication {
-            room: Room::new(&Org::new("acme"), "open:1", 128).unwrap(),
-            event: "e".into(),
-            payload: Payload::json("1"),
-            lane: Lane::Normal,
-            skip: None,
-            id: MessageId { node: 7, number },
-            position: None,
-            sequence: Mark::default().memory,
-            durable: 0,
-            at_ms: number,
-            subject: 0,
-            ack: None,
-            part: None,
-            timed: None,
-        }
+        let room = Room::new(&Org::new("acme"), "open:1", 128).unwrap();
+        Publication::new(room, "e", Payload::json("1"), MessageId { node: 7, number }, number)
     }
 
     #[test]

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use tidings_core::frame::{
     Dialect, Form, Namespaces, encode, parse_resume_offset, resume_offset, write_message,
 };
-use tidings_core::{Epoch, Lane, Mark, MessageId, Payload, Position, Publication};
+use tidings_core::{Epoch, Mark, MessageId, Payload, Position, Publication};
 use tidings_wire::Limits;
 use tidings_wire::websocket::{Decoder, Deflate, Incoming, Opcode};
 
@@ -20,20 +20,9 @@ fn publication(payload: Payload, recorded: bool) -> Publication {
     let id = MessageId { node: 0xab, number: 0x1f };
     let position = recorded.then_some(Position { epoch: Epoch(0xe), offset: 7, tag: 0xc0de });
     Publication {
-        room: room("doc:1"),
-        event: "changed".into(),
-        payload,
-        lane: Lane::Normal,
-        skip: None,
-        id,
         position,
         sequence: if recorded { 0x2a } else { 0 },
-        durable: 0,
-        at_ms: 0,
-        subject: 0,
-        ack: None,
-        part: None,
-        timed: None,
+        ..Publication::new(room("doc:1"), "changed", payload, id, 0)
     }
 }
 

@@ -13,7 +13,7 @@ use tidings_core::frame::{Dialect, Form, Namespaces};
 use tidings_core::recent::Recent;
 use tidings_core::shard::{Caught, InLog, Sent, Sink};
 use tidings_core::{
-    ConnKey, Epoch, From, Hub, Keep, Kinds, Lane, MessageId, Node, Org, Payload, Position, Post, Publication,
+    ConnKey, Epoch, From, Hub, Keep, Kinds, MessageId, Node, Org, Payload, Position, Post, Publication,
     Publish, QueueLimits, Room, Shard,
 };
 
@@ -95,20 +95,9 @@ impl World {
         let log = self.log.entry(what.room.clone()).or_default();
         let position = Position::of(EPOCH, log.len() as u64 + 1, id);
         log.push(Arc::new(Publication {
-            room: what.room.clone(),
-            event: what.event.into(),
-            payload: what.payload.clone(),
-            lane: Lane::Normal,
-            skip: None,
-            id,
             position: Some(position),
-            sequence: 0,
             durable: self.sequence,
-            at_ms: 0,
-            subject: 0,
-            ack: None,
-            part: None,
-            timed: None,
+            ..Publication::new(what.room.clone(), what.event, what.payload.clone(), id, 0)
         }));
         self.node.deliver_logged(what, id, position, self.sequence, 0).unwrap();
     }

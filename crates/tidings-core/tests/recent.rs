@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{DAY_MS, room};
 use tidings_core::recent::{KeyRecord, Read, Recent};
-use tidings_core::{Epoch, Lane, MessageId, Payload, Position, Publication};
+use tidings_core::{Epoch, MessageId, Payload, Position, Publication};
 
 const EPOCH: Epoch = Epoch(7);
 const TTL_MS: u64 = 10_000;
@@ -23,20 +23,10 @@ fn append(recent: &mut Recent, at_ms: u64) -> Position {
     let number = recent.top().offset + 1;
     let position = recent.next(id(number));
     recent.append(Arc::new(Publication {
-        room: room("rec:1"),
-        event: "e".into(),
-        payload: Payload::json("1"),
-        lane: Lane::Normal,
-        skip: None,
-        id: id(number),
         position: Some(position),
         sequence: 10 * number,
         durable: 100 * number,
-        at_ms,
-        subject: 0,
-        ack: None,
-        part: None,
-        timed: None,
+        ..Publication::new(room("rec:1"), "e", Payload::json("1"), id(number), at_ms)
     }));
     position
 }

@@ -152,20 +152,11 @@ impl Receipts {
         }
         let lane = self.node.kinds().spec(&what.room).map_or(Lane::Normal, |spec| spec.lane);
         let message = Publication {
-            room: what.room.clone(),
-            event: what.event.into(),
-            payload: what.payload.clone(),
             lane: what.lane.unwrap_or(lane),
             skip: what.skip,
-            id: published.id,
             position: published.position,
-            sequence: 0,
-            durable: 0,
-            at_ms: wall_ms(),
-            subject: 0,
             ack: Some(ack),
-            part: None,
-            timed: None,
+            ..Publication::new(what.room.clone(), what.event, what.payload.clone(), published.id, wall_ms())
         };
         Some(Tracking { ack, message: Arc::new(message) })
     }

@@ -26,20 +26,8 @@ impl Node {
         now_ms: u64,
     ) {
         let publication = Arc::new(Publication {
-            subject: 0,
-            room: Room::of_everybody(user.org()),
-            event: event.into(),
-            payload,
             lane: Lane::Low,
-            skip: None,
-            id: self.message_id(),
-            position: None,
-            sequence: 0,
-            durable: 0,
-            at_ms: now_ms,
-            ack: None,
-            part: None,
-            timed: None,
+            ..Publication::new(Room::of_everybody(user.org()), event, payload, self.message_id(), now_ms)
         });
         for shard in 0..self.hub.shards() {
             let others = hearers.iter().filter(|(device, own)| device.shard() == shard && own != user);

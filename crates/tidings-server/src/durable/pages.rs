@@ -192,7 +192,7 @@ impl Pages {
 
 #[cfg(test)]
 mod tests {
-    use tidings_core::{Lane, MessageId, Org, Payload, Position};
+    use tidings_core::{MessageId, Org, Payload, Position};
 
     use super::*;
 
@@ -200,20 +200,9 @@ mod tests {
         let event = |offset| {
             let id = MessageId { node: 1, number: offset };
             Arc::new(Publication {
-                room: room.clone(),
-                event: "e".into(),
-                payload: Payload::json("x".repeat(bytes)),
-                lane: Lane::Normal,
-                skip: None,
-                id,
                 position: Some(Position::of(Epoch(1), offset, id)),
-                sequence: 0,
                 durable: offset,
-                at_ms: 0,
-                subject: 0,
-                ack: None,
-                part: None,
-                timed: None,
+                ..Publication::new(room.clone(), "e", Payload::json("x".repeat(bytes)), id, 0)
             })
         };
         offsets.map(event).collect()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tidings_core::recent::Recent;
-use tidings_core::{Epoch, Lane, Node, Position, Publication, Room};
+use tidings_core::{Epoch, Node, Position, Publication, Room};
 use tidings_store::StoreError;
 use tidings_store::log::Record;
 
@@ -128,19 +128,8 @@ struct Stand {
 
 fn publication(room: &Room, record: Record) -> Publication {
     Publication {
-        subject: 0,
-        room: room.clone(),
-        event: record.event.into(),
-        payload: record.payload,
-        lane: Lane::Normal,
-        skip: None,
-        id: record.id,
         position: Some(record.position),
-        sequence: 0,
         durable: record.sequence,
-        at_ms: record.at_ms,
-        ack: None,
-        part: None,
-        timed: None,
+        ..Publication::new(room.clone(), record.event, record.payload, record.id, record.at_ms)
     }
 }

@@ -107,20 +107,15 @@ impl Receipts {
             ..Publish::new(room.clone(), &letter.event, letter.payload.clone())
         };
         let message = Arc::new(Publication {
-            room: room.clone(),
-            event: letter.event.as_str().into(),
-            payload: letter.payload.clone(),
             lane: letter.lane,
-            skip: None,
-            id: letter.id,
-            position: None,
-            sequence: 0,
-            durable: 0,
-            at_ms: letter.published_ms,
-            subject: 0,
             ack: Some(ack),
-            part: None,
-            timed: None,
+            ..Publication::new(
+                room.clone(),
+                letter.event.as_str(),
+                letter.payload.clone(),
+                letter.id,
+                letter.published_ms,
+            )
         });
         self.node.send_again(what, letter.id, letter.published_ms).inspect_err(|_| self.cancel(ack))?;
         self.follow(Tracking { ack, message });
