@@ -3,7 +3,7 @@
 
 logs=.tools/logs
 mkdir -p "$logs"
-passed=0 failed=0 broken=()
+passed=0 failed=0 broken=() logs_of_broken=()
 
 # ring NAME COMMAND...: runs a command, shows and keeps what it prints; goes on if it fails.
 ring() {
@@ -12,7 +12,7 @@ ring() {
   printf '\n== %s\n' "$name"
   "$@" 2>&1 | tee "$log" || status=$?
   count "$log" "$status"
-  ((status == 0)) || broken+=("$name")
+  ((status == 0)) || broken+=("$name") logs_of_broken+=("$log")
   printf -- '-- %s: %s s\n' "$name" $((SECONDS - start))
   return 0
 }
@@ -37,10 +37,22 @@ summaries() {
     END { print good + 0, bad + 0 }'
 }
 
+# What failed by name, and why: often all that is kept of a long run is its end.
+failures() {
+  sed 's/\x1b\[[0-9;]*m//g' | awk '
+    /^ +(FAIL|SIGABRT|SIGSEGV|TIMEOUT|LEAK-FAIL) \[|^test .* FAILED$|^ *not ok |^ *✖ |^ *[×❯] | FAIL  |panicked at|^error(\[|:)|AssertionError/ { more = 4 }
+    more > 0 && shown < 60 && !seen[$0]++ { print "  " substr($0, 1, 200); shown++ }
+    { more-- }'
+}
+
 # closing: says what broke, and how many passed and failed; fails if anything did.
 closing() {
+  local ring
   printf '\n'
-  ((${#broken[@]} == 0)) || printf 'broken: %s\n' "${broken[@]}"
+  for ring in "${!broken[@]}"; do
+    printf 'broken: %s\n' "${broken[ring]}"
+    failures <"${logs_of_broken[ring]}"
+  done
   printf '%s passed, %s failed\n' "$passed" "$failed"
   ((failed == 0 && ${#broken[@]} == 0))
 }
