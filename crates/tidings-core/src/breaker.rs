@@ -124,6 +124,16 @@ impl Breaker {
         Some(open_ms)
     }
 
+    /// A try ended without saying how things are; if it was the probe, another may be made at once.
+    pub fn withdrawn(&mut self, permit: Permit) {
+        if permit.0 != self.turn {
+            return;
+        }
+        if let State::HalfOpen { tries, .. } = self.state {
+            self.change(State::HalfOpen { by_ms: 0, tries });
+        }
+    }
+
     /// What it is at `now_ms`.
     pub fn state(&self, now_ms: u64) -> BreakerState {
         match self.state {

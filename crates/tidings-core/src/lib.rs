@@ -48,7 +48,7 @@ pub mod user;
 
 pub use access::{Code, Identity, Refusal, Rule, SharedIdentity, Verdict};
 pub use answers::{Answer, Answered};
-pub use breaker::{Breaker, BreakerPolicy, BreakerState};
+pub use breaker::{Breaker, BreakerPolicy, BreakerState, Permit};
 pub use hub::{Hub, Post};
 pub use kinds::{Action, Asker, Denied, Kinds};
 pub use lane::Lane;

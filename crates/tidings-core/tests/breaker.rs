@@ -161,3 +161,18 @@ proptest! {
         prop_assert!(breaker.permit(now_ms + POLICY.most_open_ms.max(POLICY.probe_ms)).is_ok());
     }
 }
+
+#[test]
+fn a_probe_that_was_given_up_makes_place_for_another_and_a_try_changes_nothing() {
+    let mut breaker = Breaker::new(BreakerPolicy { failures: 1, ..BreakerPolicy::default() });
+    let early = breaker.permit(0).unwrap();
+    breaker.withdrawn(early);
+    assert_eq!(breaker.state(0), BreakerState::Closed);
+    let open_ms = breaker.failed(early, 0, 0).unwrap();
+    let probe = breaker.permit(open_ms).unwrap();
+    assert!(breaker.permit(open_ms).is_err(), "there is one probe");
+    breaker.withdrawn(probe);
+    let next = breaker.permit(open_ms).unwrap();
+    assert!(!breaker.succeeded(probe), "the one that was given up says nothing any more");
+    assert!(breaker.succeeded(next));
+}

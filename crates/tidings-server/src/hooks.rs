@@ -21,7 +21,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use tidings_core::hub::lock;
-use tidings_core::{Action, Answer, Breaker, BreakerPolicy, Code, Refusal, Room};
+use tidings_core::{Action, Answer, Breaker, BreakerPolicy, Code, Permit, Refusal, Room};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::config::HooksConfig;
@@ -29,12 +29,13 @@ use crate::degraded::level;
 use crate::outbound::{Guard, Outbound, SystemResolver, Target, connector};
 pub(crate) use question::{Caller, Draft, Entrance, Purpose};
 use signature::SigningKey;
+pub use signature::is_key_of_hooks;
 pub(crate) use verdict::Verdict;
 
-/// Questions under way at once, to all URLs together.
+/// Questions under way at once, to one URL: one that hangs takes nobody's turn at the others.
 const IN_FLIGHT: usize = 256;
 
-/// Questions that wait for their turn; beyond that they are refused.
+/// Questions that wait for their turn at one URL; beyond that they are refused.
 const WAITING: usize = 1_024;
 
 /// Bytes of an answer.
@@ -64,8 +65,6 @@ pub(crate) struct Hooks {
     timeout: Duration,
     send_data: bool,
     cache_most: u64,
-    turns: Semaphore,
-    waiting: AtomicUsize,
     /// Questions under way, by purpose, rights and body.
     flights: Mutex<HashMap<Flight, Arc<OnceCell<Outcome>>>>,
     started: Instant,
@@ -76,6 +75,8 @@ struct Line {
     target: Target,
     breaker: Mutex<Breaker>,
     counts: Counts,
+    turns: Semaphore,
+    waiting: AtomicUsize,
 }
 
 /// How often questions went which way.
@@ -139,8 +140,9 @@ impl Hooks {
             let named = |problem| format!("hooks.{name}: {problem}");
             let target = Target::parse(url).map_err(named)?;
             guard.judge(&target).map_err(named)?;
-            let breaker = Mutex::new(Breaker::new(BREAKER));
-            Ok(Some(Line { target, breaker, counts: Counts::default() }))
+            let (breaker, turns) = (Mutex::new(Breaker::new(BREAKER)), Semaphore::new(IN_FLIGHT));
+            let (counts, waiting) = (Counts::default(), AtomicUsize::new(0));
+            Ok(Some(Line { target, breaker, counts, turns, waiting }))
         };
         let lines = [
             line(&config.connect, SLOTS[0])?,
@@ -155,8 +157,6 @@ impl Hooks {
             timeout: Duration::from_millis(config.timeout_ms.min(TIMEOUT_MOST_MS)),
             send_data: config.send_data,
             cache_most: config.max_cache_seconds,
-            turns: Semaphore::new(IN_FLIGHT),
-            waiting: AtomicUsize::new(0),
             flights: Mutex::default(),
             started: Instant::now(),
         }))
@@ -218,21 +218,21 @@ impl Hooks {
             line.counts.refused.fetch_add(1, Ordering::Relaxed);
             Err(refusal)
         };
-        let Some(_turn) = self.turn().await else {
+        let Some(turn) = self.turn(line).await else {
             return refused(unavailable("too many questions are waiting for an answer", Some(BUSY_MS)));
         };
-        let permit = lock(&line.breaker).permit(self.now_ms());
-        let permit = match permit {
+        let permit = match lock(&line.breaker).permit(self.now_ms()) {
             Ok(permit) => permit,
             Err(ms) => {
                 let ms = ms.min(u64::from(u32::MAX)) as u32;
                 return refused(unavailable("the decision cannot be made at the moment", Some(ms)));
             }
         };
+        let attempt = Attempt { line, permit, reported: false };
         let left = self.timeout.saturating_sub(asked.elapsed());
         match self.fetch(&line.target, body, left).await {
             Ok(verdict) => {
-                if lock(&line.breaker).succeeded(permit) {
+                if attempt.answered() {
                     tracing::info!(hook = SLOTS[*slot], "the backend answers again");
                 }
                 let counts = &line.counts;
@@ -242,15 +242,18 @@ impl Hooks {
             }
             Err(problem) => {
                 line.counts.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(hook = SLOTS[*slot], problem, "the backend did not answer");
-                let opened = lock(&line.breaker).failed(permit, self.now_ms(), chance());
-                if let Some(open_ms) = opened {
-                    tracing::warn!(
-                        hook = SLOTS[*slot],
-                        problem,
-                        open_ms,
-                        "the backend fails and is left alone"
-                    );
+                tracing::debug!(hook = SLOTS[*slot], %problem, "the backend did not answer");
+                match problem {
+                    // It works, but not for this question: others must not be kept from it by one client's.
+                    Problem::Refused(_) => drop(attempt.answered()),
+                    // It did not have the time that was promised to it, and is not to blame.
+                    Problem::Late if turn.waited => {}
+                    Problem::Late | Problem::Failed(_) => {
+                        if let Some(open_ms) = attempt.failed(self.now_ms()) {
+                            let hook = SLOTS[*slot];
+                            tracing::warn!(hook, %problem, open_ms, "the backend fails and is left alone");
+                        }
+                    }
                 }
                 Err(unavailable("the decision could not be made", Some(BUSY_MS)))
             }
@@ -258,20 +261,20 @@ impl Hooks {
     }
 
     /// Leave to be under way; `None` if too many wait or the wait was too long.
-    async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        if let Ok(turn) = self.turns.try_acquire() {
-            return Some(turn);
+    async fn turn<'a>(&self, line: &'a Line) -> Option<Turn<'a>> {
+        if let Ok(turn) = line.turns.try_acquire() {
+            return Some(Turn { _place: turn, waited: false });
         }
-        let waits = Waits(&self.waiting);
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
+        let waits = Waits(&line.waiting);
+        if line.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
             return None;
         }
-        let turn = tokio::time::timeout(self.timeout, self.turns.acquire()).await;
+        let turn = tokio::time::timeout(self.timeout, line.turns.acquire()).await;
         drop(waits);
-        turn.ok()?.ok()
+        Some(Turn { _place: turn.ok()?.ok()?, waited: true })
     }
 
-    async fn fetch(&self, target: &Target, body: &str, left: Duration) -> Result<Verdict, String> {
+    async fn fetch(&self, target: &Target, body: &str, left: Duration) -> Result<Verdict, Problem> {
         let (id, seconds) = (message_id(), seconds());
         let headers = [
             ("webhook-id", id.clone()),
@@ -281,12 +284,13 @@ impl Hooks {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let answer = self.outbound.post(target, &headers, body, ANSWER_BYTES);
         match tokio::time::timeout(left, answer).await {
-            Err(_) => Err("no answer in time".into()),
-            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(Problem::Late),
+            Ok(Err(error)) => Err(Problem::Failed(error.to_string())),
             Ok(Ok((StatusCode::OK, body))) => {
-                verdict::read(&body).ok_or_else(|| "an answer that is not as agreed".into())
+                verdict::read(&body).ok_or_else(|| Problem::Failed("an answer that is not as agreed".into()))
             }
-            Ok(Ok((status, _))) => Err(format!("status {}", status.as_u16())),
+            Ok(Ok((status, _))) if is_of_the_question(status) => Err(Problem::Refused(status)),
+            Ok(Ok((status, _))) => Err(Problem::Failed(format!("status {}", status.as_u16()))),
         }
     }
 
@@ -302,6 +306,63 @@ impl Hooks {
 
     fn now_ms(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
+    }
+}
+
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    /// The backend works, and takes this question for a bad one.
+    #[error("status {}", _0.as_u16())]
+    Refused(StatusCode),
+    /// No answer in time.
+    #[error("no answer in time")]
+    Late,
+    /// There is no backend that works.
+    #[error("{_0}")]
+    Failed(String),
+}
+
+/// Whether a status says that the question is bad, and not that the backend is: 4xx, but for those that mean
+/// "later" (RFC 9110 section 15.5.9, RFC 6585 section 4).
+fn is_of_the_question(status: StatusCode) -> bool {
+    status.is_client_error() && !matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+}
+
+/// Leave to be under way.
+struct Turn<'a> {
+    _place: tokio::sync::SemaphorePermit<'a>,
+    /// It was not there at once.
+    waited: bool,
+}
+
+/// A question that the breaker has let through; one that says nothing in the end, because its asker has left or
+/// it came too late, gives its place back.
+struct Attempt<'a> {
+    line: &'a Line,
+    permit: Permit,
+    reported: bool,
+}
+
+impl Attempt<'_> {
+    /// The backend answered; whether that closed the breaker.
+    fn answered(mut self) -> bool {
+        self.reported = true;
+        lock(&self.line.breaker).succeeded(self.permit)
+    }
+
+    /// It did not; for how many milliseconds it is left alone because of this.
+    fn failed(mut self, now_ms: u64) -> Option<u64> {
+        self.reported = true;
+        lock(&self.line.breaker).failed(self.permit, now_ms, chance())
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.reported {
+            lock(&self.line.breaker).withdrawn(self.permit);
+        }
     }
 }
 

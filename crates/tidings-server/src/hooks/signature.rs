@@ -8,6 +8,21 @@ use sha2::Sha256;
 /// The fewest bytes of a key: as long as the output of HMAC-SHA-256.
 pub(super) const KEY_BYTES: usize = 32;
 
+/// Whether the secret of the hooks, however it is written, is this key.
+pub fn is_key_of_hooks(secret: &str, key: &[u8]) -> bool {
+    bytes_of(secret).is_ok_and(|bytes| bytes == key)
+}
+
+/// `whsec_` and base64, or else the raw bytes.
+fn bytes_of(secret: &str) -> Result<Vec<u8>, String> {
+    match secret.strip_prefix("whsec_") {
+        Some(text) => {
+            STANDARD.decode(text).map_err(|_| "hooks.secret: `whsec_` needs base64 behind it".into())
+        }
+        None => Ok(secret.as_bytes().to_vec()),
+    }
+}
+
 /// The key that signs.
 pub(super) struct SigningKey(Hmac<Sha256>);
 
@@ -17,12 +32,7 @@ impl SigningKey {
     /// # Errors
     /// A sentence if it is shorter than [`KEY_BYTES`] or no base64.
     pub(super) fn new(secret: &str) -> Result<Self, String> {
-        let bytes = match secret.strip_prefix("whsec_") {
-            Some(text) => {
-                STANDARD.decode(text).map_err(|_| "hooks.secret: `whsec_` needs base64 behind it")?
-            }
-            None => secret.as_bytes().to_vec(),
-        };
+        let bytes = bytes_of(secret)?;
         if bytes.len() < KEY_BYTES {
             return Err(format!("hooks.secret must have at least {KEY_BYTES} bytes"));
         }
@@ -65,6 +75,8 @@ mod tests {
         let encoded = format!("whsec_{}", STANDARD.encode(&raw));
         let sign = |secret: &str| SigningKey::new(secret).unwrap().sign("id", 1, b"{}");
         assert_eq!(sign(&raw), sign(&encoded));
+        assert!(is_key_of_hooks(&raw, raw.as_bytes()) && is_key_of_hooks(&encoded, raw.as_bytes()));
+        assert!(!is_key_of_hooks(&encoded, encoded.as_bytes()), "it is not the key, but how it is written");
         assert!(SigningKey::new(&"x".repeat(31)).is_err());
         assert!(SigningKey::new(&format!("whsec_{}", STANDARD.encode("x".repeat(31)))).is_err());
         assert!(SigningKey::new("whsec_not base64, but long enough for one").is_err());

@@ -12,6 +12,26 @@ use tokio::task::JoinSet;
 
 use super::*;
 
+/// A backend that answers everything with one status and no body.
+async fn saying(status: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut buffer = [0; 4_096];
+                while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {
+                    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+                    if stream.write_all(answer.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    format!("http://{addr}/")
+}
+
 /// A backend that answers once it may; and how many questions it got.
 async fn backend(may_answer: watch::Receiver<bool>) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -39,14 +59,22 @@ async fn backend(may_answer: watch::Receiver<bool>) -> (String, Arc<AtomicUsize>
 }
 
 fn hooks(url: String) -> Arc<Hooks> {
+    hooks_within(url, 5_000)
+}
+
+fn hooks_within(url: String, timeout_ms: u64) -> Arc<Hooks> {
     let config = HooksConfig {
         connect: url,
         secret: "a hook secret of the server's own tests".into(),
         allow_private: true,
-        timeout_ms: 5_000,
+        timeout_ms,
         ..HooksConfig::default()
     };
     Arc::new(Hooks::new(&config).unwrap().unwrap())
+}
+
+fn connect(hooks: &Hooks) -> &Line {
+    hooks.lines[0].as_ref().unwrap()
 }
 
 async fn ask(hooks: Arc<Hooks>, user: String) -> Result<Verdict, Refusal> {
@@ -76,7 +104,7 @@ async fn so_many_are_under_way_so_many_wait_and_the_rest_is_refused_at_once() {
     let allowed = asked.join_all().await;
     assert_eq!(allowed.len(), IN_FLIGHT + WAITING);
     assert!(allowed.iter().all(Result::is_ok), "those who waited are asked about in their turn");
-    assert_eq!(hooks.waiting.load(Ordering::SeqCst), 0);
+    assert_eq!(connect(&hooks).waiting.load(Ordering::SeqCst), 0);
     assert!(lock(&hooks.flights).is_empty(), "nothing is left behind");
 }
 
@@ -115,4 +143,44 @@ async fn a_question_that_everybody_gave_up_leaves_nothing_behind() {
         assert!(asked.await.is_err());
     }
     assert!(lock(&hooks.flights).is_empty());
+}
+
+#[tokio::test]
+async fn questions_the_backend_takes_for_bad_ones_do_not_keep_others_from_it() {
+    for (status, opens) in [
+        ("404 Not Found", false),
+        ("413 Content Too Large", false),
+        ("429 Too Many Requests", true),
+        ("500 Internal Server Error", true),
+    ] {
+        let hooks = hooks(saying(status).await);
+        for user in 0..2 * BREAKER.failures {
+            let refused = ask(hooks.clone(), user.to_string()).await.unwrap_err();
+            assert_eq!(refused.code, Code::Unavailable, "{status}: never a yes");
+        }
+        let refused = connect(&hooks).counts.refused.load(Ordering::SeqCst);
+        assert_eq!(refused > 0, opens, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn who_had_to_wait_for_a_turn_and_came_too_late_does_not_speak_against_the_backend() {
+    for (waits, opens) in [(true, false), (false, true)] {
+        let (_answer, may_answer) = watch::channel(false);
+        let (url, _) = backend(may_answer).await;
+        let hooks = hooks_within(url, 300);
+        let line = connect(&hooks);
+        let turns = line.turns.acquire_many(IN_FLIGHT as u32).await.unwrap();
+        let turns = Some(turns).filter(|_| waits);
+        let asked: Vec<_> =
+            (0..BREAKER.failures).map(|at| tokio::spawn(ask(hooks.clone(), at.to_string()))).collect();
+        while waits && line.waiting.load(Ordering::SeqCst) < BREAKER.failures {
+            tokio::task::yield_now().await;
+        }
+        drop(turns);
+        for asked in asked {
+            assert!(asked.await.unwrap().is_err());
+        }
+        assert_eq!(lock(&line.breaker).permit(hooks.now_ms()).is_err(), opens, "waits: {waits}");
+    }
 }

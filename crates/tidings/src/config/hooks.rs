@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use tidings_server::config::Config;
+use tidings_server::is_key_of_hooks;
 
 use super::{refuse, secret};
 
@@ -28,10 +29,16 @@ pub(crate) fn resolve(config: &Config, signing: &[&str]) -> Result<String> {
     if let Some(reason) = secret::weakness(&text) {
         refuse!("the secret of the hooks {reason}; `openssl rand -hex 32` makes a good one");
     }
-    if signing.contains(&text.as_str()) {
+    if signing.iter().any(|signing| is_key_of_hooks(&text, signing.as_bytes())) {
         refuse!(
             "the secret of the hooks is the signing secret: the backend could make tokens; give it its own"
         );
+    }
+    for issuer in config.auth.issuers.iter().filter(|issuer| !issuer.secret_file.is_empty()) {
+        let secret = secret::from_file(Path::new(&issuer.secret_file), "secret of an issuer")?;
+        if is_key_of_hooks(&text, secret.text.as_bytes()) {
+            refuse!("the secret of the hooks signs the tokens of {:?}; give it its own", issuer.issuer);
+        }
     }
     Ok(text)
 }
@@ -39,6 +46,8 @@ pub(crate) fn resolve(config: &Config, signing: &[&str]) -> Result<String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use tidings_server::config::IssuerConfig;
+
     use super::*;
 
     const GOOD: &str = "kP9$wq!mZ2#vB7^nR4&tX1*cL6(hJ3)d";
@@ -56,6 +65,18 @@ mod tests {
         assert!(refused(&with(""), "jwt").contains("TIDINGS_HOOKS__SECRET"));
         assert!(refused(&with("short"), "jwt").contains("at least 32"));
         assert!(refused(&with(GOOD), GOOD).contains("its own"));
+        // The same key, written as webhooks write theirs.
+        let encoded = "whsec_YSBzZWNyZXQgdGhhdCBzaWducyB0b2tlbnMsIDMyIGJ5dGVzIGF0IGxlYXN0";
+        let decoded = "a secret that signs tokens, 32 bytes at least";
+        assert!(refused(&with(encoded), decoded).contains("its own"));
+        let dir = std::env::temp_dir().join(format!("tidings-hooks-{}", std::process::id()));
+        std::fs::write(&dir, GOOD).unwrap();
+        let mut signs = with(GOOD);
+        let file = dir.to_str().unwrap().to_owned();
+        signs.auth.issuers = vec![IssuerConfig { secret_file: file, ..IssuerConfig::default() }];
+        let told = refused(&signs, "jwt");
+        std::fs::remove_file(&dir).unwrap();
+        assert!(told.contains("signs the tokens of"), "{told}");
         let mut twice = with(GOOD);
         twice.hooks.secret_file = "/somewhere".into();
         assert!(refused(&twice, "jwt").contains("set one"));
