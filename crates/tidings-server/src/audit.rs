@@ -100,7 +100,7 @@ impl Audit {
 
     /// Notes what happened; never waits and never fails.
     ///
-    /// Of what comes in floods ([`Action::is_sampled`]) the first and then every Nth of the same action,
+    /// Of what comes in floods ([`Entry::is_sampled`]) the first and then every Nth of the same action,
     /// reason, organisation and address is written, with the number of those since the last one. Threats
     /// are looked for in all of them.
     pub fn note(&self, entry: Entry) {
@@ -113,7 +113,7 @@ impl Audit {
     }
 
     fn write(&self, entry: Entry, now_ms: u64) {
-        if !entry.action.is_sampled() {
+        if !entry.is_sampled() {
             return self.send(entry.stored(&self.node, now_ms));
         }
         match lock(&self.samples).hit(&entry, now_ms) {

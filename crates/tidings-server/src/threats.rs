@@ -17,6 +17,7 @@ mod tell;
 mod track;
 
 pub use detector::{Detector, Hit, PLACES};
+pub(crate) use kind::counted;
 pub use kind::{Kind, Level, Source, Threat};
 pub(crate) use tell::tell;
 

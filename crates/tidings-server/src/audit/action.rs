@@ -164,7 +164,8 @@ impl Action {
         }
     }
 
-    /// Whether anybody can bring it about as often as they like, so that only some are written.
+    /// Whether anybody can bring it about as often as they like without asking for anything, so that only some
+    /// are written; see [`super::Entry::is_sampled`].
     pub const fn is_sampled(self) -> bool {
         matches!(
             self,

@@ -130,6 +130,16 @@ impl Entry {
         Self::new(action, Outcome::Refused)
     }
 
+    /// Whether anybody can bring it about as often as they like, so that only some are written: what comes in
+    /// floods, and what was refused to people who need not be anybody.
+    pub const fn is_sampled(&self) -> bool {
+        let of_people = matches!(
+            self.action,
+            Action::Register | Action::Login | Action::Lockout | Action::PasswordChange | Action::Verify
+        );
+        self.action.is_sampled() || (of_people && matches!(self.outcome, Outcome::Refused))
+    }
+
     /// Who did it.
     #[must_use]
     pub fn by(self, actor: Actor) -> Self {

@@ -3,7 +3,7 @@
 //! It belongs to the task that answers, so that no door can forget to hand it on.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -40,6 +40,11 @@ impl Asked {
     pub(crate) async fn answered<F: Future>(self, answer: F) -> F::Output {
         ASKED.scope(self, answer).await
     }
+}
+
+/// Where the request that is being answered came from; the unspecified address outside of one.
+pub(crate) fn address() -> IpAddr {
+    ASKED.try_with(|asked| asked.address).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 /// An entry that is noted while a request is answered, with that request and its address.
@@ -84,8 +89,6 @@ fn taken(headers: &HeaderMap) -> Option<CompactString> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::net::Ipv4Addr;
-
     use super::*;
     use crate::audit::Action;
 

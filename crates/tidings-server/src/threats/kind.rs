@@ -134,7 +134,7 @@ impl Source {
 }
 
 /// The address hits are counted by: whoever has one IPv6 address has its whole /64.
-pub(super) fn counted(address: IpAddr) -> IpAddr {
+pub(crate) fn counted(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
