@@ -45,11 +45,10 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tidings_core::{Code, Identity, Refusal};
 
-use crate::audit::request::RequestIds;
+use crate::audit::request::{self, RequestIds};
 use crate::gate::{Gate, Limit};
 use crate::hooks::{Caller, Entrance};
 use crate::shared::Shared;
-use crate::signin::ApiKey;
 use crate::signin::api_key::MARK;
 use origin::Origins;
 
@@ -59,6 +58,8 @@ pub(crate) struct Front {
     pub(crate) origins: Origins,
     pub(crate) proxies: Proxies,
     request_ids: RequestIds,
+    /// Apps with routes of their own, which are below `/api/` and their name.
+    apps: Vec<&'static str>,
     public: Router,
     admin: Router,
     pub(crate) tests: TestDoors,
@@ -102,11 +103,19 @@ impl Front {
         tests: TestDoors,
         apps: Vec<(&'static str, Router)>,
     ) -> Arc<Self> {
+        let names = apps.iter().map(|(name, _)| *name).collect();
         let clients = for_clients(&shared).merge(apps::routes(&shared, apps));
-        let admin = clients.clone().merge(for_administrators(&shared, administration.guarded));
+        let admin = clients.clone().merge(for_administrators(&shared, administration.guarded, &origins));
         let public = if administration.apart { clients } else { admin.clone() };
         let request_ids = RequestIds::default();
-        Arc::new(Self { shared, origins, proxies, request_ids, public, admin, tests })
+        Arc::new(Self { shared, origins, proxies, request_ids, apps: names, public, admin, tests })
+    }
+
+    /// Whether what a server asks for there is counted by its own budget ([`ByServer`]).
+    fn counts_itself(&self, path: &str) -> bool {
+        let Some(path) = path.strip_prefix("/api/") else { return false };
+        let first = path.split('/').next().unwrap_or_default();
+        matches!(first, "publish" | "commands") || self.apps.contains(&first)
     }
 
     /// What a listener's requests are answered by.
@@ -133,9 +142,9 @@ fn for_clients(shared: &Arc<Shared>) -> Router {
 }
 
 /// What has a listener of its own with `--admin-listen`.
-fn for_administrators(shared: &Arc<Shared>, guards_metrics: bool) -> Router {
+fn for_administrators(shared: &Arc<Shared>, guards_metrics: bool, origins: &Origins) -> Router {
     Router::new()
-        .merge(metrics::routes(shared.clone(), guards_metrics))
+        .merge(metrics::routes(shared.clone(), guards_metrics, origins.clone()))
         .merge(auth::administration(shared.clone()))
         .merge(sessions::routes(shared.clone()))
         .merge(revocations::routes(shared.clone()))
@@ -163,7 +172,8 @@ pub(crate) fn respond(
     response
 }
 
-/// Who asks: by the token of the `Authorization` header, or by an API key there or in `X-API-Key`.
+/// Who asks: by the token of the `Authorization` header, or by an API key there or in `X-API-Key`. What is
+/// wrong is noted, and counted for the address of the request that is being answered.
 pub(crate) async fn signed_in(shared: &Shared, headers: &HeaderMap) -> Result<Identity, Refusal> {
     let unauthorized = |text| Refusal::new(Code::Unauthorized, text);
     let shown = headers.get("x-api-key").map(|key| key.to_str().unwrap_or_default());
@@ -171,18 +181,11 @@ pub(crate) async fn signed_in(shared: &Shared, headers: &HeaderMap) -> Result<Id
     match (shown, bearer) {
         // Which of the two would count is nothing to guess about.
         (Some(_), Some(_)) => Err(unauthorized("a token and a key are too much; one is needed")),
-        (Some(key), None) => by_key(shared, key).await,
-        (None, Some(key)) if key.starts_with(MARK) => by_key(shared, key).await,
-        (None, Some(token)) => shared.sign_in.verify_on_front(token).await,
+        (Some(key), None) => shared.by_key(key, request::address()).await,
+        (None, Some(key)) if key.starts_with(MARK) => shared.by_key(key, request::address()).await,
+        (None, Some(token)) => shared.judge_on_front(token, request::address()).await,
         (None, None) => Err(unauthorized("a token is needed")),
     }
-}
-
-pub(crate) async fn by_key(shared: &Shared, key: &str) -> Result<Identity, Refusal> {
-    let wrong = || Refusal::new(Code::Unauthorized, "the key is not valid");
-    let key = ApiKey::parse(key).ok_or_else(wrong)?;
-    let keys = shared.api_keys.as_ref().ok_or_else(wrong)?;
-    keys.lookup(&key).await.ok_or_else(wrong)
 }
 
 /// With what an answer refuses, for those who count it.

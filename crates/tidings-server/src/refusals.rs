@@ -7,13 +7,14 @@ use tidings_core::{Code, Identity, Refusal};
 
 use crate::audit::{Action, Entry};
 use crate::shared::Shared;
-use crate::signin::{Fault, Verdict};
+use crate::signin::{ApiKey, Fault, Verdict};
 
 /// The origin of a page is a scheme and a host; what is longer says nothing more.
 const ORIGIN_BYTES: usize = 128;
 
 impl Shared {
-    /// Judges a token as far as a shard may, and notes a refusal.
+    /// Judges a token as far as a shard may; a refusal is noted, and one that may be a guess counted for the
+    /// address.
     ///
     /// # Errors
     /// What the client is told.
@@ -21,7 +22,7 @@ impl Shared {
         self.sign_in.examined(token).map_err(|fault| self.token_refused(fault, address))
     }
 
-    /// Judges a token on the front, and notes a refusal.
+    /// Judges a token on the front; a refusal is noted, and one that may be a guess counted for the address.
     ///
     /// # Errors
     /// What the client is told.
@@ -32,14 +33,28 @@ impl Shared {
 
     fn token_refused(&self, fault: Fault, address: IpAddr) -> Refusal {
         self.audit.note(Entry::refused(Action::TokenRefused).because(fault.label()).from(address));
-        self.sign_in.refuse(fault)
+        let refusal = self.sign_in.refuse(fault);
+        if fault.may_be_a_guess() {
+            self.gate.sign_in_failed(address, refusal.code);
+        }
+        refusal
     }
 
-    /// A request to the HTTP API showed a token or a key that is not good.
-    pub(crate) fn credentials_refused(&self, code: Code, by_key: bool, address: IpAddr) {
-        let action = if by_key { Action::KeyRefused } else { Action::TokenRefused };
-        let reason = if code == Code::TokenExpired { Fault::Expired.label() } else { code.as_str() };
-        self.audit.note(Entry::refused(action).because(reason).from(address));
+    /// Whose key it is; one that is nobody's is noted and counted for the address.
+    ///
+    /// # Errors
+    /// What the client is told; `unavailable` if it cannot be looked up now, which is not held against it.
+    pub(crate) async fn by_key(&self, key: &str, address: IpAddr) -> Result<Identity, Refusal> {
+        let found = match (ApiKey::parse(key), &self.api_keys) {
+            (Some(key), Some(keys)) => keys.lookup(&key).await?,
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            let refusal = Refusal::new(Code::Unauthorized, "the key is not valid");
+            self.audit.note(Entry::refused(Action::KeyRefused).because(refusal.code.as_str()).from(address));
+            self.gate.sign_in_failed(address, refusal.code);
+            refusal
+        })
     }
 
     /// A page asked that may not.

@@ -39,7 +39,7 @@ use issuer::{Issuer, is_shared};
 use revoked::Revoked;
 use token::Token;
 
-pub use api_key::{ApiKey, ApiKeys};
+pub use api_key::{ApiKey, ApiKeys, Found};
 pub use fault::Fault;
 pub use issue::{Grant, Signer};
 pub use refresh::RefreshTimes;

@@ -19,6 +19,8 @@ pub struct Account {
     pub opening: Occupancy,
     /// Messages said on connections.
     pub messages: SharedBucket,
+    /// Those of clients at this address that have not signed in, as one user's.
+    pub strangers_messages: SharedBucket,
     /// Publishes and commands of apps.
     pub publishes: SharedBucket,
     /// The same, of a server's token.
@@ -64,8 +66,14 @@ impl Account {
 
     /// Whether it says no more than no account at all would.
     pub fn is_at_rest(&self, now_ns: u64) -> bool {
-        let buckets =
-            [&self.messages, &self.publishes, &self.server_publishes, &self.requests, &self.failures];
+        let buckets = [
+            &self.messages,
+            &self.strangers_messages,
+            &self.publishes,
+            &self.server_publishes,
+            &self.requests,
+            &self.failures,
+        ];
         let kinds = self.kinds.get().into_iter().flat_map(|kinds| kinds.iter());
         self.connections.count() == 0
             && self.opening.count() == 0

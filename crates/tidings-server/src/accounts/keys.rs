@@ -15,7 +15,7 @@ use tidings_store::{Digest, Store, StoreError, Tx};
 use super::members::admin;
 use super::{input, stored, unavailable};
 use crate::shared::wall_ms;
-use crate::signin::{ApiKey, ApiKeys};
+use crate::signin::{ApiKey, ApiKeys, Found};
 use crate::time::iso8601;
 
 /// What a key may be good for.
@@ -206,11 +206,15 @@ impl StoredKeys {
 /// # Errors
 /// `forbidden`
 pub(crate) fn allows(who: &Identity, scope: &str) -> Result<(), Refusal> {
-    let is_key = who.user.as_ref().is_some_and(|user| user.starts_with(USER));
-    if is_key && !who.scopes.iter().any(|has| has == scope || has == "admin") {
+    if is_key(who) && !who.scopes.iter().any(|has| has == scope || has == "admin") {
         return Err(Refusal::new(Code::Forbidden, &format!("the key has no scope `{scope}`")));
     }
     Ok(())
+}
+
+/// Whether a key speaks, and not a person or a token.
+pub(crate) fn is_key(who: &Identity) -> bool {
+    who.user.as_ref().is_some_and(|user| user.starts_with(USER))
 }
 
 fn identity(kept: &Kept) -> Identity {
@@ -226,23 +230,17 @@ fn identity(kept: &Kept) -> Identity {
 }
 
 impl ApiKeys for StoredKeys {
-    fn lookup<'a>(&'a self, key: &'a ApiKey) -> Pin<Box<dyn Future<Output = Option<Identity>> + Send + 'a>> {
+    fn lookup<'a>(&'a self, key: &'a ApiKey) -> Pin<Box<dyn Future<Output = Found> + Send + 'a>> {
         Box::pin(async move {
             let found = tokio::time::timeout(PATIENCE, self.find(key.prefix())).await;
-            let kept = match found {
-                Ok(Ok(kept)) => kept,
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "a key could not be looked up");
-                    None
-                }
-                Err(_) => None,
-            };
+            let found = found.map_err(|_| unavailable("a key could not be looked up in time"))?;
+            let kept = found.map_err(stored)?;
             let hash = kept.as_ref().map(|kept| *kept.digest.as_bytes());
             let matches = key.matches(&hash.unwrap_or(ApiKey::NOBODY));
             let now = wall_ms();
-            let kept = kept.filter(|kept| matches && kept.is_good(now))?;
+            let Some(kept) = kept.filter(|kept| matches && kept.is_good(now)) else { return Ok(None) };
             self.touch(&kept, now);
-            Some(identity(&kept))
+            Ok(Some(identity(&kept)))
         })
     }
 }

@@ -18,6 +18,7 @@ use super::body::{Received, bad, received};
 use super::{ByServer, paths, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::apps::{SaidCommand, no_such_command, refused_as};
+use crate::audit::request;
 use crate::shared::Shared;
 
 /// What is sent with a command that is to be done once.
@@ -117,7 +118,8 @@ fn said(
     let key = headers.get(KEY).map(|key| key.to_str().map(str::to_owned));
     let key = key.transpose().map_err(|_| bad("Idempotency-Key: is not printable"))?;
     let found = shared.apps.find(&namespace, &name).ok_or_else(no_such_command)?;
-    let remaining = shared.gate.publish_by_request(who, shared.apps.rate(found.requires))?;
+    let remaining =
+        shared.gate.publish_by_request(who, shared.apps.rate(found.requires), request::address())?;
     Ok(SaidCommand { namespace, name, data: data.to_owned(), key, remaining })
 }
 
@@ -127,7 +129,7 @@ async fn with_caller(State(shared): State<Arc<Shared>>, mut request: Request, ne
     let headers = request.headers();
     let shows = headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-api-key");
     let who = if shows { signed_in(&shared, headers).await } else { Ok(Identity::anonymous()) };
-    let who = match who.and_then(|who| allowed(&who, &request).map(|()| who)) {
+    let who = match who.and_then(|who| allowed(&shared, &who, &request).map(|()| who)) {
         Ok(who) => who,
         Err(refusal) => return refuse(&refusal),
     };
@@ -140,7 +142,12 @@ async fn with_caller(State(shared): State<Arc<Shared>>, mut request: Request, ne
     response
 }
 
-/// A key reads with the scope for that, and does everything else with the one to publish.
-fn allowed(who: &Identity, request: &Request) -> Result<(), Refusal> {
-    keys::allows(who, if request.method().is_safe() { "read" } else { "publish" })
+/// A key reads with the scope for that, and does everything else with the one to publish. What a server asks
+/// for is none of its address' requests, but one of its own publishes.
+fn allowed(shared: &Shared, who: &Identity, request: &Request) -> Result<(), Refusal> {
+    keys::allows(who, if request.method().is_safe() { "read" } else { "publish" })?;
+    if who.has_server_scope() {
+        shared.gate.publish_by_request(who, None, request::address())?;
+    }
+    Ok(())
 }

@@ -26,30 +26,47 @@ pub(super) async fn spend<F: Future<Output = Response<Body>>>(
     if is_free(&request) {
         return call(request).await;
     }
-    let signs_in = signs_in(&request);
-    if signs_in && let Err(refusal) = gate.may_sign_in(remote) {
+    let asks_for_an_account = asks_for_an_account(&request);
+    if signs_in(&request)
+        && let Err(refusal) = gate.may_sign_in(remote)
+    {
         return refuse(&refusal);
     }
     let budget = match gate.request(remote) {
-        Err(refusal) if !is_server(front, request.headers()).await => return limited(&refusal),
-        taken => taken,
+        Ok(budget) => budget,
+        Err(refusal) => return beyond(front, request, &refusal, call).await,
     };
     let mut response = call(request).await;
     if response.extensions().get::<ByServer>().is_some() {
-        if budget.is_ok() {
-            gate.give_back_request(remote);
-        }
+        gate.give_back_request(remote);
         return response;
     }
     if let Some(Refused(code)) = response.extensions().get::<Refused>().copied()
-        && signs_in
+        && asks_for_an_account
     {
         gate.sign_in_failed(remote, code);
     }
-    if let Ok(Some(budget)) = budget {
+    if let Some(budget) = budget {
         tell(response.headers_mut(), &budget);
     }
     response
+}
+
+/// Answers a request beyond what its address has: a server publishes as much as its own budget allows,
+/// whoever else is at its address. What it shows is judged for nothing else, and guessed wrong it counts.
+async fn beyond<F: Future<Output = Response<Body>>>(
+    front: &Front,
+    request: Request<Incoming>,
+    refusal: &Refusal,
+    call: impl FnOnce(Request<Incoming>) -> F,
+) -> Response<Body> {
+    if !signs_in(&request) || !front.counts_itself(request.uri().path()) {
+        return limited(refusal);
+    }
+    match signed_in(&front.shared, request.headers()).await {
+        Ok(who) if who.has_server_scope() => call(request).await,
+        Ok(_) | Err(_) => limited(refusal),
+    }
 }
 
 /// Health checks come as often as a supervisor likes, and cost nothing.
@@ -62,12 +79,12 @@ fn signs_in(request: &Request<Incoming>) -> bool {
     let headers = request.headers();
     headers.contains_key(header::AUTHORIZATION)
         || headers.contains_key(API_KEY)
-        || request.method() == Method::POST && request.uri().path().starts_with("/api/auth/")
+        || asks_for_an_account(request)
 }
 
-/// A server publishes as much as its own budget allows, whoever else is at its address.
-async fn is_server(front: &Front, headers: &HeaderMap) -> bool {
-    signed_in(&front.shared, headers).await.is_ok_and(|who| who.has_server_scope())
+/// Whether it shows a password or a link; tokens and keys are counted where they are judged.
+fn asks_for_an_account(request: &Request<Incoming>) -> bool {
+    request.method() == Method::POST && request.uri().path().starts_with("/api/auth/")
 }
 
 fn limited(refusal: &Refusal) -> Response<Body> {

@@ -17,15 +17,17 @@ use prometheus_client::registry::Registry;
 use tidings_core::shard::{Counters, Step};
 use tidings_core::{Code, Lane, Refusal};
 
+use super::origin::Origins;
 use super::{refuse, respond, signed_in};
 use crate::shared::Shared;
 use crate::signin::IssuerHealth;
 
-/// `/metrics`; with `guarded`, for an operator's token only: the figures are those of all organisations.
-pub(super) fn routes(shared: Arc<Shared>, guarded: bool) -> Router {
+/// `/metrics`; with `guarded`, for an operator's token only: the figures are those of all organisations. Without,
+/// it listens on loopback, and is for who asks this machine by its own name.
+pub(super) fn routes(shared: Arc<Shared>, guarded: bool, origins: Origins) -> Router {
     let mut registry = Registry::with_prefix("tidings");
     registry.register_collector(Box::new(Engine(shared.clone())));
-    let state = Arc::new(Metrics { shared, registry, guarded });
+    let state = Arc::new(Metrics { shared, registry, guarded, origins });
     Router::new().route("/metrics", get(metrics)).with_state(state)
 }
 
@@ -33,6 +35,7 @@ struct Metrics {
     shared: Arc<Shared>,
     registry: Registry,
     guarded: bool,
+    origins: Origins,
 }
 
 async fn metrics(State(state): State<Arc<Metrics>>, headers: HeaderMap) -> Response<Body> {
@@ -42,6 +45,8 @@ async fn metrics(State(state): State<Arc<Metrics>>, headers: HeaderMap) -> Respo
             Ok(_) => return refuse(&Refusal::new(Code::Forbidden, "an operator's token is needed")),
             Err(refusal) => return refuse(&refusal),
         }
+    } else if !state.origins.is_sent_here(&headers) {
+        return refuse(&Refusal::new(Code::Forbidden, "this machine has no such name"));
     }
     let mut out = String::new();
     match text::encode(&mut out, &state.registry) {

@@ -42,8 +42,9 @@ impl Origins {
     /// A sentence if the public address is none.
     pub(crate) fn new(config: &Config, loopback: bool) -> Result<Self, String> {
         let any = config.allow_origin.iter().any(|origin| origin == "*");
-        let allowed =
-            config.allow_origin.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase());
+        // As browsers write it: without the port that goes without saying.
+        let written = |origin: &String| origin_of(origin).unwrap_or_else(|| origin.to_ascii_lowercase());
+        let allowed = config.allow_origin.iter().map(written);
         let url = config.accounts.public_url.as_str();
         let bad = || format!("`accounts.public_url`: `{url}` is not of the form https://chat.example");
         let public = if url.is_empty() { None } else { Some(origin_of(url).ok_or_else(bad)?) };
@@ -74,6 +75,16 @@ impl Origins {
         } else {
             Verdict::Refused
         }
+    }
+
+    /// Whether a request was sent to a name or an address of this server, as far as that is known. Where it was
+    /// not, a page has had its own name lead here, and reads as its own what asks for no token.
+    pub(crate) fn is_sent_here(&self, headers: &HeaderMap) -> bool {
+        let Some(host) = headers.get(header::HOST) else { return true };
+        let Ok(host) = host.to_str() else { return false };
+        let names =
+            |origin: &str| origin.split_once("://").is_some_and(|(_, at)| at.eq_ignore_ascii_case(host));
+        self.is_address(host) || self.public.iter().chain(&self.allowed).any(|origin| names(origin))
     }
 
     /// Whether credentials may be sent: never where any page may ask.
@@ -148,6 +159,13 @@ mod tests {
         headers.insert(header::HOST, host.parse().expect("a host"));
         headers.insert(header::ORIGIN, origin.parse().expect("an origin"));
         !matches!(origins.judge(&headers), Verdict::Refused)
+    }
+
+    #[test]
+    fn an_origin_is_listed_as_browsers_write_it() {
+        let origins = origins(&["https://A.example:443/", "http://b.example:80"], "", false, true);
+        assert!(judge(&origins, "x", "https://a.example") && judge(&origins, "x", "http://b.example"));
+        assert!(!judge(&origins, "x", "http://a.example"));
     }
 
     #[test]

@@ -19,6 +19,8 @@ type Line = (
 type Field = (&'static str, &'static str, bool);
 
 const PAGE: &[(&str, &str)] = &[("limit", "How many at most."), ("before", "Only what is older than this.")];
+const LISTED: &[(&str, &str)] =
+    &[("limit", "How many, 1 to 1000."), ("after", "What the page before said is next.")];
 const SINCE: &[(&str, &str)] =
     &[("since", "EPOCH:OFFSET or EPOCH:OFFSET:TAG."), ("limit", "How many at most.")];
 const EXPLAIN: &[(&str, &str)] = &[("messageId", "Which message."), ("userId", "For which user.")];
@@ -91,7 +93,7 @@ const LINES: &[Line] = &[
     ("get", "/api/asyncapi.json", "server", "What is said on sockets.", false, &[], &[]),
     ("post", "/api/publish", "rooms", "Says something in rooms, to a user or to everybody of the organisation.", true, &[], PUBLISH),
     ("post", "/api/publish/batch", "rooms", "Says several things in their order, under one key.", true, &[], &[("messages", "array", true), ("key", "string", false)]),
-    ("get", "/api/rooms", "rooms", "Rooms that are in memory, for servers.", true, &[], &[]),
+    ("get", "/api/rooms", "rooms", "Rooms that are in memory, for servers and keys that read.", true, LISTED, &[]),
     ("get", "/api/rooms/{room}/history", "rooms", "What was said, by the room's rule.", true, SINCE, &[]),
     ("get", "/api/rooms/{room}/presence", "rooms", "Who is there, by the room's rule.", true, &[("page", "Which page, from 0.")], &[]),
     ("get", "/api/rooms/{room}/stats", "rooms", "How many are there, and where the history stands.", true, &[], &[]),

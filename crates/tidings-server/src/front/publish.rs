@@ -28,6 +28,9 @@ use crate::shared::{Shared, wall_ms};
 /// Messages of one batch, and rooms of one message.
 const BATCH: usize = 1_000;
 
+/// Bytes of a message's place in its batch, behind the batch's key: a colon and three digits.
+const PLACE_BYTES: usize = 4;
+
 /// Rooms of all messages of a batch together: each has a result, which is longer than its name.
 const RESULTS: usize = 10_000;
 
@@ -143,6 +146,11 @@ async fn publish_batch(shared: &Shared, caller: &Caller<'_>, body: &Received) ->
     if batch.messages.iter().any(|Object(message)| message.key.is_some()) {
         return Err(Refusal::new(Code::BadRequest, "a batch has one key, its messages have none"));
     }
+    // Each message has this key and its place; what is longer than a key may be would fail one by one.
+    let most = shared.settings.limits.key_bytes.saturating_sub(PLACE_BYTES);
+    if batch.key.as_ref().is_some_and(|key| key.len() > most) {
+        return Err(bad(&format!("key: a batch's has at most {most} bytes")));
+    }
     let targets = |Object(message): &Object<Message<'_>>| message.rooms.as_ref().map_or(1, Vec::len);
     if batch.messages.iter().map(targets).sum::<usize>() > RESULTS {
         return Err(Refusal::new(Code::TooLarge, "more rooms than a batch may go to"));
@@ -191,7 +199,7 @@ async fn send(shared: &Shared, caller: &Caller<'_>, message: &Message<'_>) -> Re
         (None, Some(_), None, None) => {
             Err(Refusal::new(Code::TooLarge, "more rooms than one message may go to"))
         }
-        (None, None, None, Some(org)) => announce(shared, caller.who, message, org),
+        (None, None, None, Some(org)) => announce(shared, caller, message, org),
         _ => Err(Refusal::new(Code::BadRequest, "exactly one of room, rooms, userId and org is needed")),
     }
 }
@@ -219,8 +227,9 @@ async fn send_to(
     };
     let terms = message.terms()?;
     let draft = Draft { event: &message.event, data: message.data.get() };
-    let kinds = shared.node.kinds();
-    let remaining = shared.gate.publish_by_request(caller.who, kinds.spec(&what.room)?.publish_rate)?;
+    // It costs the same whether there is such a kind of rooms or not.
+    let own = shared.node.kinds().spec(&what.room).ok().and_then(|spec| spec.publish_rate);
+    let remaining = shared.gate.publish_by_request(caller.who, own, caller.address)?;
     let (published, tracking) = match terms {
         None => (shared.begin_publish(caller, draft, &what).await?.done().await?, None),
         Some(terms) => shared.publish_tracked(caller, draft, &what, terms, None).await?,
@@ -236,14 +245,19 @@ async fn send_to(
     Ok(out)
 }
 
-fn announce(shared: &Shared, who: &Identity, message: &Message<'_>, org: &str) -> Result<Vec<u8>, Refusal> {
+fn announce(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    message: &Message<'_>,
+    org: &str,
+) -> Result<Vec<u8>, Refusal> {
     let lane = checked_lane(shared, message)?;
     if message.terms()?.is_some() {
         return Err(bad("receipt: what goes to everybody is not tracked"));
     }
     let (org, payload) = (Org::new(org), payload(message));
-    let remaining = shared.gate.publish_by_request(who, None)?;
-    let published = shared.node.announce(who, &org, &message.event, payload, lane, wall_ms())?;
+    let remaining = shared.gate.publish_by_request(caller.who, None, caller.address)?;
+    let published = shared.node.announce(caller.who, &org, &message.event, payload, lane, wall_ms())?;
     let mut out =
         format!("{{\"ok\":true,\"messageId\":\"{}\",\"durability\":\"memory\"", published.id).into_bytes();
     write_remaining(&mut out, remaining);
@@ -295,7 +309,7 @@ async fn who(shared: &Shared, headers: &HeaderMap, body: &Received) -> Result<Id
 }
 
 fn malformed(error: serde_json::Error) -> Refusal {
-    // serde names the field and the place; the text itself is not repeated.
+    // serde names the field and the place, and may quote the value that does not fit: to its sender alone.
     Refusal::new(Code::BadRequest, &error.to_string().chars().take(200).collect::<String>())
 }
 

@@ -40,20 +40,42 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// The organisation's rooms on this node, for its servers and administrators.
-async fn rooms(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response<Body> {
-    answer(signed_in(&shared, &headers).await.and_then(|who| list(&shared, &who)))
+/// Rooms of one page of the list.
+const ROOMS: usize = 1_000;
+
+/// The organisation's rooms on this node, for its servers, keys that read and administrators:
+/// `?after=ROOM&limit=N`.
+async fn rooms(
+    State(shared): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let who = signed_in(&shared, &headers).await;
+    answer(who.and_then(|who| list(&shared, &who, query.as_deref().unwrap_or_default())))
 }
 
-fn list(shared: &Shared, who: &Identity) -> Result<Vec<u8>, Refusal> {
-    if !who.is_server() {
+fn list(shared: &Shared, who: &Identity, query: &str) -> Result<Vec<u8>, Refusal> {
+    keys::allows(who, "read")?;
+    if !who.is_server() && !keys::is_key(who) {
         return Err(Refusal::new(Code::Forbidden, "only servers and administrators list rooms"));
     }
+    let query = Query::parse(query).map_err(|_| bad("too many parameters"))?;
+    let value = |wanted: &str| query.pairs().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    let after = value("after").unwrap_or_default();
+    let limit = match value("limit").map(|text| text.parse()) {
+        None => ROOMS,
+        Some(Ok(limit @ 1..=ROOMS)) => limit,
+        Some(_) => return Err(bad("limit: is a number from 1 to 1000")),
+    };
     let mut entries = shared.node.hub().entries();
     // A room that somebody only looked for in the log is none.
     let exists = |entry: &Entry| entry.members() > 0 || entry.top().is_some_and(|top| top.offset > 0);
-    entries.retain(|entry| *entry.room.org() == who.org && exists(entry));
+    let wanted =
+        |entry: &Entry| *entry.room.org() == who.org && entry.room.name() > after.as_ref() && exists(entry);
+    entries.retain(|entry| wanted(entry));
     entries.sort_by(|a, b| a.room.name().cmp(b.room.name()));
+    let more = entries.len() > limit;
+    entries.truncate(limit);
     let mut out = b"{\"ok\":true,\"rooms\":[".to_vec();
     for (at, entry) in entries.iter().enumerate() {
         if at > 0 {
@@ -63,7 +85,12 @@ fn list(shared: &Shared, who: &Identity) -> Result<Vec<u8>, Refusal> {
         write_string(&mut out, entry.room.name());
         out.extend_from_slice(format!(",\"connections\":{}}}", entry.members()).as_bytes());
     }
-    out.extend_from_slice(b"]}");
+    out.push(b']');
+    if let Some(last) = entries.last().filter(|_| more) {
+        out.extend_from_slice(b",\"next\":");
+        write_string(&mut out, last.room.name());
+    }
+    out.push(b'}');
     Ok(out)
 }
 

@@ -11,24 +11,22 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioTimer;
-use tidings_core::Code;
 use tidings_core::hub::lock;
 use tidings_core::limits::plain_address;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service;
 
 use super::origin::{Verdict, add_cors};
 use super::replay::{Replay, STALL_TIME};
 use super::upgrade::{Handover, Switch};
-use super::{Front, Limited, Refused, Remote, budget, framing, headers, hello, respond, socketio, upgrade};
+use super::{Front, Limited, Remote, budget, framing, headers, refuse, respond, socketio, upgrade};
 use crate::gate::Arrival;
-use crate::signin::api_key::MARK;
 
 /// Bytes of a request's head, its headers, and the time to send it.
 pub(super) const HEAD_BYTES: usize = 16 * 1024;
@@ -59,12 +57,12 @@ pub(crate) enum Purpose {
 pub(crate) struct Door {
     pub(crate) front: Arc<Front>,
     pub(super) purpose: Purpose,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 impl Door {
     pub(crate) fn new(front: Arc<Front>, purpose: Purpose) -> Arc<Self> {
-        Arc::new(Self { front, purpose, turns: Semaphore::new(HANDSHAKES) })
+        Arc::new(Self { front, purpose, turns: Arc::new(Semaphore::new(HANDSHAKES)) })
     }
 }
 
@@ -102,14 +100,12 @@ async fn serve(stream: mio::net::TcpStream, peer: IpAddr, arrival: Arrival, door
     if !matches!(tokio::time::timeout(HEAD_TIME, stream.ready(interest)).await, Ok(Ok(_))) {
         return;
     }
-    let turn = match door.turns.try_acquire() {
-        Ok(turn) => Some(turn),
-        Err(_) => tokio::time::timeout(HANDSHAKE_WAIT, door.turns.acquire()).await.ok().and_then(Result::ok),
-    };
+    let turn = turn(&door).await;
     let handover = Arc::new(Mutex::new(None));
     let handover_of = handover.clone();
+    let turn = Arc::new(Mutex::new(turn));
     let requests =
-        Requests { door: door.clone(), remote: peer, arrival: arrival.clone(), handover: handover_of };
+        Requests { door: door.clone(), remote: peer, arrival: arrival.clone(), handover: handover_of, turn };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
@@ -126,7 +122,18 @@ async fn serve(stream: mio::net::TcpStream, peer: IpAddr, arrival: Arrival, door
     if let Err(error) = upgrade::hand_over(&door.front.shared, stream, &read, handover) {
         tracing::debug!(%error, "a socket could not be handed over");
     }
-    drop((turn, arrival));
+    drop(arrival);
+}
+
+/// Waits for a turn, but not for long: then it goes on without one.
+async fn turn(door: &Door) -> Option<OwnedSemaphorePermit> {
+    match door.turns.clone().try_acquire_owned() {
+        Ok(turn) => Some(turn),
+        Err(_) => {
+            let turn = door.turns.clone().acquire_owned();
+            tokio::time::timeout(HANDSHAKE_WAIT, turn).await.ok().and_then(Result::ok)
+        }
+    }
 }
 
 /// The requests of one connection.
@@ -138,6 +145,8 @@ struct Requests {
     arrival: Arc<Mutex<Arrival>>,
     /// Set when a request was answered with 101.
     handover: Arc<Mutex<Option<Handover>>>,
+    /// Given back with the first answer, or before one that a session may have to wait for.
+    turn: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
 }
 
 impl Service<Request<Incoming>> for Requests {
@@ -165,7 +174,12 @@ impl Requests {
         let trusted = front.proxies.trusts(self.remote);
         self.remote = front.proxies.judge(self.remote, request.headers());
         let asked = front.request_ids.asked(request.headers(), trusted, self.remote);
+        let turn = self.turn.clone();
+        if polls(&request) {
+            lock(&turn).take();
+        }
         let mut response = asked.clone().answered(self.judge(request)).await;
+        lock(&turn).take();
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             asked.show(response.headers_mut());
         }
@@ -178,6 +192,9 @@ impl Requests {
         let socket_io = request.uri().path().starts_with("/socket.io/");
         let upgrade = upgrade::wanted(request.headers());
         if verdict == Verdict::Refused {
+            if let Err(refusal) = front.shared.gate.request(self.remote) {
+                return closing(refuse(&refusal), upgrade);
+            }
             front.shared.origin_refused(request.headers().get(header::ORIGIN), self.remote);
             let mut refused = closing(socketio::refused_origin(socket_io, upgrade), upgrade);
             add_cors(refused.headers_mut(), &verdict, false);
@@ -199,7 +216,7 @@ impl Requests {
         let path = request.uri().path();
         let engine = front.tests.open && path.starts_with("/engine.io/");
         let (is_ws, is_echo) = (path == "/ws", front.tests.open && path == "/echo");
-        let (api, shown) = (path.starts_with("/api/"), Shown::by(request.headers()));
+        let api = path.starts_with("/api/");
         if self.door.purpose == Purpose::Admin {
             request.extensions_mut().insert(self.door.purpose);
         }
@@ -218,10 +235,6 @@ impl Requests {
         request.extensions_mut().insert(Remote(self.remote));
         let routes = front.routes(self.door.purpose).clone();
         let mut response = budget::spend(&front, self.remote, request, |request| call(routes, request)).await;
-        if response.status() == StatusCode::UNAUTHORIZED && shown != Shown::Nothing {
-            let code = response.extensions().get().map_or(Code::Unauthorized, |Refused(code)| *code);
-            front.shared.credentials_refused(code, shown == Shown::Key, self.remote);
-        }
         headers::harden(response.headers_mut(), api);
         response
     }
@@ -234,27 +247,15 @@ impl Requests {
                 *lock(&self.handover) = Some(handover);
                 response
             }
-            Err(refused) => *refused,
+            Err(refused) => upgrade::counted(&self.door.front, self.remote, *refused),
         }
     }
 }
 
-/// What a request shows of who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    Nothing,
-    Token,
-    Key,
-}
-
-impl Shown {
-    fn by(headers: &HeaderMap) -> Self {
-        match hello::bearer(headers) {
-            Some(token) if !token.starts_with(MARK) => Self::Token,
-            None if !headers.contains_key("x-api-key") => Self::Nothing,
-            _ => Self::Key,
-        }
-    }
+/// Whether it is for a session that exists, and may hang until there is something for it.
+fn polls(request: &Request<Incoming>) -> bool {
+    let is_of = |query: &str| query.split('&').any(|pair| pair.starts_with("sid="));
+    request.method() == Method::GET && request.uri().query().is_some_and(is_of)
 }
 
 type Judge = fn(&Front, &Parts, IpAddr) -> Result<Switch, Box<Response<Body>>>;

@@ -113,7 +113,7 @@ async fn route(
                     *lock(handover) = Some(granted);
                     response
                 }
-                Err(refused) => *refused,
+                Err(refused) => upgrade::counted(front, remote, *refused),
             })
         }
         (Transport::Polling, None) => {

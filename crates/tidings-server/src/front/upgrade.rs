@@ -12,7 +12,7 @@ use tidings_wire::websocket::{self, Accepted, Deflate, DeflateConfig, UpgradeReq
 use tokio::net::TcpStream;
 
 use super::hello::Hello;
-use super::{Front, refuse, respond, turned_away};
+use super::{Front, Limited, refuse, respond, turned_away};
 use crate::shard::inbox::{Admitted, Mail, NewSocket, Speaks};
 use crate::shared::Shared;
 
@@ -52,9 +52,6 @@ fn open(front: &Front, parts: &Parts, remote: IpAddr, speaks: Speaks) -> Result<
         return Err(Box::new(respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain", text)));
     }
     if !wanted(&parts.headers) {
-        if let Err(refusal) = front.shared.gate.bad_handshake(remote, false) {
-            return Err(Box::new(refuse(&refusal)));
-        }
         return Err(Box::new(upgrade_required()));
     }
     let settings = &front.shared.settings;
@@ -70,6 +67,18 @@ fn open(front: &Front, parts: &Parts, remote: IpAddr, speaks: Speaks) -> Result<
     let shard = front.shared.least_loaded();
     let response = switching(&accepted);
     Ok(Switch { handover: Handover { shard, speaks, deflate: accepted.deflate, hello, admitted }, response })
+}
+
+/// The answer to a handshake that is refused: one that is none costs one of its address' requests, one for which
+/// there is no place is counted where it is noted.
+pub(super) fn counted(front: &Front, remote: IpAddr, refused: Response<Body>) -> Response<Body> {
+    if !refused.status().is_client_error() || refused.extensions().get::<Limited>().is_some() {
+        return refused;
+    }
+    match front.shared.gate.bad_handshake(remote, false) {
+        Ok(()) => refused,
+        Err(refusal) => refuse(&refusal),
+    }
 }
 
 /// Judges an upgrade request by RFC 6455.

@@ -14,6 +14,7 @@ use super::{Gate, Limit};
 pub(crate) struct Arrival {
     _socket: Option<Place>,
     _address: Option<Place<Account>>,
+    _network: Option<Place<Account>>,
     /// Held until it has asked for something.
     stranger: Option<Place>,
 }
@@ -69,7 +70,9 @@ impl Gate {
         let socket = Place::of(&self.opening, left).ok_or(Limit::Connections)?;
         let stranger = Place::of(&self.strangers, bounds.strangers).ok_or(Limit::Unauthenticated)?;
         let address = if proxy { None } else { Some(self.opening_place(peer)?) };
-        Ok(Arrival { _socket: Some(socket), _address: address, stranger: Some(stranger) })
+        let network = if proxy { None } else { self.opening_place_of_network(peer)? };
+        let (_socket, stranger) = (Some(socket), Some(stranger));
+        Ok(Arrival { _socket, _address: address, _network: network, stranger })
     }
 
     /// Takes a connection in, before its handshake is answered.
@@ -122,6 +125,15 @@ impl Gate {
             }
             Ok(_) => Ok(()),
         }
+    }
+
+    /// Whoever has one IPv6 address has all of its network.
+    fn opening_place_of_network(&self, remote: IpAddr) -> Result<Option<Place<Account>>, Limit> {
+        let (Some(bounds), Some(network)) = (self.bounds(), network_of(remote)) else { return Ok(None) };
+        let most = bounds.per_network * SOCKETS_PER_CONNECTION;
+        let account = self.networks.account(network, self.now_ns()).map_err(|_| Limit::Accounts)?;
+        let place = Place::take(&account, |account| &account.opening, most);
+        place.map(Some).ok_or(Limit::NetworkConnections)
     }
 
     fn opening_place(&self, remote: IpAddr) -> Result<Place<Account>, Limit> {

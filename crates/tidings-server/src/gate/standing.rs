@@ -1,5 +1,6 @@
 //! Somebody who has signed in: whose connection it is, and what publishes are left.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tidings_core::limits::{Account, OwnRate, Place, Rate, SharedBucket, Wait};
@@ -14,7 +15,7 @@ pub(crate) struct Standing {
     /// The user's account; that of the address for an anonymous client.
     user: Arc<Account>,
     org: Arc<Account>,
-    _user_place: Option<Place<Account>>,
+    user_place: Option<Place<Account>>,
     _org_place: Place<Account>,
 }
 
@@ -24,7 +25,10 @@ impl Standing {
     /// # Errors
     /// Which limit is used up, and for how long.
     pub(crate) fn take(&self, bounds: &Bounds, now_ns: u64) -> Result<(), (Limit, Wait)> {
-        let user = self.user.messages.take(bounds.user, now_ns);
+        // What strangers say is counted beside what everybody at their address says, at another rate.
+        let is_stranger = self.user_place.is_none();
+        let said = if is_stranger { &self.user.strangers_messages } else { &self.user.messages };
+        let user = said.take(bounds.user, now_ns);
         user.map_err(|wait| (Limit::UserMessages, wait))?;
         let org = self.org.messages.take(bounds.org, now_ns);
         org.map_err(|wait| (Limit::OrgMessages, wait))?;
@@ -58,7 +62,7 @@ impl Gate {
         let org_place = Place::take(&org, |account| &account.connections, bounds.per_org);
         let org_place =
             org_place.ok_or_else(|| self.refuse_count(Limit::OrgConnections, Some(visit.remote())))?;
-        Ok(Some(Arc::new(Standing { user, org, _user_place: user_place, _org_place: org_place })))
+        Ok(Some(Arc::new(Standing { user, org, user_place, _org_place: org_place })))
     }
 
     /// Takes one publish of a connection; how many are left, where they are limited.
@@ -86,8 +90,8 @@ impl Gate {
         }
     }
 
-    /// The same for a request, out of the same bucket as the user's connections; one message of
-    /// the organisation as well.
+    /// The same for a request from `address`, out of the same bucket as the user's connections, or as those of
+    /// the address for somebody who has not signed in; one message of the organisation as well.
     ///
     /// # Errors
     /// As [`Gate::publish`].
@@ -95,6 +99,7 @@ impl Gate {
         &self,
         who: &Identity,
         own: Option<OwnRate>,
+        address: IpAddr,
     ) -> Result<Option<u64>, Refusal> {
         let Some(bounds) = self.bounds() else { return Ok(None) };
         let now_ns = self.now_ns();
@@ -103,8 +108,7 @@ impl Gate {
         message.map_err(|wait| self.refuse(Limit::OrgMessages, None, wait))?;
         let account = match who.user_key() {
             Some(user) => self.users.account(user, now_ns).map_err(|full| self.no_room(full))?,
-            // A key that names nobody speaks for its organisation.
-            None => org,
+            None => self.rated(address).map_err(|full| self.no_room(full))?,
         };
         self.take_publish(&account, who, own, now_ns)
     }

@@ -37,11 +37,7 @@ impl Entry {
     /// Judges a token as far as a shard may; a wrong one is counted for its address.
     pub(super) fn of(shared: &Shared, remote: IpAddr, token: &str) -> Result<Self, Refusal> {
         shared.gate.may_sign_in(remote)?;
-        let verdict = shared.judge(token, remote);
-        if let Err(refusal) = &verdict {
-            shared.gate.sign_in_failed(remote, refusal.code);
-        }
-        Ok(match verdict? {
+        Ok(match shared.judge(token, remote)? {
             Verdict::Known(who) => Self::Known(Arc::new(who)),
             Verdict::Front => Self::Front(token.to_owned()),
         })
@@ -102,8 +98,9 @@ impl ShardLoop {
                     let admission = request.admission(Arc::new(who));
                     super::mail::ask(&shared, from, admission, &name, &hello, auth).await
                 }
+                // After CONNECT_ERROR stock clients stay away; after a close they come back.
+                Err(refusal) if refusal.code.retryable() => Emission::Close(CloseReason::Overloaded),
                 Err(refusal) => {
-                    shared.gate.sign_in_failed(from.address, refusal.code);
                     let data = Some(refusal_data(&refusal));
                     Emission::Refuse { namespace, message: refusal.message.into(), data }
                 }
@@ -139,9 +136,6 @@ impl ShardLoop {
     pub(super) fn judged(&mut self, key: ConnKey, who: Result<Arc<Identity>, Refusal>) {
         let Some(link) = self.links.get(key) else { return };
         let Some(held) = link.held.take() else { return };
-        if let Err(refusal) = &who {
-            self.shared.gate.sign_in_failed(link.remote, refusal.code);
-        }
         // What was held was counted when it was said.
         self.over = None;
         self.plain_entered(key, who);

@@ -11,6 +11,7 @@ use tidings_wire::CloseReason;
 use super::ShardLoop;
 use super::command::AckTo;
 use super::inbox::Admitted;
+use super::link::Seat;
 use super::read::Flow;
 use crate::gate::{Bounds, Limit, Standing, Visit};
 
@@ -50,10 +51,11 @@ impl Meter {
         }
     }
 
-    /// Takes one message of the connection, its user, organisation and address.
-    fn take(
+    /// Takes one message of the connection, of everybody who sits there with their organisations, and of its
+    /// address.
+    fn take<'a>(
         &mut self,
-        standing: Option<&Standing>,
+        standings: impl Iterator<Item = &'a Standing>,
         bounds: &Bounds,
         now_ns: u64,
     ) -> Result<(), (Limit, Wait)> {
@@ -62,7 +64,7 @@ impl Meter {
         }
         let own = self.messages.take(bounds.connection, now_ns);
         own.map_err(|wait| (Limit::ConnectionMessages, wait))?;
-        if let Some(standing) = standing {
+        for standing in standings {
             standing.take(bounds, now_ns)?;
         }
         if let Some(visit) = &self.visit {
@@ -71,6 +73,16 @@ impl Meter {
         }
         Ok(())
     }
+}
+
+/// Who sits on a connection, each once: several namespaces of one user share a standing. Which of them a
+/// message is of is not known before it is read.
+fn standings(seats: &[Seat]) -> impl Iterator<Item = &Standing> {
+    seats.iter().enumerate().filter_map(|(at, seat)| {
+        let standing = seat.standing.as_ref()?;
+        let is = |other: &Seat| other.standing.as_ref().is_some_and(|other| Arc::ptr_eq(other, standing));
+        (!seats[..at].iter().any(is)).then_some(standing.as_ref())
+    })
 }
 
 impl ShardLoop {
@@ -82,8 +94,8 @@ impl ShardLoop {
         self.over = None;
         let Some(bounds) = self.shared.gate.bounds() else { return Flow::On };
         let Some(link) = self.links.get(key) else { return Flow::Gone };
-        let standing = link.seats.first().and_then(|seat| seat.standing.as_deref());
-        let Err((limit, wait)) = link.meter.take(standing, bounds, self.now_ns) else { return Flow::On };
+        let standings = standings(&link.seats);
+        let Err((limit, wait)) = link.meter.take(standings, bounds, self.now_ns) else { return Flow::On };
         link.meter.offences += 1;
         let (remote, closes) = (link.meter.remote(), link.meter.offences > bounds.offences);
         self.shared.gate.note(limit, remote);

@@ -50,10 +50,7 @@ impl ShardLoop {
         let remote = link.remote;
         let (shared, inbox) = (self.shared.clone(), self.inbox.clone());
         self.shared.front.spawn(async move {
-            let who = shared.sign_in.verify_on_front(&token).await.map(Arc::new);
-            if let Err(refusal) = &who {
-                shared.gate.sign_in_failed(remote, refusal.code);
-            }
+            let who = shared.judge_on_front(&token, remote).await.map(Arc::new);
             inbox.push(Mail::Emit(key, Emission::Renewed(ack, who)));
         });
     }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use compact_str::CompactString;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use tidings_core::Identity;
+use tidings_core::{Identity, Refusal};
 
 /// How every key begins, so that people and scanners recognise one.
 pub const MARK: &str = "tk_";
@@ -83,13 +83,20 @@ impl fmt::Debug for ApiKey {
     }
 }
 
+/// Whose key it is, if it is anybody's, or why that cannot be said.
+pub type Found = Result<Option<Identity>, Refusal>;
+
 /// Who keeps the keys.
 pub trait ApiKeys: Send + Sync + 'static {
     /// Whose key it is; `None` if it is not known, over, or called back.
     ///
     /// Find it by [`ApiKey::prefix`] and decide with [`ApiKey::matches`]. The answer has to come
     /// within a bounded time: a request waits for it.
-    fn lookup<'a>(&'a self, key: &'a ApiKey) -> Pin<Box<dyn Future<Output = Option<Identity>> + Send + 'a>>;
+    ///
+    /// # Errors
+    /// `unavailable` if that cannot be known now: a good key must not be called a wrong one, since whoever
+    /// shows wrong ones is kept out.
+    fn lookup<'a>(&'a self, key: &'a ApiKey) -> Pin<Box<dyn Future<Output = Found> + Send + 'a>>;
 }
 
 #[cfg(test)]

@@ -84,6 +84,12 @@ impl Fault {
         }
     }
 
+    /// Whether somebody may be trying what passes. A token that was good, will be, or waits for its issuer's
+    /// keys is shown by an honest client: its address is not kept out for that.
+    pub(crate) const fn may_be_a_guess(self) -> bool {
+        !matches!(self, Self::Expired | Self::NotYet | Self::Revoked | Self::UnknownKey | Self::Busy)
+    }
+
     /// What the client is told: no more than it needs to know what to do next.
     pub fn refusal(self) -> Refusal {
         match self {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tidings_server::Config;
-use tidings_server::config::RoomKindConfig;
+use tidings_server::config::{Anonymous, RoomKindConfig};
 
 use crate::backend::{Backend, allow};
 use crate::common::{DEADLINE, Frame, Wire, frame, http, limited, token, user, with_server};
@@ -299,5 +299,45 @@ fn a_session_that_is_taken_up_is_not_counted_twice() {
         let resumes = json!({ "token": user("alice"), "pid": connected["pid"], "offset": "" });
         let (_third, answer) = socket_io(addr, "10.0.0.3", &resumes);
         assert!(answer.starts_with("40") && answer.contains(connected["sid"].as_str().unwrap()), "{answer}");
+    });
+}
+
+#[test]
+fn what_strangers_say_is_not_held_against_those_who_have_signed_in_beside_them() {
+    let mut config = limited();
+    config.auth.anonymous = Anonymous::Always;
+    (config.limits.user_messages_per_second, config.limits.user_messages_burst) = (1, 5);
+    with_server(&config, |addr, _| {
+        let ping = |wire: &mut Wire, id| wire.ask(id, "\"type\":\"ping\"")["ok"] == true;
+        let mut stranger = Wire::open_for(addr, "/ws", "192.0.2.1").unwrap();
+        stranger.say("{\"type\":\"auth\"}");
+        stranger.hear("auth:ok");
+        let mut alice = Wire::open_for(addr, "/ws", "192.0.2.1").unwrap().sign_in(&user("alice"));
+        let passed = (0..20).filter(|id| ping(&mut stranger, *id)).count();
+        assert!((3..20).contains(&passed), "strangers of an address are as one user: {passed}");
+        assert!(ping(&mut alice, 1), "the address itself has a thousand a second");
+    });
+}
+
+#[test]
+fn everybody_who_sits_on_a_connection_is_counted() {
+    let mut config = limited();
+    config.namespaces.insert("/second".into(), Default::default());
+    (config.limits.user_messages_per_second, config.limits.user_messages_burst) = (1, 8);
+    with_server(&config, |addr, _| {
+        // Bob sits there first; what Alice says counts for her all the same.
+        let mut both = Wire::open_for(addr, SOCKET_IO, "192.0.2.1").unwrap();
+        both.hear("\"sid\"");
+        both.say(&format!("40/second,{}", json!({ "token": user("bob") })));
+        both.hear("40/second");
+        both.say(&format!("40{}", json!({ "token": user("alice") })));
+        both.hear("40{");
+        let passes = |wire: &mut Wire, id| emit(wire, id, "ping", &json!({}))["ok"] == true;
+        let passed = (0..20).filter(|id| passes(&mut both, *id)).count();
+        assert!(passed < 12, "{passed}");
+        let (mut alone, _) = socket_io(addr, "192.0.2.2", &json!({ "token": user("alice") }));
+        let more = (0..20).filter(|id| passes(&mut alone, *id)).count();
+        assert!(more < 12, "her bucket is the same from everywhere: {more}");
+        assert!(passed + more < 16, "{passed} and {more}: the bucket has eight, and one a second");
     });
 }

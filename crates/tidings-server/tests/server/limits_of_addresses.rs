@@ -127,3 +127,37 @@ fn so_many_strangers_are_taken_and_those_who_sign_in_make_room() {
         }
     });
 }
+
+#[test]
+fn silent_sockets_of_one_network_leave_places_for_others() {
+    for (trusted, survives) in [(false, true), (true, false)] {
+        let mut config = limited();
+        config.listen = "[::1]:0".into();
+        config.trusted_proxies = if trusted { vec!["::1".into()] } else { Vec::new() };
+        config.limits.connections_per_address = 1_000;
+        (config.limits.connections_per_network, config.limits.unauthenticated) = (5, 20);
+        with_server(&config, move |addr, _| {
+            // Ten of a network that has five connections; a proxy's sockets are counted by whom they speak for.
+            let mut kept: Vec<Wire> = (0..12).map(|_| Wire::connect(addr)).collect();
+            kept.iter_mut().for_each(|wire| wire.send(b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\n\r\n"));
+            let heads: Vec<String> = kept.iter_mut().map(Wire::head).collect();
+            let refused = heads.iter().filter(|head| head.starts_with("HTTP/1.1 429")).count();
+            assert_eq!(refused, if survives { 2 } else { 0 }, "{heads:?}");
+        });
+    }
+}
+
+#[test]
+fn figures_are_not_for_pages_that_have_their_own_name_lead_here() {
+    with_server(&limited(), |addr, _| {
+        let asked = |host: &str| {
+            let mut wire = Wire::connect(addr);
+            wire.send(
+                format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes(),
+            );
+            wire.head()[9..12].to_owned()
+        };
+        assert_eq!(["127.0.0.1:3000", "localhost:3000", "[::1]"].map(asked), ["200"; 3]);
+        assert_eq!(["rebound.evil.test:3000", "192.0.2.1"].map(asked), ["403"; 2]);
+    });
+}

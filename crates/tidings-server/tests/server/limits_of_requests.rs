@@ -120,11 +120,69 @@ fn ten_wrong_tokens_keep_an_address_out_at_every_door() {
 }
 
 #[test]
-fn tokens_that_have_expired_keep_nobody_out() {
+fn wrong_tokens_beyond_the_budget_of_requests_count_as_well() {
+    let mut config = limited();
+    config.limits.requests_per_minute = 1;
+    with_server(&config, |addr, _| {
+        let server = token(json!({ "sub": "backend", "scope": "publish" }));
+        let publish = |token: &str| http(addr, "POST /api/publish", &headers("192.0.2.1", token), PUBLISH).0;
+        http(addr, "GET /", &headers("192.0.2.1", &user("a")), "");
+        for _ in 0..9 {
+            assert!(publish("a.b.c").starts_with("HTTP/1.1 429"));
+        }
+        assert!(publish(&server).starts_with("HTTP/1.1 200"), "nine are forgiven");
+        assert!(publish("a.b.c").starts_with("HTTP/1.1 429"));
+        assert!(publish(&server).starts_with("HTTP/1.1 429"), "nobody signs in at that address any more");
+    });
+}
+
+#[test]
+fn a_server_reads_as_much_as_its_address_may() {
+    let mut config = limited();
+    config.limits.requests_per_minute = 1;
+    with_server(&config, |addr, _| {
+        let server = headers("192.0.2.1", &token(json!({ "sub": "backend", "scope": "publish" })));
+        assert!(http(addr, "GET /api/rooms", &server, "").0.starts_with("HTTP/1.1 200"));
+        assert!(http(addr, "GET /api/rooms", &server, "").0.starts_with("HTTP/1.1 429"));
+        assert!(http(addr, "POST /api/publish", &server, PUBLISH).0.starts_with("HTTP/1.1 200"));
+    });
+}
+
+#[test]
+fn a_publish_costs_the_same_whether_there_is_such_a_room_or_not() {
+    with_server(&limited(), |addr, _| {
+        let publish = |room: &str| {
+            let body = format!("{{\"room\":\"{room}\",\"event\":\"e\",\"data\":1}}");
+            http(addr, "POST /api/publish", &headers("192.0.2.1", &user("alice")), &body)
+        };
+        for room in ["nothing:1", "user:bob"] {
+            assert!(publish(room).0.starts_with("HTTP/1.1 404"), "{room}");
+        }
+        assert!(publish("lobby:a").1.contains("\"remaining\":97"));
+    });
+}
+
+#[test]
+fn a_batch_whose_key_leaves_no_place_for_the_number_of_a_message_is_refused_whole() {
+    with_server(&limited(), |addr, _| {
+        let batch = |key: usize| {
+            let messages = "{\"room\":\"lobby:a\",\"event\":\"e\",\"data\":1}";
+            let body = format!("{{\"messages\":[{messages}],\"key\":\"{}\"}}", "k".repeat(key));
+            http(addr, "POST /api/publish/batch", &headers("192.0.2.1", &user("alice")), &body)
+        };
+        assert!(batch(124).1.contains("\"ok\":true,\"room\""), "{}", batch(124).1);
+        let (head, body) = batch(125);
+        assert!(head.starts_with("HTTP/1.1 400") && body.contains("at most 124 bytes"), "{head}{body}");
+    });
+}
+
+#[test]
+fn tokens_that_were_or_will_be_good_keep_nobody_out() {
     with_server(&limited(), |addr, _| {
         let expired = token(json!({ "sub": "alice", "exp": 1_000_000_000 }));
-        for _ in 0..20 {
-            let (head, _) = http(addr, "GET /api/rooms", &headers("192.0.2.1", &expired), "");
+        let coming = token(json!({ "sub": "alice", "nbf": 4_000_000_000_u64, "exp": 4_000_000_001_u64 }));
+        for honest in [&expired, &coming].into_iter().cycle().take(40) {
+            let (head, _) = http(addr, "GET /api/rooms", &headers("192.0.2.1", honest), "");
             assert!(head.starts_with("HTTP/1.1 401"), "{head}");
         }
         assert_eq!(signs_in(addr, "192.0.2.1"), [true; 3]);
@@ -155,6 +213,26 @@ fn requests_that_are_no_handshake_are_counted_too() {
         for (client, path) in [("192.0.2.1", "/ws"), ("192.0.2.2", "/socket.io/?EIO=4&transport=nothing")] {
             let ask = || http(addr, &format!("GET {path}"), &format!("X-Forwarded-For: {client}\r\n"), "").0;
             let answers = [(); 3].map(|()| ask());
+            assert!(answers[..2].iter().all(|head| !head.starts_with("HTTP/1.1 429")), "{answers:?}");
+            assert!(answers[2].starts_with("HTTP/1.1 429"), "{answers:?}");
+        }
+    });
+}
+
+#[test]
+fn upgrades_that_are_none_and_pages_of_foreign_origins_are_counted_too() {
+    let mut config = limited();
+    config.limits.requests_per_minute = 2;
+    with_server(&config, |addr, _| {
+        let bad = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+        let foreign = "Origin: https://evil.example\r\n";
+        for (client, path, more) in [
+            ("192.0.2.1", "/ws", bad),
+            ("192.0.2.2", "/socket.io/?EIO=4&transport=websocket", bad),
+            ("192.0.2.3", "/api/rooms", foreign),
+        ] {
+            let from = format!("X-Forwarded-For: {client}\r\n{more}");
+            let answers = [(); 3].map(|()| http(addr, &format!("GET {path}"), &from, "").0);
             assert!(answers[..2].iter().all(|head| !head.starts_with("HTTP/1.1 429")), "{answers:?}");
             assert!(answers[2].starts_with("HTTP/1.1 429"), "{answers:?}");
         }

@@ -60,7 +60,7 @@ fn bad_logins(server: &Server, org: &str, count: usize) {
 
 fn metric(addr: SocketAddr, line: &str) -> String {
     let mut wire = Wire::connect(addr);
-    wire.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    wire.send(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
     let text = wire.rest();
     text.lines().find_map(|found| found.strip_prefix(line)).unwrap_or_default().trim().to_owned()
 }

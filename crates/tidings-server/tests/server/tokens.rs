@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
-use tidings_core::{Identity, Org};
+use tidings_core::{Code, Identity, Org, Refusal};
 use tidings_server::config::IssuerConfig;
-use tidings_server::signin::{ApiKey, ApiKeys, now_seconds};
+use tidings_server::signin::{ApiKey, ApiKeys, Found, now_seconds};
 use tidings_server::{Config, Extras};
 
 use crate::common::{Wire, config, with_extras, with_server};
@@ -68,7 +68,7 @@ fn socket_io(addr: SocketAddr, query: &str) -> Wire {
 
 fn get(addr: SocketAddr, path: &str, header: &str) -> String {
     let mut wire = Wire::connect(addr);
-    let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{header}\r\nConnection: close\r\n\r\n");
+    let head = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{header}\r\nConnection: close\r\n\r\n");
     wire.send(head.as_bytes());
     wire.rest()
 }
@@ -237,11 +237,11 @@ fn a_socket_io_client_may_not_speak_before_its_token_is_judged() {
 struct Kept(HashMap<String, ([u8; 32], Identity)>);
 
 impl ApiKeys for Kept {
-    fn lookup<'a>(&'a self, key: &'a ApiKey) -> Pin<Box<dyn Future<Output = Option<Identity>> + Send + 'a>> {
+    fn lookup<'a>(&'a self, key: &'a ApiKey) -> Pin<Box<dyn Future<Output = Found> + Send + 'a>> {
         Box::pin(async move {
             let kept = self.0.get(key.prefix());
             let fits = key.matches(kept.map_or(&ApiKey::NOBODY, |(hash, _)| hash));
-            kept.filter(|_| fits).map(|(_, who)| who.clone())
+            Ok(kept.filter(|_| fits).map(|(_, who)| who.clone()))
         })
     }
 }
@@ -251,7 +251,8 @@ fn an_api_key_opens_the_http_door_to_what_its_scopes_allow() {
     let key = |scope: &str| {
         let (text, key) = ApiKey::make().unwrap();
         let scopes = [scope.into()].into();
-        let who = Identity { org: Org::new("acme"), scopes, ..Identity::anonymous() };
+        let user = Some(format!("key:{}", key.prefix()).into());
+        let who = Identity { user, org: Org::new("acme"), scopes, ..Identity::anonymous() };
         (text, (key.prefix().to_owned(), (*key.hash(), who)))
     };
     let ((publish, first), (read, second)) = (key("publish"), key("read"));
@@ -259,11 +260,11 @@ fn an_api_key_opens_the_http_door_to_what_its_scopes_allow() {
     let extras = Extras { api_keys: Some(Arc::new(kept)), ..Extras::default() };
     with_extras(&believing(), extras, move |addr, _| {
         let asked = |header: String| get(addr, "/api/rooms", &header)[9..12].to_owned();
-        assert_eq!(asked(format!("X-API-Key: {publish}")), "200");
-        assert_eq!(asked(format!("Authorization: Bearer {publish}")), "200");
-        assert_eq!(asked(format!("X-API-Key: {read}")), "403");
-        let (prefix, secret) = publish.rsplit_once('_').unwrap();
-        let other = read.rsplit_once('_').unwrap().1;
+        assert_eq!(asked(format!("X-API-Key: {read}")), "200");
+        assert_eq!(asked(format!("Authorization: Bearer {read}")), "200");
+        assert_eq!(asked(format!("X-API-Key: {publish}")), "403", "a key that publishes reads nothing");
+        let (prefix, secret) = read.rsplit_once('_').unwrap();
+        let other = publish.rsplit_once('_').unwrap().1;
         assert_eq!(asked(format!("X-API-Key: {prefix}_{other}")), "401", "another key's secret");
         assert_eq!(asked(format!("X-API-Key: tk_aaaaaaaaaaaa_{secret}")), "401", "another prefix");
         assert_eq!(asked("X-API-Key: tk_".into()), "401");
@@ -279,5 +280,48 @@ fn without_anybody_who_keeps_keys_none_is_taken() {
     with_server(&believing(), |addr, _| {
         let (text, _) = ApiKey::make().unwrap();
         assert_eq!(&get(addr, "/api/rooms", &format!("X-API-Key: {text}"))[9..12], "401");
+    });
+}
+
+/// Keys in a store that does not answer.
+struct Away;
+
+impl ApiKeys for Away {
+    fn lookup<'a>(&'a self, _: &'a ApiKey) -> Pin<Box<dyn Future<Output = Found> + Send + 'a>> {
+        Box::pin(async { Err(Refusal::new(Code::Unavailable, "not now")) })
+    }
+}
+
+#[test]
+fn while_the_database_is_away_a_key_is_not_called_wrong_and_keeps_nobody_out() {
+    let (key, _) = ApiKey::make().unwrap();
+    let extras = Extras { api_keys: Some(Arc::new(Away)), ..Extras::default() };
+    let config = Config { no_limits: false, ..believing() };
+    with_extras(&config, extras, move |addr, _| {
+        for _ in 0..20 {
+            let answer = get(addr, "/api/rooms", &format!("X-API-Key: {key}"));
+            assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\"retryable\":true"), "{answer}");
+        }
+        let good = format!("Authorization: Bearer {}", rs256(json!({ "scope": "publish" })));
+        assert!(get(addr, "/api/rooms", &good).starts_with("HTTP/1.1 200"), "a good token of that address");
+        assert_eq!(
+            get(addr, "/metrics", "A: b").matches("kind=\"token_probing\",level=\"notice\"} 0").count(),
+            1
+        );
+    });
+}
+
+#[test]
+fn a_stock_client_for_whose_token_there_is_no_place_is_closed_and_not_refused_for_good() {
+    let mut config = believing();
+    let silent = waiting(&mut config);
+    with_server(&config, move |addr, _| {
+        let token = unknown();
+        let mut wires: Vec<Wire> = (0..1_100).map(|_| socket_io(addr, "")).collect();
+        wires.iter_mut().for_each(|wire| wire.say(&format!("40{{\"token\":\"{token}\"}}")));
+        // 1,024 wait; the others are turned away at once, while the issuer is still silent.
+        let away = wires.iter_mut().rev().take(20).map(Wire::closed).collect::<Vec<_>>();
+        assert!(away.contains(&Some(1013)), "{away:?}");
+        drop(silent);
     });
 }

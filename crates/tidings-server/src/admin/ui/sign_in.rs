@@ -65,10 +65,6 @@ pub(crate) async fn enter(shared: &Shared, from: IpAddr, auth: Option<&str>) -> 
         Ok(entered) => Ok(entered),
         Err(refusal) if refusal.code.retryable() => Err(refusal),
         Err(refusal) => {
-            // A sign-in that is over guesses nothing.
-            if auth.session_id.is_empty() {
-                shared.gate.sign_in_failed(from, Code::Unauthorized);
-            }
             let entry = Entry::refused(Action::Login).from(from).on("admin ui");
             shared.audit.note(entry.because(refusal.code.as_str()));
             Err(invalid())
@@ -116,6 +112,7 @@ async fn by_password(shared: &Shared, from: IpAddr, auth: &Auth) -> Result<(Iden
         Err(refusal) => {
             let entry = Entry::refused(Action::Login).of(&org).from(from);
             shared.audit.note(entry.because(refusal.code.as_str()).by(Actor::Anonymous));
+            shared.gate.sign_in_failed(from, refusal.code);
             return Err(refusal);
         }
     };
@@ -125,7 +122,7 @@ async fn by_password(shared: &Shared, from: IpAddr, auth: &Auth) -> Result<(Iden
 
 async fn by_token(shared: &Shared, from: IpAddr, token: &str) -> Result<Identity, Refusal> {
     if token.starts_with(MARK) {
-        return crate::front::by_key(shared, token).await;
+        return shared.by_key(token, from).await;
     }
     shared.judge_on_front(token, from).await
 }

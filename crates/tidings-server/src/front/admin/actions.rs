@@ -57,7 +57,10 @@ impl Acting {
         let (who, sight) = match administrator(&shared, headers).await {
             Ok(found) => found,
             Err(refusal) => {
-                if let Ok(who) = signed_in(&shared, headers).await {
+                // Somebody it is who may not; of a token that is wrong everything is said already.
+                if refusal.code != Code::Unauthorized
+                    && let Ok(who) = signed_in(&shared, headers).await
+                {
                     let entry = Entry::refused(action).by_identity(&who).from(remote.0);
                     shared.audit.note(entry.because(refusal.code.as_str()));
                 }

@@ -83,6 +83,34 @@ fn commands_are_counted_in_the_general_bucket_or_their_own() {
 }
 
 #[test]
+fn strangers_are_counted_by_their_address_and_not_all_together() {
+    let mut shop = Shop::new();
+    shop.config = limited();
+    shop.config.limits.publish_per_minute = 2;
+    shop.served(|addr, _| {
+        let anyone = |client: &str| {
+            let from = format!("X-Forwarded-For: {client}\r\n");
+            http(addr, "POST /api/commands/shop/anyone", &from, "{}").0[9..12].to_owned()
+        };
+        assert_eq!([(); 3].map(|()| anyone("192.0.2.1")), ["200", "200", "429"]);
+        assert_eq!(anyone("192.0.2.2"), "200", "another address has its own");
+    });
+}
+
+#[test]
+fn what_a_server_asks_of_an_apps_own_routes_comes_out_of_its_own_budget() {
+    let mut shop = Shop::new();
+    shop.config = limited();
+    (shop.config.limits.requests_per_minute, shop.config.limits.server_per_minute) = (1, 3);
+    shop.served(|addr, _| {
+        let server =
+            format!("Authorization: Bearer {}\r\n", token("backend", 600, json!({"scope": "publish"})));
+        let asked = || http(addr, "GET /api/shop/count", &server, "").0[9..12].to_owned();
+        assert_eq!([(); 4].map(|()| asked()), ["200", "200", "200", "429"]);
+    });
+}
+
+#[test]
 fn the_server_says_what_it_offers() {
     Shop::new().served(|addr, _| {
         let document = |path: &str| -> Value {
