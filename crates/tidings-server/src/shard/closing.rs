@@ -144,6 +144,9 @@ impl ShardLoop {
         self.shard.close(key);
         self.disconnected(&link);
         self.forget_wanted(key);
+        if let Some(lane) = link.lane.take() {
+            self.follow_unheard(*lane);
+        }
         if let Transport::Polling(polling) = &mut link.transport
             && let Some(waiting) = polling.waiting.take()
         {

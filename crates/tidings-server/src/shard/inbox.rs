@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::command::AckTo;
 use super::explained::{Inquiry, Told};
 use super::kept::Asking;
-use super::lane::Answer;
+use super::lane::{Answer, Worked};
 use super::polling::PollAnswer;
 use super::recovery::{Parked, Resume};
 use super::rounds::Errand;
@@ -54,16 +54,18 @@ pub(crate) enum Mail {
     MayUpgrade(SessionKey, oneshot::Sender<UpgradeAnswer>),
     /// Something for one client, from a handler on the front.
     Emit(ConnKey, Emission),
-    /// The backend was asked about a connection's command.
-    Asked(ConnKey, Box<Asking>, Result<Option<Answered>, Refusal>),
+    /// The backend was asked about a connection's command, the last of this batch of its lane.
+    Asked(ConnKey, u64, Box<Asking>, Result<Option<Answered>, Refusal>),
     /// A page of a room was read for a connection that catches up before it joins, or could not be.
     Paged(ConnKey, InLog, Result<Vec<Arc<Publication>>, Refusal>),
     /// The same for one that is slow.
     Lent(ConnKey, InLog, Result<Vec<Arc<Publication>>, Refusal>),
-    /// Answers of the front to a connection's commands; it is still at work on more.
-    Answers(ConnKey, Vec<Answer>),
-    /// The front has worked off what it was given for these connections, with these last answers.
-    LanesDone(Vec<(ConnKey, Vec<Answer>)>),
+    /// Answers of the front to commands of a batch of a connection's lane; it is still at work on more.
+    Answers(ConnKey, u64, Vec<Answer>),
+    /// The front has worked off what it was given for these connections.
+    LanesDone(Vec<Worked>),
+    /// The last answers to a batch: its publishes are stored, or refused.
+    Stored(ConnKey, u64, Vec<Answer>),
     /// Another shard's client wants a session that may be here.
     Resume(Box<Resume>),
     /// The answer to that.

@@ -97,10 +97,15 @@ impl ShardLoop {
     }
 
     /// The backend has answered, or has not: the command is carried out, or refused.
-    pub(super) fn asked(&mut self, key: ConnKey, asking: Asking, answer: Result<Option<Answered>, Refusal>) {
+    pub(super) fn asked(
+        &mut self,
+        (key, batch): (ConnKey, u64),
+        asking: Asking,
+        answer: Result<Option<Answered>, Refusal>,
+    ) {
         let Some(link) = self.links.get(key) else { return };
         if let Some(lane) = link.lane.as_deref_mut() {
-            lane.came_back(&asking.kept);
+            lane.came_back(batch, &asking.kept);
         }
         let Asking { kept, who, open, .. } = asking;
         match (kept, answer) {

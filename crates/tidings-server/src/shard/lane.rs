@@ -2,6 +2,12 @@
 //!
 //! A command whose rule leaves the decision to the team's backend goes through the lane, too, and
 //! comes back to be carried out; what its client says after it waits behind it.
+//!
+//! A batch is open until all of it is answered. Publishes to durable rooms begin though such are open that were
+//! said before them, so that all that is in flight meets in a transaction; everything else waits for an empty lane.
+
+mod order;
+mod row;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -12,22 +18,25 @@ use std::task::Poll;
 
 use tidings_core::{Action, Answered, Asker, Code, ConnKey, Identity, Position, Refusal, Room};
 
+use order::Order;
+use row::Row;
+
 use super::ShardLoop;
-use super::command::{AckTo, text, write_published, write_remaining};
+use super::command::{AckTo, text};
 use super::inbox::Mail;
 use super::kept::{Asking, Kept};
 use crate::apps::{Connection, SaidCommand, refused_as};
-use crate::asking::{Need, Publishing};
+use crate::asking::Need;
 use crate::client::{Call, Client, Teller};
 use crate::durable::Said;
 use crate::front::hello::Hello;
 use crate::hooks::{Caller, Draft, Entrance};
 use crate::ids::SocketId;
 use crate::presence;
-use crate::receipts::{Terms, Tracking, write_terms};
+use crate::receipts::{Terms, Tracking};
 use crate::shared::Shared;
 
-/// Commands that may wait in one connection's lane.
+/// Commands of one connection that wait in its lane or have begun there, and are not answered yet.
 const LANE: usize = 1_000;
 
 /// Bytes of commands that may wait behind one that asks; a single one may be longer.
@@ -37,8 +46,10 @@ const LANE_BYTES: usize = 1 << 20;
 #[derive(Default)]
 pub(super) struct Lane {
     jobs: VecDeque<Job>,
-    /// The front is at work for this connection.
+    /// The front is at work for this connection, and takes no more before it has said how that went.
     busy: bool,
+    /// What has begun, in the order in which it is answered.
+    begun: Order<Answer>,
     /// Commands that ask, the one under way included, and those that wait behind them.
     kept: usize,
     /// The bytes of these.
@@ -77,6 +88,15 @@ pub(crate) struct By {
     /// The seat it was asked from: the answer is not for whoever sits there next.
     sid: SocketId,
     who: Arc<Identity>,
+}
+
+/// What the front has done of a batch.
+pub(crate) struct Worked {
+    key: ConnKey,
+    /// Which of the lane's batches.
+    number: u64,
+    /// The last answers to it; `None` if it ends with publishes that are being stored.
+    answers: Option<Vec<Answer>>,
 }
 
 /// What the front answers to a command.
@@ -141,7 +161,8 @@ impl Job {
 impl Lane {
     fn is_full(&self, job: &Job) -> bool {
         let bytes = job.kept().map_or(0, Kept::bytes);
-        self.jobs.len() >= LANE || (self.bytes > 0 && bytes > 0 && self.bytes + bytes > LANE_BYTES)
+        self.jobs.len() + self.begun.commands() >= LANE
+            || (self.bytes > 0 && bytes > 0 && self.bytes + bytes > LANE_BYTES)
     }
 
     fn put(&mut self, job: Job, first: bool) {
@@ -158,9 +179,11 @@ impl Lane {
     }
 
     /// A command that asked is back from the front.
-    pub(super) fn came_back(&mut self, kept: &Kept) {
+    pub(super) fn came_back(&mut self, number: u64, kept: &Kept) {
         self.take_out(kept);
         self.busy = false;
+        // Its batch began alone, so that nothing waited behind it.
+        self.begun.answered(number, Vec::new(), true);
     }
 
     fn take_out(&mut self, kept: &Kept) {
@@ -168,14 +191,35 @@ impl Lane {
         self.bytes -= kept.bytes();
     }
 
-    /// The jobs the front can do in a row: up to the first that asks, or that runs on the shard.
+    /// Whether what is first may begin: a publish behind publishes that are being stored, and else alone.
+    fn may_begin(&self) -> bool {
+        !self.busy && (self.begun.is_empty() || matches!(self.jobs.front(), Some(Job::Publish { .. })))
+    }
+
+    /// The jobs the front can do in a row: behind what has begun the publishes, and else all up to the first that
+    /// asks, or that runs on the shard.
     fn batch(&mut self) -> VecDeque<Job> {
+        let mut jobs = self.jobs.iter();
+        if !self.begun.is_empty() {
+            let end = jobs.position(|job| !matches!(job, Job::Publish { .. }));
+            return self.first_jobs(end.unwrap_or(self.jobs.len()));
+        }
         if self.kept == 0 {
             return std::mem::take(&mut self.jobs);
         }
-        let end = self.jobs.iter().position(|job| job.kept().is_some()).unwrap_or(self.jobs.len());
+        let end = jobs.position(|job| job.kept().is_some()).unwrap_or(self.jobs.len());
         let asks = matches!(self.jobs.get(end), Some(Job::Ask(_)));
-        self.jobs.drain(..end + usize::from(asks)).collect()
+        self.first_jobs(end + usize::from(asks))
+    }
+
+    fn first_jobs(&mut self, count: usize) -> VecDeque<Job> {
+        let rest = self.jobs.split_off(count);
+        std::mem::replace(&mut self.jobs, rest)
+    }
+
+    /// What nobody is left to hear, of which messages have to be followed all the same.
+    pub(super) fn into_held(self) -> impl Iterator<Item = Answer> {
+        self.begun.into_held()
     }
 }
 
@@ -214,8 +258,8 @@ impl ShardLoop {
         loop {
             let shard = self.shard.index();
             let link = self.links.get(key)?;
-            let place = Place { key, shard, address: link.remote, entrance: link.entrance() };
-            let lane = link.lane.as_deref_mut().filter(|lane| !lane.busy)?;
+            let (address, entrance) = (link.remote, link.entrance());
+            let lane = link.lane.as_deref_mut().filter(|lane| lane.may_begin())?;
             match lane.jobs.pop_front() {
                 None => {
                     link.lane = None;
@@ -228,27 +272,39 @@ impl ShardLoop {
                 Some(job) => {
                     lane.jobs.push_front(job);
                     lane.busy = true;
-                    return Some((place, lane.batch()));
+                    let jobs = lane.batch();
+                    let number = lane.begun.open(jobs.len());
+                    return Some((Place { key, number, shard, address, entrance }, jobs));
                 }
             }
         }
     }
 
-    /// The front is done with what it was given.
-    pub(super) fn lane_idle(&mut self, key: ConnKey) {
-        let Some(link) = self.links.get(key) else { return };
-        match link.lane.as_deref_mut() {
-            Some(lane) if !lane.jobs.is_empty() => {
-                lane.busy = false;
-                self.laned.push(key);
-            }
-            _ => link.lane = None,
+    /// The front is done with a batch, but for publishes that are being stored.
+    pub(super) fn worked(&mut self, Worked { key, number, answers }: Worked) {
+        if let Some(lane) = self.links.get(key).and_then(|link| link.lane.as_deref_mut()) {
+            lane.busy = false;
+        }
+        match answers {
+            Some(answers) => self.all_answered(key, number, answers),
+            None => self.laned.push(key),
         }
     }
 
-    /// Sends what the front answered to one connection, in order.
-    pub(super) fn answers(&mut self, key: ConnKey, answers: Vec<Answer>) {
-        for Answer { by: By { ack, sid, .. }, command, body, tracking } in answers {
+    /// All of a batch is answered.
+    pub(super) fn all_answered(&mut self, key: ConnKey, number: u64, answers: Vec<Answer>) {
+        self.answers(key, number, answers, true);
+        self.laned.push(key);
+    }
+
+    /// Sends what the front answered to one connection, in order: what came too early waits for its turn.
+    pub(super) fn answers(&mut self, key: ConnKey, number: u64, answers: Vec<Answer>, closes: bool) {
+        let lane = self.links.get(key).and_then(|link| link.lane.as_deref_mut());
+        let ready = match lane {
+            Some(lane) => lane.begun.answered(number, answers, closes),
+            None => answers,
+        };
+        for Answer { by: By { ack, sid, .. }, command, body, tracking } in ready {
             if let Some(tracking) = tracking {
                 self.shared.receipts.follow(tracking);
             }
@@ -260,6 +316,13 @@ impl ShardLoop {
                 Ok(body) => self.send_answer(key, ack, text(&body)),
                 Err(refusal) => self.answer_refused(key, ack, command, &refusal),
             }
+        }
+    }
+
+    /// Follows the messages of a connection that is gone whose answers waited for their turn.
+    pub(super) fn follow_unheard(&mut self, lane: Lane) {
+        for tracking in lane.into_held().filter_map(|answer| answer.tracking) {
+            self.shared.receipts.follow(tracking);
         }
     }
 
@@ -279,6 +342,8 @@ impl ShardLoop {
 struct Place {
     shard: usize,
     key: ConnKey,
+    /// The batch, among those of the connection's lane.
+    number: u64,
     address: IpAddr,
     entrance: Entrance,
 }
@@ -304,12 +369,12 @@ async fn work_off(shared: Arc<Shared>, lanes: Vec<(Place, VecDeque<Job>)>) {
     for (place, jobs) in lanes {
         let mut lane = Box::pin(work_off_one(shared.clone(), place, jobs));
         match at_once(lane.as_mut()).await {
-            Some(answers) => done.extend(answers.map(|answers| (place.key, answers))),
+            Some(worked) => done.extend(worked),
             None => {
                 let shared = shared.clone();
                 tokio::spawn(async move {
-                    if let Some(answers) = lane.await {
-                        shared.inboxes[shard].push(Mail::LanesDone(vec![(place.key, answers)]));
+                    if let Some(worked) = lane.await {
+                        shared.inboxes[shard].push(Mail::LanesDone(vec![worked]));
                     }
                 });
             }
@@ -324,7 +389,7 @@ const ANSWERS_BYTES: usize = 256 << 10;
 
 /// Works off one connection's commands; before it has to wait it sends the answers it has. `None`
 /// if the last was a question: then the shard goes on by its answer.
-async fn work_off_one(shared: Arc<Shared>, place: Place, jobs: VecDeque<Job>) -> Option<Vec<Answer>> {
+async fn work_off_one(shared: Arc<Shared>, place: Place, jobs: VecDeque<Job>) -> Option<Worked> {
     let (mut answers, mut bytes) = (Vec::new(), 0);
     let mut row = Row::default();
     for job in jobs {
@@ -339,7 +404,7 @@ async fn work_off_one(shared: Arc<Shared>, place: Place, jobs: VecDeque<Job>) ->
         }
         if let Job::Ask(mut asking) = job {
             let answer = answer(&shared, place, &mut asking).await;
-            shared.inboxes[place.shard].push(Mail::Asked(place.key, asking, answer));
+            shared.inboxes[place.shard].push(Mail::Asked(place.key, place.number, asking, answer));
             return None;
         }
         let mut doing = pin!(run(&shared, place, job));
@@ -353,82 +418,22 @@ async fn work_off_one(shared: Arc<Shared>, place: Place, jobs: VecDeque<Job>) ->
         bytes += answer.as_ref().map_or(0, Answer::bytes);
         answers.extend(answer);
     }
-    finish(&shared, place, &mut row, &mut answers).await;
-    Some(answers)
+    let answers = row.finish_later(&shared, place, answers).await;
+    Some(Worked { key: place.key, number: place.number, answers })
 }
 
 /// Waits for what was published in a row; answers that are there already do not wait with it.
 async fn finish(shared: &Shared, place: Place, row: &mut Row, answers: &mut Vec<Answer>) {
-    if !row.0.is_empty() {
+    if !row.is_empty() {
         send(shared, place, answers);
-        answers.extend(row.answers().await);
-    }
-}
-
-/// Publishes to durable rooms that were said one after the other: all in line, so that they are stored
-/// together, and answered in their order.
-#[derive(Default)]
-struct Row(Vec<Begun>);
-
-struct Begun {
-    by: By,
-    room: Room,
-    remaining: Option<u64>,
-    terms: Option<Terms>,
-    publishing: Result<Publishing, Refusal>,
-    tracking: Option<Tracking>,
-}
-
-impl Row {
-    async fn begin(
-        &mut self,
-        shared: &Shared,
-        place: Place,
-        by: By,
-        said: &Said,
-        (remaining, terms): (Option<u64>, Option<Terms>),
-    ) {
-        let data = String::from_utf8_lossy(&said.payload.json);
-        let draft = Draft { event: &said.event, data: &data };
-        let (caller, what) = (place.caller(&by.who), said.what());
-        let (publishing, tracking) = match terms {
-            None => (shared.begin_publish(&caller, draft, &what).await, None),
-            Some(terms) => {
-                let teller = Some(place.teller(shared, &by));
-                match shared.publish_tracked(&caller, draft, &what, terms, teller).await {
-                    Ok((published, tracking)) => (Ok(Publishing::Done(published)), tracking),
-                    Err(refusal) => (Err(refusal), None),
-                }
-            }
-        };
-        self.0.push(Begun { by, room: said.room.clone(), remaining, terms, publishing, tracking });
-    }
-
-    /// Waits for all of them.
-    async fn answers(&mut self) -> Vec<Answer> {
-        let mut answers = Vec::with_capacity(self.0.len());
-        for Begun { by, room, remaining, terms, publishing, tracking } in self.0.drain(..) {
-            let done = match publishing {
-                Ok(publishing) => publishing.done().await,
-                Err(refusal) => Err(refusal),
-            };
-            let body = done.map(|published| {
-                let mut body = b"{\"ok\":true".to_vec();
-                write_published(&mut body, room.name(), &published);
-                write_terms(&mut body, terms.filter(|_| tracking.is_some()));
-                write_remaining(&mut body, remaining);
-                body.push(b'}');
-                body
-            });
-            answers.push(Answer { by, command: "publish", body, tracking });
-        }
-        answers
+        answers.extend(std::mem::take(row).answers().await);
     }
 }
 
 fn send(shared: &Shared, place: Place, answers: &mut Vec<Answer>) {
     if !answers.is_empty() {
-        shared.inboxes[place.shard].push(Mail::Answers(place.key, std::mem::take(answers)));
+        let letter = Mail::Answers(place.key, place.number, std::mem::take(answers));
+        shared.inboxes[place.shard].push(letter);
     }
 }
 

@@ -48,16 +48,12 @@ impl ShardLoop {
             Mail::Fits(session, token) => self.fits(session, token),
             Mail::MayUpgrade(session, reply) => drop(reply.send(self.may_upgrade(session))),
             Mail::Emit(key, emission) => self.emit(key, emission),
-            Mail::Asked(key, asking, answer) => self.asked(key, *asking, answer),
+            Mail::Asked(key, batch, asking, answer) => self.asked((key, batch), *asking, answer),
             Mail::Paged(key, wanted, read) => self.paged(key, &wanted, read),
             Mail::Lent(key, wanted, read) => self.lent(key, &wanted, read),
-            Mail::Answers(key, answers) => self.answers(key, answers),
-            Mail::LanesDone(lanes) => {
-                for (key, answers) in lanes {
-                    self.answers(key, answers);
-                    self.lane_idle(key);
-                }
-            }
+            Mail::Answers(key, batch, answers) => self.answers(key, batch, answers, false),
+            Mail::LanesDone(lanes) => lanes.into_iter().for_each(|worked| self.worked(worked)),
+            Mail::Stored(key, batch, answers) => self.all_answered(key, batch, answers),
             Mail::Resume(resume) => self.seek(*resume),
             Mail::Resumed(found) => self.resumed(found.0, found.1),
             Mail::NotResumed(found) => self.not_resumed(&found.0, found.1),

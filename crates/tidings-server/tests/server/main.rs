@@ -23,6 +23,7 @@ mod hooks;
 mod hostile;
 mod kept_subscriptions;
 mod ladder;
+mod lanes;
 mod large_past;
 mod limits;
 mod limits_of_addresses;
