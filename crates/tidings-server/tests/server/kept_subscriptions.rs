@@ -61,6 +61,8 @@ fn rooms(store: &Store, org: &str, user: &str) -> Vec<String> {
 /// Answers pings until a user's place in its first room is at `offset`; what was said meanwhile.
 fn heard_until(wire: &mut Wire, store: &Store, user: &str, offset: u64) -> Vec<String> {
     let (deadline, mut texts) = (Instant::now() + DEADLINE, Vec::new());
+    // A ping may have come while something else was waited for; none follows before it is answered.
+    wire.send(&frame(0x8a, b""));
     loop {
         match wire.next() {
             Frame::Other(9) => wire.send(&frame(0x8a, b"")),
