@@ -15,6 +15,10 @@ use crate::wire::{MatchEvent, MatchReply, MatchSay, MatchView};
 /// So long after its end a match can still be heard, by who was away when it ended.
 pub const LINGER_MS: u64 = 120_000;
 
+/// Events of a match leave together after so long, or when they are so many.
+const BATCH: Duration = Duration::from_millis(100);
+const BATCH_EVENTS: usize = 50;
+
 /// The channel.
 pub struct Matches(pub Arc<Arena>);
 
@@ -29,7 +33,7 @@ impl Channel for Matches {
 
     fn kinds(&self) -> Vec<RoomKind> {
         let keeps = Keeps::Durable { size: 1_000, ttl: Duration::from_secs(24 * 3_600) };
-        vec![RoomKind::new("match", "A match, by its id.", keeps)]
+        vec![RoomKind::new("match", "A match, by its id.", keeps).batch(BATCH, BATCH_EVENTS)]
     }
 
     async fn handle(&self, ctx: Ctx<'_, Self>, command: MatchSay) -> Result<MatchReply, Refusal> {

@@ -194,7 +194,8 @@ impl RoomKind {
     }
 
     /// Lets events gather and leave together: `most` at once, or what there is after `wait`; of one name and slot the
-    /// newest. Not for [`Keeps::Durable`], nor beside [`RoomKind::pace`].
+    /// newest, but of [`Keeps::Durable`] all, which are stored at once and gather on the way to each client. Not beside
+    /// [`RoomKind::pace`].
     #[must_use]
     pub fn batch(mut self, wait: Duration, most: usize) -> Self {
         self.pacing = Some(Pacing::Batch { wait_ms: wait.as_millis() as u64, most });

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
+use tidings_core::pace::Pacing;
 use tidings_core::{Action, Code, Identity, Position, Refusal, Room, Rule};
 use tidings_store::{Migration, Store, StoreError};
 
@@ -154,9 +155,10 @@ impl Registry {
                 return Err(format!("the rooms {}:… are somebody else's", kind.name));
             }
             let durable = matches!(kind.keeps, crate::Keeps::Durable { .. });
-            if durable && (kind.pacing.is_some() || kind.diff.is_some()) {
+            let throttled = matches!(kind.pacing, Some(Pacing::Throttle { .. }));
+            if durable && (throttled || kind.diff.is_some()) {
                 return Err(format!(
-                    "the rooms {}:… are durable: what they acknowledge is stored as it is, neither paced nor in parts",
+                    "the rooms {}:… are durable: what they acknowledge is stored as it is, neither replaced nor in parts",
                     kind.name
                 ));
             }

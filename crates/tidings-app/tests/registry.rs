@@ -47,7 +47,7 @@ macro_rules! channel {
 }
 
 #[test]
-fn a_durable_kind_is_neither_paced_nor_told_in_parts() {
+fn a_durable_kind_may_be_batched_but_neither_throttled_nor_told_in_parts() {
     struct Boards(RoomKind);
     impl Channel for Boards {
         const NAMESPACE: &'static str = "/boards";
@@ -74,11 +74,8 @@ fn a_durable_kind_is_neither_paced_nor_told_in_parts() {
     };
     assert_eq!(mount(board(durable)), Ok(()));
     assert_eq!(mount(board(Keeps::Nothing).pace(second, tidings_app::Per::Room).diff(5)), Ok(()));
-    for kind in [
-        board(durable).pace(second, tidings_app::Per::Slot),
-        board(durable).batch(second, 5),
-        board(durable).diff(5),
-    ] {
+    assert_eq!(mount(board(durable).batch(second, 5)), Ok(()));
+    for kind in [board(durable).pace(second, tidings_app::Per::Slot), board(durable).diff(5)] {
         assert!(mount(kind).unwrap_err().contains("durable"));
     }
 }

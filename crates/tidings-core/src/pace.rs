@@ -25,7 +25,10 @@ pub enum Pacing {
         /// What a scope is.
         per: Per,
     },
-    /// Events gather and leave together; of one name and slot only the newest.
+    /// Events gather and leave together; of one name and slot only the newest. Where they are stored each has its
+    /// place already: then all of them gather on the way to each connection ([`Shard::gathered_due_ms`]).
+    ///
+    /// [`Shard::gathered_due_ms`]: crate::Shard::gathered_due_ms
     Batch {
         /// Milliseconds the first of them waits at most.
         wait_ms: u64,

@@ -3,6 +3,7 @@
 mod ahead;
 mod attending;
 mod flush;
+mod gathered;
 mod lag;
 mod members;
 mod run;
@@ -28,6 +29,7 @@ use crate::room::Room;
 pub use ahead::InLog;
 use attending::Attending;
 pub use flush::{Sent, Sink};
+use gathered::Waiting;
 use lag::Lag;
 pub use lag::{Caught, Lost, Step};
 pub use members::{Filter, Left};
@@ -54,6 +56,8 @@ pub struct Shard {
     namespaces: Arc<Namespaces>,
     now_ms: u64,
     attending: Attending,
+    /// Connections in whose outboxes events wait for others.
+    gathered: gathered::Queue,
     overflowed: Vec<ConnKey>,
     /// Connections that were behind and have little left to be sent.
     drained: Vec<ConnKey>,
@@ -112,6 +116,8 @@ struct Conn {
     /// Recorded events are not pushed to it: it has to catch up first.
     paused: bool,
     outbox: Outbox,
+    /// What of it waits for more to come.
+    waiting: Waiting,
     /// What it was spared, and how far it is; `None` for one that keeps up.
     lag: Option<Box<Lag>>,
     memberships: Vec<Membership>,
@@ -144,6 +150,7 @@ impl Shard {
             namespaces,
             now_ms: 0,
             attending: Attending::default(),
+            gathered: gathered::Queue::default(),
             overflowed: Vec::new(),
             drained: Vec::new(),
             scratch: Vec::new(),
@@ -174,6 +181,7 @@ impl Shard {
             overflowed: false,
             paused: false,
             outbox: Outbox::default(),
+            waiting: Waiting::default(),
             lag: None,
             memberships: Vec::new(),
             flushed: 0,
@@ -228,11 +236,17 @@ impl Shard {
         }
         let local = &self.local[room as usize];
         let plain_fan_out = publication.skip.is_none() && local.catching_up.is_empty() && local.choosy == 0;
-        if plain_fan_out && local.members.len() >= RUN_FROM_MEMBERS {
+        if publication.position.is_some()
+            && let Some(gather) = self.gather_of(room)
+        {
+            // How long it is meant to wait is nothing that a measurement should find.
+            self.settle_room(room);
+            self.push_to_members(room, publication, Some(gather));
+        } else if plain_fan_out && local.members.len() >= RUN_FROM_MEMBERS {
             self.add_to_run(room, publication);
         } else {
             self.settle_room(room);
-            self.push_to_members(room, publication);
+            self.push_to_members(room, publication, None);
             self.note_timed(publication.timed);
         }
     }

@@ -279,10 +279,9 @@ fn configured(mut spec: RoomSpec, wanted: &RoomKindConfig, bytes: usize) -> Resu
     spec.roll = roll(spec.roll, wanted)?;
     spec.keep = keep(spec.keep, wanted, bytes)?;
     spec.pacing = pacing(wanted)?.or(spec.pacing);
-    if spec.pacing.is_some() && spec.keep.is_durable() {
+    if matches!(spec.pacing, Some(Pacing::Throttle { .. })) && spec.keep.is_durable() {
         return Err(
-            "pace_ms, batch_ms: what a durable kind acknowledges is stored, so nothing may take its place"
-                .into(),
+            "pace_ms: what a durable kind acknowledges is stored, so nothing may take its place".into()
         );
     }
     spec.diff = wanted.diff.or(spec.diff);

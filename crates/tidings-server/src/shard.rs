@@ -251,7 +251,8 @@ impl ShardLoop {
         let sweep = if idle { u64::MAX } else { self.sweep_ms };
         let leave = self.leaving.last().map_or(u64::MAX, |(at_ms, _)| *at_ms);
         let timers = self.wheel.next_ms().unwrap_or(u64::MAX);
-        timers.min(sweep).min(leave).min(self.now_ms + 60_000)
+        let gathered = self.shard.gathered_due_ms().unwrap_or(u64::MAX);
+        timers.min(sweep).min(leave).min(gathered).min(self.now_ms + 60_000)
     }
 
     fn elapsed_ms(&self) -> u64 {

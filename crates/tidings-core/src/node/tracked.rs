@@ -19,7 +19,7 @@ impl Node {
 
     /// Whether a room's events are held back and replaced by newer ones.
     pub fn is_paced(&self, room: &Room) -> bool {
-        self.spec(room).is_ok_and(|spec| spec.pacing.is_some())
+        self.spec(room).is_ok_and(|spec| spec.pacing.is_some() && !spec.keep.is_durable())
     }
 
     /// How many subscriptions a room has on this node.

@@ -38,6 +38,7 @@ impl Shard {
     /// Writes to dirty connections, one write each; runs of big rooms after `budget` sends wait
     /// for the next turn, so that reads and small rooms are not held up.
     pub fn flush(&mut self, sink: &mut impl Sink, budget: usize) {
+        self.release_gathered();
         let mut hot = std::mem::take(&mut self.hot);
         for slot in hot.drain(..) {
             self.flush_one(slot, sink);
@@ -52,6 +53,7 @@ impl Shard {
     fn flush_one(&mut self, slot: u32, sink: &mut impl Sink) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         conn.dirty = false;
+        conn.waiting.is_over();
         let stuck = self.trace.as_ref().map_or(0, |trace| trace.before_this_turn());
         while !conn.blocked {
             let bytes = conn.outbox.gather(&mut self.scratch);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use compact_str::CompactString;
 
+use super::gathered::Gather;
 use super::{ConnKey, Forms, NO_ROOM, Shard};
 use crate::frame::{self, Form};
 use crate::hub::Entry;
@@ -242,8 +243,13 @@ impl Shard {
         }
     }
 
-    /// Pushes a publication to each member's outbox.
-    pub(super) fn push_to_members(&mut self, room: u32, publication: &Arc<Publication>) {
+    /// Pushes a publication to each member's outbox, where it waits for others if it is to gather.
+    pub(super) fn push_to_members(
+        &mut self,
+        room: u32,
+        publication: &Arc<Publication>,
+        gather: Option<Gather>,
+    ) {
         let (mut forms, mut wholes) = (Forms::default(), Forms::default());
         let namespaces = self.namespaces.clone();
         let offset = publication.position.map_or(0, |position| position.offset);
@@ -261,7 +267,11 @@ impl Shard {
             } else {
                 forms.get(member.form, || frame::encode_live(publication, member.form, &namespaces)).clone()
             };
-            self.push_event(member, item_of(publication, bytes, room), publication.lane, offset);
+            let item = item_of(publication, bytes, room);
+            match gather {
+                Some(gather) => self.push_gathered(member, item, offset, gather),
+                None => self.push_event(member, item, publication.lane, offset),
+            }
         }
         let local = &mut self.local[room as usize];
         local.members = members;

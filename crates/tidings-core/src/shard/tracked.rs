@@ -27,7 +27,7 @@ impl Shard {
         }
         self.settle_room(room);
         let recipients = self.recipients(room, publication);
-        self.push_to_members(room, publication);
+        self.push_to_members(room, publication, None);
         self.reached.push(Reached { publication: publication.clone(), recipients });
     }
 

@@ -90,6 +90,7 @@ impl ShardLoop {
         if self.links.get(key).is_none() {
             return;
         }
+        self.shard.hurry(key);
         self.shard.flush(&mut self.links, 0);
         let mut rest = self.shard.unfinished(key.slot).to_vec();
         write_close(&mut rest, reason.code(), reason.sentence());

@@ -178,7 +178,7 @@ fn without_diff_objects_are_sent_whole() {
 }
 
 #[test]
-fn apps_pace_their_kinds_and_operators_cannot_make_such_durable() {
+fn apps_pace_their_kinds_and_operators_cannot_make_durable_what_gives_way_to_newer() {
     let footing = Footing { loopback: true, stored: true };
     let second = Duration::from_secs(1);
     let mut apps = vec![
@@ -194,8 +194,11 @@ fn apps_pace_their_kinds_and_operators_cannot_make_such_durable() {
     assert_eq!(of("moves"), (Some(Pacing::Batch { wait_ms: 100, most: 50 }), None));
     let mut durable = config();
     let room = RoomKindConfig { keep: Some("durable".into()), ..RoomKindConfig::default() };
-    durable.rooms.insert("moves".into(), room);
+    durable.rooms.insert("moves".into(), room.clone());
+    assert!(kinds(&durable, footing, &apps).is_ok(), "what gathers gives way to nothing");
+    durable.rooms.insert("board".into(), room);
     assert!(kinds(&durable, footing, &apps).unwrap_err().contains("durable"));
+    durable.rooms.remove("board");
     apps.pop();
     apps.push(RoomKind::new("moves", "Moves.", Keeps::Nothing).diff(1));
     assert!(kinds(&durable, footing, &apps).unwrap_err().contains("diff"));
@@ -214,7 +217,6 @@ fn a_pace_that_means_nothing_is_refused_with_the_key_that_is_wrong() {
         (|kind| kind.pace_per = Some("room".into()), "pace_per needs pace_ms"),
         (|kind| kind.batch_events = Some(3), "batch_events needs batch_ms"),
         (|kind| (kind.keep, kind.pace_ms) = (Some("durable".into()), Some(1)), "durable"),
-        (|kind| (kind.keep, kind.batch_ms) = (Some("durable".into()), Some(1)), "durable"),
         (|kind| (kind.keep, kind.diff) = (Some("durable".into()), Some(1)), "diff: "),
     ] {
         let problem = refused(change);

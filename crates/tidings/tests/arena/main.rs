@@ -1,6 +1,7 @@
 //! The arena as a studio uses it: the real binary, on SQLite and PostgreSQL, through clients of others.
 #![allow(clippy::unwrap_used)]
 
+mod batches;
 mod bed;
 mod boards;
 mod crash;
