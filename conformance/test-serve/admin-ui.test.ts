@@ -100,6 +100,7 @@ for (const transports of [["websocket"], ["polling", "websocket"]]) {
       "AGGREGATED_EVENTS",
       "ALL_EVENTS",
       "DISCONNECT",
+      "EMIT",
       "JOIN",
       "LEAVE",
       "MDISCONNECT",
@@ -123,6 +124,16 @@ for (const transports of [["websocket"], ["polling", "websocket"]]) {
       "what was done",
       ([name, , room, id]) => name === "room_joined" && room === "lobby:2" && id === ann.id,
     );
+    const said = within(
+      new Promise((resolve) => ann.once("notice", (...args: unknown[]) => resolve(args))),
+      "said",
+    );
+    socket.emit("emit", "/", ann.id, "notice", { level: 1 }, "two");
+    assert.deepEqual(await said, [{ level: 1 }, "two"]);
+    const heardIn = within(new Promise((resolve) => ann.once("to:room", resolve)), "said in the room");
+    socket.emit("emit", "/", "lobby:2", "to:room", { level: 2 });
+    assert.deepEqual(await heardIn, { level: 2 });
+
     const left = within(new Promise((resolve) => ann.once("tidings:left", resolve)), "left");
     socket.emit("leave", "/", "lobby:2", "lobby:2");
     assert.deepEqual(await left, { room: "lobby:2", reason: "forbidden" });

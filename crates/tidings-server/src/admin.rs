@@ -5,6 +5,7 @@
 
 pub(crate) mod alerts;
 pub(crate) mod ask;
+pub(crate) mod delivery;
 pub(crate) mod latency;
 pub(crate) mod lists;
 pub(crate) mod overview;

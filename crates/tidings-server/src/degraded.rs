@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use tidings_core::BreakerState;
 
+use crate::admin::delivery::Delivery;
 use crate::shared::Shared;
 
 impl Shared {
@@ -11,7 +12,10 @@ impl Shared {
     pub(crate) fn is_degraded(&self) -> bool {
         let hooks = self.hooks.iter().flat_map(|hooks| hooks.figures()).any(|(_, _, state)| state > 0);
         let store = self.log.as_ref().is_some_and(|log| log.health.is_away());
-        hooks || store || self.audit.counts().failing.load(Ordering::Relaxed)
+        hooks
+            || store
+            || self.delivery() == Delivery::Dead
+            || self.audit.counts().failing.load(Ordering::Relaxed)
     }
 
     /// The breaker before the database as `/metrics` shows it; `None` without one.

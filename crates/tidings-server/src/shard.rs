@@ -121,6 +121,8 @@ pub(crate) struct ShardLoop {
     body: Vec<u8>,
     /// Since when the next run waits for more events.
     fresh_since: Option<Instant>,
+    /// A beat that is answered when this turn has been sent.
+    beat: Option<u64>,
     /// Walks over all connections.
     rounds: Rounds,
     /// When the next connection whose token is over may be closed, in microseconds of the shard.
@@ -171,6 +173,7 @@ impl ShardLoop {
             packet: Vec::new(),
             body: Vec::new(),
             fresh_since: None,
+            beat: None,
             rounds: Rounds::default(),
             expiry_free_us: 0,
             draining: false,
@@ -299,6 +302,9 @@ impl ShardLoop {
         let counts = &self.shared.counts[self.shard.index()];
         counts.connections.store(self.shard.len(), Ordering::Relaxed);
         counts.publish(&self.shard.counters);
+        if let Some(number) = self.beat.take() {
+            counts.beats.answer(number);
+        }
         self.shard.take_timed().for_each(|handed| counts.latency.note(handed.elapsed()));
     }
 }

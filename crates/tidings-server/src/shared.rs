@@ -11,6 +11,7 @@ use tidings_wire::CloseReason;
 use crate::accounts::Accounts;
 use crate::accounts::keys::StoredKeys;
 use crate::admin::Admin;
+use crate::admin::delivery::{Beats, DEAD_MS};
 use crate::admin::latency::Latency;
 use crate::apps::Apps;
 use crate::audit::Audit;
@@ -137,11 +138,15 @@ impl Shared {
         }
     }
 
-    /// The shard with the fewest connections.
+    /// The shard with the fewest connections, of those that are alive.
     pub(crate) fn least_loaded(&self) -> usize {
+        let now_ms = self.uptime_ms();
         let load = |at: &usize| {
             let counts = &self.counts[*at];
-            counts.connections.load(Ordering::Relaxed) + counts.coming.load(Ordering::Relaxed)
+            let is_dead = counts.beats.silent_ms(now_ms) >= DEAD_MS;
+            let connections =
+                counts.connections.load(Ordering::Relaxed) + counts.coming.load(Ordering::Relaxed);
+            (is_dead, connections)
         };
         (0..self.inboxes.len()).min_by_key(load).unwrap_or(0)
     }
@@ -185,6 +190,8 @@ pub(crate) struct Counts {
     taken: AtomicU64,
     /// How long measured publications took to the sockets.
     pub(crate) latency: Latency,
+    /// Whether it answers.
+    pub(crate) beats: Beats,
     /// The number by which the system knows its thread; 0: not known.
     pub(crate) thread: AtomicU64,
     dropped_by_lane: [AtomicU64; Lane::ALL.len()],

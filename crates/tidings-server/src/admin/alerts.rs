@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::delivery::DEAD_MS;
 use super::trend::Slope;
 use crate::config::AlertsConfig;
 use crate::time::iso8601;
@@ -25,6 +26,8 @@ pub(crate) enum Kind {
     Growth,
     /// Much waits for slow connections.
     Buffered,
+    /// A shard does not deliver.
+    Delivery,
     /// The database is away.
     Store,
     /// The team's backend is away.
@@ -34,8 +37,16 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 7] =
-        [Self::Latency, Self::Memory, Self::Growth, Self::Buffered, Self::Store, Self::Hooks, Self::Audit];
+    const ALL: [Self; 8] = [
+        Self::Latency,
+        Self::Memory,
+        Self::Growth,
+        Self::Buffered,
+        Self::Delivery,
+        Self::Store,
+        Self::Hooks,
+        Self::Audit,
+    ];
 
     /// The word for it.
     const fn as_str(self) -> &'static str {
@@ -44,6 +55,7 @@ impl Kind {
             Self::Memory => "memory",
             Self::Growth => "growth",
             Self::Buffered => "buffered",
+            Self::Delivery => "delivery",
             Self::Store => "store",
             Self::Hooks => "hooks",
             Self::Audit => "audit",
@@ -56,6 +68,7 @@ impl Kind {
             Self::Memory => "the process has taken much of the memory it may have (percent)",
             Self::Growth => "the memory grows steadily, as with a leak (MiB an hour)",
             Self::Buffered => "much waits for connections that do not read (MiB)",
+            Self::Delivery => "a shard takes nothing: its clients hear nothing (seconds)",
             Self::Store => "the database does not answer: durable rooms and sign-ins are refused",
             Self::Hooks => "the team's backend does not answer: what it decides is refused",
             Self::Audit => "the audit log cannot be written, or loses entries",
@@ -92,6 +105,8 @@ pub(crate) struct Facts {
     pub(crate) cap: Option<u64>,
     pub(crate) slope: Option<Slope>,
     pub(crate) buffered: u64,
+    /// How long the most silent shard has not answered.
+    pub(crate) silent_ms: u64,
     pub(crate) store_away: bool,
     pub(crate) hooks_away: bool,
     pub(crate) audit_failing: bool,
@@ -226,6 +241,10 @@ fn find(kind: Kind, config: &AlertsConfig, facts: &Facts) -> Option<Finding> {
             let waiting = facts.buffered as f64 / MIB;
             over(waiting, config.buffered_warning_mb, config.buffered_critical_mb)
         }
+        Kind::Delivery => {
+            let (value, threshold) = (facts.silent_ms as f64 / 1_000.0, DEAD_MS as f64 / 1_000.0);
+            (value >= threshold).then_some(Finding { level: Level::Critical, value, threshold })
+        }
         Kind::Store => away(facts.store_away, Level::Critical),
         Kind::Hooks => away(facts.hooks_away, Level::Warning),
         Kind::Audit => away(facts.audit_failing, Level::Critical),
@@ -280,6 +299,7 @@ mod tests {
             cap: Some(100),
             slope: Some(Slope { bytes_per_hour: 600.0 * MIB, fit: 0.9, minutes: 30.0 }),
             buffered: 300 << 20,
+            silent_ms: 6_000,
             store_away: true,
             hooks_away: true,
             audit_failing: true,
@@ -289,7 +309,8 @@ mod tests {
             let found = Kind::ALL.into_iter().filter_map(|kind| find(kind, config, facts));
             found.map(|finding| finding.level.as_str()).collect()
         };
-        let all = ["critical", "critical", "critical", "critical", "critical", "warning", "critical"];
+        let mut all = ["critical"; 8];
+        all[6] = "warning";
         assert_eq!(found(&config, &facts), all);
         assert_eq!(found(&config, &Facts::default()), [""; 0]);
         let off = AlertsConfig {
@@ -302,6 +323,6 @@ mod tests {
             buffered_warning_mb: 0,
             buffered_critical_mb: 0,
         };
-        assert_eq!(found(&off, &facts).len(), 3, "what is away is away");
+        assert_eq!(found(&off, &facts).len(), 4, "what is away is away");
     }
 }

@@ -172,6 +172,7 @@ fn health(shared: &Shared) -> Value {
     json!({
         "status": status,
         "parts": [
+            { "name": "delivery", "status": shared.delivery().as_str() },
             { "name": "store", "status": word(shared.store_breaker()) },
             { "name": "hooks", "status": word(hooks_state(shared)) },
             { "name": "audit", "status": audit },

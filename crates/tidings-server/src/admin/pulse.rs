@@ -16,7 +16,7 @@ use super::latency::Buckets;
 use super::point::{Point, Points};
 use super::rates::{PerSecond, Rates, Totals};
 use super::trend::{Slope, Trend};
-use super::{ask, overview};
+use super::{ask, delivery, overview};
 use crate::config::AlertsConfig;
 use crate::gate;
 use crate::shard::census::Census;
@@ -103,7 +103,9 @@ impl Pulse {
     /// Counts the connections, unless that was done a moment ago.
     pub(crate) async fn count(&self, shared: &Shared, at_most_ms: u64) {
         let (now_ms, counted_ms) = (shared.uptime_ms(), lock(&self.state).counted_ms);
-        if counted_ms > 0 && now_ms < counted_ms + at_most_ms {
+        // A dead shard would never answer, and keep what it was asked.
+        let is_dead = shared.delivery() == delivery::Delivery::Dead;
+        if is_dead || counted_ms > 0 && now_ms < counted_ms + at_most_ms {
             return;
         }
         if let Ok(Ok(census)) = timeout(COUNT_PATIENCE, ask::census(shared, None)).await {
@@ -167,6 +169,7 @@ impl State {
             buffered: self.buffered(),
             store_away: shared.store_breaker().is_some_and(|state| state > 0),
             hooks_away: overview::hooks_state(shared).is_some_and(|state| state > 0),
+            silent_ms: shared.silent_ms(),
             audit_failing: shared.audit.counts().failing.load(Ordering::Relaxed),
         }
     }
@@ -185,6 +188,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
         let pulse = &shared.admin.pulse;
         let is_watched = shared.node.hub().find(&room).is_some_and(|entry| entry.members() > 0);
         // A little less than a second, or every other count would be left out.
+        delivery::ask(&shared);
         pulse.count(&shared, if is_watched { 900 } else { COUNT_EVERY_MS }).await;
         for (alert, over) in pulse.beat(&shared) {
             alert.log(over);

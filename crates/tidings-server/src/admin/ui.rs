@@ -104,7 +104,7 @@ impl AdminUi {
     fn features(&self) -> Vec<Value> {
         let mut features = vec!["AGGREGATED_EVENTS"];
         if !self.config.readonly {
-            features.extend(["JOIN", "LEAVE", "DISCONNECT", "MJOIN", "MLEAVE", "MDISCONNECT"]);
+            features.extend(["EMIT", "JOIN", "LEAVE", "DISCONNECT", "MJOIN", "MLEAVE", "MDISCONNECT"]);
         }
         if self.shows_clients() {
             features.push("ALL_EVENTS");

@@ -47,6 +47,8 @@ pub enum Action {
     RoomKick,
     /// Clients were taken into a room.
     RoomJoin,
+    /// An administrator had an event sent to clients.
+    Emit,
     /// History of a room was deleted.
     HistoryPurge,
     /// What could not be delivered was sent again.
@@ -81,7 +83,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::Start,
         Self::Stop,
         Self::ConfigChange,
@@ -104,6 +106,7 @@ impl Action {
         Self::Disconnect,
         Self::RoomKick,
         Self::RoomJoin,
+        Self::Emit,
         Self::HistoryPurge,
         Self::DeadLetterRedrive,
         Self::DeadLetterPurge,
@@ -146,6 +149,7 @@ impl Action {
             Self::Disconnect => "disconnect",
             Self::RoomKick => "room.kick",
             Self::RoomJoin => "room.join",
+            Self::Emit => "emit",
             Self::HistoryPurge => "history.purge",
             Self::DeadLetterRedrive => "deadletter.redrive",
             Self::DeadLetterPurge => "deadletter.purge",

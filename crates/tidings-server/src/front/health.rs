@@ -8,9 +8,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 
+use crate::admin::delivery::Delivery;
 use crate::shared::Shared;
 
-/// `/healthz`: the process answers. `/readyz`: it takes clients, and its store answers; whether everything
+/// `/healthz`: the process answers. `/readyz`: it takes clients, its shards deliver, and its store answers; whether everything
 /// else it leans on is there as well stands in a line of its own.
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).with_state(shared)
@@ -25,6 +26,9 @@ async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
 async fn readiness(shared: &Shared) -> (StatusCode, &'static str) {
     if shared.draining.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining");
+    }
+    if shared.delivery() == Delivery::Dead {
+        return (StatusCode::SERVICE_UNAVAILABLE, "a shard does not deliver");
     }
     match &shared.records {
         Some(records) if !records.answers().await => {

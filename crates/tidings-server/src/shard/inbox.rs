@@ -94,6 +94,8 @@ pub(crate) enum Mail {
     Errand(Errand),
     /// Take everybody out of a room.
     Close(Room),
+    /// Say that what came before this has been sent.
+    Beat(u64),
     /// Close all connections within so many milliseconds.
     Drain(u64),
     /// Stop the loop.

@@ -23,6 +23,7 @@ use super::lane::Job;
 use super::link::{Link, Seat, Session, Transport};
 use super::socketio::Admission;
 use crate::client::{Client, Emission, Waiting};
+use crate::failpoint;
 use crate::front::hello::Hello;
 use crate::hooks::{Caller, Entrance};
 use crate::settings::AuthFields;
@@ -64,6 +65,10 @@ impl ShardLoop {
             Mail::Explain(inquiry, reply) => drop(reply.send(self.explained(&inquiry))),
             Mail::Errand(errand) => self.take_errand(errand),
             Mail::Close(room) => self.close_room(&room),
+            Mail::Beat(number) => {
+                failpoint::reached(&format!("beat_{}", self.shard.index()));
+                self.beat = Some(number);
+            }
             Mail::Drain(budget_ms) => self.drain(budget_ms),
             Mail::Stop => self.running = false,
         }
@@ -178,7 +183,7 @@ impl ShardLoop {
     }
 
     /// Does what a handler wants done for one client.
-    fn emit(&mut self, key: ConnKey, emission: Emission) {
+    pub(super) fn emit(&mut self, key: ConnKey, emission: Emission) {
         match emission {
             Emission::Admit { mut admission, auth, rooms } => {
                 let fields = AuthFields::parse(auth.as_deref());

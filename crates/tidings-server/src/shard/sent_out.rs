@@ -1,4 +1,4 @@
-//! What administrators do to clients: take them into rooms, send them out, end them.
+//! What administrators do to clients: send them events, take them into rooms, send them out, end them.
 
 use compact_str::CompactString;
 use tidings_core::{ConnKey, Org, Room};
@@ -9,6 +9,7 @@ use super::ShardLoop;
 use super::link::Seat;
 use super::renewal::FORBIDDEN;
 use super::walk::Walk;
+use crate::client::Emission;
 use crate::ids::SocketId;
 
 /// Whose clients are meant, of one organisation.
@@ -33,9 +34,19 @@ pub(crate) enum Whom {
     Everybody,
 }
 
+/// An event for clients, whatever rooms they are in.
+#[derive(Debug, Clone)]
+pub(crate) struct Emitted {
+    pub(crate) name: CompactString,
+    /// As JSON.
+    pub(crate) args: Vec<String>,
+}
+
 /// What is done to them.
 #[derive(Debug, Clone)]
 pub(crate) enum Deed {
+    /// They are sent an event.
+    Emit(Emitted),
     /// They are taken into a room, as far as its rules let each.
     Join(Room),
     /// They are sent out of a room.
@@ -91,6 +102,12 @@ impl ShardLoop {
     /// Does something to a client; whether there was anything to do.
     fn does(&mut self, key: ConnKey, namespace: u8, deed: &Deed) -> bool {
         match deed {
+            Deed::Emit(event) => {
+                let Emitted { name, args } = event.clone();
+                let event = Emission::Event { namespace, name, args, attachments: Vec::new(), ack: None };
+                self.emit(key, event);
+                true
+            }
             Deed::Join(room) => {
                 let is_free = self.shard.rooms_of(key.slot) < self.settings.rooms_per_connection;
                 if is_free && !self.shard.is_member(key.slot, room, namespace) {

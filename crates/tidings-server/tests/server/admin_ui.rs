@@ -185,13 +185,15 @@ fn another_organisation_is_neither_seen_nor_moved() {
         let stats = heard(&mut page, "server_stats").remove(0);
         assert_eq!((&stats["clientsCount"], &stats["aggregatedEvents"]), (&json!(2), &json!([])));
         page.say("42/admin,[\"leave\",\"/\",\"open:secret\"]");
+        page.say("42/admin,[\"emit\",\"/\",\"open:secret\",\"still-here\",2]");
+        page.say("42/admin,[\"emit\",\"/\",null,\"still-here\",2]");
         page.say("42/admin,[\"_disconnect\",\"/\",true]");
         until(&mut page, "socket_disconnected", |_| true);
         assert_eq!(there.ask(5, "\"type\":\"ping\"")["ok"], true);
         there.say(
             "{\"type\":\"publish\",\"id\":6,\"room\":\"open:secret\",\"event\":\"still-here\",\"data\":1}",
         );
-        there.hear("\"event\":\"still-here\"");
+        assert!(there.hear("\"event\":\"still-here\"").contains("\"data\":1"));
     });
 }
 
@@ -209,6 +211,9 @@ fn it_joins_sends_out_and_disconnects_one_a_room_or_all_and_a_reading_page_does_
             "[\"join\",1,2,3]",
             "[\"join\",\"/none\",\"open:1\"]",
             "[\"dance\",\"/\"]",
+            "[\"emit\",\"/\",null]",
+            "[\"emit\",\"/\",null,\"tidings:left\",{}]",
+            "[\"emit\",\"/\",null,\"bytes\",{\"_placeholder\":true,\"num\":0}]",
             "[\"join\",\"/\",\"nokind\"]",
         ] {
             page.say(&format!("42/admin,{odd}"));
@@ -217,6 +222,13 @@ fn it_joins_sends_out_and_disconnects_one_a_room_or_all_and_a_reading_page_does_
         until(&mut page, "room_joined", |args| args[1] == "open:9" && args[2] == id);
         publisher.publish("open:9", "inside", "1".into()).unwrap();
         ann.hear("inside");
+        page.say("42/admin,[\"emit\",\"/\",\"open:9\",\"hello\",{\"to\":\"the room\"}]");
+        assert!(ann.hear("hello").contains("the room"));
+        page.say(&format!("42/admin,[\"emit\",\"/\",\"{id}\",\"hey\",1,\"two\"]"));
+        assert!(ann.hear("hey").contains("1,\"two\""));
+        page.say("42/admin,[\"emit\",\"/\",null,\"all\"]");
+        ann.hear("[\"all\"");
+        bob.hear("[\"all\"");
         page.say("42/admin,[\"leave\",\"/\",\"open:9\",\"open:9\"]");
         assert!(ann.hear("tidings:left").contains("open:9"));
         // A room of which the rules keep the client out is none that it can be put into.

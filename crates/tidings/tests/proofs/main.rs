@@ -15,5 +15,6 @@ mod disk;
 mod drain;
 mod retry;
 mod rounds;
+mod silent;
 mod slow;
 mod trace;
