@@ -15,7 +15,7 @@ run: ## Builds the server and starts it with lifelike traffic.
 	cargo build --release --locked
 	@echo
 	@echo "The console: http://127.0.0.1:$${PORT:-3000}   (Ctrl-C stops the server)"
-	@echo "To sign in there, in another terminal: $(TARGET)/release/tidings token --user me --scope admin"
+	@echo "To see everything, sign in there with the token that is printed below."
 	@echo "In another terminal: $(TARGET)/release/tidings watch lobby:market lobby:welcome"
 	@echo
 	@exec $(TARGET)/release/tidings serve --demo

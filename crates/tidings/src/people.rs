@@ -21,7 +21,7 @@ use tidings_store::{Store, StoreOptions, Tx};
 use crate::config::{self, DatabaseFlags};
 use crate::{output, records};
 
-pub(crate) use demo::arrange as arrange_demo;
+pub(crate) use demo::{administrator as demo_administrator, arrange as arrange_demo};
 pub(crate) use keys::{KeyLine, run as run_key};
 use noted::note;
 use sessions::SessionsLine;

@@ -18,7 +18,7 @@ use crate::config::{self, Misconfigured, SettingFlags};
 use crate::demo::Demo;
 use crate::host::Host;
 use crate::reload::{self, Started};
-use crate::{people, records};
+use crate::{people, records, token};
 
 /// `tidings serve`.
 #[derive(Debug, Default, Args)]
@@ -98,7 +98,7 @@ fn serve(started: Started, happened: Vec<Entry>) -> Result<()> {
         tokio::spawn(reload::on_signal(hangup, server.live(), started));
         // Whoever reads that it listens may already tell it to leave.
         let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        announce(&server)?;
+        announce(&server, &config)?;
         leave(server, signals).await?;
         store.close().await;
         Ok(())
@@ -106,17 +106,31 @@ fn serve(started: Started, happened: Vec<Entry>) -> Result<()> {
 }
 
 /// Says on standard output where the server listens; tools read these lines.
-fn announce(server: &Server) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on http://{}", server.addr())?;
+///
+/// All of it at once: a tool may read one line and hang up.
+fn announce(server: &Server, config: &Config) -> Result<()> {
+    let mut said = format!("listening on http://{}\n", server.addr());
     if let Some(addr) = server.ws_addr() {
-        writeln!(out, "plain protocol on ws://{addr}")?;
+        said += &format!("plain protocol on ws://{addr}\n");
     }
     if let Some(addr) = server.admin_addr() {
-        writeln!(out, "administration on http://{addr}")?;
+        said += &format!("administration on http://{addr}\n");
     }
-    out.flush()?;
-    Ok(())
+    if let Some(token) = administrator(config)? {
+        said +=
+            &format!("to administer this demo sign in with this token, good for an hour at most: {token}\n");
+    }
+    let mut out = std::io::stdout().lock();
+    out.write_all(said.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// The token by which a newcomer administers the demo; `None` where there is none.
+fn administrator(config: &Config) -> Result<Option<String>> {
+    let grant = people::demo_administrator(config);
+    let sign =
+        |grant| token::signer(config, &config.auth.jwt_secret).sign(&grant).map_err(anyhow::Error::msg);
+    grant.map(sign).transpose()
 }
 
 /// Waits for the signal to leave, and leaves; a second signal leaves at once.

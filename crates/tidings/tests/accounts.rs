@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -47,10 +47,11 @@ impl Place {
     fn serve(&self, flags: &[&str]) -> Running {
         let mut command = self.command(&[&["serve", "--listen", "127.0.0.1:0"], flags].concat());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        out.read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://").unwrap().to_owned();
-        Running(child, address)
+        Running(child, address, out)
     }
 }
 
@@ -60,7 +61,7 @@ impl Drop for Place {
     }
 }
 
-struct Running(Child, String);
+struct Running(Child, String, BufReader<ChildStdout>);
 
 impl Running {
     fn ask(&self, method: &str, path: &str, head: &str, body: &str) -> (u16, Value) {
@@ -76,6 +77,21 @@ impl Running {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    /// What it said behind its first line, all at once.
+    fn next_line(&mut self) -> String {
+        let mut line = String::new();
+        self.2.read_line(&mut line).unwrap();
+        line.trim().to_owned()
+    }
+
+    /// The same if it may be nothing: it is ended before.
+    fn rest(mut self) -> String {
+        self.0.kill().unwrap();
+        let mut rest = String::new();
+        self.2.read_to_string(&mut rest).unwrap();
+        rest
     }
 
     fn login(&self, email: &str, password: &str) -> (u16, Value) {
@@ -279,4 +295,39 @@ fn the_people_of_the_demo_are_there_with_the_demo_alone() {
     let open = place.run(&flags, "");
     assert_eq!(open.status.code(), Some(2));
     assert!(String::from_utf8(open.stderr).unwrap().contains("everybody"));
+}
+
+#[test]
+fn the_demo_hands_out_an_administrator_for_as_long_as_it_runs_and_nothing_else_does() {
+    let place = Place::new("demo-admin");
+    let overview = |running: &Running, token: &str| {
+        running.ask("GET", "/api/admin/overview", &format!("Authorization: Bearer {token}\r\n"), "").0
+    };
+    let mut running = place.serve(&["--demo"]);
+    let line = running.next_line();
+    let token = line.rsplit_once(": ").unwrap().1.to_owned();
+    assert!(line.contains("administer"), "{line}");
+    assert_eq!(overview(&running, &token), 200);
+    // The control: somebody else of the demo does not.
+    let (_, alice) = running.login("alice@example.com", "password123");
+    assert_eq!(overview(&running, alice["accessToken"].as_str().unwrap()), 403);
+    // Tokens say the second in which they were made.
+    let made = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    drop(running);
+    while std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() == made {
+        std::thread::yield_now();
+    }
+    let mut again = place.serve(&["--demo"]);
+    let second = again.next_line().rsplit_once(": ").unwrap().1.to_owned();
+    assert_eq!((overview(&again, &token), overview(&again, &second)), (401, 200));
+    drop(again);
+    while std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() <= made + 1 {
+        std::thread::yield_now();
+    }
+    let running = place.serve(&["--allow-origin", "https://a.example"]);
+    assert_eq!(overview(&running, &second), 401);
+    for flags in [&["--demo", "--behind-proxy"][..], &[]] {
+        let place = Place::new(&format!("no-admin-{}", flags.len()));
+        assert_eq!(place.serve(flags).rest(), "", "{flags:?}");
+    }
 }
