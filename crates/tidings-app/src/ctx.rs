@@ -310,6 +310,16 @@ impl Stage {
         Ok(Told { json, duplicate: false })
     }
 
+    /// How a room's place stands in the header `Tidings-Position` of an answer: what is read after this is at least as
+    /// new, so whoever keeps the answer drops it with the next event of the room. `None` if nobody hears the room here.
+    pub fn position(&self, room: &Room) -> Option<String> {
+        let Position { epoch, offset, tag } = self.engine.top(room)?;
+        // A name may hold what no header does.
+        let name = room.name();
+        let is_plain = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';');
+        is_plain.then(|| format!("room={name}; epoch={epoch}; offset={offset}; tag={tag:08x}"))
+    }
+
     /// How many subscriptions a room has on this server.
     pub fn members(&self, room: &Room) -> usize {
         self.engine.members(room)

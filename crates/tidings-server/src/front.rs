@@ -12,6 +12,7 @@ mod console;
 mod dead_letters;
 mod deliveries;
 mod direct;
+mod etag;
 mod explain;
 mod framing;
 mod headers;

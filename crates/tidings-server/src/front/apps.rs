@@ -15,7 +15,7 @@ use tidings_core::{Identity, Refusal};
 use tidings_wire::json;
 
 use super::body::{Received, bad, received};
-use super::{ByServer, paths, refuse, respond, signed_in};
+use super::{ByServer, etag, paths, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::apps::{SaidCommand, no_such_command, refused_as};
 use crate::audit::request;
@@ -135,7 +135,8 @@ async fn with_caller(State(shared): State<Arc<Shared>>, mut request: Request, ne
     };
     let is_server = who.has_server_scope();
     request.extensions_mut().insert(tidings_app::Caller::new(Arc::new(who)));
-    let mut response = next.run(request).await;
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    let mut response = etag::tag(&method, &headers, next.run(request).await).await;
     if is_server {
         response.extensions_mut().insert(ByServer);
     }

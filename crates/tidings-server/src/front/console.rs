@@ -133,7 +133,8 @@ impl Accepted {
     }
 }
 
-fn knows(asked: &HeaderMap, tag: &str) -> bool {
+/// Whether one who asks has what has this tag.
+pub(super) fn knows(asked: &HeaderMap, tag: &str) -> bool {
     let values = asked.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|it| it.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).any(|known| {
         // A proxy that compresses weakens tags; for this comparison that does not matter.

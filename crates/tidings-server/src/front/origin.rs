@@ -129,6 +129,9 @@ fn origin_of(url: &str) -> Option<String> {
     (!authority.contains('@') && !host.is_empty()).then(|| format!("{scheme}://{host}").to_ascii_lowercase())
 }
 
+/// What pages of other origins may read besides.
+const EXPOSED: &str = "ETag, Retry-After, Tidings-Position";
+
 /// Adds what a browser wants to see before it hands an answer to the page.
 ///
 /// Every answer depends on the origin, the refusals and those without one too: a cache that did not
@@ -137,6 +140,7 @@ pub(crate) fn add_cors(headers: &mut HeaderMap, verdict: &Verdict, credentials: 
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     if let Verdict::Allowed(origin) = verdict {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
         if credentials {
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
