@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{ExtensionRejection, PathRejection};
+use axum::extract::{FromRequest, Path, Request};
 use axum::http::{HeaderMap, Response};
+use axum::{Extension, RequestExt as _};
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tidings_core::{Code, Identity, Org, Refusal};
@@ -35,6 +36,25 @@ struct Wanted {
     org: Option<String>,
 }
 
+/// What was asked, and from where.
+pub(super) struct Asked {
+    shared: Arc<Shared>,
+    remote: Remote,
+    headers: HeaderMap,
+    body: Received,
+}
+
+impl FromRequest<Arc<Shared>> for Asked {
+    type Rejection = ExtensionRejection;
+
+    async fn from_request(mut request: Request, shared: &Arc<Shared>) -> Result<Self, ExtensionRejection> {
+        let Extension(remote) = request.extract_parts().await?;
+        let headers = request.headers().clone();
+        let body = Bytes::from_request(request, shared).await;
+        Ok(Self { shared: shared.clone(), remote, headers, body })
+    }
+}
+
 /// An action under way: who acts, and on what.
 struct Acting {
     shared: Arc<Shared>,
@@ -47,19 +67,14 @@ struct Acting {
 
 impl Acting {
     /// Lets administrators through; of others it is noted that they tried.
-    async fn begin(
-        shared: Arc<Shared>,
-        remote: Remote,
-        headers: &HeaderMap,
-        body: &Received,
-        action: Action,
-    ) -> Result<Self, Refusal> {
-        let (who, sight) = match administrator(&shared, headers).await {
+    async fn begin(asked: Asked, action: Action) -> Result<Self, Refusal> {
+        let Asked { shared, remote, headers, body } = asked;
+        let (who, sight) = match administrator(&shared, &headers).await {
             Ok(found) => found,
             Err(refusal) => {
                 // Somebody it is who may not; of a token that is wrong everything is said already.
                 if refusal.code != Code::Unauthorized
-                    && let Ok(who) = signed_in(&shared, headers).await
+                    && let Ok(who) = signed_in(&shared, &headers).await
                 {
                     let entry = Entry::refused(action).by_identity(&who).from(remote.0);
                     shared.audit.note(entry.because(refusal.code.as_str()));
@@ -67,9 +82,26 @@ impl Acting {
                 return Err(refusal);
             }
         };
-        let wanted = wanted(headers, body)?;
+        let wanted = wanted(&headers, &body)?;
         let org = organisation(&who, sight, wanted.org.as_deref())?;
         Ok(Self { shared, remote, action, who, org, wanted })
+    }
+
+    /// The same where the path says whom.
+    async fn begin_on_path(asked: Asked, action: Action) -> Result<Self, Refusal> {
+        let acting = Self::begin(asked, action).await?;
+        match (&acting.wanted.user_id, &acting.wanted.socket_id) {
+            (None, None) => Ok(acting),
+            _ => Err(bad("the path says whose connection ends; the body may name an org")),
+        }
+    }
+
+    /// Does something to clients of the organisation, and notes it; how many they were.
+    async fn act(&self, whom: Whom, deed: &Deed, object: &str) -> Result<usize, Refusal> {
+        let whose = Whose { org: self.org.clone(), namespace: None, whom };
+        let done = act(&self.shared, &whose, deed).await;
+        self.note(object, &done);
+        done
     }
 
     /// Notes what came of it, where the organisation's administrators read of it.
@@ -97,87 +129,57 @@ fn organisation(who: &Identity, sight: Sight, named: Option<&str>) -> Result<Org
 }
 
 /// `POST /api/admin/rooms/{room}/kick`
-pub(super) async fn kick(
-    State(shared): State<Arc<Shared>>,
-    room: Named,
-    Extension(remote): Extension<Remote>,
-    headers: HeaderMap,
-    body: Received,
-) -> Response<Body> {
-    let kicked = async {
-        let acting = Acting::begin(shared, remote, &headers, &body, Action::RoomKick).await?;
-        let room = room_of(&acting.shared, &acting.org, &named(room, "the room's name is not UTF-8")?)?;
-        let wanted = &acting.wanted;
-        let whom = match (&wanted.user_id, &wanted.socket_id) {
-            (Some(user), None) => Whom::User(id(user, "userId: is empty or too long")?.into()),
-            (None, Some(socket)) => Whom::Socket(socket_id(socket)?),
-            _ => return Err(bad("exactly one of userId and socketId is needed")),
-        };
-        let whose = Whose { org: acting.org.clone(), namespace: None, whom };
-        let left = act(&acting.shared, &whose, &Deed::Leave(room.clone())).await;
-        let one = wanted.user_id.as_deref().map(|user| format!("user {user}"));
-        acting.note(&format!("{} from {}", one.as_deref().unwrap_or("a socket"), room.name()), &left);
-        match left? {
-            0 => Err(Refusal::new(Code::NotFound, "nobody of that kind is in such a room")),
-            left => Ok(json!({ "ok": true, "left": left })),
+pub(super) async fn kick(room: Named, asked: Asked) -> Response<Body> {
+    told(kicked(room, asked).await)
+}
+
+async fn kicked(room: Named, asked: Asked) -> Result<Value, Refusal> {
+    let acting = Acting::begin(asked, Action::RoomKick).await?;
+    let room = room_of(&acting.shared, &acting.org, &named(room, "the room's name is not UTF-8")?)?;
+    let (whom, one) = match (&acting.wanted.user_id, &acting.wanted.socket_id) {
+        (Some(user), None) => {
+            (Whom::User(id(user, "userId: is empty or too long")?.into()), format!("user {user}"))
         }
+        (None, Some(socket)) => (Whom::Socket(socket_id(socket)?), "a socket".into()),
+        _ => return Err(bad("exactly one of userId and socketId is needed")),
     };
-    told(kicked.await)
+    let object = format!("{one} from {}", room.name());
+    match acting.act(whom, &Deed::Leave(room), &object).await? {
+        0 => Err(Refusal::new(Code::NotFound, "nobody of that kind is in such a room")),
+        left => Ok(json!({ "ok": true, "left": left })),
+    }
 }
 
 /// `POST /api/admin/sockets/{id}/disconnect`
-pub(super) async fn disconnect_socket(
-    State(shared): State<Arc<Shared>>,
-    socket: Named,
-    Extension(remote): Extension<Remote>,
-    headers: HeaderMap,
-    body: Received,
-) -> Response<Body> {
-    let ended = async {
-        let acting = Acting::begin(shared, remote, &headers, &body, Action::Disconnect).await?;
-        nobody_named(&acting.wanted)?;
-        let whom = Whom::Socket(socket_id(&named(socket, "the socket's id is not UTF-8")?)?);
-        let whose = Whose { org: acting.org.clone(), namespace: None, whom };
-        let ended = act(&acting.shared, &whose, &Deed::Close).await;
-        acting.note("a socket", &ended);
-        match ended? {
-            0 => Err(Refusal::new(Code::NotFound, "there is no such socket")),
-            ended => Ok(disconnected(ended)),
-        }
-    };
-    told(ended.await)
+pub(super) async fn disconnect_socket(socket: Named, asked: Asked) -> Response<Body> {
+    told(socket_ended(socket, asked).await)
+}
+
+async fn socket_ended(socket: Named, asked: Asked) -> Result<Value, Refusal> {
+    let acting = Acting::begin_on_path(asked, Action::Disconnect).await?;
+    let whom = Whom::Socket(socket_id(&named(socket, "the socket's id is not UTF-8")?)?);
+    match acting.act(whom, &Deed::Close, "a socket").await? {
+        0 => Err(Refusal::new(Code::NotFound, "there is no such socket")),
+        ended => Ok(disconnected(ended)),
+    }
 }
 
 /// `POST /api/admin/users/{id}/disconnect`
-pub(super) async fn disconnect_user(
-    State(shared): State<Arc<Shared>>,
-    user: Named,
-    Extension(remote): Extension<Remote>,
-    headers: HeaderMap,
-    body: Received,
-) -> Response<Body> {
-    let ended = async {
-        let acting = Acting::begin(shared, remote, &headers, &body, Action::Disconnect).await?;
-        nobody_named(&acting.wanted)?;
-        let user = named(user, "the user's id is not UTF-8")?;
-        let user = id(&user, "the user's id is empty or too long")?;
-        let ended = Live::new(acting.shared.clone()).kick(&acting.org, user).await;
-        acting.note(&format!("user {user}"), &ended);
-        Ok(disconnected(ended?))
-    };
-    told(ended.await)
+pub(super) async fn disconnect_user(user: Named, asked: Asked) -> Response<Body> {
+    told(user_ended(user, asked).await)
+}
+
+async fn user_ended(user: Named, asked: Asked) -> Result<Value, Refusal> {
+    let acting = Acting::begin_on_path(asked, Action::Disconnect).await?;
+    let user = named(user, "the user's id is not UTF-8")?;
+    let user = id(&user, "the user's id is empty or too long")?;
+    let ended = Live::new(acting.shared.clone()).kick(&acting.org, user).await;
+    acting.note(&format!("user {user}"), &ended);
+    Ok(disconnected(ended?))
 }
 
 fn disconnected(count: usize) -> Value {
     json!({ "ok": true, "disconnected": count })
-}
-
-/// The path says whom.
-fn nobody_named(wanted: &Wanted) -> Result<(), Refusal> {
-    match (&wanted.user_id, &wanted.socket_id) {
-        (None, None) => Ok(()),
-        _ => Err(bad("the path says whose connection ends; the body may name an org")),
-    }
 }
 
 fn named(part: Named, wrong: &str) -> Result<String, Refusal> {
