@@ -2,12 +2,14 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`ending`] | what an end needs before and after |
 //! | [`life`] | a match is made, started, scored, and played by its players |
 //! | [`result`] | a match has a result |
 //! | [`void`] | it has not: whatever came of it is computed again |
 //! | [`people`] | players, and their friends |
 //! | [`tournaments`] | sessions, and who plays in them |
 
+pub(crate) mod ending;
 pub mod life;
 pub mod people;
 pub mod result;

@@ -16,15 +16,16 @@ mod tournaments;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
-use axum::{Extension, Router};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tidings_app::{Caller, Changes, Code, Org, Pending, Refusal, Stage};
+use tidings_app::{Caller, Changes, Code, Identity, Org, Pending, Refusal, Stage};
 
 use crate::acts::bad;
 use crate::arena::Arena;
@@ -35,6 +36,8 @@ pub use describe::paths;
 const BODY_BYTES: usize = 64 << 10;
 /// What is sent with something that is to be done once.
 const KEY: &str = "idempotency-key";
+/// Where the room stood that tells of changes.
+const POSITION: &str = "tidings-position";
 /// Things that a list holds where no number is named, and at most.
 const PAGE: u64 = 50;
 const PAGE_MOST: u64 = 200;
@@ -94,9 +97,20 @@ fn respond(status: StatusCode, body: Vec<u8>) -> Response<Body> {
     response
 }
 
-/// Something as JSON.
+/// Something that was read, as JSON; it may be kept by who asks again.
 pub(crate) fn told<T: Serialize>(value: &T) -> Answer {
-    told_as(StatusCode::OK, value)
+    let mut response = told_as(StatusCode::OK, value)?;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    Ok(response)
+}
+
+/// The same of what a room tells the changes of; `position` is where that stood before it was read.
+pub(crate) fn told_from<T: Serialize>(position: Option<String>, value: &T) -> Answer {
+    let mut response = told(value)?;
+    if let Some(position) = position.and_then(|position| HeaderValue::try_from(position).ok()) {
+        response.headers_mut().insert(POSITION, position);
+    }
+    Ok(response)
 }
 
 /// The same with a status of its own.
@@ -105,15 +119,56 @@ pub(crate) fn told_as<T: Serialize>(status: StatusCode, value: &T) -> Answer {
     Ok(respond(status, serde_json::to_vec(value).map_err(fault)?))
 }
 
-/// Who asks.
+/// Who asks, if it is somebody who may read.
 pub(crate) struct Asker(Caller);
+
+impl<S: Sync> FromRequestParts<S> for Asker {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        Ok(Self::of(parts.extensions.get::<Caller>())?)
+    }
+}
+
+/// What is asked to be done: by whom, with what.
+pub(crate) struct Asked {
+    asker: Asker,
+    headers: HeaderMap,
+    body: Received,
+}
+
+impl<S: Sync + Send> FromRequest<S> for Asked {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let asker = Asker::of(request.extensions().get::<Caller>())?;
+        let headers = request.headers().clone();
+        Ok(Self { asker, headers, body: Bytes::from_request(request, state).await })
+    }
+}
+
+impl Asked {
+    /// Who asks.
+    pub(crate) fn asker(&self) -> &Asker {
+        &self.asker
+    }
+
+    /// The body.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        read(&self.body)
+    }
+}
 
 impl Asker {
     /// Somebody who may read.
     ///
     /// # Errors
     /// `unauthorized`
-    pub(crate) fn new(Extension(caller): Extension<Caller>) -> Result<Self, Refusal> {
+    fn of(caller: Option<&Caller>) -> Result<Self, Refusal> {
+        let caller = caller.cloned().unwrap_or_else(|| Caller::new(Arc::new(Identity::anonymous())));
         if caller.who.user.is_none() && !caller.who.is_server() {
             return Err(Refusal::new(Code::Unauthorized, "sign-in is needed"));
         }
@@ -144,7 +199,7 @@ impl Asker {
     ///
     /// # Errors
     /// `forbidden`
-    pub(crate) fn server(self) -> Result<Self, Refusal> {
+    pub(crate) fn server(&self) -> Result<&Self, Refusal> {
         if self.is_server() {
             return Ok(self);
         }
@@ -155,7 +210,7 @@ impl Asker {
     ///
     /// # Errors
     /// `forbidden`
-    pub(crate) fn himself_or_server(self, player: &str) -> Result<Self, Refusal> {
+    pub(crate) fn himself_or_server(&self, player: &str) -> Result<&Self, Refusal> {
         if self.is_server() || self.user() == Some(player) {
             return Ok(self);
         }
@@ -164,13 +219,13 @@ impl Asker {
 }
 
 /// A body, or why there is none.
-pub(crate) type Received = Result<Bytes, BytesRejection>;
+type Received = Result<Bytes, BytesRejection>;
 
 /// Reads a body; an empty one is an empty object.
 ///
 /// # Errors
 /// `too_large`, or `bad_request` with what is wrong.
-pub(crate) fn read<T: DeserializeOwned>(body: &Received) -> Result<T, Refusal> {
+fn read<T: DeserializeOwned>(body: &Received) -> Result<T, Refusal> {
     let body = body.as_ref().map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
         _ => bad("the body did not arrive"),
@@ -206,35 +261,36 @@ pub(crate) fn limit(limit: Option<u64>) -> u64 {
     limit.unwrap_or(PAGE).clamp(1, PAGE_MOST)
 }
 
-/// Something that is to be done, and perhaps once.
-pub(crate) struct Deed<'a> {
-    /// What it is, and to what.
-    pub(crate) name: String,
-    /// What was asked.
-    pub(crate) body: &'a Received,
-    /// The request's headers.
-    pub(crate) headers: &'a HeaderMap,
-    /// The status it is answered with.
-    pub(crate) status: StatusCode,
-}
-
 impl Api {
-    /// Does something in a transaction; under a key once, and a repeat is answered as the first was.
-    pub(crate) async fn commit<T, F>(&self, asker: &Asker, deed: Deed<'_>, work: F) -> Answer
+    /// Does something in a transaction; under a key once, and a repeat is answered as the first was. `name` says what it
+    /// is, and to what.
+    pub(crate) async fn commit<T, F>(&self, asked: &Asked, name: String, work: F) -> Answer
     where
         T: Serialize + Send + 'static,
         F: for<'c> FnOnce(&'c mut Changes) -> Pending<'c, Result<T, Refusal>> + Send + 'static,
     {
-        let Some(key) = deed.headers.get(KEY) else {
-            return told_as(deed.status, &self.stage.commit(work).await?);
+        let Some(key) = asked.headers.get(KEY) else {
+            return told_as(StatusCode::OK, &self.stage.commit(work).await?);
         };
         let key = key.to_str().map_err(|_| bad("Idempotency-Key: is not printable"))?;
-        let body = deed.body.as_ref().map(|body| String::from_utf8_lossy(body)).unwrap_or_default();
-        let told = self.stage.commit_once(&asker.0, key, ["/api/arena", &deed.name, &body], work).await?;
+        let body = asked.body.as_ref().map(|body| String::from_utf8_lossy(body)).unwrap_or_default();
+        let what = ["/api/arena", &name, &body];
+        let told = self.stage.commit_once(&asked.asker.0, key, what, work).await?;
         let mut json = told.json.into_bytes();
         if told.duplicate && json.pop() == Some(b'}') {
             json.extend_from_slice(b",\"duplicate\":true}");
         }
-        Ok(respond(deed.status, json))
+        Ok(respond(StatusCode::OK, json))
+    }
+
+    /// The same for something that is made by it.
+    pub(crate) async fn make<T, F>(&self, asked: &Asked, name: String, work: F) -> Answer
+    where
+        T: Serialize + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Changes) -> Pending<'c, Result<T, Refusal>> + Send + 'static,
+    {
+        let mut response = self.commit(asked, name, work).await?;
+        *response.status_mut() = StatusCode::CREATED;
+        Ok(response)
     }
 }

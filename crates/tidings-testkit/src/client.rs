@@ -293,6 +293,19 @@ fn understood(text: &[u8]) -> Heard {
 /// # Errors
 /// If the server is not there, or does not answer within [`PATIENCE`].
 pub async fn http(addr: SocketAddr, request: &str, headers: &str, body: &str) -> io::Result<(u16, String)> {
+    http_whole(addr, request, headers, body).await.map(|(status, _, body)| (status, body))
+}
+
+/// The same with the answer's head between them.
+///
+/// # Errors
+/// As [`http`].
+pub async fn http_whole(
+    addr: SocketAddr,
+    request: &str,
+    headers: &str,
+    body: &str,
+) -> io::Result<(u16, String, String)> {
     let exchange = async {
         let mut stream = TcpStream::connect(addr).await?;
         let head = format!("{request} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{headers}");
@@ -305,6 +318,8 @@ pub async fn http(addr: SocketAddr, request: &str, headers: &str, body: &str) ->
     let answer: io::Result<String> = timeout(PATIENCE, exchange).await?;
     let answer = answer?;
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
-    status.map(|status| (status, body)).ok_or_else(|| io::Error::other(answer))
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    status
+        .map(|status| (status, head.to_owned(), body.to_owned()))
+        .ok_or_else(|| io::Error::other(answer.clone()))
 }

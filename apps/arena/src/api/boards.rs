@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Query, State};
 use axum::routing::get;
-use axum::{Extension, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tidings_app::{Caller, Org, Refusal};
+use tidings_app::{Org, Refusal};
 
-use super::{Answer, Api, Asker, path, query, told};
+use super::{Answer, Api, Asker, path, query, told, told_from};
 use crate::acts::bad;
-use crate::arena::{not_found, the_session};
-use crate::boards::{OrgBoards, Scope, is_code};
+use crate::arena::{not_found, room, the_session};
+use crate::boards::{OrgBoards, Scope, TOP, is_code};
 use crate::ranks::{Board, Ranking};
 use crate::store::ladders::{self, GLOBAL, of_session};
 use crate::wire::{Entry, Where};
@@ -50,6 +50,14 @@ struct Page {
     at: Option<String>,
 }
 
+impl Page {
+    /// Whether every change of it is told: the board's room tells of the first places alone.
+    fn is_top(&self) -> bool {
+        let (offset, limit) = (self.offset.unwrap_or(0), self.limit.unwrap_or(TOP));
+        offset.saturating_add(limit) <= TOP
+    }
+}
+
 /// A part of a board.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -63,8 +71,7 @@ struct Shown {
     entries: Vec<Entry>,
 }
 
-async fn list(State(api): State<Arc<Api>>, caller: Extension<Caller>) -> Answer {
-    let asker = Asker::new(caller)?;
+async fn list(State(api): State<Arc<Api>>, asker: Asker) -> Answer {
     let _pass = api.arena.pass(&api.stage).await?;
     let mut boards: Vec<(Scope, u32)> = api.arena.with(asker.org(), |boards| {
         boards.scopes().map(|(scope, players)| (scope.clone(), players)).collect()
@@ -81,55 +88,45 @@ async fn list(State(api): State<Arc<Api>>, caller: Extension<Caller>) -> Answer 
     told(&json!({ "boards": lines }))
 }
 
-async fn global(State(api): State<Arc<Api>>, caller: Extension<Caller>, page: Asked) -> Answer {
-    show(&api, caller, Scope::Global, query(page)?, None).await
+async fn global(State(api): State<Arc<Api>>, asker: Asker, page: Asked) -> Answer {
+    show(&api, asker, Scope::Global, query(page)?, None).await
 }
 
 async fn around_global(
     State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
+    asker: Asker,
     player: AtPath<String>,
     page: Asked,
 ) -> Answer {
-    show(&api, caller, Scope::Global, query(page)?, Some(path(player)?)).await
+    show(&api, asker, Scope::Global, query(page)?, Some(path(player)?)).await
 }
 
-async fn country(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    code: AtPath<String>,
-    page: Asked,
-) -> Answer {
-    show(&api, caller, of_country(&path(code)?)?, query(page)?, None).await
+async fn country(State(api): State<Arc<Api>>, asker: Asker, code: AtPath<String>, page: Asked) -> Answer {
+    show(&api, asker, of_country(&path(code)?)?, query(page)?, None).await
 }
 
 async fn around_country(
     State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
+    asker: Asker,
     at: AtPath<(String, String)>,
     page: Asked,
 ) -> Answer {
     let (code, player) = path(at)?;
-    show(&api, caller, of_country(&code)?, query(page)?, Some(player)).await
+    show(&api, asker, of_country(&code)?, query(page)?, Some(player)).await
 }
 
-async fn session(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    id: AtPath<String>,
-    page: Asked,
-) -> Answer {
-    show(&api, caller, Scope::session(&path(id)?), query(page)?, None).await
+async fn session(State(api): State<Arc<Api>>, asker: Asker, id: AtPath<String>, page: Asked) -> Answer {
+    show(&api, asker, Scope::session(&path(id)?), query(page)?, None).await
 }
 
 async fn around_session(
     State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
+    asker: Asker,
     at: AtPath<(String, String)>,
     page: Asked,
 ) -> Answer {
     let (id, player) = path(at)?;
-    show(&api, caller, Scope::session(&id), query(page)?, Some(player)).await
+    show(&api, asker, Scope::session(&id), query(page)?, Some(player)).await
 }
 
 fn of_country(code: &str) -> Result<Scope, Refusal> {
@@ -141,18 +138,15 @@ fn of_country(code: &str) -> Result<Scope, Refusal> {
 }
 
 /// A part of a board: a page, or what is around somebody.
-async fn show(
-    api: &Api,
-    caller: Extension<Caller>,
-    scope: Scope,
-    page: Page,
-    player: Option<String>,
-) -> Answer {
-    let asker = Asker::new(caller)?;
+async fn show(api: &Api, asker: Asker, scope: Scope, page: Page, player: Option<String>) -> Answer {
     let org = asker.org();
+    let mut position = None;
     let shown = match &page.at {
         None => {
             let _pass = api.arena.pass_to(&api.stage, org, &scope).await?;
+            if page.is_top() && player.is_none() {
+                position = api.stage.position(&room(org, &scope.room())?);
+            }
             api.arena.with(org, |boards| part(boards, &scope, &page, player.as_deref()))?
         }
         Some(at) => {
@@ -162,7 +156,7 @@ async fn show(
             part(&boards, &scope, &page, player.as_deref())?
         }
     };
-    told(&shown)
+    told_from(position, &shown)
 }
 
 /// A board as it stood at a moment.

@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
-use axum::{Extension, Router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
-use tidings_app::{Caller, Many, Refusal, Room, Text};
+use tidings_app::{Many, Text};
 
-use super::{Answer, Api, Asker, Deed, Received, limit, path, query, read, told};
+use super::{Answer, Api, Asked, Asker, limit, path, query, told, told_from};
+use crate::acts::ending::Ending;
 use crate::acts::life::{self, NewMatch, SCORE_MOST};
 use crate::acts::{bad, result, void};
-use crate::arena::{Pass, room, the_match};
-use crate::boards::Scope;
+use crate::arena::room;
 use crate::store::matches::{self, Which};
-use crate::telling::{Later, follow_up};
 use crate::views;
 use crate::wire::{Id, MatchView, Players, ResultType, Score, Status};
 
@@ -43,10 +41,9 @@ struct Listed {
 
 async fn list(
     State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
+    asker: Asker,
     listed: Result<axum::extract::Query<Listed>, axum::extract::rejection::QueryRejection>,
 ) -> Answer {
-    let asker = Asker::new(caller)?;
     let listed = query(listed)?;
     let status = listed.status.unwrap_or_default();
     if !status.is_empty() && Status::parse(&status).is_none() {
@@ -62,9 +59,10 @@ async fn list(
     told(&json!({ "matches": views }))
 }
 
-async fn one(State(api): State<Arc<Api>>, caller: Extension<Caller>, id: AtPath) -> Answer {
-    let asker = Asker::new(caller)?;
-    told(&views::of_match(&mut api.stage.read().await?, asker.org(), &path(id)?).await?)
+async fn one(State(api): State<Arc<Api>>, asker: Asker, id: AtPath) -> Answer {
+    let id = path(id)?;
+    let position = api.stage.position(&room(asker.org(), &format!("match:{id}"))?);
+    told_from(position, &views::of_match(&mut api.stage.read().await?, asker.org(), &id).await?)
 }
 
 /// A match that is wanted.
@@ -83,14 +81,9 @@ pub(super) struct Wanted {
     max_score: Option<i64>,
 }
 
-async fn create(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    headers: HeaderMap,
-    body: Received,
-) -> Answer {
-    let asker = Asker::new(caller)?.server()?;
-    let wanted: Wanted = read(&body)?;
+async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
+    let org = asked.asker().server()?.org().clone();
+    let wanted: Wanted = asked.read()?;
     let _pass = api.arena.pass(&api.stage).await?;
     let new = NewMatch {
         id: wanted.id.map_or_else(|| new_id("m"), Id::into_string),
@@ -99,9 +92,7 @@ async fn create(
         session: wanted.session_id.map(Id::into_string),
         max_score: wanted.max_score.unwrap_or(SCORE_MOST),
     };
-    let org = asker.org().clone();
-    let deed = Deed { name: "matches".into(), body: &body, headers: &headers, status: StatusCode::CREATED };
-    api.commit::<MatchView, _>(&asker, deed, move |tx| {
+    api.make::<MatchView, _>(&asked, "matches".into(), move |tx| {
         Box::pin(async move {
             life::create(tx, &org, &new).await?;
             views::of_match(tx, &org, &new.id).await
@@ -119,18 +110,10 @@ pub(super) fn new_id(kind: &str) -> String {
     format!("{kind}-{now:x}-{chance:016x}")
 }
 
-async fn start(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    id: AtPath,
-    headers: HeaderMap,
-    body: Received,
-) -> Answer {
-    let asker = Asker::new(caller)?.server()?;
-    let (id, org) = (path(id)?, asker.org().clone());
-    let Nothing {} = read(&body)?;
-    let deed = Deed { name: format!("start {id}"), body: &body, headers: &headers, status: StatusCode::OK };
-    api.commit::<MatchView, _>(&asker, deed, move |tx| {
+async fn start(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
+    let (id, org) = (path(id)?, asked.asker().server()?.org().clone());
+    let Nothing {} = asked.read()?;
+    api.commit::<MatchView, _>(&asked, format!("start {id}"), move |tx| {
         Box::pin(async move {
             life::start(tx, &org, &id).await?;
             views::of_match(tx, &org, &id).await
@@ -154,18 +137,10 @@ pub(super) struct Scored {
     current_round: Option<i64>,
 }
 
-async fn score(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    id: AtPath,
-    headers: HeaderMap,
-    body: Received,
-) -> Answer {
-    let asker = Asker::new(caller)?.server()?;
-    let (id, org) = (path(id)?, asker.org().clone());
-    let scored: Scored = read(&body)?;
-    let deed = Deed { name: format!("score {id}"), body: &body, headers: &headers, status: StatusCode::OK };
-    api.commit::<MatchView, _>(&asker, deed, move |tx| {
+async fn score(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
+    let (id, org) = (path(id)?, asked.asker().server()?.org().clone());
+    let scored: Scored = asked.read()?;
+    api.commit::<MatchView, _>(&asked, format!("score {id}"), move |tx| {
         Box::pin(async move {
             let scores = scored.scores.as_deref().unwrap_or_default();
             life::score(tx, &org, &id, (scores, scored.current_round)).await?;
@@ -187,30 +162,20 @@ pub(super) struct Decided {
     scores: Option<Many<Score, 0, 8>>,
 }
 
-async fn decide(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    id: AtPath,
-    headers: HeaderMap,
-    body: Received,
-) -> Answer {
-    let asker = Asker::new(caller)?.server()?;
-    let (id, org) = (path(id)?, asker.org().clone());
-    let decided: Decided = read(&body)?;
+async fn decide(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
+    let (id, org) = (path(id)?, asked.asker().server()?.org().clone());
+    let decided: Decided = asked.read()?;
     let submitted = result::Submitted {
         winner: decided.winner_id.map(Id::into_string),
         kind: decided.result_type,
         scores: decided.scores.map(Many::into_vec).unwrap_or_default(),
     };
-    let ending = Ending::of(&api, &asker, &id).await?;
+    let ending = Ending::of(&api.arena, &api.stage, &org, &id).await?;
     let (arena, later) = (api.arena.clone(), ending.later.clone());
-    let deed = Deed { name: format!("result {id}"), body: &body, headers: &headers, status: StatusCode::OK };
-    let answer = api.commit(&asker, deed, move |tx| {
+    let decided = api.commit(&asked, format!("result {id}"), move |tx| {
         Box::pin(async move { result::submit(&arena, tx, &org, &id, (&submitted, &later)).await })
     });
-    let answer = answer.await?;
-    ending.told(&api).await;
-    Ok(answer)
+    ended(&api, ending, decided).await
 }
 
 /// Why a match does not count.
@@ -221,49 +186,23 @@ pub(super) struct Doubted {
     reason: Option<Text<1, 200>>,
 }
 
-async fn void_it(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    id: AtPath,
-    headers: HeaderMap,
-    body: Received,
-) -> Answer {
-    let asker = Asker::new(caller)?.server()?;
-    let (id, org) = (path(id)?, asker.org().clone());
-    let doubted: Doubted = read(&body)?;
-    let ending = Ending::of(&api, &asker, &id).await?;
+async fn void_it(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
+    let (id, org) = (path(id)?, asked.asker().server()?.org().clone());
+    let doubted: Doubted = asked.read()?;
+    let ending = Ending::of(&api.arena, &api.stage, &org, &id).await?;
     let (arena, later) = (api.arena.clone(), ending.later.clone());
-    let deed = Deed { name: format!("void {id}"), body: &body, headers: &headers, status: StatusCode::OK };
-    let answer = api.commit(&asker, deed, move |tx| {
+    let voided = api.commit(&asked, format!("void {id}"), move |tx| {
         Box::pin(async move {
             let reason = doubted.reason.as_deref();
             void::void(&arena, tx, &org, &id, (reason, &later)).await
         })
     });
-    let answer = answer.await?;
-    ending.told(&api).await;
+    ended(&api, ending, voided).await
+}
+
+/// Does it, and what follows from it.
+async fn ended(api: &Api, ending: Ending<'_>, deed: impl Future<Output = Answer>) -> Answer {
+    let answer = deed.await?;
+    ending.told(&api.stage).await;
     Ok(answer)
-}
-
-/// A match that is about to end: the boards it concerns are there, and what has to be told behind it is told.
-struct Ending<'a> {
-    _pass: Pass<'a>,
-    later: Later,
-    room: Room,
-}
-
-impl<'a> Ending<'a> {
-    async fn of(api: &'a Api, asker: &Asker, id: &str) -> Result<Self, Refusal> {
-        let org = asker.org();
-        let game = the_match(&mut api.stage.read().await?, org, id).await?;
-        let scope = game.session.as_deref().map_or(Scope::Global, Scope::session);
-        let _pass = api.arena.pass_to(&api.stage, org, &scope).await?;
-        Ok(Self { _pass, later: Later::default(), room: room(org, &format!("match:{id}"))? })
-    }
-
-    /// It is stored: the rest is told, and the room closes.
-    async fn told(self, api: &Api) {
-        follow_up(&api.stage, self.later.take()).await;
-        api.stage.close(&self.room);
-    }
 }

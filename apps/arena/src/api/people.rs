@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, put};
-use axum::{Extension, Router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tidings_app::{Caller, Org, Text};
+use tidings_app::{Org, Text};
 
-use super::{Answer, Api, Asker, Deed, Received, limit, path, query, read, told};
+use super::{Answer, Api, Asked, Asker, limit, path, query, told};
 use crate::acts::bad;
 use crate::acts::people::{self, NewPlayer};
 use crate::arena::the_player;
@@ -33,7 +32,7 @@ pub(super) fn routes() -> Router<Arc<Api>> {
 }
 
 type AtPath<T> = Result<axum::extract::Path<T>, axum::extract::rejection::PathRejection>;
-type Asked = Result<Query<Page>, axum::extract::rejection::QueryRejection>;
+type AtPage = Result<Query<Page>, axum::extract::rejection::QueryRejection>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,8 +69,7 @@ fn line(api: &Api, org: &Org, player: players::Player) -> Line {
     }
 }
 
-async fn list(State(api): State<Arc<Api>>, caller: Extension<Caller>, page: Asked) -> Answer {
-    let asker = Asker::new(caller)?;
+async fn list(State(api): State<Arc<Api>>, asker: Asker, page: AtPage) -> Answer {
     let page = query(page)?;
     let _pass = api.arena.pass(&api.stage).await?;
     let (most, after) = (limit(page.limit), page.after.unwrap_or_default());
@@ -94,14 +92,8 @@ pub(super) struct Wanted {
     country: Option<Text<2, 2>>,
 }
 
-async fn create(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    headers: HeaderMap,
-    body: Received,
-) -> Answer {
-    let asker = Asker::new(caller)?;
-    let wanted: Wanted = read(&body)?;
+async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
+    let (asker, wanted): (_, Wanted) = (asked.asker(), asked.read()?);
     let id = wanted.id.map(Id::into_string).or_else(|| asker.user().map(str::to_owned));
     let id = id.ok_or_else(|| bad("id: is needed"))?;
     let asker = asker.himself_or_server(&id)?;
@@ -111,8 +103,7 @@ async fn create(
     let new = NewPlayer { id, name, country: wanted.country.map(Text::into_string), rating: None };
     let _pass = api.arena.pass(&api.stage).await?;
     let (arena, org, stage) = (api.arena.clone(), asker.org().clone(), api.stage.clone());
-    let deed = Deed { name: "players".into(), body: &body, headers: &headers, status: StatusCode::CREATED };
-    api.commit::<PlayerView, _>(&asker, deed, move |tx| {
+    api.make::<PlayerView, _>(&asked, "players".into(), move |tx| {
         Box::pin(async move {
             people::create(&arena, tx, &org, &new).await?;
             // Places follow once it is stored; they are asked for by those who want them.
@@ -122,8 +113,7 @@ async fn create(
     .await
 }
 
-async fn one(State(api): State<Arc<Api>>, caller: Extension<Caller>, id: AtPath<String>) -> Answer {
-    let asker = Asker::new(caller)?;
+async fn one(State(api): State<Arc<Api>>, asker: Asker, id: AtPath<String>) -> Answer {
     let _pass = api.arena.pass(&api.stage).await?;
     let mut reader = api.stage.read().await?;
     told(&views::of_player(&api.arena, &api.stage, &mut reader, asker.org(), &path(id)?).await?)
@@ -139,20 +129,13 @@ pub(super) struct Changed {
     country: Option<Text<2, 2>>,
 }
 
-async fn change(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    id: AtPath<String>,
-    headers: HeaderMap,
-    body: Received,
-) -> Answer {
+async fn change(State(api): State<Arc<Api>>, id: AtPath<String>, asked: Asked) -> Answer {
     let id = path(id)?;
-    let asker = Asker::new(caller)?.himself_or_server(&id)?;
-    let changed: Changed = read(&body)?;
+    let asker = asked.asker().himself_or_server(&id)?;
+    let changed: Changed = asked.read()?;
     let _pass = api.arena.pass(&api.stage).await?;
     let (arena, org, stage) = (api.arena.clone(), asker.org().clone(), api.stage.clone());
-    let deed = Deed { name: format!("change {id}"), body: &body, headers: &headers, status: StatusCode::OK };
-    api.commit::<PlayerView, _>(&asker, deed, move |tx| {
+    api.commit::<PlayerView, _>(&asked, format!("change {id}"), move |tx| {
         Box::pin(async move {
             let what = (changed.display_name.as_deref(), changed.country.as_deref());
             people::change(&arena, tx, &org, &id, what).await?;
@@ -162,13 +145,7 @@ async fn change(
     .await
 }
 
-async fn history(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    id: AtPath<String>,
-    page: Asked,
-) -> Answer {
-    let asker = Asker::new(caller)?;
+async fn history(State(api): State<Arc<Api>>, asker: Asker, id: AtPath<String>, page: AtPage) -> Answer {
     let (id, page) = (path(id)?, query(page)?);
     let mut reader = api.stage.read().await?;
     the_player(&mut reader, asker.org(), &id).await?;
@@ -182,13 +159,7 @@ async fn history(
     told(&json!({ "history": lines.collect::<Vec<_>>() }))
 }
 
-async fn played(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    id: AtPath<String>,
-    page: Asked,
-) -> Answer {
-    let asker = Asker::new(caller)?;
+async fn played(State(api): State<Arc<Api>>, asker: Asker, id: AtPath<String>, page: AtPage) -> Answer {
     let (id, page) = (path(id)?, query(page)?);
     let mut reader = api.stage.read().await?;
     the_player(&mut reader, asker.org(), &id).await?;
@@ -199,9 +170,9 @@ async fn played(
     told(&json!({ "matches": views }))
 }
 
-async fn friends(State(api): State<Arc<Api>>, caller: Extension<Caller>, id: AtPath<String>) -> Answer {
+async fn friends(State(api): State<Arc<Api>>, asker: Asker, id: AtPath<String>) -> Answer {
     let id = path(id)?;
-    let asker = Asker::new(caller)?.himself_or_server(&id)?;
+    asker.himself_or_server(&id)?;
     let _pass = api.arena.pass(&api.stage).await?;
     let mut reader = api.stage.read().await?;
     the_player(&mut reader, asker.org(), &id).await?;
@@ -215,40 +186,20 @@ async fn friends(State(api): State<Arc<Api>>, caller: Extension<Caller>, id: AtP
     told(&json!({ "friends": lines }))
 }
 
-async fn befriend(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    at: AtPath<(String, String)>,
-    headers: HeaderMap,
-    body: Received,
-) -> Answer {
-    change_friends(&api, Asker::new(caller)?, path(at)?, (&headers, &body), true).await
+async fn befriend(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, asked: Asked) -> Answer {
+    change_friends(&api, &asked, path(at)?, true).await
 }
 
-async fn part(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    at: AtPath<(String, String)>,
-    headers: HeaderMap,
-    body: Received,
-) -> Answer {
-    change_friends(&api, Asker::new(caller)?, path(at)?, (&headers, &body), false).await
+async fn part(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, asked: Asked) -> Answer {
+    change_friends(&api, &asked, path(at)?, false).await
 }
 
 /// Two players become friends or part; windows of friends then show others.
-async fn change_friends(
-    api: &Api,
-    asker: Asker,
-    (id, friend): (String, String),
-    (headers, body): (&HeaderMap, &Received),
-    wishes: bool,
-) -> Answer {
-    let asker = asker.himself_or_server(&id)?;
+async fn change_friends(api: &Api, asked: &Asked, (id, friend): (String, String), wishes: bool) -> Answer {
+    let asker = asked.asker().himself_or_server(&id)?;
     let _pass = api.arena.pass(&api.stage).await?;
     let (org, both, pair) = (asker.org().clone(), asker.is_server(), (id.clone(), friend.clone()));
-    let deed =
-        Deed { name: format!("friends {wishes} {id}\0{friend}"), body, headers, status: StatusCode::OK };
-    let answer = api.commit(&asker, deed, move |tx| {
+    let answer = api.commit(asked, format!("friends {wishes} {id}\0{friend}"), move |tx| {
         Box::pin(async move {
             let pair = (pair.0.as_str(), pair.1.as_str());
             let mutual = match wishes {

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, get, post};
-use axum::{Extension, Router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tidings_app::{Caller, Org, Reader, Refusal, Text, Whole};
+use tidings_app::{Org, Reader, Refusal, Text, Whole};
 
 use super::games::{Nothing, new_id};
-use super::{Answer, Api, Asker, Deed, Received, limit, path, query, read, told};
+use super::{Answer, Api, Asked, Asker, limit, path, query, told};
 use crate::acts::{bad, tournaments};
 use crate::arena::the_session;
 use crate::boards::Scope;
@@ -80,10 +79,9 @@ struct Listed {
 
 async fn list(
     State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
+    asker: Asker,
     listed: Result<Query<Listed>, axum::extract::rejection::QueryRejection>,
 ) -> Answer {
-    let asker = Asker::new(caller)?;
     let listed = query(listed)?;
     let status = listed.status.unwrap_or_default();
     if !["", "open", "closed"].contains(&status.as_str()) {
@@ -94,8 +92,7 @@ async fn list(
     told(&json!({ "sessions": found.into_iter().map(View::from).collect::<Vec<_>>() }))
 }
 
-async fn one(State(api): State<Arc<Api>>, caller: Extension<Caller>, id: AtPath<String>) -> Answer {
-    let asker = Asker::new(caller)?;
+async fn one(State(api): State<Arc<Api>>, asker: Asker, id: AtPath<String>) -> Answer {
     told(&view(&mut api.stage.read().await?, asker.org(), &path(id)?).await?)
 }
 
@@ -126,14 +123,9 @@ fn moment(text: Option<&str>, field: &str) -> Result<Option<u64>, Refusal> {
     text.map(|text| time::parse(text).ok_or_else(wrong)).transpose()
 }
 
-async fn create(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    headers: HeaderMap,
-    body: Received,
-) -> Answer {
-    let asker = Asker::new(caller)?.server()?;
-    let wanted: Wanted = read(&body)?;
+async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
+    let org = asked.asker().server()?.org().clone();
+    let wanted: Wanted = asked.read()?;
     let count = |whole: i64| u64::try_from(whole).unwrap_or(0);
     let new = Session {
         id: wanted.id.map_or_else(|| new_id("s"), Id::into_string),
@@ -148,9 +140,7 @@ async fn create(
         players: 0,
         created_ms: api.stage.now_ms(),
     };
-    let org = asker.org().clone();
-    let deed = Deed { name: "sessions".into(), body: &body, headers: &headers, status: StatusCode::CREATED };
-    api.commit::<View, _>(&asker, deed, move |tx| {
+    api.make::<View, _>(&asked, "sessions".into(), move |tx| {
         Box::pin(async move {
             tournaments::create(tx, &org, &new).await?;
             view(tx, &org, &new.id).await
@@ -167,19 +157,12 @@ pub(super) struct Joining {
     player_id: Id,
 }
 
-async fn join(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    id: AtPath<String>,
-    headers: HeaderMap,
-    body: Received,
-) -> Answer {
-    let player = read::<Joining>(&body)?.player_id.into_string();
-    let (id, asker) = (path(id)?, Asker::new(caller)?.himself_or_server(&player)?);
-    let (arena, org) = (api.arena.clone(), asker.org().clone());
+async fn join(State(api): State<Arc<Api>>, id: AtPath<String>, asked: Asked) -> Answer {
+    let player = asked.read::<Joining>()?.player_id.into_string();
+    let (id, org) = (path(id)?, asked.asker().himself_or_server(&player)?.org().clone());
+    let arena = api.arena.clone();
     let _pass = api.arena.pass_to(&api.stage, &org, &Scope::session(&id)).await?;
-    let deed = Deed { name: format!("join {id}"), body: &body, headers: &headers, status: StatusCode::OK };
-    api.commit::<View, _>(&asker, deed, move |tx| {
+    api.commit::<View, _>(&asked, format!("join {id}"), move |tx| {
         Box::pin(async move {
             tournaments::join(&arena, tx, &org, (&id, &player)).await?;
             view(tx, &org, &id).await
@@ -188,20 +171,12 @@ async fn join(
     .await
 }
 
-async fn leave(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    at: AtPath<(String, String)>,
-    headers: HeaderMap,
-    body: Received,
-) -> Answer {
+async fn leave(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, asked: Asked) -> Answer {
     let (id, player) = path(at)?;
-    let asker = Asker::new(caller)?.himself_or_server(&player)?;
-    let (arena, org) = (api.arena.clone(), asker.org().clone());
+    let org = asked.asker().himself_or_server(&player)?.org().clone();
+    let arena = api.arena.clone();
     let _pass = api.arena.pass_to(&api.stage, &org, &Scope::session(&id)).await?;
-    let name = format!("leave {id}\0{player}");
-    let deed = Deed { name, body: &body, headers: &headers, status: StatusCode::OK };
-    api.commit::<View, _>(&asker, deed, move |tx| {
+    api.commit::<View, _>(&asked, format!("leave {id}\0{player}"), move |tx| {
         Box::pin(async move {
             tournaments::leave(&arena, tx, &org, (&id, &player)).await?;
             view(tx, &org, &id).await
@@ -210,18 +185,10 @@ async fn leave(
     .await
 }
 
-async fn close(
-    State(api): State<Arc<Api>>,
-    caller: Extension<Caller>,
-    id: AtPath<String>,
-    headers: HeaderMap,
-    body: Received,
-) -> Answer {
-    let asker = Asker::new(caller)?.server()?;
-    let (id, org) = (path(id)?, asker.org().clone());
-    let Nothing {} = read(&body)?;
-    let deed = Deed { name: format!("close {id}"), body: &body, headers: &headers, status: StatusCode::OK };
-    api.commit::<View, _>(&asker, deed, move |tx| {
+async fn close(State(api): State<Arc<Api>>, id: AtPath<String>, asked: Asked) -> Answer {
+    let (id, org) = (path(id)?, asked.asker().server()?.org().clone());
+    let Nothing {} = asked.read()?;
+    api.commit::<View, _>(&asked, format!("close {id}"), move |tx| {
         Box::pin(async move {
             tournaments::close(tx, &org, &id).await?;
             view(tx, &org, &id).await

@@ -7,6 +7,7 @@ mod boards;
 mod crash;
 mod demo;
 mod games;
+mod kept;
 mod refusals;
 mod sockets;
 mod voids;
