@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_app::{Channel, Ctx, Keeps, Refusal, Room, RoomKind};
+use tidings_app::{Channel, Ctx, Keeps, Many, Refusal, Room, RoomKind};
 
 use crate::acts::conflict;
+use crate::acts::ending::Ending;
 use crate::acts::life::{self, Act};
+use crate::acts::result::{self, Submitted};
 use crate::arena::{Arena, the_match};
 use crate::players;
 use crate::views;
-use crate::wire::{MatchEvent, MatchReply, MatchSay, MatchView};
+use crate::wire::{Id, MatchEnd, MatchEvent, MatchReply, MatchSay, MatchView};
 
 /// So long after its end a match can still be heard, by who was away when it ended.
 pub const LINGER_MS: u64 = 120_000;
@@ -44,13 +46,23 @@ impl Channel for Matches {
                 self.view(&ctx, &room).await?;
                 ctx.join(&room).await?;
                 let snapshot = self.view(&ctx, &room).await?;
-                Ok(MatchReply { match_id, room: Some(room.name().to_owned()), snapshot: Some(snapshot) })
+                Ok(MatchReply {
+                    match_id,
+                    room: Some(room.name().to_owned()),
+                    snapshot: Some(snapshot),
+                    sequence: None,
+                })
             }
             MatchSay::Unsubscribe(wish) => {
                 let match_id = wish.match_id.into_string();
                 let room = ctx.room(&format!("match:{match_id}"))?;
                 ctx.leave(&room);
-                Ok(MatchReply { match_id, room: Some(room.name().to_owned()), snapshot: None })
+                Ok(MatchReply {
+                    match_id,
+                    room: Some(room.name().to_owned()),
+                    snapshot: None,
+                    sequence: None,
+                })
             }
             MatchSay::Act(said) => {
                 let (org, player) = (ctx.org().clone(), ctx.user()?.to_owned());
@@ -60,11 +72,12 @@ impl Channel for Matches {
                     Box::pin(async move {
                         let match_id = act.id.clone();
                         life::act(tx, &org, act).await?;
-                        Ok(MatchReply { match_id, room: None, snapshot: None })
+                        Ok(MatchReply { match_id, room: None, snapshot: None, sequence: None })
                     })
                 })
                 .await
             }
+            MatchSay::Submit(end) => self.submit(&ctx, end).await,
         }
     }
 
@@ -78,6 +91,28 @@ impl Channel for Matches {
 }
 
 impl Matches {
+    /// A server submits a result; the match's room closes behind it.
+    async fn submit(&self, ctx: &Ctx<'_, Self>, end: MatchEnd) -> Result<MatchReply, Refusal> {
+        let (org, stage, match_id) = (ctx.org().clone(), ctx.stage(), end.match_id.into_string());
+        let submitted = Submitted {
+            winner: end.winner_id.map(Id::into_string),
+            kind: end.result_type,
+            scores: end.scores.map(Many::into_vec).unwrap_or_default(),
+        };
+        let ending = Ending::of(&self.0, &stage, &org, &match_id).await?;
+        let (arena, later) = (self.0.clone(), ending.later.clone());
+        let submitting = ctx.commit(move |tx| {
+            Box::pin(async move {
+                let settled = result::submit(&arena, tx, &org, &match_id, (&submitted, &later)).await?;
+                let snapshot = Some(views::of_match(tx, &org, &match_id).await?);
+                Ok(MatchReply { match_id, room: None, snapshot, sequence: Some(settled.sequence) })
+            })
+        });
+        let reply = submitting.await?;
+        ending.told(&stage).await;
+        Ok(reply)
+    }
+
     async fn view(&self, ctx: &Ctx<'_, Self>, room: &Room) -> Result<MatchView, Refusal> {
         let mut reader = ctx.read().await?;
         let game = the_match(&mut reader, room.org(), room.id()).await?;

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tidings_app::{Command, Event, Invalid, Rate, Requires, Rule, Text};
+use tidings_app::{Command, Event, Invalid, Many, Rate, Requires, Rule, Text};
 
-use super::Id;
+use super::{Id, PLAYERS_MOST};
 
 /// What clients say on `/matches`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -19,6 +19,9 @@ pub enum MatchSay {
     /// Does something in a match one plays.
     #[serde(rename = "matchAction")]
     Act(MatchAct),
+    /// Says how a match has ended; for the studio's servers.
+    #[serde(rename = "submitResult")]
+    Submit(MatchEnd),
 }
 
 /// Which match.
@@ -42,6 +45,20 @@ pub struct MatchAct {
     pub data: Value,
 }
 
+/// How a match has ended, as a server says it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MatchEnd {
+    /// The match.
+    pub match_id: Id,
+    /// Who has won; nobody in a draw.
+    pub winner_id: Option<Id>,
+    /// In which way.
+    pub result_type: ResultType,
+    /// Scores that have changed.
+    pub scores: Option<Many<Score, 0, PLAYERS_MOST>>,
+}
+
 /// Bytes of an action's data at most.
 pub const ACTION_BYTES: usize = 4_096;
 
@@ -53,6 +70,7 @@ impl Command for MatchSay {
         Requires::new("subscribe", Rule::SignedIn),
         Requires::new("unsubscribe", Rule::SignedIn),
         Requires::new("matchAction", Rule::SignedIn).rate(ACTIONS),
+        Requires::new("submitResult", Rule::Server),
     ];
 
     fn check(&self) -> Result<(), Invalid> {
@@ -74,9 +92,12 @@ pub struct MatchReply {
     /// The room one is in, or was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room: Option<String>,
-    /// How the match stands, for those who come.
+    /// How the match stands, for those who come and those who end it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<MatchView>,
+    /// The number of the result in its organisation, for those who submit one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<i64>,
 }
 
 /// How a match stands.

@@ -21,11 +21,15 @@ struct SocketIo {
 
 impl SocketIo {
     async fn enter(addr: SocketAddr, namespace: &'static str, user: &str) -> Self {
+        Self::enter_as(addr, namespace, user, &json!({})).await
+    }
+
+    async fn enter_as(addr: SocketAddr, namespace: &'static str, user: &str, more: &Value) -> Self {
         let url = format!("ws://{addr}/socket.io/?EIO=4&transport=websocket");
         let (socket, _) = connect_async(url).await.unwrap();
         let mut client = Self { socket, namespace, kept: Vec::new() };
         client.hear_text("0{").await;
-        let auth = json!({"token": token(user, &json!({}))});
+        let auth = json!({"token": token(user, more)});
         client.say(&format!("40{namespace},{auth}")).await;
         client.hear_text(&format!("40{namespace},{{\"sid\"")).await;
         client
@@ -126,4 +130,37 @@ async fn friends_are_told_who_comes_and_who_goes() {
     let SocketIo { mut socket, .. } = bob;
     socket.send(Message::text("41/players,")).await.unwrap();
     assert_eq!(ada.hear("friendActivity").await["activity"]["type"], "offline");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_submit_results_over_a_socket_and_players_cannot() {
+    let bed = Bed::sqlite();
+    let server = bed.serve();
+    let studio = Rest::server(server.addr());
+    studio.people(&[("ada", "GB"), ("bob", "US")]).await;
+    studio.start("m1", &["ada", "bob"], json!({"maxScore": 10})).await;
+    let mut ada = SocketIo::enter(server.addr(), "/matches", "ada").await;
+    let mut game =
+        SocketIo::enter_as(server.addr(), "/matches", "studio", &json!({"scope": "publish"})).await;
+    let end = |more: Value| {
+        let mut end = json!({"matchId": "m1", "winnerId": "ada", "resultType": "win"});
+        more.as_object().unwrap().iter().for_each(|(name, value)| end[name] = value.clone());
+        end
+    };
+    let score = |score: i64| json!({"scores": [{"playerId": "ada", "score": score}]});
+    let refused = |answer: Value| answer["error"]["code"].as_str().unwrap_or("none").to_owned();
+    assert_eq!(refused(ada.ask("submitResult", &end(json!({}))).await), "forbidden");
+    assert_eq!(refused(game.ask("submitResult", &end(score(11))).await), "bad_request");
+    assert_eq!(refused(game.ask("submitResult", &end(json!({"matchId": "m2"}))).await), "not_found");
+    assert_eq!(studio.get("/matches/m1").await["status"], "started");
+    assert_eq!(studio.get("/players/ada").await["games"], 0);
+
+    assert_eq!(ada.ask("subscribe", &json!({"matchId": "m1"})).await["ok"], true);
+    let told = game.ask("submitResult", &end(score(10))).await;
+    assert_eq!((&told["ok"], &told["snapshot"]["status"]), (&json!(true), &json!("completed")), "{told}");
+    assert!(told["sequence"].as_i64() > Some(0), "{told}");
+    assert_eq!(ada.hear("matchCompleted").await["result"]["winnerId"], "ada");
+    assert_eq!(ada.hear("tidings:left").await, json!({"room": "match:m1", "reason": "closed"}));
+    assert_eq!(refused(game.ask("submitResult", &end(json!({}))).await), "conflict");
+    assert_eq!(studio.get("/players/ada").await["wins"], 1);
 }

@@ -216,6 +216,18 @@ export interface MatchCompleted {
   result: Outcome;
 }
 
+/** How a match has ended, as a server says it. */
+export interface MatchEnd {
+  /** The match. */
+  matchId: string;
+  /** In which way. */
+  resultType: ResultType;
+  /** Scores that have changed. */
+  scores?: Array<Score> | null;
+  /** Who has won; nobody in a draw. */
+  winnerId?: string | null;
+}
+
 /** Somebody in a match. */
 export interface MatchPlayer {
   /** By which name. */
@@ -236,7 +248,9 @@ export interface MatchReply {
   matchId: string;
   /** The room one is in, or was. */
   room?: string | null;
-  /** How the match stands, for those who come. */
+  /** The number of the result in its organisation, for those who submit one. */
+  sequence?: number | null;
+  /** How the match stands, for those who come and those who end it. */
   snapshot?: MatchView | null;
 }
 
@@ -735,6 +749,8 @@ export interface Commands {
     "unsubscribe": { data: MatchWish; reply: MatchReply };
     /** Does something in a match one plays. */
     "matchAction": { data: MatchAct; reply: MatchReply };
+    /** Says how a match has ended; for the studio's servers. */
+    "submitResult": { data: MatchEnd; reply: MatchReply };
   };
   "/players": {
   };
