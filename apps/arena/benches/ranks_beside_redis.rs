@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tidings_arena::ranks::{Board, Change, Entry, Handle, Players, Ranking};
+use tidings_arena::ranks::{Board, Change, Entry, Handle, Players, Ranking, look_ahead};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -40,6 +40,8 @@ fn main() {
     let mut boards = [board.clone(), board.clone(), board];
     results("score of one, three boards of 1,000,000", 1, &mut boards);
     results("result of two, three boards of 1,000,000", 2, &mut boards);
+    ahead("result of two, looked ahead for", 1, &mut boards);
+    ahead("results of two, eight looked ahead for", 8, &mut boards);
     drop(boards);
     scopes();
     redis();
@@ -115,6 +117,32 @@ fn results(name: &str, players: usize, boards: &mut [Board; 3]) {
             board.apply(&changes);
         }
     });
+}
+
+/// Results of two on three boards as a transaction brings them: ratings come from the store, and so many results are
+/// looked ahead for together.
+fn ahead(name: &str, together: u32, boards: &mut [Board; 3]) {
+    let mut numbers = Numbers(6);
+    let mut reached = u64::from(PLAYERS) * 1_000;
+    let (own, mut parts) = ("/proc/thread-self/schedstat", Parts::default());
+    for _ in 0..PARTS {
+        let (clock, before) = (Instant::now(), cpu(own));
+        for _ in 0..ROUNDS / PARTS / together {
+            let mut result = |_| {
+                reached += 1;
+                [numbers.player(), numbers.player()]
+                    .map(|player| Change::Set(Entry { player, score: numbers.rating(), reached }))
+            };
+            let results: Vec<[Change; 2]> = (0..together).map(&mut result).collect();
+            let of = |board| results.iter().flatten().map(move |change| (board, change));
+            look_ahead(boards.iter().flat_map(of));
+            for changes in &results {
+                boards.iter_mut().for_each(|board| drop(std::hint::black_box(board.apply(changes))));
+            }
+        }
+        parts.add(clock.elapsed(), cpu(own) - before);
+    }
+    parts.show(name);
 }
 
 /// A result as a server has it: everybody on one board, and on one of a hundred countries' and one of a

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use tidings_app::{CompactString, Refusal};
 
-use crate::ranks::{Board, Change, Handle, Moved, Players, Ranking, Row};
+use crate::ranks::{self, Board, Change, Handle, Moved, Players, Ranking, Row};
 use crate::windows::OpenWindow;
 use crate::wire::{Entry, ScopeKind, Where};
 
@@ -15,6 +15,9 @@ use crate::wire::{Entry, ScopeKind, Where};
 pub const TOP: u32 = 50;
 /// Windows of one organisation that are looked at together at most; more are refused.
 pub const WINDOWS_MOST: usize = 10_000;
+
+/// A board of fewer is near enough to the processor as it is.
+const LARGE: u32 = 20_000;
 
 /// A board of an organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -219,6 +222,7 @@ impl OrgBoards {
     /// How places change if a batch is stored behind those that are not yet: of each board what
     /// [`Board::apply`] says. Boards that are not in memory have no places.
     pub fn preview(&mut self, batch: &Batch) -> Vec<(Scope, Vec<Moved>)> {
+        self.look_ahead(&batch.changes);
         let mut seen = Vec::with_capacity(batch.changes.len());
         for (scope, changes) in &batch.changes {
             let Some(board) = board_of(&mut self.boards, scope) else { continue };
@@ -255,6 +259,7 @@ impl OrgBoards {
             self.renamed(handle);
             self.name(handle, person);
         }
+        self.look_ahead(&changes);
         for (scope, changes) in changes {
             let Some(board) = board_of(&mut self.boards, &scope) else { continue };
             let moved = board.apply(&changes);
@@ -264,6 +269,17 @@ impl OrgBoards {
             let windows = self.windows.values_mut().filter(|window| window.scope == scope);
             windows.for_each(|window| window.note(&moved));
         }
+    }
+
+    /// Has what a batch needs of large boards come from memory together.
+    fn look_ahead(&self, changes: &[(Scope, Vec<Change>)]) {
+        let large = |board: &&Board| board.len() >= LARGE;
+        let boards = changes.iter().filter_map(|(scope, changes)| {
+            self.boards.get(scope).filter(large).map(|board| (board, changes))
+        });
+        ranks::look_ahead(
+            boards.flat_map(|(board, changes)| changes.iter().map(move |change| (board, change))),
+        );
     }
 
     /// Somebody is called otherwise: every board that may show the name is looked at again.

@@ -6,6 +6,7 @@
 //!
 //! Plain values: what time it is, which number a result has and when something is told comes from outside.
 
+mod ahead;
 mod batch;
 mod board;
 mod index;
@@ -18,6 +19,7 @@ mod view;
 mod window;
 mod windows;
 
+pub use ahead::look_ahead;
 pub use board::{Board, Change};
 pub use players::{PLAYERS_MOST, Players};
 pub use updates::{CHANGED_MOST, Step, Update, Updates};

@@ -2,7 +2,7 @@
 
 use super::batch;
 use super::spread::{SPREAD_FROM, Spread};
-use super::tree::{Key, Place, Tree};
+use super::tree::{Key, Look, Place, Tree};
 use super::{Entry, Handle, Moved, Ranking, Row};
 
 /// Everybody's score, place and rank.
@@ -219,6 +219,15 @@ impl Board {
     pub(super) fn with_score(&self, score: i64) -> u32 {
         let all = score.checked_sub(1).map_or(self.len(), |below| self.higher(below));
         all - self.higher(score)
+    }
+
+    /// What a change needs, to be looked at before it is made.
+    pub(super) fn look(&self, change: &Change) -> Look<'_> {
+        let key = match change {
+            Change::Set(entry) | Change::Put(entry) => Some(key(entry)),
+            Change::Remove(_) => None,
+        };
+        Look::new(&self.tree, change.player().0, key)
     }
 
     fn change(&mut self, change: &Change) -> Moved {

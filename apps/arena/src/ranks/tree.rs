@@ -5,11 +5,13 @@
 //! way begins at the leaf the [`Index`] names, so the place of a player is found without comparing keys.
 
 mod balance;
+mod look;
 mod node;
 
 use slab::Slab;
 
 use super::index::Index;
+pub(super) use look::Look;
 pub(super) use node::Key;
 use node::{FAN, Inner, Leaf, NONE};
 

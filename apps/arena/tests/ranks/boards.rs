@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use proptest::prelude::*;
-use tidings_arena::ranks::{Board, Change, Entry, Handle, Players, Ranking};
+use tidings_arena::ranks::{Board, Change, Entry, Handle, Players, Ranking, look_ahead};
 
 use super::naive::{Naive, RANKINGS, batches, change};
 
@@ -44,6 +44,8 @@ proptest! {
             for batch in &batches {
                 let old = naive.clone();
                 batch.iter().for_each(|change| naive.change(change));
+                // Whatever is looked ahead for, known or not: nothing comes of it.
+                look_ahead(batch.iter().map(|change| (&board, change)));
                 for moved in board.apply(batch) {
                     assert_eq!(moved.old, old.row(moved.player, ranking));
                     assert_eq!(moved.new, naive.row(moved.player, ranking));

@@ -52,6 +52,15 @@ impl Leaf {
         self.len() == LEAF
     }
 
+    /// Reads something of each of its lines.
+    pub(super) fn glance(&self) -> u64 {
+        let mut seen = u64::from(self.parent);
+        for at in (0..LEAF).step_by(8) {
+            seen ^= self.falling[at] as u64 ^ self.reached[at];
+        }
+        seen ^ u64::from(self.players[0] ^ self.players[16] ^ self.players[LEAF - 1])
+    }
+
     pub(super) fn scores(&self) -> &[i64] {
         &self.falling[..self.len()]
     }
@@ -196,6 +205,12 @@ impl Inner {
 
     pub(super) fn len(&self) -> usize {
         self.len as usize
+    }
+
+    /// Reads something of each line that a way up needs.
+    pub(super) fn glance(&self) -> u64 {
+        let lines = (0..FAN).step_by(16).map(|at| self.nodes[at] ^ self.counts[at] ^ self.firsts[at]);
+        u64::from(self.parent) ^ lines.fold(0, |seen, it| seen ^ u64::from(it))
     }
 
     pub(super) fn nodes(&self) -> &[u32] {
