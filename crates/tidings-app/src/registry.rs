@@ -275,7 +275,7 @@ impl Registry {
         }
         match done {
             Ok(json) => Ok(Reply { json, duplicate: false }),
-            Err(refusal) => match answered_before(&calling).await {
+            Err(refusal) => match Box::pin(answered_before(&calling)).await {
                 Some(reply) => reply,
                 None => Err(refusal),
             },

@@ -131,7 +131,7 @@ impl Shared {
         let rights = self.node.rights_changes();
         let draft = if action == Action::Publish { draft } else { Draft::default() };
         let purpose = Purpose::Room(action);
-        let verdict = hooks.ask(purpose, caller, None, Some(room), draft, rights).await?;
+        let verdict = Box::pin(hooks.ask(purpose, caller, None, Some(room), draft, rights)).await?;
         let Verdict { answer, cache_seconds } = verdict;
         let answered = Answered { room: room.clone(), action, answer };
         if cache_seconds > 0 {
@@ -152,7 +152,8 @@ impl Shared {
         };
         let rights = self.node.rights_changes();
         let verdict =
-            hooks.ask(Purpose::Connect, caller, Some(namespace), None, Draft::default(), rights).await?;
+            Box::pin(hooks.ask(Purpose::Connect, caller, Some(namespace), None, Draft::default(), rights))
+                .await?;
         match verdict.answer {
             Answer::Allow => Ok(()),
             Answer::Deny(told) => Err(told.unwrap_or_else(|| {

@@ -72,7 +72,7 @@ impl Call {
     /// Acknowledges the event, if the client asked for that.
     pub fn ack(&self, args: Vec<String>, attachments: Vec<Bytes>) {
         if let Some(id) = self.id {
-            let namespace = self.client.namespace;
+            let namespace = self.client.0.namespace;
             self.client.send(Emission::Ack { namespace, id, args, attachments });
         }
     }
@@ -107,7 +107,10 @@ impl Waiting {
 /// What is asked of it goes to its shard and is done in order; nothing waits for that. A client
 /// that is gone takes no notice.
 #[derive(Clone)]
-pub struct Client {
+pub struct Client(Arc<Sitting>);
+
+/// Where a client sits: made once and shared by all that is handed out of it.
+struct Sitting {
     at: (usize, ConnKey),
     inbox: Arc<Inbox>,
     namespace: u8,
@@ -118,7 +121,7 @@ pub struct Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Client({} in {})", self.id(), self.name)
+        write!(f, "Client({} in {})", self.id(), self.namespace())
     }
 }
 
@@ -131,26 +134,26 @@ impl Client {
         sid: SocketId,
         who: Arc<Identity>,
     ) -> Self {
-        Self { at, inbox, namespace, name, sid, who }
+        Self(Arc::new(Sitting { at, inbox, namespace, name, sid, who }))
     }
 
     /// The public socket id.
     pub fn id(&self) -> &str {
-        id_text(&self.sid)
+        id_text(&self.0.sid)
     }
 
     /// The namespace.
     pub fn namespace(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// Who it is.
     pub fn who(&self) -> &Identity {
-        &self.who
+        &self.0.who
     }
 
     pub(crate) fn namespace_index(&self) -> u8 {
-        self.namespace
+        self.0.namespace
     }
 
     /// Sends an event; arguments are JSON, whose placeholders count over all of them.
@@ -172,12 +175,12 @@ impl Client {
 
     /// Takes the client into a room, by the room's rules.
     pub fn join(&self, room: Room) {
-        self.send(Emission::Join { namespace: self.namespace, room });
+        self.send(Emission::Join { namespace: self.0.namespace, room });
     }
 
     /// Sends the client out of the namespace; it does not come back by itself.
     pub fn disconnect(&self) {
-        self.send(Emission::Disconnect { namespace: self.namespace });
+        self.send(Emission::Disconnect { namespace: self.0.namespace });
     }
 
     /// Closes its connection; whether it comes back is the reason's.
@@ -191,26 +194,26 @@ impl Client {
     }
 
     fn event(&self, name: &str, args: Vec<String>, attachments: Vec<Bytes>, ack: Option<AckReply>) {
-        let (namespace, name) = (self.namespace, name.into());
+        let (namespace, name) = (self.0.namespace, name.into());
         self.send(Emission::Event { namespace, name, args, attachments, ack });
     }
 
     /// Its shard and its place there.
     pub(crate) fn at(&self) -> (usize, ConnKey) {
-        self.at
+        self.0.at
     }
 
     /// The namespace and who sits there: nothing of it is for whoever sits there next.
     pub(crate) fn seat(&self) -> (u8, SocketId) {
-        (self.namespace, self.sid)
+        (self.0.namespace, self.0.sid)
     }
 
     pub(crate) fn identity(&self) -> &Arc<Identity> {
-        &self.who
+        &self.0.who
     }
 
     pub(crate) fn send(&self, emission: Emission) {
-        self.inbox.push(Mail::Emit(self.at.1, emission));
+        self.0.inbox.push(Mail::Emit(self.0.at.1, emission));
     }
 }
 

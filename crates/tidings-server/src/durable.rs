@@ -244,7 +244,8 @@ impl Shared {
     /// [`Code::Unavailable`] if the log cannot be read now.
     pub(crate) async fn load(&self, room: &Room) -> Result<(), Refusal> {
         let Some(log) = &self.log else { return Err(no_log()) };
-        log.in_time(room, log.load(&self.node, room)).await
+        // Rare and large: who may have to wait for it should not carry the space for it.
+        Box::pin(log.in_time(room, log.load(&self.node, room))).await
     }
 
     /// Whether the log knows a durable room; asking makes none.
@@ -253,7 +254,7 @@ impl Shared {
     /// As [`Shared::load`].
     pub(crate) async fn is_in_log(&self, room: &Room) -> Result<bool, Refusal> {
         let Some(log) = &self.log else { return Err(no_log()) };
-        log.in_time(room, log.knows(room)).await
+        Box::pin(log.in_time(room, log.knows(room))).await
     }
 
     /// The same for who subscribes: while the database is away they wait, for a hiccup of it is no gap.
@@ -297,7 +298,7 @@ impl Shared {
         after: u64,
     ) -> Result<Vec<Arc<Publication>>, Refusal> {
         let Some(log) = &self.log else { return Err(no_log()) };
-        log.page(room, epoch, after).await.map_err(|error| {
+        Box::pin(log.page(room, epoch, after)).await.map_err(|error| {
             tracing::warn!(%error, room = room.name(), org = room.org().as_str(), "a page cannot be read");
             Refusal::from(&error)
         })
@@ -315,7 +316,7 @@ impl Shared {
         room_for: usize,
     ) -> Result<Option<(Vec<Arc<Publication>>, bool)>, Refusal> {
         let Some(log) = &self.log else { return Err(no_log()) };
-        log.between(room, numbers, room_for).await.map_err(|error| Refusal::from(&error))
+        Box::pin(log.between(room, numbers, room_for)).await.map_err(|error| Refusal::from(&error))
     }
 
     /// Puts an event for a durable room in line.

@@ -74,7 +74,7 @@ impl Subscriptions {
             tx.commit().await?;
             Ok::<_, StoreError>(kept)
         };
-        match kept.await {
+        match Box::pin(kept).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Refusal::new(Code::Forbidden, "too many subscriptions are kept for this user")),
             Err(error) => Err(Refusal::from(&error)),
@@ -91,7 +91,7 @@ impl Subscriptions {
             tx.end_subscription(user.org(), user.id(), room.name()).await?;
             tx.commit().await
         };
-        ended.await.map_err(|error: StoreError| Refusal::from(&error))
+        Box::pin(ended).await.map_err(|error: StoreError| Refusal::from(&error))
     }
 
     /// What is kept for a user.
@@ -103,7 +103,7 @@ impl Subscriptions {
             let mut reader = self.store_or_down()?.read().await?;
             reader.subscriptions(user.org(), user.id()).await
         };
-        read.await.map_err(|error: StoreError| Refusal::from(&error))
+        Box::pin(read).await.map_err(|error: StoreError| Refusal::from(&error))
     }
 
     /// Notes how far a user has heard a room; never waits.

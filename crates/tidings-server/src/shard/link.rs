@@ -19,7 +19,7 @@ use super::expiry::TokenClock;
 use super::lane::Lane;
 use super::meter::Meter;
 use super::polling::{PollAnswer, Polling};
-use crate::client::Waiting;
+use crate::client::{Client, Waiting};
 use crate::front::hello::Hello;
 use crate::gate::Standing;
 use crate::hooks::Entrance;
@@ -120,6 +120,8 @@ pub(super) struct Seat {
     pub(super) warn_at_ms: u64,
     /// Answers it owes us.
     pub(super) waiting: Option<Box<Waiting>>,
+    /// What the mounted handler is handed with each of its events, once it has said one.
+    pub(super) client: Option<Client>,
     /// What the store knows of its session.
     pub(super) kept: Kept,
 }
@@ -128,6 +130,11 @@ impl Link {
     /// The seat in a namespace.
     pub(super) fn seat(&self, namespace: u8) -> Option<&Seat> {
         self.seats.iter().find(|seat| seat.namespace == namespace)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn seat_mut(&mut self, namespace: u8) -> Option<&mut Seat> {
+        self.seats.iter_mut().find(|seat| seat.namespace == namespace)
     }
 
     /// The door it came by.

@@ -220,7 +220,6 @@ impl ShardLoop {
                 );
             }
             Emission::Ack { namespace, id, args, attachments } => {
-                let args: Vec<&str> = args.iter().map(String::as_str).collect();
                 self.say_with(
                     key,
                     namespace,

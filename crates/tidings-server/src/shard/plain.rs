@@ -214,6 +214,7 @@ impl ShardLoop {
             standing,
             warn_at_ms: warn_at_ms(&who),
             waiting: None,
+            client: None,
             kept: comeback::Kept::default(),
         }];
         if let Some(user) = &who.user {

@@ -77,7 +77,7 @@ impl ShardLoop {
         let Some(link) = self.links.get(key) else { return };
         let Some(seat) = link.seats.iter_mut().find(|seat| seat.namespace == namespace) else { return };
         let was = std::mem::replace(&mut seat.who, who.clone());
-        seat.warn_at_ms = warn_at_ms(&who);
+        (seat.warn_at_ms, seat.client) = (warn_at_ms(&who), None);
         let sid = seat.sid;
         match ack {
             AckTo::Plain { .. } => self.say_signed_in(key, &who, &sid),

@@ -251,7 +251,7 @@ impl ShardLoop {
             link.seats.reserve_exact(1);
         }
         let warn_at_ms = warn_at_ms(&who);
-        let (waiting, kept) = (None, comeback::Kept::default());
+        let (waiting, client, kept) = (None, None, comeback::Kept::default());
         link.seats.push(Seat {
             namespace,
             offset,
@@ -263,6 +263,7 @@ impl ShardLoop {
             standing,
             warn_at_ms,
             waiting,
+            client,
             kept,
         });
         if !self.settings.keeps_hello && link.hello.as_ref().is_some_and(|hello| !hello.has_tokens()) {
@@ -415,7 +416,7 @@ impl ShardLoop {
             args: args.map(str::to_owned).collect(),
             attachments,
         };
-        self.queue(key, Job::Handle(Box::new(call)));
+        self.queue(key, Job::Handle(call));
     }
 
     /// An event as it was said, to be carried out later.
@@ -427,11 +428,17 @@ impl ShardLoop {
 
     /// A handle to a client in one namespace, for handlers on the front.
     pub(super) fn client(&mut self, key: ConnKey, namespace: u8) -> Option<Client> {
-        let inbox = self.inbox.clone();
-        let (shard, settings) = (self.shard.index(), self.settings.clone());
-        let link = self.links.get(key)?;
-        let seat = link.seat(namespace)?;
-        let name = settings.namespaces.name(namespace).into();
-        Some(Client::new((shard, key), inbox, namespace, name, seat.sid, seat.who.clone()))
+        let at = (self.shard.index(), key);
+        let seat = self.links.get(key)?.seat_mut(namespace)?;
+        if let Some(client) = &seat.client {
+            return Some(client.clone());
+        }
+        let (inbox, name) = (self.inbox.clone(), self.settings.namespaces.name(namespace).into());
+        let client = Client::new(at, inbox, namespace, name, seat.sid, seat.who.clone());
+        // Who has no handler to talk to says nothing that often.
+        if self.shared.handler.is_some() {
+            seat.client = Some(client.clone());
+        }
+        Some(client)
     }
 }

@@ -18,6 +18,7 @@ mod durable;
 mod expiry;
 mod explain;
 mod explain_slow;
+mod handlers;
 mod hook_order;
 mod hooks;
 mod hostile;

@@ -67,7 +67,7 @@ pub fn event(
 }
 
 /// The answer to the event that carried `id`, followed by `attachments` binary frames.
-pub fn ack(out: &mut Vec<u8>, namespace: &str, id: u64, args: &[&str], attachments: u32) {
+pub fn ack(out: &mut Vec<u8>, namespace: &str, id: u64, args: &[impl AsRef<str>], attachments: u32) {
     binary_head(out, [b"43", b"46"], namespace, attachments);
     number(out, id);
     out.push(b'[');
@@ -75,7 +75,7 @@ pub fn ack(out: &mut Vec<u8>, namespace: &str, id: u64, args: &[&str], attachmen
         if index > 0 {
             out.push(b',');
         }
-        out.extend_from_slice(arg.as_bytes());
+        out.extend_from_slice(arg.as_ref().as_bytes());
     }
     out.push(b']');
 }

@@ -68,12 +68,12 @@ pub fn event(
 }
 
 /// The answer to the event that carried `id`.
-pub fn ack(out: &mut Vec<u8>, namespace: &str, id: u64, args: &[&str], attachments: &[Bytes]) {
+pub fn ack(out: &mut Vec<u8>, namespace: &str, id: u64, args: &[impl AsRef<str>], attachments: &[Bytes]) {
     head(out, 3, 4);
     pack::string(out, "data");
     pack::array(out, count(args));
     for arg in args {
-        pack::json(out, arg, attachments);
+        pack::json(out, arg.as_ref(), attachments);
     }
     pair(out, "nsp", namespace);
     pack::string(out, "id");
@@ -91,6 +91,6 @@ fn pair(out: &mut Vec<u8>, key: &str, value: &str) {
     pack::string(out, value);
 }
 
-fn count(args: &[&str]) -> u32 {
+fn count<T>(args: &[T]) -> u32 {
     u32::try_from(args.len()).unwrap_or(u32::MAX)
 }
