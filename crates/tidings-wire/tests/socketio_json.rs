@@ -240,7 +240,7 @@ fn packets_are_written_as_the_reference_server_writes_them() {
             }),
             r#"451-/adm,3["b",{"_placeholder":true,"num":0}]"#,
         ),
-        (written(|out| encode::ack(out, "/", 12, &[], 0)), "4312[]"),
+        (written(|out| encode::ack(out, "/", 12, &[""; 0], 0)), "4312[]"),
         (written(|out| encode::ack(out, "/adm", 1, &["1", "\"x\""], 0)), r#"43/adm,1[1,"x"]"#),
         (
             written(|out| encode::ack(out, "/", 1, &[r#"{"_placeholder":true,"num":0}"#], 10)),
