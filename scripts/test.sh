@@ -11,6 +11,7 @@ servers=(
   TIDINGS_BIN="$target/debug/tidings"
   TIDINGS_FIXTURE="$target/debug/tidings-fixture"
   TIDINGS_TODO="$target/debug/tidings-example-todo"
+  TIDINGS_RESULTS="$target/debug/tidings-example-results"
 )
 
 # Without them a part of the proofs would be left out, and say so where nobody looks.
