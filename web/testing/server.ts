@@ -54,8 +54,21 @@ export class Served {
     body: unknown,
     token = mint({ sub: unique("backend"), scope: "publish admin" }),
   ): Promise<unknown> {
+    return this.#ask("POST", path, token, JSON.stringify(body));
+  }
+
+  /** Puts something that needs no body, as a server of the organisation. */
+  put(path: string): Promise<unknown> {
+    return this.#ask("PUT", path, mint({ sub: unique("backend"), scope: "publish admin" }));
+  }
+
+  async #ask(method: string, path: string, token: string, body?: string): Promise<unknown> {
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
-    const answer = await fetch(this.http + path, { method: "POST", headers, body: JSON.stringify(body) });
+    const answer = await fetch(this.http + path, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body }),
+    });
     if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
     return answer.json();
   }

@@ -96,6 +96,12 @@ export class Client {
     return this.#state.watch(watcher);
   }
 
+  /** The user's id, as the token says it; nobody where there is none, or none that can be read. */
+  async userId(): Promise<string | undefined> {
+    const holder = holderOf((await this.#getToken({ fresh: false })) ?? "");
+    return holder?.slice(holder.indexOf("/") + 1);
+  }
+
   /** Connects, and stays connected until `disconnect`; does nothing if it is on the way already. */
   connect(): void {
     if (this.#link) return this.#link.connect();

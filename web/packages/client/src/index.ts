@@ -1,4 +1,16 @@
+export {
+  BOARD,
+  LeaderboardWindow,
+  PART,
+  roomOfBoard,
+  roomOfPart,
+  windowAfter,
+  type Board,
+  type BoardPart,
+  type Standing,
+} from "./boards.ts";
 export { Client, type ClientOptions, type CommandOptions, type PublishOptions } from "./client.ts";
+export { followed, Followed, type Rules } from "./followed.ts";
 export type { LinkState, Status } from "./link.ts";
 export type {
   CommandData,

@@ -36,6 +36,11 @@ export interface JoinOptions {
   rewind?: number;
   /** Goes on from where an earlier visit ended. */
   since?: Position;
+  /**
+   * Never goes on from its place: the room's snapshot is all that counts, as in windows of boards. Once said it is so for
+   * everybody in the room.
+   */
+  afresh?: boolean;
 }
 
 /** What a room's client does for it. */
@@ -75,6 +80,10 @@ export class Room {
   #answeredIn: string | undefined;
   #roster: RosterView | undefined;
   #top: Position | undefined;
+  #afresh = false;
+  /** The snapshot there is came with the answer that the next gap belongs to. */
+  #whole = false;
+  #renewing = false;
 
   constructor(name: string, host: RoomHost) {
     this.name = name;
@@ -111,6 +120,7 @@ export class Room {
   enter(options: JoinOptions = {}): () => void {
     this.#holders += 1;
     this.#host.entered(this);
+    this.#afresh ||= options.afresh === true;
     if (this.#holders === 1 && this.state.status !== "live") {
       this.#options = options;
       if (options.since && !this.state.position) this.#state.set({ position: options.since });
@@ -137,18 +147,45 @@ export class Room {
     if (!this.wanted || session === undefined || this.#askedIn === session) return;
     this.#askedIn = session;
     this.#state.set({ status: "joining", error: undefined });
-    const { position } = this.state;
+    const position = this.#afresh ? undefined : this.state.position;
     const { rewind } = this.#options;
-    const data = {
-      room: this.name,
-      ...(position ? { since: position } : rewind ? { rewind } : {}),
-    };
-    const question = { namespace: "/", name: "subscribe", args: [data], timeoutMs: JOIN_MS };
-    this.#host.ask(question, (refusal, reply) => {
+    this.#subscribe(position ? { since: position } : rewind ? { rewind } : {}, (refusal, reply) => {
       if (this.#askedIn !== session || this.#host.session() !== session) return;
       if (refusal) this.#refused(refusal);
       else this.#joined(session, reply as Subscribed);
     });
+  }
+
+  #subscribe(how: object, answered: Answered): void {
+    const args = [{ room: this.name, ...how }];
+    this.#host.ask({ namespace: "/", name: "subscribe", args, timeoutMs: JOIN_MS }, answered);
+  }
+
+  /**
+   * Asks for the room's snapshot once more, where it has one, because what followed the last one is not known here.
+   *
+   * Events are heard meanwhile as ever. Should they get ahead of the snapshot, another one is asked for.
+   */
+  renew(): void {
+    const session = this.#host.session();
+    if (this.#renewing || this.state.status !== "live" || session === undefined) return;
+    this.#renewing = true;
+    this.#subscribe({}, (refusal, reply) => {
+      this.#renewing = false;
+      if (this.#answeredIn !== session) return;
+      if (refusal) return refusal.retryable ? this.#host.later(AGAIN_MS, () => this.renew()) : undefined;
+      const { epoch, offset, snapshot } = reply as Subscribed;
+      const { position } = this.state;
+      if (offset != null && position?.epoch === epoch && (position?.offset ?? 0) > offset)
+        return this.renew();
+      this.#stands(snapshot);
+    });
+  }
+
+  #stands(snapshot: unknown): void {
+    if (snapshot === undefined || snapshot === null) return;
+    this.#state.set({ snapshot });
+    this.#notices.tell("snapshot", snapshot);
   }
 
   /** The connection is gone: what it was asked is not answered any more. */
@@ -176,10 +213,8 @@ export class Room {
     // With `recovered` what was missed follows, and moves the position by itself.
     const position = recovered == null ? this.#top : this.state.position;
     this.#state.set({ status: "live", error: undefined, position, presence: this.#roster?.present });
-    if (snapshot !== undefined && snapshot !== null) {
-      this.#state.set({ snapshot });
-      this.#notices.tell("snapshot", snapshot);
-    }
+    this.#whole = recovered === false && snapshot != null;
+    this.#stands(snapshot);
   }
 
   #leave(): void {
@@ -223,6 +258,8 @@ export class Room {
   missed(gap: Gap): void {
     this.#state.set({ gap });
     this.#notices.tell("gap", gap);
+    if (this.state.snapshot !== undefined && !this.#whole) this.renew();
+    this.#whole = false;
   }
 
   /** Volatile events were left out because this client was slow. */

@@ -1,27 +1,15 @@
-import { useCallback, useEffect, useReducer } from "react";
-import type { Room } from "@tidings/client";
+import { useCallback, useEffect, useState } from "react";
+import {
+  BOARD,
+  PART,
+  roomOfBoard,
+  roomOfPart,
+  type Board,
+  type BoardPart,
+  type Rules,
+} from "@tidings/client";
 import { useClient } from "./provider.tsx";
-import { useRoom } from "./room.ts";
-
-/** Which leaderboard: the global one, a country's or a session's. */
-export type Board =
-  { scope: "global" } | { scope: "country"; country: string } | { scope: "session"; sessionId: string };
-
-/** A row of a leaderboard. */
-export interface BoardEntry {
-  playerId: string;
-  displayName: string;
-  eloRating: number;
-  rank: number;
-  country?: string | null;
-}
-
-/** A position that changed; `moved` counts places up, and `oldRank` is null for who is new in the list. */
-export interface BoardMove {
-  playerId: string;
-  moved: number;
-  oldRank: number | null;
-}
+import { useFollowed, useRoom } from "./room.ts";
 
 /** Somebody who plays in a match. */
 export interface MatchPlayer {
@@ -61,43 +49,47 @@ export interface PlayerAction {
   timestamp: string;
 }
 
-/** The room of a leaderboard. */
-export function roomOfBoard(board: Board): string {
-  if (board.scope === "country") return `leaderboard:country:${board.country}`;
-  if (board.scope === "session") return `leaderboard:session:${board.sessionId}`;
-  return "leaderboard:global";
-}
-
-interface Standing {
-  entries: BoardEntry[];
-  diff: BoardMove[];
-  total: number | undefined;
-}
-const EMPTY: Standing = { entries: [], diff: [], total: undefined };
-
 /** A leaderboard, live: its entries, and what moved with the newest update. */
 export function useLeaderboard(board: Board) {
-  const [standing, become] = useReducer(
-    (before: Standing, next: Partial<Standing>) => ({ ...before, ...next }),
-    EMPTY,
-  );
   const { room, status, live, error, gap } = useRoom(roomOfBoard(board));
+  return { ...useFollowed(room, BOARD), status, live, error, gap };
+}
+
+/** A part of a board as a page wishes for it: of the player the client's token is of, if none is named. */
+export type WindowWanted = { everyMs?: BoardPart["everyMs"] } & (
+  | { kind: "top"; size: number }
+  | { kind: "around"; player?: string; k: number }
+  | { kind: "friends"; player?: string }
+);
+
+/**
+ * A part of a leaderboard, live: the first, the rows around somebody, or somebody and his friends.
+ *
+ * `me` is the player it is about. The rows are right again after every break, however long.
+ */
+export function useWindow(board: Board, wanted: WindowWanted) {
+  const myself = useUserId();
+  const me = wanted.kind === "top" ? undefined : (wanted.player ?? myself);
+  const known = wanted.kind === "top" || me !== undefined;
+  const name = known ? roomOfPart(board, { ...wanted, player: me } as BoardPart) : undefined;
+  const { room, status, live, error, gap } = useRoom(name, { afresh: true });
+  return { ...useFollowed(room, PART), me, status, live, error, gap };
+}
+
+/** The user's id, as the client's token says it; none until that is known. */
+export function useUserId(): string | undefined {
+  const client = useClient();
+  const [id, know] = useState<string>();
   useEffect(() => {
-    if (!room) return;
-    const whole = (snapshot: unknown) => {
-      const { entries, total } = snapshot as { entries: BoardEntry[]; total?: number };
-      become({ entries, diff: [], total });
-    };
-    // Another component may be in the room already, and have had the snapshot.
-    become(EMPTY);
-    if (room.state.snapshot !== undefined) whole(room.state.snapshot);
-    const ends = [
-      room.onNotice("snapshot", whole),
-      room.on("leaderboardUpdate", (data: unknown) => become(data as Pick<Standing, "entries" | "diff">)),
-    ];
-    return () => ends.forEach((end) => end());
-  }, [room]);
-  return { ...standing, status, live, error, gap };
+    let wanted = true;
+    client.userId().then(
+      (userId) => wanted && know(userId),
+      // Without a token there is no connection either, which says why.
+      () => {},
+    );
+    return () => void (wanted = false);
+  }, [client]);
+  return id;
 }
 
 /** What a match says, and what came of it. */
@@ -153,37 +145,35 @@ interface Watched {
   actions: PlayerAction[];
 }
 
-type Told = MatchEvent | { name: "playerAction"; data: PlayerAction } | { name: "forget"; data?: undefined };
+const after =
+  (name: MatchEvent["name"]) =>
+  (before: Watched, data: unknown): Watched => ({
+    ...before,
+    match: matchAfter(before.match, { name, data } as MatchEvent),
+  });
 
-function watchedAfter(before: Watched, told: Told): Watched {
-  if (told.name === "forget") return { match: undefined, actions: [] };
-  if (told.name === "playerAction")
-    return { ...before, actions: [told.data, ...before.actions].slice(0, ACTIONS) };
-  return { ...before, match: matchAfter(before.match, told) };
-}
-
-const TOLD = ["matchStarted", "matchUpdated", "matchCompleted", "matchVoided", "playerAction"] as const;
-
-function hearMatch(room: Room, tell: (told: Told) => void): () => void {
-  const snapshot = (data: unknown) => tell({ name: "snapshot", data: data as Match });
-  if (room.state.snapshot !== undefined) snapshot(room.state.snapshot);
-  const ends = [
-    room.onNotice("snapshot", snapshot),
-    ...TOLD.map((name) => room.on(name, (data: unknown) => tell({ name, data } as Told))),
-  ];
-  return () => ends.forEach((end) => end());
-}
+const MATCH: Rules<Watched> = {
+  empty: { match: undefined, actions: [] },
+  snapshot: (told, before) => after("snapshot")(before, told),
+  events: {
+    ...Object.fromEntries(
+      (["matchStarted", "matchUpdated", "matchCompleted", "matchVoided"] as const).map((name) => [
+        name,
+        after(name),
+      ]),
+    ),
+    playerAction: (before, action: PlayerAction) => ({
+      ...before,
+      actions: [action, ...before.actions].slice(0, ACTIONS),
+    }),
+  },
+};
 
 /** A match, live, with the newest actions of its players; `act` is for these alone. */
 export function useMatch(matchId: string | undefined) {
   const client = useClient();
   const { room, status, live, error } = useRoom(matchId === undefined ? undefined : `match:${matchId}`);
-  const [watched, tell] = useReducer(watchedAfter, { match: undefined, actions: [] });
-  useEffect(() => {
-    if (!room) return;
-    tell({ name: "forget" });
-    return hearMatch(room, tell);
-  }, [room]);
+  const watched = useFollowed(room, MATCH);
   const act = useCallback(
     (action: string, data?: unknown) =>
       client.command("/matches", "matchAction" as string, {

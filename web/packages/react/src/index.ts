@@ -1,18 +1,18 @@
 export {
   matchAfter,
-  roomOfBoard,
   useLeaderboard,
   useMatch,
-  type Board,
-  type BoardEntry,
-  type BoardMove,
+  useUserId,
+  useWindow,
   type Match,
   type MatchPlayer,
   type MatchResult,
   type PlayerAction,
+  type WindowWanted,
 } from "./arena.ts";
+export { roomOfBoard, type Board, type Entry as BoardEntry, type Step as BoardMove } from "@tidings/client";
 export { useConnection } from "./connection.ts";
 export { usePresence, type OnlineUser } from "./presence.ts";
 export { TidingsProvider, useClient } from "./provider.tsx";
-export { useEvent, useRoom, useRoomState } from "./room.ts";
+export { useEvent, useFollowed, useRoom, useRoomState } from "./room.ts";
 export { useSocket, type HookSocket, type SocketHookOptions } from "./socket.ts";

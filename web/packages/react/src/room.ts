@@ -1,5 +1,14 @@
 import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
-import type { EventData, EventName, Place, PublishOptions, Room, RoomState } from "@tidings/client";
+import {
+  followed,
+  type EventData,
+  type EventName,
+  type Place,
+  type PublishOptions,
+  type Room,
+  type RoomState,
+  type Rules,
+} from "@tidings/client";
 import { useClient } from "./provider.tsx";
 
 const NOWHERE: RoomState = {
@@ -38,8 +47,13 @@ export function useRoom(
   name: string | undefined,
   {
     rewind,
+    afresh = false,
     onEvent,
-  }: { rewind?: number; onEvent?: (event: string, data: unknown, place: Place) => void } = {},
+  }: {
+    rewind?: number;
+    afresh?: boolean;
+    onEvent?: (event: string, data: unknown, place: Place) => void;
+  } = {},
 ) {
   const client = useClient();
   const room = useRoomOf(name);
@@ -50,12 +64,12 @@ export function useRoom(
     if (!room) return;
     // First the ear, then the door: what is rewound comes at once.
     const deaf = room.on("*", (data, place, event) => hear(event, data, place));
-    const leave = room.enter(kept.current === undefined ? {} : { rewind: kept.current });
+    const leave = room.enter({ ...(kept.current === undefined ? {} : { rewind: kept.current }), afresh });
     return () => {
       leave();
       deaf();
     };
-  }, [room, hear]);
+  }, [room, hear, afresh]);
   const publish = useCallback(
     (event: string, data: unknown, options?: PublishOptions) =>
       client.publish(name ?? "", event, data, options),
@@ -68,6 +82,14 @@ export function useRoom(
 export function useRoomState(room: Room | undefined): RoomState {
   const watch = useMemo(() => (room ? (watcher: () => void) => room.watch(watcher) : nothing), [room]);
   const read = () => room?.state ?? NOWHERE;
+  return useSyncExternalStore(watch, read, read);
+}
+
+/** What a room amounts to by rules, which have to be the same object with each render; without being in it. */
+export function useFollowed<State extends object>(room: Room | undefined, rules: Rules<State>): State {
+  const value = useMemo(() => room && followed(room, rules), [room, rules]);
+  const watch = useMemo(() => (value ? (watcher: () => void) => value.watch(watcher) : nothing), [value]);
+  const read = () => value?.state ?? rules.empty;
   return useSyncExternalStore(watch, read, read);
 }
 

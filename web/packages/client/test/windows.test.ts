@@ -1,0 +1,189 @@
+import { afterEach, describe, expect, test, vi } from "vitest";
+import {
+  Client,
+  followed,
+  LeaderboardWindow,
+  windowAfter,
+  type Board,
+  type BoardPart,
+  type Rules,
+} from "@tidings/client";
+import { mint, served } from "../../../testing/server.ts";
+import { Studio } from "../../../testing/studio.ts";
+
+const server = served(["--no-limits"]);
+const clients: Client[] = [];
+const open = (user: string) => {
+  const client = new Client({ url: server.http, token: mint({ sub: user }) });
+  clients.push(client);
+  client.connect();
+  return client;
+};
+afterEach(() => clients.splice(0).forEach((client) => client.disconnect()));
+
+const until = (holds: () => void, timeout = 10_000) => vi.waitFor(holds, { timeout, interval: 10 });
+const rows = (window: LeaderboardWindow) =>
+  window.state.entries.map(({ playerId, rank, eloRating }) => ({ playerId, rank, eloRating }));
+const GLOBAL: Board = { scope: "global" };
+const QUICK = { everyMs: 250 } as const;
+
+/** What is said to the server as `subscribe`. */
+function subscriptions(client: Client): Record<string, unknown>[] {
+  const said: Record<string, unknown>[] = [];
+  client.socket?.onAnyOutgoing((name: string, data: Record<string, unknown>) => {
+    if (name === "subscribe") said.push(data);
+  });
+  return said;
+}
+
+test("windows show what a plain list shows, over random results and a crash", async () => {
+  const studio = new Studio(server);
+  const people = await studio.people(14);
+  const me = people[7] ?? "";
+  await studio.befriend(me, people[2] ?? "");
+  await studio.befriend(me, people[11] ?? "");
+  const friends = [me, people[2], people[11]];
+  const client = open(me);
+  const country: Board = { scope: "country", country: "SE" };
+  const looks: [Board, BoardPart, () => unknown[]][] = [
+    [GLOBAL, { kind: "top", size: 4, ...QUICK }, () => studio.board().slice(0, 4)],
+    [GLOBAL, { kind: "around", player: me, k: 2, ...QUICK }, () => studio.around(me, 2)],
+    [
+      GLOBAL,
+      { kind: "friends", player: me, ...QUICK },
+      () => studio.board().filter(({ playerId }) => friends.includes(playerId)),
+    ],
+    [country, { kind: "top", size: 3, ...QUICK }, () => studio.board("SE").slice(0, 3)],
+    [country, { kind: "around", player: me, k: 1, ...QUICK }, () => studio.around(me, 1, "SE")],
+  ];
+  const windows = looks.map(([board, part]) => new LeaderboardWindow(client, board, part));
+  windows.forEach((window) => window.enter());
+  const agree = () =>
+    until(() => expect(windows.map(rows)).toEqual(looks.map(([, , expected]) => expected())), 15_000);
+  await agree();
+  for (let round = 0; round < 6; round += 1) {
+    for (let n = 0; n < 8; n += 1) await studio.playAtRandom();
+    await agree();
+  }
+  await server.kill();
+  await until(() => expect(client.state.status).toBe("reconnecting"));
+  await server.start();
+  // Nobody tells the client of these: the windows it left are gone with the process.
+  for (let n = 0; n < 8; n += 1) await studio.playAtRandom();
+  await agree();
+  for (let n = 0; n < 4; n += 1) await studio.playAtRandom();
+  await agree();
+  expect(new Set(windows.map((window) => window.room.state.status))).toEqual(new Set(["live"]));
+}, 90_000);
+
+test("a window that was left is whole again when it is entered, whatever happened meanwhile", async () => {
+  const studio = new Studio(server);
+  const [me = "", ...others] = await studio.people(5);
+  const client = open(me);
+  const window = new LeaderboardWindow(client, GLOBAL, { kind: "around", player: me, k: 50, ...QUICK });
+  const leave = window.enter();
+  await until(() => expect(window.room.state.status).toBe("live"));
+  const said = subscriptions(client);
+  leave();
+  await until(() => expect(window.room.state.status).toBe("idle"));
+  for (const other of others) await studio.play(me, other);
+  window.enter();
+  const mine = () => window.state.entries.find(({ playerId }) => playerId === me)?.eloRating;
+  await until(() => expect(mine()).toBe(studio.ratingOf(me)));
+  // A place to go on from would get what changed in between, and that only as far as somebody else looked.
+  expect(said).toEqual([{ room: window.room.name }]);
+}, 30_000);
+
+test("whose window it is not is refused it, and a player's id can be read from his token", async () => {
+  const [me = "", other = ""] = await new Studio(server).people(2);
+  const client = open(me);
+  expect(await client.userId()).toBe(me);
+  const window = new LeaderboardWindow(client, GLOBAL, { kind: "around", player: other, k: 1 });
+  window.enter();
+  await until(() => expect(window.room.state.status).toBe("refused"));
+  expect(window.room.state.error?.code).toBe("not_found");
+});
+
+describe("a change of a window", () => {
+  const entry = (playerId: string, rank: number) => ({
+    playerId,
+    displayName: playerId,
+    eloRating: 1_200,
+    rank,
+  });
+  const before = { entries: [entry("a", 1), entry("b", 2), entry("c", 3)], diff: [], total: 9 };
+  const change = {
+    window: "window:global:top:3:1000",
+    scope: "global" as const,
+    total: 10,
+    enter: [entry("d", 1)],
+    leave: ["c"],
+    move: [
+      { playerId: "a", from: 1, to: 2, eloRating: 1_190 },
+      { playerId: "b", from: 2, to: 3, eloRating: 1_200 },
+    ],
+  };
+
+  test("says who stands where, and is harmless twice", () => {
+    const once = windowAfter(before, change);
+    expect(once.entries.map(({ playerId, rank }) => `${rank}${playerId}`)).toEqual(["1d", "2a", "3b"]);
+    expect(once.entries[1]?.eloRating).toBe(1_190);
+    expect(once.diff).toEqual([
+      { playerId: "d", moved: 0, oldRank: null },
+      { playerId: "a", moved: -1, oldRank: 1 },
+      { playerId: "b", moved: -1, oldRank: 2 },
+    ]);
+    expect(once.total).toBe(10);
+    expect(windowAfter(once, change).entries).toEqual(once.entries);
+    expect(before.entries).toHaveLength(3);
+  });
+
+  test("of somebody who has left since makes nobody up", () => {
+    const gone = { ...change, enter: [], leave: [], move: [{ playerId: "x", from: 1, to: 2, eloRating: 1 }] };
+    expect(windowAfter(before, gone).entries).toEqual(before.entries);
+  });
+});
+
+describe("a value that follows a room", () => {
+  /** A match's events, counted: a room that is joined with a snapshot. */
+  const COUNT: Rules<{ snapshots: number; updates: number }> = {
+    empty: { snapshots: 0, updates: 0 },
+    snapshot: (_, before) => ({ ...before, snapshots: before.snapshots + 1 }),
+    events: { matchUpdated: (before) => ({ ...before, updates: before.updates + 1 }) },
+  };
+
+  test("is one for all, and who comes later asks for the snapshot once more", async () => {
+    const studio = new Studio(server);
+    const [a = "", b = ""] = await studio.people(2);
+    const id = await studio.begin(a, b);
+    const client = open(a);
+    const room = client.room(`match:${id}`);
+    room.enter();
+    await until(() => expect(room.state.status).toBe("live"));
+    const score = (value: number) =>
+      studio.post(`/matches/${id}/score`, { scores: [{ playerId: a, score: value }] });
+    await score(1);
+    const late = followed(room, COUNT);
+    // The one there was, and the one that was asked for.
+    await until(() => expect(late.state.snapshots).toBe(2));
+    expect(JSON.stringify(room.state.snapshot)).toContain('"score":1');
+    expect(followed(room, COUNT)).toBe(late);
+    await score(2);
+    await until(() => expect(late.state.updates).toBeGreaterThan(0));
+  });
+
+  test("is asked for anew after a gap that came without one", async () => {
+    const studio = new Studio(server);
+    const [a = "", b = ""] = await studio.people(2);
+    const client = open(a);
+    const room = client.room(`match:${await studio.begin(a, b)}`);
+    const value = followed(room, COUNT);
+    room.enter();
+    await until(() => expect(value.state.snapshots).toBe(1));
+    const said = subscriptions(client);
+    // As the server tells a client that was too slow.
+    room.missed({ room: room.name, reason: "overflow" });
+    await until(() => expect(value.state.snapshots).toBe(2));
+    expect(said).toEqual([{ room: room.name }]);
+  });
+});
