@@ -11,6 +11,7 @@ export {
 } from "./boards.ts";
 export { Client, type ClientOptions, type CommandOptions, type PublishOptions } from "./client.ts";
 export { followed, Followed, type Rules } from "./followed.ts";
+export { kept, Kept, type DroppedBy, type KeptState } from "./kept.ts";
 export type { LinkState, Status } from "./link.ts";
 export type {
   CommandData,

@@ -12,6 +12,7 @@ export {
 } from "./arena.ts";
 export { roomOfBoard, type Board, type Entry as BoardEntry, type Step as BoardMove } from "@tidings/client";
 export { useConnection } from "./connection.ts";
+export { useKept } from "./kept.ts";
 export { usePresence, type OnlineUser } from "./presence.ts";
 export { TidingsProvider, useClient } from "./provider.tsx";
 export { useEvent, useFollowed, useRoom, useRoomState } from "./room.ts";
