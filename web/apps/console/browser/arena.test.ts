@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { served, unique } from "../../../testing/server.ts";
+import { Studio } from "../../../testing/studio.ts";
 import { adminToken, ARTIFACTS, openBrowser, Window } from "./browsers.ts";
 
 // It has to listen before the server starts, which is told of its origin.
@@ -132,6 +133,61 @@ test("the leaderboard follows fifty results a second without a stall, and is rig
   await window.page.close();
 });
 
+const at = (window: Window, label: string) =>
+  window.page
+    .getByRole("list", { name: label })
+    .locator("li")
+    .evaluateAll((rows) =>
+      rows.map((row) => {
+        const said = (name: string) => row.querySelector(`.${name}`)?.textContent;
+        return `${said("rank")} ${row.querySelector("a")?.textContent} ${said("rating")}`;
+      }),
+    );
+
+test("what is around me is shown live and is right after a crash, and who does not play yet can come", async () => {
+  const studio = new Studio(server);
+  const people = await studio.people(8);
+  const me = unique("me");
+  const window = await Window.open(browser, server);
+  await window.signIn("/leaderboard", adminToken(me));
+  await window.page.getByLabel("Part").selectOption("Around me");
+  await window.page.getByLabel("Name").fill("Myself");
+  await window.page.getByRole("button", { name: "Come onto the board" }).click();
+  await window.page.locator('[aria-current="true"]', { hasText: "Myself" }).waitFor();
+  const around = async () => {
+    const headers = { authorization: `Bearer ${adminToken()}` };
+    const read = await fetch(`${server.http}/api/arena/leaderboards/global/around/${me}?k=10`, { headers });
+    const { entries } = (await read.json()) as {
+      entries: { rank: number; displayName: string; eloRating: number }[];
+    };
+    return entries.map(
+      ({ rank, displayName, eloRating }) => `${rank} ${displayName} ${eloRating.toLocaleString("en")}`,
+    );
+  };
+  const agree = async () => {
+    const expected = await around();
+    await vi.waitFor(async () => expect(await at(window, "Around me")).toEqual(expected), { timeout: 8_000 });
+  };
+  await agree();
+  for (let n = 0; n < 6; n += 1) await studio.play(n % 3 === 0 ? me : (people[n] ?? ""), people[n + 1] ?? "");
+  await agree();
+  await server.kill();
+  await window.page.locator('.status[data-state="reconnecting"]').waitFor();
+  await server.start();
+  await studio.play(me, people[0] ?? "");
+  await window.isLive();
+  await agree();
+  await studio.play(people[1] ?? "", me);
+  await agree();
+  // The same rows on the player's own page, and nobody's friends.
+  await window.page.getByLabel("Part").selectOption("My friends");
+  await window.page.getByText("Friends are shown here").waitFor();
+  await window.go(`/players/${me}`);
+  await window.page.getByRole("list", { name: "Around Myself" }).getByText("Myself").waitFor();
+  expect(window.complaints).toEqual([]);
+  await window.page.close();
+});
+
 const LOOKS = [
   ["light", "desktop", 1_360],
   ["dark", "desktop", 1_360],
@@ -153,11 +209,25 @@ for (const [colorScheme, size, width] of LOOKS) {
         expect(await window.serious(), name).toEqual([]);
         await window.fits();
       };
-      await window.signIn("/leaderboard");
+      await window.signIn("/leaderboard", adminToken(unique("root")));
       await window.page.locator(".board li .mark").first().waitFor();
       await look("leaderboard");
-      await window.page.locator(".board li a").first().click();
-      await window.page.getByRole("heading", { name: "Rating" }).waitFor();
+      await window.page.getByLabel("Part").selectOption("Around me");
+      await window.page.getByLabel("Name").waitFor();
+      await look("leaderboard-stranger");
+      await window.page.getByLabel("Name").fill(`Root ${size} ${colorScheme}`);
+      await window.page.getByRole("button", { name: "Come onto the board" }).click();
+      await window.page.locator('[aria-current="true"]').waitFor();
+      await look("leaderboard-around");
+      // Somebody who has played: the demo does so all the time.
+      await window.go("/matches");
+      await window.page
+        .getByRole("link", { name: /^Watch / })
+        .nth(8)
+        .click();
+      await window.page.locator(".score a").first().click();
+      await window.page.getByRole("heading", { name: "Rating", exact: true }).waitFor();
+      await window.page.locator(".board li[aria-current]").waitFor();
       await look("player");
       await window.go("/matches");
       await window.page

@@ -1,10 +1,12 @@
-import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useRef, type ReactNode } from "react";
-import { useLeaderboard, type Board, type BoardEntry, type BoardMove } from "@tidings/react";
-import { useMounted, useRead } from "../api.ts";
-import { useFlip } from "../flip.ts";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useReducer, type FormEvent, type ReactNode } from "react";
+import type { Refusal } from "@tidings/client";
+import { useLeaderboard, useUserId, useWindow, type Board } from "@tidings/react";
+import { useAct, useMounted, useRead } from "../api.ts";
+import { fieldOf } from "../form.ts";
 import { whole } from "../format.ts";
-import { Card, Head, Mark, Note } from "../ui.tsx";
+import { Card, Head, Note } from "../ui.tsx";
+import { BoardRows } from "./board.tsx";
 
 interface BoardList {
   boards: ({ players: number } & Board)[];
@@ -20,21 +22,21 @@ export function LeaderboardPage() {
 }
 
 function Boards() {
-  const search: { board?: string } = useSearch({ strict: false });
+  const search: { board?: string; view?: string } = useSearch({ strict: false });
   const go = useNavigate();
   const boards = useRead<BoardList>("/api/arena/leaderboards", { everyMs: 15_000 });
   const board = boardOf(search.board ?? "global");
+  const view: View = search.view !== undefined && search.view in VIEWS ? (search.view as View) : "top";
+  // Whoever was nobody a moment ago asks again.
+  const [came, come] = useReducer((times: number) => times + 1, 0);
+  const change = (changes: typeof search) =>
+    void go({ to: "/leaderboard", search: { ...search, ...changes } as never });
   return (
     <>
       <Head title="Leaderboard">
         <label className="choice">
           <span className="quiet">Board</span>
-          <select
-            value={keyOf(board)}
-            onChange={({ target }) =>
-              void go({ to: "/leaderboard", search: { board: target.value } as never })
-            }
-          >
+          <select value={keyOf(board)} onChange={({ target }) => change({ board: target.value })}>
             {withChosen(boards.data?.boards ?? [], board).map((one) => (
               <option key={keyOf(one)} value={keyOf(one)}>
                 {titleOf(one)}
@@ -42,8 +44,24 @@ function Boards() {
             ))}
           </select>
         </label>
+        <label className="choice">
+          <span className="quiet">Part</span>
+          <select value={view} onChange={({ target }) => change({ view: target.value })}>
+            {Object.entries(VIEWS).map(([name, title]) => (
+              <option key={name} value={name}>
+                {title}
+              </option>
+            ))}
+          </select>
+        </label>
       </Head>
-      {boards.error ? <Note error={boards.error} /> : <LiveBoard key={keyOf(board)} board={board} />}
+      {boards.error ? (
+        <Note error={boards.error} />
+      ) : view === "top" ? (
+        <TopOf key={keyOf(board)} board={board} />
+      ) : (
+        <MyPart key={`${view} ${keyOf(board)} ${came}`} board={board} kind={view} come={come} />
+      )}
     </>
   );
 }
@@ -60,53 +78,85 @@ export function InArena({ title, children }: { title: string; children: ReactNod
   );
 }
 
-function LiveBoard({ board }: { board: Board }) {
+const SIDE = 10;
+/** What one may look at of a board. */
+const VIEWS = { top: "First fifty", around: "Around me", friends: "My friends" } as const;
+type View = keyof typeof VIEWS;
+
+function TopOf({ board }: { board: Board }) {
   const { entries, diff, total, status, error } = useLeaderboard(board);
-  const list = useRef<HTMLOListElement>(null);
-  useFlip(list, entries);
-  const moves = new Map(diff.map((move) => [move.playerId, move]));
+  const me = useUserId();
   if (status === "refused") return <Note error={error} />;
   return (
-    <Card title={titleOf(board)} aside={total === undefined ? undefined : `${whole(total)} players`}>
+    <Shown board={board} total={total}>
       {entries.length === 0 && <Note>{status === "live" ? "Nobody has played yet." : "Joining …"}</Note>}
-      <ol className="board" ref={list} aria-label={titleOf(board)}>
-        {entries.map((entry) => (
-          <Row key={entry.playerId} entry={entry} move={moves.get(entry.playerId)} />
-        ))}
-      </ol>
+      <BoardRows label={titleOf(board)} entries={entries} diff={diff} me={me} />
       <p className="quiet" role="status">
         {entries[0] && `First is ${entries[0].displayName} with ${whole(entries[0].eloRating)}.`}
       </p>
+    </Shown>
+  );
+}
+
+function MyPart({ board, kind, come }: { board: Board; kind: "around" | "friends"; come: () => void }) {
+  const wanted = kind === "around" ? ({ kind, k: SIDE, everyMs: 250 } as const) : ({ kind } as const);
+  const { entries, diff, total, status, error, me } = useWindow(board, wanted);
+  const mine = entries.find(({ playerId }) => playerId === me);
+  if (status === "refused") return <Stranger board={board} error={error} come={come} />;
+  return (
+    <Shown board={board} total={total}>
+      {entries.length === 0 && (
+        <Note>{status === "live" ? "You do not stand on this board." : "Joining …"}</Note>
+      )}
+      <BoardRows label={VIEWS[kind]} entries={entries} diff={diff} me={me} />
+      {kind === "friends" && entries.length === 1 && (
+        <Note>Friends are shown here once both of you have wished for it.</Note>
+      )}
+      <p className="quiet" role="status">
+        {mine && `You are ${mine.rank} of ${whole(total ?? 0)} with ${whole(mine.eloRating)}.`}
+      </p>
+    </Shown>
+  );
+}
+
+/** For who does not play: a way to begin. */
+function Stranger({ board, error, come }: { board: Board; error: Refusal | undefined; come: () => void }) {
+  const begin = useAct<{ displayName: string; country?: string }>("/api/arena/players");
+  const name = useUserId();
+  if (error?.code !== "not_found") return <Note error={error} />;
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const country = fieldOf(form, "country").toUpperCase();
+    const wanted = { displayName: fieldOf(form, "name"), ...(country === "" ? {} : { country }) };
+    begin.mutate(wanted, { onSuccess: come });
+  };
+  return (
+    <Shown board={board} total={undefined}>
+      <Note>You do not play yet, so there is nothing around you.</Note>
+      <form className="line" onSubmit={submit}>
+        <label>
+          Name
+          <input key={name} name="name" defaultValue={name} required maxLength={64} />
+        </label>
+        <label>
+          Country, two letters, if you like
+          <input name="country" maxLength={2} pattern="[A-Za-z]{2}" autoComplete="country" />
+        </label>
+        <button type="submit" disabled={begin.isPending}>
+          Come onto the board
+        </button>
+      </form>
+      {begin.error && <Note error={begin.error} />}
+    </Shown>
+  );
+}
+
+function Shown({ board, total, children }: { board: Board; total: number | undefined; children: ReactNode }) {
+  return (
+    <Card title={titleOf(board)} aside={total === undefined ? undefined : `${whole(total)} players`}>
+      {children}
     </Card>
-  );
-}
-
-function Row({ entry, move }: { entry: BoardEntry; move: BoardMove | undefined }) {
-  return (
-    <li
-      data-row={entry.playerId}
-      data-moved={move && move.moved !== 0 ? (move.moved > 0 ? "up" : "down") : undefined}
-    >
-      <span className="rank">{entry.rank}</span>
-      <Link to="/players/$playerId" params={{ playerId: entry.playerId }}>
-        {entry.displayName}
-      </Link>
-      <span className="country">{entry.country}</span>
-      <span className="moved">{move && <Moved move={move} />}</span>
-      <span className="rating">{whole(entry.eloRating)}</span>
-    </li>
-  );
-}
-
-function Moved({ move: { moved, oldRank } }: { move: BoardMove }) {
-  if (oldRank === null) return <Mark kind="plain">new</Mark>;
-  if (moved === 0) return null;
-  const places = Math.abs(moved);
-  return (
-    <Mark kind={moved > 0 ? "good" : "bad"}>
-      <span aria-hidden="true">{moved > 0 ? "▲" : "▼"}</span>
-      <span className="quiet">{moved > 0 ? "up" : "down"}</span> {places}
-    </Mark>
   );
 }
 

@@ -1,11 +1,12 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { useQueryClient } from "@tanstack/react-query";
-import { useEvent, type Match } from "@tidings/react";
+import { useEvent, useWindow, type BoardEntry, type Match } from "@tidings/react";
 import { useRead } from "../api.ts";
 import { Chart } from "../chart.tsx";
 import { at, signed, whole } from "../format.ts";
 import { Card, Head, Mark, Note, Tile } from "../ui.tsx";
+import { BoardRows } from "./board.tsx";
 import { InArena } from "./leaderboard.tsx";
 import { MatchTable } from "./matches.tsx";
 
@@ -104,6 +105,7 @@ function Shown({ player, past, matches }: { player: Player; past: Rated[]; match
           }
         />
       </dl>
+      <Around player={player} />
       <Card title="Rating">
         {past.length < 2 ? (
           <Note>After two games there is a curve.</Note>
@@ -126,5 +128,22 @@ function Shown({ player, past, matches }: { player: Player; past: Rated[]; match
         </Card>
       )}
     </>
+  );
+}
+
+const SIDE = 3;
+
+/** The rows around a player, live where one may hear them: one's own, and a server's. Others see them as they were read. */
+function Around({ player: { id, displayName } }: { player: Player }) {
+  const wanted = { kind: "around", player: id, k: SIDE, everyMs: 250 } as const;
+  const { entries, diff, status } = useWindow({ scope: "global" }, wanted);
+  const path = `/api/arena/leaderboards/global/around/${encodeURIComponent(id)}?k=${SIDE}`;
+  const read = useRead<{ entries: BoardEntry[] }>(path, { enabled: status === "refused", everyMs: 10_000 });
+  const rows = status === "refused" ? (read.data?.entries ?? []) : entries;
+  return (
+    <Card title={`Around ${displayName}`}>
+      {rows.length === 0 && <Note>{status === "live" ? "Not on the board." : "Reading …"}</Note>}
+      <BoardRows label={`Around ${displayName}`} entries={rows} diff={diff} me={id} />
+    </Card>
   );
 }
