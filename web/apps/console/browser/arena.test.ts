@@ -235,6 +235,7 @@ for (const [colorScheme, size, width] of LOOKS) {
         .first()
         .click();
       await window.page.locator(".score").waitFor();
+      await window.page.locator(".hops li").first().waitFor();
       await look("match");
       await window.go("/matches");
       await window.page

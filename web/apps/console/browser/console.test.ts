@@ -27,12 +27,14 @@ const PAGES: [path: string, name: string, whole: string][] = [
   ["/rooms/lobby:welcome", "room", "Vera Visitor"],
   ["/sockets", "sockets", "Vera Visitor"],
   ["/users", "users", "Vera Visitor"],
+  ["/users/visitor", "user", "lobby:welcome"],
   ["/messages?room=lobby:market", "messages", "tick"],
   ["/docs", "docs", "/api/explain"],
+  ["/docs?of=sockets", "docs-sockets", "leaderboardUpdate"],
   ["/apps", "apps", "Namespace"],
-  ["/leaderboard", "leaderboard", "Leaderboard"],
-  ["/matches", "matches", "Matches"],
-  ["/players", "players", "Players"],
+  ["/leaderboard", "leaderboard", "204 players"],
+  ["/matches", "matches", "started"],
+  ["/players", "players", "Rating"],
 ];
 
 const LOOKS = [
@@ -274,6 +276,120 @@ test("an administrator takes somebody out of a room, and closes a connection", a
   const { session } = guest.state;
   await confirm("Disconnect");
   await vi.waitFor(() => expect(guest.state.session).not.toBe(session), { timeout: 5_000 });
+  guest.disconnect();
+  await window.page.close();
+});
+
+test("an administrator says something to a user, takes him out of a room and ends his connections, all by keyboard", async () => {
+  const id = unique("guest");
+  const room = `lobby:${unique("keys")}`;
+  const guest = new Client({ url: server.http, token: mint({ sub: id, name: "Gus" }) });
+  guest.connect();
+  const told: unknown[] = [];
+  guest.on("hello", (data) => void told.push(data));
+  guest.room(room).enter();
+  await vi.waitFor(() => expect(guest.room(room).state.status).toBe("live"), { timeout: 5_000 });
+  const window = await Window.open(browser, server);
+  await window.signIn("/users");
+  const press = async (
+    role: "button" | "link",
+    name: string | RegExp,
+    within = window.page.locator("#main"),
+  ) => {
+    await within.getByRole(role, { name, exact: true }).first().focus();
+    await window.page.keyboard.press("Enter");
+  };
+  await press("link", "Gus");
+  await window.page.getByRole("heading", { name: "Gus", level: 1 }).waitFor();
+
+  await window.page.getByLabel("Event").focus();
+  await window.page.keyboard.press("ControlOrMeta+A");
+  await window.page.keyboard.type("hello");
+  await window.page.keyboard.press("Tab");
+  await window.page.keyboard.press("ControlOrMeta+A");
+  await window.page.keyboard.type('{"to": "Gus"}');
+  await window.page.keyboard.press("Tab");
+  await window.page.keyboard.press("Enter");
+  await window.page.getByText(/^Published as /).waitFor();
+  await vi.waitFor(() => expect(told).toEqual([{ to: "Gus" }]), { timeout: 5_000 });
+
+  const row = window.page.getByRole("row", { name: new RegExp(room) });
+  await press("button", "Kick", row);
+  const dialog = window.page.getByRole("dialog");
+  await dialog.waitFor();
+  // Escape is no, and the focus is where it was.
+  await window.page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "hidden" });
+  expect(await window.page.evaluate(() => document.activeElement?.textContent)).toBe("Kick");
+  expect(guest.room(room).state.status).toBe("live");
+  await window.page.keyboard.press("Enter");
+  await press("button", "Kick", dialog);
+  await vi.waitFor(() => expect(guest.room(room).state.status).toBe("left"), { timeout: 5_000 });
+
+  const { session } = guest.state;
+  await press("button", "Disconnect", window.page.locator(".head"));
+  await press("button", "Disconnect", dialog);
+  await vi.waitFor(() => expect(guest.state.session).not.toBe(session), { timeout: 5_000 });
+  guest.disconnect();
+  await window.page.getByText("There is none now.").waitFor({ timeout: 15_000 });
+  expect(window.complaints).toEqual([]);
+  await window.page.close();
+});
+
+test("what is said on sockets is drawn from its document: commands, events, payloads, rooms", async () => {
+  const window = await Window.open(browser, server);
+  await window.signIn("/docs");
+  await window.page.getByRole("link", { name: "On sockets" }).click();
+  const board = window.page.getByRole("region", { name: "Namespace /leaderboard" });
+  await board.getByRole("row", { name: /^window:/ }).waitFor();
+  const command = board.getByRole("group").filter({ hasText: "Hears a board, or a window of it." });
+  await command.locator("summary").focus();
+  await window.page.keyboard.press("Enter");
+  // What goes with it, as deep as it goes, and what is answered.
+  await command.getByText("everyMs", { exact: true }).waitFor();
+  await command.getByText("eloRating", { exact: true }).waitFor();
+  await board.getByText("leaderboardUpdate", { exact: true }).waitFor();
+  expect(await window.page.getByText("matchCompleted", { exact: true }).count()).toBe(1);
+  await window.page.getByLabel("Part of a name").fill("windowUp");
+  await window.page.getByText("matchCompleted", { exact: true }).waitFor({ state: "detached" });
+  expect(await window.page.locator(".operation").count()).toBe(1);
+  // Everything the document says is there.
+  await window.page.getByLabel("Part of a name").fill("");
+  const document = (await (
+    await fetch(`${server.http}/api/asyncapi.json`, {
+      headers: { authorization: `Bearer ${adminToken()}` },
+    })
+  ).json()) as { operations: object };
+  await vi.waitFor(
+    async () =>
+      expect(await window.page.locator(".operation").count()).toBe(Object.keys(document.operations).length),
+    { timeout: 5_000 },
+  );
+  expect(window.complaints).toEqual([]);
+  await window.page.close();
+});
+
+test("script in names and data is shown as the text it is", async () => {
+  const script = `<img src=x onerror="document.title='taken'"><script>document.title='taken'</script>`;
+  const room = `lobby:${unique("script")}`;
+  const guest = new Client({
+    url: server.http,
+    token: mint({ sub: unique("mallory"), name: script.slice(0, 60) }),
+  });
+  guest.connect();
+  guest.room(room).enter();
+  await vi.waitFor(() => expect(guest.room(room).state.status).toBe("live"), { timeout: 5_000 });
+  await server.publish(room, script, { [script]: script });
+  const window = await Window.open(browser, server);
+  await window.signIn(`/messages?room=${room}`);
+  await window.page.locator(".events summary b", { hasText: "<img" }).waitFor();
+  await window.page.locator(".events summary").first().click();
+  await window.page.locator(".json", { hasText: "onerror" }).waitFor();
+  await window.go(`/rooms/${room}`);
+  await window.page.getByRole("row", { name: /<img src=x/ }).waitFor();
+  expect(await window.page.locator("#main img, #main script").count()).toBe(0);
+  expect(await window.page.title()).toBe(`${room} · Tidings console`);
+  expect(window.complaints).toEqual([]);
   guest.disconnect();
   await window.page.close();
 });

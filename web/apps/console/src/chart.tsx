@@ -9,8 +9,16 @@ export interface Curve {
 }
 
 const HEIGHT = 190;
+/** Distances between lines of a chart of things one counts. */
+const WHOLE_STEPS = [1, 2, 5]
+  .flatMap((step) => [1, 10, 100, 1e3, 1e4, 1e5, 1e6].map((by) => step * by))
+  .sort((a, b) => a - b);
 
-/** Curves over time, in seconds since 1970; one list of values for each. They begin at 0 unless they are `fitted`. */
+/**
+ * Curves over time, in seconds since 1970; one list of values for each.
+ *
+ * They begin at 0 unless they are `fitted`; what is `counted` has no halves. `nothing` stands there while there is no value.
+ */
 export function Chart(props: {
   label: string;
   curves: Curve[];
@@ -18,8 +26,10 @@ export function Chart(props: {
   values: (number | null)[][];
   unit: (value: number) => string;
   fitted?: boolean;
+  counted?: boolean;
+  nothing?: string;
 }) {
-  const { label, curves, times, values, unit, fitted = false } = props;
+  const { label, curves, times, values, unit, fitted = false, counted = false, nothing } = props;
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<UPlot | undefined>(undefined);
   const shape = curves.map(({ name, colour }) => `${name}:${colour}`).join();
@@ -29,7 +39,7 @@ export function Chart(props: {
     const draw = () => {
       plot.current?.destroy();
       plot.current = new UPlot(
-        optionsFor(element, curves, unit, fitted),
+        optionsFor(element, curves, unit, { fitted, counted }),
         [[], ...curves.map(() => [])],
         element,
       );
@@ -53,6 +63,7 @@ export function Chart(props: {
   useEffect(() => {
     plot.current?.setData([times, ...values]);
   }, [times, values]);
+  const isEmpty = values.every((line) => line.every((value) => value === null));
   const newest = curves.map(({ name }, index) => {
     const value = values[index]?.at(-1);
     return `${name} ${value === null || value === undefined ? "unknown" : unit(value)}`;
@@ -66,6 +77,7 @@ export function Chart(props: {
           </span>
         ))}
       </figcaption>
+      {nothing !== undefined && isEmpty && <p className="nothing">{nothing}</p>}
       <div ref={place} role="img" aria-label={`${label}: ${newest.join(", ")}`} />
     </figure>
   );
@@ -75,7 +87,7 @@ function optionsFor(
   element: HTMLElement,
   curves: Curve[],
   unit: (value: number) => string,
-  fitted: boolean,
+  { fitted, counted }: { fitted: boolean; counted: boolean },
 ): UPlot.Options {
   const style = getComputedStyle(element);
   const colour = (name: string) => style.getPropertyValue(name).trim();
@@ -100,7 +112,12 @@ function optionsFor(
         size: 30,
         values: (_, all) => all.map((time) => new Date(time * 1_000).toLocaleTimeString("en-GB")),
       },
-      { ...axis, size: 64, values: (_, all) => all.map((value) => unit(value)) },
+      {
+        ...axis,
+        size: 64,
+        ...(counted ? { incrs: WHOLE_STEPS } : {}),
+        values: (_, all) => all.map((value) => unit(value)),
+      },
     ],
     series: [
       {},

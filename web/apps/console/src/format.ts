@@ -3,6 +3,7 @@ const SHORT = new Intl.NumberFormat("en", { maximumFractionDigits: 1, notation: 
 const FINE = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 
 export const whole = (value: number) => WHOLE.format(value);
+export const fine = (value: number) => FINE.format(value);
 export const short = (value: number) => SHORT.format(value);
 
 /** A dash for what is not known. */

@@ -2,8 +2,8 @@ import { useId, useState, type FormEvent } from "react";
 import { useClient } from "@tidings/react";
 import { fieldOf } from "./form.ts";
 
-/** A form that says something in a room. */
-export function Publish({ room }: { room: string }) {
+/** A form that says something in a room, or to a user. */
+export function Publish({ to }: { to: { room: string } | { userId: string } }) {
   const client = useClient();
   const [said, say] = useState<string>();
   const [event, data] = [useId(), useId()];
@@ -11,7 +11,7 @@ export function Publish({ room }: { room: string }) {
     const parsed: unknown = JSON.parse(fieldOf(form, "data"));
     // By HTTP, as a server: on a socket the room's own rule would be for clients.
     const body = JSON.stringify({
-      room,
+      ...to,
       event: fieldOf(form, "event"),
       data: parsed,
       key: crypto.randomUUID?.(),

@@ -25,6 +25,7 @@ const pages = [
   page("/rooms/$room", () => import("./pages/room.tsx"), "RoomPage"),
   page("/sockets", () => import("./pages/sockets.tsx"), "SocketsPage"),
   page("/users", () => import("./pages/users.tsx"), "UsersPage"),
+  page("/users/$userId", () => import("./pages/user.tsx"), "UserPage"),
   page("/messages", () => import("./pages/messages.tsx"), "MessagesPage"),
   page("/docs", () => import("./pages/docs.tsx"), "DocsPage"),
   page("/apps", () => import("./pages/apps.tsx"), "AppsPage"),

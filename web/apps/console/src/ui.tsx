@@ -1,3 +1,4 @@
+import { Link } from "@tanstack/react-router";
 import { useEffect, useId, useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import { Refusal } from "@tidings/client";
 
@@ -23,6 +24,21 @@ export function Tile({ name, value, note }: { name: string; value: string; note?
       <dd>{value}</dd>
       {note !== undefined && <dd className="note">{note}</dd>}
     </div>
+  );
+}
+
+/** A sentence of a description, in which names stand between backticks. */
+export function Words({ of: text = "" }: { of: string | undefined }) {
+  return text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part));
+}
+
+/** Somebody by name, with a way to all there is about him. */
+export function Who({ of: { userId, name } }: { of: { userId: string | null; name: string | null } }) {
+  if (userId === null) return name ?? "anonymous";
+  return (
+    <Link to="/users/$userId" params={{ userId }}>
+      {name ?? userId}
+    </Link>
   );
 }
 

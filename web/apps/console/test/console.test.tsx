@@ -98,3 +98,31 @@ test("a schema that refers to itself is drawn to a depth", () => {
   expect(container.querySelectorAll("code").length).toBeLessThan(20);
   expect(container.textContent).toContain("Its name.");
 });
+
+test("fields of a schema that is several at once are all there, and of one of several each form", () => {
+  const all = {
+    Reply: { type: "object", properties: { room: { type: "string" } } },
+    On: { type: "object", description: "It goes on.", properties: { since: { const: 1 } } },
+    Off: { type: "object", properties: { until: { type: "string" } } },
+  };
+  const { container } = render(
+    <>
+      <Fields
+        schema={{
+          allOf: [
+            { properties: { ok: { const: true } }, required: ["ok"] },
+            { $ref: "#/components/schemas/Reply" },
+          ],
+        }}
+        all={all}
+      />
+      <Fields
+        schema={{ oneOf: [{ $ref: "#/components/schemas/On" }, { $ref: "#/components/schemas/Off" }] }}
+        all={all}
+      />
+    </>,
+  );
+  const names = [...container.querySelectorAll("code")].map(({ textContent }) => textContent);
+  expect(names).toEqual(["ok", "room", "since", "until"]);
+  expect(container.textContent).toMatch(/either It goes on\..*or/);
+});

@@ -1,6 +1,6 @@
 import { useRead } from "../api.ts";
 import { Fields, type Schema } from "../schema.tsx";
-import { Card, Head, Mark, Note, Table } from "../ui.tsx";
+import { Card, Head, Mark, Note, Table, Words } from "../ui.tsx";
 
 interface Said {
   name: string;
@@ -48,7 +48,9 @@ export function AppsPage() {
 function App({ app, all }: { app: Manifest; all: Record<string, Schema> }) {
   return (
     <Card title={app.name} aside={`version ${app.version}`}>
-      <p>{app.about}</p>
+      <p>
+        <Words of={app.about} />
+      </p>
       {app.channels.map((channel) => (
         <section key={channel.namespace} className="channel" aria-label={`Namespace ${channel.namespace}`}>
           <h3>
@@ -67,7 +69,9 @@ function App({ app, all }: { app: Manifest; all: Record<string, Schema> }) {
                   <td>{room.keep}</td>
                   <td>{room.subscribe}</td>
                   <td>{room.publish}</td>
-                  <td className="words">{room.about}</td>
+                  <td className="words">
+                    <Words of={room.about} />
+                  </td>
                 </tr>
               ))}
             </Table>
@@ -89,7 +93,9 @@ function Names({ title, those, all }: { title: string; those: Said[]; all: Recor
         <details key={one.name} className="operation">
           <summary>
             <code>{one.name}</code> {one.requires !== undefined && <Mark kind="plain">{one.requires}</Mark>}{" "}
-            <span>{one.about}</span>
+            <span>
+              <Words of={one.about} />
+            </span>
           </summary>
           <Fields schema={one.data} all={all} />
           {one.reply && (

@@ -1,7 +1,9 @@
+import { Link, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { useRead } from "../api.ts";
 import { Fields, type Schema } from "../schema.tsx";
-import { Card, Filter, Head, Note } from "../ui.tsx";
+import { Card, Filter, Head, Note, Words } from "../ui.tsx";
+import { SaidAndHeard } from "./sockets_docs.tsx";
 
 interface Operation {
   operationId: string;
@@ -18,18 +20,38 @@ interface OpenApi {
   components: { schemas: Record<string, Schema> };
 }
 
-/** What can be asked by HTTP, as the server describes it; what is said on sockets stands with the apps. */
+/** Of two links to one page the one that is meant is the one with the same search. */
+const EXACTLY = { exact: true, includeSearch: true };
+
+/** What can be asked by HTTP, and what is said and heard on sockets, as the server describes it. */
 export function DocsPage() {
-  const document = useRead<OpenApi>("/api/openapi.json");
+  const { of }: { of?: string } = useSearch({ strict: false });
+  const sockets = of === "sockets";
   const [wanted, want] = useState("");
   return (
     <>
       <Head title="API">
-        <Filter label="Part of a path" value={wanted} set={want} />
+        <Filter label={sockets ? "Part of a name" : "Part of a path"} value={wanted} set={want} />
       </Head>
+      <nav className="tabs" aria-label="Doors">
+        <Link to="/docs" activeOptions={EXACTLY}>
+          By HTTP
+        </Link>
+        <Link to="/docs" search={{ of: "sockets" } as never} activeOptions={EXACTLY}>
+          On sockets
+        </Link>
+      </nav>
+      {sockets ? <SaidAndHeard wanted={wanted} /> : <Asked wanted={wanted} />}
+    </>
+  );
+}
+
+function Asked({ wanted }: { wanted: string }) {
+  const document = useRead<OpenApi>("/api/openapi.json");
+  return (
+    <>
       <p className="lead">
-        As <a href="/api/openapi.json">OpenAPI 3.1</a> for programs, and what is said on sockets as{" "}
-        <a href="/api/asyncapi.json">AsyncAPI 3.0</a>.
+        For programs: <a href="/api/openapi.json">OpenAPI 3.1</a>.
       </p>
       {document.error ? (
         <Note error={document.error} />
@@ -41,7 +63,6 @@ export function DocsPage() {
     </>
   );
 }
-
 type Row = { path: string; method: string; operation: Operation };
 
 function Operations({ of: document, wanted }: { of: OpenApi; wanted: string }) {
@@ -72,14 +93,16 @@ function OneOperation({
     <details className="operation">
       <summary>
         <b className={`method ${method}`}>{method.toUpperCase()}</b> <code>{path}</code>{" "}
-        <span>{operation.summary}</span>
+        <span>
+          <Words of={operation.summary} />
+        </span>
       </summary>
       <p>{operation.security?.length ? "Needs a token or an API key." : "Open to everybody."}</p>
       {operation.parameters && operation.parameters.length > 0 && (
         <ul className="fields">
           {operation.parameters.map(({ name, in: where, description }) => (
             <li key={name}>
-              <code>{name}</code> <span className="type">in the {where}</span> {description}
+              <code>{name}</code> <span className="type">in the {where}</span> <Words of={description} />
             </li>
           ))}
         </ul>

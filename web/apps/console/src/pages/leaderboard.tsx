@@ -140,7 +140,7 @@ function Stranger({ board, error, come }: { board: Board; error: Refusal | undef
           <input key={name} name="name" defaultValue={name} required maxLength={64} />
         </label>
         <label>
-          Country, two letters, if you like
+          Country (two letters)
           <input name="country" maxLength={2} pattern="[A-Za-z]{2}" autoComplete="country" />
         </label>
         <button type="submit" disabled={begin.isPending}>

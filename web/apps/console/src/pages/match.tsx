@@ -1,5 +1,7 @@
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useMatch, type Match } from "@tidings/react";
+import { useReducer } from "react";
+import type { MatchUpdated } from "@tidings/client";
+import { useMatch, useRoom, type Match, type PlayerAction } from "@tidings/react";
 import { useRead } from "../api.ts";
 import { at, signed, whole } from "../format.ts";
 import { Card, Head, Note } from "../ui.tsx";
@@ -19,7 +21,9 @@ export function MatchPage() {
 
 function Played() {
   const { matchId } = route.useParams();
-  const { match: heard, actions, live } = useMatch(matchId);
+  // Before the match itself is entered: whoever is first says how much of the past comes.
+  const log = useLog(matchId);
+  const { match: heard, live } = useMatch(matchId);
   // One that is over has no room any more, and one that ended while we were away is read again.
   const read = useRead<Match>(`/api/arena/matches/${encodeURIComponent(matchId)}`, {
     everyMs: live ? 30_000 : 3_000,
@@ -55,15 +59,13 @@ function Played() {
         </ul>
         <p role="status">{outcome(match)}</p>
       </Card>
-      <Card title="What happened">
-        {actions.length === 0 && (
-          <Note>{live ? "Nobody has done anything since you came." : "Nothing more will happen here."}</Note>
-        )}
+      <Card title="What happened" aside={live ? "as it happens" : undefined}>
+        {log.length === 0 && <Note>{live ? "Nothing yet." : "Its room is closed, and kept no longer."}</Note>}
         <ol className="hops">
-          {actions.map(({ playerId, action, timestamp }) => (
-            <li key={timestamp + playerId + action}>
-              <b>{match.players.find(({ id }) => id === playerId)?.displayName ?? playerId}</b> {action}{" "}
-              <span>{at(timestamp)}</span>
+          {log.map(({ key, who, what, when }) => (
+            <li key={key}>
+              {who !== undefined && <b>{nameOf(match, who)} </b>}
+              {what} {when !== undefined && <span>{at(when)}</span>}
             </li>
           ))}
         </ol>
@@ -71,6 +73,51 @@ function Played() {
     </>
   );
 }
+
+/** Events of the past that are asked for, and that are shown at most. */
+const PAST = 50;
+
+interface Happened {
+  key: string;
+  who?: string;
+  what: string;
+  when?: string;
+}
+
+/** What was said in a match's room, the newest first. */
+function useLog(matchId: string): Happened[] {
+  const [log, add] = useReducer(
+    (before: Happened[], news: Happened[]) =>
+      [...news.filter(({ key }) => before.every((one) => one.key !== key)), ...before].slice(0, PAST),
+    [],
+  );
+  useRoom(`match:${matchId}`, {
+    rewind: PAST,
+    onEvent: (event, data, { messageId }) =>
+      add(told(event, data).map((one, index) => ({ ...one, key: `${messageId} ${index}` }))),
+  });
+  return log;
+}
+
+/** An event in words. */
+function told(event: string, data: unknown): Omit<Happened, "key">[] {
+  if (event === "playerAction") {
+    const { playerId, action, timestamp } = data as PlayerAction;
+    return [{ who: playerId, what: action, when: timestamp }];
+  }
+  if (event === "matchStarted") return [{ what: "It began." }];
+  if (event === "matchCompleted") return [{ what: "It is over." }];
+  if (event !== "matchUpdated") return [];
+  const { scores, status, currentRound } = (data as MatchUpdated).update;
+  return [
+    ...(scores ?? []).map(({ playerId, score }) => ({ who: playerId, what: `has ${score}` })),
+    ...(status == null ? [] : [{ what: `It is ${status}.` }]),
+    ...(currentRound == null ? [] : [{ what: `Round ${currentRound}.` }]),
+  ];
+}
+
+const nameOf = ({ players }: Match, id: string) =>
+  players.find((player) => player.id === id)?.displayName ?? id;
 
 function Change({ of: { result }, player }: { of: Match; player: string }) {
   const change = result?.eloChanges.find(({ playerId }) => playerId === player)?.change;

@@ -37,7 +37,7 @@ export const MatchStatus = ({ status }: { status: string }) => (
 /** Matches in a table, the newest first. */
 export function MatchTable({ matches }: { matches: Match[] | undefined }) {
   if (!matches) return <Note>Reading …</Note>;
-  if (matches.length === 0) return <Note>Nobody has played yet.</Note>;
+  if (matches.length === 0) return <Note>No match was played yet.</Note>;
   return (
     <Table caption="Matches" head={["Players", "Score", "State", "See"]}>
       {matches.map((match) => (

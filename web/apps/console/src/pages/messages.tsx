@@ -102,6 +102,11 @@ function Tail({ room, explain }: { room: string; explain: (messageId: string) =>
     rewind: REWIND,
     onEvent: (event, data, place) => see({ event, data, place, at: Date.now() }),
   });
+  // What is rewound says nothing of when it was said; the history does, to whom it may be shown.
+  const past = useRead<{ events: { messageId: string; at: string }[] }>(
+    `/api/rooms/${encodeURIComponent(room)}/history?limit=${REWIND}`,
+  );
+  const times = new Map(past.data?.events.map((event) => [event.messageId, event.at]));
   if (status === "refused" || status === "left") return <Note error={error} />;
   return (
     <>
@@ -112,7 +117,7 @@ function Tail({ room, explain }: { room: string; explain: (messageId: string) =>
           <li key={one.place.messageId}>
             <details>
               <summary>
-                <b>{one.event}</b> <span>{at(one.at)}</span>{" "}
+                <b>{one.event}</b> <span>{at(times.get(one.place.messageId) ?? one.at)}</span>{" "}
                 {one.place.offset !== undefined && <span>#{one.place.offset}</span>}{" "}
                 <Preview value={one.data} />
               </summary>

@@ -2,7 +2,7 @@ import { useMemo, useReducer } from "react";
 import { useEvent } from "@tidings/react";
 import { useRead, type Overview, type OverviewAnswer } from "../api.ts";
 import { Chart } from "../chart.tsx";
-import { bytes, lasting, ms, orDash, short, whole } from "../format.ts";
+import { bytes, fine, lasting, ms, orDash, short, whole } from "../format.ts";
 import { Card, Head, Mark, Note, Table, Tile } from "../ui.tsx";
 
 /** Points that are drawn, one a second. */
@@ -65,7 +65,7 @@ function Live({ answer }: { answer: OverviewAnswer }) {
         <Tile
           name="Latency p99"
           value={orDash(latency?.p99Ms, ms)}
-          note={`p50 ${orDash(latency?.p50Ms, ms)} · p95 ${orDash(latency?.p95Ms, ms)}`}
+          note={`p50 ${orDash(latency?.p50Ms, fine)} · p95 ${orDash(latency?.p95Ms, fine)}`}
         />
         <Tile name="Memory" value={orDash(memory.residentBytes, bytes)} note={memoryNote(memory)} />
         <Tile
@@ -82,6 +82,7 @@ function Live({ answer }: { answer: OverviewAnswer }) {
             times={lines.times}
             values={lines.connections}
             unit={short}
+            counted
           />
         </Card>
         <Card title="Throughput" aside="events a second">
@@ -94,14 +95,22 @@ function Live({ answer }: { answer: OverviewAnswer }) {
           />
         </Card>
         <Card title="Latency" aside="from publish to socket">
-          <Chart label="Latency" curves={LATENCY} times={lines.times} values={lines.latency} unit={ms} />
+          <Chart
+            label="Latency"
+            curves={LATENCY}
+            times={lines.times}
+            values={lines.latency}
+            unit={ms}
+            nothing="No delivery was measured yet."
+          />
         </Card>
         <Card title="Memory">
           <Chart label="Memory" curves={MEMORY} times={lines.times} values={lines.memory} unit={bytes} />
         </Card>
       </div>
-      <div className="pair">
+      <div className="pair trio">
         <Shards of={now} />
+        <Doors of={now} />
         <Parts of={now} />
       </div>
     </>
@@ -192,11 +201,12 @@ function Shards({ of: { shards } }: { of: Overview }) {
   );
 }
 
-function Parts({ of: { health, connections } }: { of: Overview }) {
+function Parts({ of: { health } }: { of: Overview }) {
+  if (!health) return null;
   return (
-    <Card title="Parts and doors">
-      <Table caption="Parts and doors" head={["Part", "State"]}>
-        {health?.parts.map(({ name, status }) => (
+    <Card title="Parts" aside="what the server is made of">
+      <Table caption="Parts" head={["Part", "State"]}>
+        {health.parts.map(({ name, status }) => (
           <tr key={name}>
             <th scope="row">{name}</th>
             <td>
@@ -216,12 +226,36 @@ function Parts({ of: { health, connections } }: { of: Overview }) {
             </td>
           </tr>
         ))}
-        {Object.entries(connections.byNamespace).map(([namespace, count]) => (
+      </Table>
+    </Card>
+  );
+}
+
+/** By which door clients came, and where they are. */
+function Doors({ of: { connections } }: { of: Overview }) {
+  const { websocket, polling, plain, byNamespace } = connections;
+  const doors = [
+    ["Socket.IO by WebSocket", websocket],
+    ["Socket.IO by polling", polling],
+    ["Plain WebSocket", plain],
+  ] as const;
+  return (
+    <Card title="Doors" aside="connections now">
+      <Table caption="Doors" head={["By", "Connections"]}>
+        {doors.map(([name, count]) => (
+          <tr key={name}>
+            <th scope="row">{name}</th>
+            <td>{whole(count)}</td>
+          </tr>
+        ))}
+        {Object.entries(byNamespace).map(([namespace, count]) => (
           <tr key={namespace}>
             <th scope="row">
-              <code>{namespace}</code>
+              <span>
+                In namespace <code>{namespace}</code>
+              </span>
             </th>
-            <td>{count === 1 ? "1 client" : `${whole(count)} clients`}</td>
+            <td>{whole(count)}</td>
           </tr>
         ))}
       </Table>

@@ -71,6 +71,10 @@ function Somebody() {
 }
 
 function Shown({ player, past, matches }: { player: Player; past: Rated[]; matches: Match[] | undefined }) {
+  const around = useAround(player.id);
+  // Results of others push somebody a place, and only the rows around him tell of it.
+  const now = around.rows.find(({ playerId }) => playerId === player.id);
+  const rank = now?.rank ?? player.rank;
   const times = useMemo(() => past.toReversed().map((one) => Date.parse(one.at) / 1_000), [past]);
   const ratings = useMemo(() => [past.toReversed().map(({ rating }) => rating)], [past]);
   return (
@@ -84,14 +88,18 @@ function Shown({ player, past, matches }: { player: Player; past: Rated[]; match
       <dl className="tiles">
         <Tile
           name="Rank"
-          value={player.rank === null ? "–" : `#${whole(player.rank)}`}
+          value={rank === null ? "–" : `#${whole(rank)}`}
           note={
             player.country && player.countryRank
               ? `#${whole(player.countryRank)} in ${player.country}`
               : undefined
           }
         />
-        <Tile name="Rating" value={whole(player.eloRating)} note={`peak ${whole(player.peakRating)}`} />
+        <Tile
+          name="Rating"
+          value={whole(now?.eloRating ?? player.eloRating)}
+          note={`peak ${whole(player.peakRating)}`}
+        />
         <Tile
           name="Games"
           value={whole(player.games)}
@@ -105,7 +113,15 @@ function Shown({ player, past, matches }: { player: Player; past: Rated[]; match
           }
         />
       </dl>
-      <Around player={player} />
+      <Card title={`Around ${player.displayName}`}>
+        {around.rows.length === 0 && <Note>{around.live ? "Not on the board." : "Reading …"}</Note>}
+        <BoardRows
+          label={`Around ${player.displayName}`}
+          entries={around.rows}
+          diff={around.diff}
+          me={player.id}
+        />
+      </Card>
       <Card title="Rating">
         {past.length < 2 ? (
           <Note>After two games there is a curve.</Note>
@@ -134,16 +150,10 @@ function Shown({ player, past, matches }: { player: Player; past: Rated[]; match
 const SIDE = 3;
 
 /** The rows around a player, live where one may hear them: one's own, and a server's. Others see them as they were read. */
-function Around({ player: { id, displayName } }: { player: Player }) {
+function useAround(id: string) {
   const wanted = { kind: "around", player: id, k: SIDE, everyMs: 250 } as const;
-  const { entries, diff, status } = useWindow({ scope: "global" }, wanted);
+  const { entries, diff, status, live } = useWindow({ scope: "global" }, wanted);
   const path = `/api/arena/leaderboards/global/around/${encodeURIComponent(id)}?k=${SIDE}`;
   const read = useRead<{ entries: BoardEntry[] }>(path, { enabled: status === "refused", everyMs: 10_000 });
-  const rows = status === "refused" ? (read.data?.entries ?? []) : entries;
-  return (
-    <Card title={`Around ${displayName}`}>
-      {rows.length === 0 && <Note>{status === "live" ? "Not on the board." : "Reading …"}</Note>}
-      <BoardRows label={`Around ${displayName}`} entries={rows} diff={diff} me={id} />
-    </Card>
-  );
+  return { rows: status === "refused" ? (read.data?.entries ?? []) : entries, diff, live };
 }

@@ -3,7 +3,7 @@ import { useClient } from "@tidings/react";
 import { usePages, useRead, type RoomRow, type SocketRow } from "../api.ts";
 import { at, bytes, orDash, short, whole } from "../format.ts";
 import { Publish } from "../publish.tsx";
-import { Ask, Card, Head, Json, Note, Preview, Table, Tile } from "../ui.tsx";
+import { Ask, Card, Head, Json, Note, Preview, Table, Tile, Who } from "../ui.tsx";
 
 const route = getRouteApi("/rooms/$room");
 
@@ -35,7 +35,7 @@ export function RoomPage() {
       </dl>
       <Members room={room} />
       <Card title="Publish">
-        <Publish room={room} />
+        <Publish to={{ room }} />
       </Card>
       <History room={room} />
     </>
@@ -60,7 +60,9 @@ function Members({ room }: { room: string }) {
         <Table caption="Members" head={["User", "By", "Since", "Behind", "Do"]}>
           {pages.rows.map((row) => (
             <tr key={`${row.id} ${row.namespace}`}>
-              <th scope="row">{row.name ?? row.userId ?? "anonymous"}</th>
+              <th scope="row">
+                <Who of={row} />
+              </th>
               <td>{row.transport}</td>
               <td>{row.since === null ? "–" : at(row.since)}</td>
               <td>{bytes(row.bytesBehind)}</td>

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { useClient } from "@tidings/react";
 import { usePages, type SocketRow } from "../api.ts";
 import { at, bytes, whole } from "../format.ts";
-import { Ask, Filter, Head, More, Note, Table } from "../ui.tsx";
+import { Ask, Filter, Head, More, Note, Table, Who } from "../ui.tsx";
 
 /** Connections, one row for each namespace of each. */
 export function SocketsPage() {
@@ -25,7 +25,9 @@ export function SocketsPage() {
         <Table caption="Sockets" head={["User", "By", "Namespace", "Since", "Rooms", "Behind", "From", "Do"]}>
           {pages.rows.map((row) => (
             <tr key={`${row.id} ${row.namespace}`}>
-              <th scope="row">{row.name ?? row.userId ?? "anonymous"}</th>
+              <th scope="row">
+                <Who of={row} />
+              </th>
               <td>{row.transport}</td>
               <td>
                 <code>{row.namespace}</code>

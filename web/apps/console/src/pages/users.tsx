@@ -3,7 +3,7 @@ import { useState } from "react";
 import { useClient } from "@tidings/react";
 import { usePages, type UserRow } from "../api.ts";
 import { at, whole } from "../format.ts";
-import { Ask, Filter, Head, More, Note, Table } from "../ui.tsx";
+import { Ask, Filter, Head, More, Note, Table, Who } from "../ui.tsx";
 
 /** People who are connected now. */
 export function UsersPage() {
@@ -25,7 +25,9 @@ export function UsersPage() {
         <Table caption="Users" head={["User", "Id", "Connections", "Devices", "Do"]}>
           {pages.rows.map((row) => (
             <tr key={`${row.org} ${row.userId}`}>
-              <th scope="row">{row.name ?? row.userId}</th>
+              <th scope="row">
+                <Who of={row} />
+              </th>
               <td>
                 <code>{row.userId}</code>
               </td>
@@ -40,16 +42,18 @@ export function UsersPage() {
                   ))}
                 </ul>
               </td>
-              <td className="row-actions">
-                <Link to="/messages" search={{ userId: row.userId }}>
-                  Explain
-                </Link>
-                <Ask
-                  label="Disconnect"
-                  question={`Close every connection of ${row.name ?? row.userId}? They may come back at once.`}
-                  done="Closed."
-                  act={() => disconnect(row.userId)}
-                />
+              <td>
+                <div className="row-actions">
+                  <Link to="/messages" search={{ userId: row.userId }}>
+                    Explain
+                  </Link>
+                  <Ask
+                    label="Disconnect"
+                    question={`Close every connection of ${row.name ?? row.userId}? They may come back at once.`}
+                    done="Closed."
+                    act={() => disconnect(row.userId)}
+                  />
+                </div>
               </td>
             </tr>
           ))}
