@@ -15,6 +15,7 @@ export default defineConfig({
           name: "react",
           include: ["packages/react/test/**/*.test.{ts,tsx}"],
           environment: "./testing/dom.ts",
+          setupFiles: ["./testing/strict.ts"],
         },
       },
       {

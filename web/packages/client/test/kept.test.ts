@@ -72,8 +72,11 @@ test("an answer that was on its way while something happened is not taken for fr
     return answer;
   });
   game.drop();
+  const taken: number[] = [];
+  game.watch(() => game.state.fresh && taken.push(game.state.data?.currentRound ?? -1));
   await until(() => expect(heldBack).toBe(2));
   await until(() => expect(game.state).toMatchObject({ data: { currentRound: 9 }, fresh: true }));
+  expect(new Set(taken)).toEqual(new Set([9]));
 });
 
 test("nothing is fresh while the client is away, and everything is read again when it is back", async () => {

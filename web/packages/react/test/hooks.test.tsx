@@ -1,6 +1,6 @@
 import { cleanup, renderHook, waitFor } from "@testing-library/react";
-import { StrictMode, type ReactNode } from "react";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { useEffect, type ReactNode } from "react";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Client } from "@tidings/client";
 import { TidingsProvider, useConnection, useEvent, usePresence, useRoom, useSocket } from "@tidings/react";
 import { mint, served, unique } from "../../../testing/server.ts";
@@ -26,12 +26,11 @@ beforeEach(() => {
 afterEach(() => {
   cleanup();
   client.disconnect();
+  vi.restoreAllMocks();
 });
 
-const inStrictMode = ({ children }: { children: ReactNode }) => (
-  <StrictMode>
-    <TidingsProvider client={client}>{children}</TidingsProvider>
-  </StrictMode>
+const provided = ({ children }: { children: ReactNode }) => (
+  <TidingsProvider client={client}>{children}</TidingsProvider>
 );
 
 /** How often something was said to the server. */
@@ -42,13 +41,28 @@ function countSaid(on: Client, name: string): () => number {
 }
 
 describe("under StrictMode", () => {
+  test("everything here is mounted twice, or the rest would show nothing", () => {
+    const seen: string[] = [];
+    renderHook(
+      () =>
+        useEffect(() => {
+          seen.push("mounted");
+          return () => void seen.push("unmounted");
+        }, []),
+      { wrapper: provided },
+    );
+    expect(seen).toEqual(["mounted", "unmounted", "mounted"]);
+  });
+
   test("a room that is mounted twice is subscribed to once, and left once", async () => {
+    // Before that nothing could be said, however often it was wanted.
+    await waitFor(() => expect(client.state.status).toBe("connected"), PATIENCE);
     const subscribed = countSaid(client, "subscribe");
     const unsubscribed = countSaid(client, "unsubscribe");
     const name = `lobby:${unique("strict")}`;
     const heard: unknown[] = [];
     const hook = renderHook(() => useRoom(name, { onEvent: (_, data) => void heard.push(data) }), {
-      wrapper: inStrictMode,
+      wrapper: provided,
     });
     await waitFor(() => expect(hook.result.current.live).toBe(true), PATIENCE);
     await hook.result.current.publish("said", "once");
@@ -62,13 +76,13 @@ describe("under StrictMode", () => {
   test("a provider that makes its own client makes one connection, and ends it", async () => {
     const sub = unique("own");
     const options = { url: server.http, token: mint({ sub }) };
+    const ended = vi.spyOn(Client.prototype, "disconnect");
     const wrapper = ({ children }: { children: ReactNode }) => (
-      <StrictMode>
-        <TidingsProvider options={options}>{children}</TidingsProvider>
-      </StrictMode>
+      <TidingsProvider options={options}>{children}</TidingsProvider>
     );
     const hook = renderHook(() => useConnection(), { wrapper });
     await waitFor(() => expect(hook.result.current.connected).toBe(true), PATIENCE);
+    expect(ended).not.toHaveBeenCalled();
     const disconnected = await server.post(`/api/users/${sub}/disconnect`, {});
     expect(disconnected).toEqual({ ok: true, disconnected: 1 });
     await waitFor(() => expect(hook.result.current.connected).toBe(true), PATIENCE);
@@ -82,15 +96,13 @@ describe("under StrictMode", () => {
     const sub = unique("socket");
     const token = mint({ sub });
     const told: string[] = [];
-    const hook = renderHook(
-      () =>
-        useSocket({
-          url: server.http,
-          token,
-          onConnect: () => void told.push("on"),
-          onDisconnect: () => void told.push("off"),
-        }),
-      { wrapper: StrictMode },
+    const hook = renderHook(() =>
+      useSocket({
+        url: server.http,
+        token,
+        onConnect: () => void told.push("on"),
+        onDisconnect: () => void told.push("off"),
+      }),
     );
     expect(hook.result.current.state).toEqual({ connected: false, connecting: true, error: null });
     await waitFor(
@@ -128,7 +140,7 @@ test("useEvent hears with the newest listener, and a change of it subscribes to 
   const heard: string[] = [];
   const useListening = ({ mark }: { mark: string }) =>
     useEvent(name, "said", (data) => void heard.push(mark + String(data)));
-  const hook = renderHook(useListening, { wrapper: inStrictMode, initialProps: { mark: "a" } });
+  const hook = renderHook(useListening, { wrapper: provided, initialProps: { mark: "a" } });
   await waitFor(() => expect(client.room(name).state.status).toBe("live"), PATIENCE);
   await client.publish(name, "said", 1);
   await waitFor(() => expect(heard).toEqual(["a1"]), PATIENCE);
@@ -141,13 +153,10 @@ test("useEvent hears with the newest listener, and a change of it subscribes to 
 test("usePresence joins a project, sees who comes and goes, and comes back to it after a restart", async () => {
   const [me, other, projectId] = [unique("me"), unique("other"), unique("project")];
   const token = mint({ sub: me });
-  const hook = renderHook(
-    () => {
-      const { socket, state } = useSocket({ url: server.http, token });
-      return { ...usePresence({ socket, projectId }), state };
-    },
-    { wrapper: StrictMode },
-  );
+  const hook = renderHook(() => {
+    const { socket, state } = useSocket({ url: server.http, token });
+    return { ...usePresence({ socket, projectId }), state };
+  });
   const online = () => hook.result.current.onlineUsers.map(({ userId }) => userId).sort();
   await waitFor(() => expect(online()).toEqual([me]), PATIENCE);
   const guest = new Client({ url: server.http, token: mint({ sub: other }) });

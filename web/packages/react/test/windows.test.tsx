@@ -1,5 +1,5 @@
 import { cleanup, renderHook, waitFor } from "@testing-library/react";
-import { StrictMode, type ReactNode } from "react";
+import type { ReactNode } from "react";
 import { afterEach, expect, test } from "vitest";
 import { Client } from "@tidings/client";
 import { TidingsProvider, useLeaderboard, useMatch, useWindow } from "@tidings/react";
@@ -14,15 +14,13 @@ afterEach(() => {
   clients.splice(0).forEach((client) => client.disconnect());
 });
 
-/** A page of somebody's, in StrictMode. */
+/** A page of somebody's. */
 function pageOf(user: string) {
   const client = new Client({ url: server.http, token: mint({ sub: user }) });
   clients.push(client);
   client.connect();
   return ({ children }: { children: ReactNode }) => (
-    <StrictMode>
-      <TidingsProvider client={client}>{children}</TidingsProvider>
-    </StrictMode>
+    <TidingsProvider client={client}>{children}</TidingsProvider>
   );
 }
 
