@@ -204,7 +204,7 @@ function Shards({ of: { shards } }: { of: Overview }) {
 function Parts({ of: { health } }: { of: Overview }) {
   if (!health) return null;
   return (
-    <Card title="Parts" aside="what the server is made of">
+    <Card title="Parts">
       <Table caption="Parts" head={["Part", "State"]}>
         {health.parts.map(({ name, status }) => (
           <tr key={name}>
