@@ -30,11 +30,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidings_core::{Code, Org, Refusal};
+use tidings_store::users::{Status, User};
 use tidings_store::{Store, StoreError, Tx};
 
 use crate::audit::Audit;
 use crate::config::{Config, Register};
-use crate::live::{CallBack, Target, why};
+use crate::live::{CallBack, Target};
+use crate::shared::wall_ms;
+use crate::signin::revoked::Why;
 use crate::signin::{SignIn, now_seconds};
 use attempts::Attempts;
 use mail::Outbox;
@@ -149,26 +152,71 @@ impl Accounts {
         self.passwords.looked_at()
     }
 
-    /// Calls access tokens back, in the store for every node and here at once.
-    ///
-    /// Connections of their bearers are closed when the store is next followed ([`crate::live`]).
-    /// `before` is in seconds since 1970: tokens made in that second stay good.
-    async fn call_back(
+    /// Somebody who may sign in, held until the transaction ends: whoever changes them comes before, and what they
+    /// did is seen, or after, and calls back what is signed here.
+    async fn held(&self, tx: &mut Tx, org: &Org, id: &str) -> Result<Option<User>, Refusal> {
+        let user = tx.hold_user(org, id).await.map_err(stored)?;
+        Ok(user.filter(|user| user.status == Status::Active))
+    }
+
+    /// Writes down that every access token a user has is called back. The transaction has to hold the user, and
+    /// to end by [`Accounts::commit`].
+    async fn call_back<'a>(
         &self,
         tx: &mut Tx,
-        org: &Org,
-        target: Target,
-        before: u64,
-        reason: &str,
-    ) -> Result<(), StoreError> {
-        // Clocks may differ by half a minute, and the last token was made in this second at the latest.
-        let until = now_seconds() + self.rules.access_seconds + 60;
-        let call_back = CallBack { org, target, before, until, why: why(reason), reason };
-        call_back.write(tx).await?;
-        call_back.enforce(self.sign_in.revoked()).map(drop).map_err(|full| {
+        org: &'a Org,
+        user: &str,
+        why: Why,
+        reason: &'a str,
+    ) -> Result<CallBack<'a>, Refusal> {
+        let before = tx.after_tokens(org, user, wall_ms()).await.map_err(stored)? / 1_000;
+        let (target, until) = (Target::User(user.into()), self.tokens_end());
+        self.write_down(tx, CallBack { org, target, before, until, why, reason }).await
+    }
+
+    /// The same for one token by its id, which would have ended at `until` in seconds since 1970.
+    async fn call_back_one<'a>(
+        &self,
+        tx: &mut Tx,
+        org: &'a Org,
+        id: &str,
+        until: u64,
+    ) -> Result<CallBack<'a>, Refusal> {
+        let (target, before) = (Target::Token(id.into()), now_seconds());
+        let call_back = CallBack { org, target, before, until, why: Why::Revoked, reason: "signed out" };
+        self.write_down(tx, call_back).await
+    }
+
+    /// When the last access token that was made until now has ended: clocks may differ by half a minute.
+    fn tokens_end(&self) -> u64 {
+        now_seconds() + self.rules.access_seconds + 60
+    }
+
+    async fn write_down<'a>(&self, tx: &mut Tx, call_back: CallBack<'a>) -> Result<CallBack<'a>, Refusal> {
+        call_back.admit(self.sign_in.revoked()).map_err(|full| {
             tracing::error!(%full, "there is no place for a revocation, so nothing is changed");
-            StoreError::Overflow("revocations")
-        })
+            Refusal::from(&StoreError::Overflow("revocations"))
+        })?;
+        call_back.write(tx).await.map_err(stored)?;
+        Ok(call_back)
+    }
+
+    /// Commits, and then puts in force here what was called back; other nodes learn of it from the store.
+    ///
+    /// Not before: a token signed meanwhile would be dated behind a revocation that it does not know of yet.
+    /// Connections of the tokens' bearers are closed when the store is next followed ([`crate::live`]).
+    async fn commit(
+        &self,
+        tx: Tx,
+        called_back: impl IntoIterator<Item = CallBack<'_>>,
+    ) -> Result<(), Refusal> {
+        tx.commit().await.map_err(stored)?;
+        for call_back in called_back {
+            if let Err(full) = call_back.enforce(self.sign_in.revoked()) {
+                tracing::error!(%full, "a revocation is written down, but not in force on this node");
+            }
+        }
+        Ok(())
     }
 }
 

@@ -19,6 +19,7 @@ mod headers;
 mod health;
 pub(crate) mod hello;
 mod metrics;
+mod named;
 mod origin;
 mod page;
 pub(crate) mod paths;
@@ -30,6 +31,7 @@ mod rooms;
 mod serve;
 mod sessions;
 mod socketio;
+mod to_the_end;
 mod upgrade;
 mod whereabouts;
 

@@ -23,7 +23,7 @@ use crate::shard::rounds::Errand;
 use crate::shared::{Shared, wall_ms};
 use crate::signin::now_seconds;
 use crate::signin::revoked::{Full, Why};
-pub(crate) use call_back::{CallBack, why};
+pub(crate) use call_back::CallBack;
 
 /// The store is asked for newer revocations this often: other nodes' take effect within a second.
 const POLL: Duration = Duration::from_millis(500);
@@ -34,7 +34,7 @@ const PAGE: u32 = 1_000;
 /// Polls between two looks for records that are over.
 const PRUNE_EVERY: u32 = 1_200;
 
-/// The reason by which a change of rights is told from a revocation in the store.
+/// Why tokens were called back whose bearer's rights have changed.
 pub(crate) const RIGHTS_CHANGED: &str = "rights changed";
 
 /// Whose tokens are called back.
@@ -145,17 +145,22 @@ impl Live {
         why: Why,
         reason: &str,
     ) -> Result<(), Refusal> {
-        let now = now_seconds();
+        let (now, revoked) = (now_seconds(), self.0.sign_in.revoked());
+        let after_all = || match target {
+            Target::User(user) => revoked.after_tokens(org, user, now),
+            Target::Token(_) | Target::Org => now + 1,
+        };
         let call_back = CallBack {
             org,
             target: target.clone(),
-            before: before.unwrap_or(now + 1),
+            before: before.unwrap_or_else(after_all),
             until: now + self.0.settings.revocation_seconds,
             why,
             reason,
         };
         let full = |error: Full| Refusal::new(Code::Unavailable, &error.to_string());
-        if call_back.enforce(self.0.sign_in.revoked()).map_err(full)? {
+        call_back.admit(revoked).map_err(full)?;
+        if call_back.enforce(revoked).map_err(full)? {
             self.0.send_errand(|| Errand::Revoked);
         }
         let Some(records) = &self.0.records else { return Ok(()) };
@@ -205,8 +210,10 @@ async fn page(store: &Store, seq: u64) -> Result<Vec<Stored>, StoreError> {
 }
 
 fn adopt(shared: &Shared, stored: &Stored) {
-    if let Err(error) = CallBack::of(stored).enforce(shared.sign_in.revoked()) {
-        tracing::error!(%error, org = stored.org.as_str(), "a revocation of the store is not in force");
+    for call_back in CallBack::of(stored) {
+        if let Err(error) = call_back.enforce(shared.sign_in.revoked()) {
+            tracing::error!(%error, org = stored.org.as_str(), "a revocation of the store is not in force");
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! | `keys`, `source`, `fetch`, `refresh` | keys pinned to their algorithm, where they are read, and when again |
 //! | `issuer`, `claims` | whose tokens are believed, and what they say |
 //! | `issue` | tokens of our own |
-//! | `id_token` | who somebody is at an OpenID Connect provider |
+//! | `id_token`, `kept` | who somebody is at an OpenID Connect provider; what it was asked, kept for a while |
 //! | `revoked` | tokens that were called back |
 //! | `api_key` | keys of other programs |
 //! | `fault` | what can be wrong |
@@ -18,6 +18,7 @@ pub(crate) mod fetch;
 pub(crate) mod id_token;
 mod issue;
 mod issuer;
+pub(crate) mod kept;
 mod keys;
 mod refresh;
 pub mod revoked;
@@ -48,6 +49,9 @@ pub use token::TOKEN_BYTES;
 
 /// The least bytes of a secret (RFC 7518 section 3.2).
 pub const SECRET_BYTES: usize = 32;
+
+/// Seconds by which a token of ours may be dated ahead; every node takes them for good (30 s).
+const AHEAD_SECONDS: u64 = 10;
 
 /// Issuers that can be configured.
 pub const ISSUERS: usize = 32;
@@ -251,14 +255,20 @@ impl SignIn {
     /// Makes a token of our own.
     ///
     /// A revocation concerns all tokens of the second in which it was made, since tokens do not say
-    /// more exactly when they were. One that is made here after it is dated behind it, by a second at most.
+    /// more exactly when they were. One that is made here after it is dated behind it: by a second, and by one
+    /// more for each further revocation in the same second, [`AHEAD_SECONDS`] at most.
     ///
     /// # Errors
     /// A sentence if the grant cannot be put into one.
     pub fn issue(&self, grant: &Grant) -> Result<String, String> {
-        let good_from = self.revoked.good_from(&Org::new(&grant.org), &grant.user);
+        self.issue_from(grant, 0)
+    }
+
+    /// The same, dated at this second at least, from which on the user's tokens are good by the store.
+    pub(crate) fn issue_from(&self, grant: &Grant, good_from: u64) -> Result<String, String> {
+        let good_from = self.revoked.good_from(&Org::new(&grant.org), &grant.user).max(good_from);
         let now = now_seconds();
-        self.signer.sign_at(grant, now.max(good_from.min(now + 1)))
+        self.signer.sign_at(grant, now.max(good_from.min(now + AHEAD_SECONDS)))
     }
 
     /// The tokens that were called back.

@@ -120,6 +120,16 @@ impl Reader {
         self.row(keys!("WHERE prefix = $1"), args![prefix]).await?.as_ref().map(key).transpose()
     }
 
+    /// How many keys of an organisation work at this time.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn good_keys(&mut self, org: &Org, now_ms: u64) -> Result<u64> {
+        let sql = "SELECT count(*) FROM api_keys WHERE org = $1 AND revoked_ms IS NULL \
+                   AND (expires_ms IS NULL OR expires_ms > $2)";
+        self.row(sql, args![org, now_ms]).await?.map_or(Ok(0), |row| row.count(0))
+    }
+
     /// Lists an organisation's keys by prefix, after `after`.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ pub struct Mail {
     pub to: String,
     /// The subject.
     pub subject: String,
-    /// The text.
+    /// The text; empty once it is sent, for it may hold the secret of a link.
     pub text: String,
     /// What it is for.
     pub kind: String,
@@ -74,12 +74,12 @@ impl Tx {
         done.map(drop).map_err(|error| error.about("the mail", "organisation"))
     }
 
-    /// Notes that a mail was sent; `false` if there is no such mail that waits.
+    /// Notes that a mail was sent and forgets its text; `false` if there is no such mail that waits.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn mail_was_sent(&mut self, org: &Org, id: &str, now_ms: u64) -> Result<bool> {
-        let sql = "UPDATE mail SET sent_ms = $3, last_error = NULL \
+        let sql = "UPDATE mail SET sent_ms = $3, last_error = NULL, body = '' \
                    WHERE org = $1 AND id = $2 AND sent_ms IS NULL";
         Ok(self.run(sql, args![org, id, now_ms]).await? > 0)
     }

@@ -80,6 +80,14 @@ pub(crate) const OURS: &[Migration] = &[
         sqlite: "",
         postgres: "",
     },
+    Migration {
+        owner: "core",
+        number: 8,
+        name: "revocations by reason, mail without secrets once it is sent",
+        both: include_str!("../migrations/0008_revocations.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// A number of our own for the lock under which PostgreSQL is migrated: `tidings` in ASCII.

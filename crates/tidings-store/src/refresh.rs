@@ -11,7 +11,6 @@ use crate::digest::Digest;
 use crate::error::Result;
 use crate::options::{PRUNE_MOST, SHORT_BYTES, page};
 use crate::sql::{Reader, Row, Tx, bounded};
-use crate::store::Store;
 
 /// Rotations of one family at most; afterwards one signs in again.
 pub const ROTATIONS_MOST: u64 = 10_000;
@@ -73,30 +72,6 @@ pub enum Rotation {
     Unknown,
 }
 
-impl Store {
-    /// Replaces the token `old` by `new`; of any number that try at once one succeeds.
-    ///
-    /// For `grace_ms` after that, the token that was replaced last is [`Rotation::Raced`]; with 0 none is.
-    ///
-    /// It is a whole transaction, since the end of a family must last even though its caller is refused.
-    ///
-    /// # Errors
-    /// [`StoreError`](crate::StoreError); the old token is then still good, or the new one is.
-    pub async fn rotate(&self, old: &Digest, new: &Digest, grace_ms: u64, now_ms: u64) -> Result<Rotation> {
-        let mut tx = self.begin().await?;
-        let rotation = match rotate(&mut tx, old, new, now_ms).await? {
-            Some(rotation) => rotation,
-            None => replaced(&mut tx, old, grace_ms, now_ms).await?,
-        };
-        match rotation {
-            Rotation::Rotated(_) | Rotation::Reused { .. } => tx.commit().await?,
-            // Nothing was changed that has to last: dropped, the transaction takes back its claim of the token.
-            Rotation::Raced { .. } | Rotation::Revoked(_) | Rotation::Expired(_) | Rotation::Unknown => {}
-        }
-        Ok(rotation)
-    }
-}
-
 /// Replaces a token that is good; `None` if it is not there or was replaced before.
 async fn rotate(tx: &mut Tx, old: &Digest, new: &Digest, now_ms: u64) -> Result<Option<Rotation>> {
     // Whoever changes this row first has won; the others see it replaced.
@@ -139,7 +114,35 @@ async fn replaced(tx: &mut Tx, old: &Digest, grace_ms: u64, now_ms: u64) -> Resu
     Ok(family.map_or(Rotation::Unknown, |family| Rotation::Reused { family, first }))
 }
 
+impl Rotation {
+    /// Whether something has changed, so that the transaction has to be committed; else it has to be dropped,
+    /// which takes back its claim of the token. The end of a family lasts even though its caller is refused.
+    pub const fn lasts(&self) -> bool {
+        matches!(self, Self::Rotated(_) | Self::Reused { .. })
+    }
+}
+
 impl Tx {
+    /// Replaces the token `old` by `new`; of any number that try at once one succeeds.
+    ///
+    /// For `grace_ms` after that, the token that was replaced last is [`Rotation::Raced`]; with 0 none is.
+    /// What has to be done with the transaction says [`Rotation::lasts`].
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn rotate(
+        &mut self,
+        old: &Digest,
+        new: &Digest,
+        grace_ms: u64,
+        now_ms: u64,
+    ) -> Result<Rotation> {
+        match rotate(self, old, new, now_ms).await? {
+            Some(rotation) => Ok(rotation),
+            None => replaced(self, old, grace_ms, now_ms).await,
+        }
+    }
+
     /// Makes a family with its first token.
     ///
     /// # Errors
@@ -219,6 +222,23 @@ impl Reader {
         let row = self.row("SELECT org, family FROM refresh_tokens WHERE digest = $1", args![digest]).await?;
         let Some(row) = row else { return Ok(None) };
         self.family(&row.org(0)?, &row.text(1)?).await
+    }
+
+    /// The tokens of a family that were made at `since_ms` or later, replaced or not, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn family_tokens(
+        &mut self,
+        org: &Org,
+        id: &str,
+        since_ms: u64,
+        limit: u32,
+    ) -> Result<Vec<Digest>> {
+        let sql = "SELECT digest FROM refresh_tokens WHERE org = $1 AND family = $2 AND created_ms >= $3 \
+                   ORDER BY created_ms DESC, replaced_ms IS NULL DESC LIMIT $4";
+        let rows = self.rows(sql, args![org, id, since_ms, page(limit)]).await?;
+        rows.iter().map(|row| row.digest(0)).collect()
     }
 
     /// A user's families, the newest first.

@@ -49,6 +49,8 @@ pub struct Revocation {
     pub what: Revoked,
     /// Those issued before this time.
     pub issued_before_ms: u64,
+    /// Of those issued before this time nothing is believed; of the others only the rights have changed.
+    pub refused_before_ms: u64,
     /// When the last of them would have ended anyway.
     pub expires_ms: u64,
     /// Why.
@@ -64,6 +66,8 @@ pub struct NewRevocation<'a> {
     pub issued_before_ms: u64,
     /// When the last of them would have ended anyway.
     pub expires_ms: u64,
+    /// Only the rights of their bearer have changed: who comes with a newer one goes on.
+    pub rights_alone: bool,
     /// Why, for people.
     pub reason: &'a str,
 }
@@ -85,17 +89,39 @@ impl Tx {
         let row = self.row(count, &[]).await?;
         let seq =
             row.ok_or_else(|| StoreError::Corrupt("the counter of revocations is gone".into()))?.count(0)?;
-        let sql = "INSERT INTO revocations (org, kind, subject, seq, issued_before_ms, expires_ms, reason) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (org, kind, subject) DO UPDATE SET \
+        // Each bound is widened by itself: a later change of rights takes nothing back of a revocation.
+        let sql = "INSERT INTO revocations \
+                   (org, kind, subject, seq, issued_before_ms, refused_before_ms, expires_ms, reason) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (org, kind, subject) DO UPDATE SET \
                    seq = excluded.seq, reason = excluded.reason, \
                    issued_before_ms = CASE WHEN excluded.issued_before_ms > revocations.issued_before_ms \
                    THEN excluded.issued_before_ms ELSE revocations.issued_before_ms END, \
+                   refused_before_ms = CASE WHEN excluded.refused_before_ms > \
+                   coalesce(revocations.refused_before_ms, revocations.issued_before_ms) \
+                   THEN excluded.refused_before_ms \
+                   ELSE coalesce(revocations.refused_before_ms, revocations.issued_before_ms) END, \
                    expires_ms = CASE WHEN excluded.expires_ms > revocations.expires_ms \
                    THEN excluded.expires_ms ELSE revocations.expires_ms END";
         let (kind, subject) = (new.what.kind(), new.what.subject());
-        let values = args![org, kind, subject, seq, new.issued_before_ms, new.expires_ms, new.reason];
+        let refused = if new.rights_alone { 0 } else { new.issued_before_ms };
+        let values =
+            args![org, kind, subject, seq, new.issued_before_ms, refused, new.expires_ms, new.reason];
         self.run(sql, values).await?;
         Ok(seq)
+    }
+
+    /// The first second, in milliseconds, that is after every token a user may have by now.
+    ///
+    /// Tokens say by the second when they were made, so the running one is taken in; and one that was signed
+    /// after a revocation of the running second is dated behind that, by [`Reader::good_from`]. It holds if
+    /// whoever signs does so in a transaction that holds the user, as this one does ([`Tx::hold_user`]).
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn after_tokens(&mut self, org: &Org, user: &str, now_ms: u64) -> Result<u64> {
+        let next = (now_ms / 1_000 + 1) * 1_000;
+        let good_from = self.good_from(org, user).await?;
+        Ok(if good_from > now_ms { next.max(good_from + 1_000) } else { next })
     }
 
     /// Deletes revocations of tokens that had all ended before `before_ms`; at most [`PRUNE_MOST`] a call.
@@ -113,7 +139,8 @@ impl Tx {
 macro_rules! revocations {
     ($rest:literal) => {
         concat!(
-            "SELECT seq, org, kind, subject, issued_before_ms, expires_ms, reason FROM revocations ",
+            "SELECT seq, org, kind, subject, issued_before_ms, expires_ms, reason, ",
+            "coalesce(refused_before_ms, issued_before_ms) FROM revocations ",
             $rest
         )
     };
@@ -137,6 +164,16 @@ impl Reader {
         let sql = revocations!("WHERE org = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3");
         self.rows(sql, args![org, before, page(limit)]).await?.iter().map(revocation).collect()
     }
+
+    /// The time from which on tokens of a user are good; 0: all are.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn good_from(&mut self, org: &Org, user: &str) -> Result<u64> {
+        let sql = "SELECT coalesce(max(issued_before_ms), 0) FROM revocations WHERE org = $1 AND \
+                   ((kind = 'user' AND subject = $2) OR (kind = 'org' AND subject = ''))";
+        self.row(sql, args![org, user]).await?.map_or(Ok(0), |row| row.count(0))
+    }
 }
 
 fn revocation(row: &Row) -> Result<Revocation> {
@@ -153,5 +190,6 @@ fn revocation(row: &Row) -> Result<Revocation> {
         issued_before_ms: row.count(4)?,
         expires_ms: row.count(5)?,
         reason: row.text(6)?,
+        refused_before_ms: row.count(7)?,
     })
 }

@@ -77,6 +77,17 @@ pub fn email_key(email: &str) -> String {
     email.trim().to_lowercase()
 }
 
+/// The columns of a user, before the rest of a statement.
+macro_rules! users {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, email, name, password_hash, email_verified, status, created_ms, password_changed_ms, ",
+            "failed_logins, locked_until_ms FROM users ",
+            $rest
+        )
+    };
+}
+
 impl Tx {
     /// Makes an active user without roles.
     ///
@@ -144,24 +155,44 @@ impl Tx {
         one(self.run(sql, args![org, id, status.as_str()]).await?, "user")
     }
 
-    /// Counts a wrong password, and locks the account until `lock_until_ms` once there are `most` in a row.
+    /// Finds a user and holds them until the transaction ends: others who would, or who change them, wait.
     ///
-    /// Answers how many there are now.
+    /// So what is decided by their state, as a token with their roles, is decided before a change or after it.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]
+    /// [`StoreError`]
+    pub async fn hold_user(&mut self, org: &Org, id: &str) -> Result<Option<User>> {
+        // On SQLite the transaction itself excludes every other.
+        let sql = match self.is_postgres() {
+            true => users!("WHERE org = $1 AND id = $2 FOR NO KEY UPDATE"),
+            false => users!("WHERE org = $1 AND id = $2"),
+        };
+        self.row(sql, args![org, id]).await?.as_ref().map(user).transpose()
+    }
+
+    /// Counts a wrong password, and locks the account until `lock_until_ms` once there are `most` in a row.
+    ///
+    /// After a lock has ended it begins anew at one. Answers how many there are now; `None` while the account
+    /// is locked, when nothing is counted, or if there is no such user.
+    ///
+    /// # Errors
+    /// [`StoreError`]
     pub async fn count_failed_login(
         &mut self,
         org: &Org,
         id: &str,
         most: u32,
+        now_ms: u64,
         lock_until_ms: u64,
-    ) -> Result<u64> {
-        let sql = "UPDATE users SET failed_logins = failed_logins + 1, \
-                   locked_until_ms = CASE WHEN failed_logins + 1 >= $3 THEN $4 ELSE locked_until_ms END \
-                   WHERE org = $1 AND id = $2 RETURNING failed_logins";
-        let row = self.row(sql, args![org, id, most, lock_until_ms]).await?;
-        row.ok_or(StoreError::NotFound("user"))?.count(0)
+    ) -> Result<Option<u64>> {
+        // A lock that is over is no lock, and what led to it was paid for.
+        let sql = "UPDATE users SET \
+                   failed_logins = CASE WHEN locked_until_ms > 0 THEN 1 ELSE failed_logins + 1 END, \
+                   locked_until_ms = CASE WHEN (CASE WHEN locked_until_ms > 0 THEN 1 ELSE failed_logins + 1 END) >= $3 \
+                   THEN $5 ELSE 0 END \
+                   WHERE org = $1 AND id = $2 AND locked_until_ms <= $4 RETURNING failed_logins";
+        let row = self.row(sql, args![org, id, most, now_ms, lock_until_ms]).await?;
+        row.map(|row| row.count(0)).transpose()
     }
 
     /// Forgets wrong passwords and the lock, after a right one.
@@ -197,17 +228,6 @@ impl Tx {
         let sql = "DELETE FROM roles WHERE org = $1 AND user_id = $2 AND role = $3";
         one(self.run(sql, args![org, id, role]).await?, "such role of this user")
     }
-}
-
-/// The columns of a user, before the rest of a statement.
-macro_rules! users {
-    ($rest:literal) => {
-        concat!(
-            "SELECT id, email, name, password_hash, email_verified, status, created_ms, password_changed_ms, ",
-            "failed_logins, locked_until_ms FROM users ",
-            $rest
-        )
-    };
 }
 
 impl Reader {

@@ -113,21 +113,30 @@ impl Desk {
         Ok(Self { store, org, config: resolved.config })
     }
 
+    /// Somebody by their address, held until the transaction ends: whoever signs in meanwhile waits.
     async fn user(&self, tx: &mut Tx, email: &str) -> Result<User> {
-        let user = tx.user_by_email(&self.org, email).await?;
+        let found = tx.user_by_email(&self.org, email).await?;
+        let user = match found {
+            Some(user) => tx.hold_user(&self.org, &user.id).await?,
+            None => None,
+        };
         user.with_context(|| format!("there is no {email} in the organisation {}", self.org.as_str()))
     }
 
     /// Ends somebody's sign-ins and the access tokens that were made until now.
-    async fn end_sign_ins(&self, tx: &mut Tx, user: &str, why: &str) -> Result<()> {
+    async fn end_sign_ins(&self, tx: &mut Tx, user: &str, reason: &str) -> Result<()> {
+        tx.revoke_families(&self.org, user, reason, now_ms()).await?;
+        self.end_tokens(tx, user, false, reason).await
+    }
+
+    /// Ends the access tokens that somebody has; if only their rights have changed, their connections come back.
+    async fn end_tokens(&self, tx: &mut Tx, user: &str, rights_alone: bool, reason: &str) -> Result<()> {
         let now = now_ms();
-        tx.revoke_families(&self.org, user, why, now).await?;
-        let until = now + (self.config.accounts.access_seconds + 60) * 1_000;
+        let expires_ms = now + (self.config.accounts.access_seconds + 60) * 1_000;
+        let issued_before_ms = tx.after_tokens(&self.org, user, now).await?;
         let whose = Revoked::User(user.to_owned());
-        // Tokens say the second they were made in, so this one counts as before.
-        let before = (now / 1_000 + 1) * 1_000;
-        let new = NewRevocation { what: &whose, issued_before_ms: before, expires_ms: until, reason: why };
-        tx.revoke(&self.org, &new).await.map(drop)?;
+        let new = NewRevocation { what: &whose, issued_before_ms, expires_ms, rights_alone, reason };
+        tx.revoke(&self.org, &new).await?;
         Ok(())
     }
 
@@ -219,7 +228,11 @@ async fn set_status(line: OneLine, status: Status) -> Result<()> {
     if status == Status::Disabled {
         desk.end_sign_ins(&mut tx, &user.id, "disabled").await?;
     }
-    let changed = Entry::ok(Action::Revocation).on(user.id).changed(user.status.as_str(), status.as_str());
+    let action = match status {
+        Status::Active => Action::UserEnable,
+        Status::Disabled => Action::Revocation,
+    };
+    let changed = Entry::ok(action).on(user.id).changed(user.status.as_str(), status.as_str());
     note(&mut tx, &desk.org, changed).await?;
     tx.commit().await?;
     desk.store.close().await;
@@ -238,12 +251,7 @@ async fn role(line: RoleLine) -> Result<()> {
         tx.grant_role(&desk.org, &user.id, role).await?;
     }
     // What a token says of roles is no longer true; its owner refreshes and goes on.
-    let until = now_ms() + (desk.config.accounts.access_seconds + 60) * 1_000;
-    let whose = Revoked::User(user.id.clone());
-    let made_before = (now_ms() / 1_000 + 1) * 1_000;
-    let why = "roles were changed";
-    let new = NewRevocation { what: &whose, issued_before_ms: made_before, expires_ms: until, reason: why };
-    tx.revoke(&desk.org, &new).await?;
+    desk.end_tokens(&mut tx, &user.id, true, "roles were changed").await?;
     let roles = tx.roles(&desk.org, &user.id).await?.join(" ");
     let changed = Entry::ok(Action::RoleChange).on(user.id).changed(before, roles.clone());
     note(&mut tx, &desk.org, changed).await?;
@@ -258,6 +266,7 @@ async fn set_password(line: OneLine) -> Result<()> {
     let user = found.with_context(|| format!("there is no {}", line.email))?;
     let hash = desk.new_hash(&user.email)?;
     let mut tx = desk.store.begin().await?;
+    desk.user(&mut tx, &line.email).await?;
     tx.set_password(&desk.org, &user.id, &hash, now_ms()).await?;
     desk.end_sign_ins(&mut tx, &user.id, "the password was changed").await?;
     note(&mut tx, &desk.org, Entry::ok(Action::PasswordChange).on(user.id)).await?;

@@ -31,7 +31,7 @@ pub(crate) struct TokenLine {
     /// Says that the user's e-mail address is verified.
     #[arg(long)]
     verified: bool,
-    /// How long it is valid: 90s, 30m, 1h, 7d. It cannot be called back before.
+    /// How long it is valid: 90s, 30m, 1h, 7d; it can be called back before, by its `jti` or its user.
     #[arg(long, default_value = "1h", value_parser = duration)]
     ttl: Duration,
     #[command(flatten)]

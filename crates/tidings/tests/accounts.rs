@@ -200,7 +200,7 @@ fn what_the_command_line_changes_is_in_the_audit_log_with_who_did_it() {
         "role.change ID admin organizer>organizer",
         "password.change ID ->-",
         "revocation ID active>disabled",
-        "revocation ID disabled>active",
+        "user.enable ID disabled>active",
         "key.create KEY ->publish read",
         "key.revoke KEY ->-",
     ];

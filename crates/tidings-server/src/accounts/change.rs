@@ -4,13 +4,15 @@ use std::time::Instant;
 
 use tidings_core::{Code, Identity, Org, Refusal};
 use tidings_store::Tx;
+use tidings_store::links::UsedLink;
 use tidings_store::users::Status;
 
 use super::register::{LinkKind, link_digest, no_link};
 use super::session::SignedIn;
 use super::{Accounts, attempts, evened, input, stored};
-use crate::live::Target;
+use crate::live::CallBack;
 use crate::shared::wall_ms;
+use crate::signin::revoked::Why;
 
 impl Accounts {
     /// Changes a password; every other sign-in ends, and the caller gets a new one.
@@ -29,13 +31,13 @@ impl Accounts {
         let user = self.store.read().await.map_err(stored)?.user(&who.org, id).await.map_err(stored)?;
         let user = user.ok_or_else(none)?;
         input::new_password(new, self.rules.password_least, &user.email)?;
-        let mut user = self.with_password(&user.email, old, &who.org).await?;
+        let user = self.with_password(&user.email, old, &who.org).await?;
         let hash = self.passwords.hash(new.to_owned()).await?;
         let mut tx = self.store.begin().await.map_err(stored)?;
-        self.set_password(&mut tx, &who.org, &user.id, &hash).await?;
-        user.password_hash = Some(hash);
+        let user = self.still(&mut tx, &who.org, &user).await?;
+        let called_back = self.set_password(&mut tx, &who.org, &user.id, &hash).await?;
         let signed_in = self.begin_session(&mut tx, &who.org, &user).await?;
-        tx.commit().await.map_err(stored)?;
+        self.commit(tx, [called_back]).await?;
         Ok(signed_in)
     }
 
@@ -54,48 +56,54 @@ impl Accounts {
         let mut tx = self.store.begin().await.map_err(stored)?;
         let user = tx.user_by_email(org, email).await.map_err(stored)?;
         if let Some(user) = user.filter(|user| user.status == Status::Active) {
-            self.send_link(&mut tx, org, &user.id, &user.email, LinkKind::Reset).await?;
-            tx.commit().await.map_err(stored)?;
-            self.outbox.wake();
+            let sent = async {
+                self.send_link(&mut tx, org, &user.id, &user.email, LinkKind::Reset).await?;
+                tx.commit().await.map_err(stored)
+            };
+            match sent.await {
+                Ok(()) => self.outbox.wake(),
+                // Told to the operator alone: it happens to those who have an account.
+                Err(refusal) => tracing::error!(%refusal, "a link for a new password was not sent"),
+            }
         }
         evened(begun).await;
         Ok(())
     }
 
-    /// Sets a password by a link, which proves the address as well; every sign-in ends.
+    /// Sets a password by a link, which proves the address as well; every sign-in ends. Answers whose it is.
     ///
     /// # Errors
     /// `not_found` if the link is unknown, used or expired; `bad_request` for the password.
-    pub(crate) async fn reset_password(&self, token: &str, new: &str) -> Result<(), Refusal> {
+    pub(crate) async fn reset_password(&self, token: &str, new: &str) -> Result<UsedLink, Refusal> {
         let digest = link_digest(token)?;
         input::new_password(new, self.rules.password_least, "")?;
         let hash = self.passwords.hash(new.to_owned()).await?;
         let mut tx = self.store.begin().await.map_err(stored)?;
         let link = tx.use_link(LinkKind::Reset.as_str(), &digest, wall_ms()).await.map_err(stored)?;
         let link = link.ok_or_else(no_link)?;
-        self.set_password(&mut tx, &link.org, &link.user, &hash).await?;
+        let user = tx.hold_user(&link.org, &link.user).await.map_err(stored)?.ok_or_else(no_link)?;
+        // Whose address it is was not known before the link was; refused, the link works still.
+        input::new_password(new, self.rules.password_least, &user.email)?;
+        let called_back = self.set_password(&mut tx, &link.org, &link.user, &hash).await?;
         tx.verify_email(&link.org, &link.user).await.map_err(stored)?;
-        let email = tx.user(&link.org, &link.user).await.map_err(stored)?.map(|user| user.email);
-        tx.commit().await.map_err(stored)?;
-        if let Some(email) = email {
-            self.failures.forget(&attempts::key(&link.org, &email));
-        }
-        Ok(())
+        self.commit(tx, [called_back]).await?;
+        self.failures.forget(&attempts::key(&link.org, &user.email));
+        Ok(link)
     }
 
-    /// Sets a password and ends every sign-in, their access tokens and the links that would set another.
-    pub(super) async fn set_password(
+    /// Sets the password of a user whom the transaction holds, and ends every sign-in, their access tokens and the
+    /// links that would set another.
+    pub(super) async fn set_password<'a>(
         &self,
         tx: &mut Tx,
-        org: &Org,
+        org: &'a Org,
         user: &str,
         hash: &str,
-    ) -> Result<(), Refusal> {
-        let now = wall_ms();
+    ) -> Result<CallBack<'a>, Refusal> {
+        let (now, reason) = (wall_ms(), "the password was changed");
         tx.set_password(org, user, hash, now).await.map_err(stored)?;
-        tx.revoke_families(org, user, "the password was changed", now).await.map_err(stored)?;
+        tx.revoke_families(org, user, reason, now).await.map_err(stored)?;
         tx.drop_links(org, user, LinkKind::Reset.as_str()).await.map_err(stored)?;
-        let whose = Target::User(user.into());
-        self.call_back(tx, org, whose, now / 1_000, "the password was changed").await.map_err(stored)
+        self.call_back(tx, org, user, Why::Revoked, reason).await
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use tidings_core::hub::lock;
 use tidings_core::{Code, Identity, Org, Refusal};
 use tidings_store::keys::{ApiKey as Kept, NewKey};
+use tidings_store::revocations::{NewRevocation, Revoked};
 use tidings_store::{Digest, Store, StoreError, Tx};
 
 use super::members::admin;
@@ -30,8 +31,11 @@ const FRESH: Duration = Duration::from_millis(800);
 const REMEMBERED: usize = 10_000;
 /// The store may take so long to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Keys of one organisation that are not over.
-const KEYS: usize = 1_000;
+/// Keys of one organisation that are not over, and keys that are listed at once.
+const KEYS: u32 = 1_000;
+/// So long after a key was revoked nodes are told to end its connections; one that reaches the store no more often
+/// than that keeps them.
+const TOLD_MS: u64 = 7 * 24 * 3_600_000;
 
 /// The keys in a store.
 pub struct StoredKeys {
@@ -43,7 +47,7 @@ pub struct StoredKeys {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct KeyView {
-    prefix: String,
+    pub(crate) prefix: String,
     name: String,
     scopes: Vec<String>,
     created_at: String,
@@ -90,12 +94,30 @@ pub async fn make(
     let digest = Digest::from_bytes(key.hash()).ok_or_else(|| unavailable("a hash of another length"))?;
     let new = NewKey { prefix: key.prefix(), digest: &digest, name, scopes: &scopes, expires_ms };
     tx.ensure_org(org, now).await.map_err(stored)?;
-    let good = tx.keys(org, "", KEYS as u32).await.map_err(stored)?;
-    if good.len() >= KEYS && good.iter().all(|key| key.is_good(now)) {
+    if tx.good_keys(org, now).await.map_err(stored)? >= KEYS.into() {
         return Err(Refusal::new(Code::Conflict, "the organisation has 1000 keys; revoke some first"));
     }
     tx.create_key(org, &new, now).await.map_err(stored)?;
     Ok((text, key.prefix().to_owned()))
+}
+
+/// Ends a key in a transaction of the caller, and within a second the connections that were opened with it.
+///
+/// # Errors
+/// `not_found`; what the store says.
+pub async fn revoke(tx: &mut Tx, org: &Org, prefix: &str) -> Result<(), Refusal> {
+    let now = wall_ms();
+    tx.revoke_key(org, prefix, now).await.map_err(stored)?;
+    let whose = Revoked::User(format!("{USER}{prefix}"));
+    let revocation = NewRevocation {
+        what: &whose,
+        // A key says by the second when it was made, so this one is meant as well.
+        issued_before_ms: (now / 1_000 + 1) * 1_000,
+        expires_ms: now + TOLD_MS,
+        rights_alone: false,
+        reason: "the key was revoked",
+    };
+    tx.revoke(org, &revocation).await.map(drop).map_err(stored)
 }
 
 fn checked_scopes(scopes: &[String]) -> Result<String, Refusal> {
@@ -183,7 +205,7 @@ impl StoredKeys {
     /// `forbidden`
     pub(crate) async fn list(&self, who: &Identity, after: &str) -> Result<Vec<KeyView>, Refusal> {
         let org = &admin(who)?.org;
-        let keys = self.store.read().await.map_err(stored)?.keys(org, after, KEYS as u32).await;
+        let keys = self.store.read().await.map_err(stored)?.keys(org, after, KEYS).await;
         Ok(keys.map_err(stored)?.into_iter().map(KeyView::new).collect())
     }
 
@@ -194,7 +216,7 @@ impl StoredKeys {
     pub(crate) async fn revoke(&self, who: &Identity, prefix: &str) -> Result<(), Refusal> {
         let org = &admin(who)?.org;
         let mut tx = self.store.begin().await.map_err(stored)?;
-        tx.revoke_key(org, prefix, wall_ms()).await.map_err(stored)?;
+        revoke(&mut tx, org, prefix).await?;
         tx.commit().await.map_err(stored)?;
         lock(&self.remembered).remove(prefix);
         Ok(())

@@ -1,6 +1,7 @@
 //! Signing in with a password.
 
 use tidings_core::{Code, Org, Refusal};
+use tidings_store::Tx;
 use tidings_store::users::{Status, User};
 
 use super::session::SignedIn;
@@ -22,19 +23,25 @@ impl Accounts {
         let email = input::email(email)?;
         input::any_password(password)?;
         let user = self.with_password(email, password, org).await?;
+        let mut tx = self.store.begin().await.map_err(stored)?;
+        let user = self.still(&mut tx, org, &user).await?;
         if self.rules.verified_only && !user.email_verified {
             return Err(Refusal::new(Code::Forbidden, "the e-mail address is not verified yet"));
         }
-        let mut tx = self.store.begin().await.map_err(stored)?;
         tx.forget_failed_logins(org, &user.id).await.map_err(stored)?;
         let signed_in = self.begin_session(&mut tx, org, &user).await?;
-        // An administrator may have said no while the password was looked at.
-        let now = tx.user(org, &user.id).await.map_err(stored)?;
-        if now.is_none_or(|now| now.status != Status::Active || now.password_hash != user.password_hash) {
-            return Err(wrong());
-        }
         tx.commit().await.map_err(stored)?;
         Ok(signed_in)
+    }
+
+    /// Somebody whose password was right, as they are now, and held until the transaction ends: an administrator may
+    /// have said no while it was looked at, or its owner set another one.
+    ///
+    /// # Errors
+    /// `unauthorized`, as if the password were wrong.
+    pub(super) async fn still(&self, tx: &mut Tx, org: &Org, user: &User) -> Result<User, Refusal> {
+        let now = self.held(tx, org, &user.id).await?;
+        now.filter(|now| now.password_hash == user.password_hash).ok_or_else(wrong)
     }
 
     /// The user whose password this is. It takes as long for an address that nobody has.
@@ -76,10 +83,11 @@ impl Accounts {
         let store = self.store.clone();
         // As many at once as passwords are looked at, for each comes from one.
         tokio::spawn(async move {
-            let lock_until = wall_ms() + FAILURES_TIME.as_millis() as u64;
+            let now = wall_ms();
+            let lock_until = now + FAILURES_TIME.as_millis() as u64;
             let counted = async {
                 let mut tx = store.begin().await?;
-                tx.count_failed_login(&org, &user, FAILURES, lock_until).await?;
+                tx.count_failed_login(&org, &user, FAILURES, now, lock_until).await?;
                 tx.commit().await
             };
             if let Err(error) = counted.await {

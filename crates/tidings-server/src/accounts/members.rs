@@ -8,8 +8,9 @@ use tidings_store::{Reader, Tx};
 use super::register::LinkKind;
 use super::{Accounts, input, secret, stored};
 use crate::config::Register;
-use crate::live::{RIGHTS_CHANGED, Target};
+use crate::live::RIGHTS_CHANGED;
 use crate::shared::wall_ms;
+use crate::signin::revoked::Why;
 
 /// Who administers an organisation.
 pub(crate) const ADMIN: &str = "admin";
@@ -35,7 +36,7 @@ pub(crate) struct Member {
     created_at: String,
 }
 
-fn no_user() -> Refusal {
+pub(crate) fn no_user() -> Refusal {
     Refusal::new(Code::NotFound, "there is no such user")
 }
 
@@ -114,7 +115,7 @@ impl Accounts {
             tx.grant_role(org, &id, role).await.map_err(stored)?;
         }
         self.send_link(&mut tx, org, &id, email, LinkKind::Invite).await?;
-        let user = found(&mut tx, org, &id).await?;
+        let user = held(&mut tx, org, &id).await?;
         let member = member(&mut tx, org, user).await?;
         tx.commit().await.map_err(stored)?;
         self.outbox.wake();
@@ -134,7 +135,7 @@ impl Accounts {
     ) -> Result<Member, Refusal> {
         let org = &admin(who)?.org;
         let mut tx = self.store.begin().await.map_err(stored)?;
-        let user = found(&mut tx, org, id).await?;
+        let user = held(&mut tx, org, id).await?;
         let had = tx.roles(org, id).await.map_err(stored)?;
         check_roles(roles, &had)?;
         if had.iter().any(|role| role == ADMIN) && !roles.iter().any(|role| role == ADMIN) {
@@ -146,9 +147,9 @@ impl Accounts {
         for role in roles.iter().filter(|role| !had.contains(role)) {
             tx.grant_role(org, id, role).await.map_err(stored)?;
         }
-        self.end_tokens(&mut tx, org, id, RIGHTS_CHANGED).await?;
+        let called_back = self.call_back(&mut tx, org, id, Why::Rights, RIGHTS_CHANGED).await?;
         let member = member(&mut tx, org, user).await?;
-        tx.commit().await.map_err(stored)?;
+        self.commit(tx, [called_back]).await?;
         Ok(member)
     }
 
@@ -164,31 +165,28 @@ impl Accounts {
     ) -> Result<Member, Refusal> {
         let org = &admin(who)?.org;
         let mut tx = self.store.begin().await.map_err(stored)?;
-        found(&mut tx, org, id).await?;
+        let user = held(&mut tx, org, id).await?;
+        let mut called_back = None;
         if status == Status::Disabled {
             refuse_operator(&mut tx, org, id).await?;
             if tx.roles(org, id).await.map_err(stored)?.iter().any(|role| role == ADMIN) {
                 somebody_is_left(&mut tx, org, id).await?;
             }
-            tx.revoke_families(org, id, "disabled", wall_ms()).await.map_err(stored)?;
-            self.end_tokens(&mut tx, org, id, "disabled").await?;
         }
         tx.set_status(org, id, status).await.map_err(stored)?;
-        let user = found(&mut tx, org, id).await?;
-        let member = member(&mut tx, org, user).await?;
-        tx.commit().await.map_err(stored)?;
+        if status == Status::Disabled {
+            tx.revoke_families(org, id, "disabled", wall_ms()).await.map_err(stored)?;
+            called_back = Some(self.call_back(&mut tx, org, id, Why::Revoked, "disabled").await?);
+        }
+        let member = member(&mut tx, org, User { status, ..user }).await?;
+        self.commit(tx, called_back).await?;
         Ok(member)
-    }
-
-    /// Ends the access tokens a user has, those made in this second included.
-    async fn end_tokens(&self, tx: &mut Tx, org: &Org, user: &str, why: &str) -> Result<(), Refusal> {
-        let whose = Target::User(user.into());
-        self.call_back(tx, org, whose, wall_ms() / 1_000 + 1, why).await.map_err(stored)
     }
 }
 
-async fn found(records: &mut Reader, org: &Org, id: &str) -> Result<User, Refusal> {
-    records.user(org, id).await.map_err(stored)?.ok_or_else(no_user)
+/// A user, held until the transaction ends; whoever signs in meanwhile waits.
+async fn held(tx: &mut Tx, org: &Org, id: &str) -> Result<User, Refusal> {
+    tx.hold_user(org, id).await.map_err(stored)?.ok_or_else(no_user)
 }
 
 /// Who runs the server answers to nobody in an organisation.

@@ -17,6 +17,7 @@ use tidings_store::{Digest, Tx};
 use super::session::SignedIn;
 use super::{Accounts, input, secret, stored};
 use crate::config::Config;
+use crate::live::CallBack;
 use crate::shared::wall_ms;
 use crate::signin::id_token::Claimed;
 use pending::Pending;
@@ -114,7 +115,7 @@ impl Oidc {
 
     fn provider(&self, name: &str) -> Result<&Provider, Refusal> {
         let found = self.providers.iter().find(|provider| provider.name == name);
-        found.ok_or_else(|| Refusal::new(Code::NotFound, "there is no such provider"))
+        found.ok_or_else(no_provider)
     }
 
     /// Begins a sign-in.
@@ -182,6 +183,10 @@ impl Oidc {
     }
 }
 
+pub(crate) fn no_provider() -> Refusal {
+    Refusal::new(Code::NotFound, "there is no such provider")
+}
+
 /// The cookie of one sign-in, so that two windows do not disturb each other.
 pub(crate) fn cookie_name(state: &str) -> String {
     let short: String = state.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
@@ -215,56 +220,66 @@ impl Accounts {
         // Made before a connection is taken: it may be wanted, and it takes its time.
         let nobodys = self.passwords.hash(secret::make()?).await?;
         let mut tx = self.store.begin().await.map_err(stored)?;
-        let user = self.user_of(&mut tx, provider, claimed, &nobodys).await?;
+        let (user, called_back) = self.user_of(&mut tx, provider, claimed, &nobodys).await?;
         if user.status != Status::Active {
             return Err(Refusal::new(Code::Forbidden, "the account may not sign in"));
         }
         let Some(page) = return_to else {
             let signed_in = self.begin_session(&mut tx, &provider.org, &user).await?;
-            tx.commit().await.map_err(stored)?;
+            self.commit(tx, called_back).await?;
             return Ok(Ended::SignedIn(Box::new(signed_in)));
         };
-        tx.commit().await.map_err(stored)?;
+        self.commit(tx, called_back).await?;
         let code = secret::make()?;
         self.oidc.codes.put(Digest::of(code.as_bytes()), (provider.org.clone(), user.id))?;
         Ok(Ended::Return(with_parameters(page, &[("code", &code)])))
     }
 
-    /// The user somebody is: known from before, known by a proved address, or new.
-    async fn user_of(
+    /// The user somebody is: known from before, known by a proved address, or new; held by the transaction, with the
+    /// tokens of whoever had their address before.
+    async fn user_of<'a>(
         &self,
         tx: &mut Tx,
-        provider: &Provider,
+        provider: &'a Provider,
         claimed: &Claimed,
         nobodys: &str,
-    ) -> Result<User, Refusal> {
+    ) -> Result<(User, Option<CallBack<'a>>), Refusal> {
         let (org, now) = (&provider.org, wall_ms());
         let identity = ExternalIdentity { issuer: provider.issuer.clone(), subject: claimed.subject.clone() };
         let gone = || Refusal::new(Code::NotFound, "there is no such user");
         if let Some(id) = tx.user_of_identity(org, &identity).await.map_err(stored)? {
-            return tx.user(org, &id).await.map_err(stored)?.ok_or_else(gone);
+            return Ok((tx.hold_user(org, &id).await.map_err(stored)?.ok_or_else(gone)?, None));
         }
         let email = provider.proved_email(claimed)?;
+        let mut called_back = None;
         let id = match tx.user_by_email(org, email).await.map_err(stored)? {
             Some(user) => {
-                if !user.email_verified {
-                    self.evict(tx, org, &user.id, nobodys).await?;
+                let held = tx.hold_user(org, &user.id).await.map_err(stored)?.ok_or_else(gone)?;
+                if !held.email_verified {
+                    called_back = Some(self.evict(tx, org, &user.id, nobodys).await?);
                 }
                 user.id
             }
             None => self.make_user(tx, provider, email, claimed.name.as_deref()).await?,
         };
         tx.link_identity(org, &identity, &id, now).await.map_err(stored)?;
-        tx.user(org, &id).await.map_err(stored)?.ok_or_else(gone)
+        Ok((tx.hold_user(org, &id).await.map_err(stored)?.ok_or_else(gone)?, called_back))
     }
 
     /// Somebody had registered an address that they never proved: what they know lets nobody in any more.
-    async fn evict(&self, tx: &mut Tx, org: &Org, user: &str, nobodys: &str) -> Result<(), Refusal> {
-        self.set_password(tx, org, user, nobodys).await?;
+    async fn evict<'a>(
+        &self,
+        tx: &mut Tx,
+        org: &'a Org,
+        user: &str,
+        nobodys: &str,
+    ) -> Result<CallBack<'a>, Refusal> {
+        let called_back = self.set_password(tx, org, user, nobodys).await?;
         for kind in ["verify", "invite"] {
             tx.drop_links(org, user, kind).await.map_err(stored)?;
         }
-        tx.verify_email(org, user).await.map_err(stored)
+        tx.verify_email(org, user).await.map_err(stored)?;
+        Ok(called_back)
     }
 
     async fn make_user(
@@ -294,8 +309,7 @@ impl Accounts {
         let wrong = || Refusal::new(Code::Unauthorized, "the code is not valid");
         let (org, id) = self.oidc.codes.take(&Digest::of(code.as_bytes())).ok_or_else(wrong)?;
         let mut tx = self.store.begin().await.map_err(stored)?;
-        let user = tx.user(&org, &id).await.map_err(stored)?;
-        let user = user.filter(|user| user.status == Status::Active).ok_or_else(wrong)?;
+        let user = self.held(&mut tx, &org, &id).await?.ok_or_else(wrong)?;
         let signed_in = self.begin_session(&mut tx, &org, &user).await?;
         tx.commit().await.map_err(stored)?;
         Ok(signed_in)

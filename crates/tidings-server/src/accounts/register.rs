@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use tidings_core::{Code, Org, Refusal};
-use tidings_store::links::NewLink;
+use tidings_store::links::{NewLink, UsedLink};
 use tidings_store::users::{NewUser, Status, User};
 use tidings_store::{Digest, Tx};
 
@@ -82,17 +82,28 @@ impl Accounts {
             return Ok(());
         }
         self.mails.count(key);
-        let mut tx = self.store.begin().await.map_err(stored)?;
-        self.take_in(&mut tx, &org, email, name, &hash).await?;
-        tx.commit().await.map_err(stored)?;
+        // Of two who register one address at once the second finds that it is there, as if it had come later.
+        if !self.take_in(&org, email, name, &hash).await? {
+            self.take_in(&org, email, name, &hash).await?;
+        }
         self.outbox.wake();
         evened(begun).await;
         Ok(())
     }
 
+    /// Whether the address could be taken in: `false` if somebody else took it at this very moment.
+    async fn take_in(&self, org: &Org, email: &str, name: &str, hash: &str) -> Result<bool, Refusal> {
+        let mut tx = self.store.begin().await.map_err(stored)?;
+        match self.register_in(&mut tx, org, email, name, hash).await {
+            Err(refusal) if refusal.code == Code::Conflict => Ok(false),
+            Err(refusal) => Err(refusal),
+            Ok(()) => tx.commit().await.map(|()| true).map_err(stored),
+        }
+    }
+
     /// A fresh address gets an account and a link; one that nobody has proved yet a new link and the newest
-    /// password; one that is somebody's, a mail that says so.
-    async fn take_in(
+    /// password, unless its account may be in use; one that is somebody's, a mail that says so.
+    async fn register_in(
         &self,
         tx: &mut Tx,
         org: &Org,
@@ -109,9 +120,10 @@ impl Accounts {
                 tx.create_user(org, &user, now).await.map_err(stored)?;
                 self.send_link(tx, org, &id, email, LinkKind::Verify).await
             }
+            // Who may sign in unproved may have done so: then only a link to the address sets another password.
             Some(User {
                 id, email_verified: false, status: Status::Active, password_hash: Some(_), ..
-            }) => {
+            }) if self.rules.verified_only => {
                 tx.set_password(org, &id, hash, now).await.map_err(stored)?;
                 tx.rename_user(org, &id, name).await.map_err(stored)?;
                 tx.revoke_families(org, &id, "registered again", now).await.map_err(stored)?;
@@ -143,20 +155,21 @@ impl Accounts {
         mail::post(tx, org, email, about, &self.rules.link_url).await
     }
 
-    /// Proves an address by the link that was sent to it.
+    /// Proves an address by the link that was sent to it; answers whose it is.
     ///
     /// # Errors
     /// `not_found` if the link is unknown, used or expired.
-    pub(crate) async fn verify(&self, token: &str) -> Result<(), Refusal> {
+    pub(crate) async fn verify(&self, token: &str) -> Result<UsedLink, Refusal> {
         let digest = link_digest(token)?;
         let mut tx = self.store.begin().await.map_err(stored)?;
         let link = tx.use_link(LinkKind::Verify.as_str(), &digest, wall_ms()).await.map_err(stored)?;
         let link = link.ok_or_else(no_link)?;
         tx.verify_email(&link.org, &link.user).await.map_err(stored)?;
-        tx.commit().await.map_err(stored)
+        tx.commit().await.map_err(stored)?;
+        Ok(link)
     }
 
-    /// Makes an account that an administrator has prepared the reader's.
+    /// Makes an account that an administrator has prepared the reader's; answers which.
     ///
     /// # Errors
     /// As [`Accounts::verify`]; `bad_request` for the password or the name; `forbidden` where nobody may.
@@ -165,7 +178,7 @@ impl Accounts {
         token: &str,
         password: &str,
         name: Option<&str>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<UsedLink, Refusal> {
         if self.rules.register == Register::Closed {
             return Err(Refusal::new(Code::Forbidden, "nobody registers here"));
         }
@@ -177,11 +190,14 @@ impl Accounts {
         let mut tx = self.store.begin().await.map_err(stored)?;
         let link = tx.use_link(LinkKind::Invite.as_str(), &digest, now).await.map_err(stored)?;
         let link = link.ok_or_else(no_link)?;
+        let user = tx.hold_user(&link.org, &link.user).await.map_err(stored)?.ok_or_else(no_link)?;
+        input::new_password(password, self.rules.password_least, &user.email)?;
         tx.set_password(&link.org, &link.user, &hash, now).await.map_err(stored)?;
         tx.verify_email(&link.org, &link.user).await.map_err(stored)?;
         if let Some(name) = name {
             tx.rename_user(&link.org, &link.user, name).await.map_err(stored)?;
         }
-        tx.commit().await.map_err(stored)
+        tx.commit().await.map_err(stored)?;
+        Ok(link)
     }
 }

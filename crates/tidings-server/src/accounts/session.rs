@@ -3,14 +3,18 @@
 use serde::Serialize;
 use tidings_core::{Code, Identity, Org, Refusal};
 use tidings_store::refresh::{Family, NewFamily, Rotation};
-use tidings_store::users::{Status, User};
-use tidings_store::{Digest, Reader, Tx};
+use tidings_store::users::User;
+use tidings_store::{Digest, Tx};
 
 use super::{Accounts, secret, stored, unavailable};
 use crate::audit::{Action, Actor, Entry};
-use crate::live::Target;
+use crate::live::CallBack;
 use crate::shared::wall_ms;
 use crate::signin::Grant;
+use crate::signin::revoked::Why;
+
+/// Access tokens of one sign-in that signing out ends, the newest; a client has one or two that are good.
+const ENDED_TOKENS: u32 = 16;
 
 /// What somebody gets who has signed in.
 #[derive(Debug, Serialize)]
@@ -71,7 +75,7 @@ fn raced(left_ms: u64) -> Refusal {
 }
 
 impl Accounts {
-    /// Begins a sign-in of a user inside a transaction that the caller commits.
+    /// Begins a sign-in of a user whom the transaction holds ([`Accounts::held`]); the caller commits.
     pub(super) async fn begin_session(
         &self,
         tx: &mut Tx,
@@ -91,16 +95,17 @@ impl Accounts {
         self.signed_in(tx, org, user, refresh_token, &digest).await
     }
 
-    /// Makes the answer; roles and the state of the address are what the store says now.
+    /// Makes the answer; roles and the state of the address are what they are while the transaction holds the user.
     async fn signed_in(
         &self,
-        records: &mut Reader,
+        tx: &mut Tx,
         org: &Org,
         user: &User,
         refresh_token: String,
         digest: &Digest,
     ) -> Result<SignedIn, Refusal> {
-        let roles = records.roles(org, &user.id).await.map_err(stored)?;
+        let roles = tx.roles(org, &user.id).await.map_err(stored)?;
+        let good_from = tx.good_from(org, &user.id).await.map_err(stored)?.div_ceil(1_000);
         let grant = Grant {
             user: user.id.clone(),
             org: org.as_str().into(),
@@ -111,12 +116,14 @@ impl Accounts {
             token_id: Some(secret::token_id(digest)),
             lifetime_seconds: self.rules.access_seconds,
         };
-        let access_token = self.sign_in.issue(&grant).map_err(unavailable)?;
+        let access_token = self.sign_in.issue_from(&grant, good_from).map_err(unavailable)?;
         let user = Person::new(org, user, roles);
         Ok(SignedIn { access_token, refresh_token, expires_in: self.rules.access_seconds, user })
     }
 
     /// Replaces a refresh token; one that comes a second time ends the sign-in it belongs to.
+    ///
+    /// It is one transaction: whoever gets no answer since something failed comes again with the token they have.
     ///
     /// # Errors
     /// `conflict` with a time to try again at if it was replaced only just; else `unauthorized`, whatever is wrong
@@ -124,61 +131,73 @@ impl Accounts {
     pub(crate) async fn refresh(&self, token: &str) -> Result<SignedIn, Refusal> {
         let old = secret::refresh_digest(token).ok_or_else(ended)?;
         let (refresh_token, new) = secret::make_refresh()?;
-        let rotated = self.store.rotate(&old, &new, self.rules.refresh_grace_ms, wall_ms()).await;
-        let family = match rotated.map_err(stored)? {
-            Rotation::Rotated(family) => family,
-            Rotation::Raced { left_ms } => return Err(raced(left_ms)),
-            Rotation::Reused { family, first } => {
-                if first {
-                    self.was_copied(&family).await?;
-                }
-                return Err(ended());
+        let mut tx = self.store.begin().await.map_err(stored)?;
+        let family = tx.family_of_token(&old).await.map_err(stored)?.ok_or_else(ended)?;
+        // Held first, as by everybody who ends families, so that none waits for the other.
+        let user = self.held(&mut tx, &family.org, &family.user).await?.ok_or_else(ended)?;
+        let rotated = tx.rotate(&old, &new, self.rules.refresh_grace_ms, wall_ms()).await;
+        match rotated.map_err(stored)? {
+            Rotation::Rotated(family) => {
+                let signed_in = self.signed_in(&mut tx, &family.org, &user, refresh_token, &new).await?;
+                tx.commit().await.map_err(stored)?;
+                Ok(signed_in)
             }
-            Rotation::Revoked(_) | Rotation::Expired(_) | Rotation::Unknown => return Err(ended()),
-        };
-        let mut records = self.store.read().await.map_err(stored)?;
-        let user = records.user(&family.org, &family.user).await.map_err(stored)?;
-        let user = user.filter(|user| user.status == Status::Active).ok_or_else(ended)?;
-        self.signed_in(&mut records, &family.org, &user, refresh_token, &new).await
+            Rotation::Raced { left_ms } => Err(raced(left_ms)),
+            Rotation::Reused { family, first: true } => {
+                let called_back = self.was_copied(&mut tx, &family).await?;
+                self.commit(tx, [called_back]).await?;
+                Err(ended())
+            }
+            // What is dropped here changed nothing: the family had ended.
+            Rotation::Reused { first: false, .. }
+            | Rotation::Revoked(_)
+            | Rotation::Expired(_)
+            | Rotation::Unknown => Err(ended()),
+        }
     }
 
-    /// A refresh token was copied: nobody can say who holds the access tokens, so all end.
-    async fn was_copied(&self, family: &Family) -> Result<(), Refusal> {
+    /// A refresh token was copied: nobody can say who holds the access tokens, so all end. The user's other sign-ins
+    /// live, and get newer ones.
+    async fn was_copied<'a>(&self, tx: &mut Tx, family: &'a Family) -> Result<CallBack<'a>, Refusal> {
         let whose = Actor::User(family.user.as_str().into());
         self.audit.note(Entry::refused(Action::RefreshReuse).by(whose).of(&family.org).because("used twice"));
-        let mut tx = self.store.begin().await.map_err(stored)?;
-        let (user, before) = (Target::User(family.user.as_str().into()), wall_ms() / 1_000);
-        self.call_back(&mut tx, &family.org, user, before, "a refresh token was used twice")
-            .await
-            .map_err(stored)?;
-        tx.commit().await.map_err(stored)
+        let reason = "a refresh token was used twice";
+        self.call_back(tx, &family.org, &family.user, Why::Rights, reason).await
     }
 
-    /// Ends a sign-in with its access token; one that is unknown or over has ended already.
+    /// Ends a sign-in with its access tokens, whichever of its refresh tokens is shown, and answers whose it was;
+    /// one that is unknown has ended already.
     ///
     /// # Errors
     /// What the store says.
-    pub(crate) async fn sign_out(&self, token: &str) -> Result<(), Refusal> {
-        let Some(digest) = secret::refresh_digest(token) else { return Ok(()) };
+    pub(crate) async fn sign_out(&self, token: &str) -> Result<Option<Family>, Refusal> {
+        let Some(digest) = secret::refresh_digest(token) else { return Ok(None) };
         let mut tx = self.store.begin().await.map_err(stored)?;
-        let Some(family) = tx.family_of_token(&digest).await.map_err(stored)? else { return Ok(()) };
+        let Some(family) = tx.family_of_token(&digest).await.map_err(stored)? else { return Ok(None) };
         let now = wall_ms();
         tx.revoke_family(&family.org, &family.id, "signed out", now).await.map_err(stored)?;
-        let id = Target::Token(secret::token_id(&digest).into());
-        self.call_back(&mut tx, &family.org, id, now / 1_000, "signed out").await.map_err(stored)?;
-        tx.commit().await.map_err(stored)
+        let since = now.saturating_sub((self.rules.access_seconds + 60) * 1_000);
+        let tokens = tx.family_tokens(&family.org, &family.id, since, ENDED_TOKENS).await.map_err(stored)?;
+        let mut called_back = Vec::with_capacity(tokens.len());
+        for token in &tokens {
+            let id = secret::token_id(token);
+            called_back.push(self.call_back_one(&mut tx, &family.org, &id, self.tokens_end()).await?);
+        }
+        self.commit(tx, called_back).await?;
+        Ok(Some(family))
     }
 
-    /// Ends one access token, as on signing out with it alone.
+    /// Ends one access token, as on signing out with it alone; whoever made it, it is not good again.
     ///
     /// # Errors
     /// What the store says.
     pub(crate) async fn end_token(&self, who: &Identity) -> Result<(), Refusal> {
         let Some(id) = &who.token_id else { return Ok(()) };
+        // A token that another backend has made may live for longer than ours do.
+        let until = self.tokens_end().max(who.expires_at.unwrap_or(0).saturating_add(60));
         let mut tx = self.store.begin().await.map_err(stored)?;
-        let id = Target::Token(id.clone());
-        self.call_back(&mut tx, &who.org, id, wall_ms() / 1_000, "signed out").await.map_err(stored)?;
-        tx.commit().await.map_err(stored)
+        let called_back = self.call_back_one(&mut tx, &who.org, id, until).await?;
+        self.commit(tx, [called_back]).await
     }
 
     /// Who somebody is, as the store knows them.

@@ -41,6 +41,8 @@ pub enum Action {
     RuleChange,
     /// Tokens were called back.
     Revocation,
+    /// Somebody may sign in again.
+    UserEnable,
     /// A connection was ended by somebody with the right to.
     Disconnect,
     /// Clients were sent out of a room.
@@ -103,6 +105,7 @@ impl Action {
         Self::OrgDelete,
         Self::RuleChange,
         Self::Revocation,
+        Self::UserEnable,
         Self::Disconnect,
         Self::RoomKick,
         Self::RoomJoin,
@@ -146,6 +149,7 @@ impl Action {
             Self::OrgDelete => "org.delete",
             Self::RuleChange => "rule.change",
             Self::Revocation => "revocation",
+            Self::UserEnable => "user.enable",
             Self::Disconnect => "disconnect",
             Self::RoomKick => "room.kick",
             Self::RoomJoin => "room.join",

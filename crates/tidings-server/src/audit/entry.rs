@@ -10,6 +10,7 @@ use tidings_store::Digest;
 use tidings_store::audit::AuditEntry;
 
 use super::Action;
+use crate::accounts::keys;
 
 /// Bytes of one field; what is longer is cut.
 pub const FIELD_BYTES: usize = 256;
@@ -39,7 +40,10 @@ impl Actor {
     /// Who an identity is.
     pub fn of(who: &Identity) -> Self {
         match &who.user {
-            Some(user) => Self::User(user.clone()),
+            Some(user) => match user.strip_prefix(keys::USER) {
+                Some(prefix) => Self::Key(prefix.into()),
+                None => Self::User(user.clone()),
+            },
             None if who.scopes.is_empty() => Self::Anonymous,
             None => Self::Key(who.name.clone().unwrap_or_default()),
         }
@@ -303,6 +307,13 @@ mod tests {
             assert_eq!(stored(text), "[redacted]");
         }
         assert_eq!(stored("tk_0123456789ab"), "tk_0123456789ab", "the public part alone names a key");
+    }
+
+    #[test]
+    fn a_key_is_told_from_a_user() {
+        let who = |user: &str| Identity { user: Some(user.into()), ..Identity::anonymous() };
+        assert_eq!(Actor::of(&who("key:0123456789ab")), Actor::Key("0123456789ab".into()));
+        assert_eq!(Actor::of(&who("ada")), Actor::User("ada".into()));
     }
 
     #[test]

@@ -47,6 +47,18 @@ pub(crate) fn address() -> IpAddr {
     ASKED.try_with(|asked| asked.address).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
+/// Work for a task of its own that still belongs to the request that is being answered here.
+pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    // Read here and not in the task, where there is none.
+    let asked = ASKED.try_with(Asked::clone);
+    async {
+        match asked {
+            Ok(asked) => asked.answered(work).await,
+            Err(_) => work.await,
+        }
+    }
+}
+
 /// An entry that is noted while a request is answered, with that request and its address.
 pub(super) fn named(entry: Entry) -> Entry {
     match ASKED.try_with(Asked::clone) {
@@ -129,7 +141,10 @@ mod tests {
         let entry = || Entry::ok(Action::Disconnect);
         let within = asked.answered(async { named(entry()).stored("n", 1) }).await;
         assert_eq!((within.request.as_deref(), within.address.as_deref()), (Some("r1"), Some("192.0.2.7")));
-        let outside = named(entry()).stored("n", 1);
+        let carried = || carried(async { named(entry()).stored("n", 1) });
+        let beside = Asked { id: "r1".into(), address }.answered(async { tokio::spawn(carried()).await });
+        assert_eq!(beside.await.unwrap(), within, "a task of its own");
+        let outside = carried().await;
         assert_eq!((outside.request, outside.address), (None, None));
     }
 }

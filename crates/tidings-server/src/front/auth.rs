@@ -12,25 +12,27 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use tidings_core::{Org, Refusal};
 
 use super::body::{Received, bad, done, told};
+use super::to_the_end::to_the_end;
 use crate::accounts::input;
 use crate::accounts::register::NewAccount;
 use crate::audit::Action;
 use crate::shared::Shared;
-use asked::Asked;
+use asked::{Asked, Whose};
 
 /// Bytes of a request's body: the longest password and what stands around it, escaped.
 const BODY: usize = 16 * 1_024;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/api/auth/register", post(register))
-        .route("/api/auth/verify", post(verify))
-        .route("/api/auth/login", post(login))
-        .route("/api/auth/refresh", post(refresh))
-        .route("/api/auth/logout", post(logout))
-        .route("/api/auth/password", post(password))
+        .route("/api/auth/register", post(|asked, body| to_the_end(register(asked, body))))
+        .route("/api/auth/verify", post(|asked, body| to_the_end(verify(asked, body))))
+        .route("/api/auth/login", post(|asked, body| to_the_end(login(asked, body))))
+        .route("/api/auth/refresh", post(|asked, body| to_the_end(refresh(asked, body))))
+        .route("/api/auth/logout", post(|asked, body| to_the_end(logout(asked, body))))
+        .route("/api/auth/password", post(|asked, body| to_the_end(password(asked, body))))
         .route("/api/auth/me", get(me))
         .merge(oidc::routes())
         .layer(DefaultBodyLimit::max(BODY))
@@ -54,18 +56,28 @@ struct Register {
 }
 
 async fn register(asked: Asked, body: Received) -> Response<Body> {
-    let registered = async {
-        let (accounts, new): (_, Register) = (asked.accounts()?, asked.read(&body)?);
-        if let Some(token) = &new.token {
-            return accounts.accept(token, &new.password, new.name.as_deref()).await;
-        }
-        let email = new.email.as_deref().ok_or_else(|| bad("email: is missing"))?;
-        let (name, org) = (new.name.as_deref(), new.org.as_deref());
-        accounts.register(&NewAccount { email, password: &new.password, name, org }).await
-    };
-    let registered = registered.await;
-    asked.note(Action::Register, &registered);
+    let (whose, registered) = apart(register_wanted(&asked, &body).await);
+    asked.note_of(Action::Register, whose, &registered);
     done(registered, StatusCode::ACCEPTED)
+}
+
+async fn register_wanted(asked: &Asked, body: &Received) -> Result<Whose, Refusal> {
+    let (accounts, new): (_, Register) = (asked.accounts()?, asked.read(body)?);
+    if let Some(token) = &new.token {
+        return accounts.accept(token, &new.password, new.name.as_deref()).await.map(Whose::from);
+    }
+    let email = new.email.as_deref().ok_or_else(|| bad("email: is missing"))?;
+    let (name, org) = (new.name.as_deref(), new.org.as_deref());
+    accounts.register(&NewAccount { email, password: &new.password, name, org }).await?;
+    Ok(Whose::Address(Org::default(), email.to_owned()))
+}
+
+/// Whose account it was about, and what came of it.
+fn apart(done: Result<impl Into<Whose>, Refusal>) -> (Option<Whose>, Result<(), Refusal>) {
+    match done {
+        Ok(whose) => (Some(whose.into()), Ok(())),
+        Err(refusal) => (None, Err(refusal)),
+    }
 }
 
 #[derive(Deserialize)]
@@ -79,8 +91,8 @@ async fn verify(asked: Asked, body: Received) -> Response<Body> {
         let (accounts, link): (_, Verify) = (asked.accounts()?, asked.read(&body)?);
         accounts.verify(&link.token).await
     };
-    let verified = verified.await;
-    asked.note(Action::Verify, &verified);
+    let (whose, verified) = apart(verified.await);
+    asked.note_of(Action::Verify, whose, &verified);
     done(verified, StatusCode::OK)
 }
 
@@ -130,14 +142,16 @@ struct Logout {
 
 /// Ends the sign-in of a refresh token, the access token of the header, or both.
 async fn logout(asked: Asked, body: Received) -> Response<Body> {
+    let mut whose = None;
     let left = async {
         let accounts = asked.accounts()?;
         let is_empty = body.as_ref().is_ok_and(Bytes::is_empty);
         let old: Logout = if is_empty { Logout::default() } else { asked.read(&body)? };
         let who = asked.who().await;
+        whose = who.as_ref().ok().map(Whose::from);
         match (&old.refresh_token, &who) {
             (None, Err(refusal)) => return Err(refusal.clone()),
-            (Some(token), _) => accounts.sign_out(token).await?,
+            (Some(token), _) => whose = accounts.sign_out(token).await?.map(Whose::from).or(whose.take()),
             (None, Ok(_)) => {}
         }
         match who {
@@ -146,7 +160,7 @@ async fn logout(asked: Asked, body: Received) -> Response<Body> {
         }
     };
     let left = left.await;
-    asked.note(Action::Logout, &left);
+    asked.note_of(Action::Logout, whose, &left);
     done(left, StatusCode::OK)
 }
 
@@ -169,17 +183,18 @@ async fn password(asked: Asked, body: Received) -> Response<Body> {
     };
     match (&wanted.old_password, &wanted.new_password, &wanted.token, &wanted.email) {
         (Some(old), Some(new), None, None) => {
-            let changed = async {
-                let who = asked.who().await?;
-                accounts.change_password(&who, old, new).await
+            let who = asked.who().await;
+            let whose = who.as_ref().ok().map(Whose::from);
+            let changed = match who {
+                Ok(who) => accounts.change_password(&who, old, new).await,
+                Err(refusal) => Err(refusal),
             };
-            let changed = changed.await;
-            asked.note(Action::PasswordChange, &changed);
+            asked.note_of(Action::PasswordChange, whose, &changed);
             told(changed)
         }
         (None, Some(new), Some(token), None) => {
-            let reset = accounts.reset_password(token, new).await;
-            asked.note(Action::PasswordChange, &reset);
+            let (whose, reset) = apart(accounts.reset_password(token, new).await);
+            asked.note_of(Action::PasswordChange, whose, &reset);
             done(reset, StatusCode::OK)
         }
         (None, None, None, Some(email)) => {

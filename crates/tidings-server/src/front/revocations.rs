@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::post;
 use compact_str::CompactString;
@@ -12,7 +12,10 @@ use serde::Deserialize;
 use tidings_core::{Code, Identity, Refusal};
 
 use super::body::{Received, bad, received};
+use super::named::Named;
+use super::to_the_end::to_the_end;
 use super::{refuse, respond, signed_in};
+use crate::accounts::members::no_user;
 use crate::audit::{Action, Entry, Outcome};
 use crate::live::{Live, Target};
 use crate::object::Object;
@@ -27,8 +30,14 @@ const TEXT: usize = 200;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/api/revocations", post(revoke))
-        .route("/api/users/{id}/disconnect", post(disconnect))
+        .route(
+            "/api/revocations",
+            post(|shared, headers, body| to_the_end(revoke(shared, headers, body))),
+        )
+        .route(
+            "/api/users/{id}/disconnect",
+            post(|shared, user, headers| to_the_end(disconnect(shared, user, headers))),
+        )
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(shared)
 }
@@ -60,7 +69,6 @@ async fn revoke_wanted(shared: &Arc<Shared>, headers: &HeaderMap, body: Received
     if reason.is_empty() || reason.len() > TEXT {
         return Err(bad("reason: is empty or too long"));
     }
-    // The word by which the store knows changed rights is not a reason to be given.
     let reason = format!("request: {reason}");
     let done = Live::new(shared.clone()).revoke(&who.org, &target, wanted.before, &reason).await;
     let outcome = if done.is_ok() { Outcome::Ok } else { Outcome::Failed };
@@ -92,15 +100,15 @@ fn id(text: &str, refusal: &str) -> Result<CompactString, Refusal> {
 
 async fn disconnect(
     State(shared): State<Arc<Shared>>,
-    Path(user): Path<String>,
+    user: Named,
     headers: HeaderMap,
 ) -> Response<Body> {
-    answer(disconnect_user(&shared, &user, &headers).await)
+    answer(disconnect_user(&shared, user, &headers).await)
 }
 
-async fn disconnect_user(shared: &Arc<Shared>, user: &str, headers: &HeaderMap) -> Result<String, Refusal> {
+async fn disconnect_user(shared: &Arc<Shared>, user: Named, headers: &HeaderMap) -> Result<String, Refusal> {
     let who = operator(shared, headers, Action::Disconnect).await?;
-    let user = id(user, "the user's id is empty or too long")?;
+    let user = id(&user.known(no_user)?, "the user's id is empty or too long")?;
     let disconnected = Live::new(shared.clone()).kick(&who.org, &user).await?;
     let entry = Entry::ok(Action::Disconnect).by_identity(&who).on(format!("user {user}"));
     shared.audit.note(entry.with(format!("{{\"connections\":{disconnected}}}")));

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::get;
 use serde_json::{Value, json};
@@ -14,8 +13,10 @@ use tidings_store::sessions::Session;
 use tidings_store::{Digest, Reader};
 use tidings_wire::engineio::Query;
 
+use super::named::Named;
 use super::{refuse, respond, signed_in};
 use crate::accounts::keys;
+use crate::accounts::members::no_user;
 use crate::shared::Shared;
 use crate::time::iso8601;
 
@@ -55,24 +56,22 @@ async fn own(
 /// Whoever is none is told what they would be told of a user who does not exist.
 async fn of_user(
     State(shared): State<Arc<Shared>>,
-    user: Result<Path<String>, PathRejection>,
+    user: Named,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response<Body> {
     let listed = async {
         let who = signed_in(&shared, &headers).await?;
         let part = Part::asked(query.as_deref())?;
-        let may_be = |user: &str| who.is_admin() && user.len() <= USER && !user.contains('\0');
-        let Path(user) = user.ok().filter(|Path(user)| may_be(user)).ok_or_else(no_user)?;
+        let user = user.known(no_user)?;
+        if !who.is_admin() || user.len() > USER {
+            return Err(no_user());
+        }
         let mut reader = reader(&shared).await?;
         is_known(&mut reader, &who.org, &user).await?;
         page(&mut reader, &who.org, &user, &part).await
     };
     answer(listed.await)
-}
-
-fn no_user() -> Refusal {
-    Refusal::new(Code::NotFound, "there is no such user")
 }
 
 async fn reader(shared: &Shared) -> Result<Reader, Refusal> {

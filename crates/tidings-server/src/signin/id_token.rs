@@ -1,7 +1,7 @@
 //! ID tokens of OpenID Connect providers: who somebody is there, said to us alone, once.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use subtle::ConstantTimeEq as _;
 use tidings_wire::json;
@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::claims::Claims;
 use super::fetch::{self, Address};
 use super::issuer::is_shared;
+use super::kept::Kept;
 use super::keys::KeySet;
 use super::token::Token;
 use super::{Fault, now_seconds};
@@ -41,12 +42,12 @@ pub(crate) struct Claimed {
 pub(crate) struct IdTokens {
     issuer: String,
     client: String,
-    keys: Mutex<Option<(Instant, Arc<KeySet>)>>,
+    keys: Mutex<Kept<KeySet>>,
 }
 
 impl IdTokens {
     pub(crate) fn new(issuer: &str, client: &str) -> Self {
-        Self { issuer: issuer.into(), client: client.into(), keys: Mutex::new(None) }
+        Self { issuer: issuer.into(), client: client.into(), keys: Mutex::default() }
     }
 
     /// Judges a token by the provider's keys, for the sign-in that made `nonce` (OpenID Connect Core 3.1.3.7).
@@ -98,22 +99,14 @@ impl IdTokens {
 
     /// The keys, no older than `most`; one reads them, the others wait for that.
     async fn keys(&self, address: &Address, most: Duration) -> Result<Arc<KeySet>, Fault> {
-        let mut held = self.keys.lock().await;
-        if let Some((read, keys)) = held.as_ref()
-            && read.elapsed() < most
-        {
-            return Ok(keys.clone());
-        }
-        let read = fetch::get(address, PATIENCE).await.and_then(|fetched| {
+        let read = async {
+            let fetched = fetch::get(address, PATIENCE).await?;
             let text = String::from_utf8(fetched.body).map_err(|_| "the key set is not UTF-8".to_owned())?;
             KeySet::from_jwks(&text)
-        });
-        let keys = read.map_err(|why| {
+        };
+        self.keys.lock().await.get_or_ask(most, read).await.map_err(|why| {
             tracing::warn!(issuer = %self.issuer, why, "the keys of a provider cannot be read");
             Fault::Busy
-        })?;
-        let keys = Arc::new(keys);
-        *held = Some((Instant::now(), keys.clone()));
-        Ok(keys)
+        })
     }
 }

@@ -14,7 +14,8 @@ use super::{Fault, SECRET_BYTES};
 /// Keys of one issuer; a longer list is refused whole.
 pub(super) const KEYS: usize = 32;
 
-/// Keys without a name that are tried for one token: more would let a forged token buy more of our time.
+/// Keys of its algorithm that are tried for one token where names do not decide: more would let a forged token buy
+/// more of our time. A set with more of one algorithm that have no name is refused as it is read.
 const UNNAMED_TRIES: usize = 4;
 
 /// Bits of an RSA modulus: less is weak (NIST SP 800-131A), more is slow to verify.
@@ -151,9 +152,21 @@ impl KeySet {
         }
         match keys.len() {
             0 => Err("holds no public key in PEM".into()),
-            1..=KEYS => Ok(Self::unnamed(keys)),
+            1..=KEYS => Self::unnamed(keys).all_tried(),
             _ => Err(format!("holds more than {KEYS} keys")),
         }
+    }
+
+    /// Refuses a set with keys that no token would be tried with.
+    fn all_tried(self) -> Result<Self, String> {
+        let unnamed = |algorithm| {
+            let like = |(name, key): &&(_, Key)| Option::is_none(name) && key.algorithm == algorithm;
+            self.0.iter().filter(like).count()
+        };
+        if self.0.iter().any(|(_, key)| unnamed(key.algorithm) > UNNAMED_TRIES) {
+            return Err(format!("holds more than {UNNAMED_TRIES} keys of one algorithm without a name (`kid`)"));
+        }
+        Ok(self)
     }
 
     /// Reads a JSON Web Key Set (RFC 7517); keys of a kind we do not take are left out.
@@ -167,7 +180,7 @@ impl KeySet {
             return Err(format!("holds more than {KEYS} keys"));
         }
         let usable: Vec<_> = keys.iter().filter_map(jwk).collect();
-        if usable.is_empty() { Err("holds no key that can be used".into()) } else { Ok(Self(usable)) }
+        if usable.is_empty() { Err("holds no key that can be used".into()) } else { Self(usable).all_tried() }
     }
 }
 

@@ -15,6 +15,8 @@ both!(
     an_address_is_one_however_it_is_written,
     a_user_needs_an_organisation_and_an_unused_id_and_address,
     wrong_passwords_are_counted_and_lock_until_a_right_one,
+    a_lock_that_is_over_is_paid_for_and_a_locked_account_counts_nothing,
+    who_changes_a_user_that_is_held_waits,
     a_user_that_is_deleted_takes_everything_along,
     roles_are_bounded,
     a_link_works_once_in_time_and_for_its_purpose,
@@ -22,6 +24,7 @@ both!(
     an_external_identity_is_one_user,
     the_use_of_a_key_is_noted_at_most_once_a_minute,
     a_key_ends_when_it_is_revoked_or_its_time_is_over,
+    keys_that_work_are_counted,
     mail_is_given_to_one_sender_at_a_time_and_again_if_nothing_is_heard,
     what_is_not_committed_never_was,
     a_transaction_is_over_after_an_error,
@@ -75,7 +78,7 @@ async fn wrong_passwords_are_counted_and_lock_until_a_right_one(bed: &Bed) {
     let org = bed.org("acme").await;
     bed.user(&org, "u").await;
     for count in 1..=3 {
-        let counted = tx!(bed.store, tx => tx.count_failed_login(&org, "u", 3, NOW + 1_000).await.unwrap());
+        let counted = count_failure(bed, &org, NOW).await.unwrap();
         let found = bed.store.read().await.unwrap().user(&org, "u").await.unwrap().unwrap();
         let locked = if count == 3 { NOW + 1_000 } else { 0 };
         assert_eq!((counted, found.failed_logins, found.locked_until_ms), (count, count, locked));
@@ -86,6 +89,63 @@ async fn wrong_passwords_are_counted_and_lock_until_a_right_one(bed: &Bed) {
     let found = bed.store.read().await.unwrap().user(&org, "u").await.unwrap().unwrap();
     assert_eq!((found.failed_logins, found.locked_until_ms, found.status), (0, 0, Status::Disabled));
     assert_eq!((found.password_hash.as_deref(), found.password_changed_ms), (Some("$new"), NOW + 5));
+}
+
+/// Counts a wrong password of `u`, of which three lock for a second.
+async fn count_failure(bed: &Bed, org: &Org, now_ms: u64) -> Option<u64> {
+    tx!(bed.store, tx => tx.count_failed_login(org, "u", 3, now_ms, now_ms + 1_000).await.unwrap())
+}
+
+async fn a_lock_that_is_over_is_paid_for_and_a_locked_account_counts_nothing(bed: &Bed) {
+    let org = bed.org("acme").await;
+    bed.user(&org, "u").await;
+    let state = async || {
+        let user = bed.store.read().await.unwrap().user(&org, "u").await.unwrap().unwrap();
+        (user.failed_logins, user.locked_until_ms)
+    };
+    for _ in 0..3 {
+        count_failure(bed, &org, NOW).await;
+    }
+    assert_eq!(count_failure(bed, &org, NOW + 999).await, None);
+    assert_eq!(state().await, (3, NOW + 1_000), "who guesses on does not make it longer");
+    assert_eq!(count_failure(bed, &org, NOW + 1_000).await, Some(1), "one typo locks nobody again");
+    assert_eq!(state().await, (1, 0));
+    assert_eq!(count_failure(bed, &org, NOW + 1_000).await, Some(2));
+    assert_eq!(count_failure(bed, &org, NOW + 1_000).await, Some(3));
+    assert_eq!(state().await, (3, NOW + 2_000));
+    let nobody = tx!(bed.store, tx => tx.count_failed_login(&org, "nobody", 3, NOW, NOW).await.unwrap());
+    assert_eq!(nobody, None);
+}
+
+async fn who_changes_a_user_that_is_held_waits(bed: &Bed) {
+    let org = bed.org("acme").await;
+    bed.user(&org, "u").await;
+    let (second, of) = (bed.second().await, org.clone());
+    let mut holds = bed.store.begin().await.unwrap();
+    assert_eq!(holds.hold_user(&org, "nobody").await.unwrap(), None);
+    let held = holds.hold_user(&org, "u").await.unwrap().unwrap();
+    assert_eq!(held.status, Status::Active);
+    let change = tokio::spawn(async move {
+        tx!(second, tx => {
+            let before = tx.hold_user(&of, "u").await.unwrap().unwrap().status;
+            tx.set_status(&of, "u", Status::Active).await.unwrap();
+            before
+        })
+    });
+    if bed.store.is_postgres() {
+        // On SQLite the other one does not even begin.
+        let waits = "SELECT count(*) FROM pg_stat_activity \
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let mut reader = bed.store.read().await.unwrap();
+        while reader.row(waits, args![]).await.unwrap().unwrap().count(0).unwrap() == 0 {
+            assert!(!change.is_finished(), "it did not wait");
+        }
+    }
+    holds.set_status(&org, "u", Status::Disabled).await.unwrap();
+    holds.commit().await.unwrap();
+    assert_eq!(change.await.unwrap(), Status::Disabled);
+    let now = bed.store.read().await.unwrap().user(&org, "u").await.unwrap().unwrap();
+    assert_eq!(now.status, Status::Active);
 }
 
 async fn a_user_that_is_deleted_takes_everything_along(bed: &Bed) {
@@ -206,6 +266,22 @@ async fn a_key_ends_when_it_is_revoked_or_its_time_is_over(bed: &Bed) {
     assert!(!key().await.is_good(NOW + 8));
 }
 
+async fn keys_that_work_are_counted(bed: &Bed) {
+    let (acme, other) = (bed.org("acme").await, bed.org("other").await);
+    let secret = digest("secret");
+    for (prefix, org, expires_ms) in
+        [("tk_1", &acme, None), ("tk_2", &acme, Some(NOW + 9)), ("tk_3", &acme, None), ("tk_4", &other, None)]
+    {
+        let new = NewKey { prefix, digest: &secret, name: "ci", scopes: "admin", expires_ms };
+        tx!(bed.store, tx => tx.create_key(org, &new, NOW).await.unwrap());
+    }
+    let good =
+        async |now_ms| bed.store.read().await.unwrap().good_keys(&acme, now_ms).await.unwrap();
+    assert_eq!((good(NOW + 8).await, good(NOW + 9).await), (3, 2));
+    tx!(bed.store, tx => tx.revoke_key(&acme, "tk_1", NOW).await.unwrap());
+    assert_eq!(good(NOW + 8).await, 2);
+}
+
 async fn mail_is_given_to_one_sender_at_a_time_and_again_if_nothing_is_heard(bed: &Bed) {
     let org = bed.org("acme").await;
     let mut tx = bed.store.begin().await.unwrap();
@@ -225,6 +301,10 @@ async fn mail_is_given_to_one_sender_at_a_time_and_again_if_nothing_is_heard(bed
     assert!(bed.store.take_mail(NOW + 59, NOW + 99, 20).await.unwrap().is_empty());
     assert!(tx!(bed.store, tx => tx.mail_was_sent(&org, "m0", NOW + 1).await.unwrap()));
     assert!(!tx!(bed.store, tx => tx.mail_was_sent(&org, "m0", NOW + 1).await.unwrap()));
+    let mails = bed.store.read().await.unwrap().mails(&org, NOW + 1, 20).await.unwrap();
+    let with_text: Vec<&str> =
+        mails.iter().filter(|mail| !mail.text.is_empty()).map(|mail| mail.id.as_str()).collect();
+    assert!(with_text.len() == 19 && !with_text.contains(&"m0"), "what was sent holds no secret any more");
     assert!(tx!(bed.store, tx => tx.mail_failed(&org, "m1", "refused", NOW + 500).await.unwrap()));
     let again = bed.store.take_mail(NOW + 60, NOW + 120, 20).await.unwrap();
     assert_eq!(again.len(), 18);

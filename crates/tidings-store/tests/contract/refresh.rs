@@ -1,6 +1,7 @@
 //! Refresh tokens.
 
 use tidings_core::Org;
+use tidings_store::Store;
 use tidings_store::refresh::{NewFamily, Rotation};
 
 use crate::bed::{Bed, NOW, both, digest, tx};
@@ -13,6 +14,7 @@ both!(
     within_the_grace_only_the_token_that_was_replaced_last_is_spared,
     a_family_that_ended_or_expired_is_not_renewed,
     a_new_password_ends_all_of_a_users_families,
+    the_tokens_of_a_family_are_listed_from_the_newest,
     families_are_pruned_by_age,
 );
 
@@ -33,7 +35,16 @@ async fn more(bed: &Bed, org: &Org, id: &str) {
 }
 
 async fn rotate(bed: &Bed, old: &str, new: &str, now_ms: u64) -> Rotation {
-    bed.store.rotate(&digest(old), &digest(new), 0, now_ms).await.unwrap()
+    rotate_in(&bed.store, old, new, 0, now_ms).await
+}
+
+async fn rotate_in(store: &Store, old: &str, new: &str, grace_ms: u64, now_ms: u64) -> Rotation {
+    let mut tx = store.begin().await.unwrap();
+    let rotation = tx.rotate(&digest(old), &digest(new), grace_ms, now_ms).await.unwrap();
+    if rotation.lasts() {
+        tx.commit().await.unwrap();
+    }
+    rotation
 }
 
 async fn a_token_is_good_once_and_its_successor_after_it(bed: &Bed) {
@@ -72,14 +83,13 @@ async fn of_a_thousand_that_race_within_the_grace_one_wins_and_the_family_lives(
     let lives = bed.store.read().await.unwrap().family(&org, "f").await.unwrap().unwrap();
     assert_eq!(lives.revoked, None);
     // The same once more is a second use as soon as the grace is over.
-    let late = bed.store.rotate(&digest("f"), &digest("late"), GRACE, NOW + GRACE).await.unwrap();
+    let late = rotate_in(&bed.store, "f", "late", GRACE, NOW + GRACE).await;
     assert!(matches!(late, Rotation::Reused { first: true, .. }), "{late:?}");
 }
 
 async fn within_the_grace_only_the_token_that_was_replaced_last_is_spared(bed: &Bed) {
     let org = family(bed, "f").await;
-    let rotate =
-        async |old, new, now_ms| bed.store.rotate(&digest(old), &digest(new), GRACE, now_ms).await.unwrap();
+    let rotate = async |old, new, now_ms| rotate_in(&bed.store, old, new, GRACE, now_ms).await;
     assert!(matches!(rotate("f", "f1", NOW).await, Rotation::Rotated(_)));
     assert_eq!(rotate("f", "x", NOW + 1).await, Rotation::Raced { left_ms: GRACE - 1 });
     assert_eq!(rotate("f", "x", NOW + GRACE - 1).await, Rotation::Raced { left_ms: 1 });
@@ -106,9 +116,7 @@ async fn race(bed: &Bed, grace_ms: u64) -> (Org, [usize; 4]) {
     let tasks: Vec<_> = (0..1_000)
         .map(|number| {
             let store = if number % 2 == 0 { bed.store.clone() } else { second.clone() };
-            tokio::spawn(async move {
-                store.rotate(&digest("f"), &digest(&format!("f{number}")), grace_ms, NOW).await.unwrap()
-            })
+            tokio::spawn(async move { rotate_in(&store, "f", &format!("f{number}"), grace_ms, NOW).await })
         })
         .collect();
     let mut came = [0; 4];
@@ -141,6 +149,19 @@ async fn a_new_password_ends_all_of_a_users_families(bed: &Bed) {
     let ended = tx!(bed.store, tx => tx.revoke_families(&org, "u", "password", NOW).await.unwrap());
     assert_eq!(ended, 2);
     assert!(matches!(rotate(bed, "f", "f1", NOW).await, Rotation::Revoked(_)));
+}
+
+async fn the_tokens_of_a_family_are_listed_from_the_newest(bed: &Bed) {
+    let org = family(bed, "f").await;
+    more(bed, &org, "g").await;
+    // Two in one millisecond: the one that is good now is the newest.
+    for (old, new, at) in [("f", "f1", NOW + 1), ("f1", "f2", NOW + 5), ("f2", "f3", NOW + 5)] {
+        assert!(rotate(bed, old, new, at).await.lasts());
+    }
+    let mut reader = bed.store.read().await.unwrap();
+    let tokens = reader.family_tokens(&org, "f", NOW + 1, 9).await.unwrap();
+    assert_eq!(tokens, ["f3", "f2", "f1"].map(digest));
+    assert_eq!(reader.family_tokens(&org, "f", NOW, 1).await.unwrap(), [digest("f3")]);
 }
 
 async fn families_are_pruned_by_age(bed: &Bed) {

@@ -20,6 +20,9 @@ const ADMINISTRATOR: &str = "demo-admin";
 /// How long its token is good, in seconds; no longer than the server runs.
 const HOUR: u64 = 3_600;
 
+/// The longest an access token can live, whatever was configured for the demo, and a minute.
+const TOKENS_LIVE_MS: u64 = (HOUR + 60) * 1_000;
+
 /// Name, and the role that goes with it.
 const PEOPLE: [(&str, Option<&str>); 4] =
     [("alice", Some("organizer")), ("bob", None), ("charlie", None), ("diana", None)];
@@ -71,9 +74,8 @@ async fn end_tokens(store: &Store, org: &Org) -> Result<()> {
     let whose = Revoked::User(ADMINISTRATOR.into());
     // Tokens say the second they were made in; the one that is about to be made has to be good.
     let issued_before_ms = now_ms() / 1_000 * 1_000;
-    let expires_ms = now_ms() + (HOUR + 60) * 1_000;
-    let new =
-        NewRevocation { what: &whose, issued_before_ms, expires_ms, reason: "the demo was started again" };
+    let (expires_ms, reason) = (now_ms() + TOKENS_LIVE_MS, "the demo was started again");
+    let new = NewRevocation { what: &whose, issued_before_ms, expires_ms, rights_alone: false, reason };
     let mut tx = store.begin().await?;
     tx.revoke(org, &new).await?;
     Ok(tx.commit().await?)
@@ -99,10 +101,17 @@ async fn make(store: &Store, org: &Org, name: &str, role: Option<&str>) -> Resul
     Ok(tx.commit().await?)
 }
 
+/// Lets somebody in or keeps them out; either way what they had before is over.
 async fn set(store: &Store, org: &Org, id: &str, status: Status) -> Result<()> {
+    let (now, reason) = (now_ms(), "the demo");
     let mut tx = store.begin().await?;
+    tx.hold_user(org, id).await?;
     tx.set_status(org, id, status).await?;
-    tx.revoke_families(org, id, "the demo", now_ms()).await?;
+    tx.revoke_families(org, id, reason, now).await?;
+    let issued_before_ms = tx.after_tokens(org, id, now).await?;
+    let (whose, expires_ms) = (Revoked::User(id.to_owned()), now + TOKENS_LIVE_MS);
+    let revocation = NewRevocation { what: &whose, issued_before_ms, expires_ms, rights_alone: false, reason };
+    tx.revoke(org, &revocation).await?;
     tx.commit().await?;
     tracing::info!(id, status = status.as_str(), "somebody of the demo");
     Ok(())

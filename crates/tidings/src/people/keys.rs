@@ -111,7 +111,7 @@ async fn list(place: Where) -> Result<()> {
 async fn revoke(line: RevokeLine) -> Result<()> {
     let desk = Desk::open(line.place.database, &line.place.org).await?;
     let mut tx = desk.store.begin().await?;
-    tx.revoke_key(&desk.org, &line.prefix, now_ms()).await?;
+    keys::revoke(&mut tx, &desk.org, &line.prefix).await.map_err(said)?;
     note(&mut tx, &desk.org, Entry::ok(Action::KeyRevoke).on(line.prefix.clone())).await?;
     tx.commit().await?;
     desk.store.close().await;

@@ -1,7 +1,7 @@
 //! One provider: what it says of itself, and what is asked of it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -14,6 +14,7 @@ use crate::accounts::input;
 use crate::config::ProviderConfig;
 use crate::signin::fetch::{self, Address, Fetched};
 use crate::signin::id_token::{Claimed, IdTokens};
+use crate::signin::kept::Kept;
 use crate::signin::{read_secret_file, refused};
 
 /// What a provider says of itself is good for so long.
@@ -38,7 +39,7 @@ pub(super) struct Provider {
     callback: String,
     about: Address,
     tokens: IdTokens,
-    discovered: Mutex<Option<(Instant, Arc<Discovered>)>>,
+    discovered: Mutex<Kept<Discovered>>,
     questions: Semaphore,
 }
 
@@ -106,7 +107,7 @@ impl Provider {
             callback: format!("{base}/api/auth/oidc/{}/callback", config.name),
             about: Address::parse(&about).map_err(|why| wrong(&why))?,
             tokens: IdTokens::new(&config.issuer, &config.client_id),
-            discovered: Mutex::new(None),
+            discovered: Mutex::default(),
             questions: Semaphore::new(QUESTIONS),
         })
     }
@@ -195,18 +196,13 @@ impl Provider {
 
     /// What the provider says of itself; one asks, the others wait for that.
     async fn discover(&self) -> Result<Arc<Discovered>, Refusal> {
-        let mut held = self.discovered.lock().await;
-        if let Some((read, discovered)) = held.as_ref()
-            && read.elapsed() < DISCOVERED_GOOD
-        {
-            return Ok(discovered.clone());
-        }
-        let fetched = fetch::get(&self.about, PATIENCE).await.map_err(|why| unavailable(&why))?;
-        let document: Document =
-            serde_json::from_slice(&fetched.body).map_err(|why| unavailable(&why.to_string()))?;
-        let discovered = Arc::new(self.checked(document, &fetched).map_err(|why| unavailable(&why))?);
-        *held = Some((Instant::now(), discovered.clone()));
-        Ok(discovered)
+        let read = async {
+            let fetched = fetch::get(&self.about, PATIENCE).await?;
+            let document = serde_json::from_slice(&fetched.body).map_err(|why| why.to_string())?;
+            self.checked(document, &fetched)
+        };
+        let read = self.discovered.lock().await.get_or_ask(DISCOVERED_GOOD, read).await;
+        read.map_err(|why| unavailable(&why))
     }
 
     fn checked(&self, document: Document, from: &Fetched) -> Result<Discovered, String> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery};
+use axum::extract::RawQuery;
 use axum::http::{Response, StatusCode};
 use axum::routing::{delete, get, post};
 use serde::Deserialize;
@@ -14,9 +14,11 @@ use tidings_store::users::Status;
 use tidings_wire::engineio::Query;
 
 use super::asked::Asked;
-use crate::accounts::members::PAGE;
+use crate::accounts::members::{PAGE, no_user};
 use crate::audit::Action;
 use crate::front::body::{Received, answered, bad, done, told};
+use crate::front::named::Named;
+use crate::front::to_the_end::to_the_end;
 use crate::shared::{Shared, wall_ms};
 
 /// The longest a key can be made for.
@@ -24,12 +26,12 @@ const KEY_DAYS: u64 = 3_660;
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
-        .route("/api/users", get(users).post(invite))
-        .route("/api/users/{id}/roles", post(roles))
-        .route("/api/users/{id}/disable", post(disable))
-        .route("/api/users/{id}/enable", post(enable))
-        .route("/api/keys", get(keys).post(make_key))
-        .route("/api/keys/{prefix}", delete(revoke_key))
+        .route("/api/users", get(users).post(|asked, body| to_the_end(invite(asked, body))))
+        .route("/api/users/{id}/roles", post(|asked, id, body| to_the_end(roles(asked, id, body))))
+        .route("/api/users/{id}/disable", post(|asked, id| to_the_end(set_status(asked, id, Status::Disabled))))
+        .route("/api/users/{id}/enable", post(|asked, id| to_the_end(set_status(asked, id, Status::Active))))
+        .route("/api/keys", get(keys).post(|asked, body| to_the_end(make_key(asked, body))))
+        .route("/api/keys/{prefix}", delete(|asked, prefix| to_the_end(revoke_key(asked, prefix))))
 }
 
 async fn users(asked: Asked, RawQuery(query): RawQuery) -> Response<Body> {
@@ -76,11 +78,12 @@ struct Roles {
     roles: Vec<String>,
 }
 
-async fn roles(asked: Asked, Path(id): Path<String>, body: Received) -> Response<Body> {
+async fn roles(asked: Asked, id: Named, body: Received) -> Response<Body> {
     let changed = async {
         let accounts = asked.accounts()?;
         let who = asked.who().await?;
         let wanted: Roles = asked.read(&body)?;
+        let id = id.known(no_user)?;
         let changed = accounts.set_roles(&who, &id, &wanted.roles).await;
         let after = format!("{:?}", wanted.roles);
         asked.note_by(&who, (Action::RoleChange, &id), Some(after), &changed);
@@ -89,21 +92,17 @@ async fn roles(asked: Asked, Path(id): Path<String>, body: Received) -> Response
     told(changed.await.map(|user| json!({ "ok": true, "user": user })))
 }
 
-async fn disable(asked: Asked, Path(id): Path<String>) -> Response<Body> {
-    set_status(&asked, &id, Status::Disabled).await
-}
-
-async fn enable(asked: Asked, Path(id): Path<String>) -> Response<Body> {
-    set_status(&asked, &id, Status::Active).await
-}
-
-async fn set_status(asked: &Asked, id: &str, status: Status) -> Response<Body> {
+async fn set_status(asked: Asked, id: Named, status: Status) -> Response<Body> {
     let changed = async {
         let accounts = asked.accounts()?;
         let who = asked.who().await?;
-        let changed = accounts.set_status(&who, id, status).await;
-        let after = Some(status.as_str().to_owned());
-        asked.note_by(&who, (Action::Revocation, id), after, &changed);
+        let id = id.known(no_user)?;
+        let changed = accounts.set_status(&who, &id, status).await;
+        let action = match status {
+            Status::Active => Action::UserEnable,
+            Status::Disabled => Action::Revocation,
+        };
+        asked.note_by(&who, (action, &id), Some(status.as_str().to_owned()), &changed);
         changed
     };
     told(changed.await.map(|user| json!({ "ok": true, "user": user })))
@@ -140,24 +139,22 @@ async fn make_key(asked: Asked, body: Received) -> Response<Body> {
         }
         let ends = days.map(|days| wall_ms() + days * 86_400_000);
         let made = keys.create(&who, &new.name, &new.scopes, ends).await;
-        let after = Some(new.scopes.join(" "));
-        asked.note_by(&who, (Action::KeyCreate, &new.name), after, &made);
+        asked.note_key(&who, (&new.name, &new.scopes), &made);
         made
     };
     let shown = made.await.map(|(key, view)| json!({ "ok": true, "key": key, "about": view }));
     answered(shown, StatusCode::CREATED)
 }
 
-async fn revoke_key(asked: Asked, Path(prefix): Path<String>) -> Response<Body> {
+async fn revoke_key(asked: Asked, prefix: Named) -> Response<Body> {
+    let no_key = || Refusal::new(Code::NotFound, "there is no such key");
     let revoked = async {
         let keys = asked.keys()?;
         let who = asked.who().await?;
+        let prefix = prefix.known(no_key)?;
         let revoked = keys.revoke(&who, &prefix).await;
         asked.note_by(&who, (Action::KeyRevoke, &prefix), None, &revoked);
-        revoked.map_err(|refusal| match refusal.code {
-            Code::NotFound => Refusal::new(Code::NotFound, "there is no such key"),
-            _ => refusal,
-        })
+        revoked.map_err(|refusal| if refusal.code == Code::NotFound { no_key() } else { refusal })
     };
     done(revoked.await, StatusCode::OK)
 }

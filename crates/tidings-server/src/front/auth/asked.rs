@@ -9,10 +9,12 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use tidings_core::{Code, Identity, Org, Refusal};
+use tidings_store::links::UsedLink;
+use tidings_store::refresh::Family;
 use tidings_store::users::email_key;
 
 use crate::accounts::Accounts;
-use crate::accounts::keys::StoredKeys;
+use crate::accounts::keys::{KeyView, StoredKeys};
 use crate::accounts::session::SignedIn;
 use crate::audit::{Action, Actor, Entry, Outcome};
 use crate::front::body::{self, Received};
@@ -59,9 +61,14 @@ impl Asked {
         body::read(&self.headers, body).map(|Object(read)| read)
     }
 
-    /// Notes something that nobody has to be signed in for.
-    pub(super) fn note<T>(&self, action: Action, result: &Result<T, Refusal>) {
-        self.shared.audit.note(outcome(action, result).from(self.remote.0));
+    /// Notes something that nobody has to be signed in for, with whose account it was about if that is known.
+    pub(super) fn note_of<T>(&self, action: Action, whose: Option<Whose>, result: &Result<T, Refusal>) {
+        let entry = outcome(action, result).from(self.remote.0);
+        self.shared.audit.note(match whose {
+            Some(Whose::User(org, actor)) => entry.by(actor).of(&org),
+            Some(Whose::Address(org, email)) => entry.of(&org).on(email_key(&email)),
+            None => entry,
+        });
     }
 
     /// Notes that somebody signed in or could not; what cannot be an address is not repeated.
@@ -93,6 +100,47 @@ impl Asked {
             Some(after) => entry.with(after),
             None => entry,
         });
+    }
+
+    /// Notes that a key was made, by its public part and with the name people call it by, or could not be.
+    pub(super) fn note_key<T>(
+        &self,
+        who: &Identity,
+        (name, scopes): (&str, &[String]),
+        result: &Result<(T, KeyView), Refusal>,
+    ) {
+        let entry = outcome(Action::KeyCreate, result).by_identity(who).from(self.remote.0);
+        let entry = entry.with(scopes.join(" "));
+        self.shared.audit.note(match result {
+            Ok((_, made)) => entry.on(made.prefix.clone()).because(name.to_owned()),
+            Err(_) => entry,
+        });
+    }
+}
+
+/// Whose account a request was about.
+pub(super) enum Whose {
+    /// Somebody's, who showed so.
+    User(Org, Actor),
+    /// That of an address, which nobody has proved.
+    Address(Org, String),
+}
+
+impl From<&Identity> for Whose {
+    fn from(who: &Identity) -> Self {
+        Self::User(who.org.clone(), Actor::of(who))
+    }
+}
+
+impl From<UsedLink> for Whose {
+    fn from(link: UsedLink) -> Self {
+        Self::User(link.org, Actor::User(link.user.into()))
+    }
+}
+
+impl From<Family> for Whose {
+    fn from(family: Family) -> Self {
+        Self::User(family.org, Actor::User(family.user.into()))
     }
 }
 

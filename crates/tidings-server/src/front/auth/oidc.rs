@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery};
+use axum::extract::RawQuery;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -12,8 +12,10 @@ use tidings_core::{Code, Refusal};
 use tidings_wire::engineio::Query;
 
 use super::asked::Asked;
-use crate::accounts::oidc::{Ended, FLOW_TIME, cookie_name, with_parameters};
+use crate::accounts::oidc::{Ended, FLOW_TIME, cookie_name, no_provider, with_parameters};
 use crate::front::body::{Received, bad, told};
+use crate::front::named::Named;
+use crate::front::to_the_end::to_the_end;
 use crate::front::{refuse, respond};
 use crate::shared::Shared;
 
@@ -23,8 +25,11 @@ const PATH: &str = "/api/auth/oidc";
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/api/auth/oidc/{name}/start", get(start))
-        .route("/api/auth/oidc/{name}/callback", get(callback))
-        .route("/api/auth/oidc/exchange", post(exchange))
+        .route(
+            "/api/auth/oidc/{name}/callback",
+            get(|asked, name, query| to_the_end(callback(asked, name, query))),
+        )
+        .route("/api/auth/oidc/exchange", post(|asked, body| to_the_end(exchange(asked, body))))
 }
 
 /// One parameter of a query; one that stands twice is none, for nobody knows which is meant.
@@ -34,9 +39,10 @@ fn parameter(query: &Query<'_>, wanted: &str) -> Option<String> {
     if found.next().is_some() { None } else { first }
 }
 
-async fn start(asked: Asked, Path(name): Path<String>, RawQuery(query): RawQuery) -> Response<Body> {
+async fn start(asked: Asked, name: Named, RawQuery(query): RawQuery) -> Response<Body> {
     let begun = async {
         let accounts = asked.accounts()?;
+        let name = name.known(no_provider)?;
         let query = Query::parse(query.as_deref().unwrap_or("")).map_err(|_| bad("too many parameters"))?;
         let begun = accounts.begin_elsewhere(&name, parameter(&query, "returnTo")).await?;
         let cookie = cookie(&begun.cookie_name, &begun.cookie, FLOW_TIME.as_secs(), accounts.rules.secure);
@@ -73,9 +79,10 @@ fn brought<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
-async fn callback(asked: Asked, Path(name): Path<String>, RawQuery(query): RawQuery) -> Response<Body> {
-    let accounts = match asked.accounts() {
-        Ok(accounts) => accounts,
+async fn callback(asked: Asked, name: Named, RawQuery(query): RawQuery) -> Response<Body> {
+    let asked_of = asked.accounts().and_then(|accounts| Ok((accounts, name.known(no_provider)?)));
+    let (accounts, name) = match asked_of {
+        Ok(asked_of) => asked_of,
         Err(refusal) => return refuse(&refusal),
     };
     let Ok(query) = Query::parse(query.as_deref().unwrap_or("")) else {
