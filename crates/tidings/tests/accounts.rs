@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tidings_store::revocations::{Revocation, Revoked};
 
 const PASSWORD: &str = "a long enough password";
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -52,6 +53,21 @@ impl Place {
         out.read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://").unwrap().to_owned();
         Running(child, address, out)
+    }
+}
+
+impl Place {
+    /// What its database tells servers to call back.
+    fn revocations(&self) -> Vec<Revocation> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let url = format!("sqlite:{}", self.0.join("data/tidings.db").display());
+            let store =
+                tidings_store::Store::open(&url, &tidings_store::StoreOptions::default()).await.unwrap();
+            let told = store.read().await.unwrap().revocations_since(0, 9).await.unwrap();
+            store.close().await;
+            told
+        })
     }
 }
 
@@ -276,6 +292,28 @@ fn a_key_is_printed_once_and_works_until_it_is_revoked() {
 }
 
 #[test]
+fn what_the_command_line_takes_away_reaches_connections_by_its_reason() {
+    let place = Place::new("reasons");
+    let ada = "ada@example.com";
+    place.good(&["user", "add", ada], PASSWORD);
+    let key = place.good(&["key", "add", "ci", "--scope", "read"], "");
+    let prefix = key.split('_').nth(1).unwrap();
+    let id = place.good(&["user", "list"], "").split('\t').next().unwrap().to_owned();
+    place.good(&["user", "role", ada, "admin"], "");
+    let told = place.revocations();
+    assert_eq!((told.len(), &told[0].what), (1, &Revoked::User(id)));
+    assert!(told[0].refused_before_ms == 0 && told[0].issued_before_ms > 0, "only rights changed: {told:?}");
+    place.good(&["user", "disable", ada], "");
+    let told = place.revocations();
+    assert!(told.len() == 1 && told[0].refused_before_ms == told[0].issued_before_ms, "{told:?}");
+    place.good(&["key", "revoke", prefix], "");
+    let told = place.revocations();
+    assert_eq!((told.len(), &told[1].what), (2, &Revoked::User(format!("key:{prefix}"))));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    assert!(told[1].refused_before_ms + 60_000 > now && told[1].expires_ms > now + 86_400_000, "{told:?}");
+}
+
+#[test]
 fn the_people_of_the_demo_are_there_with_the_demo_alone() {
     let place = Place::new("demo");
     let running = place.serve(&["--demo"]);
@@ -287,6 +325,8 @@ fn the_people_of_the_demo_are_there_with_the_demo_alone() {
     drop(running);
     let running = place.serve(&[]);
     assert_eq!(running.login("alice@example.com", "password123").0, 401);
+    let head = format!("Authorization: Bearer {}\r\n", alice["accessToken"].as_str().unwrap());
+    assert_eq!(running.ask("GET", "/api/auth/me", &head, "").0, 401, "nor do they go on with what they had");
     drop(running);
     let running = place.serve(&["--demo"]);
     assert_eq!(running.login("alice@example.com", "password123").0, 200);

@@ -141,7 +141,7 @@ mod tests {
         let entry = || Entry::ok(Action::Disconnect);
         let within = asked.answered(async { named(entry()).stored("n", 1) }).await;
         assert_eq!((within.request.as_deref(), within.address.as_deref()), (Some("r1"), Some("192.0.2.7")));
-        let carried = || carried(async { named(entry()).stored("n", 1) });
+        let carried = || carried(async { named(Entry::ok(Action::Disconnect)).stored("n", 1) });
         let beside = Asked { id: "r1".into(), address }.answered(async { tokio::spawn(carried()).await });
         assert_eq!(beside.await.unwrap(), within, "a task of its own");
         let outside = carried().await;

@@ -30,10 +30,7 @@ const TEXT: usize = 200;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route(
-            "/api/revocations",
-            post(|shared, headers, body| to_the_end(revoke(shared, headers, body))),
-        )
+        .route("/api/revocations", post(|shared, headers, body| to_the_end(revoke(shared, headers, body))))
         .route(
             "/api/users/{id}/disconnect",
             post(|shared, user, headers| to_the_end(disconnect(shared, user, headers))),
@@ -98,11 +95,7 @@ fn id(text: &str, refusal: &str) -> Result<CompactString, Refusal> {
     if text.is_empty() || text.len() > TEXT { Err(bad(refusal)) } else { Ok(text.into()) }
 }
 
-async fn disconnect(
-    State(shared): State<Arc<Shared>>,
-    user: Named,
-    headers: HeaderMap,
-) -> Response<Body> {
+async fn disconnect(State(shared): State<Arc<Shared>>, user: Named, headers: HeaderMap) -> Response<Body> {
     answer(disconnect_user(&shared, user, &headers).await)
 }
 

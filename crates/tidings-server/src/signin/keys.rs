@@ -164,7 +164,9 @@ impl KeySet {
             self.0.iter().filter(like).count()
         };
         if self.0.iter().any(|(_, key)| unnamed(key.algorithm) > UNNAMED_TRIES) {
-            return Err(format!("holds more than {UNNAMED_TRIES} keys of one algorithm without a name (`kid`)"));
+            return Err(format!(
+                "holds more than {UNNAMED_TRIES} keys of one algorithm without a name (`kid`)"
+            ));
         }
         Ok(self)
     }

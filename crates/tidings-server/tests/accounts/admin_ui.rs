@@ -15,6 +15,11 @@ fn body(answer: &str) -> &str {
 
 /// Knocks by long polling, as the page does first; what comes until it is let in or refused, and a moment after.
 async fn knock(bed: &Bed, auth: &Value) -> String {
+    knock_at(bed, auth).await.0
+}
+
+/// The same, and where to ask for more.
+async fn knock_at(bed: &Bed, auth: &Value) -> (String, String) {
     let path = "/socket.io/?EIO=4&transport=polling";
     let opened = text(bed.addr, path).await;
     let sid = opened.split("\"sid\":\"").nth(1).unwrap().split('"').next().unwrap();
@@ -24,7 +29,7 @@ async fn knock(bed: &Bed, auth: &Value) -> String {
     while !told.contains("supportedFeatures") && !told.contains("44/admin,") {
         told.push_str(body(&text(bed.addr, &path).await));
     }
-    told
+    (told, path)
 }
 
 fn by_password(name: &str, password: &str) -> Value {
@@ -92,5 +97,33 @@ async fn one_who_is_no_administrator_any_more_is_told_so_when_the_page_comes_bac
     let changed = bed.post_as(&boss, &format!("/api/users/{id}/roles"), json!({ "roles": ["editor"] })).await;
     assert_eq!(changed.status, 200, "{changed:?}");
     assert!(!is_in(&knock(&bed, &again).await));
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_was_opened_with_a_key_is_closed_when_the_key_is_revoked() {
+    let bed = open().await;
+    let boss = bed.signed_in("default", "boss@example.com", &["admin"]).await;
+    let make = async || {
+        let made = bed.post_as(&boss, "/api/keys", json!({"name": "ui", "scopes": ["admin"]})).await.body;
+        let (key, prefix) = (made["key"].as_str().unwrap(), made["about"]["prefix"].as_str().unwrap());
+        (key.to_owned(), prefix.to_owned())
+    };
+    let ((key, prefix), (other, _)) = (make().await, make().await);
+    let (told, page) = knock_at(&bed, &by_password("token", &key)).await;
+    let (stays, still) = knock_at(&bed, &by_password("token", &other)).await;
+    assert!(is_in(&told) && is_in(&stays));
+    let head = format!("Authorization: Bearer {boss}\r\n");
+    assert_eq!(bed.ask("DELETE", &format!("/api/keys/{prefix}"), &head, "").await.status, 200);
+    let is_open = async |page: &str| {
+        let answer = text(bed.addr, page).await;
+        answer.starts_with("HTTP/1.1 200") && body(&answer) != "1"
+    };
+    let revoked = std::time::Instant::now();
+    // A page that is open is told something every second.
+    while is_open(&page).await {
+        assert!(revoked.elapsed().as_secs() < 20, "it is still open");
+    }
+    assert!(is_open(&still).await, "another key's");
     bed.stop().await;
 }

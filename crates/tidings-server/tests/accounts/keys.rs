@@ -1,6 +1,7 @@
 //! API keys over HTTP.
 
 use serde_json::json;
+use tidings_store::keys::NewKey;
 
 use crate::bed::Bed;
 
@@ -45,6 +46,25 @@ async fn a_key_does_what_its_scopes_say_until_it_is_revoked() {
     assert_eq!(delete(rival).await, 404, "another organisation's");
     assert_eq!(delete(admin).await, 200);
     assert_eq!(bed.post_as(&made[0].0, "/api/publish", event()).await.status, 401);
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_keys_that_work_are_all_whatever_others_there_are() {
+    let bed = Bed::new().await;
+    let admin = bed.signed_in("acme", "ada@example.com", &["admin"]).await;
+    let org = tidings_core::Org::new("acme");
+    let mut tx = bed.store.begin().await.unwrap();
+    for number in 0..1_000 {
+        let (prefix, digest) = (format!("{number:012}"), tidings_store::Digest::of(b"secret"));
+        let key = NewKey { prefix: &prefix, digest: &digest, name: "ci", scopes: "read", expires_ms: None };
+        tx.create_key(&org, &key, 1).await.unwrap();
+    }
+    tx.revoke_key(&org, "000000000000", 1).await.unwrap();
+    tx.commit().await.unwrap();
+    let new = || bed.post_as(&admin, "/api/keys", json!({"name": "ci", "scopes": ["read"]}));
+    assert_eq!(new().await.status, 201, "it is the thousandth");
+    assert_eq!(new().await.code(), "conflict");
     bed.stop().await;
 }
 

@@ -5,6 +5,7 @@ mod admin_ui;
 mod bed;
 mod keys;
 mod members;
+mod moments;
 mod oidc;
 mod people;
 mod provider;

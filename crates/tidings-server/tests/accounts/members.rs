@@ -92,7 +92,8 @@ async fn what_happens_to_accounts_stands_in_the_audit_log_without_secrets() {
     )
     .await;
     bed.post_as(&admin, &format!("/api/users/{bob}/roles"), json!({"roles": ["organizer"]})).await;
-    bed.post_as(&admin, "/api/keys", json!({"name": "ci", "scopes": ["read"]})).await;
+    let made = bed.post_as(&admin, "/api/keys", json!({"name": "ci", "scopes": ["read"]})).await;
+    let prefix = made.body["about"]["prefix"].as_str().unwrap().to_owned();
     let store = bed.store.clone();
     let _place = bed.stop().await;
     let checked = store.verify_audit(None).await.unwrap().unwrap();
@@ -106,10 +107,94 @@ async fn what_happens_to_accounts_stands_in_the_audit_log_without_secrets() {
             (0..4).map(|at| row.text_or_none(at).unwrap().unwrap_or_default()).collect::<Vec<_>>().join(" ")
         })
         .collect();
-    for wanted in
-        ["login id-of-ada", "login  bob@example.com refused", "role.change id-of-ada", "key.create id-of-ada"]
-    {
+    let key = format!("key.create id-of-ada@example.com-in-acme {prefix} ok");
+    for wanted in ["login id-of-ada", "login  bob@example.com refused", "role.change id-of-ada", &key] {
         assert!(texts.iter().any(|text| text.contains(wanted)), "{wanted}: {texts:?}");
     }
     assert!(!texts.join("\n").contains("wrong wrong"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_do_to_their_accounts_is_noted_with_who_they_are() {
+    let bed = Bed::new().await;
+    let email = "ada@example.com";
+    bed.post("/api/auth/register", json!({"email": email, "password": PASSWORD})).await;
+    bed.post("/api/auth/verify", json!({"token": secret_in(&bed.mail(1).await)})).await;
+    let session = bed.login("default", email).await;
+    let (id, token) = (session["user"]["id"].as_str().unwrap(), session["accessToken"].as_str().unwrap());
+    let change = |old: &str| json!({"oldPassword": old, "newPassword": "another password 1"});
+    bed.post_as(token, "/api/auth/password", change("not the old one")).await;
+    let changed = bed.post_as(token, "/api/auth/password", change(PASSWORD)).await.body;
+    bed.post("/api/auth/logout", json!({"refreshToken": changed["refreshToken"]})).await;
+    bed.post("/api/auth/password", json!({ "email": email })).await;
+    let link = secret_in(&bed.mail(2).await);
+    bed.post("/api/auth/password", json!({"token": link, "newPassword": PASSWORD})).await;
+    let session = bed.login("default", email).await;
+    bed.post_as(session["accessToken"].as_str().unwrap(), "/api/auth/logout", json!({})).await;
+    let admin = bed.signed_in("default", "boss@example.com", &["admin"]).await;
+    bed.post_as(&admin, "/api/users", json!({"email": "bob@example.com"})).await;
+    let link = secret_in(&bed.mail(3).await);
+    bed.post("/api/auth/register", json!({"token": link, "password": PASSWORD})).await;
+    let made = bed.post_as(&admin, "/api/keys", json!({"name": "ci", "scopes": ["admin"]})).await.body;
+    let (key, prefix) = (made["key"].as_str().unwrap(), made["about"]["prefix"].as_str().unwrap());
+    for what in ["disable", "enable"] {
+        bed.post_as(key, &format!("/api/users/{id}/{what}"), json!({})).await;
+    }
+    let store = bed.store.clone();
+    let _place = bed.stop().await;
+    let mut records = store.read().await.unwrap();
+    let bob =
+        records.user_by_email(&tidings_core::Org::default(), "bob@example.com").await.unwrap().unwrap().id;
+    let sql = "SELECT action, actor_kind, actor, org, object, result FROM audit \
+               WHERE action NOT IN ('start', 'stop', 'login') ORDER BY seq";
+    let rows = records.rows(sql, &[]).await.unwrap();
+    let told: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let text = |at| row.text_or_none(at).unwrap().unwrap_or_else(|| "-".into());
+            let names = [(id, "ADA"), (&bob, "BOB"), (prefix, "KEY")];
+            let line = (0..6).map(text).collect::<Vec<_>>().join(" ");
+            names.iter().fold(line, |line, (name, short)| line.replace(name, short))
+        })
+        .collect();
+    let boss = "user id-of-boss@example.com-in-default default";
+    let expected = [
+        "register anonymous - default ada@example.com ok",
+        "verify user ADA default - ok",
+        "password.change user ADA default - refused",
+        "password.change user ADA default - ok",
+        "logout user ADA default - ok",
+        "password.change user ADA default - ok",
+        "logout user ADA default - ok",
+        &format!("register {boss} bob@example.com ok"),
+        "register user BOB default - ok",
+        &format!("key.create {boss} KEY ok"),
+        "revocation key KEY default ADA ok",
+        "user.enable key KEY default ADA ok",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_in_a_path_that_cannot_be_one_is_the_name_of_nobody() {
+    let bed = Bed::new().await;
+    let admin = bed.signed_in("acme", "ada@example.com", &["admin"]).await;
+    let head = format!("Authorization: Bearer {admin}\r\n");
+    let table = [
+        ("POST", "/api/users/*/roles", r#"{"roles":[]}"#),
+        ("POST", "/api/users/*/disable", ""),
+        ("POST", "/api/users/*/enable", ""),
+        ("POST", "/api/users/*/disconnect", ""),
+        ("GET", "/api/users/*/sessions", ""),
+        ("DELETE", "/api/keys/*", ""),
+        ("GET", "/api/auth/oidc/*/start", ""),
+        ("GET", "/api/auth/oidc/*/callback", ""),
+    ];
+    for (method, path, body) in table {
+        for name in ["%FF", "%00", "a%00b"] {
+            let answer = bed.ask(method, &path.replace('*', name), &head, body).await;
+            assert_eq!((answer.status, answer.code()), (404, "not_found"), "{path} {name}: {answer:?}");
+        }
+    }
+    bed.stop().await;
 }

@@ -97,7 +97,7 @@ async fn a_wrong_password_costs_one_hash_whoever_it_was_tried_for() {
     let of = |name: &str| format!("id-of-{name}@example.com-in-default");
     let mut tx = bed.store.begin().await.unwrap();
     tx.set_status(&org, &of("disabled"), tidings_store::users::Status::Disabled).await.unwrap();
-    tx.count_failed_login(&org, &of("locked"), 1, u64::MAX / 4).await.unwrap();
+    tx.count_failed_login(&org, &of("locked"), 1, 1, u64::MAX / 4).await.unwrap();
     let email = "invited@example.com";
     let invited = NewUser { id: "i", email, name: "i", password_hash: None, email_verified: false };
     tx.create_user(&org, &invited, 1).await.unwrap();
@@ -201,6 +201,59 @@ async fn an_address_nobody_proved_belongs_to_whoever_registered_last() {
     let squatter = json!({"email": "ada@example.com", "password": "the password of a squatter"});
     assert_eq!(bed.post("/api/auth/login", squatter).await.status, 401);
     bed.login("default", "ada@example.com").await;
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_in_use_is_not_taken_over_by_registering_its_address_again() {
+    let bed = Bed::with(|config| config.accounts.verified_only = false).await;
+    let register = |password: &str| json!({"email": "ada@example.com", "password": password});
+    assert_eq!(bed.post("/api/auth/register", register(PASSWORD)).await.status, 202);
+    bed.login("default", "ada@example.com").await;
+    assert_eq!(bed.post("/api/auth/register", register("the password of a thief")).await.status, 202);
+    bed.mail(2).await;
+    assert_eq!(bed.kinds(), ["verify", "taken"]);
+    let thief = bed.post("/api/auth/login", register("the password of a thief")).await;
+    assert_eq!(thief.code(), "unauthorized");
+    bed.login("default", "ada@example.com").await;
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_cannot_be_written_tells_nobody_that_there_is_an_account() {
+    let bed = Bed::new().await;
+    bed.user("default", "ada@example.com", &[]).await;
+    let mut tx = bed.store.begin().await.unwrap();
+    let full = "INSERT INTO mail (org, id, recipient, subject, body, kind, created_ms, due_ms, attempts) \
+                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) \
+                SELECT 'default', 'm' || i, 'x', 'x', 'x', 'x', $1, $1, 0 FROM n";
+    tx.run(full, tidings_store::args![u64::MAX / 4]).await.unwrap();
+    tx.commit().await.unwrap();
+    for email in ["ada@example.com", "nobody@example.com"] {
+        let asked = bed.post("/api/auth/password", json!({ "email": email })).await;
+        assert_eq!((asked.status, &asked.body), (202, &json!({"ok": true})), "{email}");
+    }
+    assert_eq!(bed.mails(), 0);
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ones_own_address_is_no_password_by_a_link_either() {
+    let bed = Bed::new().await;
+    bed.user("default", "ada.lovelace@example.com", &[]).await;
+    let admin = bed.signed_in("acme", "boss@example.com", &["admin"]).await;
+    bed.post("/api/auth/password", json!({"email": "ada.lovelace@example.com"})).await;
+    let reset = secret_in(&bed.mail(1).await);
+    bed.post_as(&admin, "/api/users", json!({"email": "bob.the.builder@example.com"})).await;
+    let invited = secret_in(&bed.mail(2).await);
+    let set = |password: &str| json!({"token": reset, "newPassword": password});
+    let accept = |password: &str| json!({"token": invited, "password": password});
+    let own = bed.post("/api/auth/password", set("Ada.Lovelace@example.com")).await;
+    assert_eq!(own.code(), "bad_request", "{own:?}");
+    assert_eq!(bed.post("/api/auth/register", accept("bob.the.builder")).await.code(), "bad_request");
+    // The links were not used up by it.
+    assert_eq!(bed.post("/api/auth/password", set(PASSWORD)).await.status, 200);
+    assert_eq!(bed.post("/api/auth/register", accept(PASSWORD)).await.status, 202);
     bed.stop().await;
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tidings_server::signin::{Grant, Signer};
 use tokio::sync::{Barrier, Semaphore};
 
 use crate::bed::Bed;
@@ -47,6 +48,45 @@ async fn a_token_that_comes_twice_ends_its_sign_in_and_no_other() {
     assert_eq!(refresh(&bed, &one["refreshToken"]).await.0, 401);
     assert_eq!(refresh(&bed, &next["refreshToken"]).await.0, 401, "the thief's or the owner's");
     assert_eq!(refresh(&bed, &other["refreshToken"]).await.0, 200, "another device");
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_out_with_an_older_refresh_token_ends_the_newest_access_token() {
+    let bed = Bed::new().await;
+    bed.user("default", "ada@example.com", &[]).await;
+    let first = bed.login("default", "ada@example.com").await;
+    let other = bed.login("default", "ada@example.com").await;
+    let (_, second) = refresh(&bed, &first["refreshToken"]).await;
+    let (_, third) = refresh(&bed, &second["refreshToken"]).await;
+    let left = bed.post("/api/auth/logout", json!({ "refreshToken": first["refreshToken"] })).await;
+    assert_eq!(left.status, 200);
+    for (session, expected) in [(&first, 401), (&second, 401), (&third, 401), (&other, 200)] {
+        let me = bed.get_as(session["accessToken"].as_str().unwrap(), "/api/auth/me").await;
+        assert_eq!(me.status, expected);
+    }
+    assert_eq!(refresh(&bed, &third["refreshToken"]).await.0, 401);
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_signed_out_is_called_back_until_it_has_ended() {
+    let bed = Bed::new().await;
+    // A week, as `tidings token --ttl 7d` or another backend may make one.
+    let grant = Grant {
+        user: "ada".into(),
+        org: "acme".into(),
+        token_id: Some("long".into()),
+        lifetime_seconds: 7 * 86_400,
+        ..Grant::default()
+    };
+    let signer = Signer::new(b"a secret of the account tests, long enough", "tidings");
+    let token = signer.sign(&grant).unwrap();
+    let ends_ms = (tidings_server::signin::now_seconds() + grant.lifetime_seconds) * 1_000;
+    assert_eq!(bed.post_as(&token, "/api/auth/logout", json!({})).await.status, 200);
+    assert_eq!(bed.get_as(&token, "/api/auth/me").await.status, 401);
+    let revoked = bed.store.read().await.unwrap().revocations_since(0, 9).await.unwrap();
+    assert!(revoked.len() == 1 && revoked[0].expires_ms >= ends_ms, "{revoked:?}");
     bed.stop().await;
 }
 

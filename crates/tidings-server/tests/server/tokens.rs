@@ -13,6 +13,8 @@ use tidings_core::{Code, Identity, Org, Refusal};
 use tidings_server::config::IssuerConfig;
 use tidings_server::signin::{ApiKey, ApiKeys, Found, now_seconds};
 use tidings_server::{Config, Extras};
+use tidings_store::audit::AuditFilter;
+use tidings_store::{Store, StoreOptions};
 
 use crate::common::{Wire, config, with_extras, with_server};
 
@@ -120,6 +122,30 @@ fn ten_forged_tokens_keep_an_address_out_though_the_front_judges_them() {
         wire.say(&format!("40{{\"token\":\"{}\"}}", rs256(json!({}))));
         assert!(wire.hear("44{").contains("\"code\":\"rate_limited\""));
     });
+}
+
+#[test]
+fn a_forged_token_at_renewal_is_noted_as_at_every_other_door() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let store = runtime.block_on(Store::open("sqlite::memory:", &StoreOptions::default())).unwrap();
+    let extras = Extras { store: Some(store.clone()), ..Extras::default() };
+    with_extras(&believing(), extras, |addr, _| {
+        let mut wire = Wire::open(addr, "/ws");
+        wire.say(&format!("{{\"type\":\"auth\",\"token\":\"{}\"}}", rs256(json!({}))));
+        wire.hear("auth:ok");
+        let forged = rs256(json!({})).rsplit_once('.').unwrap().0.to_owned() + ".AAAA";
+        wire.say(&format!("{{\"type\":\"auth\",\"id\":1,\"token\":\"{forged}\"}}"));
+        assert!(wire.hear("\"code\"").contains("\"code\":\"unauthorized\""));
+    });
+    let filter = AuditFilter { action: Some("token.refused".into()), ..AuditFilter::default() };
+    let noted = runtime.block_on(async {
+        let noted = store.read().await.unwrap().audit_of_all(&filter, 9).await.unwrap();
+        store.close().await;
+        noted
+    });
+    let told: Vec<_> =
+        noted.iter().map(|one| (one.entry.reason.as_deref(), one.entry.address.as_deref())).collect();
+    assert_eq!(told, [(Some("signature"), Some("127.0.0.1"))]);
 }
 
 #[test]

@@ -149,3 +149,29 @@ fn an_issuer_that_cannot_be_meant_is_refused() {
     let same = AuthConfig { jwt_secret_previous: SECRET.into(), ..auth(vec![]) };
     assert!(refused(&same).contains("the current one"));
 }
+
+#[test]
+fn keys_that_no_token_would_be_tried_with_are_refused_as_they_are_read() {
+    let keys = |count: usize| {
+        let pem = TempFile::new(&(key!("rsa.pub").repeat(count) + &key!("p256.pub").repeat(4)));
+        let config = IssuerConfig { public_key_file: pem.text(), ..issuer(A) };
+        let read = SignIn::configured(&auth(vec![config])).err();
+        (read.unwrap_or_default(), pem)
+    };
+    assert_eq!(keys(4).0, "", "four of each algorithm");
+    assert!(keys(5).0.contains("more than 4 keys of one algorithm without a name"), "{}", keys(5).0);
+    let set = |name: Option<&str>| {
+        let mut keys = vec![jwk("one", key!("rsa.pub")); 5];
+        for (at, key) in keys.iter_mut().enumerate() {
+            key["kid"] = name.map_or(json!(null), |name| json!(format!("{name}{at}")));
+            if name.is_none() {
+                key.as_object_mut().unwrap().remove("kid");
+            }
+        }
+        let file = TempFile::new(&json!({ "keys": keys }).to_string());
+        let config = IssuerConfig { jwks_file: file.text(), ..issuer(A) };
+        SignIn::configured(&auth(vec![config])).err().unwrap_or_default()
+    };
+    assert_eq!(set(Some("k")), "", "names lead to them");
+    assert!(set(None).contains("without a name"));
+}

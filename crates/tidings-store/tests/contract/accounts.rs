@@ -275,8 +275,7 @@ async fn keys_that_work_are_counted(bed: &Bed) {
         let new = NewKey { prefix, digest: &secret, name: "ci", scopes: "admin", expires_ms };
         tx!(bed.store, tx => tx.create_key(org, &new, NOW).await.unwrap());
     }
-    let good =
-        async |now_ms| bed.store.read().await.unwrap().good_keys(&acme, now_ms).await.unwrap();
+    let good = async |now_ms| bed.store.read().await.unwrap().good_keys(&acme, now_ms).await.unwrap();
     assert_eq!((good(NOW + 8).await, good(NOW + 9).await), (3, 2));
     tx!(bed.store, tx => tx.revoke_key(&acme, "tk_1", NOW).await.unwrap());
     assert_eq!(good(NOW + 8).await, 2);

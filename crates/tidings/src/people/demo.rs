@@ -110,7 +110,8 @@ async fn set(store: &Store, org: &Org, id: &str, status: Status) -> Result<()> {
     tx.revoke_families(org, id, reason, now).await?;
     let issued_before_ms = tx.after_tokens(org, id, now).await?;
     let (whose, expires_ms) = (Revoked::User(id.to_owned()), now + TOKENS_LIVE_MS);
-    let revocation = NewRevocation { what: &whose, issued_before_ms, expires_ms, rights_alone: false, reason };
+    let revocation =
+        NewRevocation { what: &whose, issued_before_ms, expires_ms, rights_alone: false, reason };
     tx.revoke(org, &revocation).await?;
     tx.commit().await?;
     tracing::info!(id, status = status.as_str(), "somebody of the demo");

@@ -28,7 +28,10 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/api/users", get(users).post(|asked, body| to_the_end(invite(asked, body))))
         .route("/api/users/{id}/roles", post(|asked, id, body| to_the_end(roles(asked, id, body))))
-        .route("/api/users/{id}/disable", post(|asked, id| to_the_end(set_status(asked, id, Status::Disabled))))
+        .route(
+            "/api/users/{id}/disable",
+            post(|asked, id| to_the_end(set_status(asked, id, Status::Disabled))),
+        )
         .route("/api/users/{id}/enable", post(|asked, id| to_the_end(set_status(asked, id, Status::Active))))
         .route("/api/keys", get(keys).post(|asked, body| to_the_end(make_key(asked, body))))
         .route("/api/keys/{prefix}", delete(|asked, prefix| to_the_end(revoke_key(asked, prefix))))
