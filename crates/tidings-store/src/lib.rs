@@ -2,15 +2,16 @@
 //!
 //! A [`Store`] is cheap to clone. [`Store::read`] gives a [`Reader`] and [`Store::begin`] a [`Tx`], a
 //! transaction that also reads; what changes something exists on `Tx` alone, and nothing of it stays
-//! without [`Tx::commit`]. Operations that decide something by racing (a refresh, the audit chain,
-//! a look for mail to send) are whole transactions, and methods of the `Store` itself.
+//! without [`Tx::commit`]. Operations that decide something by racing (the audit chain, a look for mail
+//! to send) are whole transactions, and methods of the `Store` itself.
 //!
 //! Every record belongs to an organisation and is found by it. Without one are found only the
 //! organisations themselves, what proves by its own secret whose it is (links, refresh tokens, API
 //! keys, sessions that are taken up again), and what an operator does for all of them: revocations since a number, pruning, the audit chain.
 //!
 //! There is no clock here and no chance: times are handed in as milliseconds since 1970, ids and
-//! secrets are made by the caller, and of secrets only a [`Digest`] comes here.
+//! secrets are made by the caller, and of secrets only a [`Digest`] comes here; but for the text of a mail with
+//! a link, until it is sent.
 //!
 //! | module | what it is |
 //! |---|---|

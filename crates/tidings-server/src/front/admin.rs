@@ -15,6 +15,7 @@ use tidings_wire::engineio::Query;
 
 use super::body::{bad, told};
 use super::signed_in;
+use super::to_the_end::to_the_end;
 use crate::admin::lists::{self, PAGE_DEFAULT, PAGE_MOST, RoomsWanted, UsersWanted, parse_place};
 use crate::admin::overview;
 use crate::admin::sight::{Sight, sees_figures};
@@ -34,11 +35,17 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/api/admin/overview", get(overview))
         .route("/api/admin/rooms", get(rooms))
-        .route("/api/admin/rooms/{room}/kick", post(actions::kick))
+        .route("/api/admin/rooms/{room}/kick", post(|s, n, r, h, b| to_the_end(actions::kick(s, n, r, h, b))))
         .route("/api/admin/sockets", get(sockets))
-        .route("/api/admin/sockets/{id}/disconnect", post(actions::disconnect_socket))
+        .route(
+            "/api/admin/sockets/{id}/disconnect",
+            post(|s, n, r, h, b| to_the_end(actions::disconnect_socket(s, n, r, h, b))),
+        )
         .route("/api/admin/users", get(users))
-        .route("/api/admin/users/{id}/disconnect", post(actions::disconnect_user))
+        .route(
+            "/api/admin/users/{id}/disconnect",
+            post(|s, n, r, h, b| to_the_end(actions::disconnect_user(s, n, r, h, b))),
+        )
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(shared)
 }

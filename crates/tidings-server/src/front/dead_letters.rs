@@ -18,6 +18,7 @@ use tidings_wire::plain::ReceiptWish;
 use tidings_wire::socketio::inline_attachments;
 
 use super::body::{Received, bad, read, received, told};
+use super::to_the_end::to_the_end;
 use super::{Remote, signed_in};
 use crate::audit::{Action, Entry, Outcome};
 use crate::object::Object;
@@ -33,10 +34,10 @@ const BODY: usize = 4_096;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/api/dead-letters", get(list).delete(purge))
-        .route("/api/dead-letters/redrive", post(redrive_page))
-        .route("/api/dead-letters/{id}", get(one).delete(drop_one))
-        .route("/api/dead-letters/{id}/redrive", post(redrive))
+        .route("/api/dead-letters", get(list).delete(|s, r, q, h| to_the_end(purge(s, r, q, h))))
+        .route("/api/dead-letters/redrive", post(|s, r, h, b| to_the_end(redrive_page(s, r, h, b))))
+        .route("/api/dead-letters/{id}", get(one).delete(|s, r, i, h| to_the_end(drop_one(s, r, i, h))))
+        .route("/api/dead-letters/{id}/redrive", post(|s, r, i, h, b| to_the_end(redrive(s, r, i, h, b))))
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(shared)
 }
