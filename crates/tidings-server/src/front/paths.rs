@@ -187,7 +187,9 @@ mod tests {
                     continue;
                 }
                 let text = std::fs::read_to_string(&path).unwrap();
-                let routes = text.split(".route(\"").skip(1).filter_map(|rest| rest.split_once('"'));
+                let routes =
+                    text.split(".route(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+                let routes = routes.filter_map(|rest| rest.split_once('"'));
                 found.extend(routes.map(|(path, _)| path.to_owned()));
             }
         }

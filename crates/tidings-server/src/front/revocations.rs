@@ -30,11 +30,8 @@ const TEXT: usize = 200;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/api/revocations", post(|shared, headers, body| to_the_end(revoke(shared, headers, body))))
-        .route(
-            "/api/users/{id}/disconnect",
-            post(|shared, user, headers| to_the_end(disconnect(shared, user, headers))),
-        )
+        .route("/api/revocations", post(|s, h, b| to_the_end(revoke(s, h, b))))
+        .route("/api/users/{id}/disconnect", post(|s, user, h| to_the_end(disconnect(s, user, h))))
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(shared)
 }

@@ -127,7 +127,9 @@ fn ten_forged_tokens_keep_an_address_out_though_the_front_judges_them() {
 #[test]
 fn a_forged_token_at_renewal_is_noted_as_at_every_other_door() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let store = runtime.block_on(Store::open("sqlite::memory:", &StoreOptions::default())).unwrap();
+    let place = tidings_testkit::Place::new();
+    let url = format!("sqlite:{}", place.path().join("tidings.db").display());
+    let store = runtime.block_on(Store::open(&url, &StoreOptions::default())).unwrap();
     let extras = Extras { store: Some(store.clone()), ..Extras::default() };
     with_extras(&believing(), extras, |addr, _| {
         let mut wire = Wire::open(addr, "/ws");

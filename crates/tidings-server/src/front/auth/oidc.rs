@@ -25,10 +25,7 @@ const PATH: &str = "/api/auth/oidc";
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/api/auth/oidc/{name}/start", get(start))
-        .route(
-            "/api/auth/oidc/{name}/callback",
-            get(|asked, name, query| to_the_end(callback(asked, name, query))),
-        )
+        .route("/api/auth/oidc/{name}/callback", get(|a, name, q| to_the_end(callback(a, name, q))))
         .route("/api/auth/oidc/exchange", post(|asked, body| to_the_end(exchange(asked, body))))
 }
 
