@@ -16,7 +16,7 @@ use tidings_store::{Digest, Store, StoreError, Tx};
 use super::members::admin;
 use super::{input, stored, unavailable};
 use crate::shared::wall_ms;
-use crate::signin::{ApiKey, ApiKeys, Found};
+use crate::signin::{ApiKey, ApiKeys, Found, now_seconds, revoked as called_back};
 use crate::time::iso8601;
 
 /// What a key may be good for.
@@ -209,14 +209,28 @@ impl StoredKeys {
         Ok(keys.map_err(stored)?.into_iter().map(KeyView::new).collect())
     }
 
-    /// Ends a key of the administrator's organisation.
+    /// Ends a key of the administrator's organisation, and what was opened by it if there is a place for that in
+    /// `revoked`: an organisation that has used its share up ends the key alone.
     ///
     /// # Errors
     /// `forbidden`; `not_found`
-    pub(crate) async fn revoke(&self, who: &Identity, prefix: &str) -> Result<(), Refusal> {
+    pub(crate) async fn revoke(
+        &self,
+        who: &Identity,
+        prefix: &str,
+        called_back: &called_back::Revoked,
+    ) -> Result<(), Refusal> {
         let org = &admin(who)?.org;
+        let user = format!("{USER}{prefix}").into();
+        let told = called_back::Revocation::User { org: org.clone(), user, before: 0 };
         let mut tx = self.store.begin().await.map_err(stored)?;
-        revoke(&mut tx, org, prefix).await?;
+        match called_back.admit(&told, now_seconds()) {
+            Ok(()) => revoke(&mut tx, org, prefix).await?,
+            Err(full) => {
+                tracing::warn!(%full, prefix, "a key has ended, but not the connections it has opened");
+                tx.revoke_key(org, prefix, wall_ms()).await.map_err(stored)?;
+            }
+        }
         tx.commit().await.map_err(stored)?;
         lock(&self.remembered).remove(prefix);
         Ok(())

@@ -155,7 +155,7 @@ async fn revoke_key(asked: Asked, prefix: Named) -> Response<Body> {
         let keys = asked.keys()?;
         let who = asked.who().await?;
         let prefix = prefix.known(no_key)?;
-        let revoked = keys.revoke(&who, &prefix).await;
+        let revoked = keys.revoke(&who, &prefix, asked.called_back()).await;
         asked.note_by(&who, (Action::KeyRevoke, &prefix), None, &revoked);
         revoked.map_err(|refusal| if refusal.code == Code::NotFound { no_key() } else { refusal })
     };

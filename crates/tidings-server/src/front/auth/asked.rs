@@ -21,6 +21,7 @@ use crate::front::body::{self, Received};
 use crate::front::{Remote, signed_in};
 use crate::object::Object;
 use crate::shared::Shared;
+use crate::signin::revoked::Revoked;
 
 /// A request, but for its path, query and body.
 pub(super) struct Asked {
@@ -49,6 +50,11 @@ impl Asked {
     pub(super) fn keys(&self) -> Result<&StoredKeys, Refusal> {
         let none = || Refusal::new(Code::NotFound, "this server keeps no keys");
         self.shared.stored_keys.as_deref().ok_or_else(none)
+    }
+
+    /// The tokens that were called back.
+    pub(super) fn called_back(&self) -> &Revoked {
+        self.shared.sign_in.revoked()
     }
 
     /// Who asks, by a token or key.
