@@ -200,14 +200,11 @@ fn the_overview_counts_what_is_there_and_measures_how_long_it_takes() {
         let mut plain = plain_in(addr, &someone("default", "ann"), "loose:1");
         let (_socket, _) = socket_io_in(addr, &someone("default", "bob"), "loose:1");
         let _stranger = Wire::open(addr, "/ws");
-        let connections = |told: &Value| told["overview"]["connections"]["strangers"] == 1;
-        let told = wait_for(addr, &who, "/api/admin/overview", connections);
-        let counted = &told["overview"]["connections"];
-        assert_eq!(
-            (&counted["total"], &counted["plain"], &counted["websocket"]),
-            (&json!(3), &json!(2), &json!(1))
-        );
-        assert_eq!(counted["byNamespace"], json!({ "/": 2 }));
+        // Shards count for themselves and seldom, so the counts need not come true at the same moment.
+        let counted = json!({
+            "total": 3, "plain": 2, "websocket": 1, "polling": 0, "strangers": 1, "byNamespace": { "/": 2 },
+        });
+        wait_for(addr, &who, "/api/admin/overview", |told| told["overview"]["connections"] == counted);
         for number in 0..400 {
             publisher.publish("loose:1", "e", number.to_string()).unwrap();
         }
