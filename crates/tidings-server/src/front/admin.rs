@@ -35,16 +35,16 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/api/admin/overview", get(overview))
         .route("/api/admin/rooms", get(rooms))
-        .route("/api/admin/rooms/{room}/kick", post(|s, n, r, h, b| to_the_end(actions::kick(s, n, r, h, b))))
+        .route("/api/admin/rooms/{room}/kick", post(|name, asked| to_the_end(actions::kick(name, asked))))
         .route("/api/admin/sockets", get(sockets))
         .route(
             "/api/admin/sockets/{id}/disconnect",
-            post(|s, n, r, h, b| to_the_end(actions::disconnect_socket(s, n, r, h, b))),
+            post(|name, asked| to_the_end(actions::disconnect_socket(name, asked))),
         )
         .route("/api/admin/users", get(users))
         .route(
             "/api/admin/users/{id}/disconnect",
-            post(|s, n, r, h, b| to_the_end(actions::disconnect_user(s, n, r, h, b))),
+            post(|name, asked| to_the_end(actions::disconnect_user(name, asked))),
         )
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(shared)

@@ -7,6 +7,7 @@
 //! said before them, so that all that is in flight meets in a transaction; everything else waits for an empty lane.
 
 mod handled;
+mod job;
 mod order;
 mod row;
 
@@ -17,9 +18,10 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use tidings_core::{Action, Answered, Asker, Code, ConnKey, Identity, Position, Refusal, Room};
+use tidings_core::{Action, Answered, Asker, Code, ConnKey, Identity, Refusal, Room};
 
 use handled::{handled, welcomed};
+pub(crate) use job::Job;
 use order::Order;
 use row::Row;
 
@@ -29,19 +31,17 @@ use super::inbox::Mail;
 use super::kept::{Asking, Kept};
 use crate::apps::{Connection, SaidCommand, refused_as};
 use crate::asking::Need;
-use crate::client::{Call, Client, Teller};
-use crate::durable::Said;
-use crate::front::hello::Hello;
+use crate::client::{Client, Teller};
 use crate::hooks::{Caller, Draft, Entrance};
 use crate::ids::SocketId;
 use crate::presence;
-use crate::receipts::{Terms, Tracking};
+use crate::receipts::Tracking;
 use crate::shared::Shared;
 
 /// Commands of one connection that wait in its lane or have begun there, and are not answered yet.
 const LANE: usize = 1_000;
 
-/// Bytes of commands that may wait behind one that asks; a single one may be longer.
+/// Bytes of commands that may wait; a single one may be longer.
 const LANE_BYTES: usize = 1 << 20;
 
 /// One connection's commands for the front, in the order they were said.
@@ -54,34 +54,8 @@ pub(super) struct Lane {
     begun: Order<Answer>,
     /// Commands that ask, the one under way included, and those that wait behind them.
     kept: usize,
-    /// The bytes of these.
+    /// The bytes of these, and of what else waits.
     bytes: usize,
-}
-
-/// A command for the front.
-pub(crate) enum Job {
-    /// Read a room's history.
-    History { by: By, room: Room, since: Option<Position>, limit: usize },
-    /// Publish to a durable room.
-    Publish { by: By, said: Box<Said>, remaining: Option<u64>, terms: Option<Terms> },
-    /// See who is in a room.
-    Presence { by: By, room: Room, page: usize },
-    /// Read what is kept for a user.
-    Restore { by: By },
-    /// End what is kept for a user, and answer that it has left a room.
-    EndKept { by: By, room: Room },
-    /// Tell the mounted handler of a client that joined.
-    Welcome(Box<Client>, Option<String>, Box<Hello>),
-    /// An event for the mounted handler.
-    Handle(Call),
-    /// A command of an app.
-    Command { by: By, said: Box<SaidCommand>, client: Box<Client> },
-    /// A client has entered a namespace: the rooms it is in from then on, and whether apps are told.
-    Entered { connection: Box<Connection>, rooms: Vec<Room>, welcomes: bool },
-    /// Ask the backend about a command that then comes back.
-    Ask(Box<Asking>),
-    /// A command that came behind one that asks.
-    Later(Box<Kept>),
 }
 
 /// Who reads a room, and where the answer goes.
@@ -124,54 +98,16 @@ impl Answer {
     }
 }
 
-impl Job {
-    /// Whether it may send to the client by itself, which must not overtake answers before it.
-    fn speaks(&self) -> bool {
-        matches!(
-            self,
-            Self::Welcome(..) | Self::Handle(..) | Self::Ask(_) | Self::Command { .. } | Self::Entered { .. }
-        )
-    }
-
-    fn ack(&self) -> AckTo {
-        match self {
-            Self::History { by, .. }
-            | Self::Publish { by, .. }
-            | Self::Presence { by, .. }
-            | Self::Restore { by }
-            | Self::EndKept { by, .. }
-            | Self::Command { by, .. } => by.ack,
-            Self::Entered { connection, .. } => {
-                AckTo::SocketIo { namespace: connection.client.namespace_index(), id: None }
-            }
-            Self::Welcome(client, ..) => AckTo::SocketIo { namespace: client.namespace_index(), id: None },
-            Self::Handle(call) => AckTo::SocketIo { namespace: call.client.namespace_index(), id: call.id },
-            Self::Ask(asking) => asking.kept.ack(),
-            Self::Later(kept) => kept.ack(),
-        }
-    }
-
-    fn kept(&self) -> Option<&Kept> {
-        match self {
-            Self::Ask(asking) => Some(&asking.kept),
-            Self::Later(kept) => Some(kept),
-            _ => None,
-        }
-    }
-}
-
 impl Lane {
     fn is_full(&self, job: &Job) -> bool {
-        let bytes = job.kept().map_or(0, Kept::bytes);
+        let bytes = job.bytes();
         self.jobs.len() + self.begun.commands() >= LANE
             || (self.bytes > 0 && bytes > 0 && self.bytes + bytes > LANE_BYTES)
     }
 
     fn put(&mut self, job: Job, first: bool) {
-        if let Some(kept) = job.kept() {
-            self.kept += 1;
-            self.bytes += kept.bytes();
-        }
+        self.kept += usize::from(job.kept().is_some());
+        self.bytes += job.bytes();
         if first { self.jobs.push_front(job) } else { self.jobs.push_back(job) }
     }
 
@@ -201,6 +137,14 @@ impl Lane {
     /// The jobs the front can do in a row: behind what has begun the publishes, and else all up to the first that
     /// asks, or that runs on the shard.
     fn batch(&mut self) -> VecDeque<Job> {
+        let batch = self.next_jobs();
+        // What asks is counted until it is back.
+        let begun = batch.iter().filter(|job| job.kept().is_none());
+        self.bytes -= begun.map(Job::bytes).sum::<usize>();
+        batch
+    }
+
+    fn next_jobs(&mut self) -> VecDeque<Job> {
         let mut jobs = self.jobs.iter();
         if !self.begun.is_empty() {
             let end = jobs.position(|job| !matches!(job, Job::Publish { .. }));
@@ -579,7 +523,36 @@ async fn answer(shared: &Shared, place: Place, asking: &mut Asking) -> Result<Op
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tidings_core::{Org, Payload};
+
     use super::*;
+    use crate::durable::Said;
+
+    fn publish(bytes: usize) -> Job {
+        let sid = SocketId::try_from(b"aaaaaaaaaaaaaaaaaaaa".as_slice()).unwrap();
+        let ack = AckTo::SocketIo { namespace: 0, id: None };
+        let room = Room::new(&Org::default(), "lobby:a", 200).unwrap();
+        let payload = Payload::json(vec![b'1'; bytes]);
+        let (event, lane, key, skip) = ("e".into(), None, None, None);
+        let said = Box::new(Said { room, event, payload, lane, key, skip, ack: None });
+        Job::Publish {
+            by: By { ack, sid, who: Arc::new(Identity::anonymous()) },
+            said,
+            remaining: None,
+            terms: None,
+        }
+    }
+
+    #[test]
+    fn what_waits_is_bounded_by_its_bytes_until_the_front_has_it() {
+        let mut lane = Lane::default();
+        assert!(!lane.is_full(&publish(2 * LANE_BYTES)), "a single one may be longer");
+        lane.put(publish(LANE_BYTES - 10), false);
+        assert!(!lane.is_full(&publish(10)) && lane.is_full(&publish(11)));
+        assert_eq!(lane.batch().len(), 1);
+        assert!(!lane.is_full(&publish(LANE_BYTES)));
+    }
 
     /// The size of what a function returns.
     fn size<A, B, C, R>(_: impl Fn(A, B, C) -> R) -> usize {
