@@ -77,6 +77,10 @@ jwks_url = "${fetched.url}"
 `,
   );
   running = await startServer(["--no-limits", "--config", config]);
+  // A token that came before the first answer would have the server ask once more.
+  while (
+    !(await ask(`${server().http}/metrics`)).body.includes(`tidings_issuer_keys{issuer="${fetched.url}"} 1`)
+  );
 });
 
 after(async () => {
