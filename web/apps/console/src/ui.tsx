@@ -27,9 +27,12 @@ export function Tile({ name, value, note }: { name: string; value: string; note?
   );
 }
 
-/** A sentence of a description, in which names stand between backticks. */
+/** A sentence of a description, in which names stand between backticks; one element, also in a cell that is a grid. */
 export function Words({ of: text = "" }: { of: string | undefined }) {
-  return text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part));
+  const parts = text.split("`");
+  return (
+    <span>{parts.map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))}</span>
+  );
 }
 
 /** Somebody by name, with a way to all there is about him. */
