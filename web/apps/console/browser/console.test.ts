@@ -291,13 +291,20 @@ test("an administrator says something to a user, takes him out of a room and end
   await vi.waitFor(() => expect(guest.room(room).state.status).toBe("live"), { timeout: 5_000 });
   const window = await Window.open(browser, server);
   await window.signIn("/users");
+  const dialog = window.page.getByRole("dialog");
   const press = async (
     role: "button" | "link",
     name: string | RegExp,
     within = window.page.locator("#main"),
   ) => {
-    await within.getByRole(role, { name, exact: true }).first().focus();
-    await window.page.keyboard.press("Enter");
+    await within.getByRole(role, { name, exact: true }).first().press("Enter");
+  };
+  // A dialog takes the focus as it opens: who presses before that presses what it chose.
+  const confirm = async (name: string) => {
+    await vi.waitFor(async () => {
+      expect(await dialog.evaluate((open) => open.contains(document.activeElement))).toBe(true);
+    });
+    await press("button", name, dialog);
   };
   await press("link", "Gus");
   await window.page.getByRole("heading", { name: "Gus", level: 1 }).waitFor();
@@ -315,7 +322,6 @@ test("an administrator says something to a user, takes him out of a room and end
 
   const row = window.page.getByRole("row", { name: new RegExp(room) });
   await press("button", "Kick", row);
-  const dialog = window.page.getByRole("dialog");
   await dialog.waitFor();
   // Escape is no, and the focus is where it was.
   await window.page.keyboard.press("Escape");
@@ -323,12 +329,12 @@ test("an administrator says something to a user, takes him out of a room and end
   expect(await window.page.evaluate(() => document.activeElement?.textContent)).toBe("Kick");
   expect(guest.room(room).state.status).toBe("live");
   await window.page.keyboard.press("Enter");
-  await press("button", "Kick", dialog);
+  await confirm("Kick");
   await vi.waitFor(() => expect(guest.room(room).state.status).toBe("left"), { timeout: 5_000 });
 
   const { session } = guest.state;
   await press("button", "Disconnect", window.page.locator(".head"));
-  await press("button", "Disconnect", dialog);
+  await confirm("Disconnect");
   await vi.waitFor(() => expect(guest.state.session).not.toBe(session), { timeout: 5_000 });
   guest.disconnect();
   await window.page.getByText("There is none now.").waitFor({ timeout: 15_000 });
