@@ -1,6 +1,7 @@
 import { useRead } from "../api.ts";
+import { type RoomKind, RoomKinds } from "../room_kinds.tsx";
 import { Fields, type Schema } from "../schema.tsx";
-import { Card, Head, Mark, Note, Table, Words } from "../ui.tsx";
+import { Card, Head, Mark, Note, Words } from "../ui.tsx";
 
 interface Said {
   name: string;
@@ -19,7 +20,7 @@ interface Manifest {
     namespace: string;
     commands: Said[];
     events: Said[];
-    rooms: { kind: string; about: string; keep: string; subscribe: string; publish: string }[];
+    rooms: RoomKind[];
   }[];
 }
 
@@ -56,26 +57,7 @@ function App({ app, all }: { app: Manifest; all: Record<string, Schema> }) {
           <h3>
             Namespace <code>{channel.namespace}</code>
           </h3>
-          {channel.rooms.length > 0 && (
-            <Table
-              caption={`Kinds of rooms in ${channel.namespace}`}
-              head={["Rooms", "Keep", "May hear", "May publish", "About"]}
-            >
-              {channel.rooms.map((room) => (
-                <tr key={room.kind}>
-                  <th scope="row">
-                    <code>{room.kind}:…</code>
-                  </th>
-                  <td>{room.keep}</td>
-                  <td>{room.subscribe}</td>
-                  <td>{room.publish}</td>
-                  <td className="words">
-                    <Words of={room.about} />
-                  </td>
-                </tr>
-              ))}
-            </Table>
-          )}
+          {channel.rooms.length > 0 && <RoomKinds of={channel.rooms} namespace={channel.namespace} />}
           <Names title="Commands" those={channel.commands} all={all} />
           <Names title="Events" those={channel.events} all={all} />
         </section>

@@ -1,6 +1,7 @@
 import { useRead } from "../api.ts";
+import { type RoomKind, RoomKinds } from "../room_kinds.tsx";
 import { Fields, type Schema } from "../schema.tsx";
-import { Card, Mark, Note, Table, Words } from "../ui.tsx";
+import { Card, Mark, Note, Words } from "../ui.tsx";
 
 interface Ref {
   $ref: string;
@@ -28,14 +29,6 @@ interface AsyncApi {
   channels: Record<string, { address: string; description?: string; messages: Record<string, Ref> }>;
   operations: Record<string, Operation>;
   components: { messages: Record<string, Message>; schemas: Record<string, Schema> };
-}
-
-interface RoomKind {
-  kind: string;
-  about: string;
-  keep: string;
-  subscribe: string;
-  publish: string;
 }
 
 interface Manifests {
@@ -171,24 +164,7 @@ function Rooms({ of: rooms, address }: { of: RoomKind[]; address: string }) {
   return (
     <section aria-label={`Rooms of ${address}`}>
       <h3>Rooms</h3>
-      <Table
-        caption={`Kinds of rooms in ${address}`}
-        head={["Rooms", "Keep", "May hear", "May publish", "About"]}
-      >
-        {rooms.map((room) => (
-          <tr key={room.kind}>
-            <th scope="row">
-              <code>{room.kind}:…</code>
-            </th>
-            <td>{room.keep}</td>
-            <td>{room.subscribe}</td>
-            <td>{room.publish}</td>
-            <td className="words">
-              <Words of={room.about} />
-            </td>
-          </tr>
-        ))}
-      </Table>
+      <RoomKinds of={rooms} namespace={address} />
     </section>
   );
 }
