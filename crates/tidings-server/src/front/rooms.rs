@@ -5,8 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::get;
 use tidings_core::hub::Entry;
@@ -16,6 +15,7 @@ use tidings_wire::engineio::Query;
 use tidings_wire::json::write_string;
 
 use super::body::bad;
+use super::named::Named;
 use super::{Remote, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::history;
@@ -27,9 +27,6 @@ use crate::shared::Shared;
 /// Events a history answer holds where none are asked for, and at most.
 const HISTORY_DEFAULT: usize = 100;
 const HISTORY_MOST: usize = 1_000;
-
-/// The room that a path names, percent-decoded.
-type Named = Result<Path<String>, PathRejection>;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -102,7 +99,7 @@ async fn history(
     Extension(remote): Extension<Remote>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let asked = who_and_room(&shared, &headers, &room).await.and_then(|(who, room)| {
+    let asked = who_and_room(&shared, &headers, room).await.and_then(|(who, room)| {
         shared.gate.may_read_back()?;
         let (since, limit) = part(query.as_deref().unwrap_or(""))?;
         Ok((who, room, since, limit))
@@ -131,7 +128,7 @@ async fn seen(
     shared: &Shared,
     headers: &HeaderMap,
     remote: Remote,
-    room: &Named,
+    room: Named,
 ) -> Result<(Identity, Room), Refusal> {
     let (who, room) = who_and_room(shared, headers, room).await?;
     let may = |asker: Asker<'_>| shared.node.admit(asker, &room, Action::Presence).map(drop);
@@ -147,7 +144,7 @@ async fn presence(
     Extension(remote): Extension<Remote>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let (who, room) = match seen(&shared, &headers, remote, &room).await {
+    let (who, room) = match seen(&shared, &headers, remote, room).await {
         Ok(seen) => seen,
         Err(refusal) => return refuse(&refusal),
     };
@@ -171,7 +168,7 @@ async fn stats(
     Extension(remote): Extension<Remote>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let seen = seen(&shared, &headers, remote, &room).await;
+    let seen = seen(&shared, &headers, remote, room).await;
     answer(seen.map(|(who, room)| {
         // How deliveries went tells who is in the room: that is for those who run it.
         let figures = who.is_server().then(|| shared.receipts.figures(&who.org, Of::Room(room.name())));
@@ -182,13 +179,13 @@ async fn stats(
 async fn who_and_room(
     shared: &Shared,
     headers: &HeaderMap,
-    room: &Named,
+    room: Named,
 ) -> Result<(Identity, Room), Refusal> {
     let who = signed_in(shared, headers).await?;
     keys::allows(&who, "read")?;
-    let Ok(Path(room)) = room else { return Err(bad("the room's name is not UTF-8")) };
+    let room = room.known(|| bad("the room's name is not UTF-8"))?;
     let most = shared.settings.limits.room_name_bytes;
-    let room = Room::new(&who.org, room, most).map_err(|error| bad(&error.to_string()))?;
+    let room = Room::new(&who.org, &room, most).map_err(|error| bad(&error.to_string()))?;
     Ok((who, room))
 }
 

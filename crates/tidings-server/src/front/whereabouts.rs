@@ -4,20 +4,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::get;
 use tidings_core::{Code, Refusal, UserKey};
 
 use super::body::bad;
+use super::named::Named;
 use super::{refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::presence;
 use crate::shared::Shared;
-
-/// The user that a path names, percent-decoded.
-type Named = Result<Path<String>, PathRejection>;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new().route("/api/users/{id}/presence", get(of_user)).with_state(shared)
@@ -34,7 +31,7 @@ async fn of_user(State(shared): State<Arc<Shared>>, user: Named, headers: Header
 async fn whereabouts(shared: &Shared, user: Named, headers: &HeaderMap) -> Result<Vec<u8>, Refusal> {
     let who = signed_in(shared, headers).await?;
     keys::allows(&who, "read")?;
-    let Ok(Path(user)) = user else { return Err(bad("the user's id is not UTF-8")) };
+    let user = user.known(|| bad("the user's id is not UTF-8"))?;
     let user = UserKey::new(&who.org, &user);
     let own = who.user_key().as_ref() == Some(&user);
     if !own && !who.is_server() {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::rejection::{ExtensionRejection, PathRejection};
-use axum::extract::{FromRequest, Path, Request};
+use axum::extract::rejection::ExtensionRejection;
+use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, Response};
 use axum::{Extension, RequestExt as _};
 use bytes::Bytes;
@@ -17,15 +17,13 @@ use crate::admin::ask::act;
 use crate::admin::sight::Sight;
 use crate::audit::{Action, Entry, Outcome};
 use crate::front::body::{Received, bad, read, received, told};
+use crate::front::named::Named;
 use crate::front::{Remote, signed_in};
 use crate::ids::SocketId;
 use crate::live::Live;
 use crate::object::Object;
 use crate::shard::sent_out::{Deed, Whom, Whose};
 use crate::shared::Shared;
-
-/// A part of a path, percent-decoded.
-type Named = Result<Path<String>, PathRejection>;
 
 /// What a body says; each action takes a part of it.
 #[derive(Debug, Default, Deserialize)]
@@ -135,7 +133,7 @@ pub(super) async fn kick(room: Named, asked: Asked) -> Response<Body> {
 
 async fn kicked(room: Named, asked: Asked) -> Result<Value, Refusal> {
     let acting = Acting::begin(asked, Action::RoomKick).await?;
-    let room = room_of(&acting.shared, &acting.org, &named(room, "the room's name is not UTF-8")?)?;
+    let room = room_of(&acting.shared, &acting.org, &room.known(|| bad("the room's name is not UTF-8"))?)?;
     let (whom, one) = match (&acting.wanted.user_id, &acting.wanted.socket_id) {
         (Some(user), None) => {
             (Whom::User(id(user, "userId: is empty or too long")?.into()), format!("user {user}"))
@@ -157,7 +155,7 @@ pub(super) async fn disconnect_socket(socket: Named, asked: Asked) -> Response<B
 
 async fn socket_ended(socket: Named, asked: Asked) -> Result<Value, Refusal> {
     let acting = Acting::begin_on_path(asked, Action::Disconnect).await?;
-    let whom = Whom::Socket(socket_id(&named(socket, "the socket's id is not UTF-8")?)?);
+    let whom = Whom::Socket(socket_id(&socket.known(|| bad("the socket's id is not UTF-8"))?)?);
     match acting.act(whom, &Deed::Close, "a socket").await? {
         0 => Err(Refusal::new(Code::NotFound, "there is no such socket")),
         ended => Ok(disconnected(ended)),
@@ -171,7 +169,7 @@ pub(super) async fn disconnect_user(user: Named, asked: Asked) -> Response<Body>
 
 async fn user_ended(user: Named, asked: Asked) -> Result<Value, Refusal> {
     let acting = Acting::begin_on_path(asked, Action::Disconnect).await?;
-    let user = named(user, "the user's id is not UTF-8")?;
+    let user = user.known(|| bad("the user's id is not UTF-8"))?;
     let user = id(&user, "the user's id is empty or too long")?;
     let ended = Live::new(acting.shared.clone()).kick(&acting.org, user).await;
     acting.note(&format!("user {user}"), &ended);
@@ -180,10 +178,6 @@ async fn user_ended(user: Named, asked: Asked) -> Result<Value, Refusal> {
 
 fn disconnected(count: usize) -> Value {
     json!({ "ok": true, "disconnected": count })
-}
-
-fn named(part: Named, wrong: &str) -> Result<String, Refusal> {
-    part.map(|Path(part)| part).map_err(|_| bad(wrong))
 }
 
 fn id<'a>(text: &'a str, wrong: &str) -> Result<&'a str, Refusal> {
