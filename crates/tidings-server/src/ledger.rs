@@ -1,7 +1,8 @@
 //! Who was connected, from where and until when: written into the store behind everybody's back.
 //!
 //! No connection waits for it. Notes go into a bounded queue; one that finds no place there is dropped
-//! and counted. One task writes them in batches, at a pace that leaves the machine to the clients.
+//! and counted. One task writes them in batches, at a pace that leaves the machine to the clients: when
+//! thousands connect at once, they are served first and written down in the seconds after it.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use tidings_core::hub::lock;
 use tidings_core::{Identity, Org};
 use tidings_store::sessions::{EndedSession, NewSession};
 use tidings_store::{Digest, Store, StoreError, Tx};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -25,8 +26,12 @@ const NOTES: usize = 16_384;
 /// Notes of one transaction.
 const BATCH: usize = 512;
 
-/// Time between two transactions, for others who write.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Time between two transactions, for the clients and for others who write.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The same while so many notes wait that some would soon find no place.
+const SHORT_PAUSE: Duration = Duration::from_millis(50);
+const MANY: usize = NOTES / 2;
 
 /// How long a server that stops waits for its last notes to be written.
 const LAST: Duration = Duration::from_secs(5);
@@ -74,16 +79,14 @@ pub(crate) enum Note {
 }
 
 /// What waits to be written, and since when.
-enum Letter {
-    Note(Note, u64),
-    /// The server stops.
-    Last,
-}
+struct Letter(Note, u64);
 
 /// Where notes of sessions go.
 pub(crate) struct Ledger {
     notes: mpsc::Sender<Letter>,
     lost: Arc<AtomicU64>,
+    /// Whether the server stops: what waits is then written without a pause.
+    stopping: watch::Sender<bool>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -92,13 +95,15 @@ impl Ledger {
     pub(crate) fn start(store: Store, node: String) -> Self {
         let (notes, received) = mpsc::channel(NOTES);
         let lost = Arc::new(AtomicU64::new(0));
+        let (stopping, stops) = watch::channel(false);
         let writer = Writer { store, node, lost: lost.clone(), answered: true };
-        Self { notes, lost, writer: Mutex::new(Some(tokio::spawn(writer.run(received)))) }
+        let writer = Mutex::new(Some(tokio::spawn(writer.run(received, stops))));
+        Self { notes, lost, stopping, writer }
     }
 
     /// Takes a note; never waits.
     pub(crate) fn note(&self, note: Note) {
-        if self.notes.try_send(Letter::Note(note, wall_ms())).is_err() {
+        if self.notes.try_send(Letter(note, wall_ms())).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -111,12 +116,8 @@ impl Ledger {
     /// Has everything written that waits, if that does not take too long.
     pub(crate) async fn finish(&self) {
         let Some(writer) = lock(&self.writer).take() else { return };
-        let finish = async {
-            // If nobody takes it, nobody writes any more, and the handle says so.
-            let _ = self.notes.send(Letter::Last).await;
-            writer.await.is_ok()
-        };
-        if timeout(LAST, finish).await != Ok(true) {
+        self.stopping.send_replace(true);
+        if !matches!(timeout(LAST, writer).await, Ok(Ok(()))) {
             tracing::warn!("the ends of sessions could not all be written down");
         }
     }
@@ -131,19 +132,24 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self, mut notes: mpsc::Receiver<Letter>) {
+    async fn run(mut self, mut notes: mpsc::Receiver<Letter>, mut stops: watch::Receiver<bool>) {
         // What an earlier start under this name left open has ended with it.
         self.end_all("the server ended").await;
         let mut batch = Vec::with_capacity(BATCH);
         loop {
-            notes.recv_many(&mut batch, BATCH).await;
-            let is_last = batch.is_empty() || batch.iter().any(|note| matches!(note, Letter::Last));
-            self.write(&batch).await;
-            batch.clear();
-            if is_last {
+            tokio::select! {
+                biased;
+                _ = notes.recv_many(&mut batch, BATCH) => {}
+                () = stopped(&mut stops) => {}
+            }
+            if batch.is_empty() {
                 return self.end_all("the server stopped").await;
             }
-            tokio::time::sleep(PAUSE).await;
+            self.write(&batch).await;
+            batch.clear();
+            let pause = if notes.len() < MANY { PAUSE } else { SHORT_PAUSE };
+            // Whether the pause was cut short is seen when nothing waits any more.
+            let _ = timeout(pause, stopped(&mut stops)).await;
         }
     }
 
@@ -181,6 +187,11 @@ impl Writer {
     }
 }
 
+/// Waits until the server stops, or nobody is left to say so.
+async fn stopped(stops: &mut watch::Receiver<bool>) {
+    let _ = stops.wait_for(|stops| *stops).await;
+}
+
 /// Notes of a transaction, by the statement they need; of one session they come in this order too.
 #[derive(Default)]
 struct Sorted<'a> {
@@ -207,8 +218,7 @@ struct Later<'a> {
 impl<'a> Sorted<'a> {
     fn of(letters: &'a [Letter]) -> Self {
         let mut sorted = Self::default();
-        for letter in letters {
-            let Letter::Note(note, at_ms) = letter else { continue };
+        for Letter(note, at_ms) in letters {
             let later =
                 |id: &EntryId, org| Later { digest: id.digest(), org, begun_ms: id.begun_ms, at_ms: *at_ms };
             match note {
