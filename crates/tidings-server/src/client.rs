@@ -20,7 +20,7 @@ use crate::shard::{AckTo, Admission};
 /// A future that a handler returns.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What answers events that are not the engine's own.
+/// What answers events that are not the engine's own; without more than that it lets everybody in.
 ///
 /// Runs on the front. The events of one client are handled one after the other, in the order they
 /// were said; different clients' at the same time.
@@ -32,16 +32,25 @@ pub trait Handler: Send + Sync + 'static {
         namespace: &'a str,
         hello: &'a Hello,
         auth: Option<&'a str>,
-    ) -> Answer<'a, Result<Vec<Room>, ConnectRefused>>;
+    ) -> Answer<'a, Result<Vec<Room>, ConnectRefused>> {
+        let _ = (namespace, hello, auth);
+        Box::pin(async { Ok(Vec::new()) })
+    }
 
     /// A client has joined, with the auth payload it sent and what it said at the handshake.
-    fn connected(&self, client: Client, auth: Option<String>, hello: Hello) -> Answer<'_, ()>;
+    fn connected(&self, client: Client, auth: Option<String>, hello: Hello) -> Answer<'_, ()> {
+        let _ = (client, auth, hello);
+        Box::pin(async {})
+    }
 
     /// A client said something.
     fn handle(&self, call: Call) -> Answer<'_, ()>;
 
     /// A client has left, or its connection is gone.
-    fn disconnected(&self, client: Client) -> Answer<'_, ()>;
+    fn disconnected(&self, client: Client) -> Answer<'_, ()> {
+        let _ = client;
+        Box::pin(async {})
+    }
 }
 
 /// Why a client may not join: what CONNECT_ERROR carries.

@@ -11,6 +11,7 @@ mod entry;
 mod expiry;
 pub(crate) mod explained;
 mod gaps;
+mod handled;
 pub(crate) mod inbox;
 mod kept;
 mod ladder;

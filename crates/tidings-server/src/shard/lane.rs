@@ -6,7 +6,6 @@
 //! A batch is open until all of it is answered. Publishes to durable rooms begin though such are open that were
 //! said before them, so that all that is in flight meets in a transaction; everything else waits for an empty lane.
 
-mod handled;
 mod job;
 mod order;
 mod row;
@@ -20,13 +19,13 @@ use std::task::Poll;
 
 use tidings_core::{Action, Answered, Asker, Code, ConnKey, Identity, Refusal, Room};
 
-use handled::{handled, welcomed};
 pub(crate) use job::Job;
 use order::Order;
 use row::Row;
 
 use super::ShardLoop;
 use super::command::{AckTo, text};
+use super::handled::{handled, welcomed};
 use super::inbox::Mail;
 use super::kept::{Asking, Kept};
 use crate::apps::{Connection, SaidCommand, refused_as};

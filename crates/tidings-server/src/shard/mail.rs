@@ -18,6 +18,7 @@ use tidings_wire::websocket::{Decoder, Opcode, write_frame};
 use super::ShardLoop;
 use super::entry::refusal_data;
 use super::expiry::TokenClock;
+use super::handled;
 use super::inbox::{Admitted, Mail, NewSocket, Speaks};
 use super::lane::Job;
 use super::link::{Link, Seat, Session, Transport};
@@ -484,9 +485,11 @@ pub(super) async fn ask(
     let Some(handler) = &shared.handler else {
         return Emission::Admit { admission, auth, rooms: Vec::new() };
     };
-    match handler.connect(namespace, hello, auth.as_deref()).await {
-        Ok(rooms) => Emission::Admit { admission, auth, rooms },
-        Err(refused) => {
+    match handled::asked(handler.as_ref(), namespace, hello, auth.as_deref()).await {
+        // As for a refusal that may pass.
+        None => Emission::Close(CloseReason::Overloaded),
+        Some(Ok(rooms)) => Emission::Admit { admission, auth, rooms },
+        Some(Err(refused)) => {
             let (message, data) = (refused.message, refused.data);
             Emission::Refuse { namespace: admission.namespace, message, data }
         }

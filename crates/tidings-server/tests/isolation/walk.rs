@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use tidings_core::Room;
 use tidings_server::client::Answer;
-use tidings_server::{Call, Client, ConnectRefused, Extras, Handler, Hello};
+use tidings_server::{Call, Client, Extras, Handler, Hello};
 use tidings_store::{Store, StoreOptions};
 
 use crate::bed::{told, two_shards};
@@ -54,15 +53,6 @@ fn nothing_of_one_organisation_reaches_another_by_any_door() {
 struct Indiscreet(Mutex<Vec<Client>>);
 
 impl Handler for Indiscreet {
-    fn connect<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a Hello,
-        _: Option<&'a str>,
-    ) -> Answer<'a, Result<Vec<Room>, ConnectRefused>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
     fn connected(&self, client: Client, _: Option<String>, _: Hello) -> Answer<'_, ()> {
         self.0.lock().unwrap().push(client);
         Box::pin(async {})
@@ -73,10 +63,6 @@ impl Handler for Indiscreet {
             client.emit("overheard", call.args.clone(), Vec::new());
         }
         call.ack(vec!["{\"ok\":true}".into()], Vec::new());
-        Box::pin(async {})
-    }
-
-    fn disconnected(&self, _: Client) -> Answer<'_, ()> {
         Box::pin(async {})
     }
 }

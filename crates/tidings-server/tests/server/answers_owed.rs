@@ -3,9 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tidings_core::Room;
 use tidings_server::client::Answer;
-use tidings_server::{AckArgs, Call, Client, ConnectRefused, Extras, Handler, Hello};
+use tidings_server::{AckArgs, Call, Extras, Handler};
 use tokio::sync::oneshot::Receiver;
 
 use crate::common::{Wire, config, user, with_extras};
@@ -15,19 +14,6 @@ use crate::common::{Wire, config, user, with_extras};
 struct Curious(Mutex<Vec<Receiver<AckArgs>>>);
 
 impl Handler for Curious {
-    fn connect<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a Hello,
-        _: Option<&'a str>,
-    ) -> Answer<'a, Result<Vec<Room>, ConnectRefused>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn connected(&self, _: Client, _: Option<String>, _: Hello) -> Answer<'_, ()> {
-        Box::pin(async {})
-    }
-
     fn handle(&self, call: Call) -> Answer<'_, ()> {
         let mut owed = self.0.lock().unwrap();
         if call.name == "more" {
@@ -46,10 +32,6 @@ impl Handler for Curious {
             Err(tokio::sync::oneshot::error::TryRecvError::Closed) => false,
         });
         call.ack(vec![json!({ "waiting": waiting, "answered": answered }).to_string()], Vec::new());
-        Box::pin(async {})
-    }
-
-    fn disconnected(&self, _: Client) -> Answer<'_, ()> {
         Box::pin(async {})
     }
 }

@@ -19,8 +19,9 @@ impl Handler for Moody {
         &'a self,
         _: &'a str,
         _: &'a Hello,
-        _: Option<&'a str>,
+        auth: Option<&'a str>,
     ) -> Answer<'a, Result<Vec<Room>, ConnectRefused>> {
+        assert!(!auth.unwrap_or_default().contains("nobody"), "on purpose");
         Box::pin(async { Ok(Vec::new()) })
     }
 
@@ -42,10 +43,6 @@ impl Handler for Moody {
             }
             call.ack(call.args.clone(), Vec::new());
         })
-    }
-
-    fn disconnected(&self, _: Client) -> Answer<'_, ()> {
-        Box::pin(async {})
     }
 }
 
@@ -117,5 +114,18 @@ fn a_handler_that_panics_harms_nobody() {
         }
         say_all(&mut unwelcome, &["echo"]);
         assert_eq!(unwelcome.hear("43"), "431[1]", "what panicked when it came may be spoken to");
+    });
+}
+
+#[test]
+fn a_client_whose_coming_in_makes_the_handler_panic_is_told_to_come_back_later() {
+    with_moody(|addr, _| {
+        let mut wire = Wire::open(addr, "/socket.io/?EIO=4&transport=websocket");
+        wire.hear("\"sid\"");
+        wire.say(&format!("40{{\"token\":\"{}\",\"as\":\"nobody\"}}", user("alice")));
+        assert_eq!(wire.closed(), Some(1013));
+        let mut alice = enter(addr, "alice", "");
+        say_all(&mut alice, &["echo"]);
+        assert_eq!(alice.hear("43"), "431[1]");
     });
 }

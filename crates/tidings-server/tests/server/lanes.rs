@@ -6,9 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tidings_core::Room;
 use tidings_server::client::Answer;
-use tidings_server::{Call, Client, ConnectRefused, Extras, Handler, Hello};
+use tidings_server::{Call, Extras, Handler};
 use tidings_store::{Store, StoreOptions, Tx};
 use tidings_testkit::Place;
 
@@ -20,25 +19,8 @@ use crate::hooks::{ack, asking, plain, socket_io, subscribe};
 struct Echo;
 
 impl Handler for Echo {
-    fn connect<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a Hello,
-        _: Option<&'a str>,
-    ) -> Answer<'a, Result<Vec<Room>, ConnectRefused>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn connected(&self, _: Client, _: Option<String>, _: Hello) -> Answer<'_, ()> {
-        Box::pin(async {})
-    }
-
     fn handle(&self, call: Call) -> Answer<'_, ()> {
         Box::pin(async move { call.ack(call.args.clone(), Vec::new()) })
-    }
-
-    fn disconnected(&self, _: Client) -> Answer<'_, ()> {
-        Box::pin(async {})
     }
 }
 

@@ -5,31 +5,44 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use crate::client::{Call, Client, Handler};
+use tidings_core::Room;
+
+use crate::client::{Call, Client, ConnectRefused, Handler};
 use crate::front::hello::Hello;
 use crate::shared::Shared;
 
 /// Has the mounted handler answer an event.
 pub(super) async fn handled(shared: &Shared, call: Call) {
-    survived(shared, |handler| handler.handle(call)).await;
+    let Some(handler) = &shared.handler else { return };
+    survived(|| handler.handle(call)).await;
 }
 
 /// Tells the mounted handler of a client that joined.
 pub(super) async fn welcomed(shared: &Shared, client: Client, auth: Option<String>, hello: Hello) {
-    survived(shared, |handler| handler.connected(client, auth, hello)).await;
+    let Some(handler) = &shared.handler else { return };
+    survived(|| handler.connected(client, auth, hello)).await;
+}
+
+/// Asks the mounted handler whether a client may join; none if it panicked over that.
+pub(super) async fn asked(
+    handler: &dyn Handler,
+    namespace: &str,
+    hello: &Hello,
+    auth: Option<&str>,
+) -> Option<Result<Vec<Room>, ConnectRefused>> {
+    survived(|| handler.connect(namespace, hello, auth)).await
 }
 
 /// Does something with the handler. Its panic is logged and ends nothing: neither the commands of others that are
 /// worked off with this one nor what the same client says later.
-async fn survived<'a, F: Future<Output = ()>>(shared: &'a Shared, begin: impl FnOnce(&'a dyn Handler) -> F) {
-    let Some(handler) = shared.handler.as_deref() else { return };
-    let mut doing = pin!(async { begin(handler).await });
+async fn survived<F: Future>(begin: impl FnOnce() -> F) -> Option<F::Output> {
+    let mut doing = pin!(async { begin().await });
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| doing.as_mut().poll(cx))) {
-        Ok(done) => done,
+        Ok(done) => done.map(Some),
         Err(_) => {
             tracing::error!("a handler panicked");
-            Poll::Ready(())
+            Poll::Ready(None)
         }
     })
-    .await;
+    .await
 }
