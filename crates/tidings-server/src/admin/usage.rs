@@ -52,7 +52,8 @@ pub(crate) async fn answer(shared: &Shared, sight: &Sight, figures: bool) -> Res
 /// The rooms with the most events; `null` where nothing is remembered.
 fn rooms(shared: &Shared, sight: &Sight) -> Value {
     let Some(recorder) = shared.node.recorder() else { return Value::Null };
-    let since_ms = wall_ms().saturating_sub(ROOMS_MS);
+    // Nothing was said here before the server began.
+    let since_ms = wall_ms().saturating_sub(ROOMS_MS.min(shared.uptime_ms()));
     // What was said to everybody is noted in a room without a name.
     let wanted = |room: &tidings_core::Room| !room.name().is_empty() && sight.sees(room.org());
     let (rooms, since_ms) = recorder.busiest(since_ms, MOST, wanted);

@@ -395,7 +395,6 @@ impl ShardLoop {
     /// Refuses a command: in the acknowledgement, or as an event where none was asked for.
     pub(super) fn answer_refused(&mut self, key: ConnKey, ack: AckTo, command: &str, refusal: &Refusal) {
         self.note_refused(key, command, refusal);
-        self.shared.admin.refused.count(refusal.code);
         let mut body = std::mem::take(&mut self.body);
         body.clear();
         if let AckTo::SocketIo { namespace, id: None } = ack {

@@ -76,15 +76,23 @@ const refusedIn = (history: UsageHistory) =>
     .filter((field) => !COUNTED.includes(field))
     .map((code) => [code, sum(line(history, code))] as const);
 
+/** With what was before the server began: nothing. So one row is a line as well. */
+function fromNothing(history: UsageHistory): UsageHistory {
+  const [first] = history.points;
+  if (first === undefined || history.points.length >= history.kept) return history;
+  const nothing = history.fields.map((field) => (field === "at" ? (first[0] ?? 0) - history.everyMs : 0));
+  return { ...history, points: [nothing, ...history.points] };
+}
+
 function Past({ history }: { history: UsageHistory }) {
-  const lines = useMemo(
-    () => ({
-      times: line(history, "at").map((time) => time / 1_000),
-      connections: [line(history, "connections"), line(history, "came")],
-      events: [line(history, "delivered"), line(history, "published")],
-    }),
-    [history],
-  );
+  const lines = useMemo(() => {
+    const drawn = fromNothing(history);
+    return {
+      times: line(drawn, "at").map((time) => time / 1_000),
+      connections: [line(drawn, "connections"), line(drawn, "came")],
+      events: [line(drawn, "delivered"), line(drawn, "published")],
+    };
+  }, [history]);
   const began = history.points[0]?.[0];
   const each = history.everyMs < 3_600_000 ? "a minute" : "an hour";
   const refused = sum(refusedIn(history).map(([, count]) => count));
