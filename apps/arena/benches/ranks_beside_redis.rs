@@ -2,7 +2,8 @@
 //! `cargo bench -p tidings-arena --bench ranks_beside_redis`.
 //!
 //! Needs `redis-server`, which it starts on a free port of the loopback and ends. Redis is asked in pipelines of a
-//! thousand commands, as somebody would who wants the most of it. Times are those of the processor, as the kernel
+//! thousand commands, as somebody would who wants the most of it. The server's allocator asks for huge pages, this
+//! one's does if `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` is set. Times are those of the processor, as the kernel
 //! counts them for one thread: the median of ten parts and the best of them, which on a busy machine differ, since
 //! caches are shared. Beside them the operations a second of the clock.
 

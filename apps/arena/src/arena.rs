@@ -39,6 +39,8 @@ pub struct Arena {
     orgs: Mutex<HashMap<Org, OrgBoards>>,
     /// Whether boards are loaded. Whatever changes rows or reads boards holds it to read, loading to write.
     gate: RwLock<bool>,
+    /// Windows are told, ended and opened one after the other, so that their rooms hear it in that order.
+    pub windows: tokio::sync::Mutex<()>,
     /// A transaction may or may not have been stored: boards are read again before anything else.
     doubt: AtomicBool,
 }

@@ -70,14 +70,23 @@ impl Channel for Leaderboard {
     }
 
     /// The top of a board is everybody's; what is around somebody, and his friends, are his.
-    async fn admit(&self, ctx: Ctx<'_, Self>, room: &Room, _: Action) -> Result<(), Refusal> {
+    ///
+    /// Who takes up a session is asked about here and comes into the window without [`Channel::join`]: it has to be
+    /// open by then.
+    async fn admit(&self, ctx: Ctx<'_, Self>, room: &Room, action: Action) -> Result<(), Refusal> {
         let name = WindowName::parse(room.id()).ok_or_else(Refusal::no_such_room)?;
-        match name.player {
-            None if ctx.who().user.is_some() || ctx.who().is_server() => Ok(()),
-            Some(player) if ctx.who().user.as_deref() == Some(&*player) || ctx.who().is_server() => Ok(()),
-            None => Err(Refusal::new(Code::Unauthorized, "sign-in is needed")),
-            Some(_) => Err(Refusal::no_such_room()),
+        let (who, server) = (ctx.who().user.as_deref(), ctx.who().is_server());
+        match &name.player {
+            Some(player) if who != Some(player) && !server => return Err(Refusal::no_such_room()),
+            None if who.is_none() && !server => {
+                return Err(Refusal::new(Code::Unauthorized, "sign-in is needed"));
+            }
+            _ => {}
         }
+        if action == Action::Subscribe {
+            self.look(&ctx.stage(), room).await?;
+        }
+        Ok(())
     }
 
     async fn wake(&self, stage: Stage) -> Option<Duration> {
@@ -103,14 +112,36 @@ impl Leaderboard {
     async fn snapshot(&self, stage: &Stage, room: &Room) -> Result<BoardSnapshot, Refusal> {
         let org = room.org();
         if room.kind() == windows::KIND {
-            let name = WindowName::parse(room.id()).ok_or_else(Refusal::no_such_room)?;
-            let _pass = self.0.pass_to(stage, org, &name.scope).await?;
-            let friends = friends_of(&mut stage.read().await?, org, &name).await?;
-            return self.0.with(org, |boards| boards.look(&name, &friends, stage.now_ms()));
+            return self.look(stage, room).await;
         }
         let scope = Scope::parse(room.id()).ok_or_else(Refusal::no_such_room)?;
         let _pass = self.0.pass_to(stage, org, &scope).await?;
         Ok(views::of_board(&self.0, org, &scope))
+    }
+
+    /// How a window stands, which is opened if nobody looks at it. Its room is told with whom it begins, if somebody
+    /// may come back who was there before.
+    async fn look(&self, stage: &Stage, room: &Room) -> Result<BoardSnapshot, Refusal> {
+        let (arena, org) = (&self.0, room.org());
+        let name = WindowName::parse(room.id()).ok_or_else(Refusal::no_such_room)?;
+        let _pass = arena.pass_to(stage, org, &name.scope).await?;
+        let look = || arena.with(org, |boards| boards.look(&name, stage.now_ms()));
+        if let Some(snapshot) = look() {
+            return Ok(snapshot);
+        }
+        let friends = friends_of(&mut stage.read().await?, org, &name).await?;
+        let _turn = arena.windows.lock().await;
+        if let Some(snapshot) = look() {
+            return Ok(snapshot);
+        }
+        arena.with(org, |boards| boards.open(&name, &friends, stage.now_ms()))?;
+        if let Some(event) = arena.with(org, |boards| boards.begins(&name)).filter(|_| stage.remembers(room))
+            && let Err(refusal) = stage.publish(room, &event).await
+        {
+            arena.with(org, |boards| boards.close(&name));
+            return Err(refusal);
+        }
+        look().ok_or_else(Refusal::no_such_room)
     }
 }
 
@@ -137,18 +168,9 @@ fn name_of(wish: &BoardWish, user: &str) -> Result<String, Refusal> {
 
 /// Tells an organisation's boards and windows, as far as something has changed and their pace allows.
 async fn tell(arena: &Arc<Arena>, stage: &Stage, org: &Org) -> Result<(), Refusal> {
+    tell_windows(arena, stage, org).await?;
     let now_ms = stage.now_ms();
-    let members = |name: &str| room(org, name).map_or(0, |room| stage.members(&room));
-    let (windows, boards) = arena.with(org, |boards| {
-        boards.drop_empty(now_ms, members);
-        (boards.window_updates(now_ms), updates(boards, now_ms))
-    });
-    for (name, event) in windows {
-        // Who hears a window that could not be told is told what comes; the next look is as good.
-        if let Err(refusal) = stage.publish(&room(org, &name)?, &event).await {
-            tracing::warn!(%refusal, name, "a window was not told");
-        }
-    }
+    let boards = arena.with(org, |boards| updates(boards, now_ms));
     if boards.is_empty() {
         return Ok(());
     }
@@ -158,6 +180,30 @@ async fn tell(arena: &Arc<Arena>, stage: &Stage, org: &Org) -> Result<(), Refusa
         arena.with(org, |boards| scopes.into_iter().for_each(|scope| boards.look_again(scope)));
     }
     told
+}
+
+/// Tells what has changed in windows, and of those that nobody looks at that they are over.
+async fn tell_windows(arena: &Arc<Arena>, stage: &Stage, org: &Org) -> Result<(), Refusal> {
+    let now_ms = stage.now_ms();
+    let members = |name: &str| room(org, name).map_or(0, |room| stage.members(&room));
+    let _turn = arena.windows.lock().await;
+    let (ended, told) =
+        arena.with(org, |boards| (boards.end_empty(now_ms, members), boards.window_updates(now_ms)));
+    for window in ended {
+        let room = room(org, &window.room)?;
+        // Also where nothing was ever said: who takes up its session there has missed nothing, and has an old list.
+        if let Err(refusal) = stage.publish(&room, &window.event).await {
+            tracing::debug!(%refusal, name = window.room, "a window that nobody looks at cannot end now");
+            arena.with(org, |boards| boards.goes_on(window));
+        }
+    }
+    for (name, event) in told {
+        // Who hears a window that could not be told is told what comes; the next look is as good.
+        if let Err(refusal) = stage.publish(&room(org, &name)?, &event).await {
+            tracing::warn!(%refusal, name, "a window was not told");
+        }
+    }
+    Ok(())
 }
 
 /// Boards that are told together; the others are a moment later.

@@ -1,7 +1,9 @@
 //! Windows of boards: a part that somebody looks at, kept live at a pace of its own.
 //!
 //! A window is a room, so that all who look at the same share one frame: `window:SCOPE:top:SIZE:EVERY`,
-//! `window:SCOPE:around:K:EVERY:PLAYER`, `window:SCOPE:friends:EVERY:PLAYER`.
+//! `window:SCOPE:around:K:EVERY:PLAYER`, `window:SCOPE:friends:EVERY:PLAYER`. One that nobody looks at any more ends.
+
+mod ending;
 
 use tidings_app::{Code, Refusal};
 
@@ -11,10 +13,6 @@ use crate::wire::{BoardEvent, BoardSnapshot, PACES_MS, Shift, WindowKind, Window
 
 /// The kind of rooms.
 pub const KIND: &str = "window";
-/// A window that nobody has come into for so long is dropped.
-const EMPTY_MS: u64 = 10_000;
-/// How often it is looked which have nobody.
-const SWEEP_MS: u64 = 1_000;
 /// The pace of whoever names none.
 const EVERY_MS: u32 = 1_000;
 
@@ -127,6 +125,14 @@ impl OpenWindow {
         self.window.note(moved);
     }
 
+    /// Everybody who is in it for any of its viewers.
+    fn seen(&self) -> Vec<Left> {
+        let replaced = self.replaced.iter().flatten();
+        let now = self.window.rows();
+        let replaced = replaced.filter(|row| !now.iter().any(|other| other.player == row.player));
+        now.iter().chain(replaced).map(|row| Left { player: row.player, old_rank: row.rank }).collect()
+    }
+
     /// Others are to be seen in it from now on; its viewers are told the difference.
     fn begin_anew(&mut self, window: Window) {
         let before = std::mem::replace(&mut self.window, window);
@@ -164,37 +170,32 @@ fn between(before: &[Row], now: &[Row]) -> Diff {
 }
 
 impl OrgBoards {
-    /// How a window stands for a newcomer: as those who look at it were told last. It is opened if nobody does.
+    /// How a window stands for a newcomer, if it is open: as those who look at it were told last.
+    pub fn look(&mut self, name: &WindowName, now_ms: u64) -> Option<BoardSnapshot> {
+        let open = self.windows.get_mut(&name.room())?;
+        open.seen_ms = now_ms;
+        let open = self.windows.get(&name.room())?;
+        let board = self.board(&name.scope)?;
+        let entries = self.entries(board, open.window.rows());
+        Some(BoardSnapshot { place: name.scope.place(), total: board.len(), entries })
+    }
+
+    /// Opens a window that is not.
     ///
     /// # Errors
     /// `not_found` if the board is not there or the player is unknown, `unavailable` beyond [`WINDOWS_MOST`].
-    pub fn look(
-        &mut self,
-        name: &WindowName,
-        friends: &[String],
-        now_ms: u64,
-    ) -> Result<BoardSnapshot, Refusal> {
-        let room = name.room();
-        if !self.windows.contains_key(&room) {
-            let view = self.view(name, friends)?;
-            if self.windows.len() >= WINDOWS_MOST {
-                return Err(Refusal::new(Code::Unavailable, "too many windows are looked at"));
-            }
-            let board = self.board(&name.scope).ok_or_else(Refusal::no_such_room)?;
-            let (window, scope) = (Window::open(view.clone(), board), name.scope.clone());
-            let every_ms = name.every_ms.into();
-            let open =
-                OpenWindow { scope, view, window, replaced: None, every_ms, due_ms: now_ms, seen_ms: now_ms };
-            self.windows.insert(room.clone(), open);
+    pub fn open(&mut self, name: &WindowName, friends: &[String], now_ms: u64) -> Result<(), Refusal> {
+        let view = self.view(name, friends)?;
+        if self.windows.len() >= WINDOWS_MOST {
+            return Err(Refusal::new(Code::Unavailable, "too many windows are looked at"));
         }
-        if let Some(open) = self.windows.get_mut(&room) {
-            open.seen_ms = now_ms;
-        }
-        let (Some(board), Some(open)) = (self.board(&name.scope), self.windows.get(&room)) else {
-            return Err(Refusal::no_such_room());
-        };
-        let entries = self.entries(board, open.window.rows());
-        Ok(BoardSnapshot { place: name.scope.place(), total: board.len(), entries })
+        let board = self.board(&name.scope).ok_or_else(Refusal::no_such_room)?;
+        let (window, scope) = (Window::open(view.clone(), board), name.scope.clone());
+        let every_ms = name.every_ms.into();
+        let open =
+            OpenWindow { scope, view, window, replaced: None, every_ms, due_ms: now_ms, seen_ms: now_ms };
+        self.windows.insert(name.room(), open);
+        Ok(())
     }
 
     fn view(&self, name: &WindowName, friends: &[String]) -> Result<View, Refusal> {
@@ -235,20 +236,6 @@ impl OrgBoards {
             open.begin_anew(Window::open(open.view.clone(), board));
         }
         self.windows = windows;
-    }
-
-    /// Drops windows without anybody, by what `members` says of a room.
-    pub fn drop_empty(&mut self, now_ms: u64, members: impl Fn(&str) -> usize) {
-        if now_ms.saturating_sub(self.swept_ms) < SWEEP_MS {
-            return;
-        }
-        self.swept_ms = now_ms;
-        self.windows.retain(|room, open| {
-            if members(room) > 0 {
-                open.seen_ms = now_ms;
-            }
-            now_ms.saturating_sub(open.seen_ms) < EMPTY_MS
-        });
     }
 
     /// What is to be told of windows now: room and message.

@@ -320,6 +320,12 @@ impl Stage {
         is_plain.then(|| format!("room={name}; epoch={epoch}; offset={offset}; tag={tag:08x}"))
     }
 
+    /// Whether what a room has said, or that it has said nothing, is in memory here: if it is not, nobody can come back
+    /// and go on from there as if he had missed nothing. Of a room that keeps nothing it is never in memory.
+    pub fn remembers(&self, room: &Room) -> bool {
+        self.engine.top(room).is_some()
+    }
+
     /// How many subscriptions a room has on this server.
     pub fn members(&self, room: &Room) -> usize {
         self.engine.members(room)

@@ -8,6 +8,7 @@ use tidings_app::describe::{Path, asyncapi, manifests, openapi, typescript};
 use tidings_app::{
     App, Channel, Command, Ctx, Event, Keeps, Migration, Refusal, Registry, Requires, Room, RoomKind, Rule,
 };
+use tidings_core::Kinds;
 
 /// A channel with one command, which is what a macro's arguments say.
 macro_rules! channel {
@@ -308,7 +309,7 @@ fn every_reference_of_every_document_leads_somewhere() {
         body: None,
         answer: None,
     }];
-    for document in [openapi(said, "1", &own), asyncapi(said, "1"), manifests(said)] {
+    for document in [openapi(said, "1", &own), asyncapi(said, "1"), manifests(said, &Kinds::default())] {
         let mut references = 0;
         walk(&document, &mut |value| {
             let Some(path) = value["$ref"].as_str() else { return };

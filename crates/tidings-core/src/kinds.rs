@@ -71,6 +71,11 @@ impl Kinds {
         self.specs.get(room.kind()).ok_or_else(Refusal::no_such_room)
     }
 
+    /// The policy of a kind, by its name.
+    pub fn of(&self, kind: &str) -> Option<&RoomSpec> {
+        self.specs.get(kind).map(Arc::as_ref)
+    }
+
     /// Every kind with its policy, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &RoomSpec)> {
         self.specs.iter().map(|(kind, spec)| (kind.as_str(), spec.as_ref()))

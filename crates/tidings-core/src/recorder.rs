@@ -155,6 +155,33 @@ impl Recorder {
         (counts, since_ms)
     }
 
+    /// The rooms with the most publications of late, the busiest first, and since when that is known, as
+    /// [`Recorder::counts`] says it. Rooms are as many as there are entries at most.
+    pub fn busiest(
+        &self,
+        since_ms: u64,
+        most: usize,
+        wanted: impl Fn(&Room) -> bool,
+    ) -> (Vec<(Room, u64)>, u64) {
+        let (_, since_ms) = self.counts(&[], since_ms);
+        let mut rooms: HashMap<Room, u64> = HashMap::new();
+        for part in &self.parts {
+            let part = lock(part);
+            for noted in part.iter().rev().take_while(|noted| noted.at_ms >= since_ms) {
+                if noted.stage != Stage::Held && wanted(&noted.room) {
+                    *rooms.entry_ref(&noted.room).or_insert(0) += 1;
+                }
+            }
+        }
+        let mut rooms: Vec<(Room, u64)> = rooms.into_iter().collect();
+        rooms.sort_unstable_by(|one, other| {
+            let name = |room: &Room| (room.org().as_str().to_owned(), room.name().to_owned());
+            other.1.cmp(&one.1).then_with(|| name(&one.0).cmp(&name(&other.0)))
+        });
+        rooms.truncate(most);
+        (rooms, since_ms)
+    }
+
     fn part(&self, id: MessageId) -> &Mutex<Ring<Noted>> {
         &self.parts[id.number as usize % PARTS]
     }
@@ -186,6 +213,29 @@ mod tests {
         let known = |number: u64| recorder.find(MessageId { node: 7, number }).is_some();
         assert!(!known(0) && !known(PARTS as u64 * 2 - 1));
         assert!(known(PARTS as u64 * 2) && known(PARTS as u64 * 6 - 1));
+    }
+
+    #[test]
+    fn the_busiest_rooms_are_found_among_those_one_may_see() {
+        let recorder = Recorder::new(PARTS * 8);
+        let mut number = 0;
+        for (org, name, times) in [("acme", "open:1", 2), ("acme", "open:2", 5), ("other", "open:1", 9)] {
+            for _ in 0..times {
+                number += 1;
+                let room = Room::new(&Org::new(org), name, 128).unwrap();
+                let publication = Publication { room, at_ms: 100, ..publication(number) };
+                recorder.note(&publication, Stage::Announced, false, recorder.moment());
+            }
+        }
+        let of = |org: &'static str, most: usize, since_ms: u64| {
+            let (rooms, since_ms) = recorder.busiest(since_ms, most, |room| room.org().as_str() == org);
+            let rooms: Vec<_> = rooms.iter().map(|(room, count)| (room.name().to_owned(), *count)).collect();
+            (rooms, since_ms)
+        };
+        assert_eq!(of("acme", 9, 50), (vec![("open:2".into(), 5), ("open:1".into(), 2)], 50));
+        assert_eq!(of("acme", 1, 50).0, [("open:2".into(), 5)]);
+        assert_eq!(of("other", 9, 50).0, [("open:1".into(), 9)]);
+        assert!(of("other", 9, 101).0.is_empty() && of("nobody", 9, 0).0.is_empty());
     }
 
     #[test]

@@ -12,14 +12,18 @@ pub(crate) mod overview;
 pub(crate) mod point;
 pub(crate) mod pulse;
 pub(crate) mod rates;
+pub(crate) mod refused;
 pub(crate) mod sight;
+pub(crate) mod slots;
 pub(crate) mod trend;
 pub(crate) mod ui;
+pub(crate) mod usage;
 
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use pulse::Pulse;
+use refused::Refused;
 use ui::AdminUi;
 
 /// Walks for administrators that are under way at once; more are told to come again.
@@ -29,6 +33,8 @@ const WALKS: usize = 4;
 pub(crate) struct Admin {
     /// Its figures.
     pub(crate) pulse: Pulse,
+    /// What it has refused.
+    pub(crate) refused: Refused,
     /// The stock Admin UI.
     pub(crate) ui: AdminUi,
     /// Leave to walk over all connections.
@@ -45,7 +51,8 @@ impl Admin {
     /// What a configuration says of alerts is kept with it.
     pub(crate) fn new(config: &Config) -> Self {
         let ui = AdminUi::new(&config.admin_ui);
-        Self { pulse: Pulse::new(&config.alerts), ui, walks: Semaphore::new(WALKS) }
+        let (pulse, refused) = (Pulse::new(&config.alerts), Refused::default());
+        Self { pulse, refused, ui, walks: Semaphore::new(WALKS) }
     }
 }
 

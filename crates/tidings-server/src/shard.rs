@@ -2,6 +2,7 @@
 
 mod admin_ui;
 mod apps;
+pub(crate) mod busy;
 mod catch_up;
 pub(crate) mod census;
 mod closing;

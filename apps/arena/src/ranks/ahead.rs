@@ -27,7 +27,16 @@ pub fn look_ahead<'a>(work: impl IntoIterator<Item = (&'a Board, &'a Change)>) {
 
 fn at_once(looks: &mut [Look<'_>]) {
     let mut seen = 0;
-    for step in [Look::index, Look::leaf, Look::above, Look::down, Look::down, Look::down, Look::there] {
+    for step in [
+        Look::index,
+        Look::leaf,
+        Look::above,
+        Look::down,
+        Look::down,
+        Look::down,
+        Look::there,
+        Look::above_there,
+    ] {
         for look in &mut *looks {
             seen ^= step(look);
         }

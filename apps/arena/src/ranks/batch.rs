@@ -6,9 +6,13 @@ use super::{Entry, Moved, Ranking, Row};
 pub(super) const FEW: usize = 8;
 
 /// Whether a batch's rows can be put right: few changes, of a player each, in a ranking that counts entries.
-pub(super) fn is_plain(players: &[super::Handle], ranking: Ranking) -> bool {
-    let twice = || players.iter().enumerate().any(|(at, player)| players[..at].contains(player));
-    players.len() <= FEW && ranking != Ranking::Dense && !twice()
+pub(super) fn is_plain(changes: &[super::Change], ranking: Ranking) -> bool {
+    let is_of = |one: &super::Change| {
+        let player = one.player();
+        move |other: &super::Change| other.player() == player
+    };
+    let twice = || changes.iter().enumerate().any(|(at, change)| changes[..at].iter().any(is_of(change)));
+    changes.len() <= FEW && ranking != Ranking::Dense && !twice()
 }
 
 /// Makes of rows around each change the rows around all of them.

@@ -30,7 +30,7 @@ pub enum Change {
 }
 
 impl Change {
-    fn player(&self) -> Handle {
+    pub(super) fn player(&self) -> Handle {
         match self {
             Self::Set(entry) | Self::Put(entry) => entry.player,
             Self::Remove(player) => *player,
@@ -95,12 +95,12 @@ impl Board {
     /// A result changes several scores; if it were told step by step, the second player would have been overtaken
     /// by the first in between.
     pub fn apply(&mut self, changes: &[Change]) -> Vec<Moved> {
-        let players: Vec<Handle> = changes.iter().map(Change::player).collect();
-        if batch::is_plain(&players, self.ranking) {
+        if batch::is_plain(changes, self.ranking) {
             let mut moved: Vec<Moved> = changes.iter().map(|change| self.change(change)).collect();
             batch::put_right(&mut moved, self.ranking);
             return moved;
         }
+        let players: Vec<Handle> = changes.iter().map(Change::player).collect();
         let before = |player: &Handle| Moved { player: *player, old: self.row(*player), new: None };
         let mut moved: Vec<Moved> = players.iter().map(before).collect();
         for change in changes {
@@ -241,12 +241,12 @@ impl Board {
     /// Puts an entry in the place of the player's old one, unless that has the same score and is not to be replaced.
     fn put(&mut self, entry: &Entry, exactly: bool) -> Moved {
         let player = entry.player;
-        let old = self.entry(player);
-        if old.is_some_and(|old| old.score == entry.score && !exactly) {
+        let place = self.tree.place(player.0);
+        if !exactly && place.is_some_and(|place| self.tree.key(place).falling == !entry.score) {
             let row = self.row(player);
             return Moved { player, old: row, new: row };
         }
-        let old = self.take(player);
+        let old = place.map(|place| self.take_at(place));
         let position = self.tree.insert(&key(entry));
         self.count_in(entry.score);
         Moved { player, old, new: Some(self.placed(entry, position)) }
@@ -255,13 +255,18 @@ impl Board {
     /// Takes a player's entry out, and says which row it was.
     fn take(&mut self, player: Handle) -> Option<Row> {
         let place = self.tree.place(player.0)?;
+        Some(self.take_at(place))
+    }
+
+    /// The same of the entry in a place.
+    fn take_at(&mut self, place: Place) -> Row {
         let entry = entry(&self.tree.key(place));
         let position = self.tree.remove(place);
         if let Some(spread) = &mut self.spread {
             spread.remove(entry.score);
         }
         // A rank counts who is ahead, so it is the same with the entry and without it.
-        Some(self.placed(&entry, position))
+        self.placed(&entry, position)
     }
 
     /// Counts a new entry, and begins to count all of them when the board has doubled and it may pay by now.

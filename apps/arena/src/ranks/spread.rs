@@ -4,8 +4,8 @@
 pub(super) const SPREAD_FROM: u32 = 512;
 /// Scores between the lowest and the highest at most; 256 KiB.
 const SCORES_MOST: i128 = 1 << 16;
-/// Scores that are counted together once more, so that a sum is two short ones.
-const BLOCK: usize = 256;
+/// Scores that are counted together once more, so that a sum is two short ones; shortest for a few thousand scores.
+const BLOCK: usize = 64;
 
 /// How many entries have each score.
 ///

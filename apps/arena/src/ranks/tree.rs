@@ -45,6 +45,18 @@ struct Gap {
     same_behind: Option<u32>,
 }
 
+/// Inner nodes above a leaf at most. Of two neighbours one is nearly half full, so five are enough for 16 million players.
+const HEIGHT: usize = 8;
+
+/// A way from the root to a leaf.
+struct Way {
+    /// The nodes above the leaf, the root first, and which child of each leads on.
+    steps: [(u32, u32); HEIGHT],
+    leaf: u32,
+    /// Entries ahead of the leaf.
+    sum: u32,
+}
+
 impl Tree {
     pub(super) fn new() -> Self {
         let mut leaves = Slab::new();
@@ -125,7 +137,8 @@ impl Tree {
 
     /// Puts in an entry of a player who has none, and says how many are ahead of it.
     pub(super) fn insert(&mut self, key: &Key) -> u32 {
-        let (leaf, sum) = self.leaf_of(key);
+        let way = self.way_to(key);
+        let (leaf, sum) = (way.leaf, way.sum);
         let ahead = self.leaf(leaf).lower(key);
         let full = self.leaf(leaf).is_full();
         let room = if full { self.with_room(leaf, key) } else { leaf };
@@ -134,7 +147,12 @@ impl Tree {
         self.index.add(key.player, room);
         self.len += 1;
         let gap = self.gap(room, at, key.falling);
-        self.adjust(room, 1, i32::from(gap.first) - i32::from(gap.first && gap.same_behind == Some(room)));
+        let firsts = i32::from(gap.first) - i32::from(gap.first && gap.same_behind == Some(room));
+        if full {
+            self.adjust(room, 1, firsts);
+        } else {
+            self.add_along(&way, firsts);
+        }
         if let Some(other) = gap.same_behind.filter(|other| gap.first && *other != room) {
             self.adjust(other, 0, -1);
         }
@@ -197,6 +215,30 @@ impl Tree {
             node = inner.nodes()[slot];
         }
         (node, sum)
+    }
+
+    /// The way down to the leaf a key belongs to.
+    fn way_to(&self, key: &Key) -> Way {
+        debug_assert!(self.height as usize <= HEIGHT);
+        let mut way = Way { steps: [(NONE, 0); HEIGHT], leaf: self.root, sum: 0 };
+        for step in way.steps.iter_mut().take(self.height as usize) {
+            let inner = self.inner(way.leaf);
+            let slot = inner.child_of(key);
+            way.sum += inner.counts[..slot].iter().sum::<u32>();
+            *step = (way.leaf, slot as u32);
+            way.leaf = inner.nodes()[slot];
+        }
+        way
+    }
+
+    /// Counts one more entry in the nodes along a way that still leads where it did.
+    fn add_along(&mut self, way: &Way, firsts: i32) {
+        for (node, slot) in way.steps.iter().take(self.height as usize) {
+            let inner = self.inner_mut(*node);
+            let slot = *slot as usize;
+            inner.counts[slot] += 1;
+            inner.firsts[slot] = inner.firsts[slot].wrapping_add_signed(firsts);
+        }
     }
 
     /// The sum over everything ahead of a leaf.

@@ -1,16 +1,20 @@
 //! Manifests: what `GET /api/apps` answers.
 
 use serde_json::{Map, Value, json};
+use tidings_core::{Action, Keep, Kinds};
 
-use super::{AppSaid, ChannelSaid, CommandSaid, Description};
+use super::{AppSaid, ChannelSaid, CommandSaid, Description, KindSaid};
 
 /// What each app has to offer, and what it requires; types that others refer to stand beside them.
-pub fn manifests(description: &Description) -> Value {
-    let apps: Vec<Value> = description.apps.iter().map(app).collect();
+///
+/// Who may do what in a kind's rooms, and what these keep, is as `kinds` has it now: the operator may have decided
+/// otherwise than the app, and what the engine's own keep follows from whether there is a database.
+pub fn manifests(description: &Description, kinds: &Kinds) -> Value {
+    let apps: Vec<Value> = description.apps.iter().map(|said| app(said, kinds)).collect();
     json!({ "ok": true, "apps": apps, "components": { "schemas": description.definitions } })
 }
 
-fn app(app: &AppSaid) -> Value {
+fn app(app: &AppSaid, kinds: &Kinds) -> Value {
     let mut namespaces: Vec<&str> = app.channels.iter().map(|channel| channel.namespace.as_str()).collect();
     namespaces.dedup();
     json!({
@@ -18,17 +22,29 @@ fn app(app: &AppSaid) -> Value {
         "version": app.version,
         "about": app.about,
         "namespaces": namespaces,
-        "channels": app.channels.iter().map(channel).collect::<Vec<_>>(),
+        "channels": app.channels.iter().map(|said| channel(said, kinds)).collect::<Vec<_>>(),
     })
 }
 
-fn channel(channel: &ChannelSaid) -> Value {
-    let kinds = channel.kinds.iter().map(|kind| {
-        json!({
-            "kind": kind.name, "about": kind.about, "subscribe": kind.subscribe,
-            "publish": kind.publish, "keep": kind.keeps,
-        })
+fn kind(said: &KindSaid, kinds: &Kinds) -> Value {
+    let spec = kinds.of(&said.name);
+    let rule = |action, declared: &String| spec.map_or(declared.clone(), |spec| spec.rule(action).text());
+    let keep = spec.map_or(said.keeps, |spec| match spec.keep {
+        Keep::Nothing => "nothing",
+        Keep::Recent { .. } => "recent",
+        Keep::Durable { .. } => "durable",
     });
+    json!({
+        "kind": said.name,
+        "about": said.about,
+        "subscribe": rule(Action::Subscribe, &said.subscribe),
+        "publish": rule(Action::Publish, &said.publish),
+        "keep": keep,
+    })
+}
+
+fn channel(channel: &ChannelSaid, kinds: &Kinds) -> Value {
+    let kinds = channel.kinds.iter().map(|said| kind(said, kinds));
     let events = channel.events.iter();
     let events = events.map(|event| json!({ "name": event.name, "about": event.about, "data": event.data }));
     let mut said = Map::new();

@@ -331,7 +331,7 @@ fn kinds() -> Vec<KindSaid> {
         keeps,
     };
     vec![
-        kind("lobby", "Everybody who has signed in.", "signed-in", "signed-in", "recent"),
+        kind("lobby", "Everybody who has signed in.", "signed-in", "signed-in", "durable"),
         kind("user", "One user's own; joined by itself.", "owner", "server", "recent"),
         kind("metrics", "The host's figures.", "signed-in", "server", "recent"),
     ]

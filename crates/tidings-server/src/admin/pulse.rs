@@ -15,6 +15,7 @@ use super::alerts::{Alert, Alerts, Facts};
 use super::latency::Buckets;
 use super::point::{Point, Points};
 use super::rates::{PerSecond, Rates, Totals};
+use super::slots::{Counted, Usage};
 use super::trend::{Slope, Trend};
 use super::{ask, delivery, overview};
 use crate::config::AlertsConfig;
@@ -49,6 +50,7 @@ struct State {
     points: Points,
     trend: Trend,
     alerts: Alerts,
+    usage: Usage,
     /// What the shards had measured a second ago, and what in each of the last seconds.
     measured: Buckets,
     lately: VecDeque<Buckets>,
@@ -95,6 +97,11 @@ impl Pulse {
         lock(&self.state).points.shown()
     }
 
+    /// How much the server was used, by minute and by hour.
+    pub(crate) fn usage(&self) -> Value {
+        lock(&self.state).usage.shown()
+    }
+
     /// The points of the last seconds, as many as are wanted.
     pub(crate) fn newest(&self, seconds: usize) -> Vec<Point> {
         lock(&self.state).points.newest(seconds)
@@ -123,6 +130,7 @@ impl Pulse {
         let mut state = lock(&self.state);
         let state = &mut *state;
         state.resident = resident;
+        state.usage.note(at_ms, connections, Counted::read(shared, &totals));
         state.rates.note(totals);
         state.trend.note(shared.uptime_ms(), resident);
         let second = measured.since(&state.measured);

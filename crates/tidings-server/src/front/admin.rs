@@ -19,6 +19,7 @@ use super::to_the_end::to_the_end;
 use crate::admin::lists::{self, PAGE_DEFAULT, PAGE_MOST, RoomsWanted, UsersWanted, parse_place};
 use crate::admin::overview;
 use crate::admin::sight::{Sight, sees_figures};
+use crate::admin::usage;
 use crate::shard::listed::SocketsWanted;
 use crate::shared::Shared;
 
@@ -34,6 +35,7 @@ const TEXT: usize = 200;
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/api/admin/overview", get(overview))
+        .route("/api/admin/usage", get(usage))
         .route("/api/admin/rooms", get(rooms))
         .route("/api/admin/rooms/{room}/kick", post(|name, asked| to_the_end(actions::kick(name, asked))))
         .route("/api/admin/sockets", get(sockets))
@@ -64,6 +66,23 @@ async fn overview(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Resp
             return overview::of_server(&shared, &shared.admin).await;
         }
         overview::of_organisation(&shared, &shared.admin, &who.org).await
+    };
+    told(asked.await)
+}
+
+/// `?org=`
+async fn usage(
+    State(shared): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let asked = async {
+        let (who, sight) = administrator(&shared, &headers).await?;
+        let asked = Asked::read(query.as_deref().unwrap_or(""))?;
+        let org = asked.text("org")?;
+        // Of one organisation nothing is told that counts what others do.
+        let figures = org.is_none() && sees_figures(&who);
+        usage::answer(&shared, &sight.narrowed(org)?, figures).await
     };
     told(asked.await)
 }

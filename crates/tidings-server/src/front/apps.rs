@@ -35,8 +35,8 @@ pub(super) fn routes(shared: &Arc<Shared>, own: Vec<(&'static str, Router)>) -> 
     });
     let said = shared.apps.description();
     let version = env!("CARGO_PKG_VERSION");
+    let doors = doors.merge(Router::new().route("/api/apps", get(apps)).with_state(shared.clone()));
     let documents = [
-        ("/api/apps", manifests(said)),
         ("/api/openapi.json", openapi(said, version, &paths::paths())),
         ("/api/asyncapi.json", asyncapi(said, version)),
     ];
@@ -44,6 +44,12 @@ pub(super) fn routes(shared: &Arc<Shared>, own: Vec<(&'static str, Router)>) -> 
         let body = Bytes::from(document.to_string());
         all.route(path, get(move || async move { respond(StatusCode::OK, "application/json", body) }))
     })
+}
+
+/// `GET /api/apps`: what is offered, by the kinds of rooms as they are now.
+async fn apps(State(shared): State<Arc<Shared>>) -> Response<Body> {
+    let manifests = manifests(shared.apps.description(), &shared.node.kinds());
+    respond(StatusCode::OK, "application/json", Bytes::from(manifests.to_string()))
 }
 
 /// `POST /api/commands/{namespace}/{name}`: the data is the body, the answer what sockets are acknowledged with.

@@ -35,6 +35,7 @@ const HASHED: &str = "/console/";
 /// A test of the console compares them with its routes.
 const PAGES: &[&str] = &[
     "sign-in",
+    "usage",
     "rooms",
     "sockets",
     "users",

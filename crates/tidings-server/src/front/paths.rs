@@ -45,6 +45,7 @@ const ONLINE: &[(&str, &str)] = &[
     ("q", "A part of the id or the name."),
     ("org", "Of this organisation alone."),
 ];
+const ORGS: &[(&str, &str)] = &[("org", "Of this organisation alone.")];
 const ORG: &[Field] = &[("org", "string", false)];
 const PUBLISH: &[Field] = &[
     ("room", "string", false),
@@ -130,6 +131,7 @@ const LINES: &[Line] = &[
     ("delete", "/api/dead-letters/{id}", "administration", "Throws a dead letter away.", true, &[], &[]),
     ("post", "/api/dead-letters/{id}/redrive", "administration", "Sends a dead letter again, under its id.", true, &[], REDRIVE),
     ("get", "/api/admin/overview", "administration", "The server's figures now and in the last minutes; of other organisations than the default one their own.", true, &[], &[]),
+    ("get", "/api/admin/usage", "administration", "How much the server was used by minute and by hour, what was refused, the busiest rooms and users; of other organisations than the default one rooms and users alone.", true, ORGS, &[]),
     ("get", "/api/admin/rooms", "administration", "Rooms with their members and what they keep.", true, ROOMS, &[]),
     ("post", "/api/admin/rooms/{room}/kick", "administration", "Sends a user or a socket out of a room.", true, &[], &[("userId", "string", false), ("socketId", "string", false), ("org", "string", false)]),
     ("get", "/api/admin/sockets", "administration", "Clients that are connected.", true, SOCKETS, &[]),
@@ -201,7 +203,7 @@ mod tests {
         let mut described: BTreeSet<String> = LINES.iter().map(|line| line.1.to_owned()).collect();
         // Each command has its own path in the document, and documents are routed in a loop.
         described.insert("/api/commands/{namespace}/{name}".into());
-        for document in ["/api/apps", "/api/openapi.json", "/api/asyncapi.json"] {
+        for document in ["/api/openapi.json", "/api/asyncapi.json"] {
             assert!(described.remove(document));
         }
         let routed = routed()

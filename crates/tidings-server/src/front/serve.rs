@@ -25,7 +25,7 @@ use tower_service::Service;
 use super::origin::{Verdict, add_cors};
 use super::replay::{Replay, STALL_TIME};
 use super::upgrade::{Handover, Switch};
-use super::{Front, Limited, Remote, budget, framing, headers, refuse, respond, socketio, upgrade};
+use super::{Front, Limited, Refused, Remote, budget, framing, headers, refuse, respond, socketio, upgrade};
 use crate::gate::Arrival;
 
 /// Bytes of a request's head, its headers, and the time to send it.
@@ -235,6 +235,9 @@ impl Requests {
         request.extensions_mut().insert(Remote(self.remote));
         let routes = front.routes(self.door.purpose).clone();
         let mut response = budget::spend(&front, self.remote, request, |request| call(routes, request)).await;
+        if let Some(Refused(code)) = response.extensions().get::<Refused>() {
+            front.shared.admin.refused.count(*code);
+        }
         headers::harden(response.headers_mut(), api);
         response
     }

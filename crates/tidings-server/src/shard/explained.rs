@@ -81,6 +81,7 @@ impl ShardLoop {
 
     /// Notes that a publish was refused.
     pub(super) fn note_refused(&mut self, key: ConnKey, command: &str, refusal: &Refusal) {
+        self.shared.admin.refused.count(refusal.code);
         if command == "publish" {
             self.shard.note(key, None, What::Refused { code: refusal.code.as_str(), count: 1 });
         }

@@ -25,6 +25,8 @@ pub(super) struct Meter {
     joins: Bucket,
     /// Messages over a limit since it last had a rest.
     offences: u32,
+    /// Messages it has said, as far as can be counted.
+    said: u32,
 }
 
 impl From<Admitted> for Meter {
@@ -40,6 +42,11 @@ impl Meter {
     /// The address, where it is counted.
     pub(super) fn remote(&self) -> Option<IpAddr> {
         self.visit.as_ref().map(|visit| visit.remote())
+    }
+
+    /// Messages the connection has said.
+    pub(super) fn said(&self) -> u32 {
+        self.said
     }
 
     /// It has signed in; what that took is not held against it.
@@ -92,8 +99,9 @@ impl ShardLoop {
     /// but what it asks for is refused ([`ShardLoop::flooding`]). Who goes on is closed.
     pub(super) fn meter(&mut self, key: ConnKey) -> Flow {
         self.over = None;
-        let Some(bounds) = self.shared.gate.bounds() else { return Flow::On };
         let Some(link) = self.links.get(key) else { return Flow::Gone };
+        link.meter.said = link.meter.said.saturating_add(1);
+        let Some(bounds) = self.shared.gate.bounds() else { return Flow::On };
         let standings = standings(&link.seats);
         let Err((limit, wait)) = link.meter.take(standings, bounds, self.now_ns) else { return Flow::On };
         link.meter.offences += 1;

@@ -17,20 +17,20 @@ fn of(org: &str, user: &str, more: &Value) -> String {
     token(user, 600, claims)
 }
 
-fn someone(org: &str, user: &str) -> String {
+pub(crate) fn someone(org: &str, user: &str) -> String {
     of(org, user, &json!({}))
 }
 
-fn admin(org: &str) -> String {
+pub(crate) fn admin(org: &str) -> String {
     of(org, "root", &json!({ "roles": ["admin"] }))
 }
 
 /// Who sees everything.
-fn everything() -> String {
+pub(crate) fn everything() -> String {
     of("default", "ops", &json!({ "scope": "admin" }))
 }
 
-fn get(addr: SocketAddr, who: &str, path: &str) -> (u16, Value) {
+pub(crate) fn get(addr: SocketAddr, who: &str, path: &str) -> (u16, Value) {
     answer(http(addr, &format!("GET {path}"), &format!("Authorization: Bearer {who}\r\n"), ""))
 }
 
@@ -43,12 +43,12 @@ fn answer((head, body): (String, String)) -> (u16, Value) {
     (status, serde_json::from_str(&body).unwrap_or_else(|_| panic!("{head}\n{body}")))
 }
 
-fn ok(answer: (u16, Value)) -> Value {
+pub(crate) fn ok(answer: (u16, Value)) -> Value {
     assert_eq!(answer.0, 200, "{}", answer.1);
     answer.1
 }
 
-fn code(answer: &(u16, Value)) -> (u16, &str) {
+pub(crate) fn code(answer: &(u16, Value)) -> (u16, &str) {
     (answer.0, answer.1["error"]["code"].as_str().unwrap_or_default())
 }
 
@@ -79,12 +79,13 @@ fn wait_for(addr: SocketAddr, who: &str, path: &str, wanted: impl Fn(&Value) -> 
     }
 }
 
-fn two_shards() -> Config {
+pub(crate) fn two_shards() -> Config {
     Config { shards: 2, ..config() }
 }
 
-const ROUTES: [(&str, &str); 7] = [
+const ROUTES: [(&str, &str); 8] = [
     ("GET", "/api/admin/overview"),
+    ("GET", "/api/admin/usage"),
     ("GET", "/api/admin/rooms"),
     ("GET", "/api/admin/sockets"),
     ("GET", "/api/admin/users"),

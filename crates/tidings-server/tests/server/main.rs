@@ -4,6 +4,7 @@
 mod admin_api;
 mod admin_audit;
 mod admin_ui;
+mod admin_usage;
 mod administration;
 mod answers_owed;
 mod apps;

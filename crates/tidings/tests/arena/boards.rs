@@ -139,7 +139,7 @@ async fn who_comes_onto_a_board_and_who_leaves_it_is_told_there() {
 }
 
 /// Applies a window's message.
-fn apply(rows: &mut BTreeMap<String, (u64, i64)>, data: &Value) {
+pub(crate) fn apply(rows: &mut BTreeMap<String, (u64, i64)>, data: &Value) {
     for gone in data["leave"].as_array().unwrap() {
         rows.remove(gone.as_str().unwrap());
     }
@@ -153,7 +153,7 @@ fn apply(rows: &mut BTreeMap<String, (u64, i64)>, data: &Value) {
     }
 }
 
-fn rows(entries: &Value) -> BTreeMap<String, (u64, i64)> {
+pub(crate) fn rows(entries: &Value) -> BTreeMap<String, (u64, i64)> {
     places(entries).into_iter().map(|(id, rank, rating)| (id, (rank, rating))).collect()
 }
 

@@ -11,3 +11,4 @@ mod kept;
 mod refusals;
 mod sockets;
 mod voids;
+mod windows;

@@ -23,6 +23,7 @@ afterAll(async () => {
 /** Every page: its path, what it is called in pictures, and what is there once it is whole. */
 const PAGES: [path: string, name: string, whole: string][] = [
   ["/", "overview", "Shards"],
+  ["/usage", "usage", "lobby:market"],
   ["/rooms", "rooms", "lobby:welcome"],
   ["/rooms/lobby:welcome", "room", "Vera Visitor"],
   ["/sockets", "sockets", "Vera Visitor"],
@@ -371,6 +372,49 @@ test("what is said on sockets is drawn from its document: commands, events, payl
       expect(await window.page.locator(".operation").count()).toBe(Object.keys(document.operations).length),
     { timeout: 5_000 },
   );
+  expect(window.complaints).toEqual([]);
+  await window.page.close();
+});
+
+test("who uses the server how much is seen at one look, by minute and by hour, by keyboard", async () => {
+  const id = unique("busy");
+  const room = `lobby:${unique("talk")}`;
+  const guest = new Client({ url: server.http, token: mint({ sub: id, name: "Busy Bea" }) });
+  guest.connect();
+  guest.room(room).enter();
+  await vi.waitFor(() => expect(guest.room(room).state.status).toBe("live"), { timeout: 5_000 });
+  for (let n = 0; n < 60; n += 1) await guest.publish(room, "said", { n });
+  await fetch(`${server.http}/api/admin/usage`);
+  const window = await Window.open(browser, server);
+  await window.signIn("/");
+  await window.page.getByRole("link", { name: "Usage" }).press("Enter");
+  await window.page.getByRole("heading", { name: "Usage", level: 1 }).waitFor();
+  const region = (name: string) => window.page.getByRole("region", { name, exact: true }).first();
+  const events = async (row: RegExp, cell: number) => {
+    const text = await region("Users by events")
+      .getByRole("row", { name: row })
+      .getByRole("cell")
+      .nth(cell)
+      .innerText();
+    return Number(text.replaceAll(",", ""));
+  };
+  await region("Users by events")
+    .getByRole("row", { name: /Busy Bea/ })
+    .waitFor({ timeout: 15_000 });
+  expect(await events(/Busy Bea/, 0)).toBe(1);
+  expect(await events(/Busy Bea/, 1)).toBeGreaterThanOrEqual(60);
+  await region("Busiest rooms")
+    .getByRole("row", { name: new RegExp(`${room}.*60.*1`) })
+    .waitFor();
+  await region("Refused, by code").getByText("unauthorized").waitFor({ timeout: 15_000 });
+  const chart = window.page.getByRole("img", { name: /^Events: delivered/ });
+  await chart.waitFor();
+  await window.page.getByText("Kept in memory for 2 h;").waitFor();
+  await window.page.getByLabel("Time").focus();
+  await window.page.keyboard.press("ArrowDown");
+  await window.page.getByText("Kept in memory for 7 d;").waitFor();
+  expect(new URL(window.page.url()).search).toBe("?by=hours");
+  guest.disconnect();
   expect(window.complaints).toEqual([]);
   await window.page.close();
 });

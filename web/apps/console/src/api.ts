@@ -96,6 +96,40 @@ export interface OverviewAnswer {
   history: { everyMs: number; fields: string[]; points: (number | null)[][] };
 }
 
+/** How much was used by minute, or by hour: what stands in each row, and the rows, the oldest first. */
+export interface UsageHistory {
+  everyMs: number;
+  kept: number;
+  fields: string[];
+  points: number[][];
+}
+
+export interface BusyUser {
+  userId: string;
+  name: string | null;
+  org: string;
+  connections: number;
+  said: number;
+}
+
+export interface Usage {
+  scope: "server" | "organisation";
+  at: string;
+  /** Nothing for one organisation. */
+  history: { minutes: UsageHistory; hours: UsageHistory } | null;
+  rooms: {
+    since: string;
+    rows: { room: string; org: string; kind: string; events: number; members: number }[];
+  } | null;
+  users: {
+    connected: number;
+    countedAtMost: number;
+    connectionsLeftOut: number;
+    byConnections: BusyUser[];
+    byEvents: BusyUser[];
+  };
+}
+
 export interface RoomRow {
   room: string;
   org: string;

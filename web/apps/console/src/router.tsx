@@ -21,6 +21,7 @@ const page = <Path extends string, Module extends Record<string, unknown>>(
 /** Every page; the server's list of them (front/console.rs) has to agree, and a test compares them. */
 const pages = [
   page("/", () => import("./pages/overview.tsx"), "OverviewPage"),
+  page("/usage", () => import("./pages/usage.tsx"), "UsagePage"),
   page("/rooms", () => import("./pages/rooms.tsx"), "RoomsPage"),
   page("/rooms/$room", () => import("./pages/room.tsx"), "RoomPage"),
   page("/sockets", () => import("./pages/sockets.tsx"), "SocketsPage"),

@@ -12,6 +12,7 @@ const PLACES = [
     name: "Server",
     places: [
       { to: "/", name: "Overview" },
+      { to: "/usage", name: "Usage" },
       { to: "/rooms", name: "Rooms" },
       { to: "/sockets", name: "Sockets" },
       { to: "/users", name: "Users" },

@@ -94,6 +94,36 @@ test("a window that was left is whole again when it is entered, whatever happene
   expect(said).toEqual([{ room: window.room.name }]);
 }, 30_000);
 
+test("a window that ended while the connection was gone is whole again, though the session is taken up", async () => {
+  const studio = new Studio(server);
+  const [me = "", ...others] = await studio.people(4);
+  const [client, other] = [open(me), open("somebody")];
+  const window = new LeaderboardWindow(client, GLOBAL, { kind: "top", size: 3, ...QUICK });
+  window.enter();
+  await until(() => expect(window.room.state.status).toBe("live"));
+  const manager = client.socket?.io;
+  manager?.reconnection(false);
+  manager?.engine.close();
+  await until(() => expect(client.state.status).not.toBe("live"));
+  const history = `/api/rooms/${encodeURIComponent(window.room.name)}/history`;
+  const ended = async () => {
+    const { events } = (await other.request(history)) as { events: { data: { leave: string[] } }[] };
+    expect(events.at(-1)?.data.leave).toHaveLength(3);
+  };
+  await vi.waitFor(ended, { timeout: 40_000, interval: 250 });
+  // More than anybody has, so that the top is another one.
+  for (let n = 0; n < 12; n += 1) for (const one of others) await studio.play(one, me);
+  manager?.reconnection(true);
+  client.socket?.connect();
+  // Others are on the board as well.
+  const { entries } = (await other.request("/api/arena/leaderboards/global?limit=3")) as {
+    entries: { playerId: string; rank: number; eloRating: number }[];
+  };
+  const top = entries.map(({ playerId, rank, eloRating }) => ({ playerId, rank, eloRating }));
+  await until(() => expect(rows(window)).toEqual(top), 20_000);
+  expect(window.room.state.status).toBe("live");
+}, 90_000);
+
 test("whose window it is not is refused it, and a player's id can be read from his token", async () => {
   const [me = "", other = ""] = await new Studio(server).people(2);
   const client = open(me);

@@ -60,4 +60,15 @@ impl<'a> Look<'a> {
         }
         self.tree.leaf(self.to).glance()
     }
+
+    /// What is above that leaf, to count it.
+    pub(in crate::ranks) fn above_there(&mut self) -> u64 {
+        if self.key.is_none() || self.left > 0 {
+            return 0;
+        }
+        match self.tree.inners.get(self.tree.leaf(self.to).parent as usize) {
+            Some(inner) => inner.glance(),
+            None => 0,
+        }
+    }
 }

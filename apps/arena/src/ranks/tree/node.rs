@@ -96,7 +96,8 @@ impl Leaf {
 
     /// Where a player is.
     pub(super) fn find(&self, player: u32) -> Option<usize> {
-        self.players().iter().position(|it| *it == player)
+        // Behind the last one are numbers of those who have left.
+        position(&self.players, player).filter(|at| *at < self.len())
     }
 
     /// Entries up to this one, itself included, that are the first of their score in this leaf; the first of the
@@ -249,7 +250,7 @@ impl Inner {
     /// Which child this node is.
     pub(super) fn slot(&self, node: u32) -> usize {
         // Every node is among its parent's children.
-        self.nodes().iter().position(|it| *it == node).unwrap_or_default()
+        position(&self.nodes, node).unwrap_or_default()
     }
 
     /// Entries below all children, and those that are the first of their score.
@@ -311,4 +312,15 @@ impl Inner {
         to.len += count as u32;
         self.len = from as u32;
     }
+}
+
+/// Numbers that are compared at once; both lists are some times as long.
+const STRIDE: usize = 8;
+
+/// The first place of a number in a list. To stop at each costs more than to compare some together.
+fn position<const N: usize>(list: &[u32; N], wanted: u32) -> Option<usize> {
+    let has = |some: &[u32]| some.iter().fold(false, |found, it| found | (*it == wanted));
+    let begin = list.chunks_exact(STRIDE).position(has)? * STRIDE;
+    let within = list[begin..].iter().position(|it| *it == wanted)?;
+    Some(begin + within)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tidings_app::App;
-use tidings_server::config::AppConfig;
+use tidings_server::config::{AppConfig, RoomKindConfig};
 use tidings_server::{Extras, Server, StartError};
 
 use super::shop::{Seen, shop};
@@ -138,6 +138,38 @@ fn the_server_says_what_it_offers() {
         assert_eq!(asyncapi["channels"]["shop"]["address"], "/shop");
         assert_eq!(asyncapi["operations"]["shop.take"]["action"], "receive");
     });
+}
+
+#[test]
+fn a_manifest_says_of_kinds_what_the_server_holds_them_to() {
+    let kinds = |mut shop: Shop, changed: Vec<(&str, RoomKindConfig)>| {
+        shop.config.rooms.extend(changed.into_iter().map(|(kind, config)| (kind.to_owned(), config)));
+        let (reply, found) = std::sync::mpsc::channel();
+        shop.served(move |addr, _| {
+            let (_, body) = http(addr, "GET /api/apps", "", "");
+            let manifests: Value = serde_json::from_str(&body).unwrap();
+            let apps = manifests["apps"].as_array().unwrap();
+            let channels = apps.iter().flat_map(|app| app["channels"].as_array().unwrap());
+            let rooms = channels.flat_map(|channel| channel["rooms"].as_array().unwrap().clone());
+            reply.send(rooms.collect::<Vec<_>>()).unwrap();
+        });
+        let found = found.recv().unwrap();
+        move |kind: &str| {
+            let said = found.iter().find(|said| said["kind"] == kind).unwrap();
+            ["subscribe", "publish", "keep"].map(|name| said[name].as_str().unwrap().to_owned())
+        }
+    };
+    let declared = kinds(Shop::new(), Vec::new());
+    // There is a database, and every listener is on loopback.
+    assert_eq!(declared("lobby"), ["signed-in", "signed-in", "durable"]);
+    assert_eq!(declared("metrics"), ["anyone", "server", "recent"]);
+    let kind = RoomKindConfig::default;
+    let lobby = RoomKindConfig { keep: Some("nothing".into()), publish: Some("role:host".into()), ..kind() };
+    let stock = RoomKindConfig { subscribe: Some("verified".into()), ..kind() };
+    let changed = kinds(Shop::new(), vec![("lobby", lobby), ("stock", stock)]);
+    assert_eq!(changed("lobby"), ["signed-in", "role:host", "nothing"]);
+    assert_eq!(changed("stock")[1..], declared("stock")[1..], "the rest is the app's");
+    assert_eq!((declared("stock")[0].as_str(), changed("stock")[0].as_str()), ("signed-in", "verified"));
 }
 
 /// Why a server with these apps does not start.
