@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sqlx::{PgPool, SqlitePool};
 
-use crate::error::Result;
+use crate::args;
+use crate::error::{Result, StoreError};
 use crate::migrate::{self, Migration};
 use crate::open;
 use crate::options::StoreOptions;
@@ -98,6 +99,22 @@ impl Store {
             }
         };
         Ok(Tx(Reader::new(session, self.options.statement)))
+    }
+
+    /// Takes a connection to PostgreSQL out of the pool for good; PostgreSQL itself ends a statement on it that takes
+    /// longer than `statement`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`](crate::StoreError::Unavailable) if none becomes free in time.
+    pub(crate) async fn own(&self, statement: Duration) -> Result<Reader> {
+        let Pools::Postgres(pool) = &self.pools else {
+            return Err(StoreError::Bug("SQLite has one connection that writes".into()));
+        };
+        let connection = Box::new(within(self.whole(), pool.acquire()).await?.detach());
+        let mut reader = Reader::new(Session::PostgresOwn(connection), self.options.statement);
+        let ms = statement.as_millis().to_string();
+        reader.row("SELECT set_config('statement_timeout', $1, false)", args![&ms]).await?;
+        Ok(reader)
     }
 
     /// Asks whether the database answers.

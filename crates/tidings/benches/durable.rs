@@ -4,7 +4,7 @@
 //! The same rows are the events, the counters of their rooms and the number of their organisation; the same batches
 //! are as large as the server's were on average. On SQLite the bare loop writes row by row, on PostgreSQL all rows of a
 //! table in one statement. The rooms are a hundred, the data a hundred bytes. `SECONDS` is how long each
-//! cell lasts (4), `RUNS` how often it is run (3).
+//! cell lasts (4), `RUNS` how often it is run (3), `STORES` which are asked (`sqlite,postgres`).
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a bench")]
 
 use std::net::SocketAddr;
@@ -31,13 +31,14 @@ fn number(name: &str, default: u64) -> u64 {
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let postgres = Postgres::that_flushes();
+    let stores = std::env::var("STORES").unwrap_or_else(|_| "sqlite,postgres".to_owned());
     println!(
         "{:8} {:>9} {:>13} {:>6} {:>12} {:>6}",
         "store", "in flight", "server acks/s", "batch", "bare rows/s", "ratio"
     );
     for in_flight in [64, 512] {
         for _ in 0..number("RUNS", 3) {
-            for name in ["sqlite", "postgres"] {
+            for name in stores.split(',') {
                 let place = Place::new();
                 let url = |part: &str| match name {
                     "sqlite" => format!("sqlite:{}", place.path().join(format!("{part}.db")).display()),
