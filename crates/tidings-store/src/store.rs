@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::{PgPool, SqlitePool};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, PgPool, SqlitePool};
 
-use crate::args;
 use crate::error::{Result, StoreError};
 use crate::migrate::{self, Migration};
 use crate::open;
@@ -101,20 +101,20 @@ impl Store {
         Ok(Tx(Reader::new(session, self.options.statement)))
     }
 
-    /// Takes a connection to PostgreSQL out of the pool for good; PostgreSQL itself ends a statement on it that takes
-    /// longer than `statement`.
+    /// Opens a connection to PostgreSQL outside of the pool; PostgreSQL itself ends a statement on it that takes longer
+    /// than `statement`.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`](crate::StoreError::Unavailable) if none becomes free in time.
+    /// [`StoreError`](crate::StoreError), mostly `Unavailable`.
     pub(crate) async fn own(&self, statement: Duration) -> Result<Reader> {
         let Pools::Postgres(pool) = &self.pools else {
             return Err(StoreError::Bug("SQLite has one connection that writes".into()));
         };
-        let connection = Box::new(within(self.whole(), pool.acquire()).await?.detach());
-        let mut reader = Reader::new(Session::PostgresOwn(connection), self.options.statement);
-        let ms = statement.as_millis().to_string();
-        reader.row("SELECT set_config('statement_timeout', $1, false)", args![&ms]).await?;
-        Ok(reader)
+        let ms = statement.min(self.options.statement).as_millis().to_string();
+        // Of two settings of the same name the last counts.
+        let connect = PgConnectOptions::clone(&pool.connect_options()).options([("statement_timeout", ms)]);
+        let connection = within(self.whole(), connect.connect()).await?;
+        Ok(Reader::new(Session::PostgresOwn(Box::new(connection)), self.options.statement))
     }
 
     /// Asks whether the database answers.

@@ -66,3 +66,60 @@ impl Pace {
         if self.each < ROUND { self.under_way.div_ceil(2) } else { self.under_way }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pace after so many transactions of 64 events that took so long each.
+    fn after(transactions: u32, took: Duration, waiting: usize) -> (Pace, bool) {
+        let mut pace = Pace::new();
+        let begins = (0..transactions).map(|_| pace.stored(64, waiting, took)).last();
+        (pace, begins.unwrap())
+    }
+
+    #[test]
+    fn where_transactions_are_quick_two_halves_take_turns() {
+        let quick = 64 * ROUND / 2;
+        assert_eq!(after(50, quick, 0).0.wanted(), 32);
+        assert!(!after(50, quick, 63).1, "the half of all that is under way is not there yet");
+        assert!(after(50, quick, 64).1);
+    }
+
+    #[test]
+    fn where_the_flush_costs_more_than_a_round_all_meet_in_one() {
+        let slow = 64 * ROUND * 2;
+        assert_eq!(after(50, slow, 10).0.wanted(), 74);
+        assert!(!after(50, slow, 64).1);
+        // One that was slow for once changes nothing.
+        let mut pace = after(50, 64 * ROUND / 2, 64).0;
+        pace.stored(64, 0, 64 * ROUND * 3);
+        assert_eq!(pace.wanted(), 32);
+    }
+
+    #[test]
+    fn nothing_begins_at_once_while_nothing_waits() {
+        assert!(!Pace::new().stored(0, 0, Duration::ZERO));
+    }
+
+    #[tokio::test]
+    async fn a_batch_waits_for_those_who_are_likely_to_come_and_no_longer_than_it_must() {
+        let (sends, mut line) = mpsc::channel(8);
+        let mut pace = Pace::new();
+        let mut batch = vec![1];
+        pace.gather(&mut line, &mut batch, 8).await;
+        assert_eq!(batch, [1], "nobody was answered, so nobody is waited for");
+        pace.stored(3, 0, Duration::from_secs(1));
+        let come = async {
+            sends.send(2).await.unwrap();
+            sends.send(3).await.unwrap();
+        };
+        tokio::join!(pace.gather(&mut line, &mut batch, 8), come);
+        // Unless this thread was held up for longer than a batch waits.
+        assert!(batch == [1, 2, 3] || pace.at.elapsed() >= GATHER, "{batch:?}");
+        pace.stored(3, 0, Duration::from_secs(1));
+        batch = vec![1];
+        pace.gather(&mut line, &mut batch, 8).await;
+        assert!(pace.at.elapsed() >= GATHER, "the others do not come");
+    }
+}

@@ -116,6 +116,15 @@ pub struct Foreseen<'a> {
     orgs: Vec<(&'a Org, u64, u64)>,
 }
 
+/// What the statement found.
+enum Verdict {
+    /// Somebody else has appended, and nothing is stored.
+    Moved,
+    /// A key is known, and nothing is stored.
+    Known,
+    Stored,
+}
+
 /// What is wanted of a room.
 struct Wanted<'a> {
     room: &'a Room,
@@ -161,32 +170,23 @@ impl Appender {
     /// [`StoreError::Unavailable`]: nobody knows whether it is stored.
     pub async fn append(&mut self, batch: Foreseen<'_>) -> Result<Option<Vec<Appended>>> {
         // Whoever loses patience with this leaves nothing behind that may be wrong.
-        let mut stands = std::mem::take(&mut self.stands);
+        let stands = std::mem::take(&mut self.stands);
         let mut reader = self.line().await?;
         let verdict = match batch.run(&mut reader).await {
             Err(error @ StoreError::Unavailable(_)) => return Err(error),
             // The long way finds out who has to be told what.
-            Err(_) => 0,
+            Err(_) => Verdict::Moved,
             Ok(verdict) => verdict,
         };
         self.line = Some((reader, Instant::now()));
         match verdict {
-            0 => return Ok(None),
-            1 => {
+            Verdict::Moved => return Ok(None),
+            Verdict::Known => {
                 self.stands = stands;
                 return Ok(None);
             }
-            _ => {}
+            Verdict::Stored => self.stands = stands.behind(&batch),
         }
-        for Wanted { room, more, .. } in &batch.rooms {
-            if let Some(stand) = stands.rooms.get_mut(*room) {
-                stand.top += more;
-            }
-        }
-        for (org, was, more) in batch.orgs {
-            stands.orgs.insert(org.clone(), was + more);
-        }
-        self.stands = stands;
         Ok(Some(batch.fates.into_iter().map(|fate| fate.appended).collect()))
     }
 
@@ -201,6 +201,21 @@ impl Appender {
 }
 
 impl Stands {
+    /// The same once a batch is stored.
+    fn behind(mut self, batch: &Foreseen<'_>) -> Self {
+        for Wanted { room, more, .. } in &batch.rooms {
+            if let Some(stand) = self.rooms.get_mut(*room) {
+                stand.top += more;
+            }
+        }
+        for (org, was, more) in &batch.orgs {
+            if let Some(last) = self.orgs.get_mut(*org) {
+                *last = was + more;
+            }
+        }
+        self
+    }
+
     fn foresee<'a>(&self, events: &'a [Append<'a>]) -> Option<Foreseen<'a>> {
         let mut fates = Vec::with_capacity(events.len());
         let (mut rooms, mut orgs) = (Vec::<Wanted<'a>>::new(), Vec::<(&Org, u64, u64)>::new());
@@ -234,8 +249,7 @@ impl Stands {
 }
 
 impl Foreseen<'_> {
-    /// What the statement says: it does not fit, a key is known, or it is stored.
-    async fn run(&self, reader: &mut Reader) -> Result<i64> {
+    async fn run(&self, reader: &mut Reader) -> Result<Verdict> {
         let packed = packed(self.events);
         let orgs: Vec<_> = self.orgs.iter().flat_map(|(org, was, more)| *args![*org, *was, *more]).collect();
         let rooms: Vec<Value<'_>> = self.rooms.iter().flat_map(Wanted::values).collect();
@@ -253,7 +267,13 @@ impl Foreseen<'_> {
         } else {
             reader.rows_in_columns(WITH_KEYS, &tables).await?
         };
-        rows.first().map_or(Ok(0), |row| row.int(0))
+        match rows.first().map(|row| row.int(0)) {
+            Some(Ok(0)) => Ok(Verdict::Moved),
+            Some(Ok(1)) => Ok(Verdict::Known),
+            Some(Ok(2)) => Ok(Verdict::Stored),
+            // It went through, and did who knows what.
+            _ => Err(StoreError::Unavailable("an answer that cannot be read".into())),
+        }
     }
 }
 
