@@ -6,6 +6,7 @@
 mod commit;
 mod heal;
 mod health;
+mod pace;
 mod pages;
 mod read;
 mod trim;
@@ -21,6 +22,7 @@ use tidings_app::commit::Work;
 use tidings_core::{
     Code, ConnKey, Epoch, Lane, Node, Payload, Publication, Publish, Published, Refusal, Room,
 };
+use tidings_store::log::Appender;
 use tidings_store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -148,6 +150,7 @@ impl Log {
         };
         let (committing, unsettled) = (false, HashMap::new());
         let writer = Writer {
+            appender: Appender::new(store.clone()),
             store,
             node,
             bytes,

@@ -83,7 +83,8 @@ impl From<sqlx::Error> for StoreError {
         match error {
             E::Database(error) => of_database(error.as_ref()),
             E::PoolTimedOut => Self::Unavailable("no connection became free in time".into()),
-            E::Io(_) | E::Tls(_) | E::PoolClosed | E::WorkerCrashed | E::BeginFailed => {
+            E::Io(_) | E::Tls(_) | E::Protocol(_) | E::PoolClosed | E::WorkerCrashed | E::BeginFailed => {
+                // The connection is of no use any more, and what it was doing may be done.
                 Self::Unavailable(error.to_string())
             }
             E::ColumnDecode { .. } | E::Decode(_) => Self::Corrupt(error.to_string()),

@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 
 use crate::error::Result;
-use crate::sql::{Reader, Row, Tx, Value};
+use crate::sql::{Columns, Reader, Row, Tx, Value};
 
 /// Texts of a statement on SQLite: for 1, 2, 4 … 128 rows.
 const SIZES: usize = 8;
@@ -63,7 +63,7 @@ impl Reader {
         values: &[Value<'_>],
     ) -> Result<Vec<Row>> {
         if self.is_postgres() && !values.is_empty() {
-            return self.rows_in_columns(many.for_postgres(values), many.columns, values).await;
+            return self.rows_in_columns(many.for_postgres(values), &[Columns(many.columns, values)]).await;
         }
         let mut found = Vec::new();
         let mut left = values;
@@ -81,7 +81,7 @@ impl Tx {
     /// Runs a statement over rows that stand in `values` one after the other, and says how many it changed.
     pub(crate) async fn run_rows(&mut self, many: &'static ManyRows, values: &[Value<'_>]) -> Result<u64> {
         if self.is_postgres() && !values.is_empty() {
-            return self.run_in_columns(many.for_postgres(values), many.columns, values).await;
+            return self.run_in_columns(many.for_postgres(values), Columns(many.columns, values)).await;
         }
         let mut changed = 0;
         let mut left = values;

@@ -204,6 +204,8 @@ pub(crate) enum Session {
     SqliteTx(Transaction<'static, Sqlite>),
     Postgres(PoolConnection<Postgres>),
     PostgresTx(Transaction<'static, Postgres>),
+    /// Outside of the pool.
+    PostgresOwn(Box<PgConnection>),
 }
 
 enum Line<'a> {
@@ -218,6 +220,7 @@ impl Session {
             Self::SqliteTx(transaction) => Line::Sqlite(transaction),
             Self::Postgres(connection) => Line::Postgres(connection),
             Self::PostgresTx(transaction) => Line::Postgres(transaction),
+            Self::PostgresOwn(connection) => Line::Postgres(connection),
         }
     }
 }
@@ -236,20 +239,25 @@ macro_rules! bound {
     }};
 }
 
-/// Binds rows, which stand in `values` one after the other, as one array for each column.
+/// Rows of a statement, one after the other, each of so many columns.
+#[derive(Clone, Copy)]
+pub(crate) struct Columns<'a>(pub(crate) usize, pub(crate) &'a [Value<'a>]);
+
+/// Binds rows as one array for each of their columns.
 fn in_columns<'q>(
     sql: &'static str,
-    columns: usize,
-    values: &[Value<'_>],
+    tables: &[Columns<'_>],
 ) -> sqlx::query::Query<'q, Postgres, PgArguments> {
     let mut query = sqlx::query::<Postgres>(sql);
-    for (at, kind) in values.iter().take(columns).enumerate() {
-        let column = values.iter().skip(at).step_by(columns);
-        query = match kind {
-            Value::Int(_) => query.bind(column.map(Value::int).collect::<Vec<_>>()),
-            Value::Text(_) => query.bind(column.map(Value::text).collect::<Vec<_>>()),
-            Value::Bytes(_) => query.bind(column.map(Value::bytes).collect::<Vec<_>>()),
-        };
+    for Columns(columns, values) in tables {
+        for (at, kind) in values.iter().take(*columns).enumerate() {
+            let column = values.iter().skip(at).step_by(*columns);
+            query = match kind {
+                Value::Int(_) => query.bind(column.map(Value::int).collect::<Vec<_>>()),
+                Value::Text(_) => query.bind(column.map(Value::text).collect::<Vec<_>>()),
+                Value::Bytes(_) => query.bind(column.map(Value::bytes).collect::<Vec<_>>()),
+            };
+        }
     }
     query
 }
@@ -272,7 +280,7 @@ impl Reader {
 
     /// Whether the database is PostgreSQL, for the rare text that has to differ.
     pub fn is_postgres(&self) -> bool {
-        matches!(self.session, Session::Postgres(_) | Session::PostgresTx(_))
+        !matches!(self.session, Session::Sqlite(_) | Session::SqliteTx(_))
     }
 
     /// Every row of a statement, which has to bound their number itself.
@@ -299,15 +307,14 @@ impl Reader {
     pub(crate) async fn rows_in_columns(
         &mut self,
         sql: &'static str,
-        columns: usize,
-        values: &[Value<'_>],
+        tables: &[Columns<'_>],
     ) -> Result<Vec<Row>> {
-        self.refuse_unusable(values)?;
+        tables.iter().try_for_each(|Columns(_, values)| self.refuse_unusable(values))?;
         let patience = self.patience;
         let found = match self.session.line() {
             Line::Sqlite(_) => Err(StoreError::Bug("SQLite has no arrays".into())),
             Line::Postgres(line) => {
-                let rows = within(patience, in_columns(sql, columns, values).fetch_all(line)).await;
+                let rows = within(patience, in_columns(sql, tables).fetch_all(line)).await;
                 rows.map(|rows| rows.into_iter().map(|row| Row(AnyRow::Postgres(row))).collect())
             }
         };
@@ -380,18 +387,13 @@ impl Tx {
     }
 
     /// The same with a statement of PostgreSQL over arrays.
-    pub(crate) async fn run_in_columns(
-        &mut self,
-        sql: &'static str,
-        columns: usize,
-        values: &[Value<'_>],
-    ) -> Result<u64> {
-        self.refuse_unusable(values)?;
+    pub(crate) async fn run_in_columns(&mut self, sql: &'static str, rows: Columns<'_>) -> Result<u64> {
+        self.refuse_unusable(rows.1)?;
         let patience = self.patience;
         let done = match self.session.line() {
             Line::Sqlite(_) => Err(StoreError::Bug("SQLite has no arrays".into())),
             Line::Postgres(line) => {
-                let done = within(patience, in_columns(sql, columns, values).execute(line)).await;
+                let done = within(patience, in_columns(sql, &[rows]).execute(line)).await;
                 done.map(|done| done.rows_affected())
             }
         };
@@ -454,7 +456,7 @@ impl Tx {
         match session {
             Session::SqliteTx(transaction) => within(patience, transaction.commit()).await,
             Session::PostgresTx(transaction) => within(patience, transaction.commit()).await,
-            Session::Sqlite(_) | Session::Postgres(_) => {
+            Session::Sqlite(_) | Session::Postgres(_) | Session::PostgresOwn(_) => {
                 Err(StoreError::Bug("a commit outside of a transaction".into()))
             }
         }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::{PgPool, SqlitePool};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, PgPool, SqlitePool};
 
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::migrate::{self, Migration};
 use crate::open;
 use crate::options::StoreOptions;
@@ -98,6 +99,22 @@ impl Store {
             }
         };
         Ok(Tx(Reader::new(session, self.options.statement)))
+    }
+
+    /// Opens a connection to PostgreSQL outside of the pool; PostgreSQL itself ends a statement on it that takes longer
+    /// than `statement`.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError), mostly `Unavailable`.
+    pub(crate) async fn own(&self, statement: Duration) -> Result<Reader> {
+        let Pools::Postgres(pool) = &self.pools else {
+            return Err(StoreError::Bug("SQLite has one connection that writes".into()));
+        };
+        let ms = statement.min(self.options.statement).as_millis().to_string();
+        // Of two settings of the same name the last counts.
+        let connect = PgConnectOptions::clone(&pool.connect_options()).options([("statement_timeout", ms)]);
+        let connection = within(self.whole(), connect.connect()).await?;
+        Ok(Reader::new(Session::PostgresOwn(Box::new(connection)), self.options.statement))
     }
 
     /// Asks whether the database answers.

@@ -2,9 +2,10 @@
 //! writes the same rows in the same batches: `cargo bench -p tidings --bench durable`.
 //!
 //! The same rows are the events, the counters of their rooms and the number of their organisation; the same batches
-//! are as large as the server's were on average. On SQLite the bare loop writes row by row, on PostgreSQL all rows of a
-//! table in one statement. The rooms are a hundred, the data a hundred bytes. `SECONDS` is how long each
-//! cell lasts (4), `RUNS` how often it is run (3).
+//! are as large as the server's were on average. On SQLite the bare loop writes row by row; on PostgreSQL all rows of a
+//! table in one statement, and a second loop, `in one`, all of a batch in a single statement and exchange, as the server
+//! does where it can. The rooms are a hundred, the data a hundred bytes. `SECONDS` is how long each
+//! cell lasts (4), `RUNS` how often it is run (3), `STORES` which are asked (`sqlite,postgres`).
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a bench")]
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use tidings_store::sql::Value;
 use tidings_store::{Store, StoreOptions, args};
 use tidings_testkit::frames::{FromServer, write_masked};
 use tidings_testkit::{Place, Postgres, Serving};
@@ -31,13 +33,14 @@ fn number(name: &str, default: u64) -> u64 {
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let postgres = Postgres::that_flushes();
+    let stores = std::env::var("STORES").unwrap_or_else(|_| "sqlite,postgres".to_owned());
     println!(
-        "{:8} {:>9} {:>13} {:>6} {:>12} {:>6}",
-        "store", "in flight", "server acks/s", "batch", "bare rows/s", "ratio"
+        "{:8} {:>9} {:>13} {:>6} {:>12} {:>6} {:>12} {:>6}",
+        "store", "in flight", "server acks/s", "batch", "bare rows/s", "ratio", "in one", "ratio"
     );
     for in_flight in [64, 512] {
         for _ in 0..number("RUNS", 3) {
-            for name in ["sqlite", "postgres"] {
+            for name in stores.split(',') {
                 let place = Place::new();
                 let url = |part: &str| match name {
                     "sqlite" => format!("sqlite:{}", place.path().join(format!("{part}.db")).display()),
@@ -46,7 +49,12 @@ fn main() {
                 let (server, batch) = through_the_server(&runtime, place.path(), &url("server"), in_flight);
                 let loops = runtime.block_on(bare(&url("bare"), batch));
                 let ratio = server / loops;
-                println!("{name:8} {in_flight:9} {server:13.0} {batch:6} {loops:12.0} {ratio:6.2}");
+                print!("{name:8} {in_flight:9} {server:13.0} {batch:6} {loops:12.0} {ratio:6.2}");
+                if name == "postgres" {
+                    let in_one = runtime.block_on(bare_in_one(&url("in_one"), batch));
+                    print!(" {in_one:12.0} {:6.2}", server / in_one);
+                }
+                println!();
             }
         }
     }
@@ -160,8 +168,8 @@ const TABLES: [&str; 3] = [
     "CREATE TABLE bare_orgs (org TEXT PRIMARY KEY, sequence BIGINT)",
 ];
 
-/// Rows a second of a loop that writes the same rows, and looks nothing up and computes nothing.
-async fn bare(url: &str, batch: usize) -> f64 {
+/// The tables of the bare loops, empty but for the rooms and their organisation.
+async fn tables(url: &str) -> Store {
     let store = Store::open(url, &StoreOptions::default()).await.unwrap();
     let mut tx = store.begin().await.unwrap();
     for table in TABLES {
@@ -172,6 +180,12 @@ async fn bare(url: &str, batch: usize) -> f64 {
     }
     tx.run("INSERT INTO bare_orgs VALUES ('default', 0)", &[]).await.unwrap();
     tx.commit().await.unwrap();
+    store
+}
+
+/// Rows a second of a loop that writes the same rows, and looks nothing up and computes nothing.
+async fn bare(url: &str, batch: usize) -> f64 {
+    let store = tables(url).await;
     let bare = Bare::new(store.is_postgres(), batch);
     let data = format!("\"{}\"", "x".repeat(100));
     let (begin, mut rows) = (Instant::now(), 0_usize);
@@ -186,20 +200,52 @@ async fn bare(url: &str, batch: usize) -> f64 {
             tx.run(bare.count, &values.collect::<Vec<_>>()).await.unwrap();
         }
         for first in (rows..rows + batch).step_by(bare.rows_of_one) {
-            let mut values = Vec::with_capacity(bare.rows_of_one * 11);
-            for at in first..first + bare.rows_of_one {
-                let (room, place, at) = ((at % ROOMS) as u64, (at / ROOMS) as u64, at as u64);
-                let none: Option<&[u8]> = None;
-                values.extend_from_slice(args![room, place, at, 1_u64, at, 1_u64, "said", data.as_bytes()]);
-                values.push(tidings_store::sql::Value::Bytes(none));
-                values.extend_from_slice(args![100_u64, 1_u64]);
-            }
-            tx.run(bare.insert, &values).await.unwrap();
+            let values = (first..first + bare.rows_of_one).flat_map(|at| event(at, data.as_bytes()));
+            tx.run(bare.insert, &values.collect::<Vec<_>>()).await.unwrap();
         }
         tx.commit().await.unwrap();
         rows += batch;
     }
     let done = rows as f64 / begin.elapsed().as_secs_f64();
+    store.close().await;
+    done
+}
+
+/// The row of an event.
+fn event(at: usize, data: &[u8]) -> [Value<'_>; 11] {
+    let (room, place, at) = ((at % ROOMS) as u64, (at / ROOMS) as u64, at as u64);
+    let mut row = *args![room, place, at, 1_u64, at, 1_u64, "said", data, "no attachments", 100_u64, 1_u64];
+    row[8] = Value::Bytes(None);
+    row
+}
+
+/// The same of a loop that writes a batch in a single statement, which is a transaction by itself.
+async fn bare_in_one(url: &str, batch: usize) -> f64 {
+    let store = tables(url).await;
+    let number = "CAST(# AS BIGINT)";
+    let room = format!("({number}, {number}, {number}, {number})");
+    let sql = format!(
+        "WITH numbered AS (UPDATE bare_orgs SET sequence = sequence + {number} WHERE org = 'default'), \
+         asked (of_id, more, more_bytes, now_ms) AS (VALUES {}), \
+         counted AS (UPDATE bare_rooms SET top = top + more, bytes = bytes + more_bytes, touched_ms = now_ms \
+         FROM asked WHERE id = of_id) INSERT INTO bare VALUES {}",
+        vec![room; batch.min(ROOMS)].join(", "),
+        vec![format!("({})", ["#"; 11].join(", ")); batch].join(", "),
+    );
+    let sql: &'static str = rows_like(&sql, 1).leak();
+    let data = format!("\"{}\"", "x".repeat(100));
+    let mut line = store.read().await.unwrap();
+    let (begin, mut rows) = (Instant::now(), 0_usize);
+    while begin.elapsed() < seconds() {
+        let rooms =
+            (rows..rows + batch.min(ROOMS)).flat_map(|at| *args![(at % ROOMS) as u64, 1_u64, 100_u64, 1_u64]);
+        let events = (rows..rows + batch).flat_map(|at| event(at, data.as_bytes()));
+        let values: Vec<_> = [Value::from(batch as u64)].into_iter().chain(rooms).chain(events).collect();
+        line.rows(sql, &values).await.unwrap();
+        rows += batch;
+    }
+    let done = rows as f64 / begin.elapsed().as_secs_f64();
+    drop(line);
     store.close().await;
     done
 }

@@ -144,11 +144,12 @@ impl Writer {
         let events = done.iter().flat_map(|done| &done.events).filter_map(|event| event.append(now_ms));
         let events: Vec<Append<'_>> = events.collect();
         let mut tx = changes.into_tx();
-        let places = if events.is_empty() { Vec::new() } else { tx.append(&events).await? };
+        let (places, left) = tx.append_and_tell(&events).await?;
         self.committing = true;
         tx.commit().await?;
         self.committing = false;
         self.transactions.fetch_add(1, Ordering::Relaxed);
+        self.appender.learn(left);
         Ok(places)
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tidings_core::{Code, Epoch, MessageId, Node, Position, Published, Refusal, Room};
-use tidings_store::log::{Append, Appended};
+use tidings_store::log::{Append, Appended, Appender};
 use tidings_store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
@@ -15,13 +15,11 @@ use super::Said;
 use super::commit::{Commit, GROUP, Loading};
 use super::heal::{Manner, Unsettled};
 use super::health::{self, Health};
+use super::pace::Pace;
 use crate::failpoint;
 
 /// Events of one transaction.
 const BATCH: usize = 512;
-
-/// How long a batch waits for publishers who were answered a moment ago and may have more to say.
-const GATHER: Duration = Duration::from_millis(1);
 
 /// A database that is away is asked so often whether it is back, as far as the breaker allows.
 const PROBE: Duration = Duration::from_millis(100);
@@ -37,6 +35,8 @@ pub(super) struct Letter {
 
 pub(super) struct Writer {
     pub(super) store: Store,
+    /// Appends in one exchange what can be.
+    pub(super) appender: Appender,
     pub(super) node: Arc<Node>,
     pub(super) bytes: Arc<AtomicUsize>,
     pub(super) stored: Arc<AtomicU64>,
@@ -54,34 +54,6 @@ pub(super) struct Writer {
     pub(super) unsettled: Unsettled,
 }
 
-/// How many events are likely to come at once: those of the publishers whom the last transaction answered, and those
-/// that came meanwhile; and since when.
-struct Answered {
-    count: usize,
-    at: Instant,
-}
-
-/// Waits until as many events are there as are likely to come at once, or [`GATHER`] is over.
-///
-/// Publishers who wait for an answer before they say more come back within a moment of each other; a transaction that
-/// began with the first of them would leave the others to the next, and each would be as small as the disk is quick.
-/// Whoever publishes alone, or after a rest, waits for nobody.
-async fn gather(letters: &mut mpsc::Receiver<Letter>, batch: &mut Vec<Letter>, answered: &Answered) {
-    let wanted = if answered.at.elapsed() < GATHER { answered.count.min(BATCH) } else { 0 };
-    if batch.len() >= wanted {
-        return;
-    }
-    let over = sleep(GATHER);
-    tokio::pin!(over);
-    while batch.len() < wanted {
-        let room = BATCH - batch.len();
-        tokio::select! {
-            came = letters.recv_many(batch, room) => if came == 0 { return },
-            () = &mut over => return,
-        }
-    }
-}
-
 impl Writer {
     /// Stores what comes, events and commands of apps by turns, until nobody can send any more.
     pub(super) async fn run(
@@ -90,7 +62,7 @@ impl Writer {
         mut commits: mpsc::Receiver<Commit>,
     ) {
         let (mut batch, mut group) = (Vec::with_capacity(BATCH), Vec::with_capacity(GROUP));
-        let mut answered = Answered { count: 0, at: Instant::now() };
+        let mut pace = Pace::new();
         loop {
             let restless = self.health.is_away() || !self.unsettled.is_empty();
             // Where both wait, either is as likely to come first: none keeps the other from its turn.
@@ -99,10 +71,8 @@ impl Writer {
                     if came == 0 {
                         return;
                     }
-                    gather(&mut letters, &mut batch, &answered).await;
-                    let count = batch.len();
-                    self.write_said(&mut batch).await;
-                    answered = Answered { count: count + letters.len(), at: Instant::now() };
+                    pace.gather(&mut letters, &mut batch, BATCH).await;
+                    self.write_said(&mut batch, &mut letters, &commits, &mut pace).await;
                 }
                 Some(first) = commits.recv() => {
                     group.push(first);
@@ -116,14 +86,32 @@ impl Writer {
         }
     }
 
-    async fn write_said(&mut self, batch: &mut Vec<Letter>) {
-        let written = self.write_apart(batch).await;
-        failpoint::reached("after_commit");
-        let size: usize = batch.iter().map(|letter| letter.said.bytes()).sum();
-        self.bytes.fetch_sub(size, Ordering::Relaxed);
-        for (letter, done) in batch.drain(..).zip(written) {
-            self.count(&done);
-            self.settle(letter, done);
+    /// Stores what was said, batch upon batch while so much waits that the next is not to wait: what is stored is
+    /// delivered and answered while the database has the next.
+    async fn write_said(
+        &mut self,
+        batch: &mut Vec<Letter>,
+        letters: &mut mpsc::Receiver<Letter>,
+        commits: &mpsc::Receiver<Commit>,
+        pace: &mut Pace,
+    ) {
+        let mut stored = Vec::new();
+        loop {
+            let (begun, node) = (Instant::now(), self.node.clone());
+            // The first goes on its way before the second begins, which is done in one go.
+            let deliver = async { settle_all(&node, std::mem::take(&mut stored)) };
+            let (written, ()) = tokio::join!(self.write_apart(batch), deliver);
+            failpoint::reached("after_commit");
+            let size: usize = batch.iter().map(|letter| letter.said.bytes()).sum();
+            self.bytes.fetch_sub(size, Ordering::Relaxed);
+            written.iter().for_each(|done| self.count(done));
+            stored.extend(batch.drain(..).zip(written));
+            let waits = pace.stored(stored.len(), letters.len(), begun.elapsed());
+            // What is not certain is healed first, and that reads what members have heard.
+            if !waits || !commits.is_empty() || !self.unsettled.is_empty() || self.health.is_away() {
+                return settle_all(&self.node, stored);
+            }
+            letters.recv_many(batch, BATCH).await;
         }
     }
 
@@ -176,17 +164,40 @@ impl Writer {
     async fn try_to_write(&mut self, batch: &[Letter]) -> Result<Vec<Appended>, StoreError> {
         self.heal().await?;
         let events: Vec<_> = batch.iter().map(Letter::append).collect();
+        if let Some(done) = self.write_at_once(&events).await? {
+            return Ok(done);
+        }
         let mut tx = self.store.begin().await?;
-        let done = tx.append(&events).await?;
+        let (done, left) = tx.append_and_tell(&events).await?;
         failpoint::reached("before_commit");
         self.committing = true;
         tx.commit().await?;
+        self.committed()?;
+        self.appender.learn(left);
+        Ok(done)
+    }
+
+    /// Stores a batch in one exchange, which is a transaction by itself; `None` if that cannot be.
+    async fn write_at_once(&mut self, events: &[Append<'_>]) -> Result<Option<Vec<Appended>>, StoreError> {
+        let Some(foreseen) = self.appender.foresee(events)? else { return Ok(None) };
+        failpoint::reached("before_commit");
+        self.committing = true;
+        let done = self.appender.append(foreseen).await?;
+        if done.is_some() {
+            self.committed()?;
+        }
+        self.committing = false;
+        Ok(done)
+    }
+
+    /// A transaction went through, and we know of it.
+    fn committed(&mut self) -> Result<(), StoreError> {
         if failpoint::is_lost("commit_answer") {
             return Err(StoreError::Unavailable("the connection broke".into()));
         }
         self.committing = false;
         self.transactions.fetch_add(1, Ordering::Relaxed);
-        Ok(done)
+        Ok(())
     }
 
     /// What a server would say that does not look whether its disk took something: behind what was said last.
@@ -201,36 +212,6 @@ impl Writer {
             Appended::At { position, sequence: self.node.mark_of(room.org()).durable + 1 + at as u64 }
         };
         batch.iter().enumerate().map(place).collect()
-    }
-
-    /// Delivers what was stored, then answers; whoever asked may be gone.
-    fn settle(&self, letter: Letter, done: Result<Appended, StoreError>) {
-        let Letter { said, id, at_ms, reply, .. } = letter;
-        let published = |id, position, duplicate| Published {
-            id,
-            position: Some(position),
-            duplicate,
-            synced: true,
-            held: false,
-        };
-        let answer = match done {
-            Ok(Appended::At { position, sequence }) => {
-                if let Err(refusal) = self.node.deliver_logged(said.what(), id, position, sequence, at_ms) {
-                    tracing::debug!(%refusal, "an event was stored whose kind is gone");
-                }
-                failpoint::reached("after_delivery");
-                Ok(published(id, position, false))
-            }
-            Ok(Appended::Duplicate { id, position }) => {
-                self.node.note_duplicate(id);
-                Ok(published(id, position, true))
-            }
-            Ok(Appended::Conflict) => {
-                Err(Refusal::new(Code::Conflict, "this key was used with another event"))
-            }
-            Err(error) => Err(Refusal::from(&error)),
-        };
-        let _ = reply.send(answer);
     }
 
     /// Counts what became of an event.
@@ -251,6 +232,41 @@ impl Writer {
         }
         self.answered = done.is_ok();
     }
+}
+
+/// Delivers and answers in the order of the log.
+fn settle_all(node: &Node, stored: Vec<(Letter, Result<Appended, StoreError>)>) {
+    for (letter, done) in stored {
+        settle(node, letter, done);
+    }
+}
+
+/// Delivers what was stored, then answers; whoever asked may be gone.
+fn settle(node: &Node, letter: Letter, done: Result<Appended, StoreError>) {
+    let Letter { said, id, at_ms, reply, .. } = letter;
+    let published = |id, position, duplicate| Published {
+        id,
+        position: Some(position),
+        duplicate,
+        synced: true,
+        held: false,
+    };
+    let answer = match done {
+        Ok(Appended::At { position, sequence }) => {
+            if let Err(refusal) = node.deliver_logged(said.what(), id, position, sequence, at_ms) {
+                tracing::debug!(%refusal, "an event was stored whose kind is gone");
+            }
+            failpoint::reached("after_delivery");
+            Ok(published(id, position, false))
+        }
+        Ok(Appended::Duplicate { id, position }) => {
+            node.note_duplicate(id);
+            Ok(published(id, position, true))
+        }
+        Ok(Appended::Conflict) => Err(Refusal::new(Code::Conflict, "this key was used with another event")),
+        Err(error) => Err(Refusal::from(&error)),
+    };
+    let _ = reply.send(answer);
 }
 
 pub(super) fn too_long() -> StoreError {
@@ -288,8 +304,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_stored_is_refused_without_those_beside_it() {
+        let store = Store::open("sqlite::memory:", &StoreOptions::default()).await.unwrap();
         let mut writer = Writer {
-            store: Store::open("sqlite::memory:", &StoreOptions::default()).await.unwrap(),
+            appender: Appender::new(store.clone()),
+            store,
             node: Arc::new(Node::new(Hub::new(Vec::new()), Kinds::default(), 1)),
             bytes: Arc::default(),
             stored: Arc::default(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use tidings_core::{Epoch, MessageId, Org, Payload, Position, Room};
 
+use super::at_once::{Stand, Stands};
 use super::record::{Content, bytes_of, pack};
 use super::trim::KEY_MS;
 use super::{signed, unsigned};
@@ -134,6 +135,15 @@ impl Tx {
     /// # Errors
     /// [`StoreError::Invalid`] for a name or key beyond its bounds; else as every write.
     pub async fn append(&mut self, events: &[Append<'_>]) -> Result<Vec<Appended>> {
+        Ok(self.append_and_tell(events).await?.0)
+    }
+
+    /// The same, and where it leaves the rooms and organisations, for an [`Appender`](super::Appender) to learn
+    /// once the transaction is committed.
+    ///
+    /// # Errors
+    /// As [`Tx::append`].
+    pub async fn append_and_tell(&mut self, events: &[Append<'_>]) -> Result<(Vec<Appended>, Stands)> {
         for event in events {
             Append::check(event.room, event.event, event.key)?;
         }
@@ -149,7 +159,8 @@ impl Tx {
         self.unnumber(&orgs).await?;
         self.insert_events(events, &fates).await?;
         self.insert_keys(events, &fates).await?;
-        Ok(fates.into_iter().map(|fate| fate.appended).collect())
+        let stands = Stands::of(rooms.stands(), orgs.0.iter().map(|(org, all)| ((*org).clone(), all.last)));
+        Ok((fates.into_iter().map(|fate| fate.appended).collect(), stands))
     }
 
     /// Makes a room known before its first event, so that its epoch outlives this process; one that is known
@@ -238,51 +249,56 @@ impl Tx {
     }
 
     async fn insert_events(&mut self, events: &[Append<'_>], fates: &[Fate]) -> Result<()> {
-        let packed: Vec<_> = events.iter().map(|event| pack(event.payload)).collect();
-        let mut values = Vec::with_capacity(events.len() * 11);
-        for ((event, fate), packed) in events.iter().zip(fates).zip(&packed) {
-            let Appended::At { position, sequence } = fate.appended else { continue };
-            let (id, place, at_ms) = (event.id, position.offset, event.at_ms);
-            let content =
-                Content { event: event.event, data: &event.payload.json, attachments: packed.as_deref() };
-            let checksum = content.checksum(fate.room_id, place, sequence, id, at_ms);
-            let (node, number, bytes) = (signed(id.node), signed(id.number), content.bytes());
-            values.extend_from_slice(args![
-                fate.room_id,
-                place,
-                sequence,
-                node,
-                number,
-                at_ms,
-                content.event
-            ]);
-            values.extend([Value::Bytes(Some(content.data)), Value::Bytes(content.attachments)]);
-            values.extend_from_slice(args![bytes, checksum]);
-        }
+        let packed = packed(events);
+        let values = event_values(events, fates, &packed);
         self.run_rows(&EVENTS, &values).await.map(drop)
     }
 
     async fn insert_keys(&mut self, events: &[Append<'_>], fates: &[Fate]) -> Result<()> {
-        let mut values = Vec::new();
-        for (event, fate) in events.iter().zip(fates) {
-            let (Appended::At { position, .. }, Some(key), Some(body)) =
-                (fate.appended, event.key, &fate.body)
-            else {
-                continue;
-            };
-            let (node, number) = (signed(event.id.node), signed(event.id.number));
-            values.extend_from_slice(args![
-                fate.room_id,
-                key,
-                body,
-                position.offset,
-                node,
-                number,
-                event.at_ms
-            ]);
-        }
+        let values: Vec<_> = key_values(events, fates).flatten().collect();
         self.run_rows(&KEYS, &values).await.map(drop)
     }
+}
+
+/// The attachments of events, each event's in one.
+pub(super) fn packed(events: &[Append<'_>]) -> Vec<Option<Vec<u8>>> {
+    events.iter().map(|event| pack(event.payload)).collect()
+}
+
+/// The rows of `log_events`, for those that are to be there.
+pub(super) fn event_values<'a>(
+    events: &'a [Append<'_>],
+    fates: &[Fate],
+    packed: &'a [Option<Vec<u8>>],
+) -> Vec<Value<'a>> {
+    let mut values = Vec::with_capacity(events.len() * 11);
+    for ((event, fate), packed) in events.iter().zip(fates).zip(packed) {
+        let Appended::At { position, sequence } = fate.appended else { continue };
+        let (id, place, at_ms) = (event.id, position.offset, event.at_ms);
+        let content =
+            Content { event: event.event, data: &event.payload.json, attachments: packed.as_deref() };
+        let checksum = content.checksum(fate.room_id, place, sequence, id, at_ms);
+        let (node, number, bytes) = (signed(id.node), signed(id.number), content.bytes());
+        values.extend_from_slice(args![fate.room_id, place, sequence, node, number, at_ms, content.event]);
+        values.extend([Value::Bytes(Some(content.data)), Value::Bytes(content.attachments)]);
+        values.extend_from_slice(args![bytes, checksum]);
+    }
+    values
+}
+
+/// The rows of `log_keys`, for those that have a key and were not there before.
+pub(super) fn key_values<'a>(
+    events: &'a [Append<'_>],
+    fates: &'a [Fate],
+) -> impl Iterator<Item = [Value<'a>; 7]> {
+    events.iter().zip(fates).filter_map(|(event, fate)| {
+        let (Appended::At { position, .. }, Some(key), Some(body)) = (fate.appended, event.key, &fate.body)
+        else {
+            return None;
+        };
+        let (node, number) = (signed(event.id.node), signed(event.id.number));
+        Some(*args![fate.room_id, key, body, position.offset, node, number, event.at_ms])
+    })
 }
 
 /// What is known of the keys of a batch, by room and key.
@@ -296,11 +312,11 @@ struct Key {
 }
 
 /// What becomes of one event of a batch.
-struct Fate {
-    room_id: i64,
+pub(super) struct Fate {
+    pub(super) room_id: i64,
     /// The digest of what it says, if it has a key.
-    body: Option<Digest>,
-    appended: Appended,
+    pub(super) body: Option<Digest>,
+    pub(super) appended: Appended,
 }
 
 /// The organisations of a batch, in the order in which every transaction takes their rows.
@@ -389,6 +405,14 @@ impl<'a> Rooms<'a> {
         Some(self.all[at].known.as_ref()?.id)
     }
 
+    /// Where they stand behind what was placed.
+    fn stands(&self) -> impl Iterator<Item = (Room, Stand)> {
+        self.all.iter().filter_map(|room| {
+            let Known { id, next } = room.known.as_ref()?;
+            Some((room.room.clone(), Stand { id: *id, epoch: room.epoch, top: next - 1 }))
+        })
+    }
+
     /// Gives an event the next place of its room and the next number of its organisation, unless its key is known.
     fn place<'k>(&mut self, event: &Append<'k>, keys: &mut Keys<'k>, orgs: &mut Orgs<'_>) -> Result<Fate> {
         let numbers = orgs.of_room(event.room)?;
@@ -423,7 +447,7 @@ fn new_room(room: &Room, epoch: Epoch, now_ms: u64) -> [Value<'_>; 9] {
 }
 
 /// The digest by which the same event is known again.
-fn body_of(event: &Append<'_>) -> Digest {
+pub(super) fn body_of(event: &Append<'_>) -> Digest {
     let mut all = Vec::with_capacity(event.event.len() + event.payload.json.len() + 16);
     let parts = [event.event.as_bytes(), &event.payload.json];
     for part in parts.into_iter().chain(event.payload.attachments.iter().map(|one| &one[..])) {

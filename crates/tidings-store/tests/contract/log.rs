@@ -25,25 +25,25 @@ both!(
     what_rooms_take_is_counted_in_bytes,
 );
 
-fn room(org: &str, name: &str) -> Room {
+pub(crate) fn room(org: &str, name: &str) -> Room {
     Room::new(&Org::new(org), name, 200).unwrap()
 }
 
-fn id(number: u64) -> MessageId {
+pub(crate) fn id(number: u64) -> MessageId {
     // The highest bit is set: what has no sign here has one in the database.
     MessageId { node: u64::MAX - 7, number }
 }
 
-fn event<'a>(room: &'a Room, number: u64, payload: &'a Payload) -> Append<'a> {
+pub(crate) fn event<'a>(room: &'a Room, number: u64, payload: &'a Payload) -> Append<'a> {
     Append { room, epoch: Epoch(u64::MAX - 1), id: id(number), at_ms: NOW, event: "said", payload, key: None }
 }
 
-async fn append(store: &Store, events: &[Append<'_>]) -> Vec<Appended> {
+pub(crate) async fn append(store: &Store, events: &[Append<'_>]) -> Vec<Appended> {
     tx!(store, tx => tx.append(events).await.unwrap())
 }
 
 /// Everything of a room behind an offset, page by page.
-async fn all_after(store: &Store, room: &Room, mut offset: u64) -> Vec<Record> {
+pub(crate) async fn all_after(store: &Store, room: &Room, mut offset: u64) -> Vec<Record> {
     let mut reader = store.read().await.unwrap();
     let head = reader.log_room(room).await.unwrap().unwrap();
     let mut all: Vec<Record> = Vec::new();
@@ -55,7 +55,7 @@ async fn all_after(store: &Store, room: &Room, mut offset: u64) -> Vec<Record> {
     }
 }
 
-fn places(done: &[Appended]) -> Vec<(u64, u64)> {
+pub(crate) fn places(done: &[Appended]) -> Vec<(u64, u64)> {
     let place = |one: &Appended| match one {
         Appended::At { position, sequence } => (position.offset, *sequence),
         other => panic!("{other:?}"),

@@ -9,6 +9,7 @@ mod dead_letters;
 mod isolation;
 mod last_seen;
 mod log;
+mod log_at_once;
 mod opening;
 mod refresh;
 mod revocations;

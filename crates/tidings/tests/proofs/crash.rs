@@ -1,10 +1,14 @@
 //! The process ends between two steps of one publish.
 
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::{Value, json};
 use tidings_testkit::client::{Heard, PlainClient};
 use tidings_testkit::history::{Demand, Fault, History, Verdict};
+use tidings_testkit::{Postgres, Serving};
 
-use crate::bed::{Publisher, catch_up, follow, hear_up_to, place, run, serve, serve_without, stored};
+use crate::bed::{FLAGS, Publisher, catch_up, follow, hear_up_to, place, run, serve_without, stored};
 
 const ROOM: &str = "notes:1";
 
@@ -17,10 +21,35 @@ struct Outcome {
     stored: bool,
 }
 
+/// Where a server keeps its rooms.
+#[derive(Clone, Copy)]
+enum On {
+    Sqlite,
+    /// Where what was published before has it know the rooms, so that what fails is one statement.
+    Postgres,
+}
+
+impl On {
+    /// The address of a new database; SQLite has its file in the server's own place.
+    async fn database(self) -> Option<String> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(Postgres::shared().database().await),
+        }
+    }
+}
+
+/// A server on that database.
+fn serve_on(url: Option<&str>, place: &Path, points: &str) -> Serving {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+    command.env_clear().env("FAILPOINTS", points).envs(url.map(|url| ("DATABASE_URL", url)));
+    Serving::run(command.current_dir(place).arg("serve").args(FLAGS))
+}
+
 /// Publishes three messages; the server ends during the third, which is published again to its successor.
-async fn interrupted(points: &str) -> Outcome {
-    let place = place("");
-    let server = serve_without(place.path(), points);
+async fn interrupted(on: On, points: &str) -> Outcome {
+    let (place, url) = (place(""), on.database().await);
+    let server = serve_on(url.as_deref(), place.path(), points);
     let mut history = History::new();
     let (mut follower, mut hears) = follow(server.addr(), ROOM, &mut history).await;
     let mut publisher = Publisher::new(&mut history, ROOM, true);
@@ -39,7 +68,7 @@ async fn interrupted(points: &str) -> Outcome {
     assert!(matches!(answer, Heard::Closed(_)), "it was answered: {answer:?}");
     let before = follower.position().unwrap().offset - 2;
 
-    let server = serve(place.path());
+    let server = serve_on(url.as_deref(), place.path(), "");
     let stored = stored(server.addr(), ROOM).await.len() == 3;
     let mut hears = PlainClient::sign_in(server.addr(), None).await.unwrap();
     follower.subscribe(&mut hears).await.unwrap();
@@ -59,7 +88,7 @@ async fn interrupted(points: &str) -> Outcome {
 
 #[test]
 fn what_was_committed_and_not_delivered_is_heard_once_after_the_restart() {
-    let Outcome { answer, before, after, stored } = run(interrupted("after_commit:3:abort"));
+    let Outcome { answer, before, after, stored } = run(interrupted(On::Sqlite, "after_commit:3:abort"));
     assert!(stored, "it was committed");
     assert_eq!((&answer["duplicate"], &answer["offset"]), (&Value::Bool(true), &Value::from(3)));
     assert_eq!((before, after), (0, 1));
@@ -67,7 +96,7 @@ fn what_was_committed_and_not_delivered_is_heard_once_after_the_restart() {
 
 #[test]
 fn what_was_delivered_and_not_acknowledged_is_not_heard_again_and_keeps_its_place() {
-    let Outcome { answer, before, after, stored } = run(interrupted("after_delivery:3:hang"));
+    let Outcome { answer, before, after, stored } = run(interrupted(On::Sqlite, "after_delivery:3:hang"));
     assert!(stored, "it was committed");
     assert_eq!((&answer["duplicate"], &answer["offset"]), (&Value::Bool(true), &Value::from(3)));
     assert_eq!((before, after), (1, 0));
@@ -76,16 +105,33 @@ fn what_was_delivered_and_not_acknowledged_is_not_heard_again_and_keeps_its_plac
 /// The control: before the commit there is nothing to come back to, and the repetition is the first.
 #[test]
 fn what_was_not_committed_is_stored_by_its_repetition() {
-    let Outcome { answer, before, after, stored } = run(interrupted("before_commit:3:abort"));
+    let Outcome { answer, before, after, stored } = run(interrupted(On::Sqlite, "before_commit:3:abort"));
+    assert!(!stored, "it was not committed");
+    assert_eq!((&answer["duplicate"], &answer["offset"]), (&Value::Null, &Value::from(3)));
+    assert_eq!((before, after), (0, 1));
+}
+
+#[test]
+fn on_postgresql_what_was_committed_in_one_statement_is_heard_once_after_the_restart() {
+    let Outcome { answer, before, after, stored } = run(interrupted(On::Postgres, "after_commit:3:abort"));
+    assert!(stored, "it was committed");
+    assert_eq!((&answer["duplicate"], &answer["offset"]), (&Value::Bool(true), &Value::from(3)));
+    assert_eq!((before, after), (0, 1));
+}
+
+/// The control: before the statement is sent nothing is stored.
+#[test]
+fn on_postgresql_what_was_not_sent_is_stored_by_its_repetition() {
+    let Outcome { answer, before, after, stored } = run(interrupted(On::Postgres, "before_commit:3:abort"));
     assert!(!stored, "it was not committed");
     assert_eq!((&answer["duplicate"], &answer["offset"]), (&Value::Null, &Value::from(3)));
     assert_eq!((before, after), (0, 1));
 }
 
 /// The answer to the commit of the third message is lost: it is stored, and the server does not know that.
-async fn unknown_commit(points: &str) -> Verdict {
-    let place = place("");
-    let server = serve_without(place.path(), points);
+async fn unknown_commit(on: On, points: &str) -> Verdict {
+    let (place, url) = (place(""), on.database().await);
+    let server = serve_on(url.as_deref(), place.path(), points);
     let mut history = History::new();
     let (mut follower, mut hears) = follow(server.addr(), ROOM, &mut history).await;
     let mut publisher = Publisher::new(&mut history, ROOM, true);
@@ -113,14 +159,20 @@ async fn unknown_commit(points: &str) -> Verdict {
 
 #[test]
 fn what_was_committed_without_the_servers_knowing_is_heard_in_its_place() {
-    let verdict = run(unknown_commit("commit_answer:3:lose"));
+    let verdict = run(unknown_commit(On::Sqlite, "commit_answer:3:lose"));
+    assert!(verdict.holds() && verdict.delivered == 4, "{verdict}");
+}
+
+#[test]
+fn on_postgresql_what_one_statement_committed_without_the_servers_knowing_is_heard_in_its_place() {
+    let verdict = run(unknown_commit(On::Postgres, "commit_answer:3:lose"));
     assert!(verdict.holds() && verdict.delivered == 4, "{verdict}");
 }
 
 /// The control: without healing, those who are connected miss it and are not told.
 #[test]
 fn without_healing_what_was_committed_unknowingly_is_a_silent_gap() {
-    let verdict = run(unknown_commit("commit_answer:3:lose,heal"));
+    let verdict = run(unknown_commit(On::Sqlite, "commit_answer:3:lose,heal"));
     assert_eq!(
         verdict.count(|fault| matches!(fault, Fault::SilentGap { behind: 2, offset: 4, .. })),
         1,
