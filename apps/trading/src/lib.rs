@@ -11,8 +11,16 @@
 //! | [`journal`], [`digest`], [`export`] | what happened, and how it is proven |
 //! | [`standing`] | who stands where, by named rules |
 //! | [`refused`] | what a room says no to |
+//! | [`wire`] | the contract: commands, events, snapshots |
+//! | [`store`], [`rooms`] | the tables; rooms in memory, and how they follow them |
+//! | [`acts`], [`byitself`] | what happens: each a transaction |
+//! | [`trading`], [`api`] | the channel; REST below `/api/trading` |
+//! | [`views`], [`telling`] | how things are shown and told |
 
 pub mod account;
+pub mod acts;
+pub mod api;
+pub mod byitself;
 pub mod decimal;
 pub mod digest;
 pub mod export;
@@ -23,5 +31,33 @@ pub mod order;
 pub mod pace;
 pub mod refused;
 pub mod room;
+pub mod rooms;
 pub mod rules;
 pub mod standing;
+pub mod store;
+pub mod telling;
+pub mod trading;
+pub mod views;
+pub mod wire;
+
+use std::sync::Arc;
+
+use tidings_app::App;
+
+use rooms::Rooms;
+use trading::Trading;
+
+/// The app, to be mounted in one line.
+pub fn app() -> App<axum::Router> {
+    let rooms = Arc::new(Rooms::default());
+    let routes = rooms.clone();
+    App::new(
+        "trading",
+        env!("CARGO_PKG_VERSION"),
+        "Trading competitions: rooms, orders, positions, standings.",
+    )
+    .channel(Trading::new(rooms))
+    .migrations(store::MIGRATIONS)
+    .routes(|stage| api::routes(routes, stage))
+    .paths(api::paths())
+}

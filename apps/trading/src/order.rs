@@ -10,6 +10,7 @@ use crate::refused::{Reason, Refused};
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "OrderSide")]
 pub enum Side {
     /// Cash becomes a position.
     Buy,
@@ -20,6 +21,7 @@ pub enum Side {
 /// How an order is filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "OrderType")]
 pub enum Kind {
     /// At whatever price there is, as volume comes.
     Market,
@@ -78,6 +80,7 @@ impl Ask {
 /// How an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "OrderStatus")]
 pub enum Status {
     /// It waits for a price, for volume, or to be woken.
     Open,

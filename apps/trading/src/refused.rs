@@ -7,6 +7,7 @@ use tidings_app::{Code, Refusal};
 /// Why a room says no. The name on the wire is what programs branch on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "TradeRefusal")]
 pub enum Reason {
     /// Whoever asks is not in the room, or has left it.
     NotAMember,

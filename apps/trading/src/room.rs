@@ -37,6 +37,7 @@ pub const ORDERS_OF_ONE_MOST: usize = 100_000;
 /// How a room stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "TradeState")]
 pub enum State {
     /// It is being made.
     Draft,

@@ -22,9 +22,13 @@ pub const STARTING_CASH_MOST: Dec = Dec::whole(1_000_000_000);
 /// A hundred days: no room runs longer, in milliseconds.
 pub const DURATION_MOST_MS: u64 = 100 * 24 * 3_600 * 1_000;
 
+/// Times faster than life at most.
+pub const SPEED_MOST: u32 = 1_000;
+
 /// The rules of a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "TradeRules")]
 pub struct Rules {
     /// What everybody begins with.
     pub starting_cash: Dec,
@@ -54,6 +58,16 @@ pub struct Rules {
     /// How long it runs, in milliseconds; until somebody ends it, if not said.
     #[serde(default)]
     pub duration_ms: Option<u64>,
+    /// How many times faster than life the room's clock goes.
+    #[serde(default = "speed")]
+    pub speed: u32,
+    /// How often the standings are kept, in milliseconds of the room's time; only when asked, if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_every_ms: Option<u64>,
+}
+
+fn speed() -> u32 {
+    1
 }
 
 fn members() -> u32 {
@@ -106,6 +120,14 @@ impl Rules {
         count("orderBurst", self.order_burst, ORDERS_PER_SECOND_MOST)?;
         if self.duration_ms.is_some_and(|ms| !(1_000..=DURATION_MOST_MS).contains(&ms)) {
             return Err(format!("durationMs: expected 1000 to {DURATION_MOST_MS}"));
+        }
+        count("speed", self.speed, SPEED_MOST)?;
+        // In the clock of the server it is a second at least, whatever the speed.
+        if self
+            .snapshot_every_ms
+            .is_some_and(|ms| ms / u64::from(self.speed) < 1_000 || ms > DURATION_MOST_MS)
+        {
+            return Err(format!("snapshotEveryMs: expected 1000 times speed to {DURATION_MOST_MS}"));
         }
         self.ranking.check()
     }

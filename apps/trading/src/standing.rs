@@ -12,6 +12,7 @@ use crate::decimal::{Dec, Rounding};
 /// What members are compared by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "TradeMeasure")]
 pub enum Measure {
     /// Profit, in cash.
     Absolute,
@@ -25,6 +26,7 @@ pub enum Measure {
 /// How members of a room are ranked. Who does not qualify stands behind everybody who does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "TradeRanking")]
 pub struct Ranking {
     /// What they are compared by.
     #[serde(default)]

@@ -37,6 +37,8 @@ pub(crate) fn rules() -> Rules {
         order_burst: 9,
         late_join: true,
         duration_ms: None,
+        speed: 1,
+        snapshot_every_ms: None,
     }
 }
 

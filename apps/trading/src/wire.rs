@@ -1,0 +1,107 @@
+//! The contract: what clients say, what rooms hear, how things stand. Names on the wire are here and nowhere else.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `events` | what is heard in `trade:ROOM` and `trade:ROOM:USER` |
+//! | `views` | rooms, accounts and orders as they stand |
+
+mod events;
+mod views;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tidings_app::{Command, Rate, Requires, Rule, Text};
+
+use crate::decimal::Dec;
+use crate::order::{Ask, Kind, Side, Status};
+
+pub use events::*;
+pub use views::*;
+
+/// An id of a room.
+pub type RoomId = Text<1, 64>;
+
+/// What clients say on `/trading`.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub enum TradeSay {
+    /// Places an order.
+    #[serde(rename = "order:place")]
+    Place(OrderPlace),
+    /// Cancels what is left of one.
+    #[serde(rename = "order:cancel")]
+    Cancel(OrderCancel),
+}
+
+/// An order that is placed.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OrderPlace {
+    /// In which room.
+    pub room_id: RoomId,
+    /// The client's own id of it; a repeat of the same order under it is the same order.
+    pub client_order_id: Text<1, 64>,
+    /// What is traded.
+    pub symbol: Text<1, 24>,
+    /// Which way.
+    pub side: Side,
+    /// How it is filled.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// How much.
+    pub quantity: Dec,
+    /// The limit.
+    pub price: Option<Dec>,
+    /// What wakes a stop order.
+    pub stop_price: Option<Dec>,
+}
+
+impl OrderPlace {
+    /// The room, and what is asked for in it.
+    pub fn into_ask(self) -> (String, Ask) {
+        let Self { room_id, client_order_id, symbol, side, kind, quantity, price, stop_price } = self;
+        let (client_order_id, symbol) = (client_order_id.into_string(), symbol.into_string());
+        (room_id.into_string(), Ask { client_order_id, symbol, side, kind, quantity, price, stop_price })
+    }
+}
+
+/// An order of which nothing is wanted any more.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OrderCancel {
+    /// In which room.
+    pub room_id: RoomId,
+    /// Which order.
+    pub order_id: Text<1, 24>,
+}
+
+/// Orders of a user in all rooms together: bots say more than the general bucket lets through. Each room has a
+/// pace of its own beside it.
+const ORDERS: Rate = Rate::per_second(100, 200);
+
+impl Command for TradeSay {
+    const RULES: &'static [Requires] = &[
+        Requires::new("order:place", Rule::SignedIn).rate(ORDERS),
+        Requires::new("order:cancel", Rule::SignedIn).rate(ORDERS),
+    ];
+}
+
+/// What is answered on `/trading`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderReply {
+    /// In which room.
+    pub room_id: String,
+    /// The order.
+    pub order_id: String,
+    /// The client's own id of it.
+    pub client_order_id: String,
+    /// How it stands.
+    pub status: Status,
+    /// How much of it is not filled.
+    pub remaining_quantity: Dec,
+    /// How many more orders the room takes of this member now.
+    pub orders_remaining: u32,
+    /// It was placed before, and this is how it stands now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicate: Option<bool>,
+}
