@@ -7,11 +7,11 @@ use tidings_app::{Changes, Code, Org, Refusal, Stage};
 use crate::journal::Input;
 use crate::order::{Ask, order_number};
 use crate::refused::{Reason, Refused};
-use crate::room::{Room, State};
+use crate::room::{FILLS_MOST, Room, State};
 use crate::rooms::{Key, Rooms};
 use crate::rules::Rules;
 use crate::store::{self, Head, RoomRow};
-use crate::telling::{self, entries, place};
+use crate::telling::{self, TOGETHER, Tell, entries, place};
 use crate::views;
 use crate::wire::{OrderReply, SnapshotCreated, TradeEvent};
 
@@ -82,7 +82,23 @@ pub async fn create(
     Ok(row)
 }
 
-/// Does something in a room, and stores and tells all of it. What `done` makes of the room behind it is answered.
+/// What came of inputs.
+#[derive(Debug)]
+pub struct Done<T> {
+    /// What was made of the room behind them.
+    pub value: T,
+    /// How many of them were applied: no more than what they tell fits in the transaction.
+    pub taken: usize,
+    /// Whether orders have not all met a price.
+    pub goes_on: bool,
+    /// What is to be told in transactions behind this one.
+    pub rest: Vec<Tell>,
+}
+
+/// Events after which no further input is taken into a transaction: one more may tell three for each of its fills.
+const ENOUGH: usize = TOGETHER - 3 * FILLS_MOST - 2;
+
+/// Does something in a room, and stores and tells it. What `done` makes of the room behind it is answered.
 ///
 /// # Errors
 /// What the room refuses; then nothing of the inputs is done.
@@ -91,14 +107,21 @@ pub async fn apply<T>(
     tx: &mut Changes,
     key: &Key,
     inputs: Vec<Input>,
-    done: impl FnOnce(&RoomRow, &Room, Option<u64>) -> T,
-) -> Result<T, No> {
+    done: impl FnOnce(&Room, Option<u64>) -> T,
+) -> Result<Done<T>, No> {
     let (org, id) = key;
     let (row, mut room) = rooms.take(tx, key).await?;
     let (before, now_ms) = (room.state(), row.time(tx.now_ms()));
-    let (mut stored, mut order) = (Vec::with_capacity(inputs.len()), None);
-    for input in inputs {
-        // Whatever is refused leaves the room to be made again of its journal, if anything was done before it.
+    let (mut stored, mut order, mut tells) = (Vec::with_capacity(inputs.len()), None, Vec::new());
+    // A server that was killed may have left some that have not met the newest price.
+    let unmet = room.unfinished().map(|symbol| Input::GoOn { symbol: symbol.to_owned() });
+    let unmet = unmet.filter(|_| inputs.iter().any(|input| matches!(input, Input::Price { .. })));
+    let extra = usize::from(unmet.is_some());
+    for input in unmet.into_iter().chain(inputs) {
+        if tells.len() > ENOUGH || !stored.is_empty() && room.unfinished().is_some() {
+            break;
+        }
+        // Whatever is refused behind something else leaves the room to be made again of its journal.
         let applied = match room.apply(now_ms, input) {
             Ok(applied) => applied,
             Err(refused) => {
@@ -111,25 +134,31 @@ pub async fn apply<T>(
         store::write(tx, org, id, &applied.entry).await?;
         order = applied.order.or(order);
         stored.push(applied.entry.clone());
-        telling::tell(tx, org, &room, applied)?;
+        telling::tell(&mut tells, org, &room, applied)?;
     }
+    let rest = telling::emit(tx, tells)?;
     if before != room.state() {
-        let (ends_ms, next) = (room.rules().duration_ms, room.rules().snapshot_every_ms);
-        let now = tx.now_ms();
-        let due = |after: Option<u64>| {
-            after.filter(|_| room.state() == State::Running).map(|ms| now.saturating_add(row.lasts(ms)))
-        };
-        store::schedule(tx, org, id, (due(ends_ms), due(next))).await?;
+        turned(tx, org, &row, &room).await?;
     }
     save(tx, org, &room).await?;
-    if before != room.state() && room.state() == State::Ended {
-        keep_standings(tx, org, &room).await?;
-    }
-    let answer = done(&row, &room, order);
+    let (taken, goes_on) = (stored.len() - extra, room.unfinished().is_some());
+    let value = done(&room, order);
     rooms.put(key, room);
     let (rooms, key) = (rooms.clone(), key.clone());
     tx.after(move || rooms.settle_after(&key, &stored));
-    Ok(answer)
+    Ok(Done { value, taken, goes_on, rest })
+}
+
+/// The room stands otherwise: when it is to be looked at, and where everybody stood at the end.
+async fn turned(tx: &mut Changes, org: &Org, row: &RoomRow, room: &Room) -> Result<(), Refusal> {
+    let (running, now_ms) = (room.state() == State::Running, tx.now_ms());
+    let due = |after: Option<u64>| after.filter(|_| running).map(|ms| now_ms.saturating_add(row.lasts(ms)));
+    let times = (due(row.rules.duration_ms), due(row.rules.snapshot_every_ms));
+    store::schedule(tx, org, room.id(), times).await?;
+    if room.state() == State::Ended {
+        keep_standings(tx, org, room).await?;
+    }
+    Ok(())
 }
 
 async fn save(tx: &mut Changes, org: &Org, room: &Room) -> Result<(), Refusal> {
@@ -200,7 +229,7 @@ pub async fn order(
     let placed = stage.commit(move |tx| {
         Box::pin(async move {
             let input = Input::Place { user: whose.clone(), ask: asked };
-            let placed = apply(&doing, tx, &at, vec![input], |_, room, order| {
+            let placed = apply(&doing, tx, &at, vec![input], |room, order| {
                 let order = room.order(order.unwrap_or_default())?;
                 Some(views::of_reply(room, order, room.at_ms()))
             });
@@ -210,7 +239,7 @@ pub async fn order(
                 }
                 Refusal::from(no)
             })?;
-            placed.ok_or_else(|| Refusal::new(Code::Unavailable, "it is not known what became of it"))
+            placed.value.ok_or_else(|| Refusal::new(Code::Unavailable, "it is not known what became of it"))
         })
     });
     let refusal = match placed.await {
@@ -283,29 +312,62 @@ pub async fn cancel(
     let cancelled = stage.commit(move |tx| {
         Box::pin(async move {
             let input = Input::Cancel { user, order: number };
-            let cancelled = apply(&doing, tx, &key, vec![input], |_, room, _| {
+            let cancelled = apply(&doing, tx, &key, vec![input], |room, _| {
                 let order = room.order(number)?;
                 Some(views::of_reply(room, order, room.at_ms()))
             });
-            Ok(cancelled.await?)
+            Ok(cancelled.await?.value)
         })
     });
     cancelled.await?.ok_or_else(unknown)
 }
 
-/// Does one thing in a room that is not an order.
+/// Does in a room, in order, what is no order; each input is done or not, and with it those behind it. How many were.
 ///
 /// # Errors
-/// What the room refuses, as a refusal.
+/// What the room refuses of the first; of a later one nothing is said but that it was not taken.
 pub async fn happens(
     rooms: &Arc<Rooms>,
     stage: &Stage,
     key: &Key,
     inputs: Vec<Input>,
-) -> Result<(), Refusal> {
+) -> Result<usize, Refusal> {
     rooms.warm(&mut stage.read().await?, key).await?;
+    let mut taken = 0;
+    while taken < inputs.len() {
+        let done = match once(rooms, stage, key, inputs[taken..].to_vec()).await {
+            Err(refusal) if taken == 0 => return Err(refusal),
+            Err(_) => break,
+            Ok(done) => done,
+        };
+        taken += done.taken;
+        tell_rest(stage, done.rest).await?;
+        let mut goes_on = done.goes_on;
+        while goes_on {
+            goes_on = go_on(rooms, stage, key).await?;
+        }
+    }
+    Ok(taken)
+}
+
+async fn once(rooms: &Arc<Rooms>, stage: &Stage, key: &Key, inputs: Vec<Input>) -> Result<Done<()>, Refusal> {
     let (doing, at) = (rooms.clone(), key.clone());
     stage
-        .commit(move |tx| Box::pin(async move { Ok(apply(&doing, tx, &at, inputs, |_, _, _| ()).await?) }))
+        .commit(move |tx| Box::pin(async move { Ok(apply(&doing, tx, &at, inputs, |_, _| ()).await?) }))
         .await
+}
+
+/// Orders that have not met the newest price go on to; whether there are still more.
+async fn go_on(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Result<bool, Refusal> {
+    let unmet =
+        rooms.look(&mut stage.read().await?, key, |_, room| room.unfinished().map(str::to_owned)).await?;
+    let Some(symbol) = unmet else { return Ok(false) };
+    Ok(once(rooms, stage, key, vec![Input::GoOn { symbol }]).await?.goes_on)
+}
+
+async fn tell_rest(stage: &Stage, mut rest: Vec<Tell>) -> Result<(), Refusal> {
+    while !rest.is_empty() {
+        rest = stage.commit(move |tx| Box::pin(async move { telling::emit(tx, rest) })).await?;
+    }
+    Ok(())
 }

@@ -43,7 +43,7 @@ async fn due(rooms: &Arc<Rooms>, stage: &Stage) -> Result<(), Refusal> {
         warned(&key.1.clone(), keep(rooms, stage, key).await);
     }
     for key in ends {
-        warned(&key.1, happens(rooms, stage, &key, vec![Input::End]).await);
+        warned(&key.1, happens(rooms, stage, &key, vec![Input::End]).await.map(drop));
     }
     Ok(())
 }

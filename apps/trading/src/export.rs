@@ -12,8 +12,8 @@ use crate::standing::Standing;
 const FORMAT: &str = "tidings-trading-room";
 /// The version of the format, of the rules of trading and of ranking: others are not computed.
 const VERSION: u32 = 1;
-/// Bytes of a line at most.
-pub const LINE_BYTES: usize = 64 << 10;
+/// Bytes of a line at most; the end names every member.
+pub const LINE_BYTES: usize = 8 << 20;
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -94,12 +94,12 @@ fn json<T: Serialize>(value: &T) -> String {
 /// # Errors
 /// The first line that is wrong: not of this format, changed, left out, refused by the rules, or an end that is not
 /// what the journal comes to.
-pub fn verify<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Room, Wrong> {
+pub fn verify<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> Result<Room, Wrong> {
     let mut checking = Checking::Head;
     let mut number = 0;
     for text in lines {
         number += 1;
-        checking = checking.take(text).map_err(|problem| Wrong { line: number, problem })?;
+        checking = checking.take(text.as_ref()).map_err(|problem| Wrong { line: number, problem })?;
     }
     match checking {
         Checking::Done(room) => Ok(*room),

@@ -52,6 +52,11 @@ pub enum Input {
         /// Its number.
         order: u64,
     },
+    /// Orders go on to meet the newest price of an instrument.
+    GoOn {
+        /// Which.
+        symbol: String,
+    },
     /// Trading ends.
     End,
 }

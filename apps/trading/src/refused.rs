@@ -17,6 +17,8 @@ pub enum Reason {
     RoomNotRunning,
     /// The room does not stand so that this could be done.
     RoomState,
+    /// Orders still meet the price before; the next may come when they have.
+    RoomBusy,
     /// It has as many members as it takes.
     RoomFull,
     /// There is no such instrument here.
@@ -55,6 +57,7 @@ impl Reason {
             Self::AlreadyAMember => "already_a_member",
             Self::RoomNotRunning => "room_not_running",
             Self::RoomState => "room_state",
+            Self::RoomBusy => "room_busy",
             Self::RoomFull => "room_full",
             Self::UnknownSymbol => "unknown_symbol",
             Self::NoPrice => "no_price",
@@ -79,6 +82,7 @@ impl Reason {
             Self::UnknownSymbol | Self::UnknownOrder => Code::NotFound,
             Self::BadTick | Self::BadSize => Code::BadRequest,
             Self::RateExceeded => Code::RateLimited,
+            Self::RoomBusy => Code::Unavailable,
             _ => Code::Conflict,
         }
     }

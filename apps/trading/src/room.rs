@@ -34,6 +34,9 @@ pub const ORDERS_MOST: usize = 1_000_000;
 /// Orders of one member at most, over all of the room's time.
 pub const ORDERS_OF_ONE_MOST: usize = 100_000;
 
+/// Orders that one entry fills, or gives up, at most: what it tells fits in a transaction.
+pub const FILLS_MOST: usize = 200;
+
 /// How a room stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -194,6 +197,8 @@ pub struct Room {
     markets: Vec<Market>,
     accounts: BTreeMap<String, Account>,
     orders: Vec<Order>,
+    /// Instruments of which orders have not all met the newest price.
+    unfinished: BTreeSet<usize>,
 }
 
 impl Room {
@@ -218,6 +223,7 @@ impl Room {
             markets,
             accounts: BTreeMap::new(),
             orders: Vec::new(),
+            unfinished: BTreeSet::new(),
         })
     }
 
@@ -238,6 +244,7 @@ impl Room {
             }
             Input::Place { user, ask } => self.place(user, ask, at_ms, &mut effects),
             Input::Cancel { user, order } => self.cancel(user, *order, &mut effects),
+            Input::GoOn { symbol } => self.go_on(symbol, at_ms, &mut effects),
             Input::End => self.end(at_ms, &mut effects),
         }?;
         self.at_ms = at_ms;
@@ -351,6 +358,12 @@ impl Room {
     pub fn budget(&self, user: &str, now_ms: u64) -> u32 {
         let pace = self.accounts.get(user).map(|account| account.pace).unwrap_or_default();
         pace.remaining(&self.rules, now_ms.max(self.at_ms))
+    }
+
+    /// An instrument of which orders have not all met the newest price: it wants [`Input::GoOn`] before the next one.
+    pub fn unfinished(&self) -> Option<&str> {
+        let market = self.unfinished.first()?;
+        self.instrument(*market).map(|instrument| instrument.symbol.as_str())
     }
 
     /// Where everybody stands now; once it has ended, for good.

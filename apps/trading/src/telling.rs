@@ -68,18 +68,35 @@ pub fn failed(room_id: &str, client_order_id: &str, refused: &Refused) -> TradeE
     TradeEvent::Failed(OrderFailed { room_id, client_order_id, reason })
 }
 
-/// Tells what an input did. What concerns money goes before everything else to a client that is slow.
+/// An event for a room, in a lane of its own if it has one.
+pub type Tell = (Place, TradeEvent, Option<Lane>);
+
+/// Events that are told in one transaction. Only the end of a large room has more: the others follow in
+/// transactions of their own, and if the server is killed meanwhile, whoever asks sees how things are.
+pub const TOGETHER: usize = 900;
+
+/// Tells as much as fits in a transaction; what is left.
 ///
 /// # Errors
 /// As [`Changes::emit`].
-pub fn tell(tx: &mut Changes, org: &Org, room: &Room, applied: Applied) -> Result<(), Refusal> {
+pub fn emit(tx: &mut Changes, mut tells: Vec<Tell>) -> Result<Vec<Tell>, Refusal> {
+    let rest = tells.split_off(tells.len().min(TOGETHER));
+    tells.iter().try_for_each(|(place, event, lane)| tx.emit_in(place, event, *lane))?;
+    Ok(rest)
+}
+
+/// What is told of an input. What concerns money goes before everything else to a client that is slow.
+///
+/// # Errors
+/// As [`place`].
+pub fn tell(tells: &mut Vec<Tell>, org: &Org, room: &Room, applied: Applied) -> Result<(), Refusal> {
     let (id, entry) = (room.id(), applied.entry);
     let at = iso8601(entry.at_ms);
     for told in applied.told {
         let room_id = id.to_owned();
         let (user, event) = match told {
             Told::State { old, new } => {
-                tell_state(tx, org, room, (old, new, entry.seq))?;
+                tell_state(tells, org, room, (old, new, entry.seq))?;
                 continue;
             }
             Told::Marked { .. } => continue,
@@ -123,33 +140,32 @@ pub fn tell(tx: &mut Changes, org: &Org, room: &Room, applied: Applied) -> Resul
             }
         };
         let lane = user.is_some().then_some(Lane::Critical);
-        tx.emit_in(&place(org, id, user.as_deref())?, &event, lane)?;
+        tells.push((place(org, id, user.as_deref())?, event, lane));
     }
     Ok(())
 }
 
 fn tell_state(
-    tx: &mut Changes,
+    tells: &mut Vec<Tell>,
     org: &Org,
     room: &Room,
     (old_state, new_state, seq): (State, State, u64),
 ) -> Result<(), Refusal> {
     let (public, room_id) = (place(org, room.id(), None)?, room.id().to_owned());
-    tx.emit(
-        &public,
-        &TradeEvent::State(TradeStateChanged { room_id: room_id.clone(), old_state, new_state }),
-    )?;
+    let changed = TradeStateChanged { room_id: room_id.clone(), old_state, new_state };
+    tells.push((public.clone(), TradeEvent::State(changed), None));
     let at = |ms: Option<u64>| iso8601(ms.unwrap_or(room.at_ms()));
     match new_state {
         State::Running => {
             let (started_at, ends_at) = (at(room.started_ms()), room.ends_ms().map(iso8601));
-            tx.emit(&public, &TradeEvent::Started(TradeStarted { room_id, started_at, ends_at }))
+            tells.push((public, TradeEvent::Started(TradeStarted { room_id, started_at, ends_at }), None));
         }
         State::Ended => {
             let (ended_at, standings) = (at(room.ended_ms()), entries(&room.standings()));
             let ended = TradeEnded { room_id, ended_at, final_offset: seq, standings };
-            tx.emit_in(&public, &TradeEvent::Ended(ended), Some(Lane::Critical))
+            tells.push((public, TradeEvent::Ended(ended), Some(Lane::Critical)));
         }
-        State::Draft | State::Open => Ok(()),
+        State::Draft | State::Open => {}
     }
+    Ok(())
 }

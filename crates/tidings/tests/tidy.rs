@@ -110,13 +110,22 @@ fn dependencies_go_one_way() {
         "tidings-example-todo",
         "tidings-arena",
         "tidings-trading",
+        "tidings-routes",
     ];
-    let table: [(&str, Vec<&[&str]>); 9] = [
+    let table: [(&str, Vec<&[&str]>); 10] = [
         ("tidings-wire", vec![&ours, &io, &HTTP, &STORES, &chance]),
         ("tidings-core", vec![&above_core, &io, &HTTP, &STORES]),
         ("tidings-store", vec![&above_store, &HTTP, &OTHER_STORES]),
         // An app's routes are a type parameter: the seam knows no HTTP.
         ("tidings-app", vec![&above_app, &HTTP, &OTHER_STORES]),
+        // What routes are made of knows no app.
+        (
+            "tidings-routes",
+            vec![
+                &["tidings", "tidings-server", "tidings-testkit", "tidings-arena", "tidings-trading"],
+                &OTHER_STORES,
+            ],
+        ),
         // An app knows neither the server nor another app; of HTTP it has routes, in `api.rs` and below it.
         (
             "tidings-arena",

@@ -211,7 +211,6 @@ async fn prices(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer
     let Prices { prices } = asked.read()?;
     let input = |Tick { symbol, price, volume }| Input::Price { symbol: symbol.into_string(), price, volume };
     let inputs: Vec<Input> = prices.into_vec().into_iter().map(input).collect();
-    let taken = inputs.len();
-    happens(&api.rooms, &api.stage, &key, inputs).await?;
+    let taken = happens(&api.rooms, &api.stage, &key, inputs).await?;
     told_as(StatusCode::OK, &json!({"ok": true, "taken": taken}))
 }

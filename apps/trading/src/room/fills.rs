@@ -1,6 +1,6 @@
 //! Orders meet prices.
 
-use super::{Effects, Executed, Room, State, Told};
+use super::{Effects, Executed, FILLS_MOST, Room, State, Told};
 use crate::account::Fill;
 use crate::decimal::{Dec, Rounding};
 use crate::market::Quote;
@@ -19,6 +19,9 @@ impl Room {
         self.is(&[State::Open, State::Running], Reason::RoomNotRunning)?;
         let market = self.market_of(symbol)?;
         let instrument = &self.rules.instruments[market];
+        if self.unfinished.contains(&market) {
+            return Err(Refused::new(Reason::RoomBusy, "orders still meet the price before this one"));
+        }
         instrument.check_price("price", price)?;
         if volume.is_some_and(|volume| volume < Dec::ZERO) {
             return Err(Refused::new(Reason::BadSize, "volume: expected 0 or more"));
@@ -37,16 +40,35 @@ impl Room {
         Ok(())
     }
 
-    /// Wakes and fills what the newest price lets, sells first: what they bring may pay for buys.
+    /// Orders go on to meet a price that had more of them than one entry fills.
+    pub(super) fn go_on(&mut self, symbol: &str, at_ms: u64, effects: &mut Effects) -> Result<(), Refused> {
+        self.is(&[State::Open, State::Running], Reason::RoomNotRunning)?;
+        let market = self.market_of(symbol)?;
+        if !self.unfinished.contains(&market) {
+            return Err(Refused::new(Reason::RoomState, "all orders have met the newest price"));
+        }
+        self.meet(market, at_ms, effects);
+        Ok(())
+    }
+
+    /// Wakes and fills what the newest price lets, sells first: what they bring may pay for buys. Of more than
+    /// [`FILLS_MOST`] the rest waits for an entry of its own.
     pub(super) fn meet(&mut self, market: usize, at_ms: u64, effects: &mut Effects) {
+        self.unfinished.remove(&market);
+        let mut left = FILLS_MOST;
         for side in [Side::Sell, Side::Buy] {
             while let Some(number) = self.markets[market].woken(side) {
                 self.wake_order(number);
             }
             while let Some(number) = self.markets[market].next(side) {
+                if left == 0 {
+                    self.unfinished.insert(market);
+                    return;
+                }
                 if !self.fill(number, at_ms, effects) {
                     break;
                 }
+                left -= 1;
             }
         }
     }

@@ -62,11 +62,13 @@ impl Room {
     /// The end is a place in the journal, not a time: what is before it counts, nothing is after it.
     pub(super) fn end(&mut self, at_ms: u64, effects: &mut Effects) -> Result<(), Refused> {
         self.is(&[State::Running], Reason::RoomNotRunning)?;
+        self.ended_ms = Some(at_ms);
+        self.unfinished.clear();
+        // Told first: of what follows there may be more than one transaction holds.
+        self.becomes(State::Ended, effects);
         let users: Vec<String> = self.accounts.keys().cloned().collect();
         users.iter().for_each(|user| self.cancel_all(user, effects));
         self.accounts.values_mut().for_each(|account| account.weigh(at_ms));
-        self.ended_ms = Some(at_ms);
-        self.becomes(State::Ended, effects);
         Ok(())
     }
 

@@ -128,6 +128,8 @@ impl Naive {
             Input::Price { symbol, price, volume } => self.price(symbol, units(*price), volume.map(units)),
             Input::Place { user, ask } => self.place(user, ask),
             Input::Cancel { user, order } => self.cancel(user, *order),
+            // There are never so many orders here that a price is not done with them at once.
+            Input::GoOn { .. } => Err(Reason::RoomState),
             Input::End => self.end(),
         };
         if done.is_err() {

@@ -3,6 +3,7 @@
 use tidings_trading::decimal::Dec;
 use tidings_trading::journal::Input;
 use tidings_trading::order::{Ask, Kind, Side, Status};
+use tidings_trading::refused::Reason;
 use tidings_trading::room::{Applied, Room, Told};
 use tidings_trading::rules::Rules;
 use tidings_trading::standing::{Measure, Ranking, moved};
@@ -209,7 +210,7 @@ fn a_room_ends_at_a_place_of_its_journal() {
     at(&mut room, 1, price("10", None));
     at(&mut room, 2, place("ada", limit("a", Side::Buy, "5", "9")));
     let ended = at(&mut room, 3, Input::End);
-    assert_eq!(names(&ended), ["Cancelled", "State", "Portfolio"]);
+    assert_eq!(names(&ended), ["State", "Cancelled", "Portfolio"]);
     let then = (room.standings(), room.seq(), room.digest());
     assert!(room.apply(9, price("5", None)).is_err());
     assert!(room.apply(9, place("ada", market("b", Side::Buy, "1"))).is_err());
@@ -318,4 +319,33 @@ fn the_largest_room_there_may_be_counts_without_loss() {
     assert_eq!(account.cash, starting_cash + worth - paid);
     assert_eq!((account.realised, account.equity), (worth - paid, account.cash));
     assert_eq!(account.average_equity(century), account.cash, "it stood there for all of the time");
+}
+
+#[test]
+fn a_price_that_meets_more_orders_than_one_entry_fills_goes_on_in_the_next() {
+    let mut room = Room::new("room", Rules { max_members: 500, ..free() }).unwrap();
+    at(&mut room, 0, Input::Open);
+    let users: Vec<String> = (0..450).map(|number| format!("user-{number:03}")).collect();
+    for user in &users {
+        at(&mut room, 0, join(user));
+    }
+    at(&mut room, 0, Input::Start);
+    for user in &users {
+        at(&mut room, 0, place(user, limit("a", Side::Buy, "1", "10")));
+    }
+    let go_on = || Input::GoOn { symbol: "ACME".into() };
+    assert_eq!(room.apply(1, go_on()).unwrap_err().reason, Reason::RoomState);
+    let met = at(&mut room, 1, price("9", Some("440")));
+    assert_eq!((fills(&met).len(), room.unfinished()), (200, Some("ACME")));
+    assert!(met.told.len() <= 1 + 3 * 200, "what is told fits in a transaction");
+    assert_eq!(room.apply(2, price("20", None)).unwrap_err().reason, Reason::RoomBusy);
+    // Whoever comes in between comes behind those who were there.
+    at(&mut room, 2, Input::Cancel { user: "user-449".into(), order: 450 });
+    assert_eq!(fills(&at(&mut room, 2, go_on())).len(), 200);
+    let last = at(&mut room, 3, go_on());
+    assert_eq!((fills(&last).len(), room.unfinished()), (40, None), "there is no more volume");
+    assert!(room.orders().iter().take(440).all(|order| order.status == Status::Filled));
+    at(&mut room, 4, price("20", None));
+    let ended = at(&mut room, 5, Input::End);
+    assert_eq!(names(&ended)[..2], ["State", "Cancelled"], "the end is told before what it ends");
 }

@@ -33,6 +33,16 @@ impl Bed {
         let flags = ["serve", "--listen", "127.0.0.1:0", "--no-limits", "--host-publish=false"];
         Serving::run(command.args(flags))
     }
+
+    /// What `tidings verify room` says of an export: its exit code, and all it printed.
+    pub(crate) fn verify_room(&self, export: &str) -> (Option<i32>, String) {
+        let file = self.place.path().join("export.ndjson");
+        std::fs::write(&file, export).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+        let output = command.args(["verify", "room"]).arg(&file).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    }
 }
 
 /// A token of somebody, with more claims.

@@ -68,7 +68,25 @@ async fn a_room_is_heard_from_its_making_to_its_end() {
         let room = export::verify(lines.iter().map(String::as_str)).unwrap();
         assert_eq!(json!(room.standings()), standings["standings"]);
         assert_eq!(json!(room.digest()), ada.get("/rooms/r1").await["digest"]);
+        verified_by_anybody(&bed, &lines);
     }
+}
+
+/// The command that computes it, which needs no server; and that it finds out a place that was bought.
+fn verified_by_anybody(bed: &Bed, lines: &[String]) {
+    let said = bed.verify_room(&lines.join("\n"));
+    assert_eq!(said.0, Some(0), "{}", said.1);
+    assert!(
+        said.1.contains("entries of the room r1 hold") && said.1.contains("\n1 bob 0 10000"),
+        "{}",
+        said.1
+    );
+    let bought = lines.join("\n").replace("\"quantity\":\"60\"", "\"quantity\":\"61\"").replace(
+        "\"userId\":\"bob\",\"name\":\"Bob\",\"rank\":1",
+        "\"userId\":\"bob\",\"name\":\"Bob\",\"rank\":2",
+    );
+    let (code, said) = bed.verify_room(&bought);
+    assert!(code == Some(1) && said.contains("does not hold"), "{code:?} {said}");
 }
 
 /// `ada` trades, and hears of it in a room of her own.
@@ -181,5 +199,88 @@ async fn a_room_whose_clock_is_fast_ends_by_itself_when_its_time_is_over() {
         );
         let (status, sentence) = exchange.refused("POST /rooms/r1/end", Value::Null).await;
         assert_eq!((status, sentence.as_str()), (409, "room_not_running: this room is ended"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fills_are_all_told_and_of_marks_the_newest() {
+    const STEPS: u64 = 40;
+    for bed in Bed::both().await {
+        let server = bed.serve();
+        let exchange = Rest::server(server.addr());
+        exchange.room("r1", &["ada", "bob"], Value::Null).await;
+        exchange.price("r1", "10", None).await;
+        let mut holds = listens(server.addr(), "bob").await;
+        say(&mut holds, "order:place", order("a", "buy", "100", Value::Null)).await;
+        let mut ada = listens(server.addr(), "ada").await;
+        say(&mut ada, "order:place", order("a", "buy", "100", Value::Null)).await;
+        for at in 1..=STEPS {
+            let limit = json!({"type": "limit", "price": (10 + at).to_string()});
+            let placed = say(&mut ada, "order:place", order(&format!("s{at}"), "sell", "1", limit)).await;
+            assert_eq!(placed["ok"], true, "{placed}");
+        }
+        let mut trades = listens(server.addr(), "ada").await;
+        subscribe(&mut trades, "trade:r1:ada").await;
+        let shown = subscribe(&mut holds, "trade:r1:bob").await;
+        assert_eq!(shown["snapshot"]["account"]["positions"][0]["quantity"], "100");
+        let prices: Vec<Value> =
+            (1..=STEPS).map(|at| json!({"symbol": "ACME", "price": (10 + at).to_string()})).collect();
+        let taken = exchange.done("POST /rooms/r1/prices", json!({ "prices": prices })).await;
+        assert_eq!(taken["taken"], STEPS);
+        // Every fill, in order, each at its own price.
+        for at in 1..=STEPS {
+            let fill = hear(&mut trades, "order:executed").await;
+            let (price, id) = (fill["data"]["price"].clone(), fill["data"]["clientOrderId"].clone());
+            assert_eq!((price, id), (json!((10 + at).to_string()), json!(format!("s{at}"))));
+        }
+        // Of the same prices whoever only holds hears a few, and the last of them.
+        let mut marks = 1;
+        while hear(&mut holds, "position:updated").await["data"]["markPrice"] != (10 + STEPS).to_string() {
+            marks += 1;
+        }
+        assert!(marks < STEPS / 2, "{marks} marks were told of {STEPS} prices");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_price_that_meets_hundreds_of_orders_fills_them_all_and_an_end_cancels_as_many() {
+    for bed in Bed::both().await {
+        let server = bed.serve();
+        let exchange = Rest::server(server.addr());
+        exchange.room("r1", &["ada", "bob"], json!({"maxOpenOrders": 200})).await;
+        let mut eve = listens(server.addr(), "eve").await;
+        subscribe(&mut eve, "trade:r1").await;
+        for (from, price) in [(0, "9"), (150, "5")] {
+            for user in ["ada", "bob"] {
+                let mut member = listens(server.addr(), user).await;
+                for at in from..from + 150 {
+                    let limit = json!({"type": "limit", "price": price});
+                    let placed =
+                        say(&mut member, "order:place", order(&format!("l{at}"), "buy", "1", limit)).await;
+                    assert_eq!(placed["ok"], true, "{placed}");
+                }
+            }
+            exchange.price("r1", "9", None).await;
+            exchange.price("r1", "10", None).await;
+        }
+        for user in ["ada", "bob"] {
+            let portfolio = Rest::user(server.addr(), user).get("/rooms/r1/portfolio").await;
+            assert_eq!(
+                (&portfolio["trades"], &portfolio["positions"][0]["quantity"]),
+                (&json!(150), &json!("150"))
+            );
+            assert_eq!(portfolio["openOrders"].as_array().unwrap().len(), 150);
+        }
+        let mut ada = listens(server.addr(), "ada").await;
+        subscribe(&mut ada, "trade:r1:ada").await;
+        exchange.done("POST /rooms/r1/end", Value::Null).await;
+        assert_eq!(hear(&mut eve, "room:ended").await["data"]["standings"][0]["userId"], "ada");
+        for at in 0..150 {
+            let cancelled = hear(&mut ada, "order:cancelled").await;
+            assert_eq!(cancelled["data"]["remaining"], "1", "the {at}th of them");
+        }
+        let lines = exchange.export("r1").await;
+        assert!(lines.iter().any(|line| line.contains("\"goOn\"")), "one entry did not do it");
+        export::verify(&lines).unwrap();
     }
 }

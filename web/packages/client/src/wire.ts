@@ -1011,7 +1011,7 @@ export interface TradeRanking {
 }
 
 /** Why a room says no. The name on the wire is what programs branch on. */
-export type TradeRefusal = "not_a_member" | "already_a_member" | "room_not_running" | "room_state" | "room_full" | "unknown_symbol" | "no_price" | "bad_tick" | "bad_size" | "insufficient_cash" | "insufficient_position" | "position_limit" | "too_many_orders" | "rate_exceeded" | "duplicate_client_order_id" | "unknown_order" | "already_cancelled" | "already_filled";
+export type TradeRefusal = "not_a_member" | "already_a_member" | "room_not_running" | "room_state" | "room_busy" | "room_full" | "unknown_symbol" | "no_price" | "bad_tick" | "bad_size" | "insufficient_cash" | "insufficient_position" | "position_limit" | "too_many_orders" | "rate_exceeded" | "duplicate_client_order_id" | "unknown_order" | "already_cancelled" | "already_filled";
 
 /** A room as it stands. */
 export interface TradeRoomView {
