@@ -99,6 +99,8 @@ pub struct Account {
     pub clients: BTreeMap<String, u64>,
     /// How fast orders come.
     pub pace: Pace,
+    /// When open orders are cancelled, unless the member puts it off before; in milliseconds of the room's time.
+    pub cancel_ms: Option<u64>,
     /// Equity times milliseconds, from the start to `seen_ms`.
     weighted: i128,
     start_ms: u64,
@@ -124,6 +126,7 @@ impl Account {
             open: BTreeSet::new(),
             clients: BTreeMap::new(),
             pace: Pace::default(),
+            cancel_ms: None,
             weighted: 0,
             start_ms: at_ms,
             seen_ms: at_ms,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tidings_app::{Changes, Code, Org, Refusal, Stage};
 
-use crate::journal::Input;
+use crate::journal::{Entry, Input};
 use crate::order::{Ask, order_number};
 use crate::refused::{Reason, Refused};
 use crate::room::{FILLS_MOST, Room, State};
@@ -13,7 +13,7 @@ use crate::rules::Rules;
 use crate::store::{self, Head, RoomRow};
 use crate::telling::{self, TOGETHER, Tell, entries, place};
 use crate::views;
-use crate::wire::{OrderReply, SnapshotCreated, TradeEvent};
+use crate::wire::{CancelAfterReply, OrderReply, SnapshotCreated, TradeEvent};
 
 /// Rooms of one user that have not ended, at most.
 pub const ROOMS_OF_ONE_MOST: u64 = 20;
@@ -112,7 +112,8 @@ pub async fn apply<T>(
     let (org, id) = key;
     let (row, mut room) = rooms.take(tx, key).await?;
     let (before, now_ms) = (room.state(), row.time(tx.now_ms()));
-    let (mut stored, mut order, mut tells) = (Vec::with_capacity(inputs.len()), None, Vec::new());
+    let mut stored: Vec<Entry> = Vec::with_capacity(inputs.len());
+    let (mut order, mut tells) = (None, Vec::new());
     // A server that was killed may have left some that have not met the newest price.
     let unmet = room.unfinished().map(|symbol| Input::GoOn { symbol: symbol.to_owned() });
     let unmet = unmet.filter(|_| inputs.iter().any(|input| matches!(input, Input::Price { .. })));
@@ -137,6 +138,10 @@ pub async fn apply<T>(
         telling::tell(&mut tells, org, &room, applied)?;
     }
     let rest = telling::emit(tx, tells)?;
+    let switched = |entry: &Entry| matches!(entry.input, Input::CancelAfter { .. } | Input::CancelDue { .. });
+    if stored.iter().any(switched) {
+        store::cancel_next(tx, org, id, room.next_cancel_ms().map(|at| row.when(at))).await?;
+    }
     if before != room.state() {
         turned(tx, org, &row, &room).await?;
     }
@@ -162,10 +167,9 @@ async fn turned(tx: &mut Changes, org: &Org, row: &RoomRow, room: &Room) -> Resu
 }
 
 async fn save(tx: &mut Changes, org: &Org, room: &Room) -> Result<(), Refusal> {
-    let members = room.accounts().values().filter(|account| !account.left).count() as u64;
     let head = Head {
         state: room.state().as_str(),
-        members,
+        members: room.members(),
         seq: room.seq(),
         chain: &room.chain().to_string(),
         started_ms: room.started_ms(),
@@ -222,7 +226,7 @@ pub async fn order(
     user: &str,
     ask: Ask,
 ) -> Result<OrderReply, Refusal> {
-    rooms.warm(&mut stage.read().await?, &key).await?;
+    rooms.warm(stage, &key).await?;
     let why = Arc::new(Mutex::new(None));
     let (doing, noting, user, asked) = (rooms.clone(), why.clone(), user.to_owned(), ask.clone());
     let (at, whose) = (key.clone(), user.clone());
@@ -307,7 +311,7 @@ pub async fn cancel(
 ) -> Result<OrderReply, Refusal> {
     let unknown = || Refusal::from(Refused::new(Reason::UnknownOrder, "there is no such order of yours"));
     let number = order_number(order).ok_or_else(unknown)?;
-    rooms.warm(&mut stage.read().await?, &key).await?;
+    rooms.warm(stage, &key).await?;
     let (doing, user) = (rooms.clone(), user.to_owned());
     let cancelled = stage.commit(move |tx| {
         Box::pin(async move {
@@ -322,6 +326,25 @@ pub async fn cancel(
     cancelled.await?.ok_or_else(unknown)
 }
 
+/// Arms, puts off or lays down the switch that cancels a member's open orders; when it is due.
+///
+/// # Errors
+/// What the room refuses, as a refusal.
+pub async fn cancel_after(
+    rooms: &Arc<Rooms>,
+    stage: &Stage,
+    key: &Key,
+    (user, after_ms): (&str, Option<u64>),
+) -> Result<CancelAfterReply, Refusal> {
+    let input = Input::CancelAfter { user: user.to_owned(), after_ms };
+    happens(rooms, stage, key, vec![input]).await?;
+    let mut reader = stage.read().await?;
+    let looked = rooms.look(&mut reader, key, |_, room| {
+        room.accounts().get(user).and_then(|account| account.cancel_ms).map(tidings_app::time::iso8601)
+    });
+    Ok(CancelAfterReply { room_id: key.1.clone(), cancel_at: looked.await? })
+}
+
 /// Does in a room, in order, what is no order; each input is done or not, and with it those behind it. How many were.
 ///
 /// # Errors
@@ -332,7 +355,7 @@ pub async fn happens(
     key: &Key,
     inputs: Vec<Input>,
 ) -> Result<usize, Refusal> {
-    rooms.warm(&mut stage.read().await?, key).await?;
+    rooms.warm(stage, key).await?;
     let mut taken = 0;
     while taken < inputs.len() {
         let done = match once(rooms, stage, key, inputs[taken..].to_vec()).await {

@@ -11,6 +11,7 @@ use crate::journal::Input;
 use crate::room::{Room, State};
 use crate::rooms::{Key, Rooms};
 use crate::standing::{Moved, moved};
+use crate::store::{self, Due};
 use crate::telling::{entries, place, portfolio, position};
 use crate::wire::{LeaderboardUpdated, RankingChanged, TradeEvent};
 
@@ -38,12 +39,36 @@ pub async fn beat(rooms: &Arc<Rooms>, stage: &Stage, beat: u64) {
 }
 
 async fn due(rooms: &Arc<Rooms>, stage: &Stage) -> Result<(), Refusal> {
-    let [ends, snapshots] = crate::store::due(&mut stage.read().await?, stage.now_ms(), DUE_MOST).await?;
+    let Due { ends, snapshots, cancels } =
+        store::due(&mut stage.read().await?, stage.now_ms(), DUE_MOST).await?;
+    for key in cancels {
+        warned(&key.1.clone(), cancel(rooms, stage, key).await);
+    }
     for key in snapshots {
         warned(&key.1.clone(), keep(rooms, stage, key).await);
     }
     for key in ends {
         warned(&key.1, happens(rooms, stage, &key, vec![Input::End]).await.map(drop));
+    }
+    Ok(())
+}
+
+/// Cancels the orders of those who did not put it off.
+async fn cancel(rooms: &Arc<Rooms>, stage: &Stage, key: Key) -> Result<(), Refusal> {
+    let now_ms = stage.now_ms();
+    let mut reader = stage.read().await?;
+    let users = rooms.look(&mut reader, &key, |row, room| {
+        let due = room.cancels_due(row.time(now_ms)).take(DUE_MOST as usize);
+        due.map(str::to_owned).collect::<Vec<_>>()
+    });
+    let users = users.await?;
+    // A reader sees one moment, and keeps what comes after it from being cleared away.
+    drop(reader);
+    for user in users {
+        // Who has put it off in the meantime is refused, which is as well.
+        if let Err(refusal) = happens(rooms, stage, &key, vec![Input::CancelDue { user }]).await {
+            tracing::debug!(%refusal, room = key.1, "open orders were not cancelled");
+        }
     }
     Ok(())
 }
@@ -56,7 +81,7 @@ fn warned(room: &str, done: Result<(), Refusal>) {
 }
 
 async fn keep(rooms: &Arc<Rooms>, stage: &Stage, key: Key) -> Result<(), Refusal> {
-    rooms.warm(&mut stage.read().await?, &key).await?;
+    rooms.warm(stage, &key).await?;
     let doing = rooms.clone();
     stage.commit(move |tx| Box::pin(async move { snapshot(&doing, tx, &key).await.map(drop) })).await
 }

@@ -52,6 +52,20 @@ pub enum Input {
         /// Its number.
         order: u64,
     },
+    /// A member wants open orders cancelled after a while, unless this is said again before: a switch that a dead
+    /// program no longer holds.
+    CancelAfter {
+        /// Who.
+        user: String,
+        /// How long, in milliseconds of the room's time; never, if not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after_ms: Option<u64>,
+    },
+    /// That while is over.
+    CancelDue {
+        /// Whose.
+        user: String,
+    },
     /// Orders go on to meet the newest price of an instrument.
     GoOn {
         /// Which.

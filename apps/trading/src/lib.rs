@@ -45,18 +45,19 @@ use std::sync::Arc;
 use tidings_app::App;
 
 use rooms::Rooms;
-use trading::Trading;
+use trading::{Switches, Trading};
 
 /// The app, to be mounted in one line.
 pub fn app() -> App<axum::Router> {
     let rooms = Arc::new(Rooms::default());
-    let routes = rooms.clone();
+    let (routes, switches) = (rooms.clone(), rooms.clone());
     App::new(
         "trading",
         env!("CARGO_PKG_VERSION"),
         "Trading competitions: rooms, orders, positions, standings.",
     )
     .channel(Trading::new(rooms))
+    .channel(Switches(switches))
     .migrations(store::MIGRATIONS)
     .routes(|stage| api::routes(routes, stage))
     .paths(api::paths())

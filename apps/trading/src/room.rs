@@ -34,6 +34,8 @@ pub const ORDERS_MOST: usize = 1_000_000;
 /// Orders of one member at most, over all of the room's time.
 pub const ORDERS_OF_ONE_MOST: usize = 100_000;
 
+/// Entries of a journal at most; beyond them a room can only be ended.
+pub const ENTRIES_MOST: u64 = 10_000_000;
 /// Orders that one entry fills, or gives up, at most: what it tells fits in a transaction.
 pub const FILLS_MOST: usize = 200;
 
@@ -194,6 +196,7 @@ pub struct Room {
     started_ms: Option<u64>,
     ended_ms: Option<u64>,
     joined: u64,
+    present: u64,
     markets: Vec<Market>,
     accounts: BTreeMap<String, Account>,
     orders: Vec<Order>,
@@ -220,6 +223,7 @@ impl Room {
             started_ms: None,
             ended_ms: None,
             joined: 0,
+            present: 0,
             markets,
             accounts: BTreeMap::new(),
             orders: Vec::new(),
@@ -233,6 +237,12 @@ impl Room {
     /// Why not; nothing has changed then.
     pub fn apply(&mut self, at_ms: u64, input: Input) -> Result<Applied, Refused> {
         let at_ms = at_ms.max(self.at_ms);
+        if self.seq >= ENTRIES_MOST && input != Input::End {
+            return Err(Refused::new(
+                Reason::RoomFull,
+                "the journal of this room is full; it can only be ended",
+            ));
+        }
         let mut effects = Effects::default();
         match &input {
             Input::Open => self.open(&mut effects),
@@ -244,6 +254,8 @@ impl Room {
             }
             Input::Place { user, ask } => self.place(user, ask, at_ms, &mut effects),
             Input::Cancel { user, order } => self.cancel(user, *order, &mut effects),
+            Input::CancelAfter { user, after_ms } => self.cancel_after(user, *after_ms, at_ms),
+            Input::CancelDue { user } => self.cancel_due(user, at_ms, &mut effects),
             Input::GoOn { symbol } => self.go_on(symbol, at_ms, &mut effects),
             Input::End => self.end(at_ms, &mut effects),
         }?;
@@ -320,6 +332,11 @@ impl Room {
         self.ended_ms
     }
 
+    /// How many are in it.
+    pub fn members(&self) -> u64 {
+        self.present
+    }
+
     /// Accounts, by user; those who have left too.
     pub fn accounts(&self) -> &BTreeMap<String, Account> {
         &self.accounts
@@ -364,6 +381,18 @@ impl Room {
     pub fn unfinished(&self) -> Option<&str> {
         let market = self.unfinished.first()?;
         self.instrument(*market).map(|instrument| instrument.symbol.as_str())
+    }
+
+    /// When the next member's open orders are to be cancelled, in the room's time.
+    pub fn next_cancel_ms(&self) -> Option<u64> {
+        let armed = self.state == State::Running;
+        self.accounts.values().filter_map(|account| account.cancel_ms).min().filter(|_| armed)
+    }
+
+    /// Members whose open orders are to be cancelled by now.
+    pub fn cancels_due(&self, now_ms: u64) -> impl Iterator<Item = &str> {
+        let due = move |account: &Account| account.cancel_ms.is_some_and(|at| at <= now_ms);
+        self.accounts.iter().filter(move |(_, account)| due(account)).map(|(user, _)| user.as_str())
     }
 
     /// Where everybody stands now; once it has ended, for good.

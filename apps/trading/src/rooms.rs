@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tidings_app::{Changes, Code, Org, Reader, Refusal};
+use tidings_app::{Changes, Code, Org, Reader, Refusal, Stage};
 
 use crate::journal::Entry;
 use crate::room::{Room, State};
@@ -133,12 +133,15 @@ impl Rooms {
         let _ = self.settle(key, entries);
     }
 
-    /// Makes sure that a room is in memory before a transaction needs it.
+    /// Makes sure that a room is in memory before a transaction needs it: there is no time for a long journal in one.
     ///
     /// # Errors
     /// As [`Rooms::look`].
-    pub async fn warm(&self, reader: &mut Reader, key: &Key) -> Result<(), Refusal> {
-        self.look(reader, key, |_, _| ()).await
+    pub async fn warm(&self, stage: &Stage, key: &Key) -> Result<(), Refusal> {
+        if self.lock().contains_key(key) {
+            return Ok(());
+        }
+        self.look(&mut stage.read().await?, key, |_, _| ()).await
     }
 
     /// Takes a room out as the transaction sees it; until the transaction is over nobody else changes it.

@@ -44,6 +44,11 @@ impl RoomRow {
         self.created_ms.saturating_add(passed.saturating_mul(u64::from(self.rules.speed)))
     }
 
+    /// When a time of the room is, by the clock of the server.
+    pub fn when(&self, room_ms: u64) -> u64 {
+        self.created_ms.saturating_add(self.lasts(room_ms.saturating_sub(self.created_ms)))
+    }
+
     /// How long a time of the room lasts by the clock of the server.
     pub fn lasts(&self, room_ms: u64) -> u64 {
         room_ms.div_ceil(u64::from(self.rules.speed.max(1)))
@@ -58,7 +63,7 @@ macro_rules! columns {
 }
 
 fn room(row: &Row) -> Result<RoomRow, StoreError> {
-    let corrupt = |what: &str| StoreError::Corrupt(what.to_owned().into());
+    let corrupt = |what: &str| StoreError::Corrupt(what.to_owned());
     Ok(RoomRow {
         id: row.text(0)?,
         name: row.text(1)?,
@@ -168,18 +173,46 @@ pub async fn snapshot_next(tx: &mut Changes, org: &Org, id: &str, at_ms: u64) ->
     Ok(())
 }
 
-/// Running rooms whose end is due, and such whose snapshot is.
-pub async fn due(reader: &mut Reader, now_ms: u64, most: u64) -> Result<[Vec<(Org, String)>; 2], Refusal> {
+/// Keeps when the first open orders are to be cancelled.
+pub async fn cancel_next(tx: &mut Changes, org: &Org, id: &str, at_ms: Option<u64>) -> Result<(), Refusal> {
+    let sql = "UPDATE trading_rooms SET cancel_ms = $3 WHERE org = $1 AND id = $2";
+    tx.run(sql, args![org, id, at_ms]).await?;
+    Ok(())
+}
+
+/// Running rooms in which something is due.
+#[derive(Debug)]
+pub struct Due {
+    /// Their end.
+    pub ends: Vec<(Org, String)>,
+    /// A snapshot.
+    pub snapshots: Vec<(Org, String)>,
+    /// Open orders of somebody who did not put it off.
+    pub cancels: Vec<(Org, String)>,
+}
+
+/// Running rooms in which something is due, of each sort some.
+pub async fn due(reader: &mut Reader, now_ms: u64, most: u64) -> Result<Due, Refusal> {
     let ends = "SELECT org, id FROM trading_rooms WHERE state = 'running' AND ends_ms <= $1 ORDER BY ends_ms LIMIT $2";
     let snapshots = "SELECT org, id FROM trading_rooms WHERE state = 'running' AND snapshot_ms <= $1 \
                      ORDER BY snapshot_ms LIMIT $2";
+    let cancels = "SELECT org, id FROM trading_rooms WHERE state = 'running' AND cancel_ms <= $1 \
+                   ORDER BY cancel_ms LIMIT $2";
+    Ok(Due {
+        ends: named(reader, ends, (now_ms, most)).await?,
+        snapshots: named(reader, snapshots, (now_ms, most)).await?,
+        cancels: named(reader, cancels, (now_ms, most)).await?,
+    })
+}
+
+async fn named(
+    reader: &mut Reader,
+    sql: &'static str,
+    (now_ms, most): (u64, u64),
+) -> Result<Vec<(Org, String)>, Refusal> {
+    let rows = reader.rows(sql, args![now_ms, most]).await?;
     let named = |row: &Row| Ok::<_, StoreError>((row.org(0)?, row.text(1)?));
-    let ends = reader.rows(ends, args![now_ms, most]).await?;
-    let snapshots = reader.rows(snapshots, args![now_ms, most]).await?;
-    Ok([
-        ends.iter().map(named).collect::<Result<_, _>>()?,
-        snapshots.iter().map(named).collect::<Result<_, _>>()?,
-    ])
+    Ok(rows.iter().map(named).collect::<Result<_, _>>()?)
 }
 
 /// Adds an entry to a journal.
@@ -222,6 +255,9 @@ pub struct Kept {
     pub entries: String,
 }
 
+/// Standings of a room that are kept at most; older ones give way.
+pub const SNAPSHOTS_MOST: u64 = 1_000;
+
 /// Keeps standings; their number. The room is held.
 pub async fn keep(
     tx: &mut Changes,
@@ -233,7 +269,10 @@ pub async fn keep(
                SELECT $1, $2, $3, coalesce(max(number), 0) + 1, $4, $5 FROM trading_snapshots \
                WHERE org = $1 AND room = $2 RETURNING number";
     let row = tx.row(sql, args![org, id, seq, at_ms, entries]).await?;
-    Ok(row.map_or(Ok(0), |row| row.count(0))?)
+    let number = row.map_or(Ok(0), |row| row.count(0))?;
+    let sql = "DELETE FROM trading_snapshots WHERE org = $1 AND room = $2 AND number <= $3";
+    tx.run(sql, args![org, id, number.saturating_sub(SNAPSHOTS_MOST)]).await?;
+    Ok(number)
 }
 
 /// Standings that were kept, the newest first; `number` leaves others out where it is not 0.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tidings_app::command::NoEvent;
 use tidings_app::{Action, Channel, Ctx, Keeps, Refusal, Room as Place, RoomKind, Rule, Stage};
 
 use crate::acts;
@@ -105,5 +106,28 @@ impl Channel for Trading {
         let beat = self.beats.fetch_add(1, Ordering::Relaxed);
         byitself::beat(&self.rooms, &stage, beat).await;
         Some(BEAT)
+    }
+}
+
+/// The switch that a dead program no longer holds, on the same namespace: its answers are of another shape.
+pub struct Switches(pub Arc<Rooms>);
+
+impl Channel for Switches {
+    const NAMESPACE: &'static str = "/trading";
+    type Command = SwitchSay;
+    type Event = NoEvent;
+    type Reply = CancelAfterReply;
+    type Snapshot = ();
+
+    async fn handle(&self, ctx: Ctx<'_, Self>, command: SwitchSay) -> Result<CancelAfterReply, Refusal> {
+        let SwitchSay::CancelAfter(OrderCancelAfter { room_id, after_ms }) = command;
+        let key = (ctx.org().clone(), room_id.into_string());
+        let after_ms = after_ms.and_then(|ms| u64::try_from(ms.get()).ok());
+        acts::cancel_after(&self.0, &ctx.stage(), &key, (ctx.user()?, after_ms)).await
+    }
+
+    /// It has no rooms of its own.
+    async fn join(&self, _: Ctx<'_, Self>, _: &Place) -> Result<(), Refusal> {
+        Err(no_such_room())
     }
 }

@@ -23,7 +23,7 @@ pub fn of_room(row: &RoomRow, room: &Room) -> TradeRoomView {
         owner: row.owner.clone(),
         state: room.state(),
         rules: row.rules.clone(),
-        members: room.accounts().values().filter(|account| !account.left).count() as u64,
+        members: room.members(),
         created_at: iso8601(row.created_ms),
         started_at: room.started_ms().map(iso8601),
         ends_at: room.ended_ms().or_else(|| room.ends_ms()).map(iso8601),

@@ -10,7 +10,7 @@ mod views;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tidings_app::{Command, Rate, Requires, Rule, Text};
+use tidings_app::{Command, Rate, Requires, Rule, Text, Whole};
 
 use crate::decimal::Dec;
 use crate::order::{Ask, Kind, Side, Status};
@@ -83,6 +83,42 @@ impl Command for TradeSay {
         Requires::new("order:place", Rule::SignedIn).rate(ORDERS),
         Requires::new("order:cancel", Rule::SignedIn).rate(ORDERS),
     ];
+}
+
+/// What clients say on `/trading` of a switch.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub enum SwitchSay {
+    /// Has open orders cancelled after a while, unless it is said again before.
+    #[serde(rename = "order:cancel_after")]
+    CancelAfter(OrderCancelAfter),
+}
+
+/// After how long a member's open orders are cancelled.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OrderCancelAfter {
+    /// In which room.
+    pub room_id: RoomId,
+    /// How long, in milliseconds of the room's time; never, if not said.
+    pub after_ms: Option<AfterMs>,
+}
+
+/// A second to a day.
+pub type AfterMs = Whole<1_000, 86_400_000>;
+
+impl Command for SwitchSay {
+    const RULES: &'static [Requires] =
+        &[Requires::new("order:cancel_after", Rule::SignedIn).rate(Rate::per_second(5, 20))];
+}
+
+/// What is answered of a switch.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelAfterReply {
+    /// In which room.
+    pub room_id: String,
+    /// When open orders are cancelled, in the room's time; never, if not said.
+    pub cancel_at: Option<String>,
 }
 
 /// What is answered on `/trading`.

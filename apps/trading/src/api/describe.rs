@@ -22,6 +22,7 @@ const LINES: &[Line] = &[
     ("get", "/rooms/{id}/orders", "One's orders, the newest first.", &[LIMIT, WHOSE, ("status", "Only those that stand so."), ("before", "Those before this order.")], None),
     ("post", "/rooms/{id}/orders", "Places an order.", &[], Some(schema::<orders::Placing>)),
     ("delete", "/rooms/{id}/orders/{order}", "Cancels what is left of an order.", &[], None),
+    ("post", "/rooms/{id}/cancel-after", "Has one's open orders cancelled after a while, unless it is said again.", &[], Some(schema::<orders::After>)),
     ("get", "/rooms/{id}/positions", "One's positions.", &[WHOSE], None),
     ("get", "/rooms/{id}/portfolio", "What one has, with a digest of it.", &[WHOSE], None),
     ("get", "/rooms/{id}/standings", "Where everybody stands.", &[LIMIT, ("offset", "How many are left out from the top.")], None),

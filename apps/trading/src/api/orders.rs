@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -18,11 +18,13 @@ use crate::acts;
 use crate::decimal::Dec;
 use crate::order::{Ask, Kind, Side, Status, order_number};
 use crate::views;
+use crate::wire::AfterMs;
 
 pub(super) fn routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/rooms/{id}/orders", get(list).post(place))
         .route("/rooms/{id}/orders/{order}", delete(cancel))
+        .route("/rooms/{id}/cancel-after", post(cancel_after))
         .route("/rooms/{id}/positions", get(positions))
         .route("/rooms/{id}/portfolio", get(portfolio))
 }
@@ -64,6 +66,21 @@ async fn cancel(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, asker
     let (id, order) = path(at)?;
     let reply = acts::cancel(&api.rooms, &api.stage, key(&asker, id), himself(&asker)?, &order).await?;
     told_as(StatusCode::OK, &reply)
+}
+
+/// After how long open orders are cancelled.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct After {
+    /// How long, in milliseconds of the room's time; never, if not said.
+    after_ms: Option<AfterMs>,
+}
+
+async fn cancel_after(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
+    let (key, user) = (key(asked.asker(), path(id)?), himself(asked.asker())?);
+    let After { after_ms } = asked.read()?;
+    let after_ms = after_ms.and_then(|ms| u64::try_from(ms.get()).ok());
+    told_as(StatusCode::OK, &acts::cancel_after(&api.rooms, &api.stage, &key, (user, after_ms)).await?)
 }
 
 #[derive(Deserialize)]

@@ -86,7 +86,7 @@ async fn keep(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
     let super::rooms::Nothing {} = asked.read()?;
     let key = key(asked.asker(), path(id)?);
     api.owner(asked.asker(), &key).await?;
-    api.rooms.warm(&mut api.stage.read().await?, &key).await?;
+    api.rooms.warm(&api.stage, &key).await?;
     let rooms = api.rooms.clone();
     let kept =
         api.stage.commit(move |tx| Box::pin(async move { acts::snapshot(&rooms, tx, &key).await })).await?;

@@ -28,6 +28,7 @@ impl Room {
         }
         let account = Account::new(name, self.joined, self.rules.starting_cash, at_ms);
         self.joined += 1;
+        self.present += 1;
         self.accounts.insert(user.to_owned(), account);
         effects.told.push(Told::Joined { user: user.to_owned(), name: name.to_owned() });
         effects.touched.insert(user.to_owned());
@@ -38,12 +39,14 @@ impl Room {
     pub(super) fn leave(&mut self, user: &str, effects: &mut Effects) -> Result<(), Refused> {
         self.is(&[State::Open, State::Running], Reason::RoomState)?;
         self.member(user)?;
+        self.present -= 1;
         if self.state == State::Open {
             self.accounts.remove(user);
         } else {
             self.cancel_all(user, effects);
             if let Some(account) = self.accounts.get_mut(user) {
                 account.left = true;
+                account.cancel_ms = None;
             }
         }
         effects.touched.remove(user);

@@ -153,6 +153,39 @@ impl Room {
         Err(Refused::new(reason, "nothing is left of this order").about(number))
     }
 
+    /// A member arms the switch, puts it off, or lays it down.
+    pub(super) fn cancel_after(
+        &mut self,
+        user: &str,
+        after_ms: Option<u64>,
+        at_ms: u64,
+    ) -> Result<(), Refused> {
+        self.is(&[State::Running], Reason::RoomNotRunning)?;
+        self.member(user)?;
+        if let Some(account) = self.accounts.get_mut(user) {
+            account.cancel_ms = after_ms.map(|ms| at_ms.saturating_add(ms));
+        }
+        Ok(())
+    }
+
+    /// The member did not put it off in time. That it was due is checked here, so that a journal proves it.
+    pub(super) fn cancel_due(
+        &mut self,
+        user: &str,
+        at_ms: u64,
+        effects: &mut Effects,
+    ) -> Result<(), Refused> {
+        self.is(&[State::Running], Reason::RoomNotRunning)?;
+        self.member(user)?;
+        let account =
+            self.accounts.get_mut(user).filter(|account| account.cancel_ms.is_some_and(|at| at <= at_ms));
+        let account =
+            account.ok_or_else(|| Refused::new(Reason::RoomState, "nothing is to be cancelled yet"))?;
+        account.cancel_ms = None;
+        self.cancel_all(user, effects);
+        Ok(())
+    }
+
     pub(super) fn cancel_all(&mut self, user: &str, effects: &mut Effects) {
         let open = self.accounts.get(user).map(|account| account.open.clone()).unwrap_or_default();
         open.into_iter().for_each(|number| self.withdraw(number, Status::Cancelled, effects));

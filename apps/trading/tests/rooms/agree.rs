@@ -49,6 +49,7 @@ impl Listener {
 fn accounts_agree(room: &Room, naive: &Naive) {
     assert_eq!(room.state(), naive.state);
     assert!(room.accounts().keys().eq(naive.members.keys()));
+    assert_eq!(room.members(), naive.members.values().filter(|member| !member.left).count() as u64);
     for (user, account) in room.accounts() {
         let member = &naive.members[user];
         assert_eq!(account.cash.as_units(), naive.cash(user), "cash of {user}");

@@ -135,6 +135,9 @@ fn input() -> impl Strategy<Value = Input> {
         60 => (user(), any_ask()).prop_map(|(user, ask)| Input::Place { user, ask }),
         40 => any_price(),
         20 => (user(), 0..16_u64).prop_map(|(user, order)| Input::Cancel { user, order }),
+        3 => (user(), prop::option::of(0..200_u64))
+            .prop_map(|(user, after_ms)| Input::CancelAfter { user, after_ms }),
+        3 => user().prop_map(|user| Input::CancelDue { user }),
         3 => user().prop_map(move |user| Input::Join { name: name(&user), user }),
         1 => user().prop_map(|user| Input::Leave { user }),
     ]

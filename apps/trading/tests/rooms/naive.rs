@@ -72,6 +72,8 @@ pub(crate) struct Naive {
     came: usize,
     pub(crate) orders: Vec<Order>,
     turns: usize,
+    /// When whose orders are to be cancelled.
+    switches: BTreeMap<String, Option<u64>>,
 }
 
 fn units(number: Dec) -> i128 {
@@ -113,7 +115,8 @@ impl Order {
 impl Naive {
     pub(crate) fn new(rules: Rules) -> Self {
         let (quotes, members, orders) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { rules, state: State::Draft, now: 0, quotes, members, came: 0, orders, turns: 0 }
+        let switches = BTreeMap::new();
+        Self { rules, state: State::Draft, now: 0, quotes, members, came: 0, orders, turns: 0, switches }
     }
 
     pub(crate) fn apply(&mut self, at: u64, input: &Input) -> Result<(), Reason> {
@@ -128,6 +131,16 @@ impl Naive {
             Input::Price { symbol, price, volume } => self.price(symbol, units(*price), volume.map(units)),
             Input::Place { user, ask } => self.place(user, ask),
             Input::Cancel { user, order } => self.cancel(user, *order),
+            Input::CancelAfter { user, after_ms } => self.is_running(user).map(|()| {
+                self.switches.insert(user.clone(), after_ms.map(|ms| now + ms));
+            }),
+            Input::CancelDue { user } => self.is_running(user).and_then(|()| {
+                let at = self.switches.get(user).copied().flatten().filter(|at| *at <= now);
+                at.ok_or(Reason::RoomState)?;
+                self.switches.remove(user);
+                self.close(|order| order.user == *user);
+                Ok(())
+            }),
             // There are never so many orders here that a price is not done with them at once.
             Input::GoOn { .. } => Err(Reason::RoomState),
             Input::End => self.end(),
@@ -165,6 +178,13 @@ impl Naive {
         self.members.insert(user.to_owned(), member);
         self.came += 1;
         Ok(())
+    }
+
+    fn is_running(&self, user: &str) -> Result<(), Reason> {
+        if self.state != State::Running {
+            return Err(Reason::RoomNotRunning);
+        }
+        self.is_member(user)
     }
 
     fn each(&self) -> u64 {

@@ -349,3 +349,22 @@ fn a_price_that_meets_more_orders_than_one_entry_fills_goes_on_in_the_next() {
     let ended = at(&mut room, 5, Input::End);
     assert_eq!(names(&ended)[..2], ["State", "Cancelled"], "the end is told before what it ends");
 }
+
+#[test]
+fn whoever_does_not_put_it_off_has_no_open_orders_when_it_is_due() {
+    let mut room = running(free());
+    let after = |after_ms| Input::CancelAfter { user: "ada".into(), after_ms };
+    let due = || Input::CancelDue { user: "ada".into() };
+    at(&mut room, 0, place("ada", limit("a", Side::Buy, "1", "10")));
+    assert_eq!(room.apply(0, due()).unwrap_err().reason, Reason::RoomState, "nobody asked for it");
+    at(&mut room, 0, after(Some(1_000)));
+    at(&mut room, 900, after(Some(1_000)));
+    assert_eq!((room.next_cancel_ms(), room.cancels_due(1_899).count()), (Some(1_900), 0));
+    assert_eq!(room.apply(1_899, due()).unwrap_err().reason, Reason::RoomState, "it was put off");
+    assert_eq!(room.cancels_due(1_900).collect::<Vec<_>>(), ["ada"]);
+    assert_eq!(names(&at(&mut room, 1_900, due())), ["Cancelled", "Portfolio"]);
+    assert_eq!((room.next_cancel_ms(), room.order(1).unwrap().status), (None, Status::Cancelled));
+    at(&mut room, 2_000, after(Some(1_000)));
+    at(&mut room, 2_000, after(None));
+    assert!(room.apply(9_000, due()).is_err(), "it was laid down");
+}

@@ -95,3 +95,35 @@ async fn balances(bed: &Bed) {
         assert_eq!(room.account_digest(user).unwrap(), digest);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_of_one_database_trade_in_one_room_without_contradiction() {
+    let [_, bed] = Bed::both().await;
+    let (one, other) = (bed.serve(), bed.serve());
+    let exchange = Rest::server(one.addr());
+    exchange.room("r1", &MEMBERS, Value::Null).await;
+    exchange.price("r1", "10", None).await;
+    let answered = Answered::default();
+    // Two members are at each server, so that every entry of one has to be read by the other.
+    let trading: Vec<_> = MEMBERS
+        .into_iter()
+        .zip([one.addr(), other.addr(), one.addr(), other.addr()])
+        .map(|(user, addr)| tokio::spawn(trades_for_certain(addr, user, answered.clone())))
+        .collect();
+    for trading in trading {
+        trading.await.unwrap();
+    }
+    let seen = |addr| async move { Rest::server(addr).get("/rooms/r1").await };
+    let (here, there) = (seen(one.addr()).await, seen(other.addr()).await);
+    assert_eq!((&here["chain"], &here["digest"]), (&there["chain"], &there["digest"]));
+    drop((one, other));
+    balances(&bed).await;
+}
+
+/// All orders of a member; what is not answered, or may be tried again, is said again.
+async fn trades_for_certain(addr: std::net::SocketAddr, user: &'static str, answered: Answered) {
+    let mut at = 0;
+    while at < ORDERS {
+        at = trades(addr, user, at, answered.clone()).await;
+    }
+}

@@ -284,3 +284,39 @@ async fn a_price_that_meets_hundreds_of_orders_fills_them_all_and_an_end_cancels
         export::verify(&lines).unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn open_orders_of_a_program_that_died_are_cancelled_also_after_the_server_was_killed() {
+    for bed in Bed::both().await {
+        let server = bed.serve();
+        let exchange = Rest::server(server.addr());
+        exchange.room("r1", &["ada", "bob"], json!({"speed": 100})).await;
+        let mut ada = listens(server.addr(), "ada").await;
+        for at in ["a", "b"] {
+            let limit = json!({"type": "limit", "price": "9"});
+            assert_eq!(say(&mut ada, "order:place", order(at, "buy", "1", limit)).await["ok"], true);
+            let armed =
+                say(&mut ada, "order:cancel_after", json!({"roomId": "r1", "afterMs": 86_400_000})).await;
+            assert!(armed["cancelAt"].as_str().is_some_and(|at| at.ends_with('Z')), "{armed}");
+        }
+        let laid = say(&mut ada, "order:cancel_after", json!({"roomId": "r1"})).await;
+        assert_eq!((&laid["ok"], &laid["cancelAt"]), (&json!(true), &Value::Null));
+        let soon = say(&mut ada, "order:cancel_after", json!({"roomId": "r1", "afterMs": 10})).await;
+        assert_eq!(soon["error"]["code"], "bad_request", "{soon}");
+        let rest = Rest::user(server.addr(), "ada");
+        rest.done("POST /rooms/r1/cancel-after", json!({"afterMs": 20_000})).await;
+        server.kill();
+        // That something is due in it stands in its row: nobody has to ask for the room before.
+        let server = bed.serve();
+        let mut ada = listens(server.addr(), "ada").await;
+        let shown = subscribe(&mut ada, "trade:r1:ada").await;
+        let open = shown["snapshot"]["account"]["openOrders"].as_array().unwrap().len();
+        for _ in 0..open {
+            assert_eq!(hear(&mut ada, "order:cancelled").await["data"]["remaining"], "1");
+        }
+        let orders = Rest::user(server.addr(), "ada").get("/rooms/r1/orders").await;
+        let stand: Vec<&Value> =
+            orders["orders"].as_array().unwrap().iter().map(|it| &it["status"]).collect();
+        assert_eq!(stand, ["cancelled", "cancelled"]);
+    }
+}
