@@ -98,6 +98,14 @@ export interface BoardWish {
   window?: WindowWish | null;
 }
 
+/** What is answered of a switch. */
+export interface CancelAfterReply {
+  /** When open orders are cancelled, in the room's time; never, if not said. */
+  cancelAt?: string | null;
+  /** In which room. */
+  roomId: string;
+}
+
 /** A command without acknowledgement was refused. */
 export interface CommandRefused {
   command: string;
@@ -453,6 +461,14 @@ export interface OnBoard {
 export interface OrderCancel {
   /** Which order. */
   orderId: string;
+  /** In which room. */
+  roomId: string;
+}
+
+/** After how long a member's open orders are cancelled. */
+export interface OrderCancelAfter {
+  /** How long, in milliseconds of the room's time; never, if not said. */
+  afterMs?: number | null;
   /** In which room. */
   roomId: string;
 }
@@ -1201,6 +1217,8 @@ export interface Commands {
     "order:place": { data: OrderPlace; reply: OrderReply };
     /** Cancels what is left of one. */
     "order:cancel": { data: OrderCancel; reply: OrderReply };
+    /** Has open orders cancelled after a while, unless it is said again before. */
+    "order:cancel_after": { data: OrderCancelAfter; reply: CancelAfterReply };
   };
 }
 
