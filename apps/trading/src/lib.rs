@@ -45,12 +45,12 @@ use std::sync::Arc;
 use tidings_app::App;
 
 use rooms::Rooms;
-use trading::{Switches, Trading};
+use trading::{Hearing, Switches, Trading};
 
 /// The app, to be mounted in one line.
 pub fn app() -> App<axum::Router> {
     let rooms = Arc::new(Rooms::default());
-    let (routes, switches) = (rooms.clone(), rooms.clone());
+    let (routes, switches, hearing) = (rooms.clone(), rooms.clone(), rooms.clone());
     App::new(
         "trading",
         env!("CARGO_PKG_VERSION"),
@@ -58,6 +58,7 @@ pub fn app() -> App<axum::Router> {
     )
     .channel(Trading::new(rooms))
     .channel(Switches(switches))
+    .channel(Hearing(hearing))
     .migrations(store::MIGRATIONS)
     .routes(|stage| api::routes(routes, stage))
     .paths(api::paths())

@@ -12,6 +12,7 @@ use crate::byitself::{self, BEAT};
 use crate::refused::Refused;
 use crate::room::State;
 use crate::rooms::{Rooms, no_such_room};
+use crate::telling::place;
 use crate::views;
 use crate::wire::*;
 
@@ -124,6 +125,58 @@ impl Channel for Switches {
         let key = (ctx.org().clone(), room_id.into_string());
         let after_ms = after_ms.and_then(|ms| u64::try_from(ms.get()).ok());
         acts::cancel_after(&self.0, &ctx.stage(), &key, (ctx.user()?, after_ms)).await
+    }
+
+    /// It has no rooms of its own.
+    async fn join(&self, _: Ctx<'_, Self>, _: &Place) -> Result<(), Refusal> {
+        Err(no_such_room())
+    }
+}
+
+/// Rooms as they are heard on `/trading`: the room and one's own part of it in one command.
+pub struct Hearing(pub Arc<Rooms>);
+
+impl Hearing {
+    /// The room, how it stands, and whether the caller has an account in it.
+    async fn shown(&self, ctx: &Ctx<'_, Self>, room_id: &str) -> Result<TradeSnapshot, Refusal> {
+        let (key, user) = ((ctx.org().clone(), room_id.to_owned()), ctx.user()?);
+        let mut reader = ctx.read().await?;
+        let looked = self.0.look(&mut reader, &key, |row, room| TradeSnapshot {
+            room: Some(views::of_room(row, room)),
+            account: views::of_account(room, user, row.time(ctx.now_ms())).ok(),
+        });
+        looked.await
+    }
+}
+
+impl Channel for Hearing {
+    const NAMESPACE: &'static str = "/trading";
+    type Command = HearSay;
+    type Event = NoEvent;
+    type Reply = HearReply;
+    type Snapshot = ();
+
+    async fn handle(&self, ctx: Ctx<'_, Self>, command: HearSay) -> Result<HearReply, Refusal> {
+        let (HearSay::Subscribe(RoomWish { room_id }) | HearSay::Unsubscribe(RoomWish { room_id })) =
+            &command;
+        let public = place(ctx.org(), room_id, None)?;
+        let own = place(ctx.org(), room_id, Some(ctx.user()?))?;
+        let mut rooms = vec![public.name().to_owned()];
+        let HearSay::Subscribe(_) = &command else {
+            ctx.leave(&public);
+            ctx.leave(&own);
+            rooms.push(own.name().to_owned());
+            return Ok(HearReply { room_id: room_id.to_string(), rooms, snapshot: None });
+        };
+        // By the room's rules, which say whether there is such a room for this user.
+        ctx.join(&public).await?;
+        if self.shown(&ctx, room_id).await?.account.is_some() {
+            ctx.join(&own).await?;
+            rooms.push(own.name().to_owned());
+        }
+        // Looked at when both are heard: nothing that comes after it is missed.
+        let snapshot = Some(self.shown(&ctx, room_id).await?);
+        Ok(HearReply { room_id: room_id.to_string(), rooms, snapshot })
     }
 
     /// It has no rooms of its own.

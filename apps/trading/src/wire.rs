@@ -121,6 +121,43 @@ pub struct CancelAfterReply {
     pub cancel_at: Option<String>,
 }
 
+/// What clients say on `/trading` to hear a room there; on `/` and the plain protocol the generic commands do.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub enum HearSay {
+    /// Hears a room, and what one has in it.
+    #[serde(rename = "subscribe")]
+    Subscribe(RoomWish),
+    /// Hears it no more.
+    #[serde(rename = "unsubscribe")]
+    Unsubscribe(RoomWish),
+}
+
+/// Which room.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RoomWish {
+    /// The room.
+    pub room_id: RoomId,
+}
+
+impl Command for HearSay {
+    const RULES: &'static [Requires] =
+        &[Requires::new("subscribe", Rule::SignedIn), Requires::new("unsubscribe", Rule::SignedIn)];
+}
+
+/// What is answered to who comes and goes.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HearReply {
+    /// The room.
+    pub room_id: String,
+    /// What one hears now, or does not any more: the room, and for members what is their own.
+    pub rooms: Vec<String>,
+    /// How the room and the account stand, for those who come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<TradeSnapshot>,
+}
+
 /// What is answered on `/trading`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

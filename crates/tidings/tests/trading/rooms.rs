@@ -234,8 +234,8 @@ async fn fills_are_all_told_and_of_marks_the_newest() {
             assert_eq!((price, id), (json!((10 + at).to_string()), json!(format!("s{at}"))));
         }
         // Of the same prices whoever only holds hears a few, and the last of them.
-        let mut marks = 1;
-        while hear(&mut holds, "position:updated").await["data"]["markPrice"] != (10 + STEPS).to_string() {
+        let (mut marks, last) = (1, json!((10 + STEPS).to_string()));
+        while hear(&mut holds, "position:updated").await["data"]["markPrice"] != last {
             marks += 1;
         }
         assert!(marks < STEPS / 2, "{marks} marks were told of {STEPS} prices");
@@ -299,6 +299,24 @@ async fn open_orders_of_a_program_that_died_are_cancelled_also_after_the_server_
                 say(&mut ada, "order:cancel_after", json!({"roomId": "r1", "afterMs": 86_400_000})).await;
             assert!(armed["cancelAt"].as_str().is_some_and(|at| at.ends_with('Z')), "{armed}");
         }
+        // Whoever is on the namespace hears both rooms by one command.
+        let mut phone = listens(server.addr(), "ada").await;
+        let told = say(&mut phone, "subscribe", json!({"roomId": "r1"})).await;
+        assert_eq!(
+            (&told["ok"], &told["rooms"]),
+            (&json!(true), &json!(["trade:r1", "trade:r1:ada"])),
+            "{told}"
+        );
+        assert_eq!(told["snapshot"]["account"]["openOrders"].as_array().unwrap().len(), 2);
+        say(&mut ada, "order:cancel", json!({"roomId": "r1", "orderId": "o1"})).await;
+        assert_eq!(hear(&mut phone, "order:cancelled").await["data"]["orderId"], "o1");
+        let told = say(&mut phone, "unsubscribe", json!({"roomId": "r1"})).await;
+        assert_eq!(told["ok"], true, "{told}");
+        let mut eve = listens(server.addr(), "eve").await;
+        let told = say(&mut eve, "subscribe", json!({"roomId": "r1"})).await;
+        assert_eq!((&told["rooms"], &told["snapshot"]["account"]), (&json!(["trade:r1"]), &Value::Null));
+        let told = say(&mut eve, "subscribe", json!({"roomId": "none"})).await;
+        assert_eq!(told["error"]["code"], "not_found", "{told}");
         let laid = say(&mut ada, "order:cancel_after", json!({"roomId": "r1"})).await;
         assert_eq!((&laid["ok"], &laid["cancelAt"]), (&json!(true), &Value::Null));
         let soon = say(&mut ada, "order:cancel_after", json!({"roomId": "r1", "afterMs": 10})).await;

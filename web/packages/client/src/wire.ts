@@ -216,6 +216,16 @@ export interface Glicko2 {
   volatility: number;
 }
 
+/** What is answered to who comes and goes. */
+export interface HearReply {
+  /** The room. */
+  roomId: string;
+  /** What one hears now, or does not any more: the room, and for members what is their own. */
+  rooms: Array<string>;
+  /** How the room and the account stand, for those who come. */
+  snapshot?: TradeSnapshot | null;
+}
+
 /** A part of a history. */
 export interface History {
   epoch?: string | null;
@@ -875,6 +885,12 @@ export interface Resumed {
   room: string;
 }
 
+/** Which room. */
+export interface RoomWish {
+  /** The room. */
+  roomId: string;
+}
+
 /** Who is in a room, for a newcomer. */
 export interface Roster {
   counts: Counts;
@@ -1219,6 +1235,10 @@ export interface Commands {
     "order:cancel": { data: OrderCancel; reply: OrderReply };
     /** Has open orders cancelled after a while, unless it is said again before. */
     "order:cancel_after": { data: OrderCancelAfter; reply: CancelAfterReply };
+    /** Hears a room, and what one has in it. */
+    "subscribe": { data: RoomWish; reply: HearReply };
+    /** Hears it no more. */
+    "unsubscribe": { data: RoomWish; reply: HearReply };
   };
 }
 
