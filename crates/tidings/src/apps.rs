@@ -10,7 +10,7 @@ use crate::output;
 
 /// The list of apps: each is mounted by its line here.
 pub(crate) fn apps() -> Vec<App<Routes>> {
-    vec![tidings_arena::app()]
+    vec![tidings_arena::app(), tidings_trading::app()]
 }
 
 /// The kinds of rooms they declare.

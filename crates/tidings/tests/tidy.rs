@@ -109,18 +109,38 @@ fn dependencies_go_one_way() {
         "tidings-fixture",
         "tidings-example-todo",
         "tidings-arena",
+        "tidings-trading",
+        "tidings-routes",
     ];
-    let table: [(&str, Vec<&[&str]>); 8] = [
+    let table: [(&str, Vec<&[&str]>); 10] = [
         ("tidings-wire", vec![&ours, &io, &HTTP, &STORES, &chance]),
         ("tidings-core", vec![&above_core, &io, &HTTP, &STORES]),
         ("tidings-store", vec![&above_store, &HTTP, &OTHER_STORES]),
         // An app's routes are a type parameter: the seam knows no HTTP.
         ("tidings-app", vec![&above_app, &HTTP, &OTHER_STORES]),
+        // What routes are made of knows no app.
+        (
+            "tidings-routes",
+            vec![
+                &["tidings", "tidings-server", "tidings-testkit", "tidings-arena", "tidings-trading"],
+                &OTHER_STORES,
+            ],
+        ),
         // An app knows neither the server nor another app; of HTTP it has routes, in `api.rs` and below it.
-        ("tidings-arena", vec![&["tidings", "tidings-server", "tidings-testkit"], &OTHER_STORES]),
+        (
+            "tidings-arena",
+            vec![&["tidings", "tidings-server", "tidings-testkit", "tidings-trading"], &OTHER_STORES],
+        ),
+        (
+            "tidings-trading",
+            vec![&["tidings", "tidings-server", "tidings-testkit", "tidings-arena"], &OTHER_STORES],
+        ),
         (
             "tidings-server",
-            vec![&["tidings", "tidings-testkit", "tidings-example-todo", "tidings-arena"], &OTHER_STORES],
+            vec![
+                &["tidings", "tidings-testkit", "tidings-example-todo", "tidings-arena", "tidings-trading"],
+                &OTHER_STORES,
+            ],
         ),
         ("tidings-testkit", vec![&["tidings"]]),
         ("tidings", vec![&["tidings-testkit"], &OTHER_STORES]),

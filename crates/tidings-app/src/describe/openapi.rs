@@ -31,11 +31,12 @@ pub fn openapi(description: &Description, version: &str, own: &[Path]) -> Value 
     let mut paths: Map<String, Value> = Map::new();
     for path in own {
         let item = paths.entry(path.path).or_insert_with(|| json!({}));
-        item[path.method] = operation(path);
+        item[path.method] = operation(path, path.path);
     }
     for (app, path) in &description.paths {
         let item = paths.entry(format!("/api/{app}{}", path.path)).or_insert_with(|| json!({}));
-        item[path.method] = operation(path);
+        // Two apps, and the server itself, may each have rooms.
+        item[path.method] = operation(path, &format!("/{app}{}", path.path));
     }
     for app in &description.apps {
         for channel in
@@ -103,7 +104,8 @@ fn of_command(app: &str, channel: &ChannelSaid, command: &CommandSaid) -> Value 
     })
 }
 
-fn operation(path: &Path) -> Value {
+/// An operation; `called` is the path that its name is made of.
+fn operation(path: &Path, called: &str) -> Value {
     let named = path.path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(
         |(name, _)| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
     );
@@ -111,7 +113,7 @@ fn operation(path: &Path) -> Value {
         json!({ "name": name, "in": "query", "required": false, "description": about, "schema": { "type": "string" } })
     });
     let mut said = json!({
-        "operationId": identifier(path.method, path.path),
+        "operationId": identifier(path.method, called),
         "tags": [path.tag],
         "summary": path.about,
         "security": if path.signed_in { signed_in() } else { json!([]) },

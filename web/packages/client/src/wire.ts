@@ -1,4 +1,36 @@
 // Made by `tidings types`. Changes belong into the types of the server.
+/** What a member has. */
+export interface AccountView {
+  /** Cash. */
+  cash: string;
+  /** The digest of cash and positions. */
+  digest: string;
+  /** The largest part of a peak that was lost. */
+  drawdown: string;
+  /** Cash and what positions are worth. */
+  equity: string;
+  /** All fees. */
+  fees: string;
+  /** By which name. */
+  name: string;
+  /** Open orders, the oldest first. */
+  openOrders: Array<OrderView>;
+  /** How many orders the room takes now. */
+  ordersRemaining: number;
+  /** Positions, by symbol. */
+  positions: Array<PositionView>;
+  /** Profit from what was sold, less all fees. */
+  realisedPnl: string;
+  /** Cash that is kept for open orders. */
+  reserved: string;
+  /** Orders of which something was filled. */
+  trades: number;
+  /** The profit there would be if everything were sold. */
+  unrealisedPnl: string;
+  /** Whose. */
+  userId: string;
+}
+
 /** What friends do. */
 export type Activity = {
   type: "online";
@@ -64,6 +96,14 @@ export interface BoardWish {
   sessionId?: string | null;
   /** A window instead of the whole board. */
   window?: WindowWish | null;
+}
+
+/** What is answered of a switch. */
+export interface CancelAfterReply {
+  /** When open orders are cancelled, in the room's time; never, if not said. */
+  cancelAt?: string | null;
+  /** In which room. */
+  roomId: string;
 }
 
 /** A command without acknowledgement was refused. */
@@ -141,6 +181,14 @@ export interface Entry {
   rank: number;
 }
 
+/** Why an order cannot be done. */
+export interface FailedReason {
+  /** The code to branch on. */
+  code: TradeRefusal;
+  /** A sentence for people. */
+  message: string;
+}
+
 /** A friend has done something. */
 export interface FriendActivity {
   /** What. */
@@ -168,6 +216,16 @@ export interface Glicko2 {
   volatility: number;
 }
 
+/** What is answered to who comes and goes. */
+export interface HearReply {
+  /** The room. */
+  roomId: string;
+  /** What one hears now, or does not any more: the room, and for members what is their own. */
+  rooms: Array<string>;
+  /** How the room and the account stand, for those who come. */
+  snapshot?: TradeSnapshot | null;
+}
+
 /** A part of a history. */
 export interface History {
   epoch?: string | null;
@@ -177,8 +235,48 @@ export interface History {
   room: string;
 }
 
+/** Something that is traded in a room. */
+export interface Instrument {
+  /** The step of quantities. */
+  lotSize: string;
+  /** The largest position of one member, with what is ordered for it. */
+  maxPosition: string;
+  /** The highest price that is taken. */
+  maxPrice: string;
+  /** The largest order. */
+  maxQuantity: string;
+  /** The smallest order. */
+  minQuantity: string;
+  /** Its name: capitals, digits and `. _ - /`. */
+  symbol: string;
+  /** The step of prices. */
+  tickSize: string;
+}
+
 /** How urgent an event is. */
 export type LaneName = "critical" | "high" | "normal" | "low";
+
+/** Where somebody stands. */
+export interface LeaderboardEntry {
+  /** By which name. */
+  name: string;
+  /** Cash and what positions are worth. */
+  portfolioValue: string;
+  /** The place, counted from 1. */
+  rank: number;
+  /** Who. */
+  userId: string;
+  /** What members are compared by. */
+  value: string;
+}
+
+/** Where everybody stands: the first hundred of them. */
+export interface LeaderboardUpdated {
+  /** The first of them, in order. */
+  entries: Array<LeaderboardEntry>;
+  /** In which room. */
+  roomId: string;
+}
 
 /** The client was taken out of a room, or may not go back into it. */
 export interface Left {
@@ -369,6 +467,143 @@ export interface OnBoard {
   sessionId?: string | null;
 }
 
+/** An order of which nothing is wanted any more. */
+export interface OrderCancel {
+  /** Which order. */
+  orderId: string;
+  /** In which room. */
+  roomId: string;
+}
+
+/** After how long a member's open orders are cancelled. */
+export interface OrderCancelAfter {
+  /** How long, in milliseconds of the room's time; never, if not said. */
+  afterMs?: number | null;
+  /** In which room. */
+  roomId: string;
+}
+
+/** What is left of an order is not wanted any more. */
+export interface OrderCancelled {
+  /** Which order. */
+  orderId: string;
+  /** How much of it was not filled. */
+  remaining: string;
+  /** In which room. */
+  roomId: string;
+}
+
+/** Something of an order is filled. */
+export interface OrderExecuted {
+  /** The client's own id of it. */
+  clientOrderId: string;
+  /** When, in the room's time. */
+  executedAt: string;
+  /** The fee. */
+  fee: string;
+  /** Which order. */
+  orderId: string;
+  /** At which price. */
+  price: string;
+  /** How much. */
+  quantity: string;
+  /** How much of the order is left. */
+  remaining: string;
+  /** In which room. */
+  roomId: string;
+  /** Which way. */
+  side: OrderSide;
+  /** What. */
+  symbol: string;
+}
+
+/** An order, or what is left of it, cannot be done. */
+export interface OrderFailed {
+  /** The client's own id of it. */
+  clientOrderId: string;
+  /** Why. */
+  reason: FailedReason;
+  /** In which room. */
+  roomId: string;
+}
+
+/** An order that is placed. */
+export interface OrderPlace {
+  /** The client's own id of it; a repeat of the same order under it is the same order. */
+  clientOrderId: string;
+  /** The limit. */
+  price?: string | null;
+  /** How much. */
+  quantity: string;
+  /** In which room. */
+  roomId: string;
+  /** Which way. */
+  side: OrderSide;
+  /** What wakes a stop order. */
+  stopPrice?: string | null;
+  /** What is traded. */
+  symbol: string;
+  /** How it is filled. */
+  type: OrderType;
+}
+
+/** What is answered on `/trading`. */
+export interface OrderReply {
+  /** The client's own id of it. */
+  clientOrderId: string;
+  /** It was placed before, and this is how it stands now. */
+  duplicate?: boolean | null;
+  /** The order. */
+  orderId: string;
+  /** How many more orders the room takes of this member now. */
+  ordersRemaining: number;
+  /** How much of it is not filled. */
+  remainingQuantity: string;
+  /** In which room. */
+  roomId: string;
+  /** How it stands. */
+  status: OrderStatus;
+}
+
+/** Which way. */
+export type OrderSide = "buy" | "sell";
+
+/** How an order stands. */
+export type OrderStatus = "open" | "filled" | "cancelled" | "failed";
+
+/** How an order is filled. */
+export type OrderType = "market" | "limit" | "stop";
+
+/** An order. */
+export interface OrderView {
+  /** What was paid or got for it up to now, without fees. */
+  amount: string;
+  /** The client's own id of it. */
+  clientOrderId: string;
+  /** Fees up to now. */
+  fees: string;
+  /** Its id. */
+  orderId: string;
+  /** When it was placed, in the room's time. */
+  placedAt: string;
+  /** The limit. */
+  price?: string | null;
+  /** How much was asked for. */
+  quantity: string;
+  /** How much of it is not filled. */
+  remaining: string;
+  /** Which way. */
+  side: OrderSide;
+  /** How it stands. */
+  status: OrderStatus;
+  /** What wakes it. */
+  stopPrice?: string | null;
+  /** What. */
+  symbol: string;
+  /** How it is filled. */
+  type: OrderType;
+}
+
 /** How a match has ended. */
 export interface Outcome {
   /** By how much each rating has changed. */
@@ -443,6 +678,22 @@ export interface PlayerView {
   wins: number;
 }
 
+/** What a member has is another, or is worth something else. */
+export interface PortfolioUpdated {
+  /** Cash. */
+  cash: string;
+  /** Cash and what positions are worth. */
+  equity: string;
+  /** Profit from what was sold, less all fees. */
+  realisedPnl: string;
+  /** In which room. */
+  roomId: string;
+  /** The profit there would be if everything were sold. */
+  unrealisedPnl: string;
+  /** Whose. */
+  userId: string;
+}
+
 /** Where a client's knowledge of a room ends. */
 export interface Position {
   /** The generation of the room's history. */
@@ -451,6 +702,52 @@ export interface Position {
   offset: number;
   /** Proves which event stands there. */
   tag?: string | null;
+}
+
+/** A position is none any more. */
+export interface PositionClosed {
+  /** Its profit with all of its fees. */
+  realisedPnl: string;
+  /** In which room. */
+  roomId: string;
+  /** What. */
+  symbol: string;
+  /** Whose. */
+  userId: string;
+}
+
+/** A position is another, or is worth something else. */
+export interface PositionUpdated {
+  /** What one of it cost, without fees. */
+  averagePrice: string;
+  /** The price it is valued at. */
+  markPrice: string;
+  /** How much. */
+  quantity: string;
+  /** In which room. */
+  roomId: string;
+  /** What. */
+  symbol: string;
+  /** The profit there would be if it were sold at that. */
+  unrealisedPnl: string;
+  /** Whose. */
+  userId: string;
+}
+
+/** A position. */
+export interface PositionView {
+  /** What one of it cost, without fees. */
+  averagePrice: string;
+  /** The price it is valued at. */
+  markPrice: string;
+  /** How much. */
+  quantity: string;
+  /** Profit from what was sold of it, less all of its fees. */
+  realisedPnl: string;
+  /** What. */
+  symbol: string;
+  /** The profit there would be if it were sold at that. */
+  unrealisedPnl: string;
 }
 
 /** Who is in a room. */
@@ -471,6 +768,14 @@ export interface PresenceSet {
   status?: WantedStatus | null;
   /** Until when, in milliseconds since 1970. */
   until?: number | null;
+}
+
+/** The newest price of an instrument. */
+export interface PriceView {
+  /** The price. */
+  price: string;
+  /** What. */
+  symbol: string;
 }
 
 /** A profile has changed. */
@@ -534,6 +839,18 @@ export interface RankChange {
   sessionId?: string | null;
 }
 
+/** Somebody's place is another. */
+export interface RankingChanged {
+  /** Where now. */
+  newRank: number;
+  /** Where before, if anywhere. */
+  oldRank?: number | null;
+  /** In which room. */
+  roomId: string;
+  /** Who. */
+  userId: string;
+}
+
 /** What somebody has reached. */
 export interface Reached {
   /** When. */
@@ -566,6 +883,12 @@ export interface Resumed {
   epoch: string;
   offset: number;
   room: string;
+}
+
+/** Which room. */
+export interface RoomWish {
+  /** The room. */
+  roomId: string;
 }
 
 /** Who is in a room, for a newcomer. */
@@ -609,6 +932,18 @@ export interface Shift {
   playerId: string;
   /** The place now. */
   to: number;
+}
+
+/** The standings of a moment are kept. */
+export interface SnapshotCreated {
+  /** When, in the room's time. */
+  at: string;
+  /** The first hundred, in order. */
+  entries: Array<LeaderboardEntry>;
+  /** In which room. */
+  roomId: string;
+  /** By which id they are found. */
+  snapshotId: string;
 }
 
 /** Somebody who starts in a match. */
@@ -662,6 +997,145 @@ export interface Subscribed {
   /** How the room stands, if an app keeps it. */
   snapshot?: unknown;
   tag?: string | null;
+}
+
+/** Trading has ended. */
+export interface TradeEnded {
+  /** When, in the room's time. */
+  endedAt: string;
+  /** The place in the room's journal at which it ended: what is before it counts. */
+  finalOffset: number;
+  /** In which room. */
+  roomId: string;
+  /** The first hundred, in order. */
+  standings: Array<LeaderboardEntry>;
+}
+
+/** What members are compared by. */
+export type TradeMeasure = "absolute" | "roi" | "timeWeighted";
+
+/** Somebody is in. */
+export interface TradeMemberJoined {
+  /** By which name. */
+  name: string;
+  /** In which room. */
+  roomId: string;
+  /** Who. */
+  userId: string;
+}
+
+/** Somebody is out. */
+export interface TradeMemberLeft {
+  /** Out of which room. */
+  roomId: string;
+  /** Who. */
+  userId: string;
+}
+
+/** How members of a room are ranked. Who does not qualify stands behind everybody who does. */
+export interface TradeRanking {
+  /** The largest part of a peak that one may ever have lost: 0.2 is a fifth. */
+  maxDrawdown?: string | null;
+  /** What they are compared by. */
+  measure?: TradeMeasure;
+  /** How many orders have to be filled, at least in part. */
+  minTrades?: number | null;
+}
+
+/** Why a room says no. The name on the wire is what programs branch on. */
+export type TradeRefusal = "not_a_member" | "already_a_member" | "room_not_running" | "room_state" | "room_busy" | "room_full" | "unknown_symbol" | "no_price" | "bad_tick" | "bad_size" | "insufficient_cash" | "insufficient_position" | "position_limit" | "too_many_orders" | "rate_exceeded" | "duplicate_client_order_id" | "unknown_order" | "already_cancelled" | "already_filled";
+
+/** A room as it stands. */
+export interface TradeRoomView {
+  /** The newest link of the journal's chain. */
+  chain: string;
+  /** When it was made. */
+  createdAt: string;
+  /** The digest of what everybody has. */
+  digest: string;
+  /** When it ended. */
+  endedAt?: string | null;
+  /** When it is to end, or has ended. */
+  endsAt?: string | null;
+  /** Its id. */
+  id: string;
+  /** How many entries its journal has. */
+  journal: number;
+  /** How many are in it. */
+  members: number;
+  /** Its name for people. */
+  name: string;
+  /** Whose it is. */
+  owner: string;
+  /** The newest prices. */
+  prices: Array<PriceView>;
+  /** Its rules. */
+  rules: TradeRules;
+  /** The first hundred, in order. */
+  standings: Array<LeaderboardEntry>;
+  /** When trading began, in the room's time. */
+  startedAt?: string | null;
+  /** How it stands. */
+  state: TradeState;
+}
+
+/** The rules of a room. */
+export interface TradeRules {
+  /** How long it runs, in milliseconds; until somebody ends it, if not said. */
+  durationMs?: number | null;
+  /** The part of every amount that is taken as a fee, rounded up once for each order: 0 to 0.1. */
+  feeRate?: string;
+  /** What is traded. */
+  instruments: Array<Instrument>;
+  /** Whether one may join while the room runs. */
+  lateJoin?: boolean;
+  /** Members at most. */
+  maxMembers?: number;
+  /** Open orders of a member at most. */
+  maxOpenOrders?: number;
+  /** Orders a member may place at once. */
+  orderBurst?: number;
+  /** Orders a member may place in a second, in the room's time. */
+  ordersPerSecond?: number;
+  /** How members are ranked. */
+  ranking?: TradeRanking;
+  /** How often the standings are kept, in milliseconds of the room's time; only when asked, if not said. */
+  snapshotEveryMs?: number | null;
+  /** How many times faster than life the room's clock goes. */
+  speed?: number;
+  /** What everybody begins with. */
+  startingCash: string;
+}
+
+/** What a newcomer to a room gets: of `trade:ROOM` the room, of `trade:ROOM:USER` the account. */
+export interface TradeSnapshot {
+  /** The account. */
+  account?: AccountView | null;
+  /** The room. */
+  room?: TradeRoomView | null;
+}
+
+/** Trading has begun. */
+export interface TradeStarted {
+  /** When it is to end, if that is known. */
+  endsAt?: string | null;
+  /** In which room. */
+  roomId: string;
+  /** When, in the room's time. */
+  startedAt: string;
+}
+
+/** How a room stands. */
+export type TradeState = "draft" | "open" | "running" | "ended";
+
+/** The room stands otherwise. */
+export interface TradeStateChanged {
+  /** Now. */
+  newState: TradeState;
+  /** Before. */
+  oldState: TradeState;
+  /** Which room. */
+  roomId: string;
 }
 
 /** Something was reached. */
@@ -754,6 +1228,18 @@ export interface Commands {
   };
   "/players": {
   };
+  "/trading": {
+    /** Places an order. */
+    "order:place": { data: OrderPlace; reply: OrderReply };
+    /** Cancels what is left of one. */
+    "order:cancel": { data: OrderCancel; reply: OrderReply };
+    /** Has open orders cancelled after a while, unless it is said again before. */
+    "order:cancel_after": { data: OrderCancelAfter; reply: CancelAfterReply };
+    /** Hears a room, and what one has in it. */
+    "subscribe": { data: RoomWish; reply: HearReply };
+    /** Hears it no more. */
+    "unsubscribe": { data: RoomWish; reply: HearReply };
+  };
 }
 
 /** What rooms may hear, by namespace and name. */
@@ -809,5 +1295,35 @@ export interface Events {
     "achievementUnlocked": Unlocked;
     /** A friend has done something. */
     "friendActivity": FriendActivity;
+  };
+  "/trading": {
+    /** Something of an order is filled. */
+    "order:executed": OrderExecuted;
+    /** An order, or what is left of it, cannot be done. */
+    "order:failed": OrderFailed;
+    /** What is left of an order is not wanted any more. */
+    "order:cancelled": OrderCancelled;
+    /** Where everybody stands. */
+    "leaderboard:updated": LeaderboardUpdated;
+    /** Somebody's place is another. */
+    "leaderboard:ranking_changed": RankingChanged;
+    /** The standings of a moment are kept. */
+    "leaderboard:snapshot_created": SnapshotCreated;
+    /** A position is another, or is worth something else. */
+    "position:updated": PositionUpdated;
+    /** A position is none any more. */
+    "position:closed": PositionClosed;
+    /** What a member has is another, or is worth something else. */
+    "portfolio:updated": PortfolioUpdated;
+    /** The room stands otherwise. */
+    "room:state_changed": TradeStateChanged;
+    /** Trading has begun. */
+    "room:started": TradeStarted;
+    /** Trading has ended. */
+    "room:ended": TradeEnded;
+    /** Somebody is in. */
+    "room:member_joined": TradeMemberJoined;
+    /** Somebody is out. */
+    "room:member_left": TradeMemberLeft;
   };
 }

@@ -1,0 +1,85 @@
+//! REST below `/api/trading`. Whoever is signed in reads rooms that are open; owners and servers (a key or token with the
+//! scope `publish`, or an administrator) run them, members trade, and servers publish prices.
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | `rooms` | rooms, and who is in them |
+//! | `orders` | orders, positions, portfolios |
+//! | `results` | standings, what was kept of them, exports |
+
+mod describe;
+mod orders;
+mod results;
+mod rooms;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use tidings_app::{Code, Refusal, Stage};
+use tidings_routes::Asker;
+
+use crate::room::{Room, State};
+use crate::rooms::{Key, Rooms, no_such_room};
+use crate::store::RoomRow;
+
+pub use describe::paths;
+
+/// Bytes of a body at most.
+const BODY_BYTES: usize = 64 << 10;
+/// Whose routes these are, where things are done once under a key.
+const NAME: &str = "/api/trading";
+
+/// What every route has at hand.
+pub(crate) struct Api {
+    pub(crate) rooms: Arc<Rooms>,
+    pub(crate) stage: Stage,
+}
+
+/// The routes.
+pub fn routes(rooms: Arc<Rooms>, stage: Stage) -> Router {
+    let api = Arc::new(Api { rooms, stage });
+    let all = [rooms::routes(), orders::routes(), results::routes()];
+    let all = all.into_iter().fold(Router::new(), Router::merge);
+    all.layer(DefaultBodyLimit::max(BODY_BYTES)).with_state(api)
+}
+
+/// Which room is asked about.
+pub(crate) fn key(asker: &Asker, id: String) -> Key {
+    (asker.org().clone(), id)
+}
+
+impl Api {
+    /// Looks at a room that the asker may see.
+    ///
+    /// # Errors
+    /// `not_found`
+    pub(crate) async fn look<T>(
+        &self,
+        asker: &Asker,
+        key: &Key,
+        look: impl FnOnce(&RoomRow, &Room) -> T,
+    ) -> Result<T, Refusal> {
+        let mut reader = self.stage.read().await?;
+        let looked = self.rooms.look(&mut reader, key, |row, room| {
+            let seen = room.state() != State::Draft || owns(asker, row);
+            seen.then(|| look(row, room))
+        });
+        looked.await?.ok_or_else(no_such_room)
+    }
+
+    /// Only who runs a room goes on.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`
+    pub(crate) async fn owner(&self, asker: &Asker, key: &Key) -> Result<(), Refusal> {
+        if self.look(asker, key, |row, _| owns(asker, row)).await? {
+            return Ok(());
+        }
+        Err(Refusal::new(Code::Forbidden, "this is for the room's owner, or for servers"))
+    }
+}
+
+fn owns(asker: &Asker, row: &RoomRow) -> bool {
+    asker.is_server() || !row.owner.is_empty() && asker.user() == Some(&row.owner)
+}

@@ -1,0 +1,216 @@
+//! Rooms, and who is in them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tidings_app::{Many, Refusal, Text};
+use tidings_routes::{
+    Answer, Asked, Asker, AtPath, AtQuery, bad, limit, make, path, query, told, told_as, told_from,
+};
+
+use super::{Api, NAME, key};
+use crate::acts::{self, happens};
+use crate::decimal::Dec;
+use crate::journal::Input;
+use crate::rules::Rules;
+use crate::store;
+use crate::telling::place;
+use crate::views;
+use crate::wire::RoomId;
+
+/// Prices that are taken at once.
+const PRICES_MOST: usize = 200;
+/// Characters of a member's name at most.
+const NAME_MOST: usize = 64;
+
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/rooms", get(list).post(create))
+        .route("/rooms/{id}", get(one))
+        .route("/rooms/{id}/open", post(open))
+        .route("/rooms/{id}/join", post(join))
+        .route("/rooms/{id}/leave", post(leave))
+        .route("/rooms/{id}/start", post(start))
+        .route("/rooms/{id}/end", post(end))
+        .route("/rooms/{id}/prices", post(prices))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Listed {
+    state: Option<String>,
+    limit: Option<u64>,
+}
+
+async fn list(State(api): State<Arc<Api>>, asker: Asker, listed: AtQuery<Listed>) -> Answer {
+    let listed = query(listed)?;
+    let state = listed.state.unwrap_or_default();
+    if !["", "draft", "open", "running", "ended"].contains(&state.as_str()) {
+        return Err(bad("state: expected draft, open, running or ended").into());
+    }
+    let rows =
+        store::newest(&mut api.stage.read().await?, asker.org(), (&state, ""), limit(listed.limit)).await?;
+    let seen = rows.iter().filter(|row| row.state != "draft" || super::owns(&asker, row));
+    let rooms: Vec<_> = seen
+        .map(|row| {
+            json!({
+                "id": row.id, "name": row.name, "owner": row.owner, "state": row.state,
+                "createdAt": tidings_app::time::iso8601(row.created_ms), "journal": row.seq,
+            })
+        })
+        .collect();
+    told(&json!({ "rooms": rooms }))
+}
+
+async fn one(State(api): State<Arc<Api>>, asker: Asker, id: AtPath) -> Answer {
+    let key = key(&asker, path(id)?);
+    let position = api.stage.position(&place(&key.0, &key.1, None)?);
+    told_from(position, &api.look(&asker, &key, views::of_room).await?)
+}
+
+/// A room that is wanted.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// Its id; one is made if none is named.
+    id: Option<RoomId>,
+    /// Its name for people.
+    name: Text<1, 80>,
+    /// Its rules, which stay.
+    rules: Rules,
+}
+
+#[derive(Serialize)]
+struct Made {
+    id: String,
+    state: &'static str,
+}
+
+async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
+    let asker = asked.asker();
+    let (org, owner) = (asker.org().clone(), asker.user().unwrap_or_default().to_owned());
+    let Wanted { id, name, rules } = asked.read()?;
+    let id = id.map_or_else(|| new_id("room"), RoomId::into_string);
+    make(&api.stage, &asked, [NAME, "rooms"], move |tx| {
+        Box::pin(async move {
+            let row = acts::create(tx, &org, (&id, &name, &owner), rules).await?;
+            Ok(Made { id: row.id, state: "draft" })
+        })
+    })
+    .await
+}
+
+/// An id that nobody has: a time and chance.
+fn new_id(kind: &str) -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_millis());
+    format!("{kind}-{now:x}-{:016x}", RandomState::new().hash_one(now))
+}
+
+/// Nothing is said with it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+async fn open(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
+    run(&api, id, &asked, Input::Open).await
+}
+
+async fn start(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
+    run(&api, id, &asked, Input::Start).await
+}
+
+async fn end(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
+    run(&api, id, &asked, Input::End).await
+}
+
+/// What its owner does with a room.
+async fn run(api: &Api, id: AtPath, asked: &Asked, input: Input) -> Answer {
+    let Nothing {} = asked.read()?;
+    let key = key(asked.asker(), path(id)?);
+    api.owner(asked.asker(), &key).await?;
+    happens(&api.rooms, &api.stage, &key, vec![input]).await?;
+    told_as(StatusCode::OK, &api.look(asked.asker(), &key, views::of_room).await?)
+}
+
+/// Who joins.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Joining {
+    /// Who, where a server says it.
+    user_id: Option<Text<1, 128>>,
+    /// By which name; that of the token, or the id, if not said.
+    name: Option<Text<1, NAME_MOST>>,
+}
+
+async fn join(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
+    let (asker, key) = (asked.asker(), key(asked.asker(), path(id)?));
+    let Joining { user_id, name } = asked.read()?;
+    let user = asker.acts_for(user_id.map(Text::into_string))?;
+    // The room's own name has a colon before it: what is behind it is who.
+    place(&key.0, &key.1, Some(&user))?;
+    api.look(asker, &key, |_, _| ()).await?;
+    let own = || asker.name().filter(|_| !asker.is_server()).unwrap_or(&user);
+    let name = name.map_or_else(|| own().chars().take(NAME_MOST).collect(), Text::into_string);
+    happens(&api.rooms, &api.stage, &key, vec![Input::Join { user: user.clone(), name }]).await?;
+    account(&api, asker, &key, &user).await
+}
+
+pub(super) async fn account(api: &Api, asker: &Asker, key: &crate::rooms::Key, user: &str) -> Answer {
+    let position = api.stage.position(&place(&key.0, &key.1, Some(user))?);
+    let now_ms = api.stage.now_ms();
+    let shown = api.look(asker, key, |row, room| views::of_account(room, user, row.time(now_ms))).await?;
+    told_from(position, &shown.map_err(Refusal::from)?)
+}
+
+/// Who leaves.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Leaving {
+    /// Who, where a server says it.
+    user_id: Option<Text<1, 128>>,
+}
+
+async fn leave(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
+    let (asker, key) = (asked.asker(), key(asked.asker(), path(id)?));
+    let Leaving { user_id } = asked.read()?;
+    let user = asker.acts_for(user_id.map(Text::into_string))?;
+    happens(&api.rooms, &api.stage, &key, vec![Input::Leave { user }]).await?;
+    told_as(StatusCode::OK, &json!({"ok": true}))
+}
+
+/// Prices, in the order in which they came.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Prices {
+    /// Each of an instrument.
+    prices: Many<Tick, 1, PRICES_MOST>,
+}
+
+/// A price.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Tick {
+    /// Of what.
+    symbol: Text<1, 24>,
+    /// The price.
+    price: Dec,
+    /// How much can be had and given at it; any amount if not said.
+    volume: Option<Dec>,
+}
+
+async fn prices(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
+    let key = key(asked.asker().server()?, path(id)?);
+    let Prices { prices } = asked.read()?;
+    let input = |Tick { symbol, price, volume }| Input::Price { symbol: symbol.into_string(), price, volume };
+    let inputs: Vec<Input> = prices.into_vec().into_iter().map(input).collect();
+    let taken = happens(&api.rooms, &api.stage, &key, inputs).await?;
+    told_as(StatusCode::OK, &json!({"ok": true, "taken": taken}))
+}

@@ -1,0 +1,433 @@
+//! A room as a deterministic state machine: inputs in, events out. No clock, no chance, no I/O.
+//!
+//! Whatever is refused changes nothing. Whatever is not is an [`Entry`] of the journal, from which the same
+//! state is made again: after a restart, on another server, by somebody who doubts the standings.
+//!
+//! | module | what happens in it |
+//! |---|---|
+//! | `life` | members come and go, trading begins and ends |
+//! | `orders` | orders are placed and cancelled |
+//! | `fills` | orders meet prices |
+
+mod fills;
+mod life;
+mod orders;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::account::{Account, Holding, Portfolio};
+use crate::decimal::Dec;
+use crate::digest;
+use crate::instrument::Instrument;
+use crate::journal::{Entry, Hash, Input};
+use crate::market::Market;
+use crate::order::{Order, Side};
+use crate::refused::{Reason, Refused};
+use crate::rules::Rules;
+use crate::standing::{Standing, standings};
+
+/// Orders of a room at most, over all of its time.
+pub const ORDERS_MOST: usize = 1_000_000;
+/// Orders of one member at most, over all of the room's time.
+pub const ORDERS_OF_ONE_MOST: usize = 100_000;
+
+/// Entries of a journal at most; beyond them a room can only be ended.
+pub const ENTRIES_MOST: u64 = 10_000_000;
+/// Orders that one entry fills, or gives up, at most: what it tells fits in a transaction.
+pub const FILLS_MOST: usize = 200;
+
+/// How a room stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "TradeState")]
+pub enum State {
+    /// It is being made.
+    Draft,
+    /// Members may come.
+    Open,
+    /// Orders are taken.
+    Running,
+    /// Nothing happens any more.
+    Ended,
+}
+
+impl State {
+    /// Its name on the wire and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Open => "open",
+            Self::Running => "running",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// A fill of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Executed {
+    /// Whose.
+    pub user: String,
+    /// The order.
+    pub order: u64,
+    /// The client's own id of it.
+    pub client_order_id: String,
+    /// What.
+    pub symbol: String,
+    /// Which way.
+    pub side: Side,
+    /// How much.
+    pub quantity: Dec,
+    /// At which price.
+    pub price: Dec,
+    /// The fee.
+    pub fee: Dec,
+    /// How much of the order is left.
+    pub remaining: Dec,
+}
+
+/// What is to be told of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// The room stands otherwise.
+    State {
+        /// Before.
+        old: State,
+        /// Now.
+        new: State,
+    },
+    /// Somebody is in.
+    Joined {
+        /// Who.
+        user: String,
+        /// By which name.
+        name: String,
+    },
+    /// Somebody is out.
+    Left {
+        /// Who.
+        user: String,
+    },
+    /// Something of an order is filled.
+    Executed(Executed),
+    /// What was left of an order is not wanted any more.
+    Cancelled {
+        /// Whose.
+        user: String,
+        /// The order.
+        order: u64,
+        /// What was left.
+        remaining: Dec,
+    },
+    /// What is left of an order cannot be done; it is cancelled with this.
+    Failed {
+        /// Whose.
+        user: String,
+        /// The client's own id of it.
+        client_order_id: String,
+        /// Why.
+        refused: Refused,
+    },
+    /// A position is another.
+    Position {
+        /// Whose.
+        user: String,
+        /// What.
+        symbol: String,
+        /// As it is now.
+        holding: Holding,
+    },
+    /// A position is none any more.
+    Closed {
+        /// Whose.
+        user: String,
+        /// What.
+        symbol: String,
+        /// Its profit with all of its fees.
+        realised: Dec,
+    },
+    /// What a member has is another; once for each input and member, behind the rest.
+    Portfolio {
+        /// Whose.
+        user: String,
+        /// As it is now.
+        portfolio: Portfolio,
+    },
+    /// An instrument has another price: whoever has a position in it is worth something else.
+    Marked {
+        /// What.
+        symbol: String,
+        /// The price.
+        price: Dec,
+    },
+}
+
+/// What an input did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Its entry in the journal.
+    pub entry: Entry,
+    /// What is to be told, in order.
+    pub told: Vec<Told>,
+    /// The order that was placed, if one was.
+    pub order: Option<u64>,
+}
+
+/// What is gathered while an input is applied.
+#[derive(Debug, Default)]
+struct Effects {
+    told: Vec<Told>,
+    touched: BTreeSet<String>,
+    order: Option<u64>,
+}
+
+/// A room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    id: String,
+    rules: Rules,
+    state: State,
+    seq: u64,
+    at_ms: u64,
+    chain: Hash,
+    started_ms: Option<u64>,
+    ended_ms: Option<u64>,
+    joined: u64,
+    present: u64,
+    markets: Vec<Market>,
+    accounts: BTreeMap<String, Account>,
+    orders: Vec<Order>,
+    /// Instruments of which orders have not all met the newest price.
+    unfinished: BTreeSet<usize>,
+}
+
+impl Room {
+    /// A room that is being made.
+    ///
+    /// # Errors
+    /// What is wrong with its rules.
+    pub fn new(id: &str, rules: Rules) -> Result<Self, String> {
+        rules.check()?;
+        let chain = Hash::of(&format!("{id}\n{}", serde_json::to_string(&rules).unwrap_or_default()));
+        let markets = vec![Market::default(); rules.instruments.len()];
+        Ok(Self {
+            id: id.to_owned(),
+            rules,
+            state: State::Draft,
+            seq: 0,
+            at_ms: 0,
+            chain,
+            started_ms: None,
+            ended_ms: None,
+            joined: 0,
+            present: 0,
+            markets,
+            accounts: BTreeMap::new(),
+            orders: Vec::new(),
+            unfinished: BTreeSet::new(),
+        })
+    }
+
+    /// Applies an input; time never goes back, so one that comes with an earlier time has the newest.
+    ///
+    /// # Errors
+    /// Why not; nothing has changed then.
+    pub fn apply(&mut self, at_ms: u64, input: Input) -> Result<Applied, Refused> {
+        let at_ms = at_ms.max(self.at_ms);
+        if self.seq >= ENTRIES_MOST && input != Input::End {
+            return Err(Refused::new(
+                Reason::RoomFull,
+                "the journal of this room is full; it can only be ended",
+            ));
+        }
+        let mut effects = Effects::default();
+        match &input {
+            Input::Open => self.open(&mut effects),
+            Input::Join { user, name } => self.join(user, name, at_ms, &mut effects),
+            Input::Leave { user } => self.leave(user, &mut effects),
+            Input::Start => self.start(at_ms, &mut effects),
+            Input::Price { symbol, price, volume } => {
+                self.price(symbol, (*price, *volume), at_ms, &mut effects)
+            }
+            Input::Place { user, ask } => self.place(user, ask, at_ms, &mut effects),
+            Input::Cancel { user, order } => self.cancel(user, *order, &mut effects),
+            Input::CancelAfter { user, after_ms } => self.cancel_after(user, *after_ms, at_ms),
+            Input::CancelDue { user } => self.cancel_due(user, at_ms, &mut effects),
+            Input::GoOn { symbol } => self.go_on(symbol, at_ms, &mut effects),
+            Input::End => self.end(at_ms, &mut effects),
+        }?;
+        self.at_ms = at_ms;
+        self.seq += 1;
+        let entry = Entry { seq: self.seq, at_ms, input };
+        self.chain = self.chain.then(&entry);
+        let Effects { mut told, touched, order } = effects;
+        told.extend(touched.into_iter().filter_map(|user| {
+            let portfolio = self.accounts.get(&user)?.portfolio();
+            Some(Told::Portfolio { user, portfolio })
+        }));
+        Ok(Applied { entry, told, order })
+    }
+
+    /// Applies an entry of the journal again.
+    ///
+    /// # Errors
+    /// It is not the next one, or is refused: the journal is not this room's.
+    pub fn replay(&mut self, entry: &Entry) -> Result<Vec<Told>, String> {
+        let Entry { seq, at_ms, input } = entry;
+        if *seq != self.seq + 1 {
+            return Err(format!("expected entry {}, found {seq}", self.seq + 1));
+        }
+        if *at_ms < self.at_ms {
+            return Err(format!("entry {seq} is earlier than the one before it"));
+        }
+        let applied = self.apply(*at_ms, input.clone());
+        applied.map(|applied| applied.told).map_err(|refused| format!("entry {seq} is refused: {refused}"))
+    }
+
+    /// The id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// How it stands.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The number of the newest entry.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The time of the newest entry, in milliseconds.
+    pub fn at_ms(&self) -> u64 {
+        self.at_ms
+    }
+
+    /// The newest link of the journal's chain of hashes.
+    pub fn chain(&self) -> Hash {
+        self.chain
+    }
+
+    /// When trading began.
+    pub fn started_ms(&self) -> Option<u64> {
+        self.started_ms
+    }
+
+    /// When trading is to end, as far as the rules say it.
+    pub fn ends_ms(&self) -> Option<u64> {
+        Some(self.started_ms?.saturating_add(self.rules.duration_ms?))
+    }
+
+    /// When trading ended.
+    pub fn ended_ms(&self) -> Option<u64> {
+        self.ended_ms
+    }
+
+    /// How many are in it.
+    pub fn members(&self) -> u64 {
+        self.present
+    }
+
+    /// Accounts, by user; those who have left too.
+    pub fn accounts(&self) -> &BTreeMap<String, Account> {
+        &self.accounts
+    }
+
+    /// The account of a member.
+    ///
+    /// # Errors
+    /// `not_a_member`, also for one who has left.
+    pub fn member(&self, user: &str) -> Result<&Account, Refused> {
+        let account = self.accounts.get(user).filter(|account| !account.left);
+        account.ok_or_else(|| Refused::new(Reason::NotAMember, "this is for members of the room"))
+    }
+
+    /// An order, by its number.
+    pub fn order(&self, number: u64) -> Option<&Order> {
+        self.orders.get(usize::try_from(number).ok()?.checked_sub(1)?)
+    }
+
+    /// Every order, as they were placed.
+    pub fn orders(&self) -> &[Order] {
+        &self.orders
+    }
+
+    /// An instrument, by its place.
+    pub fn instrument(&self, market: usize) -> Option<&Instrument> {
+        self.rules.instruments.get(market)
+    }
+
+    /// The newest price of an instrument.
+    pub fn price_of(&self, market: usize) -> Option<Dec> {
+        self.markets.get(market)?.price()
+    }
+
+    /// How many orders a member may place at once now.
+    pub fn budget(&self, user: &str, now_ms: u64) -> u32 {
+        let pace = self.accounts.get(user).map(|account| account.pace).unwrap_or_default();
+        pace.remaining(&self.rules, now_ms.max(self.at_ms))
+    }
+
+    /// An instrument of which orders have not all met the newest price: it wants [`Input::GoOn`] before the next one.
+    pub fn unfinished(&self) -> Option<&str> {
+        let market = self.unfinished.first()?;
+        self.instrument(*market).map(|instrument| instrument.symbol.as_str())
+    }
+
+    /// When the next member's open orders are to be cancelled, in the room's time.
+    pub fn next_cancel_ms(&self) -> Option<u64> {
+        let armed = self.state == State::Running;
+        self.accounts.values().filter_map(|account| account.cancel_ms).min().filter(|_| armed)
+    }
+
+    /// Members whose open orders are to be cancelled by now.
+    pub fn cancels_due(&self, now_ms: u64) -> impl Iterator<Item = &str> {
+        let due = move |account: &Account| account.cancel_ms.is_some_and(|at| at <= now_ms);
+        self.accounts.iter().filter(move |(_, account)| due(account)).map(|(user, _)| user.as_str())
+    }
+
+    /// Where everybody stands now; once it has ended, for good.
+    pub fn standings(&self) -> Vec<Standing> {
+        standings(&self.accounts, &self.rules.ranking, self.rules.starting_cash, self.at_ms)
+    }
+
+    /// The digest of what everybody has.
+    pub fn digest(&self) -> Hash {
+        let symbols: Vec<&str> = self.rules.instruments.iter().map(|it| it.symbol.as_str()).collect();
+        digest::of_room(&self.accounts, &symbols)
+    }
+
+    /// The digest of what a member has.
+    ///
+    /// # Errors
+    /// `not_a_member`
+    pub fn account_digest(&self, user: &str) -> Result<Hash, Refused> {
+        let account = self.member(user)?;
+        let positions = account.holdings.iter();
+        let positions =
+            positions.filter_map(|(at, held)| Some((self.instrument(*at)?.symbol.as_str(), held.quantity)));
+        Ok(digest::of_account(user, account.cash, positions))
+    }
+
+    /// The place of an instrument.
+    fn market_of(&self, symbol: &str) -> Result<usize, Refused> {
+        let place = self.rules.instruments.iter().position(|it| it.symbol == symbol);
+        place.ok_or_else(|| Refused::new(Reason::UnknownSymbol, "there is no such instrument in this room"))
+    }
+
+    fn is(&self, states: &[State], reason: Reason) -> Result<(), Refused> {
+        if states.contains(&self.state) {
+            return Ok(());
+        }
+        Err(Refused::new(reason, format!("this room is {}", self.state.as_str())))
+    }
+}

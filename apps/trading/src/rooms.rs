@@ -1,0 +1,238 @@
+//! Rooms in memory, and how they follow their journals in the store.
+//!
+//! Of each there are two states. `settled` is made of what is stored, and is what readers see. `ahead` is what the
+//! transactions that are being done have made of it: it is taken out for each, put back behind it, and believed only if its
+//! chain of hashes is the one in the room's row. If one of them was undone, or another server wrote meanwhile, the
+//! chains differ and it is made again of the journal.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tidings_app::{Changes, Code, Org, Reader, Refusal, Stage};
+
+use crate::journal::Entry;
+use crate::room::{Room, State};
+use crate::standing::Standing;
+use crate::store::{self, RoomRow};
+
+/// Rooms in memory at most; of more the one that was used longest ago gives way, and is read again when needed.
+pub const ROOMS_MOST: usize = 512;
+/// Entries that are read from a journal at once.
+const PAGE: u64 = 5_000;
+
+/// Which room.
+pub type Key = (Org, String);
+
+/// A room in memory.
+#[derive(Debug)]
+struct Live {
+    settled: Room,
+    ahead: Option<Room>,
+    /// Instruments with another price since marks were told.
+    marked: BTreeSet<String>,
+    /// The number of the entry up to which standings were told, and what was told; nothing after a start.
+    told: Option<(u64, Vec<Standing>)>,
+    used: u64,
+}
+
+/// Rooms in memory.
+#[derive(Debug, Default)]
+pub struct Rooms {
+    live: Mutex<HashMap<Key, Live>>,
+    uses: std::sync::atomic::AtomicU64,
+}
+
+/// What is told of a room that is not there, or not for whoever asks.
+pub fn no_such_room() -> Refusal {
+    Refusal::new(Code::NotFound, "there is no such room")
+}
+
+fn broken(key: &Key, problem: &str) -> Refusal {
+    tracing::error!(org = key.0.as_str(), room = key.1, problem, "the journal of a room does not go with it");
+    Refusal::new(Code::Unavailable, "this room cannot be read")
+}
+
+impl Rooms {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn used(&self) -> u64 {
+        self.uses.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Looks at a room as it is stored at the moment the reader sees, or a little later.
+    ///
+    /// # Errors
+    /// `not_found`, `unavailable` if its journal cannot be read.
+    pub async fn look<T>(
+        &self,
+        reader: &mut Reader,
+        key: &Key,
+        look: impl FnOnce(&RoomRow, &Room) -> T,
+    ) -> Result<T, Refusal> {
+        let row = store::find(reader, &key.0, &key.1).await?.ok_or_else(no_such_room)?;
+        self.load(reader, key, &row).await?;
+        let used = self.used();
+        let mut rooms = self.lock();
+        // Another may have taken its place since.
+        let live =
+            rooms.get_mut(key).ok_or_else(|| Refusal::new(Code::Unavailable, "too many rooms are read"))?;
+        live.used = used;
+        Ok(look(&row, &live.settled))
+    }
+
+    /// Reads what is missing of a room's journal.
+    async fn load(&self, reader: &mut Reader, key: &Key, row: &RoomRow) -> Result<(), Refusal> {
+        loop {
+            let Some(seq) = self.settled_seq(key, row)? else { return Ok(()) };
+            let entries = store::read(reader, &key.0, &key.1, (seq, PAGE)).await?;
+            if entries.is_empty() {
+                return Err(broken(key, "it is shorter than it was"));
+            }
+            self.settle(key, &entries)?;
+        }
+    }
+
+    /// How far a room was read; `None` if that is far enough.
+    fn settled_seq(&self, key: &Key, row: &RoomRow) -> Result<Option<u64>, Refusal> {
+        let mut rooms = self.lock();
+        if !rooms.contains_key(key) {
+            let settled = Room::new(&row.id, row.rules.clone()).map_err(|problem| broken(key, &problem))?;
+            make_way(&mut rooms);
+            let (ahead, marked, told) = (None, BTreeSet::new(), None);
+            rooms.insert(key.clone(), Live { settled, ahead, marked, told, used: self.used() });
+        }
+        let seq = rooms.get(key).map_or(0, |live| live.settled.seq());
+        Ok((seq < row.seq).then_some(seq))
+    }
+
+    /// Entries are stored.
+    fn settle(&self, key: &Key, entries: &[Entry]) -> Result<(), Refusal> {
+        let mut rooms = self.lock();
+        let Some(live) = rooms.get_mut(key) else { return Ok(()) };
+        for entry in entries {
+            // Two may read the same at once.
+            if entry.seq != live.settled.seq() + 1 {
+                continue;
+            }
+            if let Err(problem) = live.settled.replay(entry) {
+                rooms.remove(key);
+                return Err(broken(key, &problem));
+            }
+            if let crate::journal::Input::Price { symbol, .. } = &entry.input {
+                live.marked.insert(symbol.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// The same behind a transaction.
+    pub(crate) fn settle_after(&self, key: &Key, entries: &[Entry]) {
+        // What is wrong with it was logged, and is found again by whoever asks for the room.
+        let _ = self.settle(key, entries);
+    }
+
+    /// Makes sure that a room is in memory before a transaction needs it: there is no time for a long journal in one.
+    ///
+    /// # Errors
+    /// As [`Rooms::look`].
+    pub async fn warm(&self, stage: &Stage, key: &Key) -> Result<(), Refusal> {
+        if self.lock().contains_key(key) {
+            return Ok(());
+        }
+        self.look(&mut stage.read().await?, key, |_, _| ()).await
+    }
+
+    /// Takes a room out as the transaction sees it; until the transaction is over nobody else changes it.
+    ///
+    /// # Errors
+    /// As [`Rooms::look`].
+    pub(crate) async fn take(&self, tx: &mut Changes, key: &Key) -> Result<(RoomRow, Room), Refusal> {
+        let row = store::hold(tx, &key.0, &key.1).await?.ok_or_else(no_such_room)?;
+        for known in self.known(key) {
+            if known.seq() <= row.seq
+                && let Ok(room) = follow(tx, key, &row, known).await
+            {
+                return Ok((row, room));
+            }
+        }
+        let fresh = Room::new(&row.id, row.rules.clone()).map_err(|problem| broken(key, &problem))?;
+        let room = follow(tx, key, &row, fresh).await?;
+        Ok((row, room))
+    }
+
+    /// What is known of a room without its journal, the newest first.
+    fn known(&self, key: &Key) -> impl Iterator<Item = Room> {
+        let ahead = self.lock().get_mut(key).and_then(|live| live.ahead.take());
+        let settled = || self.lock().get(key).map(|live| live.settled.clone());
+        ahead.into_iter().chain(std::iter::once_with(settled).flatten())
+    }
+
+    /// Puts it back.
+    pub(crate) fn put(&self, key: &Key, room: Room) {
+        if let Some(live) = self.lock().get_mut(key) {
+            live.ahead = Some(room);
+        }
+    }
+
+    /// Rooms of which something may have to be told: prices have changed, or entries have come while it runs.
+    pub(crate) fn restless(&self) -> Vec<Key> {
+        let rooms = self.lock();
+        let news = |live: &Live| {
+            let runs = live.settled.state() == State::Running;
+            runs && live.told.as_ref().is_none_or(|(seq, _)| *seq < live.settled.seq())
+        };
+        rooms
+            .iter()
+            .filter(|(_, live)| !live.marked.is_empty() || news(live))
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    /// Instruments with another price since this was last asked.
+    pub(crate) fn marked(&self, key: &Key) -> BTreeSet<String> {
+        self.lock().get_mut(key).map(|live| std::mem::take(&mut live.marked)).unwrap_or_default()
+    }
+
+    /// What was last told of a room's standings, and up to which entry.
+    pub(crate) fn told(&self, key: &Key) -> Option<(u64, Vec<Standing>)> {
+        self.lock().get(key)?.told.clone()
+    }
+
+    /// Standings were told.
+    pub(crate) fn tell(&self, key: &Key, seq: u64, standings: Vec<Standing>) {
+        if let Some(live) = self.lock().get_mut(key) {
+            live.told = Some((seq, standings));
+        }
+    }
+}
+
+/// Lets the room go that was used longest ago, if there are too many.
+fn make_way(rooms: &mut HashMap<Key, Live>) {
+    if rooms.len() < ROOMS_MOST {
+        return;
+    }
+    let oldest = rooms.iter().min_by_key(|(_, live)| live.used).map(|(key, _)| key.clone());
+    if let Some(oldest) = oldest {
+        rooms.remove(&oldest);
+    }
+}
+
+/// Brings a room to where its row says it is.
+async fn follow(reader: &mut Reader, key: &Key, row: &RoomRow, mut room: Room) -> Result<Room, Refusal> {
+    while room.seq() < row.seq {
+        let entries = store::read(reader, &key.0, &key.1, (room.seq(), PAGE)).await?;
+        if entries.is_empty() {
+            return Err(broken(key, "it is shorter than it was"));
+        }
+        for entry in entries.iter().filter(|entry| entry.seq <= row.seq) {
+            room.replay(entry).map_err(|problem| broken(key, &problem))?;
+        }
+    }
+    if room.chain() == row.chain {
+        Ok(room)
+    } else {
+        Err(Refusal::new(Code::Unavailable, "this room cannot be read"))
+    }
+}

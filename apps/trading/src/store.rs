@@ -1,0 +1,293 @@
+//! The app's tables: rooms, their journals, kept standings. One SQL text serves both databases.
+
+use tidings_app::{Changes, Code, Migration, Org, Reader, Refusal, args};
+use tidings_store::{Row, StoreError};
+
+use crate::journal::{Entry, Hash, Input};
+use crate::rules::Rules;
+
+/// The tables of this app.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    owner: "trading",
+    number: 1,
+    name: "rooms, journals, snapshots",
+    both: include_str!("../migrations/0001_trading.sql"),
+    sqlite: "",
+    postgres: "",
+}];
+
+/// A room as stored; everything else of it is in its journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomRow {
+    /// Its id.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Whose it is: a user's, or empty for a server's.
+    pub owner: String,
+    /// Its rules.
+    pub rules: Rules,
+    /// How it stands, by name.
+    pub state: String,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// The number of the newest entry.
+    pub seq: u64,
+    /// The newest link of the chain.
+    pub chain: Hash,
+}
+
+impl RoomRow {
+    /// The room's time: that of the server from when it was made, as many times as fast as its rules say.
+    pub fn time(&self, now_ms: u64) -> u64 {
+        let passed = now_ms.saturating_sub(self.created_ms);
+        self.created_ms.saturating_add(passed.saturating_mul(u64::from(self.rules.speed)))
+    }
+
+    /// When a time of the room is, by the clock of the server.
+    pub fn when(&self, room_ms: u64) -> u64 {
+        self.created_ms.saturating_add(self.lasts(room_ms.saturating_sub(self.created_ms)))
+    }
+
+    /// How long a time of the room lasts by the clock of the server.
+    pub fn lasts(&self, room_ms: u64) -> u64 {
+        room_ms.div_ceil(u64::from(self.rules.speed.max(1)))
+    }
+}
+
+/// Columns of a room, in the order of [`room`].
+macro_rules! columns {
+    () => {
+        "id, name, owner, rules, state, created_ms, seq, chain"
+    };
+}
+
+fn room(row: &Row) -> Result<RoomRow, StoreError> {
+    let corrupt = |what: &str| StoreError::Corrupt(what.to_owned());
+    Ok(RoomRow {
+        id: row.text(0)?,
+        name: row.text(1)?,
+        owner: row.text(2)?,
+        rules: serde_json::from_str(&row.text(3)?).map_err(|_| corrupt("rules are none"))?,
+        state: row.text(4)?,
+        created_ms: row.count(5)?,
+        seq: row.count(6)?,
+        chain: Hash::parse(&row.text(7)?).ok_or_else(|| corrupt("a chain is none"))?,
+    })
+}
+
+/// A room by id.
+pub async fn find(reader: &mut Reader, org: &Org, id: &str) -> Result<Option<RoomRow>, Refusal> {
+    let sql = concat!("SELECT ", columns!(), " FROM trading_rooms WHERE org = $1 AND id = $2");
+    let row = reader.row(sql, args![org, id]).await?;
+    Ok(row.map(|row| room(&row)).transpose()?)
+}
+
+/// A room by id, which nobody else changes until this transaction is over.
+pub async fn hold(tx: &mut Changes, org: &Org, id: &str) -> Result<Option<RoomRow>, Refusal> {
+    let sql = concat!(
+        "UPDATE trading_rooms SET touched = touched + 1 WHERE org = $1 AND id = $2 RETURNING ",
+        columns!()
+    );
+    let row = tx.row(sql, args![org, id]).await?;
+    Ok(row.map(|row| room(&row)).transpose()?)
+}
+
+/// The newest rooms; `state` and `owner` leave others out where they are not empty.
+pub async fn newest(
+    reader: &mut Reader,
+    org: &Org,
+    (state, owner): (&str, &str),
+    most: u64,
+) -> Result<Vec<RoomRow>, Refusal> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM trading_rooms WHERE org = $1 AND ($2 = '' OR state = $2) AND ($3 = '' OR owner = $3) \
+         ORDER BY created_ms DESC, id LIMIT $4"
+    );
+    let rows = reader.rows(sql, args![org, state, owner, most]).await?;
+    Ok(rows.iter().map(room).collect::<Result<_, _>>()?)
+}
+
+/// How many rooms of a user have not ended.
+pub async fn unended(reader: &mut Reader, org: &Org, owner: &str) -> Result<u64, Refusal> {
+    let sql = "SELECT count(*) FROM trading_rooms WHERE org = $1 AND owner = $2 AND state <> 'ended'";
+    let row = reader.row(sql, args![org, owner]).await?;
+    Ok(row.map_or(Ok(0), |row| row.count(0))?)
+}
+
+/// Adds a room; `false` if the id is taken.
+pub async fn add(tx: &mut Changes, org: &Org, row: &RoomRow) -> Result<bool, Refusal> {
+    let sql = "INSERT INTO trading_rooms (org, id, name, owner, rules, state, created_ms, members, seq, chain, touched) \
+               VALUES ($1, $2, $3, $4, $5, 'draft', $6, 0, 0, $7, 0) ON CONFLICT (org, id) DO NOTHING";
+    let rules = serde_json::to_string(&row.rules)
+        .map_err(|_| Refusal::new(Code::Unavailable, "the rules cannot be written"))?;
+    let chain = row.chain.to_string();
+    let values = args![org, &row.id, &row.name, &row.owner, &rules, row.created_ms, &chain];
+    Ok(tx.run(sql, values).await? > 0)
+}
+
+/// What the row of a room says of its journal.
+#[derive(Debug)]
+pub struct Head<'a> {
+    /// How it stands, by name.
+    pub state: &'a str,
+    /// How many are in it.
+    pub members: u64,
+    /// The number of the newest entry.
+    pub seq: u64,
+    /// The newest link of the chain.
+    pub chain: &'a str,
+    /// When it was started.
+    pub started_ms: Option<u64>,
+    /// When it ended.
+    pub ended_ms: Option<u64>,
+}
+
+/// Changes the row of a room that is held.
+pub async fn save(tx: &mut Changes, org: &Org, id: &str, head: &Head<'_>) -> Result<(), Refusal> {
+    let sql = "UPDATE trading_rooms SET state = $3, members = $4, seq = $5, chain = $6, started_ms = $7, ended_ms = $8 \
+               WHERE org = $1 AND id = $2";
+    let Head { state, members, seq, chain, started_ms, ended_ms } = head;
+    tx.run(sql, args![org, id, *state, *members, *seq, *chain, *started_ms, *ended_ms]).await?;
+    Ok(())
+}
+
+/// When a timer has to look at a room, by the clock of the server.
+pub async fn schedule(
+    tx: &mut Changes,
+    org: &Org,
+    id: &str,
+    (ends_ms, snapshot_ms): (Option<u64>, Option<u64>),
+) -> Result<(), Refusal> {
+    let sql = "UPDATE trading_rooms SET ends_ms = $3, snapshot_ms = $4 WHERE org = $1 AND id = $2";
+    tx.run(sql, args![org, id, ends_ms, snapshot_ms]).await?;
+    Ok(())
+}
+
+/// Keeps when the next snapshot is due.
+pub async fn snapshot_next(tx: &mut Changes, org: &Org, id: &str, at_ms: u64) -> Result<(), Refusal> {
+    let sql = "UPDATE trading_rooms SET snapshot_ms = $3 WHERE org = $1 AND id = $2";
+    tx.run(sql, args![org, id, at_ms]).await?;
+    Ok(())
+}
+
+/// Keeps when the first open orders are to be cancelled.
+pub async fn cancel_next(tx: &mut Changes, org: &Org, id: &str, at_ms: Option<u64>) -> Result<(), Refusal> {
+    let sql = "UPDATE trading_rooms SET cancel_ms = $3 WHERE org = $1 AND id = $2";
+    tx.run(sql, args![org, id, at_ms]).await?;
+    Ok(())
+}
+
+/// Running rooms in which something is due.
+#[derive(Debug)]
+pub struct Due {
+    /// Their end.
+    pub ends: Vec<(Org, String)>,
+    /// A snapshot.
+    pub snapshots: Vec<(Org, String)>,
+    /// Open orders of somebody who did not put it off.
+    pub cancels: Vec<(Org, String)>,
+}
+
+/// Running rooms in which something is due, of each sort some.
+pub async fn due(reader: &mut Reader, now_ms: u64, most: u64) -> Result<Due, Refusal> {
+    let ends = "SELECT org, id FROM trading_rooms WHERE state = 'running' AND ends_ms <= $1 ORDER BY ends_ms LIMIT $2";
+    let snapshots = "SELECT org, id FROM trading_rooms WHERE state = 'running' AND snapshot_ms <= $1 \
+                     ORDER BY snapshot_ms LIMIT $2";
+    let cancels = "SELECT org, id FROM trading_rooms WHERE state = 'running' AND cancel_ms <= $1 \
+                   ORDER BY cancel_ms LIMIT $2";
+    Ok(Due {
+        ends: named(reader, ends, (now_ms, most)).await?,
+        snapshots: named(reader, snapshots, (now_ms, most)).await?,
+        cancels: named(reader, cancels, (now_ms, most)).await?,
+    })
+}
+
+async fn named(
+    reader: &mut Reader,
+    sql: &'static str,
+    (now_ms, most): (u64, u64),
+) -> Result<Vec<(Org, String)>, Refusal> {
+    let rows = reader.rows(sql, args![now_ms, most]).await?;
+    let named = |row: &Row| Ok::<_, StoreError>((row.org(0)?, row.text(1)?));
+    Ok(rows.iter().map(named).collect::<Result<_, _>>()?)
+}
+
+/// Adds an entry to a journal.
+pub async fn write(tx: &mut Changes, org: &Org, id: &str, entry: &Entry) -> Result<(), Refusal> {
+    let sql = "INSERT INTO trading_journal (org, room, seq, at_ms, input) VALUES ($1, $2, $3, $4, $5)";
+    let input = serde_json::to_string(&entry.input)
+        .map_err(|_| Refusal::new(Code::Unavailable, "the entry cannot be written"))?;
+    tx.run(sql, args![org, id, entry.seq, entry.at_ms, &input]).await?;
+    Ok(())
+}
+
+/// Entries of a journal behind a number, in order.
+pub async fn read(
+    reader: &mut Reader,
+    org: &Org,
+    id: &str,
+    (after, most): (u64, u64),
+) -> Result<Vec<Entry>, Refusal> {
+    let sql = "SELECT seq, at_ms, input FROM trading_journal WHERE org = $1 AND room = $2 AND seq > $3 \
+               ORDER BY seq LIMIT $4";
+    let rows = reader.rows(sql, args![org, id, after, most]).await?;
+    let entry = |row: &Row| {
+        let input: Input = serde_json::from_str(&row.text(2)?)
+            .map_err(|_| StoreError::Corrupt("an entry of a journal is none".into()))?;
+        Ok::<_, StoreError>(Entry { seq: row.count(0)?, at_ms: row.count(1)?, input })
+    };
+    Ok(rows.iter().map(entry).collect::<Result<_, _>>()?)
+}
+
+/// Standings that are kept.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// How many were kept before, and one.
+    pub number: u64,
+    /// The place in the journal.
+    pub seq: u64,
+    /// When, in the room's time.
+    pub at_ms: u64,
+    /// Everybody in order, as JSON.
+    pub entries: String,
+}
+
+/// Standings of a room that are kept at most; older ones give way.
+pub const SNAPSHOTS_MOST: u64 = 1_000;
+
+/// Keeps standings; their number. The room is held.
+pub async fn keep(
+    tx: &mut Changes,
+    org: &Org,
+    id: &str,
+    (seq, at_ms, entries): (u64, u64, &str),
+) -> Result<u64, Refusal> {
+    let sql = "INSERT INTO trading_snapshots (org, room, seq, number, at_ms, entries) \
+               SELECT $1, $2, $3, coalesce(max(number), 0) + 1, $4, $5 FROM trading_snapshots \
+               WHERE org = $1 AND room = $2 RETURNING number";
+    let row = tx.row(sql, args![org, id, seq, at_ms, entries]).await?;
+    let number = row.map_or(Ok(0), |row| row.count(0))?;
+    let sql = "DELETE FROM trading_snapshots WHERE org = $1 AND room = $2 AND number <= $3";
+    tx.run(sql, args![org, id, number.saturating_sub(SNAPSHOTS_MOST)]).await?;
+    Ok(number)
+}
+
+/// Standings that were kept, the newest first; `number` leaves others out where it is not 0.
+pub async fn kept(
+    reader: &mut Reader,
+    org: &Org,
+    id: &str,
+    (number, most): (u64, u64),
+) -> Result<Vec<Kept>, Refusal> {
+    let sql = "SELECT number, seq, at_ms, entries FROM trading_snapshots \
+               WHERE org = $1 AND room = $2 AND ($3 = 0 OR number = $3) ORDER BY number DESC LIMIT $4";
+    let rows = reader.rows(sql, args![org, id, number, most]).await?;
+    let one = |row: &Row| {
+        let (number, seq) = (row.count(0)?, row.count(1)?);
+        Ok::<_, StoreError>(Kept { number, seq, at_ms: row.count(2)?, entries: row.text(3)? })
+    };
+    Ok(rows.iter().map(one).collect::<Result<_, _>>()?)
+}

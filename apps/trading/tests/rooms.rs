@@ -1,0 +1,15 @@
+//! Rooms against a model that keeps nothing but fills and adds everything up anew each time.
+#![allow(clippy::unwrap_used)]
+
+#[path = "rooms/agree.rs"]
+mod agree;
+#[path = "rooms/asks.rs"]
+mod asks;
+#[path = "rooms/exports.rs"]
+mod exports;
+#[path = "rooms/naive.rs"]
+mod naive;
+#[path = "rooms/refusals.rs"]
+mod refusals;
+#[path = "rooms/trades.rs"]
+mod trades;

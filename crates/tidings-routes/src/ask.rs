@@ -1,0 +1,178 @@
+//! Who asks, and what with.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+use tidings_app::{Caller, Code, Identity, Org, Refusal};
+
+use crate::answer::Refused;
+
+/// What is sent with something that is to be done once.
+const KEY: &str = "idempotency-key";
+/// Things that a list holds where no number is named, and at most.
+const PAGE: u64 = 50;
+const PAGE_MOST: u64 = 200;
+/// Characters of a refusal that come from what was sent.
+const SENTENCE: usize = 200;
+
+/// Something in the path, as it was read.
+pub type AtPath<T = String> = Result<Path<T>, PathRejection>;
+/// The query, as it was read.
+pub type AtQuery<T> = Result<Query<T>, QueryRejection>;
+
+/// A body, or why there is none.
+type Received = Result<Bytes, BytesRejection>;
+
+/// What is told of something that cannot be read.
+pub fn bad(message: &str) -> Refusal {
+    Refusal::new(Code::BadRequest, &message.chars().take(SENTENCE).collect::<String>())
+}
+
+/// Who asks, if it is somebody who may read.
+#[derive(Debug)]
+pub struct Asker(pub(crate) Caller);
+
+impl<S: Sync> FromRequestParts<S> for Asker {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        Ok(Self::of(parts.extensions.get::<Caller>())?)
+    }
+}
+
+impl Asker {
+    /// Somebody who may read.
+    ///
+    /// # Errors
+    /// `unauthorized`
+    fn of(caller: Option<&Caller>) -> Result<Self, Refusal> {
+        let caller = caller.cloned().unwrap_or_else(|| Caller::new(Arc::new(Identity::anonymous())));
+        if caller.who.user.is_none() && !caller.who.is_server() {
+            return Err(Refusal::new(Code::Unauthorized, "sign-in is needed"));
+        }
+        Ok(Self(caller))
+    }
+
+    /// The organisation.
+    pub fn org(&self) -> &Org {
+        &self.0.who.org
+    }
+
+    /// The user, if it is one.
+    pub fn user(&self) -> Option<&str> {
+        self.0.who.user.as_deref()
+    }
+
+    /// The name in the token.
+    pub fn name(&self) -> Option<&str> {
+        self.0.who.name.as_deref()
+    }
+
+    /// Whether it is a server.
+    pub fn is_server(&self) -> bool {
+        self.0.who.is_server()
+    }
+
+    /// Only a server goes on.
+    ///
+    /// # Errors
+    /// `forbidden`
+    pub fn server(&self) -> Result<&Self, Refusal> {
+        if self.is_server() {
+            return Ok(self);
+        }
+        Err(Refusal::new(Code::Forbidden, "this is for servers: a key or token with the scope publish"))
+    }
+
+    /// Whom something is done for: whoever a server names, else the caller.
+    ///
+    /// # Errors
+    /// `forbidden` for somebody who names another, `bad_request` for a server that names nobody.
+    pub fn acts_for(&self, named: Option<String>) -> Result<String, Refusal> {
+        match (named, self.user()) {
+            (Some(named), user) if self.is_server() || user == Some(&named) => Ok(named),
+            (Some(_), _) => Err(Refusal::new(Code::Forbidden, "this is for oneself, or for servers")),
+            (None, Some(user)) => Ok(user.to_owned()),
+            (None, None) => Err(bad("userId: a server says for whom")),
+        }
+    }
+}
+
+/// What is asked to be done: by whom, with what.
+#[derive(Debug)]
+pub struct Asked {
+    asker: Asker,
+    headers: HeaderMap,
+    body: Received,
+}
+
+impl<S: Sync + Send> FromRequest<S> for Asked {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let asker = Asker::of(request.extensions().get::<Caller>())?;
+        let headers = request.headers().clone();
+        Ok(Self { asker, headers, body: Bytes::from_request(request, state).await })
+    }
+}
+
+impl Asked {
+    /// Who asks.
+    pub fn asker(&self) -> &Asker {
+        &self.asker
+    }
+
+    /// The body; an empty one is an empty object.
+    ///
+    /// # Errors
+    /// `too_large`, or `bad_request` with what is wrong.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        let body = self.body.as_ref().map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
+            _ => bad("the body did not arrive"),
+        })?;
+        let body: &[u8] = if body.is_empty() { b"{}" } else { body };
+        serde_json::from_slice(body).map_err(|error| {
+            let text = error.to_string();
+            // Where in a line says nothing to somebody who wrote no lines.
+            bad(text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text))
+        })
+    }
+
+    /// The key under which it is to be done once, if one was sent.
+    pub(crate) fn key(&self) -> Result<Option<&str>, Refusal> {
+        let key = self.headers.get(KEY).map(|key| key.to_str());
+        key.transpose().map_err(|_| bad("Idempotency-Key: is not printable"))
+    }
+
+    /// The body as it came.
+    pub(crate) fn text(&self) -> String {
+        self.body.as_ref().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default()
+    }
+}
+
+/// Reads the query.
+///
+/// # Errors
+/// `bad_request`
+pub fn query<T>(query: AtQuery<T>) -> Result<T, Refusal> {
+    query.map(|Query(query)| query).map_err(|rejection| bad(&rejection.body_text()))
+}
+
+/// Reads what stands in the path.
+///
+/// # Errors
+/// `bad_request`
+pub fn path<T>(path: AtPath<T>) -> Result<T, Refusal> {
+    path.map(|Path(path)| path).map_err(|_| bad("the path is not UTF-8"))
+}
+
+/// How many things a list is to hold: 50 if not said, 200 at most.
+pub fn limit(limit: Option<u64>) -> u64 {
+    limit.unwrap_or(PAGE).clamp(1, PAGE_MOST)
+}

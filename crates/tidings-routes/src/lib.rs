@@ -1,0 +1,17 @@
+//! What the HTTP routes of every app need: who asks, with what, and how it is answered.
+//!
+//! The seam itself has no HTTP. An app that has routes builds them of these parts, so that bodies, refusals, keys and
+//! headers are the same everywhere.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`ask`] | who asks, and what with |
+//! | [`answer`] | how it is answered |
+//! | [`describe`] | how routes stand in the description of the HTTP API |
+
+pub mod answer;
+pub mod ask;
+pub mod describe;
+
+pub use answer::{Answer, Refused, commit, make, respond, told, told_as, told_from};
+pub use ask::{Asked, Asker, AtPath, AtQuery, bad, limit, path, query};
