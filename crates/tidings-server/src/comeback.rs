@@ -16,6 +16,7 @@ use tidings_core::{Code, Refusal, Room};
 use tidings_store::comebacks::{Comeback, ROOMS_BYTES};
 use tidings_store::{Digest, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 pub(crate) use find::Found;
 use find::{Finder, Wanted};
@@ -27,6 +28,9 @@ use crate::shared::Shared;
 
 /// Changes that may wait to be written, and sessions that may wait to be found; more are refused.
 const WAITING: usize = 65_536;
+
+/// How long a server that stops waits for its last changes to be written.
+const LAST: Duration = Duration::from_secs(5);
 
 /// The way to the sessions in the store.
 #[derive(Clone)]
@@ -61,6 +65,7 @@ impl Comebacks {
             window,
             due: HashMap::new(),
             spoken: HashSet::new(),
+            flushed: Vec::new(),
             answered: true,
             counts: counts.clone(),
         };
@@ -93,6 +98,15 @@ impl Comebacks {
     /// The same behind everybody's back; `None`: the session is over.
     pub(crate) fn keep_later(&self, digest: Digest, session: Option<Comeback>) {
         self.send(Change::Session { digest, state: session.map(Box::new), done: None });
+    }
+
+    /// Has everything written that waits, if that does not take too long: what a server that stops would lose.
+    pub(crate) async fn finish(&self) {
+        let (done, flushed) = oneshot::channel();
+        let finish = async { self.changes.send(Change::Flush(done)).await.is_ok() && flushed.await.is_ok() };
+        if timeout(LAST, finish).await != Ok(true) {
+            tracing::warn!("what sessions need to go on could not all be written down");
+        }
     }
 
     fn send(&self, change: Change) {

@@ -248,6 +248,9 @@ impl Server {
             tracing::error!("the shards could not be waited for");
         }
         self.shared.receipts.finish().await;
+        if let Some(comebacks) = &self.shared.comebacks {
+            comebacks.finish().await;
+        }
         if let Some(ledger) = &self.shared.ledger {
             ledger.finish().await;
         }

@@ -37,11 +37,13 @@ pub(super) enum Change {
     },
     /// Something was said in a room that is in memory alone.
     Spoke(Room),
+    /// Nothing is to wait any longer; told once it was tried to write all there is.
+    Flush(oneshot::Sender<()>),
 }
 
 impl Change {
     fn is_waited_for(&self) -> bool {
-        matches!(self, Self::Session { done: Some(_), .. })
+        matches!(self, Self::Session { done: Some(_), .. } | Self::Flush(_))
     }
 }
 
@@ -59,6 +61,8 @@ pub(super) struct Writer {
     pub(super) due: HashMap<Digest, Due>,
     /// Rooms in which something was said, not noted yet.
     pub(super) spoken: HashSet<Room>,
+    /// Who waits until all is written.
+    pub(super) flushed: Vec<oneshot::Sender<()>>,
     /// The last transaction went through, so that the log tells of a change and not of each.
     pub(super) answered: bool,
     pub(super) counts: Arc<Counts>,
@@ -70,6 +74,10 @@ impl Writer {
         loop {
             let goes_on = self.gather(&mut changes, prune).await;
             self.write().await;
+            for flushed in self.flushed.drain(..) {
+                // Whoever waited may have lost patience.
+                let _ = flushed.send(());
+            }
             if !goes_on {
                 return;
             }
@@ -110,6 +118,7 @@ impl Writer {
         let (digest, state, done) = match change {
             Change::Session { digest, state, done } => (digest, state, done),
             Change::Spoke(room) => return self.note_spoken(room),
+            Change::Flush(flushed) => return self.flushed.push(flushed),
         };
         if self.due.len() >= DUE && !self.due.contains_key(&digest) {
             self.counts.lost.fetch_add(1, Ordering::Relaxed);
