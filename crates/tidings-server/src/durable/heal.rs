@@ -41,6 +41,9 @@ impl Writer {
         if self.unsettled.is_empty() {
             return Ok(());
         }
+        if !failpoint::is_off("fence") {
+            self.appender.settle().await?;
+        }
         let mut missed = Vec::new();
         for room in self.unsettled.keys() {
             missed.extend(self.unheard(room).await?.into_iter().map(|record| (room.clone(), record)));

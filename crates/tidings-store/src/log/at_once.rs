@@ -104,8 +104,29 @@ pub struct Appender {
     store: Store,
     /// None before the first use and after a failure, and when it was used last.
     line: Option<(Reader, Instant)>,
+    /// Who is at the other end of the line that was opened last.
+    far_end: Option<FarEnd>,
     stands: Stands,
 }
+
+/// A process of PostgreSQL: its number, which is used again, and when it began, in microseconds.
+#[derive(Debug, Clone, Copy)]
+struct FarEnd {
+    number: i64,
+    begun_us: i64,
+}
+
+/// Who one speaks with.
+const WHO: &str = "SELECT CAST(pid AS BIGINT), CAST(extract(epoch FROM backend_start) * 1000000 AS BIGINT) \
+                   FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+
+/// Ends a process and waits for that, for a second at most; how many are still there.
+///
+/// Conditions beside each other are looked at in any order: what ends a process stands behind a CASE.
+const END: &str = "SELECT count(CASE \
+                   WHEN pid <> $1 OR CAST(extract(epoch FROM backend_start) * 1000000 AS BIGINT) <> $2 THEN NULL \
+                   WHEN pg_terminate_backend(pid, 1000) THEN NULL ELSE 1 END) \
+                   FROM pg_stat_activity WHERE pid = $1";
 
 /// A batch whose every place is foreseen.
 pub struct Foreseen<'a> {
@@ -137,7 +158,7 @@ struct Wanted<'a> {
 impl Appender {
     /// One that knows nothing yet.
     pub fn new(store: Store) -> Self {
-        Self { store, line: None, stands: Stands::default() }
+        Self { store, line: None, far_end: None, stands: Stands::default() }
     }
 
     /// Takes in where a transaction left what it appended to, which has to be committed.
@@ -190,13 +211,35 @@ impl Appender {
         Ok(Some(batch.fates.into_iter().map(|fate| fate.appended).collect()))
     }
 
+    /// Returns once a statement that was given up is stored or never will be.
+    ///
+    /// A database that could not be reached for a while may have it on its way still, and would store it after it was
+    /// looked for. So whoever is at the other end is ended first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if that is not certain yet.
+    pub async fn settle(&mut self) -> Result<()> {
+        let (None, Some(FarEnd { number, begun_us })) = (&self.line, self.far_end) else { return Ok(()) };
+        let mut reader = self.store.read().await?;
+        let left = reader.row(END, args![number, begun_us]).await?;
+        if left.map(|row| row.int(0)).transpose()? != Some(0) {
+            return Err(StoreError::Unavailable("what was given up may still be at work".into()));
+        }
+        self.far_end = None;
+        Ok(())
+    }
+
     async fn line(&mut self) -> Result<Reader> {
         if let Some((mut reader, used)) = self.line.take()
             && (used.elapsed() < FRESH || reader.row("SELECT 1", &[]).await.is_ok())
         {
             return Ok(reader);
         }
-        self.store.own(STATEMENT).await
+        let mut reader = self.store.own(STATEMENT).await?;
+        if let Some(row) = reader.row(WHO, &[]).await? {
+            self.far_end = Some(FarEnd { number: row.int(0)?, begun_us: row.int(1)? });
+        }
+        Ok(reader)
     }
 }
 

@@ -1,10 +1,12 @@
 //! Appending in one exchange, which PostgreSQL alone has: what comes of it is what comes of the long way.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tidings_core::{Epoch, Payload, Position, Room};
 use tidings_store::log::{Append, Appended, Appender, KEY_MS, Kept};
 use tidings_store::{Store, StoreError};
+use tokio::time::timeout;
 
 use crate::bed::{Bed, NOW, both, tx};
 use crate::log::{all_after, append, event, id, places, room};
@@ -16,6 +18,7 @@ both!(
     where_a_room_has_gone_nothing_is_counted,
     nodes_that_append_at_once_in_several_organisations_leave_no_holes,
     an_append_that_is_given_up_leaves_an_appender_that_works,
+    what_was_given_up_is_not_stored_behind_the_back_of_who_settled_it,
     what_cannot_be_stored_is_refused_before_it_is_sent,
 );
 
@@ -189,6 +192,34 @@ async fn an_append_that_is_given_up_leaves_an_appender_that_works(bed: &Bed) {
     assert_eq!(places(&done), [(2, 2)]);
     let (done, at_once) = short_or_long(&mut appender, &bed.store, &[event(&here, 3, &payload)]).await;
     assert_eq!((places(&done), at_once), (vec![(3, 3)], bed.store.is_postgres()));
+}
+
+/// Gives an append up while somebody holds its organisation's row, and says how many events the room has in the end.
+async fn given_up(bed: &Bed, name: &str, settles: bool) -> usize {
+    let (payload, here) = (Payload::json("1"), room(name, "r:1"));
+    let mut appender = Appender::new(bed.store.clone());
+    short_or_long(&mut appender, &bed.store, &[event(&here, 1, &payload)]).await;
+    let batch = [event(&here, 2, &payload)];
+    let foreseen = appender.foresee(&batch).unwrap().unwrap();
+    let mut holds = bed.store.begin().await.unwrap();
+    let hold = "UPDATE log_orgs SET sequence = sequence WHERE org = $1";
+    assert_eq!(holds.run(hold, &[name.into()]).await.unwrap(), 1);
+    let patience = Duration::from_millis(300);
+    assert!(timeout(patience, appender.append(foreseen)).await.is_err(), "somebody holds the row");
+    if settles {
+        appender.settle().await.unwrap();
+    }
+    holds.commit().await.unwrap();
+    // Whoever takes the row now comes behind the statement, if that is there.
+    append(&bed.store, &[event(&room(name, "r:2"), 3, &payload)]).await;
+    all_after(&bed.store, &here, 0).await.len()
+}
+
+async fn what_was_given_up_is_not_stored_behind_the_back_of_who_settled_it(bed: &Bed) {
+    if bed.store.is_postgres() {
+        assert_eq!(given_up(bed, "acme", true).await, 1);
+        assert_eq!(given_up(bed, "other", false).await, 2, "the control: it is on its way");
+    }
 }
 
 async fn what_cannot_be_stored_is_refused_before_it_is_sent(bed: &Bed) {
