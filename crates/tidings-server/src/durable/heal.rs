@@ -42,7 +42,10 @@ impl Writer {
             return Ok(());
         }
         if !failpoint::is_off("fence") {
-            self.appender.settle().await?;
+            let mut orgs: Vec<_> = self.unsettled.keys().map(Room::org).collect();
+            orgs.sort_unstable_by_key(|org| org.as_str());
+            orgs.dedup();
+            self.appender.settle(&orgs).await?;
         }
         let mut missed = Vec::new();
         for room in self.unsettled.keys() {

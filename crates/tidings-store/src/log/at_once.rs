@@ -211,14 +211,27 @@ impl Appender {
         Ok(Some(batch.fates.into_iter().map(|fate| fate.appended).collect()))
     }
 
-    /// Returns once a statement that was given up is stored or never will be.
+    /// Returns once whatever was given up in these organisations is stored or never will be.
     ///
     /// A database that could not be reached for a while may have it on its way still, and would store it after it was
-    /// looked for. So whoever is at the other end is ended first.
+    /// looked for. A statement that waits to be read holds nothing: whoever is at the other end is ended first. A
+    /// transaction that was told to commit holds its organisations' rows until it has.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if that is not certain yet.
-    pub async fn settle(&mut self) -> Result<()> {
+    pub async fn settle(&mut self, orgs: &[&Org]) -> Result<()> {
+        if !self.store.is_postgres() {
+            return Ok(());
+        }
+        self.end_far_end().await?;
+        let mut tx = self.store.begin().await?;
+        for org in orgs {
+            tx.row("SELECT sequence FROM log_orgs WHERE org = $1 FOR UPDATE", args![*org]).await?;
+        }
+        tx.commit().await
+    }
+
+    async fn end_far_end(&mut self) -> Result<()> {
         let (None, Some(FarEnd { number, begun_us })) = (&self.line, self.far_end) else { return Ok(()) };
         let mut reader = self.store.read().await?;
         let left = reader.row(END, args![number, begun_us]).await?;

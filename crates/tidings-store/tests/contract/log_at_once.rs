@@ -207,7 +207,8 @@ async fn given_up(bed: &Bed, name: &str, settles: bool) -> usize {
     let patience = Duration::from_millis(300);
     assert!(timeout(patience, appender.append(foreseen)).await.is_err(), "somebody holds the row");
     if settles {
-        appender.settle().await.unwrap();
+        let settled = timeout(patience, appender.settle(&[here.org()])).await;
+        assert!(settled.is_err(), "a transaction that holds the row may still commit");
     }
     holds.commit().await.unwrap();
     // Whoever takes the row now comes behind the statement, if that is there.
