@@ -7,6 +7,8 @@ use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tidings_app::{Caller, Code, Identity, Org, Refusal};
 
@@ -89,14 +91,24 @@ impl Asker {
         Err(Refusal::new(Code::Forbidden, "this is for servers: a key or token with the scope publish"))
     }
 
+    /// Only somebody himself or a server goes on.
+    ///
+    /// # Errors
+    /// `forbidden`
+    pub fn himself_or_server(&self, user: &str) -> Result<&Self, Refusal> {
+        if self.is_server() || self.user() == Some(user) {
+            return Ok(self);
+        }
+        Err(Refusal::new(Code::Forbidden, "this is for oneself, or for servers"))
+    }
+
     /// Whom something is done for: whoever a server names, else the caller.
     ///
     /// # Errors
     /// `forbidden` for somebody who names another, `bad_request` for a server that names nobody.
     pub fn acts_for(&self, named: Option<String>) -> Result<String, Refusal> {
         match (named, self.user()) {
-            (Some(named), user) if self.is_server() || user == Some(&named) => Ok(named),
-            (Some(_), _) => Err(Refusal::new(Code::Forbidden, "this is for oneself, or for servers")),
+            (Some(named), _) => self.himself_or_server(&named).map(|_| named),
             (None, Some(user)) => Ok(user.to_owned()),
             (None, None) => Err(bad("userId: a server says for whom")),
         }
@@ -156,6 +168,11 @@ impl Asked {
     }
 }
 
+/// Nothing is said with it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
 /// Reads the query.
 ///
 /// # Errors
@@ -175,4 +192,12 @@ pub fn path<T>(path: AtPath<T>) -> Result<T, Refusal> {
 /// How many things a list is to hold: 50 if not said, 200 at most.
 pub fn limit(limit: Option<u64>) -> u64 {
     limit.unwrap_or(PAGE).clamp(1, PAGE_MOST)
+}
+
+/// An id that nobody has: a time and chance.
+pub fn new_id(kind: &str) -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    use std::time::{SystemTime, UNIX_EPOCH};
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
+    format!("{kind}-{now:x}-{:016x}", RandomState::new().hash_one(now))
 }

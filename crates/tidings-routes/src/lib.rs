@@ -14,4 +14,4 @@ pub mod ask;
 pub mod describe;
 
 pub use answer::{Answer, Refused, commit, make, respond, told, told_as, told_from};
-pub use ask::{Asked, Asker, AtPath, AtQuery, bad, limit, path, query};
+pub use ask::{Asked, Asker, AtPath, AtQuery, Nothing, bad, limit, new_id, path, query};

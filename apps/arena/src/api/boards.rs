@@ -8,9 +8,9 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tidings_app::{Org, Refusal};
+use tidings_routes::{Answer, Asker, bad, path, query, told, told_from};
 
-use super::{Answer, Api, Asker, path, query, told, told_from};
-use crate::acts::bad;
+use super::Api;
 use crate::arena::{not_found, room, the_session};
 use crate::boards::{OrgBoards, Scope, TOP, is_code};
 use crate::ranks::{Board, Ranking};

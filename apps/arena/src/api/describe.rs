@@ -1,9 +1,8 @@
 //! The routes as they are described.
 
-use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
-use serde_json::Value;
 use tidings_app::describe::Path;
+use tidings_routes::Nothing;
+use tidings_routes::describe::{self, Line, schema};
 
 use super::{games, people, tournaments};
 
@@ -20,15 +19,6 @@ const AROUND: &[(&str, &str)] = &[
     ("at", "As it stood at this moment, by today's results."),
 ];
 
-/// A row: method, path, what it does, the query's parameters, the body.
-type Line = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static [(&'static str, &'static str)],
-    Option<fn() -> Value>,
-);
-
 #[rustfmt::skip]
 const LINES: &[Line] = &[
     ("get", "/players", "Players, by id.", &[LIMIT, ("after", "Those after this id.")], None),
@@ -43,7 +33,7 @@ const LINES: &[Line] = &[
     ("get", "/matches", "Matches, the newest first.", &[LIMIT, ("status", "Only those that stand so."), ("sessionId", "Only those of a session.")], None),
     ("post", "/matches", "Makes a match; for servers.", &[], Some(schema::<games::Wanted>)),
     ("get", "/matches/{id}", "A match.", &[], None),
-    ("post", "/matches/{id}/start", "Starts it; for servers.", &[], Some(schema::<games::Nothing>)),
+    ("post", "/matches/{id}/start", "Starts it; for servers.", &[], Some(schema::<Nothing>)),
     ("post", "/matches/{id}/score", "Takes scores; for servers.", &[], Some(schema::<games::Scored>)),
     ("post", "/matches/{id}/result", "Takes the result, under an Idempotency-Key once; for servers.", &[], Some(schema::<games::Decided>)),
     ("post", "/matches/{id}/void", "Voids it and computes again what depended on it; for servers.", &[], Some(schema::<games::Doubted>)),
@@ -59,28 +49,10 @@ const LINES: &[Line] = &[
     ("get", "/sessions/{id}", "A session.", &[], None),
     ("post", "/sessions/{id}/players", "Takes a player in: oneself, or for servers anybody.", &[], Some(schema::<tournaments::Joining>)),
     ("delete", "/sessions/{id}/players/{player}", "Takes a player out.", &[], None),
-    ("post", "/sessions/{id}/close", "Ends it; for servers.", &[], Some(schema::<games::Nothing>)),
+    ("post", "/sessions/{id}/close", "Ends it; for servers.", &[], Some(schema::<Nothing>)),
 ];
 
 /// The routes, for the description of the HTTP API.
 pub fn paths() -> Vec<Path> {
-    let path = |&(method, path, about, query, body): &Line| Path {
-        method,
-        path,
-        tag: "arena",
-        about,
-        signed_in: true,
-        query,
-        body: body.map(|body| body()),
-        answer: None,
-    };
-    LINES.iter().map(path).collect()
-}
-
-fn schema<T: JsonSchema>() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
-        settings.inline_subschemas = true;
-        settings.meta_schema = None;
-    });
-    settings.into_generator().into_root_schema_for::<T>().to_value()
+    describe::paths("arena", LINES)
 }

@@ -9,8 +9,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use tidings_app::{Many, Text};
+use tidings_routes::{Answer, Asked, Asker, Nothing, limit, new_id, path, query, told, told_from};
 
-use super::{Answer, Api, Asked, Asker, limit, path, query, told, told_from};
+use super::Api;
 use crate::acts::ending::Ending;
 use crate::acts::life::{self, NewMatch, SCORE_MOST};
 use crate::acts::{bad, result, void};
@@ -101,15 +102,6 @@ async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
     .await
 }
 
-/// An id that nobody has: a time and chance.
-pub(super) fn new_id(kind: &str) -> String {
-    use std::hash::{BuildHasher as _, RandomState};
-    let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_millis());
-    let chance = RandomState::new().hash_one(now);
-    format!("{kind}-{now:x}-{chance:016x}")
-}
-
 async fn start(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
     let (id, org) = (path(id)?, asked.asker().server()?.org().clone());
     let Nothing {} = asked.read()?;
@@ -121,11 +113,6 @@ async fn start(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer 
     })
     .await
 }
-
-/// Nothing is said.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
 
 /// Scores that have changed.
 #[derive(Deserialize, JsonSchema)]

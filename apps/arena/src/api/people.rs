@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tidings_app::{Org, Text};
+use tidings_routes::{Answer, Asked, Asker, bad, limit, path, query, told};
 
-use super::{Answer, Api, Asked, Asker, limit, path, query, told};
-use crate::acts::bad;
+use super::Api;
 use crate::acts::people::{self, NewPlayer};
 use crate::arena::the_player;
 use crate::boards::Scope;

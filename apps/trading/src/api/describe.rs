@@ -1,6 +1,7 @@
 //! The routes as they are described.
 
 use tidings_app::describe::Path;
+use tidings_routes::Nothing;
 use tidings_routes::describe::{self, Line, schema};
 
 use super::{orders, rooms};
@@ -13,11 +14,11 @@ const LINES: &[Line] = &[
     ("get", "/rooms", "Rooms, the newest first.", &[LIMIT, ("state", "draft, open, running or ended.")], None),
     ("post", "/rooms", "Makes a room, which is its maker's.", &[], Some(schema::<rooms::Wanted>)),
     ("get", "/rooms/{id}", "A room, with prices and the first of the standings.", &[], None),
-    ("post", "/rooms/{id}/open", "Lets members come; for its owner and servers.", &[], Some(schema::<rooms::Nothing>)),
+    ("post", "/rooms/{id}/open", "Lets members come; for its owner and servers.", &[], Some(schema::<Nothing>)),
     ("post", "/rooms/{id}/join", "Takes a member in: oneself, or for servers anybody.", &[], Some(schema::<rooms::Joining>)),
     ("post", "/rooms/{id}/leave", "Takes a member out.", &[], Some(schema::<rooms::Leaving>)),
-    ("post", "/rooms/{id}/start", "Begins trading; for its owner and servers.", &[], Some(schema::<rooms::Nothing>)),
-    ("post", "/rooms/{id}/end", "Ends trading; for its owner and servers.", &[], Some(schema::<rooms::Nothing>)),
+    ("post", "/rooms/{id}/start", "Begins trading; for its owner and servers.", &[], Some(schema::<Nothing>)),
+    ("post", "/rooms/{id}/end", "Ends trading; for its owner and servers.", &[], Some(schema::<Nothing>)),
     ("post", "/rooms/{id}/prices", "Takes prices; for servers.", &[], Some(schema::<rooms::Prices>)),
     ("get", "/rooms/{id}/orders", "One's orders, the newest first.", &[LIMIT, WHOSE, ("status", "Only those that stand so."), ("before", "Those before this order.")], None),
     ("post", "/rooms/{id}/orders", "Places an order.", &[], Some(schema::<orders::Placing>)),
@@ -27,7 +28,7 @@ const LINES: &[Line] = &[
     ("get", "/rooms/{id}/portfolio", "What one has, with a digest of it.", &[WHOSE], None),
     ("get", "/rooms/{id}/standings", "Where everybody stands.", &[LIMIT, ("offset", "How many are left out from the top.")], None),
     ("get", "/rooms/{id}/snapshots", "Standings that were kept, the newest first.", &[LIMIT], None),
-    ("post", "/rooms/{id}/snapshots", "Keeps the standings of this moment; for its owner and servers.", &[], Some(schema::<rooms::Nothing>)),
+    ("post", "/rooms/{id}/snapshots", "Keeps the standings of this moment; for its owner and servers.", &[], Some(schema::<Nothing>)),
     ("get", "/rooms/{id}/snapshots/{snapshot}", "One of them.", &[], None),
     ("get", "/rooms/{id}/export", "The journal of a room that has ended, as lines of JSON.", &[("after", "What follows this entry."), ("chain", "That entry's link.")], None),
 ];

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use tidings_app::time::iso8601;
 use tidings_app::{Code, Refusal};
 use tidings_routes::{
-    Answer, Asked, Asker, AtPath, AtQuery, limit, path, query, respond, told, told_as, told_from,
+    Answer, Asked, Asker, AtPath, AtQuery, Nothing, limit, path, query, respond, told, told_as, told_from,
 };
 
 use super::{Api, key};
@@ -83,7 +83,7 @@ async fn snapshot(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, ask
 }
 
 async fn keep(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
-    let super::rooms::Nothing {} = asked.read()?;
+    let Nothing {} = asked.read()?;
     let key = key(asked.asker(), path(id)?);
     api.owner(asked.asker(), &key).await?;
     api.rooms.warm(&api.stage, &key).await?;

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tidings_app::{Many, Refusal, Text};
 use tidings_routes::{
-    Answer, Asked, Asker, AtPath, AtQuery, bad, limit, make, path, query, told, told_as, told_from,
+    Answer, Asked, Asker, AtPath, AtQuery, Nothing, bad, limit, make, new_id, path, query, told, told_as,
+    told_from,
 };
 
 use super::{Api, NAME, key};
@@ -105,19 +106,6 @@ async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
     })
     .await
 }
-
-/// An id that nobody has: a time and chance.
-fn new_id(kind: &str) -> String {
-    use std::hash::{BuildHasher as _, RandomState};
-    let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_millis());
-    format!("{kind}-{now:x}-{:016x}", RandomState::new().hash_one(now))
-}
-
-/// Nothing is said with it.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
 
 async fn open(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
     run(&api, id, &asked, Input::Open).await
