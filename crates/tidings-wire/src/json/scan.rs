@@ -142,17 +142,19 @@ fn scalar_end(bytes: &[u8], at: usize) -> usize {
 }
 
 /// The first position at or after `at` of a quote, a backslash or a control character, or the end.
-pub(super) fn plain_run(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    let (words, tail) = rest.as_chunks();
-    for (passed, word) in words.iter().enumerate() {
+#[inline]
+pub(super) fn plain_run(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
         let marks = special_bytes(u64::from_le_bytes(*word));
         if marks != 0 {
-            return at + passed * size_of::<u64>() + (marks.trailing_zeros() / 8) as usize;
+            return at + (marks.trailing_zeros() / 8) as usize;
         }
+        at += size_of::<u64>();
     }
-    let run = tail.iter().take_while(|&&byte| !is_special(byte)).count();
-    bytes.len().min(at + size_of_val(words) + run)
+    while bytes.get(at).is_some_and(|&byte| !is_special(byte)) {
+        at += 1;
+    }
+    at.min(bytes.len())
 }
 
 /// Sets the high bit of each byte of a word that ends a plain run.
