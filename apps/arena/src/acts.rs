@@ -19,23 +19,13 @@ pub mod void;
 use std::collections::HashMap;
 
 use serde::Serialize;
-use tidings_app::{Code, Org, Reader, Refusal};
+use tidings_app::{Org, Reader, Refusal};
 
 use crate::boards::{Batch, OrgBoards, Scope};
 use crate::model::Standing;
 use crate::ranks::{Change, Entry, Moved};
 use crate::store::ladders::{GLOBAL, of_session};
 use crate::wire::RankChange;
-
-/// The refusal of something that does not go with how things are.
-pub(crate) fn conflict(message: &str) -> Refusal {
-    Refusal::new(Code::Conflict, message)
-}
-
-/// The refusal of something that is wrong in itself.
-pub(crate) fn bad(message: &str) -> Refusal {
-    Refusal::new(Code::BadRequest, message)
-}
 
 /// How a player stood before and stands after.
 #[derive(Debug, Clone)]
@@ -148,22 +138,10 @@ pub(crate) async fn running_session(
 ) -> Result<crate::store::sessions::Session, Refusal> {
     let session = crate::arena::the_session(reader, org, id).await?;
     if !session.open || session.ends_ms.is_some_and(|ends| ends <= now_ms) {
-        return Err(conflict("this session is over"));
+        return Err(Refusal::conflict("this session is over"));
     }
     if session.starts_ms.is_some_and(|starts| starts > now_ms) {
-        return Err(conflict("this session has not begun"));
+        return Err(Refusal::conflict("this session has not begun"));
     }
     Ok(session)
-}
-
-/// Ids that stand in names of boards and paths.
-///
-/// # Errors
-/// `bad_request`
-pub(crate) fn plain_id(id: &str, field: &str) -> Result<(), Refusal> {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
-    if id.is_empty() || id.len() > 64 || !id.chars().all(plain) {
-        return Err(bad(&format!("{field}: expected 1 to 64 letters, digits, `.`, `_` or `-`")));
-    }
-    Ok(())
 }

@@ -17,7 +17,6 @@ mod tournaments;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use serde::Serialize;
 use tidings_app::{Changes, Pending, Refusal, Stage};
 use tidings_routes::{Answer, Asked};
@@ -26,8 +25,6 @@ use crate::arena::Arena;
 
 pub use describe::paths;
 
-/// Bytes of a body at most.
-const BODY_BYTES: usize = 64 << 10;
 /// Whose routes these are, where things are done once under a key.
 const NAME: &str = "/api/arena";
 /// What every route has at hand.
@@ -38,10 +35,10 @@ pub(crate) struct Api {
 
 /// The routes.
 pub fn routes(arena: Arc<Arena>, stage: Stage) -> Router {
-    let api = Arc::new(Api { arena, stage });
-    let all = [people::routes(), games::routes(), boards::routes(), tournaments::routes()];
-    let all = all.into_iter().fold(Router::new(), Router::merge);
-    all.layer(DefaultBodyLimit::max(BODY_BYTES)).with_state(api)
+    tidings_routes::router(
+        [people::routes(), games::routes(), boards::routes(), tournaments::routes()],
+        Api { arena, stage },
+    )
 }
 
 impl Api {

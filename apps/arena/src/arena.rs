@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidings_app::{Changes, Code, CompactString, Org, Reader, Refusal, Room, Stage};
+use tidings_app::{Changes, CompactString, Org, Reader, Refusal, Stage};
 use tokio::sync::{RwLock, RwLockReadGuard};
 
 use crate::boards::{Batch, OrgBoards, Person, Scope};
@@ -17,22 +17,6 @@ use crate::wire::Entry as Shown;
 const PAGE: u64 = 10_000;
 /// Sessions of one organisation whose boards are loaded at the start; others are when somebody asks.
 const SESSIONS: u64 = 1_000;
-/// Bytes of a room's name; the server has a bound of its own for those that clients name.
-const ROOM_BYTES: usize = 1_024;
-
-/// A room of an organisation.
-///
-/// # Errors
-/// `bad_request` for a name that cannot be a room's.
-pub fn room(org: &Org, name: &str) -> Result<Room, Refusal> {
-    Room::new(org, name, ROOM_BYTES).map_err(|bad| Refusal::new(Code::BadRequest, &bad.to_string()))
-}
-
-/// What is told of something that is not there, or not for whoever asks.
-pub fn not_found(what: &str) -> Refusal {
-    Refusal::new(Code::NotFound, &format!("there is no such {what}"))
-}
-
 /// The boards of all organisations.
 #[derive(Default)]
 pub struct Arena {
@@ -257,7 +241,7 @@ pub fn number(number: i64) -> u64 {
 /// # Errors
 /// `not_found`
 pub async fn the_match(reader: &mut Reader, org: &Org, id: &str) -> Result<matches::Match, Refusal> {
-    matches::find(reader, org, id).await?.ok_or_else(|| not_found("match"))
+    matches::find(reader, org, id).await?.ok_or_else(|| Refusal::not_found("match"))
 }
 
 /// A player who is there.
@@ -265,7 +249,7 @@ pub async fn the_match(reader: &mut Reader, org: &Org, id: &str) -> Result<match
 /// # Errors
 /// `not_found`
 pub async fn the_player(reader: &mut Reader, org: &Org, id: &str) -> Result<players::Player, Refusal> {
-    players::find(reader, org, id).await?.ok_or_else(|| not_found("player"))
+    players::find(reader, org, id).await?.ok_or_else(|| Refusal::not_found("player"))
 }
 
 /// A session that is there.
@@ -273,5 +257,5 @@ pub async fn the_player(reader: &mut Reader, org: &Org, id: &str) -> Result<play
 /// # Errors
 /// `not_found`
 pub async fn the_session(reader: &mut Reader, org: &Org, id: &str) -> Result<sessions::Session, Refusal> {
-    sessions::find(reader, org, id).await?.ok_or_else(|| not_found("session"))
+    sessions::find(reader, org, id).await?.ok_or_else(|| Refusal::not_found("session"))
 }

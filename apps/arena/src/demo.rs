@@ -12,13 +12,13 @@ use crate::acts::life::{self, Act, NewMatch, SCORE_MOST};
 use crate::acts::people::{self, NewPlayer};
 use crate::acts::result::{self, Submitted};
 use crate::acts::tournaments;
-use crate::arena::{Arena, room};
+use crate::arena::Arena;
 use crate::boards::Scope;
 use crate::model::INITIAL_RATING;
 use crate::store::ladders::{self, of_session};
 use crate::store::players;
 use crate::store::sessions::{self, Session};
-use crate::telling::{Later, follow_up};
+use crate::telling::match_room;
 use crate::wire::{ResultType, Score};
 
 use dice::Dice;
@@ -238,17 +238,12 @@ impl Demo {
         let winner = winner.map(|winner| game.players[winner].clone());
         let submitted = Submitted { winner, kind, scores: scores(game) };
         let _pass = self.arena.pass_to(&self.stage, &self.org, &Scope::session(CUP)).await?;
-        let (arena, org, id, later) =
-            (self.arena.clone(), self.org.clone(), game.id.clone(), Later::default());
-        let left = later.clone();
+        let (arena, org, id) = (self.arena.clone(), self.org.clone(), game.id.clone());
         let work = self.stage.commit(move |tx: &mut Changes| {
-            Box::pin(
-                async move { result::submit(&arena, tx, &org, &id, (&submitted, &later)).await.map(drop) },
-            )
+            Box::pin(async move { result::submit(&arena, tx, &org, &id, &submitted).await.map(drop) })
         });
         work.await?;
-        follow_up(&self.stage, left.take()).await;
-        self.stage.close(&room(&self.org, &format!("match:{}", game.id))?);
+        self.stage.close(&match_room(&self.org, &game.id)?);
         Ok(())
     }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_app::{
-    Action, Changes, Channel, Code, Ctx, Keeps, Org, Reader, Refusal, Room, RoomKind, Rule, Stage,
+    Action, Changes, Channel, Ctx, Keeps, Org, Reader, Refusal, Room, RoomKind, Rule, Stage, room,
 };
 
-use crate::acts::bad;
-use crate::arena::{Arena, room};
+use crate::arena::Arena;
 use crate::boards::{OrgBoards, Scope, is_code};
 use crate::store::{ladders, players};
+use crate::telling::board_room;
 use crate::views;
 use crate::windows::{self, WindowName};
 use crate::wire::{
@@ -52,9 +52,7 @@ impl Channel for Leaderboard {
             BoardSay::Subscribe(wish) => {
                 let room = ctx.room(&name_of(&wish, user)?)?;
                 // A window has to be there before one is in its room, and is as the others see it.
-                self.snapshot(&ctx.stage(), &room).await?;
-                ctx.join(&room).await?;
-                let snapshot = self.snapshot(&ctx.stage(), &room).await?;
+                let snapshot = ctx.enter(self, &room).await?;
                 Ok(BoardReply { room: room.name().to_owned(), snapshot: Some(snapshot) })
             }
             BoardSay::Unsubscribe(wish) => {
@@ -79,7 +77,7 @@ impl Channel for Leaderboard {
         match &name.player {
             Some(player) if who != Some(player) && !server => return Err(Refusal::no_such_room()),
             None if who.is_none() && !server => {
-                return Err(Refusal::new(Code::Unauthorized, "sign-in is needed"));
+                return Err(Refusal::needs_sign_in());
             }
             _ => {}
         }
@@ -156,7 +154,9 @@ async fn friends_of(reader: &mut Reader, org: &Org, name: &WindowName) -> Result
 fn name_of(wish: &BoardWish, user: &str) -> Result<String, Refusal> {
     let scope = match (wish.scope, &wish.country, &wish.session_id) {
         (ScopeKind::Country, Some(code), _) if is_code(code) => Scope::country(code),
-        (ScopeKind::Country, ..) => return Err(bad("country: expected two capital letters (ISO 3166-1)")),
+        (ScopeKind::Country, ..) => {
+            return Err(Refusal::bad_request("country: expected two capital letters (ISO 3166-1)"));
+        }
         (ScopeKind::Session, _, Some(id)) => Scope::session(id),
         _ => Scope::Global,
     };
@@ -272,7 +272,7 @@ async fn show(
         ladders::show(tx, org, &scope.room(), &text).await?;
         let (place, entries, diff) = (scope.place(), entries.clone(), diff.clone());
         let event = BoardEvent::Update(BoardUpdate { place, entries, diff });
-        tx.emit(&room(org, &scope.room())?, &event)?;
+        tx.emit(&board_room(org, scope)?, &event)?;
     }
     let (arena, org) = (arena.clone(), org.clone());
     tx.after(move || {

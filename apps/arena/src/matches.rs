@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tidings_app::{Channel, Ctx, Keeps, Many, Refusal, Room, RoomKind};
 
-use crate::acts::conflict;
 use crate::acts::ending::Ending;
 use crate::acts::life::{self, Act};
 use crate::acts::result::{self, Submitted};
 use crate::arena::{Arena, the_match};
 use crate::players;
+use crate::telling::match_room;
 use crate::views;
 use crate::wire::{Id, MatchEnd, MatchEvent, MatchReply, MatchSay, MatchView};
 
@@ -42,10 +42,8 @@ impl Channel for Matches {
         match command {
             MatchSay::Subscribe(wish) => {
                 let match_id = wish.match_id.into_string();
-                let room = ctx.room(&format!("match:{match_id}"))?;
-                self.view(&ctx, &room).await?;
-                ctx.join(&room).await?;
-                let snapshot = self.view(&ctx, &room).await?;
+                let room = match_room(ctx.org(), &match_id)?;
+                let snapshot = ctx.enter(self, &room).await?;
                 Ok(MatchReply {
                     match_id,
                     room: Some(room.name().to_owned()),
@@ -55,7 +53,7 @@ impl Channel for Matches {
             }
             MatchSay::Unsubscribe(wish) => {
                 let match_id = wish.match_id.into_string();
-                let room = ctx.room(&format!("match:{match_id}"))?;
+                let room = match_room(ctx.org(), &match_id)?;
                 ctx.leave(&room);
                 Ok(MatchReply {
                     match_id,
@@ -100,16 +98,16 @@ impl Matches {
             scores: end.scores.map(Many::into_vec).unwrap_or_default(),
         };
         let ending = Ending::of(&self.0, &stage, &org, &match_id).await?;
-        let (arena, later) = (self.0.clone(), ending.later.clone());
+        let arena = self.0.clone();
         let submitting = ctx.commit(move |tx| {
             Box::pin(async move {
-                let settled = result::submit(&arena, tx, &org, &match_id, (&submitted, &later)).await?;
+                let settled = result::submit(&arena, tx, &org, &match_id, &submitted).await?;
                 let snapshot = Some(views::of_match(tx, &org, &match_id).await?);
                 Ok(MatchReply { match_id, room: None, snapshot, sequence: Some(settled.sequence) })
             })
         });
         let reply = submitting.await?;
-        ending.told(&stage).await;
+        ending.told(&stage);
         Ok(reply)
     }
 
@@ -118,7 +116,7 @@ impl Matches {
         let game = the_match(&mut reader, room.org(), room.id()).await?;
         let over = |ended: u64| ended.saturating_add(LINGER_MS) <= ctx.now_ms();
         if game.status.is_over() && game.ended_ms.is_none_or(over) {
-            return Err(conflict("this match is over"));
+            return Err(Refusal::conflict("this match is over"));
         }
         views::match_of(&mut reader, room.org(), game).await
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tidings_app::command::NoCommand;
 use tidings_app::{Channel, Ctx, Identity, Keeps, Org, Refusal, Room, RoomKind, Rule, Stage};
 
-use crate::arena::{Arena, room};
+use crate::arena::Arena;
 use crate::store::players::mutual;
-use crate::telling::Tell;
+use crate::telling::player_room;
 use crate::views;
 use crate::wire::{Activity, FriendActivity, PlayerEvent, PlayerView};
 
@@ -57,7 +57,7 @@ impl Channel for PlayersChannel {
 /// Somebody has come; friends are told if it is by the first of the player's connections.
 pub(crate) async fn came(stage: Stage, who: &Identity) {
     let Some(user) = &who.user else { return };
-    let members = room(&who.org, &format!("player:{user}")).map_or(0, |room| stage.members(&room));
+    let members = player_room(&who.org, user).map_or(0, |room| stage.members(&room));
     if members == 1 {
         tell_friends(&stage, &who.org, user, Activity::Online).await;
     }
@@ -78,7 +78,7 @@ async fn tell_friends(stage: &Stage, org: &Org, player: &str, activity: Activity
                         let activity = activity.clone();
                         let event =
                             PlayerEvent::Friend(FriendActivity { player_id: player.clone(), activity });
-                        Tell::of_player(&org, &friend, event)?.emit(tx)?;
+                        tx.emit(&player_room(&org, &friend)?, &event)?;
                     }
                     Ok(())
                 })

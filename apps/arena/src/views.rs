@@ -2,12 +2,13 @@
 
 use tidings_app::{Org, Reader, Refusal, Stage};
 
-use crate::arena::{Arena, room, the_match, the_player};
+use crate::arena::{Arena, the_match, the_player};
 use crate::boards::Scope;
 use crate::model::{Glicko, Standing, title};
 use crate::store::ladders::{self, GLOBAL};
 use crate::store::matches::{self, Match, Seat};
 use crate::store::players::{self, Player};
+use crate::telling::player_room;
 use crate::wire::{
     BoardSnapshot, EloChange, Glicko2, MatchPlayer, MatchView, Outcome, PlayerView, Reached, ResultType,
     Status,
@@ -129,7 +130,7 @@ pub fn rank(arena: &Arena, org: &Org, scope: &Scope, id: &str) -> Option<u32> {
 
 /// Whether somebody is connected.
 pub fn is_online(stage: &Stage, org: &Org, id: &str) -> bool {
-    room(org, &format!("player:{id}")).is_ok_and(|room| stage.members(&room) > 0)
+    player_room(org, id).is_ok_and(|room| stage.members(&room) > 0)
 }
 
 /// How a board stands, for a newcomer: as everybody was told last, or as it is if something waits to be told,

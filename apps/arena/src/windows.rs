@@ -5,7 +5,7 @@
 
 mod ending;
 
-use tidings_app::{Code, Refusal};
+use tidings_app::Refusal;
 
 use crate::boards::{OrgBoards, Scope, WINDOWS_MOST, is_code};
 use crate::ranks::{Board, Diff, Handle, Left, Moved, Row, Shift as Step, View, Window};
@@ -187,7 +187,7 @@ impl OrgBoards {
     pub fn open(&mut self, name: &WindowName, friends: &[String], now_ms: u64) -> Result<(), Refusal> {
         let view = self.view(name, friends)?;
         if self.windows.len() >= WINDOWS_MOST {
-            return Err(Refusal::new(Code::Unavailable, "too many windows are looked at"));
+            return Err(Refusal::unavailable("too many windows are looked at"));
         }
         let board = self.board(&name.scope).ok_or_else(Refusal::no_such_room)?;
         let (window, scope) = (Window::open(view.clone(), board), name.scope.clone());
@@ -199,7 +199,7 @@ impl OrgBoards {
     }
 
     fn view(&self, name: &WindowName, friends: &[String]) -> Result<View, Refusal> {
-        let unknown = || Refusal::new(Code::NotFound, "there is no such player");
+        let unknown = || Refusal::not_found("player");
         let player = name.player.as_deref().map(|id| self.find(id).ok_or_else(unknown)).transpose()?;
         let view = match (name.kind, player) {
             (WindowKind::Top, _) => View::top(name.size),
@@ -210,7 +210,7 @@ impl OrgBoards {
             }
             _ => return Err(unknown()),
         };
-        view.map_err(|wide| Refusal::new(Code::BadRequest, &wide.to_string()))
+        view.map_err(|wide| Refusal::bad_request(&wide.to_string()))
     }
 
     /// Somebody's friends have changed: windows of them begin anew, with everything that differs.

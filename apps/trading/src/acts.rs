@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tidings_app::{Changes, Code, Org, Refusal, Stage};
+use tidings_app::commit::TOGETHER;
+use tidings_app::{Changes, Org, Refusal, Stage, Tells, plain_id};
 
 use crate::journal::{Entry, Input};
 use crate::order::{Ask, order_number};
@@ -11,7 +12,7 @@ use crate::room::{FILLS_MOST, Room, State};
 use crate::rooms::{Key, Rooms};
 use crate::rules::Rules;
 use crate::store::{self, Head, RoomRow};
-use crate::telling::{self, TOGETHER, Tell, entries, place};
+use crate::telling::{self, entries, place};
 use crate::views;
 use crate::wire::{CancelAfterReply, OrderReply, SnapshotCreated, TradeEvent};
 
@@ -58,13 +59,10 @@ pub async fn create(
     (id, name, owner): (&str, &str, &str),
     rules: Rules,
 ) -> Result<RoomRow, Refusal> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if !id.bytes().all(plain) {
-        return Err(Refusal::new(Code::BadRequest, "id: expected letters, digits, - _ or ."));
-    }
-    let room = Room::new(id, rules).map_err(|problem| Refusal::new(Code::BadRequest, &problem))?;
+    plain_id(id, "id")?;
+    let room = Room::new(id, rules).map_err(|problem| Refusal::bad_request(&problem))?;
     if !owner.is_empty() && store::unended(tx, org, owner).await? >= ROOMS_OF_ONE_MOST {
-        return Err(Refusal::new(Code::Conflict, "you have as many rooms as one may have"));
+        return Err(Refusal::conflict("you have as many rooms as one may have"));
     }
     let row = RoomRow {
         id: id.to_owned(),
@@ -77,7 +75,7 @@ pub async fn create(
         chain: room.chain(),
     };
     if !store::add(tx, org, &row).await? {
-        return Err(Refusal::new(Code::Conflict, "there is a room of this id"));
+        return Err(Refusal::conflict("there is a room of this id"));
     }
     Ok(row)
 }
@@ -91,8 +89,6 @@ pub struct Done<T> {
     pub taken: usize,
     /// Whether orders have not all met a price.
     pub goes_on: bool,
-    /// What is to be told in transactions behind this one.
-    pub rest: Vec<Tell>,
 }
 
 /// Events after which no further input is taken into a transaction: one more may tell three for each of its fills.
@@ -113,7 +109,7 @@ pub async fn apply<T>(
     let (row, mut room) = rooms.take(tx, key).await?;
     let (before, now_ms) = (room.state(), row.time(tx.now_ms()));
     let mut stored: Vec<Entry> = Vec::with_capacity(inputs.len());
-    let (mut order, mut tells) = (None, Vec::new());
+    let (mut order, mut tells) = (None, Tells::default());
     // A server that was killed may have left some that have not met the newest price.
     let unmet = room.unfinished().map(|symbol| Input::GoOn { symbol: symbol.to_owned() });
     let unmet = unmet.filter(|_| inputs.iter().any(|input| matches!(input, Input::Price { .. })));
@@ -137,7 +133,7 @@ pub async fn apply<T>(
         stored.push(applied.entry.clone());
         telling::tell(&mut tells, org, &room, applied)?;
     }
-    let rest = telling::emit(tx, tells)?;
+    tx.tell(tells)?;
     let switched = |entry: &Entry| matches!(entry.input, Input::CancelAfter { .. } | Input::CancelDue { .. });
     if stored.iter().any(switched) {
         store::cancel_next(tx, org, id, room.next_cancel_ms().map(|at| row.when(at))).await?;
@@ -151,7 +147,7 @@ pub async fn apply<T>(
     rooms.put(key, room);
     let (rooms, key) = (rooms.clone(), key.clone());
     tx.after(move || rooms.settle_after(&key, &stored));
-    Ok(Done { value, taken, goes_on, rest })
+    Ok(Done { value, taken, goes_on })
 }
 
 /// The room stands otherwise: when it is to be looked at, and where everybody stood at the end.
@@ -182,7 +178,7 @@ async fn save(tx: &mut Changes, org: &Org, room: &Room) -> Result<(), Refusal> {
 async fn keep_standings(tx: &mut Changes, org: &Org, room: &Room) -> Result<String, Refusal> {
     let standings = room.standings();
     let json = serde_json::to_string(&standings)
-        .map_err(|_| Refusal::new(Code::Unavailable, "the standings cannot be written"))?;
+        .map_err(|_| Refusal::unavailable("the standings cannot be written"))?;
     let number = store::keep(tx, org, room.id(), (room.seq(), room.at_ms(), &json)).await?;
     let created = SnapshotCreated {
         room_id: room.id().to_owned(),
@@ -243,7 +239,7 @@ pub async fn order(
                 }
                 Refusal::from(no)
             })?;
-            placed.value.ok_or_else(|| Refusal::new(Code::Unavailable, "it is not known what became of it"))
+            placed.value.ok_or_else(|| Refusal::unavailable("it is not known what became of it"))
         })
     });
     let refusal = match placed.await {
@@ -364,7 +360,6 @@ pub async fn happens(
             Ok(done) => done,
         };
         taken += done.taken;
-        tell_rest(stage, done.rest).await?;
         let mut goes_on = done.goes_on;
         while goes_on {
             goes_on = go_on(rooms, stage, key).await?;
@@ -386,11 +381,4 @@ async fn go_on(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Result<bool, Ref
         rooms.look(&mut stage.read().await?, key, |_, room| room.unfinished().map(str::to_owned)).await?;
     let Some(symbol) = unmet else { return Ok(false) };
     Ok(once(rooms, stage, key, vec![Input::GoOn { symbol }]).await?.goes_on)
-}
-
-async fn tell_rest(stage: &Stage, mut rest: Vec<Tell>) -> Result<(), Refusal> {
-    while !rest.is_empty() {
-        rest = stage.commit(move |tx| Box::pin(async move { telling::emit(tx, rest) })).await?;
-    }
-    Ok(())
 }

@@ -15,18 +15,15 @@ mod rooms;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use tidings_app::{Code, Refusal, Stage};
+use tidings_app::{Refusal, Stage};
 use tidings_routes::Asker;
 
 use crate::room::{Room, State};
-use crate::rooms::{Key, Rooms, no_such_room};
+use crate::rooms::{Key, Rooms};
 use crate::store::RoomRow;
 
 pub use describe::paths;
 
-/// Bytes of a body at most.
-const BODY_BYTES: usize = 64 << 10;
 /// Whose routes these are, where things are done once under a key.
 const NAME: &str = "/api/trading";
 
@@ -38,10 +35,7 @@ pub(crate) struct Api {
 
 /// The routes.
 pub fn routes(rooms: Arc<Rooms>, stage: Stage) -> Router {
-    let api = Arc::new(Api { rooms, stage });
-    let all = [rooms::routes(), orders::routes(), results::routes()];
-    let all = all.into_iter().fold(Router::new(), Router::merge);
-    all.layer(DefaultBodyLimit::max(BODY_BYTES)).with_state(api)
+    tidings_routes::router([rooms::routes(), orders::routes(), results::routes()], Api { rooms, stage })
 }
 
 /// Which room is asked about.
@@ -65,7 +59,7 @@ impl Api {
             let seen = room.state() != State::Draft || owns(asker, row);
             seen.then(|| look(row, room))
         });
-        looked.await?.ok_or_else(no_such_room)
+        looked.await?.ok_or_else(Refusal::no_such_room)
     }
 
     /// Only who runs a room goes on.
@@ -76,7 +70,7 @@ impl Api {
         if self.look(asker, key, |row, _| owns(asker, row)).await? {
             return Ok(());
         }
-        Err(Refusal::new(Code::Forbidden, "this is for the room's owner, or for servers"))
+        Err(Refusal::forbidden("this is for the room's owner, or for servers"))
     }
 }
 

@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tidings_app::{Changes, Code, Org, Reader, Refusal, Stage};
+use tidings_app::{Changes, Org, Reader, Refusal, Stage};
 
 use crate::journal::Entry;
 use crate::room::{Room, State};
@@ -42,14 +42,9 @@ pub struct Rooms {
     uses: std::sync::atomic::AtomicU64,
 }
 
-/// What is told of a room that is not there, or not for whoever asks.
-pub fn no_such_room() -> Refusal {
-    Refusal::new(Code::NotFound, "there is no such room")
-}
-
 fn broken(key: &Key, problem: &str) -> Refusal {
     tracing::error!(org = key.0.as_str(), room = key.1, problem, "the journal of a room does not go with it");
-    Refusal::new(Code::Unavailable, "this room cannot be read")
+    Refusal::unavailable("this room cannot be read")
 }
 
 impl Rooms {
@@ -71,13 +66,12 @@ impl Rooms {
         key: &Key,
         look: impl FnOnce(&RoomRow, &Room) -> T,
     ) -> Result<T, Refusal> {
-        let row = store::find(reader, &key.0, &key.1).await?.ok_or_else(no_such_room)?;
+        let row = store::find(reader, &key.0, &key.1).await?.ok_or_else(Refusal::no_such_room)?;
         self.load(reader, key, &row).await?;
         let used = self.used();
         let mut rooms = self.lock();
         // Another may have taken its place since.
-        let live =
-            rooms.get_mut(key).ok_or_else(|| Refusal::new(Code::Unavailable, "too many rooms are read"))?;
+        let live = rooms.get_mut(key).ok_or_else(|| Refusal::unavailable("too many rooms are read"))?;
         live.used = used;
         Ok(look(&row, &live.settled))
     }
@@ -149,7 +143,7 @@ impl Rooms {
     /// # Errors
     /// As [`Rooms::look`].
     pub(crate) async fn take(&self, tx: &mut Changes, key: &Key) -> Result<(RoomRow, Room), Refusal> {
-        let row = store::hold(tx, &key.0, &key.1).await?.ok_or_else(no_such_room)?;
+        let row = store::hold(tx, &key.0, &key.1).await?.ok_or_else(Refusal::no_such_room)?;
         for known in self.known(key) {
             if known.seq() <= row.seq
                 && let Ok(room) = follow(tx, key, &row, known).await
@@ -230,9 +224,5 @@ async fn follow(reader: &mut Reader, key: &Key, row: &RoomRow, mut room: Room) -
             room.replay(entry).map_err(|problem| broken(key, &problem))?;
         }
     }
-    if room.chain() == row.chain {
-        Ok(room)
-    } else {
-        Err(Refusal::new(Code::Unavailable, "this room cannot be read"))
-    }
+    if room.chain() == row.chain { Ok(room) } else { Err(Refusal::unavailable("this room cannot be read")) }
 }

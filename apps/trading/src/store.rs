@@ -1,6 +1,6 @@
 //! The app's tables: rooms, their journals, kept standings. One SQL text serves both databases.
 
-use tidings_app::{Changes, Code, Migration, Org, Reader, Refusal, args};
+use tidings_app::{Changes, Migration, Org, Reader, Refusal, args};
 use tidings_store::{Row, StoreError};
 
 use crate::journal::{Entry, Hash, Input};
@@ -121,8 +121,8 @@ pub async fn unended(reader: &mut Reader, org: &Org, owner: &str) -> Result<u64,
 pub async fn add(tx: &mut Changes, org: &Org, row: &RoomRow) -> Result<bool, Refusal> {
     let sql = "INSERT INTO trading_rooms (org, id, name, owner, rules, state, created_ms, members, seq, chain, touched) \
                VALUES ($1, $2, $3, $4, $5, 'draft', $6, 0, 0, $7, 0) ON CONFLICT (org, id) DO NOTHING";
-    let rules = serde_json::to_string(&row.rules)
-        .map_err(|_| Refusal::new(Code::Unavailable, "the rules cannot be written"))?;
+    let rules =
+        serde_json::to_string(&row.rules).map_err(|_| Refusal::unavailable("the rules cannot be written"))?;
     let chain = row.chain.to_string();
     let values = args![org, &row.id, &row.name, &row.owner, &rules, row.created_ms, &chain];
     Ok(tx.run(sql, values).await? > 0)
@@ -219,7 +219,7 @@ async fn named(
 pub async fn write(tx: &mut Changes, org: &Org, id: &str, entry: &Entry) -> Result<(), Refusal> {
     let sql = "INSERT INTO trading_journal (org, room, seq, at_ms, input) VALUES ($1, $2, $3, $4, $5)";
     let input = serde_json::to_string(&entry.input)
-        .map_err(|_| Refusal::new(Code::Unavailable, "the entry cannot be written"))?;
+        .map_err(|_| Refusal::unavailable("the entry cannot be written"))?;
     tx.run(sql, args![org, id, entry.seq, entry.at_ms, &input]).await?;
     Ok(())
 }

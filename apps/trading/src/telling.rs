@@ -1,7 +1,7 @@
 //! What is told of something that has happened: events and their rooms.
 
 use tidings_app::time::iso8601;
-use tidings_app::{Changes, Code, Lane, Org, Refusal, Room as Place};
+use tidings_app::{Lane, Org, Refusal, Room as Place, Tells};
 
 use crate::account::{Holding, Portfolio};
 use crate::order::order_id;
@@ -12,8 +12,6 @@ use crate::wire::*;
 
 /// Places of standings that are told at most; the others are read.
 pub const ENTRIES_MOST: usize = 100;
-/// Bytes of a room's name; the server has a bound of its own for those that clients name.
-const ROOM_BYTES: usize = 1_024;
 
 /// The public room, or that of a member.
 ///
@@ -21,7 +19,7 @@ const ROOM_BYTES: usize = 1_024;
 /// `bad_request` for a name that cannot be a room's.
 pub fn place(org: &Org, id: &str, user: Option<&str>) -> Result<Place, Refusal> {
     let name = user.map_or_else(|| format!("trade:{id}"), |user| format!("trade:{id}:{user}"));
-    Place::new(org, &name, ROOM_BYTES).map_err(|bad| Refusal::new(Code::BadRequest, &bad.to_string()))
+    tidings_app::room(org, &name)
 }
 
 /// The first places as they are told.
@@ -68,28 +66,11 @@ pub fn failed(room_id: &str, client_order_id: &str, refused: &Refused) -> TradeE
     TradeEvent::Failed(OrderFailed { room_id, client_order_id, reason })
 }
 
-/// An event for a room, in a lane of its own if it has one.
-pub type Tell = (Place, TradeEvent, Option<Lane>);
-
-/// Events that are told in one transaction. Only the end of a large room has more: the others follow in
-/// transactions of their own, and if the server is killed meanwhile, whoever asks sees how things are.
-pub const TOGETHER: usize = 900;
-
-/// Tells as much as fits in a transaction; what is left.
-///
-/// # Errors
-/// As [`Changes::emit`].
-pub fn emit(tx: &mut Changes, mut tells: Vec<Tell>) -> Result<Vec<Tell>, Refusal> {
-    let rest = tells.split_off(tells.len().min(TOGETHER));
-    tells.iter().try_for_each(|(place, event, lane)| tx.emit_in(place, event, *lane))?;
-    Ok(rest)
-}
-
 /// What is told of an input. What concerns money goes before everything else to a client that is slow.
 ///
 /// # Errors
 /// As [`place`].
-pub fn tell(tells: &mut Vec<Tell>, org: &Org, room: &Room, applied: Applied) -> Result<(), Refusal> {
+pub fn tell(tells: &mut Tells, org: &Org, room: &Room, applied: Applied) -> Result<(), Refusal> {
     let (id, entry) = (room.id(), applied.entry);
     let at = iso8601(entry.at_ms);
     for told in applied.told {
@@ -140,30 +121,30 @@ pub fn tell(tells: &mut Vec<Tell>, org: &Org, room: &Room, applied: Applied) -> 
             }
         };
         let lane = user.is_some().then_some(Lane::Critical);
-        tells.push((place(org, id, user.as_deref())?, event, lane));
+        tells.say_in(&place(org, id, user.as_deref())?, &event, lane)?;
     }
     Ok(())
 }
 
 fn tell_state(
-    tells: &mut Vec<Tell>,
+    tells: &mut Tells,
     org: &Org,
     room: &Room,
     (old_state, new_state, seq): (State, State, u64),
 ) -> Result<(), Refusal> {
     let (public, room_id) = (place(org, room.id(), None)?, room.id().to_owned());
     let changed = TradeStateChanged { room_id: room_id.clone(), old_state, new_state };
-    tells.push((public.clone(), TradeEvent::State(changed), None));
+    tells.say(&public, &TradeEvent::State(changed))?;
     let at = |ms: Option<u64>| iso8601(ms.unwrap_or(room.at_ms()));
     match new_state {
         State::Running => {
             let (started_at, ends_at) = (at(room.started_ms()), room.ends_ms().map(iso8601));
-            tells.push((public, TradeEvent::Started(TradeStarted { room_id, started_at, ends_at }), None));
+            tells.say(&public, &TradeEvent::Started(TradeStarted { room_id, started_at, ends_at }))?;
         }
         State::Ended => {
             let (ended_at, standings) = (at(room.ended_ms()), entries(&room.standings()));
             let ended = TradeEnded { room_id, ended_at, final_offset: seq, standings };
-            tells.push((public, TradeEvent::Ended(ended), Some(Lane::Critical)));
+            tells.say_in(&public, &TradeEvent::Ended(ended), Some(Lane::Critical))?;
         }
         State::Draft | State::Open => {}
     }

@@ -11,7 +11,7 @@ use crate::acts;
 use crate::byitself::{self, BEAT};
 use crate::refused::Refused;
 use crate::room::State;
-use crate::rooms::{Rooms, no_such_room};
+use crate::rooms::Rooms;
 use crate::telling::place;
 use crate::views;
 use crate::wire::*;
@@ -46,7 +46,7 @@ impl Trading {
                 who.is_server() || !user.is_empty() && (open || row.owner == user)
             }
         });
-        if looked.await? { Ok(()) } else { Err(no_such_room()) }
+        if looked.await? { Ok(()) } else { Err(Refusal::no_such_room()) }
     }
 }
 
@@ -92,14 +92,14 @@ impl Channel for Trading {
                 account.map(|account| TradeSnapshot { room: None, account: Some(account) })
             }
         });
-        looked.await?.map_err(|_: Refused| no_such_room())
+        looked.await?.map_err(|_: Refused| Refusal::no_such_room())
     }
 
     /// Who may hear a room may read what was said in it and see who is there; only the app speaks in it.
     async fn admit(&self, ctx: Ctx<'_, Self>, place: &Place, action: Action) -> Result<(), Refusal> {
         match action {
             Action::Subscribe | Action::History | Action::Presence => self.sees(&ctx, place).await,
-            Action::Publish => Err(no_such_room()),
+            Action::Publish => Err(Refusal::no_such_room()),
         }
     }
 
@@ -125,11 +125,6 @@ impl Channel for Switches {
         let key = (ctx.org().clone(), room_id.into_string());
         let after_ms = after_ms.and_then(|ms| u64::try_from(ms.get()).ok());
         acts::cancel_after(&self.0, &ctx.stage(), &key, (ctx.user()?, after_ms)).await
-    }
-
-    /// It has no rooms of its own.
-    async fn join(&self, _: Ctx<'_, Self>, _: &Place) -> Result<(), Refusal> {
-        Err(no_such_room())
     }
 }
 
@@ -177,10 +172,5 @@ impl Channel for Hearing {
         // Looked at when both are heard: nothing that comes after it is missed.
         let snapshot = Some(self.shown(&ctx, room_id).await?);
         Ok(HearReply { room_id: room_id.to_string(), rooms, snapshot })
-    }
-
-    /// It has no rooms of its own.
-    async fn join(&self, _: Ctx<'_, Self>, _: &Place) -> Result<(), Refusal> {
-        Err(no_such_room())
     }
 }

@@ -7,6 +7,7 @@ use std::ops::Deref;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use tidings_core::Refusal;
 
 /// A text of `LEAST` to `MOST` characters without control characters but line breaks and tabs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -184,4 +185,18 @@ impl<T: JsonSchema, const LEAST: usize, const MOST: usize> JsonSchema for Many<T
         let items = generator.subschema_for::<T>();
         json_schema!({ "type": "array", "items": items, "minItems": LEAST, "maxItems": MOST })
     }
+}
+
+/// An id that stands in names of rooms and in paths.
+///
+/// # Errors
+/// [`Code::BadRequest`](crate::Code::BadRequest) with the field's name for anything but 1 to 64 ASCII letters, digits,
+/// `.`, `_` and `-`.
+pub fn plain_id(id: &str, field: &str) -> Result<(), Refusal> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if id.is_empty() || id.len() > 64 || !id.bytes().all(plain) {
+        let message = format!("{field}: expected 1 to 64 letters, digits, `.`, `_` or `-`");
+        return Err(Refusal::bad_request(&message));
+    }
+    Ok(())
 }

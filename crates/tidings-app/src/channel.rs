@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tidings_core::{Action, Code, Refusal, Room};
+use tidings_core::{Action, Refusal, Room};
 
 use crate::app::RoomKind;
 use crate::command::{Command, Event};
@@ -47,7 +47,8 @@ pub trait Channel: Send + Sync + Sized + 'static {
         command: Self::Command,
     ) -> impl Future<Output = Result<Self::Reply, Refusal>> + Send;
 
-    /// Somebody wants to hear a room of this channel: how it stands, for the answer.
+    /// Somebody wants to hear a room of this channel: how it stands, for the answer. A channel without rooms of its
+    /// own leaves it out.
     ///
     /// What [`Ctx::read`] gives is one moment, and the newcomer hears exactly what was committed after it.
     /// It is a question: it may be asked again for one who is in, and for one who is gone before it is in.
@@ -58,7 +59,10 @@ pub trait Channel: Send + Sync + Sized + 'static {
         &self,
         ctx: Ctx<'_, Self>,
         room: &Room,
-    ) -> impl Future<Output = Result<Self::Snapshot, Refusal>> + Send;
+    ) -> impl Future<Output = Result<Self::Snapshot, Refusal>> + Send {
+        let _ = (ctx, room);
+        async { Err(Refusal::no_such_room()) }
+    }
 
     /// Whether somebody may do something in a room whose rule leaves it to the app (`Rule::App`).
     ///
@@ -71,7 +75,7 @@ pub trait Channel: Send + Sync + Sized + 'static {
         action: Action,
     ) -> impl Future<Output = Result<(), Refusal>> + Send {
         let _ = (ctx, room, action);
-        async { Err(Refusal::new(Code::NotFound, "no such room")) }
+        async { Err(Refusal::no_such_room()) }
     }
 
     /// Somebody was in a room and is not any more; called once for each time it was.

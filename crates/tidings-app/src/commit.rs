@@ -8,9 +8,14 @@ use tidings_store::log::Append;
 
 use crate::Pending;
 use crate::command::{Event, written};
+use crate::tells::Tells;
 
 /// Events of one transaction at most, and bytes of their data; more are refused as `too_large`.
 pub const EVENTS_MOST: usize = 1_000;
+/// Events of [`Changes::tell`] that one transaction takes; the room that is left is for what it emits one by one.
+pub const TOGETHER: usize = 900;
+/// The same of bytes of their data.
+pub const TOGETHER_BYTES: usize = 7 << 20;
 /// Bytes of what an event is about.
 const SLOT_BYTES: usize = 128;
 /// Bytes of the data of one transaction's events at most.
@@ -60,6 +65,7 @@ pub struct Changes {
     emitted: Vec<Emitted>,
     bytes: usize,
     after: Vec<After>,
+    left: Tells,
 }
 
 impl Deref for Changes {
@@ -91,7 +97,33 @@ impl Changes {
     /// # Errors
     /// As [`Changes::emit`].
     pub fn emit_in<E: Event>(&mut self, room: &Room, event: &E, lane: Option<Lane>) -> Result<(), Refusal> {
-        let emitted = Emitted { lane, ..Emitted::new(room, event)? };
+        self.push(Emitted { lane, ..Emitted::new(room, event)? })
+    }
+
+    /// Says many things in their order: as many as fit in this transaction, the others in transactions of their own
+    /// behind it, before the command is answered.
+    ///
+    /// If the server is killed in between, the others are never told, and whoever asks sees how things are: what must
+    /// not be missed goes first.
+    ///
+    /// # Errors
+    /// [`Code::TooLarge`] for one that fits in no transaction.
+    pub fn tell(&mut self, mut tells: Tells) -> Result<(), Refusal> {
+        while self.left.is_empty()
+            && let Some(next) = tells.first()
+        {
+            let bytes = self.bytes + next.payload.json.len();
+            let is_full = self.emitted.len() >= TOGETHER || bytes > TOGETHER_BYTES;
+            if is_full && !self.emitted.is_empty() {
+                break;
+            }
+            tells.pop().map_or(Ok(()), |next| self.push(next))?;
+        }
+        self.left.append(tells);
+        Ok(())
+    }
+
+    fn push(&mut self, emitted: Emitted) -> Result<(), Refusal> {
         self.bytes += emitted.payload.json.len();
         if self.emitted.len() >= EVENTS_MOST || self.bytes > EVENT_BYTES_MOST {
             return Err(Refusal::new(Code::TooLarge, "too many events for one command"));
@@ -116,7 +148,12 @@ impl Changes {
 impl Changes {
     /// A transaction that is about to be used.
     pub fn new(tx: Tx, now_ms: u64) -> Self {
-        Self { tx, now_ms, emitted: Vec::new(), bytes: 0, after: Vec::new() }
+        Self { tx, now_ms, emitted: Vec::new(), bytes: 0, after: Vec::new(), left: Tells::default() }
+    }
+
+    /// What is to be told behind the transaction.
+    pub(crate) fn left(&mut self) -> Tells {
+        std::mem::take(&mut self.left)
     }
 
     /// What was emitted since the last call, and what is to be done after it.

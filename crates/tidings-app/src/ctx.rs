@@ -13,6 +13,7 @@ use crate::command::{Event, written};
 use crate::commit::{Changes, Emitted, Work};
 use crate::engine::{Caller, Engine};
 use crate::once::{self, Known, Once};
+use crate::tells::Tells;
 
 /// What is known of one call, while it is answered.
 pub(crate) struct Calling {
@@ -83,7 +84,7 @@ impl<'a, C: Channel> Ctx<'a, C> {
     /// [`Code::Unauthorized`] for an anonymous client.
     pub fn user(&self) -> Result<&'a str, Refusal> {
         let user = self.who().user.as_deref();
-        user.ok_or_else(|| Refusal::new(Code::Unauthorized, "sign-in is needed"))
+        user.ok_or_else(Refusal::needs_sign_in)
     }
 
     /// The organisation of who asks; nothing of another one is reached by this context.
@@ -176,6 +177,17 @@ impl<'a, C: Channel> Ctx<'a, C> {
         peer.join(room.clone()).await
     }
 
+    /// The same for a room of this channel, with how it stands: looked at before, which may refuse it and wakes what
+    /// sleeps, and again when it is heard, so that nothing that comes after it is missed.
+    ///
+    /// # Errors
+    /// As [`Channel::join`] and [`Ctx::join`].
+    pub async fn enter(&self, channel: &C, room: &Room) -> Result<C::Snapshot, Refusal> {
+        channel.join(*self, room).await?;
+        self.join(room).await?;
+        channel.join(*self, room).await
+    }
+
     /// Takes this connection out of a room.
     pub fn leave(&self, room: &Room) {
         if let Some(peer) = &self.calling.caller.peer {
@@ -218,6 +230,10 @@ where
     Ok(reply)
 }
 
+fn unknown() -> Refusal {
+    Refusal::unavailable("it is not known what became of it")
+}
+
 /// What came of something that is done once under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
@@ -225,6 +241,21 @@ pub struct Told {
     pub json: String,
     /// It was done before, and this is what was answered then.
     pub duplicate: bool,
+}
+
+/// Bytes of a room's name that an app makes by itself; for those that clients name the server has a bound of its own.
+const ROOM_BYTES: usize = 1_024;
+
+/// A room that an app names by itself, where there is no server at hand to ask.
+///
+/// # Errors
+/// [`Code::BadRequest`] for a name that cannot be a room's.
+pub fn room(org: &Org, name: &str) -> Result<Room, Refusal> {
+    named(org, name, ROOM_BYTES)
+}
+
+fn named(org: &Org, name: &str, most: usize) -> Result<Room, Refusal> {
+    Room::new(org, name, most).map_err(|bad| Refusal::bad_request(&bad.to_string()))
 }
 
 /// What an app may do by itself: from its timers, its HTTP routes, its own tasks.
@@ -239,8 +270,7 @@ impl Stage {
     /// # Errors
     /// [`Code::BadRequest`] for a name that cannot be a room's.
     pub fn room(&self, org: &Org, name: &str) -> Result<Room, Refusal> {
-        let room = Room::new(org, name, self.engine.room_name_bytes());
-        room.map_err(|bad| Refusal::new(Code::BadRequest, &bad.to_string()))
+        named(org, name, self.engine.room_name_bytes())
     }
 
     /// Milliseconds since 1970.
@@ -248,7 +278,7 @@ impl Stage {
         self.engine.now_ms()
     }
 
-    /// Rows and events in one transaction.
+    /// Rows and events in one transaction, and behind it what [`Changes::tell`] left for others.
     ///
     /// # Errors
     /// What the closure refuses; [`Code::Unavailable`] if it cannot be stored now.
@@ -262,13 +292,34 @@ impl Stage {
         let work = Work::new(move |changes| {
             Box::pin(async move {
                 let value = work(changes).await?;
-                *lock(&place) = Some(value);
+                *lock(&place) = Some((value, changes.left()));
                 Ok(())
             })
         });
         self.engine.commit(work).await?;
-        let value = lock(&done).take();
-        value.ok_or_else(|| Refusal::new(Code::Unavailable, "it is not known what became of it"))
+        let (value, left) = lock(&done).take().ok_or_else(unknown)?;
+        self.tell_left(left).await;
+        Ok(value)
+    }
+
+    /// Tells what did not fit. What brought it about is stored and answered as it is, whatever becomes of this.
+    async fn tell_left(&self, mut left: Tells) {
+        while !left.is_empty() {
+            let still = left.len();
+            let rest = Arc::new(Mutex::new(Tells::default()));
+            let place = rest.clone();
+            let work = Work::new(move |changes| {
+                Box::pin(async move {
+                    changes.tell(left)?;
+                    *lock(&place) = changes.left();
+                    Ok(())
+                })
+            });
+            if let Err(refusal) = self.engine.commit(work).await {
+                return tracing::warn!(%refusal, still, "what has happened was not told to everybody");
+            }
+            left = std::mem::take(&mut *lock(&rest));
+        }
     }
 
     /// The same once under a key, as [`Ctx::commit`] does it for a command: a repeat is answered as the first
@@ -295,7 +346,7 @@ impl Stage {
         let work = Work::new(move |changes| {
             Box::pin(async move {
                 let value = keyed(changes, once, found, work).await?;
-                *lock(&made) = serde_json::to_string(&value).ok();
+                *lock(&made) = serde_json::to_string(&value).ok().map(|json| (json, changes.left()));
                 Ok(())
             })
         });
@@ -304,9 +355,8 @@ impl Stage {
             return Ok(Told { json, duplicate: true });
         }
         done?;
-        let json = lock(&place).take();
-        let json =
-            json.ok_or_else(|| Refusal::new(Code::Unavailable, "it is not known what became of it"))?;
+        let (json, left) = lock(&place).take().ok_or_else(unknown)?;
+        self.tell_left(left).await;
         Ok(Told { json, duplicate: false })
     }
 

@@ -13,6 +13,7 @@
 //! | [`app`], [`channel`] | what an app is made of |
 //! | [`command`], [`bounds`] | what clients may say, and what it is checked for |
 //! | [`ctx`], [`commit`] | what a channel may do; rows and events in one transaction |
+//! | [`tells`] | what is told of something with more events than a transaction holds |
 //! | [`registry`] | who answers what: the only place where types are erased |
 //! | [`engine`] | what the server does for apps |
 //! | [`describe`] | manifests, OpenAPI, AsyncAPI, TypeScript, all from the same types |
@@ -28,15 +29,17 @@ pub mod engine;
 mod mounted;
 mod once;
 pub mod registry;
+pub mod tells;
 
 pub use app::{App, Keeps, RoomKind};
-pub use bounds::{Many, Text, Whole};
+pub use bounds::{Many, Text, Whole, plain_id};
 pub use channel::Channel;
 pub use command::{AckStyle, Command, Event, Invalid, Requires};
 pub use commit::Changes;
-pub use ctx::{Ctx, Stage, Told};
+pub use ctx::{Ctx, Stage, Told, room};
 pub use engine::{Caller, Engine, Peer};
 pub use registry::{Call, Registry, RegistryError};
+pub use tells::Tells;
 
 // What an app names in every file, so that it needs no other crates for it.
 pub use compact_str::CompactString;

@@ -83,7 +83,7 @@ impl<C: Channel> Mounted for Seat<C> {
             if !by_owner {
                 judge(&requires.rule, &who, None)?;
             } else if who.user.is_none() {
-                return Err(Refusal::new(Code::Unauthorized, "sign-in is needed"));
+                return Err(Refusal::needs_sign_in());
             }
             let command: C::Command = parse(requires.name, data)?;
             if by_owner {
@@ -129,7 +129,7 @@ fn judge(rule: &Rule, who: &tidings_core::Identity, owner: Option<&str>) -> Resu
         return Ok(());
     }
     if who.user.is_none() && !who.is_server() && *rule != Rule::Nobody {
-        return Err(Refusal::new(Code::Unauthorized, "sign-in is needed"));
+        return Err(Refusal::needs_sign_in());
     }
     Err(Refusal::new(Code::Forbidden, &format!("this command is for {}", rule.text())))
 }

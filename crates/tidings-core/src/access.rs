@@ -271,6 +271,36 @@ impl Refusal {
         Self { retry_after_ms: Some(wait.ms().max(1)), ..Self::new(Code::RateLimited, message) }
     }
 
+    /// Something that is wrong in itself; the sentence says what.
+    pub fn bad_request(message: &str) -> Self {
+        Self::new(Code::BadRequest, message)
+    }
+
+    /// Something that is for others.
+    pub fn forbidden(message: &str) -> Self {
+        Self::new(Code::Forbidden, message)
+    }
+
+    /// Something that does not go with how things are.
+    pub fn conflict(message: &str) -> Self {
+        Self::new(Code::Conflict, message)
+    }
+
+    /// Something that is not there, or not for whoever asks; `what` is a word for it.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(Code::NotFound, &format!("there is no such {what}"))
+    }
+
+    /// Something that cannot be done now, by no fault of who asks.
+    pub fn unavailable(message: &str) -> Self {
+        Self::new(Code::Unavailable, message)
+    }
+
+    /// Whoever asks is nobody, and has to be somebody.
+    pub fn needs_sign_in() -> Self {
+        Self::new(Code::Unauthorized, "sign-in is needed")
+    }
+
     /// There is no such room, or none this client may see; the two look the same.
     pub fn no_such_room() -> Self {
         Self::new(Code::NotFound, "no such room")

@@ -55,7 +55,7 @@ impl Asker {
     fn of(caller: Option<&Caller>) -> Result<Self, Refusal> {
         let caller = caller.cloned().unwrap_or_else(|| Caller::new(Arc::new(Identity::anonymous())));
         if caller.who.user.is_none() && !caller.who.is_server() {
-            return Err(Refusal::new(Code::Unauthorized, "sign-in is needed"));
+            return Err(Refusal::needs_sign_in());
         }
         Ok(Self(caller))
     }

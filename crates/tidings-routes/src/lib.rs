@@ -13,5 +13,19 @@ pub mod answer;
 pub mod ask;
 pub mod describe;
 
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+
 pub use answer::{Answer, Refused, commit, make, respond, told, told_as, told_from};
 pub use ask::{Asked, Asker, AtPath, AtQuery, Nothing, bad, limit, new_id, path, query};
+
+/// Bytes of a body at most; a longer one is `too_large`.
+pub const BODY_BYTES: usize = 64 << 10;
+
+/// The routes of an app in one: `state` is what all of them have at hand.
+pub fn router<S: Send + Sync + 'static>(parts: impl IntoIterator<Item = Router<Arc<S>>>, state: S) -> Router {
+    let all = parts.into_iter().fold(Router::new(), Router::merge);
+    all.layer(DefaultBodyLimit::max(BODY_BYTES)).with_state(Arc::new(state))
+}

@@ -1,5 +1,6 @@
 //! A client of the plain protocol, without the server's own codec.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub struct PlainClient {
     stream: TcpStream,
     read: Vec<u8>,
     next: u64,
+    /// What came while an answer was waited for.
+    kept: VecDeque<Heard>,
 }
 
 /// A place in a room as the server writes it.
@@ -119,7 +122,7 @@ impl PlainClient {
         let upgrade = "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
         stream.write_all(upgrade.as_bytes()).await?;
-        let mut client = Self { stream, read: Vec::new(), next: 1 };
+        let mut client = Self { stream, read: Vec::new(), next: 1, kept: VecDeque::new() };
         let head = client.head().await?;
         if head.starts_with("HTTP/1.1 101") { Ok(client) } else { Err(io::Error::other(head)) }
     }
@@ -172,17 +175,17 @@ impl PlainClient {
         self.say(&body).await.map(|()| id)
     }
 
-    /// Says a command and waits for its answer; what comes before it is thrown away.
+    /// Says a command and waits for its answer; what comes before it is heard afterwards.
     ///
     /// # Errors
     /// If the connection ends first, or nothing comes for [`PATIENCE`].
     pub async fn ask(&mut self, body: Value) -> io::Result<Value> {
         let asked = self.command(body).await?;
         loop {
-            match self.hear().await? {
+            match in_time(self.read_heard()).await? {
                 Heard::Ack { id, body } if id == asked => return Ok(body),
                 Heard::Closed(code) => return Err(io::Error::other(format!("closed: {code:?}"))),
-                _ => {}
+                before => self.kept.push_back(before),
             }
         }
     }
@@ -200,10 +203,7 @@ impl PlainClient {
     /// # Errors
     /// If nothing comes for [`PATIENCE`]. The end of the connection is a [`Heard::Closed`].
     pub async fn hear(&mut self) -> io::Result<Heard> {
-        match timeout(PATIENCE, self.next_heard()).await {
-            Ok(heard) => Ok(heard),
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("nothing for {PATIENCE:?}"))),
-        }
+        in_time(self.next_heard()).await
     }
 
     /// The next message as it came, for clients so many that understanding all of it takes too long.
@@ -219,6 +219,13 @@ impl PlainClient {
 
     /// The next message, however late; may be given up and asked for again.
     pub async fn next_heard(&mut self) -> Heard {
+        match self.kept.pop_front() {
+            Some(kept) => kept,
+            None => self.read_heard().await,
+        }
+    }
+
+    async fn read_heard(&mut self) -> Heard {
         match self.next_text().await {
             Ok(text) => understood(&text),
             Err(code) => Heard::Closed(code),
@@ -261,6 +268,12 @@ impl PlainClient {
             }
         }
     }
+}
+
+/// What comes within [`PATIENCE`].
+async fn in_time(hearing: impl Future<Output = Heard>) -> io::Result<Heard> {
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("nothing for {PATIENCE:?}"));
+    timeout(PATIENCE, hearing).await.map_err(late)
 }
 
 /// The message that publishes in a room under the event name `said`.

@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`bed`] | the real binary on a database of a test's own, and those who talk to an app on it |
 //! | [`client`] | a client of the plain protocol, and a subscriber that comes back with its position |
 //! | [`frames`] | WebSocket frames, without the server's own codec |
 //! | [`history`] | a checker: what many clients heard, beside what was acknowledged |
@@ -10,6 +11,8 @@
 //! | [`proxy`] | a proxy that spoils connections on purpose |
 //! | [`serving`] | the real binary, started, killed and told to leave |
 
+#[cfg(feature = "bed")]
+pub mod bed;
 #[cfg(feature = "net")]
 pub mod client;
 pub mod frames;
@@ -21,6 +24,8 @@ pub mod postgres;
 pub mod proxy;
 pub mod serving;
 
+#[cfg(feature = "bed")]
+pub use bed::Bed;
 pub use history::History;
 pub use place::Place;
 #[cfg(feature = "postgres")]

@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use tidings_app::{Org, Refusal, Room, Stage};
 
-use crate::arena::{Arena, Pass, room, the_match};
+use crate::arena::{Arena, Pass, the_match};
 use crate::boards::Scope;
-use crate::telling::{Later, follow_up};
+use crate::telling::match_room;
 
-/// A match that is about to end: the boards it concerns are there, and what has to be told behind it is told.
+/// A match that is about to end: the boards it concerns are there, and its room closes behind it.
 pub(crate) struct Ending<'a> {
     _pass: Pass<'a>,
-    /// What the transaction leaves to be told.
-    pub(crate) later: Later,
     room: Room,
 }
 
@@ -30,12 +28,11 @@ impl<'a> Ending<'a> {
         let game = the_match(&mut stage.read().await?, org, id).await?;
         let scope = game.session.as_deref().map_or(Scope::Global, Scope::session);
         let _pass = arena.pass_to(stage, org, &scope).await?;
-        Ok(Self { _pass, later: Later::default(), room: room(org, &format!("match:{id}"))? })
+        Ok(Self { _pass, room: match_room(org, id)? })
     }
 
-    /// It is stored: the rest is told, and the room closes.
-    pub(crate) async fn told(self, stage: &Stage) {
-        follow_up(stage, self.later.take()).await;
+    /// It is stored and told.
+    pub(crate) fn told(self, stage: &Stage) {
         stage.close(&self.room);
     }
 }

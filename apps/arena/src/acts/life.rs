@@ -1,13 +1,13 @@
 //! A match is made, started and scored by the studio's server, and played by its players.
 
-use tidings_app::{Changes, Code, Org, Refusal};
+use tidings_app::{Changes, Org, Refusal, plain_id};
 
 use super::result::take_scores;
-use super::{bad, conflict, plain_id, running_session};
-use crate::arena::{not_found, the_match};
+use super::running_session;
+use crate::arena::the_match;
 use crate::store::ladders::{self, GLOBAL, of_session};
 use crate::store::matches::{self, Match, Seat};
-use crate::telling::Tell;
+use crate::telling::match_room;
 use crate::wire::{
     MatchChange, MatchEvent, MatchStarted, MatchUpdated, PLAYERS_MOST, PlayerAction, Score, Starter, Status,
 };
@@ -44,14 +44,17 @@ pub async fn create(tx: &mut Changes, org: &Org, new: &NewMatch) -> Result<(), R
     distinct.sort();
     distinct.dedup();
     if distinct.len() != new.players.len() || !(2..=PLAYERS_MOST).contains(&distinct.len()) {
-        return Err(bad(&format!("players: expected 2 to {PLAYERS_MOST}, each once")));
+        return Err(Refusal::bad_request(&format!("players: expected 2 to {PLAYERS_MOST}, each once")));
     }
     if !(1..=SCORE_MOST).contains(&new.max_score) {
-        return Err(bad(&format!("maxScore: expected 1 to {SCORE_MOST}, found {}", new.max_score)));
+        return Err(Refusal::bad_request(&format!(
+            "maxScore: expected 1 to {SCORE_MOST}, found {}",
+            new.max_score
+        )));
     }
     for player in &new.players {
         if ladders::stands(tx, org, GLOBAL, player).await?.is_none() {
-            return Err(not_found("player"));
+            return Err(Refusal::not_found("player"));
         }
     }
     if let Some(session) = &new.session {
@@ -73,7 +76,7 @@ pub async fn create(tx: &mut Changes, org: &Org, new: &NewMatch) -> Result<(), R
         void_reason: None,
     };
     if !matches::add(tx, org, &game, &new.players).await? {
-        return Err(conflict("there is a match of this id"));
+        return Err(Refusal::conflict("there is a match of this id"));
     }
     Ok(())
 }
@@ -84,11 +87,11 @@ async fn may_play(tx: &mut Changes, org: &Org, session: &str, players: &[String]
     let session = running_session(tx, org, session, now_ms).await?;
     for player in players {
         if ladders::stands(tx, org, &of_session(&session.id), player).await?.is_none() {
-            return Err(conflict("somebody does not play in this session"));
+            return Err(Refusal::conflict("somebody does not play in this session"));
         }
         let played = matches::in_session(tx, org, &session.id, player).await?;
         if session.max_matches.is_some_and(|most| played >= most) {
-            return Err(conflict("somebody has played as many matches of this session as one may"));
+            return Err(Refusal::conflict("somebody has played as many matches of this session as one may"));
         }
     }
     Ok(())
@@ -101,7 +104,7 @@ async fn may_play(tx: &mut Changes, org: &Org, session: &str, players: &[String]
 pub async fn start(tx: &mut Changes, org: &Org, id: &str) -> Result<(), Refusal> {
     let mut game = the_match(tx, org, id).await?;
     if !matches!(game.status, Status::Created | Status::Ready) {
-        return Err(conflict(if game.status.is_over() {
+        return Err(Refusal::conflict(if game.status.is_over() {
             "this match is over"
         } else {
             "this match was started"
@@ -118,7 +121,7 @@ pub async fn start(tx: &mut Changes, org: &Org, id: &str) -> Result<(), Refusal>
         .collect();
     let (match_id, format, start_time) = (id.to_owned(), game.format, iso8601(now_ms));
     let started = MatchStarted { match_id, players, format, start_time };
-    Tell::of_match(org, id, MatchEvent::Started(started))?.emit(tx)
+    tx.emit(&match_room(org, id)?, &MatchEvent::Started(started))
 }
 
 /// Takes scores, and which round it is.
@@ -141,7 +144,9 @@ pub async fn score(
     }
     if let Some(round) = round {
         if !(0..=ROUND_MOST).contains(&round) {
-            return Err(bad(&format!("currentRound: expected 0 to {ROUND_MOST}, found {round}")));
+            return Err(Refusal::bad_request(&format!(
+                "currentRound: expected 0 to {ROUND_MOST}, found {round}"
+            )));
         }
         game.round = round;
         matches::change(tx, org, &game).await?;
@@ -151,19 +156,19 @@ pub async fn score(
         current_round: round,
         ..MatchChange::default()
     };
-    updated(org, id, update)?.emit(tx)
+    updated(tx, org, id, update)
 }
 
 fn played(game: &Match) -> Result<(), Refusal> {
     match game.status {
         Status::Started | Status::Paused => Ok(()),
-        Status::Created | Status::Ready => Err(conflict("this match has not begun")),
-        Status::Completed | Status::Voided => Err(conflict("this match is over")),
+        Status::Created | Status::Ready => Err(Refusal::conflict("this match has not begun")),
+        Status::Completed | Status::Voided => Err(Refusal::conflict("this match is over")),
     }
 }
 
-fn updated(org: &Org, id: &str, update: MatchChange) -> Result<Tell, Refusal> {
-    Tell::of_match(org, id, MatchEvent::Updated(MatchUpdated { match_id: id.to_owned(), update }))
+fn updated(tx: &mut Changes, org: &Org, id: &str, update: MatchChange) -> Result<(), Refusal> {
+    tx.emit(&match_room(org, id)?, &MatchEvent::Updated(MatchUpdated { match_id: id.to_owned(), update }))
 }
 
 /// What a player does in a match.
@@ -188,10 +193,10 @@ pub async fn act(tx: &mut Changes, org: &Org, act: Act) -> Result<(), Refusal> {
     let mut game = the_match(tx, org, &act.id).await?;
     let mut seats = matches::seats(tx, org, &act.id).await?;
     let Some(at) = seats.iter().position(|seat| seat.player == act.player) else {
-        return Err(Refusal::new(Code::Forbidden, "this match is for its players"));
+        return Err(Refusal::forbidden("this match is for its players"));
     };
     if game.status.is_over() {
-        return Err(conflict("this match is over"));
+        return Err(Refusal::conflict("this match is over"));
     }
     let status = next(&mut game, &mut seats, at, &act.action)?;
     if act.action == "ready" {
@@ -200,11 +205,11 @@ pub async fn act(tx: &mut Changes, org: &Org, act: Act) -> Result<(), Refusal> {
     let timestamp = iso8601(tx.now_ms());
     let Act { id, player: player_id, action, data } = act;
     let said = PlayerAction { match_id: id.clone(), player_id, action, timestamp, data };
-    Tell::of_match(org, &id, MatchEvent::Action(said))?.emit(tx)?;
+    tx.emit(&match_room(org, &id)?, &MatchEvent::Action(said))?;
     if let Some(status) = status {
         game.status = status;
         matches::change(tx, org, &game).await?;
-        updated(org, &id, MatchChange { status: Some(status), ..MatchChange::default() })?.emit(tx)?;
+        updated(tx, org, &id, MatchChange { status: Some(status), ..MatchChange::default() })?;
     }
     Ok(())
 }
@@ -217,11 +222,13 @@ fn next(game: &mut Match, seats: &mut [Seat], at: usize, action: &str) -> Result
             Ok(seats.iter().all(|seat| seat.ready).then_some(Status::Ready))
         }
         ("ready", Status::Ready) => Ok(None),
-        ("ready", _) => Err(conflict("this match has begun")),
+        ("ready", _) => Err(Refusal::conflict("this match has begun")),
         ("pause", Status::Started) => Ok(Some(Status::Paused)),
         ("resume", Status::Paused) => Ok(Some(Status::Started)),
-        ("pause" | "resume", _) => Err(conflict("this match does not stand so that it could be done")),
-        (_, Status::Created | Status::Ready) => Err(conflict("this match has not begun")),
+        ("pause" | "resume", _) => {
+            Err(Refusal::conflict("this match does not stand so that it could be done"))
+        }
+        (_, Status::Created | Status::Ready) => Err(Refusal::conflict("this match has not begun")),
         _ => Ok(None),
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tidings_app::{Changes, CompactString, Org, Refusal};
 
-use super::{bad, conflict};
 use crate::arena::{Arena, number, the_player};
 use crate::boards::{Batch, Person, Scope, is_code};
 use crate::model::{INITIAL_RATING, Standing};
@@ -13,7 +12,7 @@ use crate::ranks::{Change, Entry};
 use crate::store::ladders::{self, GLOBAL, Past};
 use crate::store::next_number;
 use crate::store::players::{self, FRIENDS_MOST, Player};
-use crate::telling::Tell;
+use crate::telling::{board_room, player_room};
 use crate::wire::{BoardEvent, OnBoard, PlayerEvent, ProfileUpdated};
 
 /// Somebody who wants to play.
@@ -39,7 +38,7 @@ pub async fn create(arena: &Arc<Arena>, tx: &mut Changes, org: &Org, new: &NewPl
     let NewPlayer { id, name, country, rating } = new.clone();
     let player = Player { id, number: came, name, country, created_ms: now_ms };
     if !players::add(tx, org, &player).await? {
-        return Err(conflict("there is a player of this id"));
+        return Err(Refusal::conflict("there is a player of this id"));
     }
     let standing = Standing::new(rating.unwrap_or(INITIAL_RATING), came);
     enter(tx, org, GLOBAL, &player.id, &standing).await?;
@@ -53,7 +52,7 @@ pub async fn create(arena: &Arc<Arena>, tx: &mut Changes, org: &Org, new: &NewPl
     let entry = Entry { player: handle, score: standing.rating, reached: number(standing.reached) };
     for scope in scopes(player.country.as_deref()) {
         batch.push(&scope, Change::Put(entry));
-        on_board(org, &scope, &player, standing.rating, true)?.emit(tx)?;
+        on_board(tx, org, &scope, &player, standing.rating, true)?;
     }
     arena.settle_after(tx, org, batch);
     Ok(())
@@ -82,7 +81,9 @@ pub(crate) async fn enter(
 
 fn refuse_country(country: Option<&str>) -> Result<(), Refusal> {
     match country {
-        Some(code) if !is_code(code) => Err(bad("country: expected two capital letters (ISO 3166-1)")),
+        Some(code) if !is_code(code) => {
+            Err(Refusal::bad_request("country: expected two capital letters (ISO 3166-1)"))
+        }
         _ => Ok(()),
     }
 }
@@ -93,15 +94,17 @@ fn scopes(country: Option<&str>) -> Vec<Scope> {
 
 /// Tells a board that somebody has come, or gone.
 pub(crate) fn on_board(
+    tx: &mut Changes,
     org: &Org,
     scope: &Scope,
     player: &Player,
     elo_rating: i64,
     comes: bool,
-) -> Result<Tell, Refusal> {
+) -> Result<(), Refusal> {
     let (player_id, display_name) = (player.id.clone(), player.name.clone());
     let told = OnBoard { player_id, display_name, elo_rating, place: scope.place() };
-    Tell::of_board(org, scope, if comes { BoardEvent::Joined(told) } else { BoardEvent::Left(told) })
+    let event = if comes { BoardEvent::Joined(told) } else { BoardEvent::Left(told) };
+    tx.emit(&board_room(org, scope)?, &event)
 }
 
 /// Calls somebody otherwise, or moves to another country, with the board's place there.
@@ -132,7 +135,7 @@ pub async fn change(
     }
     players::change(tx, org, &after).await?;
     let updated = ProfileUpdated { player_id: id.to_owned(), changes: changes.into() };
-    Tell::of_player(org, id, PlayerEvent::Profile(updated))?.emit(tx)?;
+    tx.emit(&player_room(org, id)?, &PlayerEvent::Profile(updated))?;
     let batch = moves(arena, tx, org, &before, &after).await?;
     arena.settle_after(tx, org, batch);
     Ok(())
@@ -154,12 +157,12 @@ async fn moves(
     let Some(standing) = standing.filter(|_| before.country != after.country) else { return Ok(batch) };
     if let Some(old) = before.country.as_deref().map(Scope::country) {
         batch.push(&old, Change::Remove(handle));
-        on_board(org, &old, after, standing.rating, false)?.emit(tx)?;
+        on_board(tx, org, &old, after, standing.rating, false)?;
     }
     if let Some(new) = after.country.as_deref().map(Scope::country) {
         let entry = Entry { player: handle, score: standing.rating, reached: number(standing.reached) };
         batch.push(&new, Change::Put(entry));
-        on_board(org, &new, after, standing.rating, true)?.emit(tx)?;
+        on_board(tx, org, &new, after, standing.rating, true)?;
     }
     Ok(batch)
 }
@@ -175,7 +178,7 @@ pub async fn befriend(
     both: bool,
 ) -> Result<bool, Refusal> {
     if id == friend {
-        return Err(bad("nobody is a friend of oneself"));
+        return Err(Refusal::bad_request("nobody is a friend of oneself"));
     }
     the_player(tx, org, id).await?;
     the_player(tx, org, friend).await?;
@@ -183,7 +186,7 @@ pub async fn befriend(
     for (one, other) in [(id, friend), (friend, id)].into_iter().take(if both { 2 } else { 1 }) {
         let known = players::friends(tx, org, one).await?;
         if known.len() >= FRIENDS_MOST && !known.iter().any(|(known, _)| known == other) {
-            return Err(conflict("somebody has as many friends as one may have"));
+            return Err(Refusal::conflict("somebody has as many friends as one may have"));
         }
         players::befriend(tx, org, one, other, now_ms).await?;
     }
@@ -209,5 +212,5 @@ pub async fn part(
     if both {
         left |= players::leave(tx, org, friend, id).await?;
     }
-    if left { Ok(false) } else { Err(crate::arena::not_found("friend")) }
+    if left { Ok(false) } else { Err(Refusal::not_found("friend")) }
 }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use tidings_app::{Changes, Org, Refusal};
+use tidings_app::{Changes, Org, Refusal, Tells};
 
-use super::{Rated, RatingChange, Turn, bad, batch_of, conflict, rank_changes, running_session};
+use super::{Rated, RatingChange, Turn, batch_of, rank_changes, running_session};
 use crate::arena::{Arena, the_match, the_player};
 use crate::model::{self, earned};
 use crate::store::ladders::{self, Past};
 use crate::store::matches::{self, Match, Seat};
 use crate::store::{next_number, players};
-use crate::telling::{self, Later, Tell};
+use crate::telling::{board_room, match_room, player_room};
 use crate::wire::{
     Activity, BoardEvent, EloChange, EloUpdate, FriendActivity, MatchCompleted, MatchEvent, Outcome,
     PlayerEvent, RankChange, Reached, ResultType, Score, Status, Unlocked,
@@ -55,15 +55,15 @@ pub async fn submit(
     tx: &mut Changes,
     org: &Org,
     id: &str,
-    (submitted, later): (&Submitted, &Later),
+    submitted: &Submitted,
 ) -> Result<Settled, Refusal> {
     let now_ms = tx.now_ms();
     let mut game = the_match(tx, org, id).await?;
     match game.status {
         Status::Started | Status::Paused => {}
-        Status::Completed => return Err(conflict("this match has a result")),
-        Status::Voided => return Err(conflict("this match was voided")),
-        Status::Created | Status::Ready => return Err(conflict("this match has not begun")),
+        Status::Completed => return Err(Refusal::conflict("this match has a result")),
+        Status::Voided => return Err(Refusal::conflict("this match was voided")),
+        Status::Created | Status::Ready => return Err(Refusal::conflict("this match has not begun")),
     }
     let mut seats = matches::seats(tx, org, id).await?;
     let winner = winner_of(submitted, &seats)?;
@@ -73,27 +73,24 @@ pub async fn submit(
     store(tx, org, &mut game, &seats, (submitted, number, now_ms), &rated).await?;
 
     let result = outcome(&game, &seats, &rated);
-    let mut tells = vec![Tell::of_match(
-        org,
-        id,
-        MatchEvent::Completed(MatchCompleted { match_id: id.to_owned(), result: result.clone() }),
-    )?];
+    let completed = MatchCompleted { match_id: id.to_owned(), result: result.clone() };
+    let mut tells = Tells::default();
+    tells.say(&match_room(org, id)?, &MatchEvent::Completed(completed))?;
     let ratings: Vec<RatingChange> =
         rated.iter().take(1).flat_map(|all| &all.turns).map(RatingChange::of).collect();
-    tells.extend(elo_updates(org, &ratings, &format!("match:{id}"))?);
+    elo_updates(&mut tells, org, &ratings, &format!("match:{id}"))?;
     let (batch, ranks) = arena.with(org, |boards| {
         let batch = batch_of(boards, &rated)?;
         let moved = boards.preview(&batch);
         let ranks = rank_changes(boards, &rated, &moved);
         Ok::<_, Refusal>((batch, ranks))
     })?;
-    tells.extend(rank_tells(org, &ranks)?);
+    rank_tells(&mut tells, org, &ranks)?;
     for (at, turn) in rated.iter().take(1).flat_map(|all| &all.turns).enumerate() {
-        tells.extend(personal(tx, org, turn, (at, winner), &game).await?);
+        personal(&mut tells, tx, org, turn, (at, winner, &game)).await?;
     }
-    let rest = telling::emit(tx, tells)?;
+    tx.tell(tells)?;
     arena.settle_after(tx, org, batch);
-    later.put(rest);
     Ok(Settled { match_id: id.to_owned(), result, ratings, ranks, sequence: number })
 }
 
@@ -102,13 +99,13 @@ fn winner_of(submitted: &Submitted, seats: &[Seat]) -> Result<Option<usize>, Ref
     let Submitted { winner, kind, .. } = submitted;
     match (winner, kind) {
         (None, ResultType::Draw) => Ok(None),
-        (Some(_), ResultType::Draw) => Err(bad("winnerId: a draw has no winner")),
-        (None, _) => Err(bad("winnerId: is needed unless it is a draw")),
+        (Some(_), ResultType::Draw) => Err(Refusal::bad_request("winnerId: a draw has no winner")),
+        (None, _) => Err(Refusal::bad_request("winnerId: is needed unless it is a draw")),
         (Some(winner), _) => seats
             .iter()
             .position(|seat| seat.player == *winner)
             .map(Some)
-            .ok_or_else(|| bad("winnerId: does not play this match")),
+            .ok_or_else(|| Refusal::bad_request("winnerId: does not play this match")),
     }
 }
 
@@ -119,9 +116,12 @@ fn winner_of(submitted: &Submitted, seats: &[Seat]) -> Result<Option<usize>, Ref
 pub(crate) fn take_scores(seats: &mut [Seat], scores: &[Score], most: i64) -> Result<(), Refusal> {
     for score in scores {
         let seat = seats.iter_mut().find(|seat| seat.player == score.player_id);
-        let seat = seat.ok_or_else(|| bad("scores: somebody does not play this match"))?;
+        let seat = seat.ok_or_else(|| Refusal::bad_request("scores: somebody does not play this match"))?;
         if !(0..=most).contains(&score.score) {
-            return Err(bad(&format!("scores: expected 0 to {most}, found {}", score.score)));
+            return Err(Refusal::bad_request(&format!(
+                "scores: expected 0 to {most}, found {}",
+                score.score
+            )));
         }
         seat.score = score.score;
     }
@@ -148,7 +148,8 @@ async fn rate(
         for seat in seats {
             let country = the_player(tx, org, &seat.player).await?.country;
             let before = ladders::stands(tx, org, &name, &seat.player).await?;
-            let before = before.ok_or_else(|| conflict("somebody does not play in this session any more"))?;
+            let before =
+                before.ok_or_else(|| Refusal::conflict("somebody does not play in this session any more"))?;
             ladder.turns.push(Turn { player: seat.player.clone(), country, before, after: before });
         }
         let before: Vec<_> = ladder.turns.iter().map(|turn| turn.before).collect();
@@ -217,36 +218,38 @@ fn outcome(game: &Match, seats: &[Seat], rated: &[Rated]) -> Outcome {
 }
 
 /// Tells players of their ratings.
-pub(crate) fn elo_updates(org: &Org, ratings: &[RatingChange], reason: &str) -> Result<Vec<Tell>, Refusal> {
-    let tell = |rating: &RatingChange| {
+pub(crate) fn elo_updates(
+    tells: &mut Tells,
+    org: &Org,
+    ratings: &[RatingChange],
+    reason: &str,
+) -> Result<(), Refusal> {
+    ratings.iter().try_for_each(|rating| {
         let RatingChange { player_id, old_rating, new_rating, change } = rating.clone();
         let reason = reason.to_owned();
         let update = EloUpdate { player_id, old_rating, new_rating, change, reason };
-        Tell::of_player(org, &rating.player_id, PlayerEvent::Elo(update))
-    };
-    ratings.iter().map(tell).collect()
+        tells.say(&player_room(org, &rating.player_id)?, &PlayerEvent::Elo(update))
+    })
 }
 
 /// Tells boards whose places have changed.
-pub(crate) fn rank_tells(org: &Org, ranks: &[RankChange]) -> Result<Vec<Tell>, Refusal> {
-    let changed = ranks.iter().filter(|change| change.old_rank != change.new_rank);
-    let tell = |change: &RankChange| {
+pub(crate) fn rank_tells(tells: &mut Tells, org: &Org, ranks: &[RankChange]) -> Result<(), Refusal> {
+    let mut changed = ranks.iter().filter(|change| change.old_rank != change.new_rank);
+    changed.try_for_each(|change| {
         let scope = crate::boards::Scope::of(&change.place);
-        Tell::of_board(org, &scope, BoardEvent::RankChange(change.clone()))
-    };
-    changed.map(tell).collect()
+        tells.say(&board_room(org, &scope)?, &BoardEvent::RankChange(change.clone()))
+    })
 }
 
 /// What a player has reached by it, and what friends are told.
 async fn personal(
+    tells: &mut Tells,
     tx: &mut Changes,
     org: &Org,
     turn: &Turn,
-    (at, winner): (usize, Option<usize>),
-    game: &Match,
-) -> Result<Vec<Tell>, Refusal> {
+    (at, winner, game): (usize, Option<usize>, &Match),
+) -> Result<(), Refusal> {
     let now_ms = tx.now_ms();
-    let mut tells = Vec::new();
     let friends = players::mutual(tx, org, &turn.player).await?;
     let result = match winner {
         None => "draw",
@@ -261,14 +264,14 @@ async fn personal(
         let reached =
             Reached { id: achievement.id.into(), title: achievement.title.into(), at: iso8601(now_ms) };
         let unlocked = Unlocked { player_id: turn.player.clone(), achievement: reached.clone() };
-        tells.push(Tell::of_player(org, &turn.player, PlayerEvent::Achievement(unlocked))?);
+        tells.say(&player_room(org, &turn.player)?, &PlayerEvent::Achievement(unlocked))?;
         activities.push(Activity::Achievement { achievement: reached });
     }
     for friend in &friends {
         for activity in activities.clone() {
             let told = FriendActivity { player_id: turn.player.clone(), activity };
-            tells.push(Tell::of_player(org, friend, PlayerEvent::Friend(told))?);
+            tells.say(&player_room(org, friend)?, &PlayerEvent::Friend(told))?;
         }
     }
-    Ok(tells)
+    Ok(())
 }

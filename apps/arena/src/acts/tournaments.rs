@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use tidings_app::{Changes, Org, Refusal};
+use tidings_app::{Changes, Org, Refusal, plain_id};
 
 use super::people::{enter, on_board};
-use super::{bad, conflict, plain_id};
-use crate::arena::{Arena, not_found, number, the_player, the_session};
+use crate::arena::{Arena, number, the_player, the_session};
 use crate::boards::{Batch, Scope};
 use crate::model::Standing;
 use crate::ranks::{Change, Entry};
@@ -23,12 +22,12 @@ pub async fn create(tx: &mut Changes, org: &Org, session: &Session) -> Result<()
     if let (Some(starts), Some(ends)) = (session.starts_ms, session.ends_ms)
         && ends <= starts
     {
-        return Err(bad("endsAt: has to lie behind startsAt"));
+        return Err(Refusal::bad_request("endsAt: has to lie behind startsAt"));
     }
     // The organisation is known from now on, also without players.
     next_number(tx, org).await?;
     if !sessions::add(tx, org, session).await? {
-        return Err(conflict("there is a session of this id"));
+        return Err(Refusal::conflict("there is a session of this id"));
     }
     Ok(())
 }
@@ -46,14 +45,14 @@ pub async fn join(
     let session = the_session(tx, org, id).await?;
     let player = the_player(tx, org, player).await?;
     if !session.open || session.ends_ms.is_some_and(|ends| ends <= tx.now_ms()) {
-        return Err(conflict("this session is over"));
+        return Err(Refusal::conflict("this session is over"));
     }
     let ladder = of_session(id);
     if ladders::stands(tx, org, &ladder, &player.id).await?.is_some() {
-        return Err(conflict("this player plays in the session"));
+        return Err(Refusal::conflict("this player plays in the session"));
     }
     if session.max_players.is_some_and(|most| session.players >= most) {
-        return Err(conflict("this session is full"));
+        return Err(Refusal::conflict("this session is full"));
     }
     let came = next_number(tx, org).await?;
     // Who comes back goes on from where it was left.
@@ -65,7 +64,7 @@ pub async fn join(
     enter(tx, org, &ladder, &player.id, &standing).await?;
     sessions::count(tx, org, id, 1).await?;
     let scope = Scope::session(id);
-    on_board(org, &scope, &player, standing.rating, true)?.emit(tx)?;
+    on_board(tx, org, &scope, &player, standing.rating, true)?;
     let handle = arena.with(org, |boards| boards.handle(&player.id))?;
     let mut batch = Batch::default();
     batch.push(&scope, Change::Put(Entry { player: handle, score: standing.rating, reached: number(came) }));
@@ -86,11 +85,11 @@ pub async fn leave(
     the_session(tx, org, id).await?;
     let player = the_player(tx, org, player).await?;
     let standing = ladders::stands(tx, org, &of_session(id), &player.id).await?;
-    let standing = standing.ok_or_else(|| not_found("player of this session"))?;
+    let standing = standing.ok_or_else(|| Refusal::not_found("player of this session"))?;
     ladders::remove(tx, org, &of_session(id), &player.id).await?;
     sessions::count(tx, org, id, -1).await?;
     let scope = Scope::session(id);
-    on_board(org, &scope, &player, standing.rating, false)?.emit(tx)?;
+    on_board(tx, org, &scope, &player, standing.rating, false)?;
     let handle = arena.with(org, |boards| boards.handle(&player.id))?;
     let mut batch = Batch::default();
     batch.push(&scope, Change::Remove(handle));
@@ -105,7 +104,7 @@ pub async fn leave(
 pub async fn close(tx: &mut Changes, org: &Org, id: &str) -> Result<(), Refusal> {
     the_session(tx, org, id).await?;
     if !sessions::close(tx, org, id).await? {
-        return Err(conflict("this session was closed before"));
+        return Err(Refusal::conflict("this session was closed before"));
     }
     Ok(())
 }

@@ -6,17 +6,17 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use tidings_app::{Changes, Code, Org, Reader, Refusal};
+use tidings_app::{Changes, Code, Org, Reader, Refusal, Tells};
 
 use super::result::{elo_updates, rank_tells};
-use super::{Rated, RatingChange, Turn, batch_of, conflict, rank_changes};
+use super::{Rated, RatingChange, Turn, batch_of, rank_changes};
 use crate::arena::{Arena, the_match};
 use crate::model::{Standing, earned, title};
 use crate::replay::Replay;
 use crate::store::ladders::{self, GLOBAL, Past, of_session};
 use crate::store::matches::{self, Match, Played};
 use crate::store::{players, sessions};
-use crate::telling::{self, Later, Tell};
+use crate::telling::{match_room, player_room};
 use crate::wire::{
     MatchChange, MatchEvent, MatchUpdated, PLAYERS_MOST, PlayerEvent, ProfileUpdated, Reached, Status,
     Unlocked,
@@ -50,11 +50,11 @@ pub async fn void(
     tx: &mut Changes,
     org: &Org,
     id: &str,
-    (reason, later): (Option<&str>, &Later),
+    reason: Option<&str>,
 ) -> Result<Voided, Refusal> {
     let mut game = the_match(tx, org, id).await?;
     if game.status == Status::Voided {
-        return Err(conflict("this match was voided before"));
+        return Err(Refusal::conflict("this match was voided before"));
     }
     let counted = game.number;
     game.status = Status::Voided;
@@ -63,32 +63,32 @@ pub async fn void(
     matches::change(tx, org, &game).await?;
     let update = MatchChange { status: Some(Status::Voided), ..MatchChange::default() };
     let event = MatchEvent::Updated(MatchUpdated { match_id: id.to_owned(), update });
-    let mut tells = vec![Tell::of_match(org, id, event)?];
+    let mut tells = Tells::default();
+    tells.say(&match_room(org, id)?, &event)?;
     let mut voided = Voided { match_id: id.to_owned(), recomputed: 0, corrections: Vec::new() };
     let Some(number) = counted else {
-        telling::emit(tx, tells)?;
+        tx.tell(tells)?;
         return Ok(voided);
     };
 
     let (rated, recomputed) = recompute(tx, org, &game, number).await?;
     voided.recomputed = recomputed;
     for turn in rated.iter().take(1).flat_map(|all| &all.turns) {
-        tells.extend(reached_again(tx, org, turn).await?);
+        reached_again(&mut tells, tx, org, turn).await?;
     }
     let changed = |turn: &&Turn| turn.before.rating != turn.after.rating;
     voided.corrections =
         rated.iter().take(1).flat_map(|all| &all.turns).filter(changed).map(RatingChange::of).collect();
-    tells.extend(elo_updates(org, &voided.corrections, &format!("void:{id}"))?);
+    elo_updates(&mut tells, org, &voided.corrections, &format!("void:{id}"))?;
     let (batch, ranks) = arena.with(org, |boards| {
         let batch = batch_of(boards, &rated)?;
         let moved = boards.preview(&batch);
         let ranks = rank_changes(boards, &rated, &moved);
         Ok::<_, Refusal>((batch, ranks))
     })?;
-    tells.extend(rank_tells(org, &ranks)?);
-    let rest = telling::emit(tx, tells)?;
+    rank_tells(&mut tells, org, &ranks)?;
+    tx.tell(tells)?;
     arena.settle_after(tx, org, batch);
-    later.put(rest);
     Ok(voided)
 }
 
@@ -140,7 +140,7 @@ fn too_much() -> Refusal {
 fn known(standing: Option<Standing>) -> Result<Standing, Refusal> {
     standing.ok_or_else(|| {
         tracing::error!("a player has a result and no beginning");
-        Refusal::new(Code::Unavailable, "the results of this match are damaged")
+        Refusal::unavailable("the results of this match are damaged")
     })
 }
 
@@ -196,16 +196,15 @@ async fn settle(tx: &mut Changes, org: &Org, ladder: &str, replay: Replay) -> Re
 }
 
 /// What somebody has reached by the results as they are now, and what not after all.
-async fn reached_again(tx: &mut Changes, org: &Org, turn: &Turn) -> Result<Vec<Tell>, Refusal> {
+async fn reached_again(tells: &mut Tells, tx: &mut Changes, org: &Org, turn: &Turn) -> Result<(), Refusal> {
     let now_ms = tx.now_ms();
     let known = players::reached(tx, org, &turn.player).await?;
     let now: Vec<&str> = earned(&turn.after).map(|achievement| achievement.id).collect();
-    let mut tells = Vec::new();
     for id in now.iter().filter(|id| !known.iter().any(|(known, _)| known == *id)) {
         players::reach(tx, org, &turn.player, id, now_ms).await?;
         let achievement = Reached { id: (*id).to_owned(), title: title(id).into(), at: iso8601(now_ms) };
         let unlocked = Unlocked { player_id: turn.player.clone(), achievement };
-        tells.push(Tell::of_player(org, &turn.player, PlayerEvent::Achievement(unlocked))?);
+        tells.say(&player_room(org, &turn.player)?, &PlayerEvent::Achievement(unlocked))?;
     }
     let lost: Vec<&String> =
         known.iter().map(|(id, _)| id).filter(|id| !now.contains(&id.as_str())).collect();
@@ -220,7 +219,7 @@ async fn reached_again(tx: &mut Changes, org: &Org, turn: &Turn) -> Result<Vec<T
             .collect();
         let changes = serde_json::json!({ "achievements": left });
         let updated = ProfileUpdated { player_id: turn.player.clone(), changes };
-        tells.push(Tell::of_player(org, &turn.player, PlayerEvent::Profile(updated))?);
+        tells.say(&player_room(org, &turn.player)?, &PlayerEvent::Profile(updated))?;
     }
-    Ok(tells)
+    Ok(())
 }

@@ -11,10 +11,11 @@ use tidings_app::{Org, Refusal};
 use tidings_routes::{Answer, Asker, bad, path, query, told, told_from};
 
 use super::Api;
-use crate::arena::{not_found, room, the_session};
+use crate::arena::the_session;
 use crate::boards::{OrgBoards, Scope, TOP, is_code};
 use crate::ranks::{Board, Ranking};
 use crate::store::ladders::{self, GLOBAL, of_session};
+use crate::telling::board_room;
 use crate::wire::{Entry, Where};
 use tidings_app::time;
 
@@ -145,7 +146,7 @@ async fn show(api: &Api, asker: Asker, scope: Scope, page: Page, player: Option<
         None => {
             let _pass = api.arena.pass_to(&api.stage, org, &scope).await?;
             if page.is_top() && player.is_none() {
-                position = api.stage.position(&room(org, &scope.room())?);
+                position = api.stage.position(&board_room(org, &scope)?);
             }
             api.arena.with(org, |boards| part(boards, &scope, &page, player.as_deref()))?
         }
@@ -198,7 +199,7 @@ fn part(boards: &OrgBoards, scope: &Scope, page: &Page, player: Option<&str>) ->
         None => board.page(page.offset.unwrap_or(0), page.limit.unwrap_or(50).clamp(1, PAGE_MOST)),
         Some(player) => {
             let handle = boards.find(player).filter(|handle| board.row(*handle).is_some());
-            let handle = handle.ok_or_else(|| not_found("player on this board"))?;
+            let handle = handle.ok_or_else(|| Refusal::not_found("player on this board"))?;
             board.around(handle, page.k.unwrap_or(5).min(AROUND_MOST))
         }
     };

@@ -9,14 +9,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use tidings_app::{Many, Text};
-use tidings_routes::{Answer, Asked, Asker, Nothing, limit, new_id, path, query, told, told_from};
+use tidings_routes::{Answer, Asked, Asker, Nothing, bad, limit, new_id, path, query, told, told_from};
 
 use super::Api;
 use crate::acts::ending::Ending;
 use crate::acts::life::{self, NewMatch, SCORE_MOST};
-use crate::acts::{bad, result, void};
-use crate::arena::room;
+use crate::acts::{result, void};
 use crate::store::matches::{self, Which};
+use crate::telling::match_room;
 use crate::views;
 use crate::wire::{Id, MatchView, Players, ResultType, Score, Status};
 
@@ -62,7 +62,7 @@ async fn list(
 
 async fn one(State(api): State<Arc<Api>>, asker: Asker, id: AtPath) -> Answer {
     let id = path(id)?;
-    let position = api.stage.position(&room(asker.org(), &format!("match:{id}"))?);
+    let position = api.stage.position(&match_room(asker.org(), &id)?);
     told_from(position, &views::of_match(&mut api.stage.read().await?, asker.org(), &id).await?)
 }
 
@@ -158,9 +158,9 @@ async fn decide(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer
         scores: decided.scores.map(Many::into_vec).unwrap_or_default(),
     };
     let ending = Ending::of(&api.arena, &api.stage, &org, &id).await?;
-    let (arena, later) = (api.arena.clone(), ending.later.clone());
+    let arena = api.arena.clone();
     let decided = api.commit(&asked, format!("result {id}"), move |tx| {
-        Box::pin(async move { result::submit(&arena, tx, &org, &id, (&submitted, &later)).await })
+        Box::pin(async move { result::submit(&arena, tx, &org, &id, &submitted).await })
     });
     ended(&api, ending, decided).await
 }
@@ -177,11 +177,11 @@ async fn void_it(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answe
     let (id, org) = (path(id)?, asked.asker().server()?.org().clone());
     let doubted: Doubted = asked.read()?;
     let ending = Ending::of(&api.arena, &api.stage, &org, &id).await?;
-    let (arena, later) = (api.arena.clone(), ending.later.clone());
+    let arena = api.arena.clone();
     let voided = api.commit(&asked, format!("void {id}"), move |tx| {
         Box::pin(async move {
             let reason = doubted.reason.as_deref();
-            void::void(&arena, tx, &org, &id, (reason, &later)).await
+            void::void(&arena, tx, &org, &id, reason).await
         })
     });
     ended(&api, ending, voided).await
@@ -190,6 +190,6 @@ async fn void_it(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answe
 /// Does it, and what follows from it.
 async fn ended(api: &Api, ending: Ending<'_>, deed: impl Future<Output = Answer>) -> Answer {
     let answer = deed.await?;
-    ending.told(&api.stage).await;
+    ending.told(&api.stage);
     Ok(answer)
 }

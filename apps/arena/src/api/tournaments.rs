@@ -9,10 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tidings_app::{Org, Reader, Refusal, Text, Whole};
-use tidings_routes::{Answer, Asked, Asker, Nothing, limit, new_id, path, query, told};
+use tidings_routes::{Answer, Asked, Asker, Nothing, bad, limit, new_id, path, query, told};
 
 use super::Api;
-use crate::acts::{bad, tournaments};
+use crate::acts::tournaments;
 use crate::arena::the_session;
 use crate::boards::Scope;
 use crate::model::INITIAL_RATING;

@@ -9,7 +9,7 @@ use axum::routing::{delete, get, post};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
-use tidings_app::{Code, Refusal, Text};
+use tidings_app::{Refusal, Text};
 use tidings_routes::{Answer, Asked, Asker, AtPath, AtQuery, bad, limit, path, query, told, told_as};
 
 use super::rooms::account;
@@ -59,7 +59,7 @@ async fn place(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer 
 }
 
 fn himself(asker: &Asker) -> Result<&str, Refusal> {
-    asker.user().ok_or_else(|| Refusal::new(Code::Forbidden, "orders are their members'"))
+    asker.user().ok_or_else(|| Refusal::forbidden("orders are their members'"))
 }
 
 async fn cancel(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, asker: Asker) -> Answer {

@@ -10,8 +10,8 @@ use axum::routing::get;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use tidings_app::Refusal;
 use tidings_app::time::iso8601;
-use tidings_app::{Code, Refusal};
 use tidings_routes::{
     Answer, Asked, Asker, AtPath, AtQuery, Nothing, limit, path, query, respond, told, told_as, told_from,
 };
@@ -57,7 +57,7 @@ async fn standings(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, paged:
 
 fn shown(kept: &Kept) -> Result<serde_json::Value, Refusal> {
     let entries: Box<RawValue> = serde_json::from_str(&kept.entries)
-        .map_err(|_| Refusal::new(Code::Unavailable, "this snapshot cannot be read"))?;
+        .map_err(|_| Refusal::unavailable("this snapshot cannot be read"))?;
     let (id, at) = (kept.number.to_string(), iso8601(kept.at_ms));
     Ok(json!({"snapshotId": id, "journal": kept.seq, "at": at, "entries": entries}))
 }
@@ -76,7 +76,7 @@ async fn snapshot(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, ask
     let (id, number) = path(at)?;
     let key = key(&asker, id);
     api.look(&asker, &key, |_, _| ()).await?;
-    let gone = || Refusal::new(Code::NotFound, "there is no such snapshot");
+    let gone = || Refusal::not_found("snapshot");
     let number = number.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(gone)?;
     let kept = store::kept(&mut api.stage.read().await?, &key.0, &key.1, (number, 1)).await?;
     told(&shown(kept.first().ok_or_else(gone)?)?)
@@ -105,10 +105,10 @@ struct From {
 async fn exported(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, from: AtQuery<From>) -> Answer {
     let (key, from) = (key(&asker, path(id)?), query(from)?);
     let Some((row, seq)) = api.look(&asker, &key, ended).await? else {
-        return Err(Refusal::new(Code::Conflict, "this room has not ended").into());
+        return Err(Refusal::conflict("this room has not ended").into());
     };
     let (after, fresh) = (from.after.unwrap_or(0), Room::new(&row.id, row.rules.clone()));
-    let fresh = fresh.map_err(|_| Refusal::new(Code::Unavailable, "this room cannot be read"))?;
+    let fresh = fresh.map_err(|_| Refusal::unavailable("this room cannot be read"))?;
     let mut chain = from.chain.filter(|_| after > 0).unwrap_or_else(|| fresh.chain());
     let mut text = if after == 0 { export::head(&row.id, &row.rules) + "\n" } else { String::new() };
     let mut last = after;

@@ -1,101 +1,67 @@
-//! A server on one of the databases, a room in it, and those who trade there.
+//! A server with trading, a room in it, and those who trade there.
 
 use std::net::SocketAddr;
-use std::process::Command;
-use std::time::SystemTime;
+use std::ops::Deref;
 
-use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
-use tidings_testkit::client::{Heard, PATIENCE, PlainClient, http};
-use tidings_testkit::{Place, Postgres, Serving};
+use tidings_testkit::bed;
+pub(crate) use tidings_testkit::bed::{hear, listens, merge, subscribe};
+use tidings_testkit::client::PlainClient;
 
-const SECRET: &str = "the secret of the tests of trading, long enough";
-
-/// A database of a test's own.
-pub(crate) struct Bed {
-    place: Place,
-    url: String,
-}
+/// The database, and the server on it.
+pub(crate) struct Bed(bed::Bed);
 
 impl Bed {
     /// One on SQLite, one on PostgreSQL.
     pub(crate) async fn both() -> [Self; 2] {
-        let place = Place::new();
-        let url = format!("sqlite:{}", place.path().join("trading.db").display());
-        [Self { place, url }, Self { place: Place::new(), url: Postgres::shared().database().await }]
-    }
-
-    /// The real binary.
-    pub(crate) fn serve(&self) -> Serving {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
-        command.env_clear().current_dir(self.place.path()).env("JWT_SECRET", SECRET);
-        command.env("DATABASE_URL", &self.url);
-        let flags = ["serve", "--listen", "127.0.0.1:0", "--no-limits", "--host-publish=false"];
-        Serving::run(command.args(flags))
+        bed::Bed::both(env!("CARGO_BIN_EXE_tidings")).await.map(Self)
     }
 
     /// What `tidings verify room` says of an export: its exit code, and all it printed.
     pub(crate) fn verify_room(&self, export: &str) -> (Option<i32>, String) {
         let file = self.place.path().join("export.ndjson");
         std::fs::write(&file, export).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
-        let output = command.args(["verify", "room"]).arg(&file).output().unwrap();
+        let output = self.command().args(["verify", "room"]).arg(&file).output().unwrap();
         let said = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8(said).unwrap())
     }
 }
 
-/// A token of somebody, with more claims.
-pub(crate) fn token(user: &str, more: &Value) -> String {
-    let exp = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() + 3_600;
-    let mut claims = json!({"sub": user, "exp": exp});
-    more.as_object().unwrap().iter().for_each(|(name, value)| claims[name] = value.clone());
-    jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+impl Deref for Bed {
+    type Target = bed::Bed;
+
+    fn deref(&self) -> &bed::Bed {
+        &self.0
+    }
 }
 
 /// Somebody who asks by HTTP.
 #[derive(Clone)]
-pub(crate) struct Rest {
-    addr: SocketAddr,
-    token: String,
+pub(crate) struct Rest(bed::Rest);
+
+impl Deref for Rest {
+    type Target = bed::Rest;
+
+    fn deref(&self) -> &bed::Rest {
+        &self.0
+    }
 }
 
 impl Rest {
     /// Who publishes prices.
     pub(crate) fn server(addr: SocketAddr) -> Self {
-        Self { addr, token: token("exchange", &json!({"scope": "publish"})) }
+        Self(bed::Rest::new(addr, "/api/trading", "exchange", &json!({"scope": "publish"})))
     }
 
     /// Somebody with a name.
     pub(crate) fn user(addr: SocketAddr, user: &str) -> Self {
-        Self { addr, token: token(user, &json!({"name": user.to_uppercase()})) }
-    }
-
-    /// A request as it is answered; an error if the server is gone.
-    pub(crate) async fn try_ask(&self, request: &str, body: &Value) -> std::io::Result<(u16, String)> {
-        let (method, path) = request.split_once(' ').unwrap();
-        let headers = format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", self.token);
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        http(self.addr, &format!("{method} /api/trading{path}"), &headers, &body).await
-    }
-
-    /// Something that is not refused.
-    pub(crate) async fn done(&self, request: &str, body: Value) -> Value {
-        let (status, answer) = self.try_ask(request, &body).await.unwrap();
-        assert!(status < 300, "{request}: {status} {answer}");
-        serde_json::from_str(&answer).unwrap()
-    }
-
-    pub(crate) async fn get(&self, path: &str) -> Value {
-        self.done(&format!("GET {path}"), Value::Null).await
+        Self(bed::Rest::new(addr, "/api/trading", user, &json!({"name": user.to_uppercase()})))
     }
 
     /// Status and sentence of what is refused.
     pub(crate) async fn refused(&self, request: &str, body: Value) -> (u16, String) {
-        let (status, answer) = self.try_ask(request, &body).await.unwrap();
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        assert_eq!(answer["ok"], false, "{request}: {answer}");
-        (status, answer["error"]["message"].as_str().unwrap().to_owned())
+        let (status, _, message) = self.0.refused(request, body).await;
+        (status, message)
     }
 
     /// Publishes a price.
@@ -116,7 +82,8 @@ impl Rest {
 
     /// The lines of a room's export.
     pub(crate) async fn export(&self, room: &str) -> Vec<String> {
-        let (status, text) = self.try_ask(&format!("GET /rooms/{room}/export"), &Value::Null).await.unwrap();
+        let export = format!("GET /rooms/{room}/export");
+        let (status, text) = self.try_text(&export, None, &Value::Null).await.unwrap();
         assert_eq!(status, 200, "{text}");
         text.lines().map(str::to_owned).collect()
     }
@@ -131,18 +98,13 @@ pub(crate) fn rules(more: Value) -> Value {
             "maxPosition": "5000", "maxPrice": "100000",
         }],
     });
-    more.as_object().into_iter().flatten().for_each(|(name, value)| rules[name] = value.clone());
+    merge(&mut rules, &more);
     rules
-}
-
-/// A member who listens.
-pub(crate) async fn listens(addr: SocketAddr, user: &str) -> PlainClient {
-    PlainClient::sign_in(addr, Some(&token(user, &json!({})))).await.unwrap()
 }
 
 /// Says a command of trading; the answer.
 pub(crate) async fn say(client: &mut PlainClient, name: &str, data: Value) -> Value {
-    client.ask(json!({"type": "command", "ns": "/trading", "name": name, "data": data})).await.unwrap()
+    bed::say(client, "/trading", name, data).await
 }
 
 /// An order for the market, with more of it.
@@ -150,26 +112,6 @@ pub(crate) fn order(client: &str, side: &str, quantity: &str, more: Value) -> Va
     let mut order = json!({
         "roomId": "r1", "clientOrderId": client, "symbol": "ACME", "side": side, "type": "market", "quantity": quantity,
     });
-    more.as_object().into_iter().flatten().for_each(|(name, value)| order[name] = value.clone());
+    merge(&mut order, &more);
     order
-}
-
-/// Comes into a room; the answer.
-pub(crate) async fn subscribe(client: &mut PlainClient, room: &str) -> Value {
-    client.ask(json!({"type": "subscribe", "room": room})).await.unwrap()
-}
-
-/// The next event of a name, whatever else is said; with its room and data.
-pub(crate) async fn hear(client: &mut PlainClient, event: &str) -> Value {
-    let hearing = async {
-        loop {
-            match client.hear().await.unwrap() {
-                Heard::Event { body, .. } if body["event"] == event => return body,
-                Heard::Closed(code) => panic!("closed ({code:?}) before {event}"),
-                _ => {}
-            }
-        }
-    };
-    // Heartbeats are heard for ever.
-    tokio::time::timeout(PATIENCE, hearing).await.unwrap_or_else(|_| panic!("{event} was not heard"))
 }

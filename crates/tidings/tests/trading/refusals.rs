@@ -21,7 +21,7 @@ async fn what_a_room_refuses_is_said_by_its_code() {
             (order("a", "buy", "1", json!({"symbol": "NONE"})), "not_found", "unknown_symbol"),
             (order("a", "buy", "1000", Value::Null), "conflict", "insufficient_cash"),
             (order("a", "sell", "1", Value::Null), "conflict", "insufficient_position"),
-            (order("a", "buy", "1", json!({"roomId": "r2"})), "not_found", "there is no such room"),
+            (order("a", "buy", "1", json!({"roomId": "r2"})), "not_found", "no such room"),
         ] {
             let refused = say(&mut ada, "order:place", wrong.clone()).await;
             assert_eq!(refused["error"]["code"], code, "{wrong} {refused}");

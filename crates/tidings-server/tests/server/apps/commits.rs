@@ -235,3 +235,31 @@ async fn commit_without_a_server(url: &str) {
     tx.commit().await.unwrap();
     store.close().await;
 }
+
+#[test]
+fn a_command_with_more_events_than_a_transaction_holds_tells_them_all_in_order_before_its_answer() {
+    Shop::on_both().into_iter().for_each(many);
+}
+
+fn many(shop: Shop) {
+    const TIMES: u64 = 2_500;
+    shop.served(|addr, _| {
+        let mut hears = crate::people::plain_in(addr, &token("bob", 600, json!({})), "stock:all");
+        let mut ada = ada(addr);
+        let ring = |times: u64, at_once: bool, refuse: bool| json!({"times": times, "atOnce": at_once, "refuse": refuse});
+        // Without the list of them a transaction refuses so many, and what is refused is not told in part either.
+        assert_eq!(code(&say(&mut ada, 1, "ring", &ring(TIMES, true, false))), "too_large");
+        assert_eq!(code(&say(&mut ada, 2, "ring", &ring(TIMES, false, true))), "conflict");
+        let answer = say_with(&mut ada, 3, "ring", &ring(TIMES, false, false), ",\"key\":\"k1\"");
+        assert_eq!((&answer["ok"], &answer["number"]), (&json!(true), &json!(TIMES)), "{answer}");
+        let again = say_with(&mut ada, 4, "ring", &ring(TIMES, false, false), ",\"key\":\"k1\"");
+        assert_eq!(again["duplicate"], true, "{again}");
+        say(&mut ada, 5, "take", &take("apple"));
+        for number in 1..=TIMES {
+            let heard = hears.hear("\"type\":\"event\"");
+            assert!(heard.contains(&format!("\"number\":{number},\"item\":\"bell\"")), "{heard}");
+        }
+        let last = hears.hear("\"type\":\"event\"");
+        assert!(last.contains("\"apple\""), "it was told before the command was answered, and once: {last}");
+    });
+}

@@ -58,6 +58,8 @@ pub(crate) enum Say {
     Old(Old),
     #[serde(rename = "enter")]
     Enter(Enter),
+    #[serde(rename = "ring")]
+    Ring(Ring),
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -112,6 +114,16 @@ pub(crate) struct Enter {
     room: String,
 }
 
+/// Bells that are rung by one command.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Ring {
+    times: Whole<1, 10_000>,
+    /// All of them in the command's own transaction.
+    at_once: bool,
+    refuse: bool,
+}
+
 impl Command for Say {
     const RULES: &'static [Requires] = &[
         Requires::new("take", Rule::SignedIn),
@@ -125,6 +137,7 @@ impl Command for Say {
         Requires::new("rare", Rule::SignedIn).rate(Rate::per_minute(2)),
         Requires::new("old", Rule::SignedIn).acknowledged(AckStyle::Success),
         Requires::new("enter", Rule::SignedIn),
+        Requires::new("ring", Rule::SignedIn),
     ];
 
     fn check(&self) -> Result<(), Invalid> {
@@ -195,6 +208,7 @@ impl Channel for Counter {
             Say::Take(take) => self.take(ctx, take).await,
             Say::Try(Try { how }) => self.attempt(ctx, how).await,
             Say::Old(Old { fail: true }) => Err(Refusal::new(Code::Conflict, "it is old")),
+            Say::Ring(ring) => self.ring(ctx, ring).await,
             Say::Enter(Enter { room }) => {
                 ctx.join(&ctx.room(&room)?).await?;
                 ctx.send(&Heard::Bell)?;
@@ -258,6 +272,30 @@ impl Counter {
                 });
                 tx.emit(&room, &Heard::Taken { number, item: take.item.into_string(), sum: sum + many })?;
                 Ok(Done { number, by: Some(by) })
+            })
+        })
+        .await
+    }
+
+    async fn ring(&self, ctx: Ctx<'_, Self>, ring: Ring) -> Result<Done, Refusal> {
+        let room = ctx.room("stock:all")?;
+        ctx.commit(move |tx| {
+            Box::pin(async move {
+                let (times, mut tells) = (ring.times.get(), Tells::default());
+                for number in 1..=times {
+                    let rung = Heard::Taken { number, item: "bell".into(), sum: number };
+                    if ring.at_once {
+                        tx.emit(&room, &rung)?;
+                    } else {
+                        tells.say(&room, &rung)?;
+                    }
+                }
+                tx.tell(tells)?;
+                if ring.refuse {
+                    Err(Refusal::conflict("not today"))
+                } else {
+                    Ok(Done { number: times, by: None })
+                }
             })
         })
         .await
