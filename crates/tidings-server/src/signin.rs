@@ -2,7 +2,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `token` | a token's parts, read strictly |
+//! | `token`, `strict` | a token's parts, read strictly |
 //! | `keys`, `source`, `fetch`, `refresh` | keys pinned to their algorithm, where they are read, and when again |
 //! | `issuer`, `claims` | whose tokens are believed, and what they say |
 //! | `issue` | tokens of our own |
@@ -23,6 +23,7 @@ mod keys;
 mod refresh;
 pub mod revoked;
 mod source;
+mod strict;
 mod token;
 
 use std::collections::HashMap;
@@ -245,7 +246,7 @@ impl SignIn {
     async fn renewed_for(&self, token: &str) -> Result<(), Fault> {
         let name = {
             let token = Token::read(token)?;
-            Claims::read(&token.claims).issuer()?.unwrap_or_default().into_owned()
+            Claims::read(&token.claims)?.issuer()?.unwrap_or_default().into_owned()
         };
         let issuer = self.issuers.get(&name).ok_or(Fault::UnknownKey)?;
         let Ok(_place) = self.waiting.try_acquire() else { return Err(Fault::Busy) };
@@ -297,7 +298,7 @@ impl SignIn {
 
     fn judge(&self, token: &str, with_public_keys: bool) -> Result<Verdict, Fault> {
         let token = Token::read(token)?;
-        let claims = Claims::read(&token.claims);
+        let claims = Claims::read(&token.claims)?;
         let issuer = self.issuer_of(&token, &claims)?;
         if !with_public_keys && !is_shared(token.algorithm) {
             // Only a configured issuer has public keys.

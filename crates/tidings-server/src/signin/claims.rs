@@ -7,6 +7,7 @@ use tidings_core::{Identity, Org};
 use tidings_wire::json;
 
 use super::Fault;
+use super::strict::{Members, members};
 use crate::config::IssuerConfig;
 
 /// Seconds by which clocks may differ.
@@ -43,9 +44,9 @@ const KNOWN: [&str; 15] = [
 /// Claims by which issuers say what a token is for.
 const PURPOSES: [&str; 4] = ["typ", "use", "token_use", "token_type"];
 
-/// The claims of one token: members of an object in which no name stands twice.
+/// The claims of one token.
 #[derive(Debug)]
-pub(super) struct Claims<'a>(Vec<(Cow<'a, str>, &'a str)>);
+pub(super) struct Claims<'a>(Members<'a>);
 
 /// Which claims mean what; several names are tried in order.
 #[derive(Debug, Clone)]
@@ -83,11 +84,12 @@ impl Mapping {
 }
 
 impl<'a> Claims<'a> {
-    /// Reads a text that [`super::token::Token::read`] has found strict.
-    pub(super) fn read(text: &'a str) -> Self {
-        let mut members = Vec::with_capacity(16);
-        members.extend(json::members(text).filter_map(|(name, value)| Some((json::string(name)?, value))));
-        Self(members)
+    /// Reads them.
+    ///
+    /// # Errors
+    /// As [`members`].
+    pub(super) fn read(text: &'a str) -> Result<Self, Fault> {
+        members(text).map(Self)
     }
 
     /// Whom the token says it is from.

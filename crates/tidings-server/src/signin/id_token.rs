@@ -56,6 +56,7 @@ impl IdTokens {
     /// What is wrong with it.
     pub(crate) async fn verify(&self, keys: &Address, token: &str, nonce: &str) -> Result<Claimed, Fault> {
         let token = Token::read(token)?;
+        let claims = Claims::read(&token.claims)?;
         // A key that both sides know is the client's secret; who has it could sign for anybody.
         if is_shared(token.algorithm) {
             return Err(Fault::Algorithm);
@@ -64,7 +65,7 @@ impl IdTokens {
             Err(Fault::UnknownKey) => self.keys(keys, KEYS_EVERY).await?.verify(&token)?,
             judged => judged?,
         }
-        self.claimed(&Claims::read(&token.claims), nonce)
+        self.claimed(&claims, nonce)
     }
 
     fn claimed(&self, claims: &Claims<'_>, nonce: &str) -> Result<Claimed, Fault> {
