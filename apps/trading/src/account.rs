@@ -101,6 +101,8 @@ pub struct Account {
     pub pace: Pace,
     /// When open orders are cancelled, unless the member puts it off before; in milliseconds of the room's time.
     pub cancel_ms: Option<u64>,
+    /// What was told of it, counted; by that its digests come.
+    pub told: u64,
     /// Equity times milliseconds, from the start to `seen_ms`.
     weighted: i128,
     start_ms: u64,
@@ -127,6 +129,7 @@ impl Account {
             clients: BTreeMap::new(),
             pace: Pace::default(),
             cancel_ms: None,
+            told: 0,
             weighted: 0,
             start_ms: at_ms,
             seen_ms: at_ms,

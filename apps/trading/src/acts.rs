@@ -91,8 +91,9 @@ pub struct Done<T> {
     pub goes_on: bool,
 }
 
-/// Events after which no further input is taken into a transaction: one more may tell three for each of its fills.
-const ENOUGH: usize = TOGETHER - 3 * FILLS_MOST - 2;
+/// Events after which no further input is taken into a transaction: one more may tell three and a digest for each of its
+/// fills.
+const ENOUGH: usize = TOGETHER - 4 * FILLS_MOST - 2;
 
 /// Does something in a room, and stores and tells it. What `done` makes of the room behind it is answered.
 ///

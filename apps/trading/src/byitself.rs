@@ -8,6 +8,7 @@ use tidings_app::{Changes, Lane, Org, Refusal, Stage};
 
 use crate::acts::{happens, snapshot};
 use crate::journal::Input;
+use crate::prices;
 use crate::room::{Room, State};
 use crate::rooms::{Key, Rooms};
 use crate::standing::{Moved, moved};
@@ -89,6 +90,7 @@ async fn keep(rooms: &Arc<Rooms>, stage: &Stage, key: Key) -> Result<(), Refusal
 /// Tells of a room what has changed: marks to those who have a position and listen, standings to everybody.
 async fn tell(rooms: &Arc<Rooms>, stage: &Stage, key: &Key, standings: bool) -> Result<(), Refusal> {
     let marked = rooms.marked(key);
+    prices::tell(rooms, stage, key, &marked).await;
     if marked.is_empty() && !standings {
         return Ok(());
     }

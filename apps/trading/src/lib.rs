@@ -13,7 +13,7 @@
 //! | [`refused`] | what a room says no to |
 //! | [`wire`] | the contract: commands, events, snapshots |
 //! | [`store`], [`rooms`] | the tables; rooms in memory, and how they follow them |
-//! | [`acts`], [`byitself`] | what happens: each a transaction |
+//! | [`acts`], [`byitself`], [`prices`] | what happens: each a transaction; prices, which are not kept |
 //! | [`trading`], [`api`] | the channel; REST below `/api/trading` |
 //! | [`views`], [`telling`] | how things are shown and told |
 
@@ -29,6 +29,7 @@ pub mod journal;
 pub mod market;
 pub mod order;
 pub mod pace;
+pub mod prices;
 pub mod refused;
 pub mod room;
 pub mod rooms;

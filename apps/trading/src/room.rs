@@ -8,7 +8,9 @@
 //! | `life` | members come and go, trading begins and ends |
 //! | `orders` | orders are placed and cancelled |
 //! | `fills` | orders meet prices |
+//! | `digests` | what members have is summed up now and then |
 
+mod digests;
 mod fills;
 mod life;
 mod orders;
@@ -38,6 +40,8 @@ pub const ORDERS_OF_ONE_MOST: usize = 100_000;
 pub const ENTRIES_MOST: u64 = 10_000_000;
 /// Orders that one entry fills, or gives up, at most: what it tells fits in a transaction.
 pub const FILLS_MOST: usize = 200;
+
+pub use digests::DIGEST_EVERY;
 
 /// How a room stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -113,6 +117,13 @@ pub enum Told {
     },
     /// Something of an order is filled.
     Executed(Executed),
+    /// An order was placed, and something of it is left to wait; behind what was filled at once.
+    Placed {
+        /// Whose.
+        user: String,
+        /// The order.
+        order: u64,
+    },
     /// What was left of an order is not wanted any more.
     Cancelled {
         /// Whose.
@@ -155,6 +166,13 @@ pub enum Told {
         user: String,
         /// As it is now.
         portfolio: Portfolio,
+    },
+    /// What a member has, summed up; behind all else that is told of an input.
+    Digest {
+        /// Whose.
+        user: String,
+        /// The digest of cash and positions.
+        digest: Hash,
     },
     /// An instrument has another price: whoever has a position in it is worth something else.
     Marked {
@@ -268,6 +286,7 @@ impl Room {
             let portfolio = self.accounts.get(&user)?.portfolio();
             Some(Told::Portfolio { user, portfolio })
         }));
+        self.sum_up(&mut told);
         Ok(Applied { entry, told, order })
     }
 

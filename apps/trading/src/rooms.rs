@@ -189,6 +189,11 @@ impl Rooms {
         self.lock().get_mut(key).map(|live| std::mem::take(&mut live.marked)).unwrap_or_default()
     }
 
+    /// Looks at a room as it was settled last, without the store; nothing if it is not in memory.
+    pub(crate) fn glance<T>(&self, key: &Key, look: impl FnOnce(&Room) -> T) -> Option<T> {
+        self.lock().get(key).map(|live| look(&live.settled))
+    }
+
     /// What was last told of a room's standings, and up to which entry.
     pub(crate) fn told(&self, key: &Key) -> Option<(u64, Vec<Standing>)> {
         self.lock().get(key)?.told.clone()

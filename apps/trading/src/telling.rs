@@ -8,6 +8,7 @@ use crate::order::order_id;
 use crate::refused::Refused;
 use crate::room::{Applied, Room, State, Told};
 use crate::standing::Standing;
+use crate::views;
 use crate::wire::*;
 
 /// Places of standings that are told at most; the others are read.
@@ -100,6 +101,10 @@ pub fn tell(tells: &mut Tells, org: &Org, room: &Room, applied: Applied) -> Resu
                 };
                 (Some(fill.user), TradeEvent::Executed(event))
             }
+            Told::Placed { user, order } => {
+                let Some(order) = room.order(order).map(views::of_order) else { continue };
+                (Some(user), TradeEvent::Placed(OrderPlaced { room_id, order }))
+            }
             Told::Cancelled { user, order, remaining } => {
                 let event = OrderCancelled { room_id, order_id: order_id(order), remaining };
                 (Some(user), TradeEvent::Cancelled(event))
@@ -118,6 +123,10 @@ pub fn tell(tells: &mut Tells, org: &Org, room: &Room, applied: Applied) -> Resu
             Told::Portfolio { user, portfolio: has } => {
                 let event = portfolio(id, &user, &has);
                 (Some(user), event)
+            }
+            Told::Digest { user, digest } => {
+                let (user_id, digest) = (user.clone(), digest.to_string());
+                (Some(user), TradeEvent::Digest(AccountDigest { room_id, user_id, seq: entry.seq, digest }))
             }
         };
         let lane = user.is_some().then_some(Lane::Critical);

@@ -72,6 +72,7 @@ pub fn of_account(room: &Room, user: &str, now_ms: u64) -> Result<AccountView, c
         trades: account.trades,
         drawdown: account.drawdown,
         orders_remaining: room.budget(user, now_ms),
+        journal: room.seq(),
         digest: room.account_digest(user)?.to_string(),
         positions: positions(room, account),
         open_orders: open.map(of_order).collect(),

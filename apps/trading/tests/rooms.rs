@@ -5,6 +5,8 @@
 mod agree;
 #[path = "rooms/asks.rs"]
 mod asks;
+#[path = "rooms/digests.rs"]
+mod digests;
 #[path = "rooms/exports.rs"]
 mod exports;
 #[path = "rooms/naive.rs"]

@@ -34,6 +34,8 @@ pub struct Emitted {
     pub lane: Option<Lane>,
     /// What it is about.
     pub slot: Option<String>,
+    /// Not kept, whatever its kind keeps; in a transaction it has no meaning.
+    pub volatile: bool,
 }
 
 impl Emitted {
@@ -48,7 +50,7 @@ impl Emitted {
         }
         let (event, payload) = written(event)?;
         Append::check(room, &event, None)?;
-        Ok(Self { room: room.clone(), event, payload, lane: None, slot })
+        Ok(Self { room: room.clone(), event, payload, lane: None, slot, volatile: false })
     }
 }
 

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tidings_core::{Code, Identity, Org, Position, Refusal, Room};
+use tidings_core::{Code, Identity, Lane, Org, Position, Refusal, Room};
 use tidings_store::Reader;
 
 use crate::Pending;
@@ -401,6 +401,20 @@ impl Stage {
     /// [`Code::NotFound`] if its kind is not declared; as [`Emitted::new`].
     pub async fn publish<E: Event>(&self, room: &Room, event: &E) -> Result<(), Refusal> {
         self.engine.publish(Emitted::new(room, event)?).await
+    }
+
+    /// Says something that is not kept, whatever the room's kind keeps: of one name and slot a slow client hears the
+    /// newest, and whoever comes later hears nothing of it.
+    ///
+    /// # Errors
+    /// As [`Stage::publish`].
+    pub async fn publish_volatile<E: Event>(
+        &self,
+        room: &Room,
+        event: &E,
+        lane: Option<Lane>,
+    ) -> Result<(), Refusal> {
+        self.engine.publish(Emitted { lane, volatile: true, ..Emitted::new(room, event)? }).await
     }
 }
 

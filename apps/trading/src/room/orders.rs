@@ -39,6 +39,9 @@ impl Room {
         self.orders.push(order);
         effects.order = Some(number);
         self.meet(market, at_ms, effects);
+        if self.order(number).is_some_and(|order| order.status == Status::Open) {
+            effects.told.push(Told::Placed { user: user.to_owned(), order: number });
+        }
         Ok(())
     }
 

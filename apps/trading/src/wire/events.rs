@@ -8,6 +8,8 @@ use crate::decimal::Dec;
 use crate::order::Side;
 use crate::room::State;
 
+use super::OrderView;
+
 /// What is heard in rooms of trading.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub enum TradeEvent {
@@ -17,6 +19,9 @@ pub enum TradeEvent {
     /// An order, or what is left of it, cannot be done.
     #[serde(rename = "order:failed")]
     Failed(OrderFailed),
+    /// An order is placed, and something of it waits.
+    #[serde(rename = "order:placed")]
+    Placed(OrderPlaced),
     /// What is left of an order is not wanted any more.
     #[serde(rename = "order:cancelled")]
     Cancelled(OrderCancelled),
@@ -38,6 +43,12 @@ pub enum TradeEvent {
     /// What a member has is another, or is worth something else.
     #[serde(rename = "portfolio:updated")]
     Portfolio(PortfolioUpdated),
+    /// What a member has, summed up: who has followed comes to the same.
+    #[serde(rename = "account:digest")]
+    Digest(AccountDigest),
+    /// What something costs now.
+    #[serde(rename = "market:price")]
+    Price(MarketPrice),
     /// The room stands otherwise.
     #[serde(rename = "room:state_changed")]
     State(TradeStateChanged),
@@ -63,6 +74,7 @@ impl Event for TradeEvent {
             Self::Position(position) => Some(&position.symbol),
             Self::Portfolio(_) => Some("portfolio"),
             Self::Standings(_) => Some("standings"),
+            Self::Price(price) => Some(&price.symbol),
             _ => None,
         }
     }
@@ -114,6 +126,17 @@ pub struct FailedReason {
     pub code: crate::refused::Reason,
     /// A sentence for people.
     pub message: String,
+}
+
+/// An order is placed, and something of it waits; what is filled at once is told before it, as `order:executed`, and what is
+/// filled at once as a whole is told by that alone.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderPlaced {
+    /// In which room.
+    pub room_id: String,
+    /// The order as it stands.
+    pub order: OrderView,
 }
 
 /// What is left of an order is not wanted any more.
@@ -232,6 +255,34 @@ pub struct PortfolioUpdated {
     pub realised_pnl: Dec,
     /// The profit there would be if everything were sold.
     pub unrealised_pnl: Dec,
+}
+
+/// What a member has, summed up; behind every sixteenth event of an account, and told with what it sums up.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountDigest {
+    /// In which room.
+    pub room_id: String,
+    /// Whose.
+    pub user_id: String,
+    /// The entry of the room's journal behind which it holds.
+    pub seq: u64,
+    /// The SHA-256 of `user`, cash, and `SYMBOL quantity` by symbol, each on a line, as hexadecimal digits.
+    pub digest: String,
+}
+
+/// What something costs now; of a symbol four times a second at most, and not kept.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MarketPrice {
+    /// In which room.
+    pub room_id: String,
+    /// What.
+    pub symbol: String,
+    /// The price.
+    pub price: Dec,
+    /// When, in the room's time.
+    pub at: String,
 }
 
 /// The room stands otherwise.

@@ -94,6 +94,8 @@ pub struct AccountView {
     pub drawdown: Dec,
     /// How many orders the room takes now.
     pub orders_remaining: u32,
+    /// The newest entry of the room's journal that it knows of.
+    pub journal: u64,
     /// The digest of cash and positions.
     pub digest: String,
     /// Positions, by symbol.

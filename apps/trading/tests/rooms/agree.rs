@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use tidings_trading::decimal::Dec;
-use tidings_trading::journal::Input;
+use tidings_trading::journal::{Hash, Input};
 use tidings_trading::order::Side;
 use tidings_trading::room::{Room, Told};
 use tidings_trading::rules::Rules;
@@ -31,17 +31,23 @@ impl Listener {
                 Told::Closed { user, symbol, .. } => {
                     self.quantities.remove(&(user.clone(), symbol.clone())).unwrap();
                 }
+                Told::Digest { user, digest } => {
+                    assert_eq!(self.digest(user), *digest, "{user} is not in step")
+                }
                 _ => {}
             }
         }
     }
 
+    fn digest(&self, user: &str) -> Hash {
+        let own = self.quantities.iter().filter(|((whose, _), _)| whose == user);
+        let own = own.map(|((_, symbol), quantity)| (symbol.as_str(), *quantity));
+        tidings_trading::digest::of_account(user, self.cash[user], own)
+    }
+
     fn knows(&self, room: &Room) {
         for user in room.accounts().keys().filter(|user| room.member(user).is_ok()) {
-            let own = self.quantities.iter().filter(|((whose, _), _)| whose == user);
-            let own = own.map(|((_, symbol), quantity)| (symbol.as_str(), *quantity));
-            let digest = tidings_trading::digest::of_account(user, self.cash[user], own);
-            assert_eq!(digest, room.account_digest(user).unwrap(), "{user} is not in step");
+            assert_eq!(self.digest(user), room.account_digest(user).unwrap(), "{user} is not in step");
         }
     }
 }
@@ -170,7 +176,7 @@ fn the_histories_meet_every_refusal_and_every_event() {
     let refusals = "not_a_member already_a_member room_not_running room_state room_full unknown_symbol no_price bad_tick \
                     bad_size insufficient_cash insufficient_position position_limit too_many_orders rate_exceeded \
                     duplicate_client_order_id unknown_order already_cancelled already_filled";
-    let told = "State Joined Left Executed Cancelled Failed Position Closed Portfolio Marked partly woken";
+    let told = "State Joined Left Executed Cancelled Failed Position Closed Portfolio Placed Digest Marked partly woken";
     let missing: Vec<&str> = refusals
         .split(' ')
         .chain(told.split(' '))

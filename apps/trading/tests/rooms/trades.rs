@@ -71,7 +71,7 @@ fn a_market_order_is_filled_at_once_as_far_as_there_is_volume_and_then_as_it_com
     at(&mut room, 1, price("10", Some("4")));
     let placed = at(&mut room, 2, place("ada", market("a", Side::Buy, "10")));
     assert_eq!(fills(&placed), [(1, "4".into(), "10".into())]);
-    assert_eq!(names(&placed), ["Executed", "Position", "Portfolio"]);
+    assert_eq!(names(&placed), ["Executed", "Position", "Placed", "Portfolio"]);
     let more = at(&mut room, 3, price("11", Some("5.9")));
     assert_eq!(fills(&more), [(1, "5".into(), "11".into())], "less than a lot is not traded");
     let last = at(&mut room, 4, price("9", None));
@@ -337,7 +337,7 @@ fn a_price_that_meets_more_orders_than_one_entry_fills_goes_on_in_the_next() {
     assert_eq!(room.apply(1, go_on()).unwrap_err().reason, Reason::RoomState);
     let met = at(&mut room, 1, price("9", Some("440")));
     assert_eq!((fills(&met).len(), room.unfinished()), (200, Some("ACME")));
-    assert!(met.told.len() <= 1 + 3 * 200, "what is told fits in a transaction");
+    assert!(met.told.len() <= 1 + 4 * 200, "what is told fits in a transaction");
     assert_eq!(room.apply(2, price("20", None)).unwrap_err().reason, Reason::RoomBusy);
     // Whoever comes in between comes behind those who were there.
     at(&mut room, 2, Input::Cancel { user: "user-449".into(), order: 450 });

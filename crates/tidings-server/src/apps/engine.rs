@@ -38,9 +38,10 @@ impl Engine for Backing {
     fn publish(&self, event: Emitted) -> Pending<'_, Result<(), Refusal>> {
         Box::pin(async move {
             let shared = self.shared()?;
-            let Emitted { room, event, payload, lane, slot } = event;
-            let what = Publish { lane, slot: slot.as_deref(), ..Publish::new(room, &event, payload) };
-            if shared.node.is_durable(&what.room) {
+            let Emitted { room, event, payload, lane, slot, volatile } = event;
+            let what =
+                Publish { lane, slot: slot.as_deref(), volatile, ..Publish::new(room, &event, payload) };
+            if !volatile && shared.node.is_durable(&what.room) {
                 return shared.store_own(Said::of(&what)).await.map(drop);
             }
             shared.node.publish(what, None, wall_ms()).map(drop)

@@ -45,6 +45,7 @@ const PAGES: &[&str] = &[
     "leaderboard",
     "matches",
     "players",
+    "trading",
 ];
 
 /// Whether the console was there when the server was built.

@@ -3,5 +3,6 @@
 
 mod bed;
 mod crash;
+mod digests;
 mod refusals;
 mod rooms;

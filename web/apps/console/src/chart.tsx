@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "react";
 import UPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { Card } from "./ui.tsx";
 
 /** One curve of a chart: what it is called, and which of the colours in style/base.css it has. */
 export interface Curve {
@@ -14,22 +15,31 @@ const WHOLE_STEPS = [1, 2, 5]
   .flatMap((step) => [1, 10, 100, 1e3, 1e4, 1e5, 1e6].map((by) => step * by))
   .sort((a, b) => a - b);
 
-/**
- * Curves over time, in seconds since 1970; one list of values for each.
- *
- * They begin at 0 unless they are `fitted`; what is `counted` has no halves. `nothing` stands there while there is no value.
- */
-export function Chart(props: {
-  label: string;
+interface Drawn {
   curves: Curve[];
   times: number[];
   values: (number | null)[][];
   unit: (value: number) => string;
-  fitted?: boolean;
+  /** So much is left free below and above, and a tenth of what is seen at least; it does not begin at 0 then. */
+  fitted?: number;
+  /** What is counted has no halves. */
   counted?: boolean;
+  /** What stands there while there is no value. */
   nothing?: string;
-}) {
-  const { label, curves, times, values, unit, fitted = false, counted = false, nothing } = props;
+}
+
+/** A chart as a part of a page. */
+export function ChartCard({ title, aside, ...drawn }: { title: string; aside?: string } & Drawn) {
+  return (
+    <Card title={title} aside={aside}>
+      <Chart label={title} {...drawn} />
+    </Card>
+  );
+}
+
+/** Curves over time, in seconds since 1970; one list of values for each. */
+export function Chart({ label, ...drawn }: { label: string } & Drawn) {
+  const { curves, times, values, unit, fitted, counted = false, nothing } = drawn;
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<UPlot | undefined>(undefined);
   const shape = curves.map(({ name, colour }) => `${name}:${colour}`).join();
@@ -83,11 +93,18 @@ export function Chart(props: {
   );
 }
 
+function rangeOf(least: number, most: number, fitted: number | undefined): [number, number] {
+  if (fitted === undefined) return [0, most > 0 ? most * 1.15 : 1];
+  // Where there is one value alone, it stands in the middle of something.
+  const free = Math.max(fitted, (most - least) / 10) || Math.abs(most) / 100 || 1;
+  return [least - free, most + free];
+}
+
 function optionsFor(
   element: HTMLElement,
   curves: Curve[],
   unit: (value: number) => string,
-  { fitted, counted }: { fitted: boolean; counted: boolean },
+  { fitted, counted }: { fitted: number | undefined; counted: boolean },
 ): UPlot.Options {
   const style = getComputedStyle(element);
   const colour = (name: string) => style.getPropertyValue(name).trim();
@@ -103,7 +120,7 @@ function optionsFor(
     cursor: { show: false },
     padding: [10, 8, 0, 0],
     scales: {
-      y: { range: (_, least, most) => (fitted ? [least - 10, most + 10] : [0, most > 0 ? most * 1.15 : 1]) },
+      y: { range: (_, least, most) => rangeOf(least, most, fitted) },
     },
     axes: [
       {

@@ -47,3 +47,16 @@ export function at(time: string | number): string {
 /** A change, with its sign. */
 export const signed = (value: number) =>
   value > 0 ? `+${whole(value)}` : value < 0 ? `−${whole(-value)}` : "±0";
+
+/** A decimal amount as the server tells it, in groups of three digits: it never becomes a float. */
+export function money(amount: string): string {
+  const [, sign, whole, part = ""] = /^(-?)(\d+)(\.\d+)?$/.exec(amount) ?? [];
+  if (whole === undefined) return amount;
+  return `${sign === "-" ? "−" : ""}${whole.replace(/\B(?=(\d{3})+$)/g, ",")}${part}`;
+}
+
+/** The same with a sign, for what was won or lost. */
+export const gain = (amount: string) => (/^[^-]*[1-9]/.test(amount) ? `+${money(amount)}` : money(amount));
+
+/** A part of something as the server tells it, as a percentage. */
+export const percent = (part: string) => `${(Number(part) * 100).toFixed(2).replace("-", "−")} %`;

@@ -9,6 +9,7 @@ import "./style/base.css";
 import "./style/frame.css";
 import "./style/parts.css";
 import "./style/pages.css";
+import "./style/trading.css";
 import "./style/small.css";
 
 const queries = new QueryClient({

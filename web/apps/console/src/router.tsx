@@ -35,6 +35,8 @@ const pages = [
   page("/matches/$matchId", () => import("./pages/match.tsx"), "MatchPage"),
   page("/players", () => import("./pages/players.tsx"), "PlayersPage"),
   page("/players/$playerId", () => import("./pages/player.tsx"), "PlayerPage"),
+  page("/trading", () => import("./pages/trades.tsx"), "TradesPage"),
+  page("/trading/$roomId", () => import("./pages/trade.tsx"), "TradePage"),
   page("/sign-in", () => import("./pages/overview.tsx"), "OverviewPage"),
 ] as const;
 

@@ -27,6 +27,7 @@ const PLACES = [
       { to: "/players", name: "Players" },
     ],
   },
+  { name: "Trading", places: [{ to: "/trading", name: "Trading rooms" }] },
   {
     name: "About",
     places: [
@@ -49,7 +50,7 @@ export function Shell() {
 
 function Frame({ user, org }: { user: string; org: string }) {
   const path = useRouterState({ select: ({ location }) => location.pathname });
-  const arena = useMounted("arena");
+  const mounted = { Arena: useMounted("arena"), Trading: useMounted("trading") };
   const [open, setOpen] = useState(false);
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
@@ -81,20 +82,22 @@ function Frame({ user, org }: { user: string; org: string }) {
         </button>
       </header>
       <nav id="places" aria-label="Pages" data-open={open}>
-        {PLACES.filter(({ name }) => name !== "Arena" || arena).map(({ name, places }) => (
-          <div key={name}>
-            <h2>{name}</h2>
-            <ul>
-              {places.map((place) => (
-                <li key={place.to}>
-                  <Link to={place.to} activeOptions={{ exact: place.to === "/" }}>
-                    {place.name}
-                  </Link>
-                </li>
-              ))}
-            </ul>
-          </div>
-        ))}
+        {PLACES.filter(({ name }) => mounted[name as keyof typeof mounted] ?? !(name in mounted)).map(
+          ({ name, places }) => (
+            <div key={name}>
+              <h2>{name}</h2>
+              <ul>
+                {places.map((place) => (
+                  <li key={place.to}>
+                    <Link to={place.to} activeOptions={{ exact: place.to === "/" }}>
+                      {place.name}
+                    </Link>
+                  </li>
+                ))}
+              </ul>
+            </div>
+          ),
+        )}
         <div className="who">
           <p>
             <b>{user}</b>

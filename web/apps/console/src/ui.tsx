@@ -200,6 +200,34 @@ export function Filter({
   );
 }
 
+/** One of several; its name is there for screen readers alone, unless it is `shown`. */
+export function Choice<Value extends string>({
+  label,
+  value,
+  set,
+  of,
+  shown = false,
+}: {
+  label: string;
+  value: Value;
+  set: (value: Value) => void;
+  of: (readonly [value: string, title: string])[];
+  shown?: boolean;
+}) {
+  return (
+    <label className={shown ? undefined : "choice"}>
+      {shown ? label : <span className="quiet">{label}</span>}
+      <select value={value} onChange={({ target }) => set(target.value as Value)}>
+        {of.map(([one, title]) => (
+          <option key={one} value={one}>
+            {title}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
 /** What reads the next page of a list. */
 export function More({
   pages,

@@ -2,9 +2,11 @@ import { cleanup, fireEvent, render, screen } from "@testing-library/react";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { Refusal } from "@tidings/client";
 import { Boundary } from "../src/boundary.tsx";
-import { at, bytes, lasting, ms, orDash, short, signed } from "../src/format.ts";
+import { at, bytes, gain, lasting, money, ms, orDash, percent, short, signed } from "../src/format.ts";
 import { Fields } from "../src/schema.tsx";
+import { refusalWords } from "../src/trading/words.ts";
 import { Table } from "../src/ui.tsx";
 
 afterEach(cleanup);
@@ -125,4 +127,28 @@ test("fields of a schema that is several at once are all there, and of one of se
   const names = [...container.querySelectorAll("code")].map(({ textContent }) => textContent);
   expect(names).toEqual(["ok", "room", "since", "until"]);
   expect(container.textContent).toMatch(/either It goes on\..*or/);
+});
+
+describe("amounts of money", () => {
+  test("are shown digit by digit as they were told, in groups, with a sign where they are a gain", () => {
+    expect(["0", "-0.5", "1234567.10", "999", "123456789012345678.12345678", "odd"].map(money)).toEqual([
+      "0",
+      "−0.5",
+      "1,234,567.10",
+      "999",
+      "123,456,789,012,345,678.12345678",
+      "odd",
+    ]);
+    expect(["0", "0.00", "0.01", "-3", "1000"].map(gain)).toEqual(["0", "0.00", "+0.01", "−3", "+1,000"]);
+    expect(["0.0597", "-0.1"].map(percent)).toEqual(["5.97 %", "−10.00 %"]);
+  });
+
+  test("that a room refuses are told in words, with the room's own figures", () => {
+    const refused = (message: string) => refusalWords(new Refusal({ code: "conflict", message }));
+    expect(refused("insufficient_cash: 12 is needed, 10 is free")).toBe(
+      "There is not enough free cash. (12 is needed, 10 is free)",
+    );
+    expect(refused("something: that is no code of a room")).toBe("something: that is no code of a room");
+    expect(refusalWords("nothing one can read")).toBe("It did not work.");
+  });
 });

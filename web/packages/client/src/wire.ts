@@ -1,4 +1,16 @@
 // Made by `tidings types`. Changes belong into the types of the server.
+/** What a member has, summed up; behind every sixteenth event of an account, and told with what it sums up. */
+export interface AccountDigest {
+  /** The SHA-256 of `user`, cash, and `SYMBOL quantity` by symbol, each on a line, as hexadecimal digits. */
+  digest: string;
+  /** In which room. */
+  roomId: string;
+  /** The entry of the room's journal behind which it holds. */
+  seq: number;
+  /** Whose. */
+  userId: string;
+}
+
 /** What a member has. */
 export interface AccountView {
   /** Cash. */
@@ -11,6 +23,8 @@ export interface AccountView {
   equity: string;
   /** All fees. */
   fees: string;
+  /** The newest entry of the room's journal that it knows of. */
+  journal: number;
   /** By which name. */
   name: string;
   /** Open orders, the oldest first. */
@@ -286,6 +300,18 @@ export interface Left {
   room: string;
 }
 
+/** What something costs now; of a symbol four times a second at most, and not kept. */
+export interface MarketPrice {
+  /** When, in the room's time. */
+  at: string;
+  /** The price. */
+  price: string;
+  /** In which room. */
+  roomId: string;
+  /** What. */
+  symbol: string;
+}
+
 /** What a player does. */
 export interface MatchAct {
   /** What: `ready`, `pause` and `resume` change the match; everything else is passed on. */
@@ -545,6 +571,14 @@ export interface OrderPlace {
   symbol: string;
   /** How it is filled. */
   type: OrderType;
+}
+
+/** An order is placed, and something of it waits; what is filled at once is told before it, as `order:executed`, and what is filled at once as a whole is told by that alone. */
+export interface OrderPlaced {
+  /** The order as it stands. */
+  order: OrderView;
+  /** In which room. */
+  roomId: string;
 }
 
 /** What is answered on `/trading`. */
@@ -1301,6 +1335,8 @@ export interface Events {
     "order:executed": OrderExecuted;
     /** An order, or what is left of it, cannot be done. */
     "order:failed": OrderFailed;
+    /** An order is placed, and something of it waits. */
+    "order:placed": OrderPlaced;
     /** What is left of an order is not wanted any more. */
     "order:cancelled": OrderCancelled;
     /** Where everybody stands. */
@@ -1315,6 +1351,10 @@ export interface Events {
     "position:closed": PositionClosed;
     /** What a member has is another, or is worth something else. */
     "portfolio:updated": PortfolioUpdated;
+    /** What a member has, summed up: who has followed comes to the same. */
+    "account:digest": AccountDigest;
+    /** What something costs now. */
+    "market:price": MarketPrice;
     /** The room stands otherwise. */
     "room:state_changed": TradeStateChanged;
     /** Trading has begun. */

@@ -16,4 +16,5 @@ export { useKept } from "./kept.ts";
 export { usePresence, type OnlineUser } from "./presence.ts";
 export { TidingsProvider, useClient } from "./provider.tsx";
 export { useEvent, useFollowed, useRoom, useRoomState } from "./room.ts";
+export { useOrders, usePortfolio, useTradingRoom, type RoomAct } from "./trading.ts";
 export { useSocket, type HookSocket, type SocketHookOptions } from "./socket.ts";

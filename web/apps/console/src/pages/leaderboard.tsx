@@ -5,7 +5,7 @@ import { useLeaderboard, useUserId, useWindow, type Board } from "@tidings/react
 import { useAct, useMounted, useRead } from "../api.ts";
 import { fieldOf } from "../form.ts";
 import { whole } from "../format.ts";
-import { Card, Head, Note } from "../ui.tsx";
+import { Card, Choice, Head, Note } from "../ui.tsx";
 import { BoardRows } from "./board.tsx";
 
 interface BoardList {
@@ -34,26 +34,18 @@ function Boards() {
   return (
     <>
       <Head title="Leaderboard">
-        <label className="choice">
-          <span className="quiet">Board</span>
-          <select value={keyOf(board)} onChange={({ target }) => change({ board: target.value })}>
-            {withChosen(boards.data?.boards ?? [], board).map((one) => (
-              <option key={keyOf(one)} value={keyOf(one)}>
-                {titleOf(one)}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label className="choice">
-          <span className="quiet">Part</span>
-          <select value={view} onChange={({ target }) => change({ view: target.value })}>
-            {Object.entries(VIEWS).map(([name, title]) => (
-              <option key={name} value={name}>
-                {title}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Choice
+          label="Board"
+          value={keyOf(board)}
+          set={(chosen) => change({ board: chosen })}
+          of={withChosen(boards.data?.boards ?? [], board).map((one) => [keyOf(one), titleOf(one)])}
+        />
+        <Choice
+          label="Part"
+          value={view}
+          set={(chosen) => change({ view: chosen })}
+          of={Object.entries(VIEWS)}
+        />
       </Head>
       {boards.error ? (
         <Note error={boards.error} />

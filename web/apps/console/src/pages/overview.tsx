@@ -1,7 +1,7 @@
 import { useMemo, useReducer } from "react";
 import { useEvent } from "@tidings/react";
 import { useRead, type Overview, type OverviewAnswer } from "../api.ts";
-import { Chart } from "../chart.tsx";
+import { ChartCard, type Curve } from "../chart.tsx";
 import { bytes, fine, lasting, ms, orDash, short, whole } from "../format.ts";
 import { Card, Head, Mark, Note, Table, Tile } from "../ui.tsx";
 
@@ -75,38 +75,32 @@ function Live({ answer }: { answer: OverviewAnswer }) {
         />
       </dl>
       <div className="pair">
-        <Card title="Connections">
-          <Chart
-            label="Connections"
-            curves={CONNECTIONS}
-            times={lines.times}
-            values={lines.connections}
-            unit={short}
-            counted
-          />
-        </Card>
-        <Card title="Throughput" aside="events a second">
-          <Chart
-            label="Throughput"
-            curves={THROUGHPUT}
-            times={lines.times}
-            values={lines.throughput}
-            unit={short}
-          />
-        </Card>
-        <Card title="Latency" aside="from publish to socket">
-          <Chart
-            label="Latency"
-            curves={LATENCY}
-            times={lines.times}
-            values={lines.latency}
-            unit={ms}
-            nothing="No delivery was measured yet."
-          />
-        </Card>
-        <Card title="Memory">
-          <Chart label="Memory" curves={MEMORY} times={lines.times} values={lines.memory} unit={bytes} />
-        </Card>
+        <ChartCard
+          title="Connections"
+          curves={CONNECTIONS}
+          times={lines.times}
+          values={lines.connections}
+          unit={short}
+          counted
+        />
+        <ChartCard
+          title="Throughput"
+          aside="events a second"
+          curves={THROUGHPUT}
+          times={lines.times}
+          values={lines.throughput}
+          unit={short}
+        />
+        <ChartCard
+          title="Latency"
+          aside="from publish to socket"
+          curves={LATENCY}
+          times={lines.times}
+          values={lines.latency}
+          unit={ms}
+          nothing="No delivery was measured yet."
+        />
+        <ChartCard title="Memory" curves={MEMORY} times={lines.times} values={lines.memory} unit={bytes} />
       </div>
       <div className="pair trio">
         <Shards of={now} />
@@ -117,23 +111,20 @@ function Live({ answer }: { answer: OverviewAnswer }) {
   );
 }
 
-const CONNECTIONS = [{ name: "connections", colour: 1 }] as const satisfies {
-  name: string;
-  colour: 1 | 2 | 3;
-}[];
-const THROUGHPUT = [
+const CONNECTIONS: Curve[] = [{ name: "connections", colour: 1 }];
+const THROUGHPUT: Curve[] = [
   { name: "delivered", colour: 1 },
   { name: "published", colour: 2 },
-] satisfies { name: string; colour: 1 | 2 | 3 }[];
-const LATENCY = [
+];
+const LATENCY: Curve[] = [
   { name: "p50", colour: 1 },
   { name: "p95", colour: 2 },
   { name: "p99", colour: 3 },
-] satisfies { name: string; colour: 1 | 2 | 3 }[];
-const MEMORY = [
+];
+const MEMORY: Curve[] = [
   { name: "resident", colour: 1 },
   { name: "waiting for slow clients", colour: 2 },
-] satisfies { name: string; colour: 1 | 2 | 3 }[];
+];
 
 /** The server's past, and behind it what was heard since. */
 function linesOf({ history }: OverviewAnswer, heard: Overview[]) {

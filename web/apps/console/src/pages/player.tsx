@@ -126,7 +126,7 @@ function Shown({ player, past, matches }: { player: Player; past: Rated[]; match
         {past.length < 2 ? (
           <Note>After two games there is a curve.</Note>
         ) : (
-          <Chart label="Rating" curves={CURVE} times={times} values={ratings} unit={whole} fitted />
+          <Chart label="Rating" curves={CURVE} times={times} values={ratings} unit={whole} fitted={10} />
         )}
       </Card>
       <Card title="Matches">

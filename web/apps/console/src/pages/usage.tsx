@@ -1,9 +1,9 @@
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { useRead, type BusyUser, type Usage, type UsageHistory } from "../api.ts";
-import { Chart } from "../chart.tsx";
+import { ChartCard, type Curve } from "../chart.tsx";
 import { at, bytes, lasting, short, whole } from "../format.ts";
-import { Card, Head, Note, Table, Tile, Who } from "../ui.tsx";
+import { Card, Choice, Head, Note, Table, Tile, Who } from "../ui.tsx";
 
 /** How long a column of a chart is. */
 const SPANS = { minutes: "By minute", hours: "By hour" } as const;
@@ -22,18 +22,7 @@ export function UsagePage() {
   return (
     <>
       <Head title="Usage">
-        {usage.data?.history && (
-          <label className="choice">
-            <span className="quiet">Time</span>
-            <select value={span} onChange={({ target }) => change(target.value)}>
-              {Object.entries(SPANS).map(([name, title]) => (
-                <option key={name} value={name}>
-                  {title}
-                </option>
-              ))}
-            </select>
-          </label>
-        )}
+        {usage.data?.history && <Choice label="Time" value={span} set={change} of={Object.entries(SPANS)} />}
       </Head>
       {usage.error ? (
         <Note error={usage.error} />
@@ -114,26 +103,24 @@ function Past({ history }: { history: UsageHistory }) {
         <Tile name="Refused" value={short(refused)} note="commands and requests" />
       </dl>
       <div className="pair">
-        <Card title="Connections" aside={each}>
-          <Chart
-            label="Connections"
-            curves={CONNECTIONS}
-            times={lines.times}
-            values={lines.connections}
-            unit={short}
-            counted
-          />
-        </Card>
-        <Card title="Events" aside={each}>
-          <Chart
-            label="Events"
-            curves={EVENTS}
-            times={lines.times}
-            values={lines.events}
-            unit={short}
-            counted
-          />
-        </Card>
+        <ChartCard
+          title="Connections"
+          aside={each}
+          curves={CONNECTIONS}
+          times={lines.times}
+          values={lines.connections}
+          unit={short}
+          counted
+        />
+        <ChartCard
+          title="Events"
+          aside={each}
+          curves={EVENTS}
+          times={lines.times}
+          values={lines.events}
+          unit={short}
+          counted
+        />
       </div>
       <p className="empty">
         {`Kept in memory for ${lasting(history.everyMs * history.kept)}; it begins anew with the server.`}
@@ -142,12 +129,11 @@ function Past({ history }: { history: UsageHistory }) {
   );
 }
 
-type Curves = { name: string; colour: 1 | 2 | 3 }[];
-const CONNECTIONS: Curves = [
+const CONNECTIONS: Curve[] = [
   { name: "at most", colour: 1 },
   { name: "came", colour: 2 },
 ];
-const EVENTS: Curves = [
+const EVENTS: Curve[] = [
   { name: "delivered", colour: 1 },
   { name: "published", colour: 2 },
 ];

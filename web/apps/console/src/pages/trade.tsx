@@ -1,0 +1,128 @@
+import { getRouteApi } from "@tanstack/react-router";
+import { useState } from "react";
+import type { TradeRoomView } from "@tidings/client";
+import { useOrders, usePortfolio, useTradingRoom } from "@tidings/react";
+import { Boundary } from "../boundary.tsx";
+import { money } from "../format.ts";
+import { Acts, InStep, RoomState } from "../trading/lead.tsx";
+import { Prices } from "../trading/prices.tsx";
+import { Gain, Happened, OpenOrders, Positions, Standings } from "../trading/tables.tsx";
+import { Ticket } from "../trading/ticket.tsx";
+import { Card, Head, Note, Tile } from "../ui.tsx";
+import { InTrading } from "./trades.tsx";
+
+const route = getRouteApi("/trading/$roomId");
+
+/** A room of trading, with what one has in it. */
+export function TradePage() {
+  const { roomId } = route.useParams();
+  return (
+    <InTrading title="Trading room">
+      <Traded key={roomId} roomId={roomId} />
+    </InTrading>
+  );
+}
+
+function Traded({ roomId }: { roomId: string }) {
+  const { room, status, error, live, proof, act, isMember, ...seen } = useTradingRoom(roomId);
+  if (!room) {
+    return (
+      <>
+        <Head title="Trading room" />
+        {status === "refused" || error ? <Note error={error} /> : <Note>Joining …</Note>}
+      </>
+    );
+  }
+  return (
+    <>
+      <Head title={room.name}>
+        <RoomState state={room.state} />
+        <Acts room={room} isMember={isMember} runs={room.owner === seen.me} act={act} />
+      </Head>
+      {isMember && <Worth roomId={roomId} room={room} me={seen.me} />}
+      {isMember && <InStep proof={proof} live={live} />}
+      <Parts roomId={roomId} room={room} isMember={isMember} seen={seen} />
+    </>
+  );
+}
+
+function Parts(props: {
+  roomId: string;
+  room: TradeRoomView;
+  isMember: boolean;
+  seen: Pick<ReturnType<typeof useTradingRoom>, "ticks" | "standings" | "me">;
+}) {
+  const { roomId, room, isMember, seen } = props;
+  const [chosen, choose] = useState<string>();
+  const symbol = chosen ?? room.rules.instruments[0]?.symbol ?? "";
+  return (
+    <div className="pair">
+      <Boundary about="Prices">
+        <Prices room={room} ticks={seen.ticks} symbol={symbol} choose={choose} />
+      </Boundary>
+      <Boundary about="Orders">
+        <Orders roomId={roomId} room={room} isMember={isMember} symbol={symbol} choose={choose} />
+      </Boundary>
+      <Boundary about="What you have">{isMember && <Held roomId={roomId} />}</Boundary>
+      <Boundary about="The standings">
+        <Standings room={room} standings={seen.standings} me={seen.me} />
+      </Boundary>
+    </div>
+  );
+}
+
+function Worth({ roomId, room, me }: { roomId: string; room: TradeRoomView; me: string | undefined }) {
+  const { cash, equity, realisedPnl, unrealisedPnl } = usePortfolio(roomId);
+  const place = room.standings.find(({ userId }) => userId === me)?.rank;
+  const known = (amount: string | undefined) => (amount === undefined ? "–" : money(amount));
+  return (
+    <dl className="tiles">
+      <Tile name="Worth" value={known(equity)} note={`began with ${money(room.rules.startingCash)}`} />
+      <Tile name="Cash" value={known(cash)} />
+      <Tile name="Profit made" value={known(realisedPnl)} note="with all fees" />
+      <Tile
+        name="Profit on paper"
+        value={known(unrealisedPnl)}
+        note={unrealisedPnl && <Gain of={unrealisedPnl} />}
+      />
+      <Tile name="Place" value={place === undefined ? "–" : `${place}`} note={`of ${room.members}`} />
+    </dl>
+  );
+}
+
+function Held({ roomId }: { roomId: string }) {
+  const { positions } = usePortfolio(roomId);
+  const { open, fills, failures, cancel } = useOrders(roomId);
+  return (
+    <>
+      <Positions positions={positions} />
+      <OpenOrders orders={open} cancel={cancel} />
+      <Happened fills={fills} failures={failures} />
+    </>
+  );
+}
+
+function Orders(props: {
+  roomId: string;
+  room: TradeRoomView;
+  isMember: boolean;
+  symbol: string;
+  choose: (symbol: string) => void;
+}) {
+  const { roomId, room, isMember, symbol, choose } = props;
+  const { left, place } = useOrders(roomId);
+  if (room.state !== "running" || !isMember) {
+    return (
+      <Card title="Order">
+        <Note>
+          {room.state === "ended"
+            ? "Trading has ended."
+            : isMember
+              ? "Orders are taken once trading has begun."
+              : "Orders are for members of this room."}
+        </Note>
+      </Card>
+    );
+  }
+  return <Ticket rules={room.rules} symbol={symbol} choose={choose} left={left} place={place} />;
+}

@@ -1,0 +1,150 @@
+import { Link, useNavigate } from "@tanstack/react-router";
+import { useState, type FormEvent, type ReactNode } from "react";
+import type { TradeRules } from "@tidings/client";
+import { useAct, useMounted, useRead } from "../api.ts";
+import { fieldOf } from "../form.ts";
+import { at } from "../format.ts";
+import { RoomState } from "../trading/lead.tsx";
+import { refusalWords } from "../trading/words.ts";
+import { Card, Choice, Head, Note, Table } from "../ui.tsx";
+
+interface RoomRow {
+  id: string;
+  name: string;
+  owner: string;
+  state: string;
+  createdAt: string;
+}
+
+/** Rooms of trading: those that there are, and a new one. */
+export function TradesPage() {
+  return (
+    <InTrading title="Trading">
+      <Newest />
+    </InTrading>
+  );
+}
+
+/** What is of trading, where it is mounted; a page under its heading otherwise. */
+export function InTrading({ title, children }: { title: string; children: ReactNode }) {
+  const mounted = useMounted("trading");
+  if (mounted === true) return children;
+  return (
+    <>
+      <Head title={title} />
+      <Note>{mounted === false ? "The app trading is not mounted in this server." : "Reading …"}</Note>
+    </>
+  );
+}
+
+const STATES = { "": "All", draft: "Being made", open: "Open", running: "Running", ended: "Ended" };
+
+function Newest() {
+  const [state, choose] = useState("");
+  const query = state === "" ? "" : `&state=${state}`;
+  const rooms = useRead<{ rooms: RoomRow[] }>(`/api/trading/rooms?limit=50${query}`, { everyMs: 3_000 });
+  return (
+    <>
+      <Head title="Trading">
+        <Choice label="State" value={state} set={choose} of={Object.entries(STATES)} />
+      </Head>
+      {rooms.error ? <Note error={rooms.error} /> : <RoomTable rooms={rooms.data?.rooms} />}
+      <NewRoom />
+    </>
+  );
+}
+
+function RoomTable({ rooms }: { rooms: RoomRow[] | undefined }) {
+  if (!rooms) return <Note>Reading …</Note>;
+  if (rooms.length === 0) return <Note>There is no such room yet.</Note>;
+  return (
+    <Table caption="Trading rooms" head={["Room", "State", "Owner", "Made"]}>
+      {rooms.map(({ id, name, owner, state, createdAt }) => (
+        <tr key={id}>
+          <th scope="row">
+            <Link to="/trading/$roomId" params={{ roomId: id }}>
+              {name}
+            </Link>
+          </th>
+          <td>
+            <RoomState state={state} />
+          </td>
+          <td>{owner}</td>
+          <td>{at(createdAt)}</td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+/** A new room, with the rules that most want; by HTTP there are more. */
+function NewRoom() {
+  const make = useAct<{ name: string; rules: TradeRules }>("/api/trading/rooms");
+  const go = useNavigate();
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    make.mutate(wantedIn(new FormData(event.currentTarget)), {
+      onSuccess: (made) =>
+        void go({ to: "/trading/$roomId", params: { roomId: (made as { id: string }).id } as never }),
+    });
+  };
+  return (
+    <Card title="A new room">
+      <form className="line" onSubmit={submit}>
+        <label>
+          Name
+          <input name="name" required maxLength={80} />
+        </label>
+        <label>
+          Cash to begin with
+          <input name="cash" required defaultValue="10000" inputMode="decimal" pattern="\d+(\.\d+)?" />
+        </label>
+        <label>
+          Instruments, by commas
+          <input name="symbols" required defaultValue="ACME" autoCapitalize="characters" />
+        </label>
+        <label>
+          Minutes, if it is to end by itself
+          <input name="minutes" inputMode="numeric" pattern="\d+" />
+        </label>
+        <label className="check">
+          <input type="checkbox" name="late" defaultChecked /> Join while it runs
+        </label>
+        <button type="submit" disabled={make.isPending}>
+          Make the room
+        </button>
+      </form>
+      <p role="alert" className="refused">
+        {make.error && refusalWords(make.error)}
+      </p>
+    </Card>
+  );
+}
+
+/** What stands in the form, with bounds of instruments that suit most. */
+function wantedIn(form: FormData): { name: string; rules: TradeRules } {
+  const minutes = fieldOf(form, "minutes");
+  const symbols = fieldOf(form, "symbols")
+    .split(",")
+    .map((symbol) => symbol.trim().toUpperCase());
+  return {
+    name: fieldOf(form, "name"),
+    rules: {
+      startingCash: fieldOf(form, "cash"),
+      feeRate: "0.001",
+      lateJoin: form.get("late") !== null,
+      ...(minutes === "" ? {} : { durationMs: Number(minutes) * 60_000 }),
+      instruments: symbols
+        .filter((symbol) => symbol !== "")
+        .map((symbol) => ({
+          symbol,
+          tickSize: "0.01",
+          lotSize: "1",
+          minQuantity: "1",
+          maxQuantity: "10000",
+          maxPosition: "100000",
+          maxPrice: "100000",
+        })),
+    },
+  };
+}

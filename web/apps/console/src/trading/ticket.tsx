@@ -1,0 +1,129 @@
+import { useState, type FormEvent } from "react";
+import type { TradeRules } from "@tidings/client";
+import type { Order } from "@tidings/client/trading";
+import { fieldOf } from "../form.ts";
+import { whole } from "../format.ts";
+import { Card, Choice } from "../ui.tsx";
+import { refusalWords } from "./words.ts";
+
+const TYPES = { market: "Market", limit: "Limit", stop: "Stop" } as const;
+type Type = keyof typeof TYPES;
+const SIDES = { buy: "Buy", sell: "Sell" } as const;
+type Side = keyof typeof SIDES;
+
+/** What became of the newest order: an answer, or a refusal in words. */
+interface Said {
+  text: string;
+  isRefusal: boolean;
+}
+
+/** Places orders. */
+export function Ticket(props: {
+  rules: TradeRules;
+  symbol: string;
+  choose: (symbol: string) => void;
+  left: number | undefined;
+  place: (order: Order) => Promise<{ orderId: string; status: string; remainingQuantity: string }>;
+}) {
+  const { rules, symbol, choose, left, place } = props;
+  const [type, setType] = useState<Type>("market");
+  const [side, setSide] = useState<Side>("buy");
+  const [said, say] = useState<Said>();
+  const [busy, setBusy] = useState(false);
+  const instrument = rules.instruments.find((one) => one.symbol === symbol);
+  const submit = async (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    setBusy(true);
+    say(undefined);
+    try {
+      const { orderId, status, remainingQuantity } = await place(
+        orderOf(event.currentTarget, { symbol, side, type }),
+      );
+      const rest = status === "open" ? `, ${remainingQuantity} of it waits` : "";
+      say({ text: `Order ${orderId} is ${status}${rest}.`, isRefusal: false });
+    } catch (error) {
+      say({ text: refusalWords(error), isRefusal: true });
+    }
+    setBusy(false);
+  };
+  return (
+    <Card
+      title="Order"
+      aside={
+        left === undefined ? undefined : `${whole(left)} of ${whole(rules.orderBurst ?? 20)} orders left`
+      }
+    >
+      <form className="ticket" onSubmit={(event) => void submit(event)}>
+        <fieldset>
+          <legend className="quiet">Side</legend>
+          {Object.entries(SIDES).map(([name, title]) => (
+            <label key={name} className={name}>
+              <input
+                type="radio"
+                name="side"
+                value={name}
+                checked={side === name}
+                onChange={() => setSide(name as Side)}
+              />
+              {title}
+            </label>
+          ))}
+        </fieldset>
+        <Choice
+          label="Instrument"
+          shown
+          value={symbol}
+          set={choose}
+          of={rules.instruments.map((one) => [one.symbol, one.symbol])}
+        />
+        <Choice label="Type" shown value={type} set={setType} of={Object.entries(TYPES)} />
+        <Amount name="quantity" label={`Quantity (steps of ${instrument?.lotSize ?? "1"})`} required />
+        {type === "stop" && <Amount name="stopPrice" label="Stop price" required />}
+        {type !== "market" && (
+          <Amount
+            name="price"
+            label={type === "stop" ? "Limit, if there is one" : "Price"}
+            required={type === "limit"}
+          />
+        )}
+        <button type="submit" disabled={busy} className={side}>
+          {SIDES[side]} {symbol}
+        </button>
+      </form>
+      <p role="status" className="said">
+        {said?.isRefusal === false && said.text}
+      </p>
+      <p role="alert" className="refused">
+        {said?.isRefusal && said.text}
+      </p>
+    </Card>
+  );
+}
+
+function Amount({ name, label, required }: { name: string; label: string; required: boolean }) {
+  return (
+    <label>
+      {label}
+      <input
+        name={name}
+        inputMode="decimal"
+        autoComplete="off"
+        pattern="\d+(\.\d+)?"
+        title="A number such as 12 or 0.5"
+        required={required}
+      />
+    </label>
+  );
+}
+
+/** What stands in the form; what is not asked for is not said. */
+function orderOf(form: HTMLFormElement, chosen: Pick<Order, "symbol" | "side" | "type">): Order {
+  const fields = new FormData(form);
+  const [price, stopPrice] = [fieldOf(fields, "price"), fieldOf(fields, "stopPrice")];
+  return {
+    ...chosen,
+    quantity: fieldOf(fields, "quantity"),
+    ...(price === "" ? {} : { price }),
+    ...(stopPrice === "" ? {} : { stopPrice }),
+  };
+}

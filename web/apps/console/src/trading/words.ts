@@ -1,0 +1,38 @@
+import { Refusal, type TradeRefusal } from "@tidings/client";
+
+/** What a room refuses, for people. */
+const WORDS: Record<TradeRefusal, string> = {
+  not_a_member: "You are not a member of this room.",
+  already_a_member: "You are a member already.",
+  room_not_running: "This room is not running.",
+  room_state: "The room does not stand so that this can be done.",
+  room_busy: "A price is just being met. Try again.",
+  room_full: "This room has as many members as it takes.",
+  unknown_symbol: "This is not traded here.",
+  no_price: "It has no price yet.",
+  bad_tick: "The price does not go with this order or its steps.",
+  bad_size: "The quantity is outside of what is traded at once.",
+  insufficient_cash: "There is not enough free cash.",
+  insufficient_position: "There is not enough of it that is free to sell.",
+  position_limit: "The position would be larger than it may be.",
+  too_many_orders: "There are as many open orders as there may be.",
+  rate_exceeded: "Orders come faster than this room takes them.",
+  duplicate_client_order_id: "This order was placed before.",
+  unknown_order: "There is no such order of yours.",
+  already_cancelled: "It was cancelled before.",
+  already_filled: "It was filled before.",
+};
+
+const isKnown = (code: string): code is TradeRefusal => code in WORDS;
+
+/** A refusal of a room in words, with the figures that it names. */
+export function wordsOf(code: string, message: string): string {
+  return isKnown(code) ? `${WORDS[code]} (${message})` : message;
+}
+
+/** The same of what was thrown: the room's own code stands before the sentence. */
+export function refusalWords(error: unknown): string {
+  if (!(error instanceof Refusal)) return error instanceof Error ? error.message : "It did not work.";
+  const [, code = "", message = ""] = /^([a-z_]+): (.*)$/s.exec(error.message) ?? [];
+  return isKnown(code) ? wordsOf(code, message) : error.message;
+}

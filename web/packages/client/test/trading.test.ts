@@ -1,0 +1,188 @@
+import { afterEach, expect, test, vi } from "vitest";
+import { Client, followed, type AccountView, type OrderReply } from "@tidings/client";
+import { ACCOUNT, digestOf, ordersLeft, tradingRoom, type TradingRoom } from "@tidings/client/trading";
+import { Exchange } from "../../../testing/exchange.ts";
+import { mint, served, unique } from "../../../testing/server.ts";
+
+const server = served(["--no-limits"]);
+const clients: Client[] = [];
+const open = (user: string) => {
+  const client = new Client({ url: server.http, token: mint({ sub: user }) });
+  clients.push(client);
+  client.connect();
+  return client;
+};
+afterEach(() => clients.splice(0).forEach((client) => client.disconnect()));
+
+const until = (holds: () => void | Promise<void>, timeout = 10_000) =>
+  vi.waitFor(holds, { timeout, interval: 10 });
+
+/** Trades in a room as a member; a market order of one lot, unless said otherwise. */
+const order = (symbol: string, side: "buy" | "sell", quantity = "1") =>
+  ({ symbol, side, type: "market", quantity }) as const;
+
+async function entered(exchange: Exchange, user: string): Promise<TradingRoom> {
+  const room = tradingRoom(open(user), exchange.id);
+  room.enter();
+  await until(() => expect([room.state.status, room.state.own]).toEqual(["live", "live"]));
+  return room;
+}
+
+/** What is known of an account, as far as a digest covers it. */
+const known = ({ state }: TradingRoom) => ({
+  cash: state.account?.cash,
+  held: state.account?.positions.map(({ symbol, quantity }) => `${symbol} ${quantity}`),
+});
+
+async function atServer(exchange: Exchange, user: string) {
+  const { cash, positions, digest } = await exchange.portfolio<AccountView>(user);
+  const held = positions.map(({ symbol, quantity }) => `${symbol} ${quantity}`);
+  expect(digestOf(user, cash, positions)).toBe(digest);
+  return { cash, held };
+}
+
+/** Has a client lose the next event of a name about something, as a broken proxy might. */
+function loses(client: Client, name: string, about: (data: never) => boolean): () => boolean {
+  const socket = client.socket as unknown as { onevent: (packet: { data: unknown[] }) => void };
+  const hear = socket.onevent.bind(socket);
+  let isLost = false;
+  socket.onevent = (packet) => {
+    const [event, data] = packet.data;
+    if (!isLost && event === name && about(data as never)) isLost = true;
+    else hear(packet);
+  };
+  return () => isLost;
+}
+
+test("a digest is that of the server, whatever the order in which positions are known", async () => {
+  const text = "ada\n9000.5\nBTC-EUR 0.25\nBTC/USD 3\n";
+  const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+  const expected = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const positions = [
+    { symbol: "BTC/USD", quantity: "3" },
+    { symbol: "BTC-EUR", quantity: "0.25" },
+  ];
+  expect(digestOf("ada", "9000.5", positions)).toBe(expected);
+});
+
+test("an account, its orders and the room follow events alone, every digest holds among marks, also over a crash", async () => {
+  const [ada, bob] = [unique("ada"), unique("bob")];
+  const exchange = new Exchange(server);
+  await exchange.run([ada, bob]);
+  await exchange.price("ACME", 10);
+  await exchange.price("BETA", 20);
+  const room = await entered(exchange, ada);
+  expect(room.state.proof).toEqual({ inStep: true, held: 0, resyncs: 0, seq: expect.any(Number) as number });
+  // Marks come all the time, and more of them than are told.
+  let round = 0;
+  const trade = async () => {
+    for (let end = round + 20; round < end; round += 1) {
+      await exchange.price("ACME", 10 + (round % 7));
+      await room.place(order(round % 2 ? "BETA" : "ACME", round % 5 === 4 ? "sell" : "buy", "3"));
+    }
+  };
+  await trade();
+  await until(() => expect(room.state.proof.held).toBeGreaterThanOrEqual(3));
+  await until(async () => expect(known(room)).toEqual(await atServer(exchange, ada)));
+
+  const waiting = await room.place({ symbol: "ACME", side: "buy", type: "limit", quantity: "5", price: "1" });
+  await until(() =>
+    expect(room.state.account?.openOrders.map(({ orderId }) => orderId)).toEqual([waiting.orderId]),
+  );
+  await exchange.price("ACME", 1, 2);
+  await until(() => expect(room.state.account?.openOrders[0]?.remaining).toBe("3"));
+  await room.cancel(waiting.orderId);
+  await until(() => expect(room.state.account?.openOrders).toEqual([]));
+  await expect(room.place(order("ACME", "sell", "900"))).rejects.toThrow(/^insufficient_position: /);
+  await until(() => expect(room.state.failures[0]?.reason.code).toBe("insufficient_position"));
+
+  await server.kill();
+  await until(() => expect(room.state.own).toBe("joining"));
+  await server.start();
+  await until(() => expect(room.state.own).toBe("live"), 20_000);
+  const { held } = room.state.proof;
+  await trade();
+  await until(() => expect(room.state.proof.held).toBeGreaterThan(held));
+  await until(async () => expect(known(room)).toEqual(await atServer(exchange, ada)));
+  expect(room.state.proof).toMatchObject({ inStep: true, resyncs: 0 });
+
+  await until(() =>
+    expect(room.state.room?.standings.map(({ userId }) => userId).sort()).toEqual([ada, bob].sort()),
+  );
+  expect(room.state.ticks["ACME"]?.length).toBeGreaterThan(0);
+  await exchange.post("end");
+  await until(() => expect(room.state.room?.state).toBe("ended"));
+}, 60_000);
+
+test("who lost an event finds it at the next digest, asks anew once, and is right; who does not check stays wrong", async () => {
+  const ada = unique("ada");
+  const exchange = new Exchange(server);
+  await exchange.run([ada]);
+  await exchange.price("ACME", 10);
+  await exchange.price("BETA", 20);
+  const [room, trusting] = [await entered(exchange, ada), open(ada)];
+  const own = trusting.room(`trade:${exchange.id}:${ada}`);
+  const unchecked = followed(own, ACCOUNT);
+  own.enter();
+  await until(() => expect(unchecked.state.account?.cash).toBe("100000"));
+  const checking = clients[0];
+  if (!checking) throw new Error("there is a client");
+  const lost = [checking, trusting].map((client) =>
+    loses(client, "position:updated", ({ symbol }: { symbol: string }) => symbol === "BETA"),
+  );
+  // Nothing else is told of this position, so it stays as it is known.
+  await room.place(order("BETA", "buy", "7"));
+  await until(() => expect(lost.map((isLost) => isLost())).toEqual([true, true]));
+  expect(known(room).held).toEqual([]);
+  const trade = async (times: number) => {
+    for (let n = 0; n < times; n += 1) await room.place(order("ACME", "buy"));
+  };
+  await trade(6);
+  await until(() => expect(room.state.proof).toMatchObject({ inStep: true, resyncs: 1 }));
+  await trade(12);
+  await until(async () => expect(known(room)).toEqual(await atServer(exchange, ada)));
+  expect(known(room).held).toEqual(["ACME 18", "BETA 7"]);
+  await until(() => expect(room.state.proof.held).toBeGreaterThanOrEqual(2));
+  expect(room.state.proof).toMatchObject({ inStep: true, resyncs: 1 });
+  // The same events, and nobody looks: what was lost is never found.
+  await until(() => expect(unchecked.state.account?.positions.map(({ symbol }) => symbol)).toEqual(["ACME"]));
+  expect(unchecked.state.account?.cash).toBe(known(room).cash);
+});
+
+test("who is no member sees the room, and has an account as soon as he joins and none when he has left", async () => {
+  const eve = unique("eve");
+  const exchange = new Exchange(server);
+  await exchange.open([]);
+  const room = tradingRoom(open(eve), exchange.id);
+  const leave = room.enter();
+  await until(() => expect([room.state.status, room.state.own]).toEqual(["live", "refused"]));
+  expect(room.state.room?.state).toBe("open");
+  await exchange.post("join", { userId: eve });
+  await until(() => expect(room.state.account?.cash).toBe("100000"));
+  expect(room.state.room?.members).toBe(1);
+  await exchange.post("leave", { userId: eve });
+  await until(() => expect(room.state.account).toBeUndefined());
+  await exchange.post("join", { userId: eve });
+  await until(() => expect([room.state.own, room.state.account?.cash]).toEqual(["live", "100000"]));
+  await exchange.price("ACME", 12);
+  await until(() => expect(room.state.room?.prices).toEqual([{ symbol: "ACME", price: "12" }]));
+  leave();
+  await until(() => expect([room.state.status, room.state.own]).toEqual(["idle", "idle"]));
+});
+
+test("how many orders the room takes is known from its answers, and comes back with time", async () => {
+  const ada = unique("ada");
+  const exchange = new Exchange(server);
+  await exchange.run([ada], { ordersPerSecond: 2, orderBurst: 3 });
+  await exchange.price("ACME", 10);
+  const room = await entered(exchange, ada);
+  expect(ordersLeft(room.state)).toBe(3);
+  const replies: OrderReply[] = [];
+  for (let n = 0; n < 3; n += 1) replies.push(await room.place(order("ACME", "buy")));
+  expect(replies.at(-1)?.ordersRemaining).toBe(0);
+  const { budget } = room.state;
+  expect(ordersLeft(room.state, budget?.at)).toBe(0);
+  expect(ordersLeft(room.state, (budget?.at ?? 0) + 1_100)).toBe(2);
+  expect(ordersLeft(room.state, (budget?.at ?? 0) + 60_000)).toBe(3);
+  await expect(room.place(order("ACME", "buy"))).rejects.toMatchObject({ code: "rate_limited" });
+});
