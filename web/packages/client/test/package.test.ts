@@ -15,20 +15,32 @@ test("the types are those the server of this repository prints", () => {
   expect(fresh, "src/wire.ts is stale: npm run types").toBe(true);
 });
 
-test("the client is smaller than 10 KB beside socket.io-client, compressed", async () => {
+/** How many bytes an entry is, compressed, beside socket.io-client; and what is in it. */
+async function built(entry: string): Promise<{ bytes: number; code: string }> {
   const result = await build({
     configFile: false,
     logLevel: "silent",
     build: {
       write: false,
-      lib: { entry: new URL("../src/index.ts", import.meta.url).pathname, formats: ["es"] },
+      lib: { entry: new URL(`../src/${entry}`, import.meta.url).pathname, formats: ["es"] },
       rollupOptions: { external: ["socket.io-client"] },
     },
   });
   const outputs = (Array.isArray(result) ? result : [result]) as { output: { code?: string }[] }[];
   const code = outputs.flatMap(({ output }) => output.map((part) => part.code ?? "")).join("");
-  const bytes = gzipSync(code).length;
-  console.log(`${bytes} bytes`);
+  console.log(`${entry}: ${gzipSync(code).length} bytes`);
+  return { bytes: gzipSync(code).length, code };
+}
+
+test("the client is smaller than 10 KB beside socket.io-client, compressed", async () => {
+  const { bytes, code } = await built("index.ts");
   expect(code).toContain("tidings:gap");
   expect(bytes).toBeLessThan(10_000);
+});
+
+test("what is of trading is smaller than 7 KB, with SHA-256, and none of it is in the client", async () => {
+  const { bytes, code } = await built("trading.ts");
+  expect(code).toContain("account:digest");
+  expect(bytes).toBeLessThan(7_000);
+  expect((await built("index.ts")).code).not.toContain("account:digest");
 });

@@ -76,7 +76,7 @@ function Worth({ roomId, room, me }: { roomId: string; room: TradeRoomView; me: 
   const place = room.standings.find(({ userId }) => userId === me)?.rank;
   const known = (amount: string | undefined) => (amount === undefined ? "–" : money(amount));
   return (
-    <dl className="tiles">
+    <dl className="tiles worth">
       <Tile name="Worth" value={known(equity)} note={`began with ${money(room.rules.startingCash)}`} />
       <Tile name="Cash" value={known(cash)} />
       <Tile name="Profit made" value={known(realisedPnl)} note="with all fees" />
