@@ -67,8 +67,9 @@ pub enum TradeEvent {
 }
 
 impl Event for TradeEvent {
-    /// Of a slow client's positions the newest of each symbol counts, of portfolios and standings the newest;
-    /// fills and what becomes of orders are about nothing but themselves.
+    /// Of prices, which are not kept, a slow client hears the newest of each symbol. Positions, portfolios and standings are about
+    /// something too, for kinds that are configured to keep nothing; fills and what becomes of orders are about nothing but
+    /// themselves.
     fn slot(&self) -> Option<&str> {
         match self {
             Self::Position(position) => Some(&position.symbol),
