@@ -2,9 +2,10 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `events` | what is heard in `trade:ROOM` and `trade:ROOM:USER` |
+//! | `events`, `beside` | what is heard in `trade:ROOM` and `trade:ROOM:USER` |
 //! | `views` | rooms, accounts and orders as they stand |
 
+mod beside;
 mod events;
 mod views;
 
@@ -15,6 +16,7 @@ use tidings_app::{Command, Rate, Requires, Rule, Text, Whole};
 use crate::decimal::Dec;
 use crate::order::{Ask, Kind, Side, Status};
 
+pub use beside::*;
 pub use events::*;
 pub use views::*;
 

@@ -32,7 +32,7 @@ impl Listener {
                     self.quantities.remove(&(user.clone(), symbol.clone())).unwrap();
                 }
                 Told::Digest { user, digest } => {
-                    assert_eq!(self.digest(user), *digest, "{user} is not in step")
+                    assert_eq!(self.digest(user), *digest, "{user} is not in step");
                 }
                 _ => {}
             }

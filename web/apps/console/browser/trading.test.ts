@@ -144,6 +144,11 @@ test("a room is made, opened, joined, started, ended and left in the page, by th
   await other.page.getByRole("button", { name: "Join" }).click();
   await other.page.getByText("In step").waitFor();
   expect(await other.page.getByRole("button", { name: "Start trading" }).count()).toBe(0);
+  // An administrator may do what the owner may.
+  const admin = await Window.open(await browser.newContext(), server);
+  await admin.signIn(new URL(page.url()).pathname);
+  await admin.page.getByRole("button", { name: "Start trading" }).waitFor();
+  await admin.page.context().close();
   await page.getByRole("button", { name: "Start trading" }).click();
   for (const one of [page, other.page]) await one.getByRole("button", { name: "Buy ACME" }).waitFor();
   // There is no price yet, and the page says so in words.

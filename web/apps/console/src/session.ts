@@ -1,5 +1,5 @@
 import { useSyncExternalStore } from "react";
-import { Client, holderOf, refreshing, Refusal, type GetToken, type Tokens } from "@tidings/client";
+import { claimsOf, Client, holderOf, refreshing, Refusal, type GetToken, type Tokens } from "@tidings/client";
 
 /**
  * Whose console this is: by password, with tokens that renew, or by a token that was pasted.
@@ -13,6 +13,8 @@ export interface SignedIn {
   client: Client;
   userId: string;
   org: string;
+  /** Whether the server takes whoever it is for a server or an administrator; what may be done is for it to say. */
+  isServer: boolean;
 }
 
 const PLACE = "tidings:sign-in";
@@ -100,7 +102,12 @@ function open(kept: Kept): SignedIn {
     share: `${holder}:${rightsOf(kept)}`,
   });
   client.connect();
-  return { client, org, userId: holder.slice(org.length + 1) };
+  return { client, org, userId: holder.slice(org.length + 1), isServer: isServer(first) };
+}
+
+function isServer(token: string): boolean {
+  const { scope = "", roles = [] } = (claimsOf(token) ?? {}) as { scope?: string; roles?: string[] };
+  return scope.split(" ").some((one) => one === "publish" || one === "admin") || roles.includes("admin");
 }
 
 /** Tabs share a connection if they may do the same on it: a pasted token may have other rights than an account. */

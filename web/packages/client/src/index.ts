@@ -25,7 +25,7 @@ export type {
 export { Refusal } from "./refusal.ts";
 export { Room, type JoinOptions, type RoomState, type RoomStatus } from "./room.ts";
 export type { Present } from "./roster.ts";
-export { holderOf, refreshing, type GetToken, type Tokens } from "./tokens.ts";
+export { claimsOf, holderOf, refreshing, type GetToken, type Tokens } from "./tokens.ts";
 export type * from "./wire.ts";
 
 import { Client, type ClientOptions } from "./client.ts";

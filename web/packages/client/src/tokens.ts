@@ -69,16 +69,21 @@ async function postRefresh(url: string, refreshToken: string): Promise<unknown> 
   }
 }
 
-/** Whose a token is, as `ORG/USER`; `undefined` if it cannot be read. Nothing is checked: that is the server's part. */
-export function holderOf(token: string): string | undefined {
+/** What a token says; `undefined` if it cannot be read. Nothing is checked: that is the server's part. */
+export function claimsOf(token: string): Record<string, unknown> | undefined {
   try {
     const part = token.split(".")[1] ?? "";
     const bytes = Uint8Array.from(atob(part.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
-    const claims = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
-    const user = claims["sub"] ?? claims["userId"] ?? claims["id"];
-    const org = typeof claims["org"] === "string" ? claims["org"] : "default";
-    return typeof user === "string" || typeof user === "number" ? `${org}/${user}` : undefined;
+    return JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
   } catch {
     return undefined;
   }
+}
+
+/** Whose a token is, as `ORG/USER`; `undefined` if it cannot be read. */
+export function holderOf(token: string): string | undefined {
+  const claims = claimsOf(token) ?? {};
+  const user = claims["sub"] ?? claims["userId"] ?? claims["id"];
+  const org = typeof claims["org"] === "string" ? claims["org"] : "default";
+  return typeof user === "string" || typeof user === "number" ? `${org}/${user}` : undefined;
 }

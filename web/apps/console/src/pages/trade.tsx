@@ -4,6 +4,7 @@ import type { TradeRoomView } from "@tidings/client";
 import { useOrders, usePortfolio, useTradingRoom } from "@tidings/react";
 import { Boundary } from "../boundary.tsx";
 import { money } from "../format.ts";
+import { useSession } from "../session.ts";
 import { Acts, InStep, RoomState } from "../trading/lead.tsx";
 import { Prices } from "../trading/prices.tsx";
 import { Gain, Happened, OpenOrders, Positions, Standings } from "../trading/tables.tsx";
@@ -25,6 +26,7 @@ export function TradePage() {
 
 function Traded({ roomId }: { roomId: string }) {
   const { room, status, error, live, proof, act, isMember, ...seen } = useTradingRoom(roomId);
+  const session = useSession();
   if (!room) {
     return (
       <>
@@ -37,7 +39,12 @@ function Traded({ roomId }: { roomId: string }) {
     <>
       <Head title={room.name}>
         <RoomState state={room.state} />
-        <Acts room={room} isMember={isMember} runs={room.owner === seen.me} act={act} />
+        <Acts
+          room={room}
+          isMember={isMember}
+          runs={room.owner === seen.me || session?.isServer === true}
+          act={act}
+        />
       </Head>
       {isMember && <Worth roomId={roomId} room={room} me={seen.me} />}
       {isMember && <InStep proof={proof} live={live} />}

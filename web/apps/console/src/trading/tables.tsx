@@ -99,6 +99,9 @@ function conditionOf({ type, price, stopPrice }: OpenOrder): string {
   return type === "stop" ? `${limit}, once at ${money(stopPrice ?? "")}` : limit;
 }
 
+/** Fills that are shown. */
+const SHOWN = 10;
+
 /** What was filled, and what could not be done. */
 export function Happened({ fills, failures }: { fills: OrderExecuted[]; failures: OrderFailed[] }) {
   return (
@@ -106,7 +109,7 @@ export function Happened({ fills, failures }: { fills: OrderExecuted[]; failures
       {fills.length === 0 && <Note>Nothing was filled yet.</Note>}
       {fills.length > 0 && (
         <Table caption="Filled" head={["Order", "What", "Quantity", "Price", "Fee", "When"]}>
-          {fills.slice(0, 20).map((fill) => (
+          {fills.slice(0, SHOWN).map((fill) => (
             <tr key={`${fill.orderId} ${fill.remaining}`}>
               <th scope="row">{fill.orderId}</th>
               <td>
