@@ -7,6 +7,10 @@ mod agree;
 mod asks;
 #[path = "rooms/digests.rs"]
 mod digests;
+#[path = "rooms/balance.rs"]
+mod balance;
+#[path = "rooms/books.rs"]
+mod books;
 #[path = "rooms/exports.rs"]
 mod exports;
 #[path = "rooms/naive.rs"]
