@@ -5,7 +5,8 @@ use std::ops::Deref;
 
 use serde_json::{Value, json};
 use tidings_testkit::bed;
-pub(crate) use tidings_testkit::bed::{hear, listens, merge, subscribe};
+pub(crate) use tidings_testkit::bed::{hear, listens, merge, subscribe, token};
+use tidings_testkit::Serving;
 use tidings_testkit::client::PlainClient;
 
 /// The database, and the server on it.
@@ -15,6 +16,17 @@ impl Bed {
     /// One on SQLite, one on PostgreSQL.
     pub(crate) async fn both() -> [Self; 2] {
         bed::Bed::both(env!("CARGO_BIN_EXE_tidings")).await.map(Self)
+    }
+
+    /// One on SQLite.
+    pub(crate) fn sqlite() -> Self {
+        Self(bed::Bed::sqlite(env!("CARGO_BIN_EXE_tidings")))
+    }
+
+    /// The server at an address to which clients come back.
+    pub(crate) fn serve_at(&self, addr: SocketAddr) -> Serving {
+        let flags = ["serve", "--listen", &addr.to_string(), "--no-limits", "--host-publish=false"];
+        Serving::run(self.command().args(flags))
     }
 
     /// What `tidings verify room` says of an export: its exit code, and all it printed.

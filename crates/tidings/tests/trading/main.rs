@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod bed;
+#[path = "../../../../apps/trading/tests/rooms/books.rs"]
+mod books;
 mod crash;
 mod digests;
+mod fleet;
 mod refusals;
 mod rooms;
