@@ -145,7 +145,9 @@ fn frees_what_it_kept(before: &Room, room: &Room, applied: &Applied) {
     let (had, has) = (&before.accounts()[user], &room.accounts()[user]);
     assert_eq!(has.free(), had.free() + kept);
     assert_eq!((has.cash, &has.holdings, has.equity), (had.cash, &had.holdings, had.equity));
-    assert!(before.accounts().iter().all(|(other, account)| other == user || room.accounts()[other] == *account));
+    assert!(
+        before.accounts().iter().all(|(other, account)| other == user || room.accounts()[other] == *account)
+    );
 }
 
 /// All money there is: what the members had to begin with, what the market paid and got, less fees.
@@ -165,7 +167,10 @@ impl Money {
         assert_eq!(cash + self.paid, began);
         for (user, account) in room.accounts() {
             let worth: Dec = account.holdings.values().map(|held| held.worth()).sum();
-            assert_eq!(account.cash + worth, room.rules().starting_cash + account.realised + account.unrealised());
+            assert_eq!(
+                account.cash + worth,
+                room.rules().starting_cash + account.realised + account.unrealised()
+            );
             assert_eq!(account.equity, account.cash + worth, "{user}");
             assert!(account.free() >= Dec::ZERO);
             assert!(account.holdings.values().all(|held| held.quantity.is_positive()));
@@ -227,7 +232,8 @@ fn the_books_know_that_an_entry_fills_no_more_than_two_hundred_orders() {
     inputs.extend(users.iter().map(|user| (1, join(user))));
     inputs.push((1, Input::Start));
     inputs.extend(users.iter().map(limit));
-    inputs.extend([(3, price("9", Some("440"))), (4, Input::Cancel { user: users[300].clone(), order: 301 })]);
+    inputs
+        .extend([(3, price("9", Some("440"))), (4, Input::Cancel { user: users[300].clone(), order: 301 })]);
     inputs.extend([(5, go_on()), (6, go_on()), (7, price("12", None))]);
     books_agree(&rules, inputs);
 }

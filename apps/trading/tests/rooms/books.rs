@@ -278,13 +278,14 @@ impl Books {
             rows.push((!qualified, -value, member.drawdown, member.came, user, member));
         }
         rows.sort_by_key(|row| (row.0, row.1, row.2, row.3));
-        let row = |(rank, (out, value, drawdown, _, user, member)): (usize, (bool, i128, i128, _, _, &Member))| {
-            serde_json::json!({
-                "userId": user, "name": member.name, "rank": rank + 1, "value": decimal(-value),
-                "portfolioValue": decimal(member.equity()), "qualified": !out, "trades": member.trades,
-                "drawdown": decimal(drawdown),
-            })
-        };
+        let row =
+            |(rank, (out, value, drawdown, _, user, member)): (usize, (bool, i128, i128, _, _, &Member))| {
+                serde_json::json!({
+                    "userId": user, "name": member.name, "rank": rank + 1, "value": decimal(-value),
+                    "portfolioValue": decimal(member.equity()), "qualified": !out, "trades": member.trades,
+                    "drawdown": decimal(drawdown),
+                })
+            };
         rows.into_iter().enumerate().map(row).collect()
     }
 }

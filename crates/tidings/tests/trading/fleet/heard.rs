@@ -60,7 +60,7 @@ impl Heard {
         let place = Place {
             epoch: said.epoch.unwrap_or_default().to_owned(),
             offset: said.offset.unwrap_or(0),
-            tag: None,
+            tag: said.tag.map(str::to_owned),
         };
         match self.places.get(room) {
             Some(here) if here.epoch == place.epoch => {}
@@ -71,6 +71,10 @@ impl Heard {
 
     /// An event: each comes once, behind the one before it.
     pub(crate) fn event(&mut self, said: &Said<'_>, text: &str, now: Instant) {
+        // Who is there is told as well.
+        if !said.room.is_some_and(|room| room.starts_with("trade:")) {
+            return;
+        }
         self.events += 1;
         let (room, offset) = (said.room.unwrap_or_default(), said.offset.unwrap_or(0));
         let Some(here) = self.places.get_mut(room) else {

@@ -20,6 +20,8 @@ pub(crate) async fn ends(addr: SocketAddr, bots: u64) -> BTreeMap<String, u64> {
     let own = (0..bots).map(|bot| format!("trade:{ROOM}:{}", Plan::bot(bot)));
     for room in own.chain([format!("trade:{ROOM}")]) {
         let told = subscribe(&mut client, &room).await;
+        // A connection may be in so many rooms at once.
+        client.ask(json!({"type": "unsubscribe", "room": room})).await.unwrap();
         ends.insert(room, told["offset"].as_u64().unwrap_or_else(|| panic!("{told}")));
     }
     ends
