@@ -4,7 +4,7 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt conformance soak rounds fuzz figures bench clean
+.PHONY: help run test lint fmt conformance soak rounds fleet fuzz figures bench clean
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -45,6 +45,10 @@ soak: ## The database away for 30 s; 5,000 clients back at once; the server kill
 rounds: ## The second half of that; scripts/rounds.sh says what can be made larger.
 	@scripts/needs.sh build test
 	@scripts/rounds.sh
+
+fleet: ## 200 bots trade 1,000 orders a second for a minute, then with SIGKILL; scripts/fleet.sh says what can be changed.
+	@scripts/needs.sh build test
+	@scripts/fleet.sh
 
 fuzz: ## Every fuzz target for ten minutes; needs cargo-fuzz.
 	@fuzz/run.sh

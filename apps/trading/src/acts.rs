@@ -1,19 +1,18 @@
 //! What happens in rooms: each a transaction of entries, events, and the room's row.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tidings_app::commit::TOGETHER;
-use tidings_app::{Changes, Org, Refusal, Stage, Tells, plain_id};
+use tidings_app::{Changes, Org, Refusal, Stage, plain_id};
 
-use crate::journal::{Entry, Input};
+use crate::journal::Input;
+use crate::line;
 use crate::order::{Ask, order_number};
 use crate::refused::{Reason, Refused};
-use crate::room::{FILLS_MOST, Room, State};
+use crate::room::{Room, State};
 use crate::rooms::{Key, Rooms};
 use crate::rules::Rules;
-use crate::store::{self, Head, RoomRow};
-use crate::telling::{self, entries, place};
-use crate::views;
+use crate::store::{self, RoomRow};
+use crate::telling::{entries, place};
 use crate::wire::{CancelAfterReply, OrderReply, SnapshotCreated, TradeEvent};
 
 /// Rooms of one user that have not ended, at most.
@@ -80,79 +79,8 @@ pub async fn create(
     Ok(row)
 }
 
-/// What came of inputs.
-#[derive(Debug)]
-pub struct Done<T> {
-    /// What was made of the room behind them.
-    pub value: T,
-    /// How many of them were applied: no more than what they tell fits in the transaction.
-    pub taken: usize,
-    /// Whether orders have not all met a price.
-    pub goes_on: bool,
-}
-
-/// Events after which no further input is taken into a transaction: one more may tell three and a digest for each of its
-/// fills.
-const ENOUGH: usize = TOGETHER - 4 * FILLS_MOST - 2;
-
-/// Does something in a room, and stores and tells it. What `done` makes of the room behind it is answered.
-///
-/// # Errors
-/// What the room refuses; then nothing of the inputs is done.
-pub async fn apply<T>(
-    rooms: &Arc<Rooms>,
-    tx: &mut Changes,
-    key: &Key,
-    inputs: Vec<Input>,
-    done: impl FnOnce(&Room, Option<u64>) -> T,
-) -> Result<Done<T>, No> {
-    let (org, id) = key;
-    let (row, mut room) = rooms.take(tx, key).await?;
-    let (before, now_ms) = (room.state(), row.time(tx.now_ms()));
-    let mut stored: Vec<Entry> = Vec::with_capacity(inputs.len());
-    let (mut order, mut tells) = (None, Tells::default());
-    // A server that was killed may have left some that have not met the newest price.
-    let unmet = room.unfinished().map(|symbol| Input::GoOn { symbol: symbol.to_owned() });
-    let unmet = unmet.filter(|_| inputs.iter().any(|input| matches!(input, Input::Price { .. })));
-    let extra = usize::from(unmet.is_some());
-    for input in unmet.into_iter().chain(inputs) {
-        if tells.len() > ENOUGH || !stored.is_empty() && room.unfinished().is_some() {
-            break;
-        }
-        // Whatever is refused behind something else leaves the room to be made again of its journal.
-        let applied = match room.apply(now_ms, input) {
-            Ok(applied) => applied,
-            Err(refused) => {
-                if stored.is_empty() {
-                    rooms.put(key, room);
-                }
-                return Err(refused.into());
-            }
-        };
-        store::write(tx, org, id, &applied.entry).await?;
-        order = applied.order.or(order);
-        stored.push(applied.entry.clone());
-        telling::tell(&mut tells, org, &room, applied)?;
-    }
-    tx.tell(tells)?;
-    let switched = |entry: &Entry| matches!(entry.input, Input::CancelAfter { .. } | Input::CancelDue { .. });
-    if stored.iter().any(switched) {
-        store::cancel_next(tx, org, id, room.next_cancel_ms().map(|at| row.when(at))).await?;
-    }
-    if before != room.state() {
-        turned(tx, org, &row, &room).await?;
-    }
-    save(tx, org, &room).await?;
-    let (taken, goes_on) = (stored.len() - extra, room.unfinished().is_some());
-    let value = done(&room, order);
-    rooms.put(key, room);
-    let (rooms, key) = (rooms.clone(), key.clone());
-    tx.after(move || rooms.settle_after(&key, &stored));
-    Ok(Done { value, taken, goes_on })
-}
-
 /// The room stands otherwise: when it is to be looked at, and where everybody stood at the end.
-async fn turned(tx: &mut Changes, org: &Org, row: &RoomRow, room: &Room) -> Result<(), Refusal> {
+pub(crate) async fn turned(tx: &mut Changes, org: &Org, row: &RoomRow, room: &Room) -> Result<(), Refusal> {
     let (running, now_ms) = (room.state() == State::Running, tx.now_ms());
     let due = |after: Option<u64>| after.filter(|_| running).map(|ms| now_ms.saturating_add(row.lasts(ms)));
     let times = (due(row.rules.duration_ms), due(row.rules.snapshot_every_ms));
@@ -161,18 +89,6 @@ async fn turned(tx: &mut Changes, org: &Org, row: &RoomRow, room: &Room) -> Resu
         keep_standings(tx, org, room).await?;
     }
     Ok(())
-}
-
-async fn save(tx: &mut Changes, org: &Org, room: &Room) -> Result<(), Refusal> {
-    let head = Head {
-        state: room.state().as_str(),
-        members: room.members(),
-        seq: room.seq(),
-        chain: &room.chain().to_string(),
-        started_ms: room.started_ms(),
-        ended_ms: room.ended_ms(),
-    };
-    store::save(tx, org, room.id(), &head).await
 }
 
 /// Keeps the standings of this moment; the id by which they are found.
@@ -223,76 +139,8 @@ pub async fn order(
     user: &str,
     ask: Ask,
 ) -> Result<OrderReply, Refusal> {
-    rooms.warm(stage, &key).await?;
-    let why = Arc::new(Mutex::new(None));
-    let (doing, noting, user, asked) = (rooms.clone(), why.clone(), user.to_owned(), ask.clone());
-    let (at, whose) = (key.clone(), user.clone());
-    let placed = stage.commit(move |tx| {
-        Box::pin(async move {
-            let input = Input::Place { user: whose.clone(), ask: asked };
-            let placed = apply(&doing, tx, &at, vec![input], |room, order| {
-                let order = room.order(order.unwrap_or_default())?;
-                Some(views::of_reply(room, order, room.at_ms()))
-            });
-            let placed = placed.await.map_err(|no| {
-                if let No::Room(refused) = &no {
-                    *noting.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused.clone());
-                }
-                Refusal::from(no)
-            })?;
-            placed.value.ok_or_else(|| Refusal::unavailable("it is not known what became of it"))
-        })
-    });
-    let refusal = match placed.await {
-        Ok(reply) => return Ok(reply),
-        Err(refusal) => refusal,
-    };
-    let why = why.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(refused) = why else { return Err(refusal) };
-    if let Some(reply) = same(rooms, stage, &key, (&refused, &ask)).await? {
-        return Ok(reply);
-    }
-    tell_refused(stage, &key, &user, (&ask, refused)).await?;
-    Err(refusal)
-}
-
-/// The order that there is of a repeat.
-async fn same(
-    rooms: &Arc<Rooms>,
-    stage: &Stage,
-    key: &Key,
-    (refused, ask): (&Refused, &Ask),
-) -> Result<Option<OrderReply>, Refusal> {
-    let Some(number) = refused.order.filter(|_| refused.reason == Reason::DuplicateClientOrderId) else {
-        return Ok(None);
-    };
-    let mut reader = stage.read().await?;
-    rooms
-        .look(&mut reader, key, |row, room| {
-            let order = room.order(number).filter(|order| order.ask == *ask)?;
-            let reply = views::of_reply(room, order, row.time(stage.now_ms()));
-            Some(OrderReply { duplicate: Some(true), ..reply })
-        })
-        .await
-}
-
-/// Tells a member why an order was refused. Who comes too fast, or is no member, is answered alone.
-async fn tell_refused(
-    stage: &Stage,
-    key: &Key,
-    user: &str,
-    (ask, refused): (&Ask, Refused),
-) -> Result<(), Refusal> {
-    if matches!(refused.reason, Reason::RateExceeded | Reason::NotAMember) {
-        return Ok(());
-    }
-    let own = place(&key.0, &key.1, Some(user))?;
-    let event = telling::failed(&key.1, &ask.client_order_id, &refused);
-    stage
-        .commit(move |tx| {
-            Box::pin(async move { tx.emit_in(&own, &event, Some(tidings_app::Lane::Critical)) })
-        })
-        .await
+    let placed = line::ask(rooms, stage, &key, vec![Input::Place { user: user.to_owned(), ask }]).await?;
+    placed.reply.ok_or_else(|| Refusal::unavailable("it is not known what became of it"))
 }
 
 /// Cancels what is left of an order.
@@ -307,20 +155,8 @@ pub async fn cancel(
     order: &str,
 ) -> Result<OrderReply, Refusal> {
     let unknown = || Refusal::from(Refused::new(Reason::UnknownOrder, "there is no such order of yours"));
-    let number = order_number(order).ok_or_else(unknown)?;
-    rooms.warm(stage, &key).await?;
-    let (doing, user) = (rooms.clone(), user.to_owned());
-    let cancelled = stage.commit(move |tx| {
-        Box::pin(async move {
-            let input = Input::Cancel { user, order: number };
-            let cancelled = apply(&doing, tx, &key, vec![input], |room, _| {
-                let order = room.order(number)?;
-                Some(views::of_reply(room, order, room.at_ms()))
-            });
-            Ok(cancelled.await?.value)
-        })
-    });
-    cancelled.await?.ok_or_else(unknown)
+    let input = Input::Cancel { user: user.to_owned(), order: order_number(order).ok_or_else(unknown)? };
+    line::ask(rooms, stage, &key, vec![input]).await?.reply.ok_or_else(unknown)
 }
 
 /// Arms, puts off or lays down the switch that cancels a member's open orders; when it is due.
@@ -352,11 +188,10 @@ pub async fn happens(
     key: &Key,
     inputs: Vec<Input>,
 ) -> Result<usize, Refusal> {
-    rooms.warm(stage, key).await?;
     let mut taken = 0;
     while taken < inputs.len() {
-        let done = match once(rooms, stage, key, inputs[taken..].to_vec()).await {
-            Err(refusal) if taken == 0 => return Err(refusal),
+        let done = match line::ask(rooms, stage, key, inputs[taken..].to_vec()).await {
+            Err(no) if taken == 0 => return Err(no.into()),
             Err(_) => break,
             Ok(done) => done,
         };
@@ -365,15 +200,11 @@ pub async fn happens(
         while goes_on {
             goes_on = go_on(rooms, stage, key).await?;
         }
+        if done.is_refused {
+            break;
+        }
     }
     Ok(taken)
-}
-
-async fn once(rooms: &Arc<Rooms>, stage: &Stage, key: &Key, inputs: Vec<Input>) -> Result<Done<()>, Refusal> {
-    let (doing, at) = (rooms.clone(), key.clone());
-    stage
-        .commit(move |tx| Box::pin(async move { Ok(apply(&doing, tx, &at, inputs, |_, _| ()).await?) }))
-        .await
 }
 
 /// Orders that have not met the newest price go on to; whether there are still more.
@@ -381,5 +212,9 @@ async fn go_on(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Result<bool, Ref
     let unmet =
         rooms.look(&mut stage.read().await?, key, |_, room| room.unfinished().map(str::to_owned)).await?;
     let Some(symbol) = unmet else { return Ok(false) };
-    Ok(once(rooms, stage, key, vec![Input::GoOn { symbol }]).await?.goes_on)
+    match line::ask(rooms, stage, key, vec![Input::GoOn { symbol }]).await {
+        // Somebody else's price has seen to it.
+        Err(No::Room(_)) => Ok(false),
+        done => Ok(done?.goes_on),
+    }
 }

@@ -1,6 +1,6 @@
 //! What happens by itself: rooms end, standings are kept and told, positions are valued anew.
 
-use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::acts::{happens, snapshot};
 use crate::journal::Input;
 use crate::prices;
 use crate::room::{Room, State};
-use crate::rooms::{Key, Rooms};
+use crate::rooms::{Key, Rooms, Round};
 use crate::standing::{Moved, moved};
 use crate::store::{self, Due};
 use crate::telling::{entries, place, portfolio, position};
@@ -22,10 +22,13 @@ pub const BEAT: Duration = Duration::from_millis(250);
 const STANDINGS_BEATS: u64 = 4;
 /// Rooms whose end or snapshot is due that are seen to in one beat.
 const DUE_MOST: u64 = 64;
-/// Events of one beat of a room at most; who is left out is told in the next one in which prices change.
-const EVENTS_MOST: usize = 800;
-/// Changed places that are told of one by one; with more of them the list alone says where everybody is.
-const MOVED_MOST: usize = 200;
+/// Transactions of marks in one beat of a room, and events of each at most; who is left out is told first in the next
+/// beat. Orders are done in between.
+const MARKS: (usize, usize) = (3, 150);
+/// Changed places that are told of one by one, at most and at least; with more of them the list alone says where everybody is.
+const MOVED: (usize, usize) = (200, 10);
+/// Deliveries of changed places in a second of a room: the more hear it, the fewer are told one by one.
+const MOVED_HEARD: usize = 4_000;
 
 /// Does what is due; `beat` counts how often this was called.
 pub async fn beat(rooms: &Arc<Rooms>, stage: &Stage, beat: u64) {
@@ -89,46 +92,59 @@ async fn keep(rooms: &Arc<Rooms>, stage: &Stage, key: Key) -> Result<(), Refusal
 
 /// Tells of a room what has changed: marks to those who have a position and listen, standings to everybody.
 async fn tell(rooms: &Arc<Rooms>, stage: &Stage, key: &Key, standings: bool) -> Result<(), Refusal> {
-    let marked = rooms.marked(key);
-    prices::tell(rooms, stage, key, &marked).await;
-    if marked.is_empty() && !standings {
-        return Ok(());
+    prices::tell(rooms, stage, key, &rooms.marked(key)).await;
+    for _ in 0..MARKS.0 {
+        let Some(round) = rooms.round(key) else { break };
+        let asking = stage.clone();
+        let telling =
+            seen(rooms, stage, key, move |_, tx, key, room| tell_marks(tx, &key.0, room, (&asking, &round)));
+        match telling.await? {
+            Some(round) => rooms.go_round(key, round),
+            None => break,
+        }
     }
-    let (doing, key, asking) = (rooms.clone(), key.clone(), stage.clone());
+    if standings {
+        let listening = stage.members(&place(&key.0, &key.1, None)?);
+        let most = (MOVED_HEARD / listening.max(1)).clamp(MOVED.1, MOVED.0);
+        seen(rooms, stage, key, move |rooms, tx, key, room| tell_standings(rooms, tx, key, (room, most)))
+            .await?;
+    }
+    Ok(())
+}
+
+/// Tells something of a room as the transaction sees it.
+async fn seen<T: Send + 'static>(
+    rooms: &Arc<Rooms>,
+    stage: &Stage,
+    key: &Key,
+    tell: impl FnOnce(&Arc<Rooms>, &mut Changes, &Key, &Room) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let (rooms, key) = (rooms.clone(), key.clone());
     let telling = stage.commit(move |tx| {
         Box::pin(async move {
-            let (_, room) = doing.take(tx, &key).await?;
-            let told = tell_both(&doing, tx, &key, (&room, &asking, &marked, standings));
-            doing.put(&key, room);
+            let (_, room) = rooms.take(tx, &key).await?;
+            let told = tell(&rooms, tx, &key, &room);
+            rooms.put(&key, room);
             told
         })
     });
     telling.await
 }
 
-fn tell_both(
-    rooms: &Arc<Rooms>,
-    tx: &mut Changes,
-    key: &Key,
-    (room, stage, marked, standings): (&Room, &Stage, &BTreeSet<String>, bool),
-) -> Result<(), Refusal> {
-    tell_marks(tx, &key.0, room, (stage, marked))?;
-    if standings && room.state() != State::Ended {
-        tell_standings(rooms, tx, key, room)?;
-    }
-    Ok(())
-}
-
+/// Tells members what positions are worth; the rest of the round if it is more than fits.
 fn tell_marks(
     tx: &mut Changes,
     org: &Org,
     room: &Room,
-    (stage, marked): (&Stage, &BTreeSet<String>),
-) -> Result<(), Refusal> {
+    (stage, round): (&Stage, &Round),
+) -> Result<Option<Round>, Refusal> {
+    let marked = &round.symbols;
     let symbols = room.rules().instruments.iter().enumerate().filter(|(_, it)| marked.contains(&it.symbol));
     let symbols: Vec<(usize, &str)> = symbols.map(|(at, it)| (at, it.symbol.as_str())).collect();
     let mut told = 0;
-    for (user, account) in room.accounts().iter().filter(|(_, account)| !account.left) {
+    let from = round.from.as_deref().unwrap_or_default();
+    let turn = room.accounts().range::<str, _>((Bound::Included(from), Bound::Unbounded));
+    for (user, account) in turn.filter(|(_, account)| !account.left) {
         let held: Vec<_> =
             symbols.iter().filter_map(|(at, symbol)| Some((*symbol, account.holdings.get(at)?))).collect();
         let own = place(org, room.id(), Some(user))?;
@@ -136,18 +152,26 @@ fn tell_marks(
             continue;
         }
         told += held.len() + 1;
-        if told > EVENTS_MOST {
-            break;
+        if told > MARKS.1 {
+            return Ok(Some(Round { from: Some(user.clone()), ..round.clone() }));
         }
         for (symbol, holding) in held {
             tx.emit_in(&own, &position(room.id(), user, symbol, holding), Some(Lane::Low))?;
         }
         tx.emit_in(&own, &portfolio(room.id(), user, &account.portfolio()), Some(Lane::Low))?;
     }
-    Ok(())
+    Ok(None)
 }
 
-fn tell_standings(rooms: &Arc<Rooms>, tx: &mut Changes, key: &Key, room: &Room) -> Result<(), Refusal> {
+fn tell_standings(
+    rooms: &Arc<Rooms>,
+    tx: &mut Changes,
+    key: &Key,
+    (room, most): (&Room, usize),
+) -> Result<(), Refusal> {
+    if room.state() == State::Ended {
+        return Ok(());
+    }
     let now = room.standings();
     let before = rooms.told(key);
     let (rooms, at, seq) = (rooms.clone(), key.clone(), room.seq());
@@ -158,7 +182,7 @@ fn tell_standings(rooms: &Arc<Rooms>, tx: &mut Changes, key: &Key, room: &Room) 
         tx.emit(&public, &TradeEvent::Standings(updated))?;
         // What was told before a start is not known; the list says it all.
         let steps = before.map(|(_, before)| moved(&before, &now)).unwrap_or_default();
-        for Moved { user_id, old_rank, new_rank } in steps.into_iter().take(MOVED_MOST) {
+        for Moved { user_id, old_rank, new_rank } in steps.into_iter().take(most) {
             let changed = RankingChanged { room_id: room_id.clone(), user_id, old_rank, new_rank };
             tx.emit(&public, &TradeEvent::Ranking(changed))?;
         }

@@ -13,7 +13,8 @@
 //! | [`refused`] | what a room says no to |
 //! | [`wire`] | the contract: commands, events, snapshots |
 //! | [`store`], [`rooms`] | the tables; rooms in memory, and how they follow them |
-//! | [`acts`], [`byitself`], [`prices`] | what happens: each a transaction; prices, which are not kept |
+//! | [`acts`], [`byitself`], [`prices`] | what happens, asked for or by itself; prices, which are not kept |
+//! | `line`, `together` | who waits for a room, and what they ask in one transaction |
 //! | [`trading`], [`api`] | the channel; REST below `/api/trading` |
 //! | [`views`], [`telling`] | how things are shown and told |
 
@@ -26,6 +27,7 @@ pub mod digest;
 pub mod export;
 pub mod instrument;
 pub mod journal;
+mod line;
 pub mod market;
 pub mod order;
 pub mod pace;
@@ -37,6 +39,7 @@ pub mod rules;
 pub mod standing;
 pub mod store;
 pub mod telling;
+mod together;
 pub mod trading;
 pub mod views;
 pub mod wire;

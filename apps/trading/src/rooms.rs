@@ -6,14 +6,15 @@
 //! chains differ and it is made again of the journal.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidings_app::{Changes, Org, Reader, Refusal, Stage};
 
 use crate::journal::Entry;
+use crate::line::Lines;
 use crate::room::{Room, State};
 use crate::standing::Standing;
-use crate::store::{self, RoomRow};
+use crate::store::{self, RoomRow, Top};
 
 /// Rooms in memory at most; of more the one that was used longest ago gives way, and is read again when needed.
 pub const ROOMS_MOST: usize = 512;
@@ -26,19 +27,36 @@ pub type Key = (Org, String);
 /// A room in memory.
 #[derive(Debug)]
 struct Live {
+    /// What of its row never changes; what does is of when it was read.
+    row: Arc<RoomRow>,
     settled: Room,
     ahead: Option<Room>,
-    /// Instruments with another price since marks were told.
+    /// Instruments with another price since prices were told.
     marked: BTreeSet<String>,
+    /// The same since the last round of marks began.
+    owed: BTreeSet<String>,
+    /// A round that is not through.
+    round: Option<Round>,
     /// The number of the entry up to which standings were told, and what was told; nothing after a start.
     told: Option<(u64, Vec<Standing>)>,
     used: u64,
+}
+
+/// What positions are worth is told to members by turns: which instruments, and from which member on.
+#[derive(Debug, Clone)]
+pub(crate) struct Round {
+    pub(crate) symbols: BTreeSet<String>,
+    pub(crate) from: Option<String>,
 }
 
 /// Rooms in memory.
 #[derive(Debug, Default)]
 pub struct Rooms {
     live: Mutex<HashMap<Key, Live>>,
+    /// Who waits for them.
+    pub(crate) lines: Lines,
+    /// One at a time reads what is missing of a journal: many who come at once, after a start, have all read it then.
+    reading: tokio::sync::Mutex<()>,
     uses: std::sync::atomic::AtomicU64,
 }
 
@@ -78,6 +96,10 @@ impl Rooms {
 
     /// Reads what is missing of a room's journal.
     async fn load(&self, reader: &mut Reader, key: &Key, row: &RoomRow) -> Result<(), Refusal> {
+        if self.settled_seq(key, row)?.is_none() {
+            return Ok(());
+        }
+        let _alone = self.reading.lock().await;
         loop {
             let Some(seq) = self.settled_seq(key, row)? else { return Ok(()) };
             let entries = store::read(reader, &key.0, &key.1, (seq, PAGE)).await?;
@@ -94,8 +116,10 @@ impl Rooms {
         if !rooms.contains_key(key) {
             let settled = Room::new(&row.id, row.rules.clone()).map_err(|problem| broken(key, &problem))?;
             make_way(&mut rooms);
-            let (ahead, marked, told) = (None, BTreeSet::new(), None);
-            rooms.insert(key.clone(), Live { settled, ahead, marked, told, used: self.used() });
+            let (row, ahead, marked, round, told) =
+                (Arc::new(row.clone()), None, BTreeSet::new(), None, None);
+            let live = Live { row, settled, ahead, marked, round, told, used: self.used() };
+            rooms.insert(key.clone(), live);
         }
         let seq = rooms.get(key).map_or(0, |live| live.settled.seq());
         Ok((seq < row.seq).then_some(seq))
@@ -142,17 +166,22 @@ impl Rooms {
     ///
     /// # Errors
     /// As [`Rooms::look`].
-    pub(crate) async fn take(&self, tx: &mut Changes, key: &Key) -> Result<(RoomRow, Room), Refusal> {
-        let row = store::hold(tx, &key.0, &key.1).await?.ok_or_else(Refusal::no_such_room)?;
+    pub(crate) async fn take(&self, tx: &mut Changes, key: &Key) -> Result<(Arc<RoomRow>, Room), Refusal> {
+        let top = store::hold(tx, &key.0, &key.1).await?.ok_or_else(Refusal::no_such_room)?;
+        let known = self.lock().get(key).map(|live| live.row.clone());
+        let row = match known {
+            Some(row) => row,
+            None => Arc::new(store::find(tx, &key.0, &key.1).await?.ok_or_else(Refusal::no_such_room)?),
+        };
         for known in self.known(key) {
-            if known.seq() <= row.seq
-                && let Ok(room) = follow(tx, key, &row, known).await
+            if known.seq() <= top.seq
+                && let Ok(room) = follow(tx, key, &top, known).await
             {
                 return Ok((row, room));
             }
         }
         let fresh = Room::new(&row.id, row.rules.clone()).map_err(|problem| broken(key, &problem))?;
-        let room = follow(tx, key, &row, fresh).await?;
+        let room = follow(tx, key, &top, fresh).await?;
         Ok((row, room))
     }
 
@@ -179,14 +208,35 @@ impl Rooms {
         };
         rooms
             .iter()
-            .filter(|(_, live)| !live.marked.is_empty() || news(live))
+            .filter(|(_, live)| !live.marked.is_empty() || !live.owed.is_empty() || live.round.is_some() || news(live))
             .map(|(key, _)| key.clone())
             .collect()
     }
 
     /// Instruments with another price since this was last asked.
     pub(crate) fn marked(&self, key: &Key) -> BTreeSet<String> {
-        self.lock().get_mut(key).map(|live| std::mem::take(&mut live.marked)).unwrap_or_default()
+        let mut rooms = self.lock();
+        let Some(live) = rooms.get_mut(key) else { return BTreeSet::new() };
+        let marked = std::mem::take(&mut live.marked);
+        live.owed.extend(marked.iter().cloned());
+        marked
+    }
+
+    /// The round of marks that is not through, or one of the instruments that have another price since the last began.
+    pub(crate) fn round(&self, key: &Key) -> Option<Round> {
+        let mut rooms = self.lock();
+        let live = rooms.get_mut(key)?;
+        live.round.take().or_else(|| {
+            let symbols = std::mem::take(&mut live.owed);
+            (!symbols.is_empty()).then_some(Round { symbols, from: None })
+        })
+    }
+
+    /// A round goes on the next time.
+    pub(crate) fn go_round(&self, key: &Key, round: Round) {
+        if let Some(live) = self.lock().get_mut(key) {
+            live.round = Some(round);
+        }
     }
 
     /// Looks at a room as it was settled last, without the store; nothing if it is not in memory.
@@ -219,15 +269,15 @@ fn make_way(rooms: &mut HashMap<Key, Live>) {
 }
 
 /// Brings a room to where its row says it is.
-async fn follow(reader: &mut Reader, key: &Key, row: &RoomRow, mut room: Room) -> Result<Room, Refusal> {
-    while room.seq() < row.seq {
+async fn follow(reader: &mut Reader, key: &Key, top: &Top, mut room: Room) -> Result<Room, Refusal> {
+    while room.seq() < top.seq {
         let entries = store::read(reader, &key.0, &key.1, (room.seq(), PAGE)).await?;
         if entries.is_empty() {
             return Err(broken(key, "it is shorter than it was"));
         }
-        for entry in entries.iter().filter(|entry| entry.seq <= row.seq) {
+        for entry in entries.iter().filter(|entry| entry.seq <= top.seq) {
             room.replay(entry).map_err(|problem| broken(key, &problem))?;
         }
     }
-    if room.chain() == row.chain { Ok(room) } else { Err(Refusal::unavailable("this room cannot be read")) }
+    if room.chain() == top.chain { Ok(room) } else { Err(Refusal::unavailable("this room cannot be read")) }
 }

@@ -1,7 +1,7 @@
 //! The app's tables: rooms, their journals, kept standings. One SQL text serves both databases.
 
 use tidings_app::{Changes, Migration, Org, Reader, Refusal, args};
-use tidings_store::{Row, StoreError};
+use tidings_store::{ManyRows, Row, StoreError, Value};
 
 use crate::journal::{Entry, Hash, Input};
 use crate::rules::Rules;
@@ -83,14 +83,26 @@ pub async fn find(reader: &mut Reader, org: &Org, id: &str) -> Result<Option<Roo
     Ok(row.map(|row| room(&row)).transpose()?)
 }
 
-/// A room by id, which nobody else changes until this transaction is over.
-pub async fn hold(tx: &mut Changes, org: &Org, id: &str) -> Result<Option<RoomRow>, Refusal> {
-    let sql = concat!(
-        "UPDATE trading_rooms SET touched = touched + 1 WHERE org = $1 AND id = $2 RETURNING ",
-        columns!()
-    );
+/// Where the journal of a room has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Top {
+    /// The number of the newest entry.
+    pub seq: u64,
+    /// The newest link of the chain.
+    pub chain: Hash,
+}
+
+/// Where a room has come to, which nobody else changes until this transaction is over.
+pub async fn hold(tx: &mut Changes, org: &Org, id: &str) -> Result<Option<Top>, Refusal> {
+    let sql =
+        "UPDATE trading_rooms SET touched = touched + 1 WHERE org = $1 AND id = $2 RETURNING seq, chain";
     let row = tx.row(sql, args![org, id]).await?;
-    Ok(row.map(|row| room(&row)).transpose()?)
+    let top = |row: Row| {
+        let chain =
+            Hash::parse(&row.text(1)?).ok_or_else(|| StoreError::Corrupt("a chain is none".into()))?;
+        Ok::<_, StoreError>(Top { seq: row.count(0)?, chain })
+    };
+    Ok(row.map(top).transpose()?)
 }
 
 /// The newest rooms; `state` and `owner` leave others out where they are not empty.
@@ -215,12 +227,19 @@ async fn named(
     Ok(rows.iter().map(named).collect::<Result<_, _>>()?)
 }
 
-/// Adds an entry to a journal.
-pub async fn write(tx: &mut Changes, org: &Org, id: &str, entry: &Entry) -> Result<(), Refusal> {
-    let sql = "INSERT INTO trading_journal (org, room, seq, at_ms, input) VALUES ($1, $2, $3, $4, $5)";
-    let input = serde_json::to_string(&entry.input)
-        .map_err(|_| Refusal::unavailable("the entry cannot be written"))?;
-    tx.run(sql, args![org, id, entry.seq, entry.at_ms, &input]).await?;
+static WRITE: ManyRows =
+    ManyRows::new("INSERT INTO trading_journal (org, room, seq, at_ms, input) VALUES ", 5, "");
+
+/// Adds entries to a journal.
+pub async fn write(tx: &mut Changes, org: &Org, id: &str, entries: &[Entry]) -> Result<(), Refusal> {
+    let inputs: Result<Vec<String>, _> =
+        entries.iter().map(|entry| serde_json::to_string(&entry.input)).collect();
+    let inputs = inputs.map_err(|_| Refusal::unavailable("the entry cannot be written"))?;
+    let mut values: Vec<Value<'_>> = Vec::with_capacity(5 * entries.len());
+    for (entry, input) in entries.iter().zip(&inputs) {
+        values.extend_from_slice(args![org, id, entry.seq, entry.at_ms, input]);
+    }
+    tx.run_rows(&WRITE, &values).await?;
     Ok(())
 }
 

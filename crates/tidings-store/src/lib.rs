@@ -53,6 +53,7 @@ pub mod users;
 
 pub use digest::Digest;
 pub use error::{Result, StoreError};
+pub use many::ManyRows;
 pub use migrate::Migration;
 pub use options::StoreOptions;
 pub use sql::{Reader, Row, Tx, Value};

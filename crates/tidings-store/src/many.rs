@@ -1,16 +1,16 @@
 //! One statement for many rows.
 //!
 //! Each statement costs an exchange with the database; a hundred rows in one cost little more than one. On
-//! SQLite rows go in groups of powers of two, so that few texts exist and each stays prepared. PostgreSQL is
-//! given each column as one array: one text and one exchange for any number of rows.
+//! SQLite rows go in groups of a few sizes, so that few texts exist and each stays prepared, and most numbers of rows
+//! are one group or two. PostgreSQL is given each column as one array: one text and one exchange for any number of rows.
 
 use std::sync::OnceLock;
 
 use crate::error::Result;
 use crate::sql::{Columns, Reader, Row, Tx, Value};
 
-/// Texts of a statement on SQLite: for 1, 2, 4 … 128 rows.
-const SIZES: usize = 8;
+/// For how many rows there are texts of a statement on SQLite.
+const SIZES: [usize; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128];
 
 /// What rows stand behind.
 const VALUES: &str = "VALUES ";
@@ -19,28 +19,30 @@ const VALUES: &str = "VALUES ";
 ///
 /// SQLite reads `(?, ?)`: each numbered placeholder has a name there, and each value that is bound looks
 /// through all names, which for a thousand values takes longer than the statement.
-pub(crate) struct ManyRows {
+#[derive(Debug)]
+pub struct ManyRows {
     before: &'static str,
     pub(crate) columns: usize,
     after: &'static str,
-    sqlite: [OnceLock<String>; SIZES],
+    sqlite: [OnceLock<String>; SIZES.len()],
     postgres: OnceLock<String>,
 }
 
 impl ManyRows {
-    pub(crate) const fn new(before: &'static str, columns: usize, after: &'static str) -> Self {
-        let sqlite = [const { OnceLock::new() }; SIZES];
+    /// A statement of these two texts, for rows of so many columns.
+    pub const fn new(before: &'static str, columns: usize, after: &'static str) -> Self {
+        let sqlite = [const { OnceLock::new() }; SIZES.len()];
         Self { before, columns, after, sqlite, postgres: OnceLock::new() }
     }
 
     /// The text for the most rows that are not more than `rows`, and how many these are.
     fn for_sqlite(&'static self, rows: usize) -> (&'static str, usize) {
-        let size = (rows.max(1).ilog2() as usize).min(SIZES - 1);
+        let at = SIZES.partition_point(|size| *size <= rows).saturating_sub(1);
         let written = || {
             let row = format!("({})", vec!["?"; self.columns].join(", "));
-            format!("{}{}{}", self.before, vec![row; 1 << size].join(", "), self.after)
+            format!("{}{}{}", self.before, vec![row; SIZES[at]].join(", "), self.after)
         };
-        (self.sqlite[size].get_or_init(written), 1 << size)
+        (self.sqlite[at].get_or_init(written), SIZES[at])
     }
 
     /// The text for any number of rows like the first of `values`: `SELECT * FROM unnest($1::bigint[], …)`.
@@ -79,7 +81,10 @@ impl Reader {
 
 impl Tx {
     /// Runs a statement over rows that stand in `values` one after the other, and says how many it changed.
-    pub(crate) async fn run_rows(&mut self, many: &'static ManyRows, values: &[Value<'_>]) -> Result<u64> {
+    ///
+    /// # Errors
+    /// As [`Tx::run`].
+    pub async fn run_rows(&mut self, many: &'static ManyRows, values: &[Value<'_>]) -> Result<u64> {
         if self.is_postgres() && !values.is_empty() {
             return self.run_in_columns(many.for_postgres(values), Columns(many.columns, values)).await;
         }
@@ -104,10 +109,10 @@ mod tests {
     static ASKED: ManyRows = ManyRows::new("WITH asked (a, b, c) AS (VALUES ", 3, ") SELECT a FROM asked");
 
     #[test]
-    fn on_sqlite_a_text_is_for_the_power_of_two_that_fits() {
+    fn on_sqlite_a_text_is_for_the_largest_size_that_fits() {
         assert_eq!(PAIRS.for_sqlite(1), ("VALUES (?, ?) AS pairs", 1));
-        assert_eq!(PAIRS.for_sqlite(3), ("VALUES (?, ?), (?, ?) AS pairs", 2));
-        assert_eq!(PAIRS.for_sqlite(127).1, 64);
+        assert_eq!(PAIRS.for_sqlite(3), ("VALUES (?, ?), (?, ?), (?, ?) AS pairs", 3));
+        assert_eq!([5, 15, 127].map(|rows| PAIRS.for_sqlite(rows).1), [4, 12, 96]);
         assert_eq!(PAIRS.for_sqlite(100_000).1, 128);
         assert!(PAIRS.for_sqlite(128).0.ends_with("(?, ?), (?, ?) AS pairs"));
     }

@@ -16,6 +16,8 @@ use crate::options::StoreOptions;
 use crate::sql::within;
 use crate::store::Pools;
 
+/// Statements that a connection to SQLite keeps prepared; those over rows have a text for each of a few sizes.
+const STATEMENTS: usize = 256;
 /// A connection to PostgreSQL that nobody used for so long is closed.
 const IDLE: Duration = Duration::from_secs(10 * 60);
 /// A connection to PostgreSQL is asked whether it is alive if nobody used it for so long.
@@ -65,6 +67,7 @@ async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
         .synchronous(if options.synced { SqliteSynchronous::Full } else { SqliteSynchronous::Off })
         .foreign_keys(true)
         .busy_timeout(options.statement)
+        .statement_cache_capacity(STATEMENTS)
         .disable_statement_logging();
     let opened = |error: sqlx::Error| match StoreError::from(error) {
         StoreError::Corrupt(_) => {

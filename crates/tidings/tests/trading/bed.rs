@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 
 use serde_json::{Value, json};
+use tidings_testkit::Serving;
 use tidings_testkit::bed;
 pub(crate) use tidings_testkit::bed::{hear, listens, merge, subscribe, token};
-use tidings_testkit::Serving;
 use tidings_testkit::client::PlainClient;
 
 /// The database, and the server on it.

@@ -46,7 +46,7 @@ pub(crate) async fn publish(fleet: Arc<Fleet>, stop: watch::Receiver<bool>) -> u
         ticks.tick().await;
         let prices = tick(&mut chance, at);
         // A server that is gone, or is busy with the price before, has the next one.
-        let told = exchange.try_ask(&format!("POST /rooms/{ROOM}/prices"), &prices).await;
+        let told = exchange.try_ask(&format!("POST /rooms/{ROOM}/prices"), None, &prices).await;
         taken += u64::from(told.is_ok_and(|(status, _)| status == 200));
         at += 1;
     }

@@ -71,12 +71,11 @@ impl Heard {
 
     /// An event: each comes once, behind the one before it.
     pub(crate) fn event(&mut self, said: &Said<'_>, text: &str, now: Instant) {
-        // Who is there is told as well.
-        if !said.room.is_some_and(|room| room.starts_with("trade:")) {
-            return;
-        }
         self.events += 1;
-        let (room, offset) = (said.room.unwrap_or_default(), said.offset.unwrap_or(0));
+        // Who is there is told as well, and prices, which are not kept.
+        let Some((room, offset)) = said.room.filter(|room| room.starts_with("trade:")).zip(said.offset) else {
+            return;
+        };
         let Some(here) = self.places.get_mut(room) else {
             return self.faults.push(format!("an event of {room} before it was subscribed to"));
         };
