@@ -116,9 +116,9 @@ impl Rooms {
         if !rooms.contains_key(key) {
             let settled = Room::new(&row.id, row.rules.clone()).map_err(|problem| broken(key, &problem))?;
             make_way(&mut rooms);
-            let (row, ahead, marked, round, told) =
-                (Arc::new(row.clone()), None, BTreeSet::new(), None, None);
-            let live = Live { row, settled, ahead, marked, round, told, used: self.used() };
+            let (row, ahead, round, told) = (Arc::new(row.clone()), None, None, None);
+            let (marked, owed, used) = (BTreeSet::new(), BTreeSet::new(), self.used());
+            let live = Live { row, settled, ahead, marked, owed, round, told, used };
             rooms.insert(key.clone(), live);
         }
         let seq = rooms.get(key).map_or(0, |live| live.settled.seq());
@@ -208,7 +208,9 @@ impl Rooms {
         };
         rooms
             .iter()
-            .filter(|(_, live)| !live.marked.is_empty() || !live.owed.is_empty() || live.round.is_some() || news(live))
+            .filter(|(_, live)| {
+                !live.marked.is_empty() || !live.owed.is_empty() || live.round.is_some() || news(live)
+            })
             .map(|(key, _)| key.clone())
             .collect()
     }

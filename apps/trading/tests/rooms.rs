@@ -5,12 +5,12 @@
 mod agree;
 #[path = "rooms/asks.rs"]
 mod asks;
-#[path = "rooms/digests.rs"]
-mod digests;
 #[path = "rooms/balance.rs"]
 mod balance;
 #[path = "rooms/books.rs"]
 mod books;
+#[path = "rooms/digests.rs"]
+mod digests;
 #[path = "rooms/exports.rs"]
 mod exports;
 #[path = "rooms/naive.rs"]

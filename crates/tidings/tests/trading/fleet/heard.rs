@@ -73,7 +73,8 @@ impl Heard {
     pub(crate) fn event(&mut self, said: &Said<'_>, text: &str, now: Instant) {
         self.events += 1;
         // Who is there is told as well, and prices, which are not kept.
-        let Some((room, offset)) = said.room.filter(|room| room.starts_with("trade:")).zip(said.offset) else {
+        let Some((room, offset)) = said.room.filter(|room| room.starts_with("trade:")).zip(said.offset)
+        else {
             return;
         };
         let Some(here) = self.places.get_mut(room) else {
