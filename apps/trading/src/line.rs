@@ -142,3 +142,56 @@ impl Drop for Turn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidings_app::{Code, Org};
+
+    use super::*;
+
+    type Waits = oneshot::Receiver<Result<Done, No>>;
+
+    fn wish(inputs: usize) -> (Wish, Waits) {
+        let (reply, waits) = oneshot::channel();
+        (Wish { inputs: vec![Input::End; inputs], reply }, waits)
+    }
+
+    fn key() -> Key {
+        (Org::default(), "r1".to_owned())
+    }
+
+    fn sizes(waiting: &VecDeque<Wish>) -> Vec<usize> {
+        waiting.iter().map(|wish| wish.inputs.len()).collect()
+    }
+
+    #[test]
+    fn a_line_is_begun_once_and_is_over_when_nobody_waits() {
+        let lines = Lines::default();
+        assert!(lines.join(&key(), wish(1).0).unwrap(), "nobody works it off yet");
+        assert!(!lines.join(&key(), wish(2).0).unwrap());
+        assert_eq!(sizes(&lines.next(&key())), [1, 2]);
+        assert!(!lines.join(&key(), wish(3).0).unwrap(), "it is still worked off");
+        lines.back(&key(), vec![wish(4).0, wish(5).0]);
+        assert_eq!(sizes(&lines.next(&key())), [4, 5, 3], "who did not fit goes first");
+        assert!(lines.next(&key()).is_empty());
+        assert!(lines.join(&key(), wish(1).0).unwrap(), "it was over");
+    }
+
+    #[test]
+    fn beyond_the_bound_one_is_told_to_try_again() {
+        let lines = Lines::default();
+        (0..WAITING_MOST).for_each(|_| drop(lines.join(&key(), wish(1).0).unwrap()));
+        let busy = lines.join(&key(), wish(1).0).unwrap_err();
+        assert_eq!((busy.code, busy.retry_after_ms), (Code::Unavailable, Some(1_000)));
+        assert_eq!(lines.next(&key()).len(), WAITING_MOST);
+    }
+
+    #[test]
+    fn a_turn_that_ends_in_the_middle_leaves_nobody_waiting() {
+        let rooms = Arc::new(Rooms::default());
+        let (wish, mut waits) = wish(1);
+        rooms.lines.join(&key(), wish).unwrap();
+        drop(Turn { rooms: rooms.clone(), key: key(), is_over: false });
+        assert!(matches!(waits.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
+    }
+}

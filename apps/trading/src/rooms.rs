@@ -18,6 +18,8 @@ use crate::store::{self, RoomRow, Top};
 
 /// Rooms in memory at most; of more the one that was used longest ago gives way, and is read again when needed.
 pub const ROOMS_MOST: usize = 512;
+/// Journals that are read at the same time, at most.
+const READING: usize = 16;
 /// Entries that are read from a journal at once.
 const PAGE: u64 = 5_000;
 
@@ -55,8 +57,9 @@ pub struct Rooms {
     live: Mutex<HashMap<Key, Live>>,
     /// Who waits for them.
     pub(crate) lines: Lines,
-    /// One at a time reads what is missing of a journal: many who come at once, after a start, have all read it then.
-    reading: tokio::sync::Mutex<()>,
+    /// One at a time reads what is missing of a journal: many who come at once, after a start, have all read it then. Rooms
+    /// share these by their names.
+    reading: [tokio::sync::Mutex<()>; READING],
     uses: std::sync::atomic::AtomicU64,
 }
 
@@ -99,7 +102,8 @@ impl Rooms {
         if self.settled_seq(key, row)?.is_none() {
             return Ok(());
         }
-        let _alone = self.reading.lock().await;
+        let part = key.1.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        let _alone = self.reading[part % READING].lock().await;
         loop {
             let Some(seq) = self.settled_seq(key, row)? else { return Ok(()) };
             let entries = store::read(reader, &key.0, &key.1, (seq, PAGE)).await?;

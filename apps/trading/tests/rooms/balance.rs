@@ -186,7 +186,7 @@ fn fees_are_rounded_once(room: &Room) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn whoever_keeps_the_books_from_the_export_comes_to_what_the_room_says((rules, inputs) in histories(120)) {

@@ -9,3 +9,4 @@ mod digests;
 mod fleet;
 mod refusals;
 mod rooms;
+mod together;
