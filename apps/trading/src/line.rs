@@ -180,7 +180,9 @@ mod tests {
     #[test]
     fn beyond_the_bound_one_is_told_to_try_again() {
         let lines = Lines::default();
-        (0..WAITING_MOST).for_each(|_| drop(lines.join(&key(), wish(1).0).unwrap()));
+        for _ in 0..WAITING_MOST {
+            lines.join(&key(), wish(1).0).unwrap();
+        }
         let busy = lines.join(&key(), wish(1).0).unwrap_err();
         assert_eq!((busy.code, busy.retry_after_ms), (Code::Unavailable, Some(1_000)));
         assert_eq!(lines.next(&key()).len(), WAITING_MOST);

@@ -1,5 +1,5 @@
 //! Trading as its members meet it: the real binary, on SQLite and PostgreSQL, through clients of others.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod bed;
 #[path = "../../../../apps/trading/tests/rooms/books.rs"]
