@@ -1,12 +1,11 @@
 //! People who play where nobody does: two hundred of many countries, in matches that go on and end.
 
 mod cast;
-mod dice;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_app::{Changes, Org, Refusal, Stage};
+use tidings_app::{Changes, Dice, Org, Refusal, Stage};
 
 use crate::acts::life::{self, Act, NewMatch, SCORE_MOST};
 use crate::acts::people::{self, NewPlayer};
@@ -20,8 +19,6 @@ use crate::store::players;
 use crate::store::sessions::{self, Session};
 use crate::telling::match_room;
 use crate::wire::{ResultType, Score};
-
-use dice::Dice;
 
 /// The tournament of the demo.
 const CUP: &str = "winter-cup";

@@ -85,6 +85,9 @@ pub(crate) async fn turned(tx: &mut Changes, org: &Org, row: &RoomRow, room: &Ro
     let due = |after: Option<u64>| after.filter(|_| running).map(|ms| now_ms.saturating_add(row.lasts(ms)));
     let times = (due(row.rules.duration_ms), due(row.rules.snapshot_every_ms));
     store::schedule(tx, org, room.id(), times).await?;
+    if running {
+        crate::replay::rows::begin(tx, org, room.id()).await?;
+    }
     if room.state() == State::Ended {
         keep_standings(tx, org, room).await?;
     }
@@ -208,7 +211,7 @@ pub async fn happens(
 }
 
 /// Orders that have not met the newest price go on to; whether there are still more.
-async fn go_on(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Result<bool, Refusal> {
+pub(crate) async fn go_on(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Result<bool, Refusal> {
     let unmet =
         rooms.look(&mut stage.read().await?, key, |_, room| room.unfinished().map(str::to_owned)).await?;
     let Some(symbol) = unmet else { return Ok(false) };

@@ -5,10 +5,12 @@
 //! |---|---|
 //! | `rooms` | rooms, and who is in them |
 //! | `orders` | orders, positions, portfolios |
+//! | `replay` | prices from a file |
 //! | `results` | standings, what was kept of them, exports |
 
 mod describe;
 mod orders;
+mod replay;
 mod results;
 mod rooms;
 
@@ -18,6 +20,7 @@ use axum::Router;
 use tidings_app::{Refusal, Stage};
 use tidings_routes::Asker;
 
+use crate::replay::Tapes;
 use crate::room::{Room, State};
 use crate::rooms::{Key, Rooms};
 use crate::store::RoomRow;
@@ -30,12 +33,16 @@ const NAME: &str = "/api/trading";
 /// What every route has at hand.
 pub(crate) struct Api {
     pub(crate) rooms: Arc<Rooms>,
+    pub(crate) tapes: Arc<Tapes>,
     pub(crate) stage: Stage,
 }
 
 /// The routes.
-pub fn routes(rooms: Arc<Rooms>, stage: Stage) -> Router {
-    tidings_routes::router([rooms::routes(), orders::routes(), results::routes()], Api { rooms, stage })
+pub fn routes(rooms: Arc<Rooms>, tapes: Arc<Tapes>, stage: Stage) -> Router {
+    tidings_routes::router(
+        [rooms::routes(), orders::routes(), results::routes(), replay::routes()],
+        Api { rooms, tapes, stage },
+    )
 }
 
 /// Which room is asked about.

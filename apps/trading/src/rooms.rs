@@ -117,7 +117,7 @@ impl Rooms {
     /// How far a room was read; `None` if that is far enough.
     fn settled_seq(&self, key: &Key, row: &RoomRow) -> Result<Option<u64>, Refusal> {
         let mut rooms = self.lock();
-        if !rooms.contains_key(key) {
+        if rooms.get(key).is_none_or(|live| live.row.created_ms != row.created_ms) {
             let settled = Room::new(&row.id, row.rules.clone()).map_err(|problem| broken(key, &problem))?;
             make_way(&mut rooms);
             let (row, ahead, round, told) = (Arc::new(row.clone()), None, None, None);
@@ -174,8 +174,8 @@ impl Rooms {
         let top = store::hold(tx, &key.0, &key.1).await?.ok_or_else(Refusal::no_such_room)?;
         let known = self.lock().get(key).map(|live| live.row.clone());
         let row = match known {
-            Some(row) => row,
-            None => Arc::new(store::find(tx, &key.0, &key.1).await?.ok_or_else(Refusal::no_such_room)?),
+            Some(row) if row.created_ms == top.created_ms => row,
+            _ => Arc::new(store::find(tx, &key.0, &key.1).await?.ok_or_else(Refusal::no_such_room)?),
         };
         for known in self.known(key) {
             if known.seq() <= top.seq
@@ -201,6 +201,17 @@ impl Rooms {
         if let Some(live) = self.lock().get_mut(key) {
             live.ahead = Some(room);
         }
+    }
+
+    /// Which rooms are in memory.
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        self.lock().keys().cloned().collect()
+    }
+
+    /// Lets a room go that is not there any more; who was ever in it.
+    pub(crate) fn forget(&self, key: &Key) -> Vec<String> {
+        let live = self.lock().remove(key);
+        live.map(|live| live.settled.accounts().keys().cloned().collect()).unwrap_or_default()
     }
 
     /// Rooms of which something may have to be told: prices have changed, or entries have come while it runs.

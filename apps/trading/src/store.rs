@@ -7,14 +7,24 @@ use crate::journal::{Entry, Hash, Input};
 use crate::rules::Rules;
 
 /// The tables of this app.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    owner: "trading",
-    number: 1,
-    name: "rooms, journals, snapshots",
-    both: include_str!("../migrations/0001_trading.sql"),
-    sqlite: "",
-    postgres: "",
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        owner: "trading",
+        number: 1,
+        name: "rooms, journals, snapshots",
+        both: include_str!("../migrations/0001_trading.sql"),
+        sqlite: "",
+        postgres: "",
+    },
+    Migration {
+        owner: "trading",
+        number: 2,
+        name: "replays, removal",
+        both: include_str!("../migrations/0002_replays.sql"),
+        sqlite: "",
+        postgres: "",
+    },
+];
 
 /// A room as stored; everything else of it is in its journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,17 +100,19 @@ pub struct Top {
     pub seq: u64,
     /// The newest link of the chain.
     pub chain: Hash,
+    /// When the room was made: one of the same id that was made later is another.
+    pub created_ms: u64,
 }
 
 /// Where a room has come to, which nobody else changes until this transaction is over.
 pub async fn hold(tx: &mut Changes, org: &Org, id: &str) -> Result<Option<Top>, Refusal> {
-    let sql =
-        "UPDATE trading_rooms SET touched = touched + 1 WHERE org = $1 AND id = $2 RETURNING seq, chain";
+    let sql = "UPDATE trading_rooms SET touched = touched + 1 WHERE org = $1 AND id = $2 \
+               RETURNING seq, chain, created_ms";
     let row = tx.row(sql, args![org, id]).await?;
     let top = |row: Row| {
         let chain =
             Hash::parse(&row.text(1)?).ok_or_else(|| StoreError::Corrupt("a chain is none".into()))?;
-        Ok::<_, StoreError>(Top { seq: row.count(0)?, chain })
+        Ok::<_, StoreError>(Top { seq: row.count(0)?, chain, created_ms: row.count(2)? })
     };
     Ok(row.map(top).transpose()?)
 }
@@ -129,10 +141,11 @@ pub async fn unended(reader: &mut Reader, org: &Org, owner: &str) -> Result<u64,
     Ok(row.map_or(Ok(0), |row| row.count(0))?)
 }
 
-/// Adds a room; `false` if the id is taken.
+/// Adds a room; `false` if the id is taken, or what a room of this id has left is not removed yet.
 pub async fn add(tx: &mut Changes, org: &Org, row: &RoomRow) -> Result<bool, Refusal> {
     let sql = "INSERT INTO trading_rooms (org, id, name, owner, rules, state, created_ms, members, seq, chain, touched) \
-               VALUES ($1, $2, $3, $4, $5, 'draft', $6, 0, 0, $7, 0) ON CONFLICT (org, id) DO NOTHING";
+               SELECT $1, $2, $3, $4, $5, 'draft', $6, 0, 0, $7, 0 \
+               WHERE NOT EXISTS (SELECT 1 FROM trading_removed WHERE org = $1 AND id = $2) ON CONFLICT (org, id) DO NOTHING";
     let rules =
         serde_json::to_string(&row.rules).map_err(|_| Refusal::unavailable("the rules cannot be written"))?;
     let chain = row.chain.to_string();
@@ -222,9 +235,13 @@ async fn named(
     sql: &'static str,
     (now_ms, most): (u64, u64),
 ) -> Result<Vec<(Org, String)>, Refusal> {
-    let rows = reader.rows(sql, args![now_ms, most]).await?;
-    let named = |row: &Row| Ok::<_, StoreError>((row.org(0)?, row.text(1)?));
-    Ok(rows.iter().map(named).collect::<Result<_, _>>()?)
+    keys(&reader.rows(sql, args![now_ms, most]).await?)
+}
+
+/// Rooms by organisation and id.
+pub(crate) fn keys(rows: &[Row]) -> Result<Vec<(Org, String)>, Refusal> {
+    let key = |row: &Row| Ok::<_, StoreError>((row.org(0)?, row.text(1)?));
+    Ok(rows.iter().map(key).collect::<Result<_, _>>()?)
 }
 
 static WRITE: ManyRows =

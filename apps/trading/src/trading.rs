@@ -9,7 +9,9 @@ use tidings_app::{Action, Channel, Ctx, Keeps, Refusal, Room as Place, RoomKind,
 
 use crate::acts;
 use crate::byitself::{self, BEAT};
+use crate::clean::{self, KeptFor};
 use crate::refused::Refused;
+use crate::replay::{self, Tapes};
 use crate::room::State;
 use crate::rooms::Rooms;
 use crate::telling::place;
@@ -24,13 +26,15 @@ const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
 pub struct Trading {
     /// Rooms in memory.
     pub rooms: Arc<Rooms>,
+    tapes: Arc<Tapes>,
+    keeps: KeptFor,
     beats: AtomicU64,
 }
 
 impl Trading {
-    /// One over rooms that others have too.
-    pub fn new(rooms: Arc<Rooms>) -> Self {
-        Self { rooms, beats: AtomicU64::new(0) }
+    /// One over rooms and files of prices that others have too.
+    pub fn new(rooms: Arc<Rooms>, tapes: Arc<Tapes>, keeps: KeptFor) -> Self {
+        Self { rooms, tapes, keeps, beats: AtomicU64::new(0) }
     }
 
     /// Whether somebody may see a room: members and its owner always, others once it is open.
@@ -105,7 +109,9 @@ impl Channel for Trading {
 
     async fn wake(&self, stage: Stage) -> Option<Duration> {
         let beat = self.beats.fetch_add(1, Ordering::Relaxed);
+        replay::beat(&self.rooms, &self.tapes, &stage).await;
         byitself::beat(&self.rooms, &stage, beat).await;
+        clean::beat(&self.rooms, &stage, self.keeps, beat).await;
         Some(BEAT)
     }
 }

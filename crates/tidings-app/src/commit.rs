@@ -105,8 +105,9 @@ impl Changes {
     /// Says many things in their order: as many as fit in this transaction, the others in transactions of their own
     /// behind it, before the command is answered.
     ///
-    /// If the server is killed in between, the others are never told, and whoever asks sees how things are: what must
-    /// not be missed goes first.
+    /// If the server is killed in between, or cannot store them for two seconds, the others are never told, and whoever
+    /// asks sees how things are: what must not be missed goes first. If the store loses its word on one of those
+    /// transactions, its events may be told twice.
     ///
     /// # Errors
     /// [`Code::TooLarge`] for one that fits in no transaction.

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tidings_core::{Code, Identity, Lane, Org, Position, Refusal, Room};
 use tidings_store::Reader;
@@ -258,6 +259,10 @@ fn named(org: &Org, name: &str, most: usize) -> Result<Room, Refusal> {
     Room::new(org, name, most).map_err(|bad| Refusal::bad_request(&bad.to_string()))
 }
 
+/// How often it is tried to tell what did not fit in a transaction, and how long it is waited in between.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// What an app may do by itself: from its timers, its HTTP routes, its own tasks.
 #[derive(Clone)]
 pub struct Stage {
@@ -304,22 +309,35 @@ impl Stage {
 
     /// Tells what did not fit. What brought it about is stored and answered as it is, whatever becomes of this.
     async fn tell_left(&self, mut left: Tells) {
+        let mut tries = 1;
         while !left.is_empty() {
-            let still = left.len();
-            let rest = Arc::new(Mutex::new(Tells::default()));
-            let place = rest.clone();
-            let work = Work::new(move |changes| {
-                Box::pin(async move {
-                    changes.tell(left)?;
-                    *lock(&place) = changes.left();
-                    Ok(())
-                })
-            });
-            if let Err(refusal) = self.engine.commit(work).await {
-                return tracing::warn!(%refusal, still, "what has happened was not told to everybody");
+            match self.tell_some(left.clone()).await {
+                Ok(rest) => (left, tries) = (rest, 1),
+                Err(refusal) if refusal.code.retryable() && tries < TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(refusal) => {
+                    return tracing::warn!(%refusal, left = left.len(), "what has happened was not told to everybody");
+                }
             }
-            left = std::mem::take(&mut *lock(&rest));
         }
+    }
+
+    /// Tells as much as fits in a transaction of its own; what is left.
+    async fn tell_some(&self, tells: Tells) -> Result<Tells, Refusal> {
+        let rest = Arc::new(Mutex::new(Tells::default()));
+        let place = rest.clone();
+        let work = Work::new(move |changes| {
+            Box::pin(async move {
+                changes.tell(tells)?;
+                *lock(&place) = changes.left();
+                Ok(())
+            })
+        });
+        self.engine.commit(work).await?;
+        let rest = std::mem::take(&mut *lock(&rest));
+        Ok(rest)
     }
 
     /// The same once under a key, as [`Ctx::commit`] does it for a command: a repeat is answered as the first

@@ -15,6 +15,7 @@
 //! | [`ctx`], [`commit`] | what a channel may do; rows and events in one transaction |
 //! | [`tells`] | what is told of something with more events than a transaction holds |
 //! | [`registry`] | who answers what: the only place where types are erased |
+//! | [`dice`] | chance that can be repeated, for demos |
 //! | [`engine`] | what the server does for apps |
 //! | [`describe`] | manifests, OpenAPI, AsyncAPI, TypeScript, all from the same types |
 
@@ -25,6 +26,7 @@ pub mod command;
 pub mod commit;
 pub mod ctx;
 pub mod describe;
+pub mod dice;
 pub mod engine;
 mod mounted;
 mod once;
@@ -37,6 +39,7 @@ pub use channel::Channel;
 pub use command::{AckStyle, Command, Event, Invalid, Requires};
 pub use commit::Changes;
 pub use ctx::{Ctx, Stage, Told, room};
+pub use dice::Dice;
 pub use engine::{Caller, Engine, Peer};
 pub use registry::{Call, Registry, RegistryError};
 pub use tells::Tells;

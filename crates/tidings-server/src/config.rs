@@ -487,15 +487,18 @@ impl Default for NamespaceConfig {
 
 /// An app that this server has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct AppConfig {
     /// Whether it is there: its commands, rooms and paths exist, and its tables are kept up.
     pub enabled: bool,
+    /// What else is said of it, which the app itself reads; that it knows every name of it is checked there.
+    #[serde(flatten)]
+    pub own: BTreeMap<String, serde_json::Value>,
 }
 
 impl Default for AppConfig {
     fn default() -> Self {
-        Self { enabled: true }
+        Self { enabled: true, own: BTreeMap::new() }
     }
 }
 

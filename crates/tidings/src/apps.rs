@@ -2,15 +2,26 @@
 
 use anyhow::Result;
 use clap::Args;
+use serde::de::DeserializeOwned;
 use tidings_app::describe::{Description, asyncapi, openapi, typescript};
 use tidings_app::{App, Registry, RoomKind};
+use tidings_server::config::Config;
 use tidings_server::{Routes, paths};
 
 use crate::output;
 
 /// The list of apps: each is mounted by its line here.
-pub(crate) fn apps() -> Vec<App<Routes>> {
-    vec![tidings_arena::app(), tidings_trading::app()]
+///
+/// # Errors
+/// What is wrong with what is set of one of them.
+pub(crate) fn apps(config: &Config) -> Result<Vec<App<Routes>>, String> {
+    Ok(vec![tidings_arena::app(), tidings_trading::app(&own(config, "trading")?)?])
+}
+
+/// What an app reads of the configuration.
+fn own<T: DeserializeOwned>(config: &Config, app: &str) -> Result<T, String> {
+    let own = config.apps.get(app).map(|app| app.own.clone()).unwrap_or_default();
+    serde_json::from_value(own.into_iter().collect()).map_err(|problem| format!("apps.{app}: {problem}"))
 }
 
 /// The kinds of rooms they declare.
@@ -50,7 +61,7 @@ pub(crate) fn print_types(_: DescribeLine) -> Result<()> {
 }
 
 fn described() -> Result<(Registry, Description)> {
-    let (registry, _) = Registry::new(apps())?;
+    let (registry, _) = Registry::new(apps(&Config::default()).map_err(anyhow::Error::msg)?)?;
     let said = registry.description().clone();
     Ok((registry, said))
 }

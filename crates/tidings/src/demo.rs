@@ -6,15 +6,14 @@
 //! says how long it pauses before its next step, and the one whose turn comes first goes first.
 
 mod chat;
-mod dice;
 mod market;
 
 use std::time::Duration;
 
 use serde_json::Value;
+use tidings_app::Dice;
 
 use chat::Chat;
-use dice::Dice;
 use market::Market;
 
 /// Where the demo people talk.

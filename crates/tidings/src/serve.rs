@@ -82,7 +82,7 @@ fn serve(started: Started, happened: Vec<Entry>) -> Result<()> {
     front.enable_all().thread_name("front").build()?.block_on(async {
         let store = records::open(&config.database.url, store_options()).await?;
         people::arrange_demo(&store, config.demo).await?;
-        let apps = crate::apps::apps();
+        let apps = crate::apps::apps(&config).map_err(Misconfigured)?;
         let extras = Extras { store: Some(store.clone()), apps, happened, ..Extras::default() };
         let server = match Server::start(&config, extras).await {
             Err(StartError::Config(problem)) => return Err(Misconfigured(problem).into()),

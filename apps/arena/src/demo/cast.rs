@@ -1,6 +1,7 @@
 //! Who plays in the demo.
 
-use super::Dice;
+use tidings_app::Dice;
+
 use crate::acts::people::NewPlayer;
 
 /// Those of the demo who can sign in, which are the first.

@@ -4,7 +4,7 @@ use tidings_app::describe::Path;
 use tidings_routes::Nothing;
 use tidings_routes::describe::{self, Line, schema};
 
-use super::{orders, rooms};
+use super::{orders, replay, rooms};
 
 const LIMIT: (&str, &str) = ("limit", "How many at most.");
 const WHOSE: (&str, &str) = ("userId", "Whose, where a server asks.");
@@ -20,6 +20,8 @@ const LINES: &[Line] = &[
     ("post", "/rooms/{id}/start", "Begins trading; for its owner and servers.", &[], Some(schema::<Nothing>)),
     ("post", "/rooms/{id}/end", "Ends trading; for its owner and servers.", &[], Some(schema::<Nothing>)),
     ("post", "/rooms/{id}/prices", "Takes prices; for servers.", &[], Some(schema::<rooms::Prices>)),
+    ("get", "/rooms/{id}/replay", "From which file a room is fed, and how far.", &[], None),
+    ("post", "/rooms/{id}/replay", "Has a room fed from a file of prices; for its owner and servers.", &[], Some(schema::<replay::Wanted>)),
     ("get", "/rooms/{id}/orders", "One's orders, the newest first.", &[LIMIT, WHOSE, ("status", "Only those that stand so."), ("before", "Those before this order.")], None),
     ("post", "/rooms/{id}/orders", "Places an order.", &[], Some(schema::<orders::Placing>)),
     ("delete", "/rooms/{id}/orders/{order}", "Cancels what is left of an order.", &[], None),

@@ -29,6 +29,9 @@ pub(crate) fn refuse_unsafe(config: &Config) -> Result<()> {
     }
     config.namespaces.keys().try_for_each(|name| refuse_bad_namespace(name))?;
     config.rooms.keys().try_for_each(|kind| refuse_bad_kind(kind))?;
+    if let Err(problem) = crate::apps::apps(config) {
+        refuse!("{problem}");
+    }
     let loopback = listeners.iter().all(|(_, address)| address.ip().is_loopback());
     let footing = tidings_server::Footing { loopback, stored: true };
     match tidings_server::kinds(config, footing, &crate::apps::kinds()) {

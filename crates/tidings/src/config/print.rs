@@ -19,11 +19,11 @@ pub(crate) fn to_toml(resolved: &Resolved) -> String {
     for row in rows(&resolved.values) {
         if row.section() != section {
             section = row.setting.section();
-            if !row.setting.is_pattern() {
+            if !row.setting.is_optional() {
                 let _ = write!(text, "\n[{section}]\n");
             }
         }
-        if !row.setting.is_pattern() {
+        if !row.setting.is_optional() {
             write_row(&mut text, &row);
         }
     }
@@ -77,10 +77,10 @@ impl Row<'_> {
     }
 }
 
-/// In the table's order; a row with a chosen name comes once per name that is set.
+/// In the table's order; of tables that are there only where something is set, what is set.
 fn rows(values: &Layer) -> impl Iterator<Item = Row<'_>> {
     SETTINGS.iter().flat_map(|setting| {
-        if !setting.is_pattern() {
+        if !setting.is_optional() {
             let path: Vec<String> = setting.key.split('.').map(str::to_owned).collect();
             return vec![Row { setting, sourced: values.get(&path), path }];
         }
@@ -120,7 +120,7 @@ fn write_named_tables(text: &mut String, values: &Layer) {
     for table in tables {
         let header: Vec<String> = table.iter().map(|part| quoted(part)).collect();
         let _ = write!(text, "\n[{}]\n", header.join("."));
-        let rows = rows(values).filter(|row| row.setting.is_pattern());
+        let rows = rows(values).filter(|row| row.setting.is_optional());
         for row in rows.filter(|row| row.path.split_last().is_some_and(|(_, section)| section == table)) {
             write_row(text, &row);
         }
@@ -131,7 +131,7 @@ fn named_table<'a>(path: &'a [String], sourced: &Sourced) -> Option<&'a [String]
     if sourced.value.is_table() {
         return (path.len() > 1).then_some(path);
     }
-    Setting::find(path).filter(|setting| setting.is_pattern())?;
+    Setting::find(path).filter(|setting| setting.is_optional())?;
     path.split_last().map(|(_, section)| section)
 }
 

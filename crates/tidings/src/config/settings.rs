@@ -3,6 +3,7 @@
 //! Flags, environment names, checks and the printed configuration are all made from it.
 
 mod alerts;
+mod apps;
 mod presence;
 mod recorder;
 mod rooms;
@@ -14,7 +15,15 @@ use toml::Value;
 
 /// Every setting, in the order in which it is printed.
 pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
-    [table::SETTINGS, rooms::SETTINGS, alerts::SETTINGS, presence::SETTINGS, recorder::SETTINGS].concat()
+    [
+        table::SETTINGS,
+        apps::SETTINGS,
+        rooms::SETTINGS,
+        alerts::SETTINGS,
+        presence::SETTINGS,
+        recorder::SETTINGS,
+    ]
+    .concat()
 });
 
 /// No bound above.
@@ -148,6 +157,12 @@ impl Setting {
     /// The flag without its dashes; none for secrets and for tables that the operator names.
     pub(crate) fn flag_name(&self) -> Option<String> {
         (!self.secret && !self.is_pattern()).then(|| self.key.replace(['.', '_'], "-"))
+    }
+
+    /// Whether it stands in a table that is there only where something is set in it: one that the operator names, or an
+    /// app's own.
+    pub(crate) fn is_optional(&self) -> bool {
+        self.is_pattern() || self.key.starts_with("apps.")
     }
 
     /// Whether the operator chooses a part of the key.

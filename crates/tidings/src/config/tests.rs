@@ -49,7 +49,7 @@ impl Drop for TempFile {
 #[test]
 fn every_key_has_a_documentation_row_and_every_row_a_key() {
     let keys: BTreeSet<String> = layers::defaults().unwrap().keys().map(|path| path.join(".")).collect();
-    let rows = SETTINGS.iter().filter(|row| !row.secret && !row.is_pattern());
+    let rows = SETTINGS.iter().filter(|row| !row.secret && !row.is_optional());
     assert_eq!(keys, rows.map(|row| row.key.to_owned()).collect());
 }
 
@@ -220,6 +220,7 @@ fn what_is_printed_can_be_loaded_again_and_means_the_same() {
     let file = "allow_origin = [\"https://a.example\", \"http://localhost:5173\"]\ndata_dir = \"with \\\"quotes\\\"\"\n\
                 [rooms.chat]\nsubscribe = \"anyone\"\nsize = 3\n[rooms.empty]\n[rooms.\"a.b c\"]\nlane = \"low\"\n\
                 [namespaces.\"/chat\"]\nauth = \"optional\"\n\
+                [apps.trading]\nenabled = true\nkeep_ended_seconds = 60\n\
                 [[auth.issuers]]\nissuer = \"https://a.example/\"\naudience = [\"x\"]\njwks_file = \"a \\\"b\\\".json\"\n\
                 [[auth.issuers]]\nissuer = \"b\"\n";
     let before = resolved(file, &[("TIDINGS_DEMO", "true")], &[("heartbeat.interval_ms", "4000")]).unwrap();

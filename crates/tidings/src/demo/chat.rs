@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Act, dice::Dice};
+use tidings_app::Dice;
+
+use super::Act;
 use lines::THREADS;
 
 /// The demo people: user id and name.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Act, dice::Dice};
+use tidings_app::Dice;
+
+use super::Act;
 
 /// An invented company: symbol, name, and the price in cents it keeps coming back to.
 const COMPANIES: [(&str, &str, i64); 4] = [

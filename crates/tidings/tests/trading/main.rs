@@ -4,9 +4,13 @@
 mod bed;
 #[path = "../../../../apps/trading/tests/rooms/books.rs"]
 mod books;
+mod clean;
 mod crash;
+mod demo;
 mod digests;
 mod fleet;
+mod ports;
 mod refusals;
+mod replay;
 mod rooms;
 mod together;

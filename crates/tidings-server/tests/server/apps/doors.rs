@@ -207,7 +207,7 @@ fn apps_that_cannot_stand_together_keep_the_server_from_starting() {
 #[test]
 fn an_app_that_is_switched_off_is_not_there() {
     let mut shop = Shop::new();
-    shop.config.apps.insert("shop".into(), AppConfig { enabled: false });
+    shop.config.apps.insert("shop".into(), AppConfig { enabled: false, ..AppConfig::default() });
     shop.served(|addr, _| {
         let mut ada = plain(addr, &token("ada", 600, json!({}))).0;
         assert_eq!(code(&say(&mut ada, 1, "anyone", &json!({}))), "not_found");

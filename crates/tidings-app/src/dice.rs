@@ -1,24 +1,29 @@
-//! Chance that can be repeated.
+//! Chance that can be repeated, for demos.
 
-/// A small generator of even numbers with a seed (SplitMix64); not for secrets.
+/// A small generator of even numbers with a seed (SplitMix64, Steele, Lea and Flood 2014); not for secrets.
 #[derive(Debug, Clone)]
-pub(crate) struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
     /// Starts the sequence that belongs to `seed`.
-    pub(crate) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// A number from `low` to `high`, both included; `low` if they are the wrong way round.
-    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
         // The remainder's bias is far below anything a demo shows.
         let sides = high.saturating_sub(low).saturating_add(1);
         low + self.roll() % sides
     }
 
+    /// A number from 0 to below `most`; 0 where that is 0.
+    pub fn below(&mut self, most: u64) -> u64 {
+        self.roll().checked_rem(most).unwrap_or(0)
+    }
+
     /// Brings `items` into an order of chance.
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.between(0, last as u64) as usize;
             items.swap(last, other);
@@ -47,7 +52,7 @@ mod tests {
         assert!((3..=9).all(|n| rolls.contains(&n)));
         assert_eq!(rolls, (0..200).map(|_| second.between(3, 9)).collect::<Vec<_>>());
         assert_ne!(rolls, (0..200).map(|_| other.between(3, 9)).collect::<Vec<_>>());
-        assert_eq!(first.between(5, 2), 5);
+        assert_eq!((first.between(5, 2), first.below(0)), (5, 0));
     }
 
     #[test]
