@@ -103,15 +103,17 @@ pub(crate) async fn remove_wholly(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) 
     Ok(())
 }
 
-/// Rooms that another server has removed are not kept here, and nobody is left in them: some are asked of in each look.
+/// Rooms that another server has removed are not kept here, and nobody is left in them, also where there is another of
+/// the same id by now: some are asked of in each look.
 async fn forget(rooms: &Arc<Rooms>, stage: &Stage, look: u64) -> Result<(), Refusal> {
-    let mut keys = rooms.keys();
-    keys.sort_by(|one, other| (one.0.as_str(), &one.1).cmp(&(other.0.as_str(), &other.1)));
-    let parts = keys.len().div_ceil(ASKED_MOST).max(1);
+    let mut known = rooms.known_since();
+    known.sort_by(|(one, _), (other, _)| (one.0.as_str(), &one.1).cmp(&(other.0.as_str(), &other.1)));
+    let parts = known.len().div_ceil(ASKED_MOST).max(1);
     let part = usize::try_from(look).unwrap_or(0) % parts;
     let mut reader = stage.read().await?;
-    for key in keys.iter().skip(part * ASKED_MOST).take(ASKED_MOST) {
-        if crate::store::find(&mut reader, &key.0, &key.1).await?.is_none() {
+    for (key, created_ms) in known.iter().skip(part * ASKED_MOST).take(ASKED_MOST) {
+        let row = crate::store::find(&mut reader, &key.0, &key.1).await?;
+        if row.is_none_or(|row| row.created_ms != *created_ms) {
             close(rooms, stage, key)?;
         }
     }

@@ -203,9 +203,9 @@ impl Rooms {
         }
     }
 
-    /// Which rooms are in memory.
-    pub(crate) fn keys(&self) -> Vec<Key> {
-        self.lock().keys().cloned().collect()
+    /// Which rooms are in memory, each with when it was made.
+    pub(crate) fn known_since(&self) -> Vec<(Key, u64)> {
+        self.lock().iter().map(|(key, live)| (key.clone(), live.row.created_ms)).collect()
     }
 
     /// Lets a room go that is not there any more; who was ever in it.

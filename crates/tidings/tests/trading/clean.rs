@@ -111,3 +111,35 @@ async fn a_server_lets_go_of_a_room_that_another_has_removed() {
     taken_out(&mut ada, "trade:r1:ada").await;
     assert_eq!(exchange.refused("GET /rooms/r1", Value::Null).await.0, 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_of_an_id_that_was_used_before_is_another_on_every_server() {
+    let [_, bed] = Bed::both().await;
+    let (remembers, removes) = (bed.serve(), bed.serve_with(&SOON));
+    let (here, there) = (Rest::server(remembers.addr()), Rest::server(removes.addr()));
+    here.room("r1", &["ada"], Value::Null).await;
+    here.price("r1", "10", None).await;
+    here.done("POST /rooms/r1/end", Value::Null).await;
+    let begun = Instant::now();
+    while there.ask("GET /rooms/r1", Value::Null).await.0 != 404 {
+        assert!(begun.elapsed() < PATIENCE, "it was not removed");
+    }
+    // Its journal may take another step.
+    let made = json!({"id": "r1", "name": "Next", "rules": rules(json!({"startingCash": "500"}))});
+    while there.ask("POST /rooms", made.clone()).await.0 != 201 {
+        assert!(begun.elapsed() < PATIENCE, "its id is not free");
+    }
+    for (request, body) in [("open", Value::Null), ("join", json!({"userId": "bob"})), ("start", Value::Null)]
+    {
+        there.done(&format!("POST /rooms/r1/{request}"), body).await;
+    }
+    there.price("r1", "20", None).await;
+    // This one may not have noticed yet, and goes by what stands in the database.
+    let mut bob = listens(remembers.addr(), "bob").await;
+    let placed = say(&mut bob, "order:place", order("a", "buy", "10", Value::Null)).await;
+    assert_eq!(placed["status"], "filled", "{placed}");
+    let portfolio = Rest::user(remembers.addr(), "bob").get("/rooms/r1/portfolio").await;
+    assert_eq!(portfolio["cash"], "299.8", "{portfolio}");
+    let (one, other) = (here.get("/rooms/r1").await, there.get("/rooms/r1").await);
+    assert_eq!((&one["chain"], &one["digest"]), (&other["chain"], &other["digest"]));
+}
