@@ -187,16 +187,31 @@ impl<T: JsonSchema, const LEAST: usize, const MOST: usize> JsonSchema for Many<T
     }
 }
 
-/// An id that stands in names of rooms and in paths.
+/// An id that stands in names of rooms and in paths, where `.` and `..` alone mean something else.
 ///
 /// # Errors
 /// [`Code::BadRequest`](crate::Code::BadRequest) with the field's name for anything but 1 to 64 ASCII letters, digits,
 /// `.`, `_` and `-`.
 pub fn plain_id(id: &str, field: &str) -> Result<(), Refusal> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if id.is_empty() || id.len() > 64 || !id.bytes().all(plain) {
-        let message = format!("{field}: expected 1 to 64 letters, digits, `.`, `_` or `-`");
+    if matches!(id, "" | "." | "..") || id.len() > 64 || !id.bytes().all(plain) {
+        let message = format!("{field}: expected 1 to 64 letters, digits, `.`, `_` or `-`, not dots alone");
         return Err(Refusal::bad_request(&message));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_can_stand_in_a_path() {
+        for id in ["a", "2026-11", "a.b_c-D", "...", &"x".repeat(64)] {
+            assert!(plain_id(id, "id").is_ok(), "{id}");
+        }
+        for id in ["", ".", "..", "a/b", "a b", "a:b", "ä", "a\n", &"x".repeat(65)] {
+            assert!(plain_id(id, "id").is_err(), "{id}");
+        }
+    }
 }

@@ -45,7 +45,9 @@ impl Tape {
         if text.len() > BYTES_MOST {
             return Err(format!("expected at most {BYTES_MOST} bytes, found {}", text.len()));
         }
-        let mut lines = text.lines().map(str::trim_end).enumerate().map(|(at, line)| (at + 1, line));
+        // Spreadsheets put a mark of the byte order before what they save.
+        let lines = text.strip_prefix('\u{feff}').unwrap_or(text).lines();
+        let mut lines = lines.map(str::trim_end).enumerate().map(|(at, line)| (at + 1, line));
         let mut lines = lines.by_ref().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
         let columns = match lines.next() {
             Some((_, "at,symbol,price")) => 3,

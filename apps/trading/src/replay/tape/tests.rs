@@ -20,6 +20,7 @@ fn instrument(symbol: &str, tick: &str, most: &str) -> Instrument {
 fn a_file_is_read_and_given_as_fast_as_wanted() {
     let tape = Tape::parse(TAPE).unwrap();
     assert_eq!((tape.len(), tape.symbols()), (3, &["ACME".to_owned(), "ZED".to_owned()][..]));
+    assert_eq!(Tape::parse(&format!("\u{feff}{TAPE}")).unwrap().len(), 3, "as spreadsheets save it");
     assert_eq!(tape.after_ms(1, 1), Some(10_000));
     assert_eq!(tape.after_ms(2, 86_400), Some(1_000));
     let both = [instrument("ACME", "0.01", "100"), instrument("ZED", "1", "10")];
