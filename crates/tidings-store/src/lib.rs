@@ -28,6 +28,7 @@
 //! | [`audit`] | what happened, in a chain that shows what was done to it |
 
 pub mod audit;
+mod checkpoint;
 pub mod comebacks;
 pub mod dead_letters;
 mod digest;

@@ -11,6 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Database, Postgres, Sqlite, SqlitePool};
 
+use crate::checkpoint::{self, Checkpoints};
 use crate::error::{Result, StoreError};
 use crate::options::StoreOptions;
 use crate::sql::within;
@@ -49,7 +50,7 @@ async fn memory(options: &StoreOptions) -> Result<Pools> {
     let connect = SqliteConnectOptions::new().in_memory(true);
     let pool = pool(1, options).min_connections(1).idle_timeout(None).max_lifetime(None);
     let writer = pool.connect_with(connect).await?;
-    Ok(Pools::Sqlite { readers: writer.clone(), writer })
+    Ok(Pools::Sqlite { readers: writer.clone(), writer, checkpoints: None })
 }
 
 async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
@@ -68,6 +69,7 @@ async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
         .foreign_keys(true)
         .busy_timeout(options.statement)
         .statement_cache_capacity(STATEMENTS)
+        .pragma("wal_autocheckpoint", checkpoint::PAGES_MOST)
         .disable_statement_logging();
     let opened = |error: sqlx::Error| match StoreError::from(error) {
         StoreError::Corrupt(_) => {
@@ -77,8 +79,10 @@ async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
     };
     let writer: SqlitePool = sound(pool(1, options)).connect_with(connect.clone()).await.map_err(opened)?;
     let connect = connect.pragma("query_only", "1");
+    // Who may write nothing may bring in what was written (<https://www.sqlite.org/pragma.html#pragma_query_only>).
+    let checkpoints = Checkpoints::new(connect.clone());
     let readers = sound(pool(options.readers.max(1), options)).connect_with(connect).await.map_err(opened)?;
-    Ok(Pools::Sqlite { writer, readers })
+    Ok(Pools::Sqlite { writer, readers, checkpoints: Some(checkpoints) })
 }
 
 /// Replaces a connection that is stuck in a transaction.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, PgPool, SqlitePool};
 
+use crate::checkpoint::Checkpoints;
 use crate::error::{Result, StoreError};
 use crate::migrate::{self, Migration};
 use crate::open;
@@ -20,10 +21,11 @@ pub struct Store {
 
 #[derive(Clone)]
 pub(crate) enum Pools {
-    /// One connection writes, the others read; in memory both are the same one.
+    /// One connection writes, the others read; in memory both are the same one, and there is no log.
     Sqlite {
         writer: SqlitePool,
         readers: SqlitePool,
+        checkpoints: Option<Checkpoints>,
     },
     Postgres(PgPool),
 }
@@ -90,7 +92,8 @@ impl Store {
     /// [`StoreError::Unavailable`](crate::StoreError::Unavailable) if its turn does not come in time.
     pub async fn begin(&self) -> Result<Tx> {
         let session = match &self.pools {
-            Pools::Sqlite { writer, .. } => {
+            Pools::Sqlite { writer, checkpoints, .. } => {
+                checkpoints.iter().for_each(Checkpoints::begun);
                 Session::SqliteTx(within(self.whole(), writer.begin_with("BEGIN IMMEDIATE")).await?)
             }
             Pools::Postgres(pool) => {
@@ -133,8 +136,11 @@ impl Store {
     /// Waits for what is under way and closes every connection.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Sqlite { writer, readers } => {
+            Pools::Sqlite { writer, readers, checkpoints } => {
                 readers.close().await;
+                if let Some(checkpoints) = checkpoints {
+                    checkpoints.close().await;
+                }
                 writer.close().await;
             }
             Pools::Postgres(pool) => pool.close().await,
