@@ -10,6 +10,7 @@
 //! | [`postgres`] | a PostgreSQL of their own, started on a free port and stopped at the end |
 //! | [`proxy`] | a proxy that spoils connections on purpose |
 //! | [`serving`] | the real binary, started, killed and told to leave |
+//! | [`settings`] | numbers that whoever runs a test has set |
 
 #[cfg(feature = "bed")]
 pub mod bed;
@@ -23,6 +24,7 @@ pub mod postgres;
 #[cfg(feature = "net")]
 pub mod proxy;
 pub mod serving;
+pub mod settings;
 
 #[cfg(feature = "bed")]
 pub use bed::Bed;

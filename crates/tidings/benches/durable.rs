@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tidings_store::sql::Value;
 use tidings_store::{Store, StoreOptions, args};
 use tidings_testkit::frames::{FromServer, write_masked};
-use tidings_testkit::{Place, Postgres, Serving};
+use tidings_testkit::{Place, Postgres, Serving, settings};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -27,7 +27,7 @@ const KINDS: &str =
 const WARM: Duration = Duration::from_secs(1);
 
 fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|given| given.parse().ok()).unwrap_or(default)
+    settings::number(name).unwrap_or(default)
 }
 
 fn main() {

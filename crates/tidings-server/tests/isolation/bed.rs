@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tidings_server::Config;
 use tidings_server::signin::now_seconds;
+use tidings_testkit::settings;
 
 use crate::common::config;
 
@@ -44,5 +45,5 @@ impl Dice {
 
 /// A number from the environment, else `default`.
 pub(crate) fn told(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
+    settings::number(name).unwrap_or(default)
 }

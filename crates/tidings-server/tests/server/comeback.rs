@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tidings_server::{Config, Extras};
 use tidings_store::{Store, StoreOptions};
-use tidings_testkit::{Place, Postgres};
+use tidings_testkit::{Place, Postgres, settings};
 
 use crate::common::{DEADLINE, Frame, Wire, config, with_extras};
 use crate::people::{plain, post, socket_io, socket_io_in, token};
@@ -412,7 +412,7 @@ fn room_of(number: u64) -> u64 {
 /// says more than is true.
 fn heard_over_many_cuts(by_room: bool) -> (Vec<u64>, u64) {
     const A_ROUND: u64 = 10;
-    let rounds: u64 = std::env::var("RESUMES").ok().and_then(|count| count.parse().ok()).unwrap_or(150);
+    let rounds = settings::number("RESUMES").unwrap_or(150);
     Disk::sqlite().served(move |addr, _| {
         let (mut wire, pid) = socket_io_in(addr, &bob(), "notes:0");
         (1..ROOMS).for_each(|room| subscribe(&mut wire, &format!("notes:{room}")));

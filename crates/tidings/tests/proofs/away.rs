@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tidings_testkit::client::{Heard, PATIENCE, PlainClient, http};
 use tidings_testkit::history::{Demand, History};
-use tidings_testkit::{Place, Postgres, Serving};
+use tidings_testkit::{Place, Postgres, Serving, settings};
 use tokio::time::timeout;
 
 use crate::bed::{FLAGS, Publisher, catch_up, follow, hear_up_to, place, run, stored};
@@ -28,8 +28,7 @@ enum How {
 }
 
 fn away() -> Duration {
-    let seconds = std::env::var("STORE_AWAY_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
-    seconds.map_or(AWAY, Duration::from_secs)
+    settings::number("STORE_AWAY_SECONDS").map_or(AWAY, Duration::from_secs)
 }
 
 /// The status and body of `/readyz`, and the lines of `/metrics` that tell of the store.

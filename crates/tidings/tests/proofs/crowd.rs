@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tidings_testkit::client::{Heard, PlainClient, http};
+use tidings_testkit::settings;
 use tokio::task::JoinSet;
 
 use crate::bed::{place, run, serve_without};
@@ -26,10 +27,6 @@ const AT_ONCE: usize = 100;
 struct Back {
     reads: u64,
     took: Duration,
-}
-
-fn of_the_environment(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
 }
 
 /// Publishes the messages that are missed; the position of the first.
@@ -105,10 +102,10 @@ async fn everybody_comes_back(count: usize, points: &str) -> Back {
 
 #[test]
 fn a_crowd_that_missed_the_same_comes_back_with_few_reads() {
-    let crowd = of_the_environment("CROWD").unwrap_or(300) as usize;
+    let crowd = settings::number("CROWD").unwrap_or(300) as usize;
     let Back { reads, took } = run(everybody_comes_back(crowd, ""));
     assert!((1..=FEW).contains(&reads), "{reads} reads for {crowd} clients");
-    if let Some(seconds) = of_the_environment("CROWD_SECONDS") {
+    if let Some(seconds) = settings::number("CROWD_SECONDS") {
         assert!(took <= Duration::from_secs(seconds), "{took:?}");
     }
 }

@@ -3,7 +3,7 @@
 use tidings_core::{Epoch, MessageId, Org, Payload, Room};
 use tidings_store::log::Append;
 use tidings_store::{Store, StoreOptions};
-use tidings_testkit::Place;
+use tidings_testkit::{Place, settings};
 
 /// Events of one transaction while a database is filled.
 const BATCH: u64 = 1_000;
@@ -48,12 +48,7 @@ impl Plan {
     }
 
     pub(crate) fn of_the_environment() -> Self {
-        let number = |name: &str, default: u64| {
-            let given = std::env::var(name).ok().filter(|given| !given.is_empty());
-            given.map_or(default, |given| {
-                given.parse().unwrap_or_else(|_| panic!("{name} is no number: {given}"))
-            })
-        };
+        let number = |name, default| settings::number(name).unwrap_or(default);
         let small = Self::small();
         Self {
             plain: number("ROUNDS_PLAIN", small.plain),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tidings_testkit::settings;
+
 /// Instruments that are traded.
 pub(crate) const SYMBOLS: [&str; 8] = ["ACME", "BTC", "COAL", "DOGE", "ETH", "FISH", "GOLD", "HAY"];
 
@@ -34,12 +36,7 @@ impl Plan {
     }
 
     pub(crate) fn of_the_environment() -> Self {
-        let number = |name: &str, default: u64| {
-            let given = std::env::var(name).ok().filter(|given| !given.is_empty());
-            given.map_or(default, |given| {
-                given.parse().unwrap_or_else(|_| panic!("{name} is no number: {given}"))
-            })
-        };
+        let number = |name, default| settings::number(name).unwrap_or(default);
         let small = Self::small();
         Self {
             bots: number("FLEET_BOTS", small.bots).max(1),

@@ -1,0 +1,10 @@
+//! What whoever runs a test has set in its environment, to make it larger or longer.
+
+/// The number in a variable of the environment; `None` if it is not set, or empty.
+///
+/// # Panics
+/// If it is no number: a run with the usual one would be taken for what was asked.
+pub fn number(name: &str) -> Option<u64> {
+    let given = std::env::var(name).ok().filter(|given| !given.is_empty())?;
+    Some(given.parse().unwrap_or_else(|_| panic!("{name} is no number: {given}")))
+}
