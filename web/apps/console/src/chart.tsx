@@ -93,6 +93,15 @@ export function Chart({ label, ...drawn }: { label: string } & Drawn) {
   );
 }
 
+function aMinuteAround(times: UPlot.AlignedData[0]): [number, number] | undefined {
+  const [only, another] = times;
+  return only === undefined || another !== undefined ? undefined : [only - 30, only + 30];
+}
+
+function isAlone(line: UPlot.AlignedData[number] | undefined): boolean {
+  return Array.from(line ?? []).filter((value) => value !== null && value !== undefined).length === 1;
+}
+
 function rangeOf(least: number, most: number, fitted: number | undefined): [number, number] {
   if (fitted === undefined) return [0, most > 0 ? most * 1.15 : 1];
   // Where there is one value alone, it stands in the middle of something.
@@ -120,6 +129,8 @@ function optionsFor(
     cursor: { show: false },
     padding: [10, 8, 0, 0],
     scales: {
+      // One value alone is a point in the middle of a minute; else it would be one of several days.
+      x: { range: (plot, least, most) => aMinuteAround(plot.data[0]) ?? [least, most] },
       y: { range: (_, least, most) => rangeOf(least, most, fitted) },
     },
     axes: [
@@ -143,7 +154,12 @@ function optionsFor(
         stroke: colour(`--line-${index}`),
         width: 2,
         spanGaps: true,
-        points: { show: false },
+        // There is no line through one value.
+        points: {
+          show: (plot: UPlot, line: number) => isAlone(plot.data[line]),
+          size: 7,
+          fill: colour(`--line-${index}`),
+        },
       })),
     ],
   };
