@@ -6,7 +6,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { served, unique } from "../../../testing/server.ts";
 import { Studio } from "../../../testing/studio.ts";
-import { adminToken, ARTIFACTS, openBrowser, Window } from "./browsers.ts";
+import { adminToken, ARTIFACTS, LOOKS, openBrowser, Window } from "./browsers.ts";
 
 // It has to listen before the server starts, which is told of its origin.
 const example = await serveExample();
@@ -187,13 +187,6 @@ test("what is around me is shown live and is right after a crash, and who does n
   expect(window.complaints).toEqual([]);
   await window.page.close();
 });
-
-const LOOKS = [
-  ["light", "desktop", 1_360],
-  ["dark", "desktop", 1_360],
-  ["light", "phone", 390],
-  ["dark", "phone", 390],
-] as const;
 
 for (const [colorScheme, size, width] of LOOKS) {
   test(`the pages of the arena are whole, fit and can be used by everybody: ${size}, ${colorScheme}`, async () => {

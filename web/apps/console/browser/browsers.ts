@@ -7,6 +7,14 @@ import { mint, type Served } from "../../../testing/server.ts";
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
+/** In which looks every page is tried: the colours, a name for the pictures, and how wide the window is. */
+export const LOOKS = [
+  ["light", "desktop", 1_360],
+  ["dark", "desktop", 1_360],
+  ["light", "phone", 390],
+  ["dark", "phone", 390],
+] as const;
+
 /** Where screenshots are put. */
 export const ARTIFACTS = new URL("../.artifacts/", import.meta.url).pathname;
 

@@ -3,7 +3,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Client } from "@tidings/client";
 import { mint, served, unique } from "../../../testing/server.ts";
-import { adminToken, ARTIFACTS, openBrowser, Window } from "./browsers.ts";
+import { adminToken, ARTIFACTS, LOOKS, openBrowser, Window } from "./browsers.ts";
 
 const server = served(["--demo"]);
 let browser: Browser;
@@ -37,13 +37,6 @@ const PAGES: [path: string, name: string, whole: string][] = [
   ["/matches", "matches", "started"],
   ["/players", "players", "Rating"],
 ];
-
-const LOOKS = [
-  ["light", "desktop", 1_360],
-  ["dark", "desktop", 1_360],
-  ["light", "phone", 390],
-  ["dark", "phone", 390],
-] as const;
 
 for (const [colorScheme, size, width] of LOOKS) {
   test(`every page is whole, fits and can be used by everybody: ${size}, ${colorScheme}`, async () => {
@@ -306,6 +299,8 @@ test("an administrator says something to a user, takes him out of a room and end
       expect(await dialog.evaluate((open) => open.contains(document.activeElement))).toBe(true);
     });
     await press("button", name, dialog);
+    // Until it is answered nothing behind it can be pressed.
+    await dialog.waitFor({ state: "hidden" });
   };
   await press("link", "Gus");
   await window.page.getByRole("heading", { name: "Gus", level: 1 }).waitFor();

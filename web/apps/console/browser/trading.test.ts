@@ -2,7 +2,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { Exchange } from "../../../testing/exchange.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
-import { ARTIFACTS, openBrowser, Window } from "./browsers.ts";
+import { ARTIFACTS, LOOKS, openBrowser, Window } from "./browsers.ts";
 
 const server = served(["--no-limits"]);
 let browser: Browser;
@@ -173,13 +173,6 @@ test("a room that is not there, and one that is not for whoever looks, say so", 
   expect(window.complaints).toEqual([]);
   await window.page.close();
 });
-
-const LOOKS = [
-  ["light", "desktop", 1_360],
-  ["dark", "desktop", 1_360],
-  ["light", "phone", 390],
-  ["dark", "phone", 390],
-] as const;
 
 for (const [colorScheme, size, width] of LOOKS) {
   test(`the pages of trading are whole, fit and can be used by everybody: ${size}, ${colorScheme}`, async () => {
