@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures what docs/figures.md shows, on this machine, and writes it into that file.
 #   RIG      a folder with load/, limit/ and measure.sh: load generator and write floor; without it their cells are left out
+#   BUN      a Bun (npm's package "bun" holds one); with RIG, a server on it goes through the same cells as a peer
 #   RUNS=5   how often each cell is measured; the table shows medians
 #   SECS     seconds each cell lasts (measure.sh's default)
 #   CELLS    names of measure.sh's cells, if not all
@@ -54,6 +55,14 @@ handler() {
   printf '```\n'
 }
 
+# What uWebSockets makes of the same work, through Bun.
+peer() {
+  printf '\n**a peer: Bun %s, speaking Socket.IO without sign-in (scripts/peers/bun.ts)**\n\n```text\n' "$("$BUN" --version)"
+  BIN=$target/release CELLS="idle fan10k_w1 fan10k_w16 rooms ack storm" RUNS=${RUNS:-5} OUT=$scratch/peer.jsonl \
+    SERVER="$BUN scripts/peers/bun.ts \$PORT" bash "$RIG/measure.sh" | tee /dev/stderr | awk '/^cell +CPU/ { table = 1 } table'
+  printf '```\n'
+}
+
 bench() { # bench SCENARIO FLAGS...
   printf '\n**tidings bench %s**\n\n```text\n' "$*"
   "$tidings" bench "$@" --out "$scratch/bench" | tee /dev/stderr | sed '/written to/d; s/[[:space:]]*$//'
@@ -69,6 +78,7 @@ bench() { # bench SCENARIO FLAGS...
     rig "against the write floor" "$cells"
     handler
     rig "connecting with limits on" idle "" "${raised//$'\n'/}"
+    if [[ -n ${BUN:-} ]]; then peer; fi
   else
     printf '\nNot measured against the write floor: RIG was not set.\n'
   fi
