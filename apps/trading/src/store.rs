@@ -171,11 +171,16 @@ pub struct Head<'a> {
 }
 
 /// Changes the row of a room that is held.
+///
+/// How it stands is in indexes, which the database would write anew with each entry; it seldom changes, and the number of members
+/// only while they join and leave.
 pub async fn save(tx: &mut Changes, org: &Org, id: &str, head: &Head<'_>) -> Result<(), Refusal> {
-    let sql = "UPDATE trading_rooms SET state = $3, members = $4, seq = $5, chain = $6, started_ms = $7, ended_ms = $8 \
-               WHERE org = $1 AND id = $2";
     let Head { state, members, seq, chain, started_ms, ended_ms } = head;
-    tx.run(sql, args![org, id, *state, *members, *seq, *chain, *started_ms, *ended_ms]).await?;
+    let sql = "UPDATE trading_rooms SET seq = $3, chain = $4 WHERE org = $1 AND id = $2";
+    tx.run(sql, args![org, id, *seq, *chain]).await?;
+    let sql = "UPDATE trading_rooms SET state = $3, members = $4, started_ms = $5, ended_ms = $6 \
+               WHERE org = $1 AND id = $2 AND (state <> $3 OR members <> $4)";
+    tx.run(sql, args![org, id, *state, *members, *started_ms, *ended_ms]).await?;
     Ok(())
 }
 
