@@ -53,6 +53,12 @@ async fn memory(options: &StoreOptions) -> Result<Pools> {
     Ok(Pools::Sqlite { readers: writer.clone(), writer, checkpoints: None })
 }
 
+/// Bytes of a page of a new file; one that was made with others keeps them.
+///
+/// What is committed is written by whole pages, and events of many rooms touch a page of the index each: with SQLite's 4,096
+/// it is more than twice as many bytes (docs/decisions/0099).
+const PAGE_BYTES: u32 = 1_024;
+
 async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
     if path.as_os_str().is_empty() || path.as_os_str().as_encoded_bytes().contains(&b'?') {
         return unusable("a SQLite URL is sqlite: and a path, without parameters".into());
@@ -66,10 +72,10 @@ async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(if options.synced { SqliteSynchronous::Full } else { SqliteSynchronous::Off })
+        .page_size(PAGE_BYTES)
         .foreign_keys(true)
         .busy_timeout(options.statement)
         .statement_cache_capacity(STATEMENTS)
-        .pragma("wal_autocheckpoint", checkpoint::PAGES_MOST)
         .disable_statement_logging();
     let opened = |error: sqlx::Error| match StoreError::from(error) {
         StoreError::Corrupt(_) => {
@@ -77,7 +83,9 @@ async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
         }
         error => error,
     };
-    let writer: SqlitePool = sound(pool(1, options)).connect_with(connect.clone()).await.map_err(opened)?;
+    let writes = sound(pool(1, options))
+        .after_connect(|connection, _| Box::pin(checkpoint::only_in_need(connection)));
+    let writer: SqlitePool = writes.connect_with(connect.clone()).await.map_err(opened)?;
     let connect = connect.pragma("query_only", "1");
     // Who may write nothing may bring in what was written (<https://www.sqlite.org/pragma.html#pragma_query_only>).
     let checkpoints = Checkpoints::new(connect.clone());
