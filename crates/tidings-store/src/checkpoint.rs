@@ -97,6 +97,8 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::PermissionsExt as _;
+
     use tidings_testkit::Place;
 
     use super::*;
@@ -125,10 +127,12 @@ mod tests {
     async fn opened(place: &Place, made_with: Option<u32>) -> (Store, Checkpoints) {
         let path = place.path().join("filled.db");
         if let Some(page_bytes) = made_with {
-            let connect = SqliteConnectOptions::new().filename(&path).create_if_missing(true).page_size(page_bytes);
+            let connect =
+                SqliteConnectOptions::new().filename(&path).create_if_missing(true).page_size(page_bytes);
             let mut made = connect.connect().await.unwrap();
             sqlx::query("CREATE TABLE older (number INTEGER)").execute(&mut made).await.unwrap();
             made.close().await.unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         }
         let options = StoreOptions { synced: false, ..StoreOptions::default() };
         let store = Store::open(&format!("sqlite:{}", path.display()), &options).await.unwrap();

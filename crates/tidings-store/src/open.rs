@@ -83,8 +83,8 @@ async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
         }
         error => error,
     };
-    let writes = sound(pool(1, options))
-        .after_connect(|connection, _| Box::pin(checkpoint::only_in_need(connection)));
+    let writes =
+        sound(pool(1, options)).after_connect(|connection, _| Box::pin(checkpoint::only_in_need(connection)));
     let writer: SqlitePool = writes.connect_with(connect.clone()).await.map_err(opened)?;
     let connect = connect.pragma("query_only", "1");
     // Who may write nothing may bring in what was written (<https://www.sqlite.org/pragma.html#pragma_query_only>).
