@@ -11,7 +11,7 @@ fn read(text: &str) -> Result<Packet<'_>, Violation> {
 }
 
 fn packet(kind: Kind) -> Packet<'static> {
-    Packet { kind, namespace: "/", id: None, data: None, attachments: 0 }
+    Packet { kind, namespace: "/", id: None, data: None, event: None, attachments: 0 }
 }
 
 /// What a whole WebSocket text frame comes to.
@@ -144,15 +144,10 @@ fn the_parts_of_a_packet_are_found() {
     assert_eq!(read("2"), Ok(packet(Kind::Event)));
     assert_eq!(read("0/adm"), Ok(Packet { namespace: "/adm", ..packet(Kind::Connect) }));
     assert_eq!(read("1/adm,"), Ok(Packet { namespace: "/adm", ..packet(Kind::Disconnect) }));
-    assert_eq!(
-        read("2/adm,456[\"project:delete\",123]"),
-        Ok(Packet {
-            namespace: "/adm",
-            id: Some(456),
-            data: Some("[\"project:delete\",123]"),
-            ..packet(Kind::Event)
-        })
-    );
+    let said = read("2/adm,456[\"project:delete\",123]").unwrap();
+    let data = Some("[\"project:delete\",123]");
+    let event = said.event.clone();
+    assert_eq!(said, Packet { namespace: "/adm", id: Some(456), data, event, ..packet(Kind::Event) });
     assert_eq!(
         read("61-/adm,0 [ {\"_placeholder\":true,\"num\":0} ] "),
         Ok(Packet {
@@ -278,6 +273,20 @@ proptest! {
         let found: Vec<Value> = split.args.map(|raw| serde_json::from_str(raw).unwrap()).collect();
         prop_assert_eq!(&found[..args.len()], &args[..]);
         prop_assert_eq!(found.get(args.len()).cloned(), offset.map(Value::from));
+    }
+
+    #[test]
+    fn the_arguments_of_an_event_are_the_same_whether_they_were_counted_or_not(
+        args in prop::collection::vec(r#" {0,2}("[a-z,\]}]{0,3}"|[1-9][0-9]{0,2}|\{"a":\[1, ?2\] ?\}|\[\]|\[ \{\} ,null\]|true) {0,2}"#, 0..4),
+        name in r#" ?("[a-z]{1,3}"|"\\n"|7) ?"#,
+    ) {
+        let text = format!("2[{}]", [name].into_iter().chain(args.clone()).collect::<Vec<_>>().join(","));
+        let read = read(&text).unwrap();
+        let (counted, sought) = (read.event.unwrap(), event(read.data.unwrap()).unwrap());
+        prop_assert_eq!(counted.name, sought.name);
+        let counted: Vec<&str> = counted.args.collect();
+        prop_assert_eq!(&counted, &sought.args.collect::<Vec<_>>());
+        prop_assert_eq!(counted, args.iter().map(|arg| arg.trim()).collect::<Vec<_>>());
     }
 
     #[test]

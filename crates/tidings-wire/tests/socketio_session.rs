@@ -48,7 +48,7 @@ impl From<Heard<'_>> for Said {
                 Self::Connect(namespace.map_err(Cow::into_owned), auth.map(Cow::into_owned))
             }
             Heard::Disconnect { namespace } => Self::Disconnect(namespace),
-            Heard::Event { namespace, id, data, attachments } => {
+            Heard::Event { namespace, id, data, attachments, .. } => {
                 Self::Event(namespace, id, data.into_owned(), attachments)
             }
             Heard::Ack { namespace, id, data, attachments } => {

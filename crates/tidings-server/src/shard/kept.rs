@@ -147,7 +147,9 @@ impl ShardLoop {
         self.carried = Some((key, answered));
         match kept {
             Kept::SocketIo { namespace, id, data, attachments, .. } => {
-                self.event(key, namespace, id, &data, attachments);
+                if let Some(event) = socketio::event(&data) {
+                    self.event(key, namespace, id, (&data, event), attachments);
+                }
             }
             Kept::Plain { text, .. } => self.plain_said(key, &text),
             Kept::Restore(restore) => self.restore_one(key, *restore),

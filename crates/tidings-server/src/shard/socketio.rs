@@ -79,8 +79,10 @@ impl ShardLoop {
                 );
             }
             Heard::Disconnect { namespace } => self.left_namespace(key, namespace),
-            Heard::Event { namespace, id, data, attachments } => {
-                self.event(key, namespace, id, &data, attachments);
+            Heard::Event { namespace, id, data, event, attachments } => {
+                if let Some(event) = event.or_else(|| socketio::event(&data)) {
+                    self.event(key, namespace, id, (&data, event), attachments);
+                }
             }
             Heard::Ack { namespace, id, data, attachments } => {
                 self.answered(key, namespace, id, &data, attachments);
@@ -355,15 +357,15 @@ impl ShardLoop {
         }
     }
 
+    /// Acts on an event, which comes as it was said and as it was read.
     pub(super) fn event(
         &mut self,
         key: ConnKey,
         namespace: u8,
         id: Option<u64>,
-        data: &str,
+        (data, event): (&str, socketio::Event<'_>),
         attachments: Vec<Bytes>,
     ) {
-        let Some(event) = socketio::event(data) else { return };
         let ack = AckTo::SocketIo { namespace, id };
         if let Some(refusal) = self.flooding() {
             return self.answer_refused(key, ack, &event.name, &refusal);

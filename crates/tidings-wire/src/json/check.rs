@@ -17,6 +17,11 @@ pub const MAX_DEPTH: u32 = 128;
 /// [`Violation::structure`] as soon as the nesting exceeds `max_depth`, [`Violation::protocol`] if the text
 /// is not JSON.
 pub fn check(text: &str, max_depth: u32) -> Result<(), Violation> {
+    count(text, max_depth).map(drop)
+}
+
+/// Checks as [`check`] does, and gives how many elements or members the outermost container has.
+pub(crate) fn count(text: &str, max_depth: u32) -> Result<usize, Violation> {
     walk(text.as_bytes(), max_depth.min(MAX_DEPTH)).map_err(|fault| match fault {
         NotJson => Violation::protocol("payload is not JSON"),
         TooDeep => Violation::structure("payload is nested too deeply"),
@@ -42,6 +47,8 @@ struct Open {
     depth: u32,
     /// The innermost is the lowest bit: 1 for an object, 0 for an array.
     objects: u128,
+    /// Values that have begun in the outermost one.
+    begun: usize,
 }
 
 impl Open {
@@ -63,7 +70,7 @@ impl Open {
     }
 }
 
-fn walk(bytes: &[u8], max_depth: u32) -> Result<(), Fault> {
+fn walk(bytes: &[u8], max_depth: u32) -> Result<usize, Fault> {
     let (mut open, mut at) = (Open::default(), 0);
     loop {
         at = skip_space(bytes, at);
@@ -79,6 +86,7 @@ fn walk(bytes: &[u8], max_depth: u32) -> Result<(), Fault> {
                 at += 1;
             } else {
                 open.push(object);
+                open.begun += usize::from(open.depth == 1);
                 at = if object { key(bytes, at)? } else { at };
                 continue;
             }
@@ -87,7 +95,7 @@ fn walk(bytes: &[u8], max_depth: u32) -> Result<(), Fault> {
         }
         match after_value(bytes, at, &mut open)? {
             Some(next) => at = next,
-            None => return Ok(()),
+            None => return Ok(open.begun),
         }
     }
 }
@@ -97,7 +105,9 @@ fn walk(bytes: &[u8], max_depth: u32) -> Result<(), Fault> {
 fn after_value(bytes: &[u8], mut at: usize, open: &mut Open) -> Result<Option<usize>, Fault> {
     while open.depth > 0 {
         at = skip_space(bytes, at);
-        match byte(bytes, at)? {
+        let byte = byte(bytes, at)?;
+        open.begun += usize::from((byte == b',') & (open.depth == 1));
+        match byte {
             b',' if open.in_object() => return key(bytes, skip_space(bytes, at + 1)).map(Some),
             b',' => return Ok(Some(at + 1)),
             b'}' if open.in_object() => open.pop(),

@@ -9,6 +9,7 @@ mod check;
 mod scan;
 mod text;
 
+pub(crate) use check::count;
 pub use check::{MAX_DEPTH, check};
 pub use scan::{Elements, Members, elements, members};
 pub(crate) use scan::{first_plain_string, skip_space, skip_value, string_end};

@@ -4,7 +4,7 @@
 ///
 /// The text must have passed [`check`](super::check). A text that is not an array has no elements.
 pub fn elements(array: &str) -> Elements<'_> {
-    Elements { rest: inside(array, b'[') }
+    Elements { rest: inside(array, b'['), left: usize::MAX }
 }
 
 /// Iterates over the members of the JSON object `object` as pairs of key literal and raw value.
@@ -16,22 +16,29 @@ pub fn members(object: &str) -> Members<'_> {
 }
 
 /// The elements of an array; see [`elements`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Elements<'a> {
     rest: &'a str,
+    /// How many there are, if they were counted: the last one needs not be looked at to know where it ends.
+    left: usize,
 }
 
 impl<'a> Elements<'a> {
     /// No elements at all.
-    pub const EMPTY: Self = Self { rest: "" };
+    pub const EMPTY: Self = Self { rest: "", left: 0 };
 }
 
 impl<'a> Iterator for Elements<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
+        if self.left == 1 {
+            self.left = 0;
+            return std::mem::take(&mut self.rest).trim_ascii().strip_suffix(']').map(str::trim_ascii_end);
+        }
         let value = take_value(&mut self.rest)?;
         take_comma(&mut self.rest);
+        self.left = self.left.saturating_sub(1);
         Some(value)
     }
 }
@@ -59,9 +66,9 @@ fn inside(container: &str, open: u8) -> &str {
     if container.as_bytes().get(start) == Some(&open) { &container[start + 1..] } else { "" }
 }
 
-/// Takes a string literal without escapes from the start of an array and gives what is between its
+/// Takes a string literal without escapes from the start of an array of `count` elements and gives what is between its
 /// quotes and the elements after it; the way of nearly every event's name.
-pub(crate) fn first_plain_string(array: &str) -> Option<(&str, Elements<'_>)> {
+pub(crate) fn first_plain_string(array: &str, count: usize) -> Option<(&str, Elements<'_>)> {
     let bytes = array.as_bytes();
     let end = if bytes.starts_with(b"[\"") { plain_run(bytes, 2) } else { return None };
     if bytes.get(end) != Some(&b'"') {
@@ -69,7 +76,7 @@ pub(crate) fn first_plain_string(array: &str) -> Option<(&str, Elements<'_>)> {
     }
     let mut rest = array.get(skip_space(bytes, end + 1)..)?;
     take_comma(&mut rest);
-    Some((array.get(2..end)?, Elements { rest }))
+    Some((array.get(2..end)?, Elements { rest, left: count.saturating_sub(1) }))
 }
 
 /// Takes one value and the space around it; none at the end of the container.

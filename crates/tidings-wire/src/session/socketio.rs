@@ -76,6 +76,8 @@ pub enum Heard<'a> {
         id: Option<u64>,
         /// A JSON array: the event's name and its arguments.
         data: Cow<'a, str>,
+        /// What that says, if it was read on the way; else [`socketio::event`] tells.
+        event: Option<socketio::Event<'a>>,
         /// The binary its placeholders refer to.
         attachments: Vec<Bytes>,
     },
@@ -226,16 +228,13 @@ impl SocketIo {
             }));
             return Ok(Heard::Nothing);
         }
+        let (kind, namespace) = (packet.kind, Cow::Borrowed(packet.namespace));
         let data = packet.data.map(Cow::Borrowed);
-        self.packet(
-            packet.kind,
-            Cow::Borrowed(packet.namespace),
-            packet.id,
-            data,
-            Vec::new(),
-            namespaces,
-            limits,
-        )
+        let mut heard = self.packet(kind, namespace, packet.id, data, Vec::new(), namespaces, limits)?;
+        if let Heard::Event { event, .. } = &mut heard {
+            *event = packet.event;
+        }
+        Ok(heard)
     }
 
     fn binary<'a>(
@@ -338,7 +337,9 @@ fn said<'a>(
     attachments: Vec<Bytes>,
 ) -> Heard<'a> {
     match (kind, id) {
-        (Kind::Event | Kind::BinaryEvent, id) => Heard::Event { namespace, id, data, attachments },
+        (Kind::Event | Kind::BinaryEvent, id) => {
+            Heard::Event { namespace, id, data, event: None, attachments }
+        }
         (Kind::Ack | Kind::BinaryAck, Some(id)) => Heard::Ack { namespace, id, data, attachments },
         // An answer without an id answers nothing.
         _ => Heard::Nothing,

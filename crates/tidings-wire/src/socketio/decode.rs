@@ -1,4 +1,4 @@
-use super::packet::{Kind, Packet, event, is_reserved};
+use super::packet::{Event, Kind, Packet, counted_event, is_reserved};
 use super::placeholder::check_placeholders;
 use crate::{Limits, Violation, json};
 
@@ -21,12 +21,12 @@ pub fn decode<'a>(text: &'a str, limits: &Limits) -> Result<Packet<'a>, Violatio
     let attachments = if kind.is_binary() { take_attachments(&mut rest, limits)? } else { 0 };
     let namespace = take_namespace(&mut rest, limits)?;
     let id = take_id(&mut rest)?;
-    let data = take_data(rest, limits)?;
-    check_data(kind, data)?;
+    let (data, count) = take_data(rest, limits)?;
+    let event = check_data(kind, data, count)?;
     if let Some(data) = data.filter(|_| kind.is_binary()) {
         check_placeholders(data, attachments, limits)?;
     }
-    Ok(Packet { kind, namespace, id, data, attachments })
+    Ok(Packet { kind, namespace, id, data, event, attachments })
 }
 
 fn take_kind(rest: &mut &str) -> Result<Kind, Violation> {
@@ -86,16 +86,22 @@ fn take_id(rest: &mut &str) -> Result<Option<u64>, Violation> {
     json::unsigned(id).map(Some).ok_or(Violation::protocol("ack id is too long"))
 }
 
-fn take_data<'a>(rest: &'a str, limits: &Limits) -> Result<Option<&'a str>, Violation> {
+/// The payload, and how many elements it has.
+fn take_data<'a>(rest: &'a str, limits: &Limits) -> Result<(Option<&'a str>, usize), Violation> {
     if rest.is_empty() {
-        return Ok(None);
+        return Ok((None, 0));
     }
-    json::check(rest, limits.json_depth)?;
-    Ok(Some(rest.trim_ascii()))
+    let count = json::count(rest, limits.json_depth)?;
+    Ok((Some(rest.trim_ascii()), count))
 }
 
-/// Checks the shape of the payload as the reference parser does.
-pub(super) fn check_data(kind: Kind, data: Option<&str>) -> Result<(), Violation> {
+/// Checks the shape of the payload as the reference parser does, and reads what an event says.
+pub(super) fn check_data(
+    kind: Kind,
+    data: Option<&str>,
+    count: usize,
+) -> Result<Option<Event<'_>>, Violation> {
+    let event = data.filter(|_| kind.is_event()).and_then(|data| counted_event(data, count));
     let first = data.and_then(|data| data.bytes().next());
     let fits = match kind {
         Kind::Connect => matches!(first, None | Some(b'{')),
@@ -103,12 +109,8 @@ pub(super) fn check_data(kind: Kind, data: Option<&str>) -> Result<(), Violation
         Kind::ConnectError => matches!(first, None | Some(b'{' | b'"')),
         Kind::Ack => matches!(first, None | Some(b'[')),
         Kind::BinaryAck => first == Some(b'['),
-        Kind::Event => data.is_none_or(names_an_event),
-        Kind::BinaryEvent => data.is_some_and(names_an_event),
+        Kind::Event if data.is_none() => true,
+        Kind::Event | Kind::BinaryEvent => event.as_ref().is_some_and(|event| !is_reserved(&event.name)),
     };
-    if fits { Ok(()) } else { Err(Violation::protocol("payload does not fit the packet type")) }
-}
-
-fn names_an_event(data: &str) -> bool {
-    event(data).is_some_and(|event| !is_reserved(&event.name))
+    if fits { Ok(event) } else { Err(Violation::protocol("payload does not fit the packet type")) }
 }

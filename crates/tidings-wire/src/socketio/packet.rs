@@ -26,6 +26,11 @@ impl Kind {
         matches!(self, Self::BinaryEvent | Self::BinaryAck)
     }
 
+    /// Whether it is an event, with attachments or without.
+    pub const fn is_event(self) -> bool {
+        matches!(self, Self::Event | Self::BinaryEvent)
+    }
+
     /// The same packet type for a packet with attachments, or without.
     pub const fn with_attachments(self, binary: bool) -> Self {
         match (self, binary) {
@@ -39,7 +44,7 @@ impl Kind {
 }
 
 /// One packet of the JSON dialect, borrowed from its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet<'a> {
     /// What it is.
     pub kind: Kind,
@@ -52,12 +57,14 @@ pub struct Packet<'a> {
     /// An object or nothing for CONNECT, nothing for DISCONNECT; for an event nothing or an array whose first
     /// element [`event`] can read; for an answer nothing or an array. The binary types always have one.
     pub data: Option<&'a str>,
+    /// What an event's payload says.
+    pub event: Option<Event<'a>>,
     /// How many binary frames follow.
     pub attachments: u32,
 }
 
 /// An event's name and its arguments as raw JSON.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event<'a> {
     /// The name; for the numeric names that Socket.IO allows, the number as it was written.
     pub name: Cow<'a, str>,
@@ -70,7 +77,12 @@ pub struct Event<'a> {
 /// None if it is not an array that starts with a string or a number. Payloads of decoded packets always
 /// have a name.
 pub fn event(data: &str) -> Option<Event<'_>> {
-    if let Some((name, args)) = json::first_plain_string(data) {
+    counted_event(data, usize::MAX)
+}
+
+/// The same for an array that is known to have `count` elements; as many as can be if nobody has counted.
+pub(super) fn counted_event(data: &str, count: usize) -> Option<Event<'_>> {
+    if let Some((name, args)) = json::first_plain_string(data, count) {
         return Some(Event { name: Cow::Borrowed(name), args });
     }
     let mut args = json::elements(data);

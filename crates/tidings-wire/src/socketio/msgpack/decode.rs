@@ -87,7 +87,7 @@ impl<'a> Envelope<'a> {
         if data.is_none() && !matches!(kind, Kind::Connect | Kind::Disconnect) {
             return Err(Violation::protocol("packet has no payload"));
         }
-        check_data(kind, data.as_deref())?;
+        check_data(kind, data.as_deref(), usize::MAX)?;
         if let Some(data) = data.as_deref().filter(|_| !attachments.is_empty()) {
             let count = u32::try_from(attachments.len()).unwrap_or(limits.attachments);
             check_placeholders(data, count, limits)?;
