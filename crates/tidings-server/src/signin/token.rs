@@ -1,5 +1,7 @@
 //! A token's three parts, read strictly and before any key is touched.
 
+use std::cell::RefCell;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use compact_str::CompactString;
@@ -44,17 +46,39 @@ impl<'a> Token<'a> {
         }
         let (message, signature) = token.rsplit_once('.').ok_or(Fault::Malformed)?;
         let (header, claims) = message.split_once('.').ok_or(Fault::Malformed)?;
-        let mut buffer = [0; HEADER_BYTES];
-        let length = URL_SAFE_NO_PAD.decode_slice(header, &mut buffer).map_err(|_| Fault::Malformed)?;
-        let header = std::str::from_utf8(&buffer[..length]).map_err(|_| Fault::Malformed)?;
-        let (algorithm, kid) = read_header(header)?;
+        let (algorithm, kid) = header_of(header)?;
         let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| Fault::Malformed)?;
         let claims = String::from_utf8(claims).map_err(|_| Fault::Malformed)?;
         Ok(Self { algorithm, kid, message, signature, claims })
     }
 }
 
-fn read_header(header: &str) -> Result<(Algorithm, Option<CompactString>), Fault> {
+thread_local! {
+    /// The last header that was read here, as it was sent, and what it says: tokens of one issuer have the same.
+    static LAST: RefCell<(String, Option<Header>)> = const { RefCell::new((String::new(), None)) };
+}
+
+/// What a header says.
+type Header = (Algorithm, Option<CompactString>);
+
+/// Reads a header as it was sent.
+fn header_of(sent: &str) -> Result<Header, Fault> {
+    LAST.with_borrow_mut(|(last, known)| {
+        if let Some(known) = known.as_ref().filter(|_| last == sent) {
+            return Ok(known.clone());
+        }
+        let mut buffer = [0; HEADER_BYTES];
+        let length = URL_SAFE_NO_PAD.decode_slice(sent, &mut buffer).map_err(|_| Fault::Malformed)?;
+        let text = std::str::from_utf8(&buffer[..length]).map_err(|_| Fault::Malformed)?;
+        let header = read_header(text)?;
+        last.clear();
+        last.push_str(sent);
+        *known = Some(header.clone());
+        Ok(header)
+    })
+}
+
+fn read_header(header: &str) -> Result<Header, Fault> {
     let (mut algorithm, mut kid) = (None, None);
     for (name, value) in members(header)? {
         match name.as_ref() {
@@ -104,6 +128,25 @@ fn check_type(name: &str) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_header_says_the_same_each_time_whatever_was_read_before_it() {
+        let sent = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let good = [
+            (sent(r#"{"alg":"HS256","kid":"a"}"#), Ok((Algorithm::HS256, Some("a".into())))),
+            (sent(r#"{"alg":"HS512"}"#), Ok((Algorithm::HS512, None))),
+            (sent(r#"{"alg":"none"}"#), Err(Fault::Algorithm)),
+            (sent(r#"{"alg":"HS256","jku":"x"}"#), Err(Fault::Header)),
+            ("?".to_owned(), Err(Fault::Malformed)),
+            (String::new(), Err(Fault::Malformed)),
+        ];
+        for (first, _) in &good {
+            for (second, says) in &good {
+                let _ = header_of(first);
+                assert_eq!([header_of(second), header_of(second)], [says.clone(), says.clone()]);
+            }
+        }
+    }
 
     #[test]
     fn a_key_has_a_short_plain_name() {
