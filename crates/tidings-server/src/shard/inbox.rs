@@ -189,7 +189,9 @@ impl Inbox {
     }
 
     fn wake(&self) {
-        if !self.awake.swap(true, Ordering::SeqCst)
+        // Who sees the shard awake has put its letter in before the shard looks again: most letters need no more.
+        if !self.awake.load(Ordering::SeqCst)
+            && !self.awake.swap(true, Ordering::SeqCst)
             && let Err(error) = self.waker.wake()
         {
             tracing::error!(%error, "a shard could not be woken");

@@ -40,6 +40,9 @@ use crate::shared::Shared;
 /// Commands of one connection that wait in its lane or have begun there, and are not answered yet.
 const LANE: usize = 1_000;
 
+/// Commands of one connection for which there is place at once: so many often come together.
+const TOGETHER: usize = 12;
+
 /// Bytes of commands that may wait; a single one may be longer.
 const LANE_BYTES: usize = 1 << 20;
 
@@ -107,6 +110,9 @@ impl Lane {
     fn put(&mut self, job: Job, first: bool) {
         self.kept += usize::from(job.kept().is_some());
         self.bytes += job.bytes();
+        if self.jobs.is_empty() {
+            self.jobs.reserve(TOGETHER);
+        }
         if first { self.jobs.push_front(job) } else { self.jobs.push_back(job) }
     }
 
