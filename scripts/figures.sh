@@ -55,6 +55,34 @@ handler() {
   printf '```\n'
 }
 
+# Handshake and token alone: the cell called idle subscribes to a room as well.
+connecting() { # connecting NAME [LIMITS]
+  local token run server
+  token=$("$tidings" token --user bench --scope publish --ttl 4h --data-dir "$scratch/data")
+  printf '\n**%s**\n\n```text\n' "$1"
+  for run in $(seq "${RUNS:-5}"); do
+    # shellcheck disable=SC2086 # flags, one by one
+    taskset -c 0 "$tidings" serve --listen "127.0.0.1:$((4700 + run))" --data-dir "$scratch/data" ${2:---no-limits} \
+      --host-publish=false --log-filter warn >&2 &
+    server=$!
+    until (exec 3<>"/dev/tcp/127.0.0.1/$((4700 + run))") 2>/dev/null; do
+      kill -0 "$server"
+    done
+    taskset -c 1 "$target/release/rigload" idle --proto sio --url "ws://127.0.0.1:$((4700 + run))/" \
+      --auth "{\"token\":\"$token\"}" --pid "$server" --extra-pid "$(pgrep -x ksoftirqd/0 || echo 0)" \
+      --conns 10000 --settle 0.2 --secs 0.2 2>/dev/null >>"$scratch/connecting"
+    kill "$server"
+    wait "$server" || true
+  done
+  python3 - "$scratch/connecting" <<'PY' | tee /dev/stderr
+import json, statistics, sys
+spent = sorted(json.loads(line)["connect_cpu_us_per_conn"] for line in open(sys.argv[1]))
+print(f"{statistics.median(spent):.1f} us CPU a connect ({', '.join(f'{each:.1f}' for each in spent)})")
+PY
+  rm "$scratch/connecting"
+  printf '```\n'
+}
+
 # What uWebSockets makes of the same work, through Bun.
 peer() {
   printf '\n**a peer: Bun %s, speaking Socket.IO without sign-in (scripts/peers/bun.ts)**\n\n```text\n' "$("$BUN" --version)"
@@ -77,7 +105,9 @@ bench() { # bench SCENARIO FLAGS...
     done
     rig "against the write floor" "$cells"
     handler
-    rig "connecting with limits on" idle "" "${raised//$'\n'/}"
+    rig "connecting and subscribing with limits on" idle "" "${raised//$'\n'/}"
+    connecting "10,000 connections: handshake and token alone"
+    connecting "the same with limits on" "${raised//$'\n'/}"
     if [[ -n ${BUN:-} ]]; then peer; fi
   else
     printf '\nNot measured against the write floor: RIG was not set.\n'
