@@ -26,13 +26,12 @@ const NOTES: usize = 16_384;
 /// Notes of one transaction.
 const BATCH: usize = 512;
 
-/// Time before a transaction, for the clients and for others who write.
-const PAUSE: Duration = Duration::from_millis(250);
+/// A moment before each transaction, for the clients and for others who write; and of how many a pause consists.
+const MOMENT: Duration = Duration::from_millis(50);
+const MOMENTS: usize = 5;
 
-/// While so many notes wait some would soon find no place: then they are not kept waiting for more, and the
-/// time is shorter.
+/// If so many notes wait some would soon find no place: then a pause is over with the moment that goes by.
 const MANY: usize = NOTES / 2;
-const SHORT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a server that stops waits for its last notes to be written.
 const LAST: Duration = Duration::from_secs(5);
@@ -190,22 +189,26 @@ impl Writer {
     }
 }
 
-/// Lets the clients be served: for a moment, and for another as long as more of them come or go in it than one
+/// Lets the clients be served: for a pause, and for another as long as more of them come or go in it than one
 /// transaction takes, and there is place for their notes. A server that stops waits for nothing.
 async fn served_first(notes: &mpsc::Receiver<Letter>, stops: &mut watch::Receiver<bool>) {
     loop {
         let before = notes.len();
-        let pause = if before < MANY { PAUSE } else { SHORT_PAUSE };
-        let stopping = timeout(pause, stopped(stops)).await.is_ok();
-        if stopping || !still_come(before, notes.len()) {
+        for _ in 0..MOMENTS {
+            let stopping = timeout(MOMENT, stopped(stops)).await.is_ok();
+            if stopping || notes.len() >= MANY {
+                return;
+            }
+        }
+        if !still_come(before, notes.len()) {
             return;
         }
     }
 }
 
-/// Whether more notes came in a pause than one transaction takes, and there is place for as many again.
+/// Whether more notes came in a pause than one transaction takes.
 fn still_come(before: usize, now: usize) -> bool {
-    now < MANY && now > before + BATCH
+    now > before + BATCH
 }
 
 /// Waits until the server stops, or nobody is left to say so.
@@ -278,13 +281,50 @@ impl<'a> Sorted<'a> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
 
-    #[test]
-    fn a_crowd_is_served_first_while_there_is_place_for_its_notes() {
-        assert!(still_come(0, BATCH + 1) && still_come(1_000, 4_000));
-        assert!(!still_come(0, BATCH), "one transaction takes them");
-        assert!(!still_come(4_000, 4_000) && !still_come(4_000, 300), "they have come");
-        assert!(!still_come(0, MANY) && !still_come(MANY, NOTES), "others will come");
+    fn letter() -> Letter {
+        let id = EntryId { socket: [b'x'; 20], taken_up: None, begun_ms: 1 };
+        Letter(Note::Seen(id, Org::default()), 1)
+    }
+
+    /// How long the writer waits for clients while so many notes are there, and come in each moment.
+    async fn waited(there: usize, come: usize) -> Duration {
+        let (send, notes) = mpsc::channel(NOTES);
+        let (_stopping, mut stops) = watch::channel(false);
+        (0..there).for_each(|_| drop(send.try_send(letter())));
+        let crowd = tokio::spawn(async move {
+            loop {
+                (0..come).for_each(|_| drop(send.try_send(letter())));
+                tokio::time::sleep(MOMENT).await;
+            }
+        });
+        let began = Instant::now();
+        served_first(&notes, &mut stops).await;
+        crowd.abort();
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_is_served_first_while_there_is_place_for_its_notes() {
+        let pause = MOMENT * MOMENTS as u32;
+        let (alone, few, crowd, full) =
+            tokio::join!(waited(0, 0), waited(0, BATCH / 20), waited(0, 512), waited(MANY, 0));
+        assert_eq!((alone, few), (pause, pause));
+        // Sixteen moments fill half of the queue.
+        assert_eq!((crowd, full), (MOMENT * 16, MOMENT));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_stops_waits_for_nobody() {
+        let (send, notes) = mpsc::channel(NOTES);
+        let (stopping, mut stops) = watch::channel(false);
+        drop(send.try_send(letter()));
+        stopping.send_replace(true);
+        let began = Instant::now();
+        served_first(&notes, &mut stops).await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 }

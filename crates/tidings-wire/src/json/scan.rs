@@ -19,7 +19,7 @@ pub fn members(object: &str) -> Members<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Elements<'a> {
     rest: &'a str,
-    /// How many there are, if they were counted: the last one needs not be looked at to know where it ends.
+    /// How many are still to come, if they were counted: where the last one ends is known without looking at it.
     left: usize,
 }
 
