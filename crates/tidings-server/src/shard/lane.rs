@@ -348,7 +348,9 @@ async fn work_off_one(shared: Arc<Shared>, place: Place, jobs: VecDeque<Job>) ->
             row.begin(&shared, place, by, &said, (remaining, terms)).await;
             continue;
         }
-        finish(&shared, place, &mut row, &mut answers).await;
+        if !row.is_empty() {
+            finish(&shared, place, &mut row, &mut answers).await;
+        }
         if job.speaks() || bytes > ANSWERS_BYTES {
             send(&shared, place, &mut answers);
             bytes = 0;
@@ -383,10 +385,8 @@ async fn work_off_one(shared: Arc<Shared>, place: Place, jobs: VecDeque<Job>) ->
 
 /// Waits for what was published in a row; answers that are there already do not wait with it.
 async fn finish(shared: &Shared, place: Place, row: &mut Row, answers: &mut Vec<Answer>) {
-    if !row.is_empty() {
-        send(shared, place, answers);
-        answers.extend(std::mem::take(row).answers().await);
-    }
+    send(shared, place, answers);
+    answers.extend(std::mem::take(row).answers().await);
 }
 
 fn send(shared: &Shared, place: Place, answers: &mut Vec<Answer>) {
