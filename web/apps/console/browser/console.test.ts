@@ -295,9 +295,8 @@ test("an administrator says something to a user, takes him out of a room and end
   };
   // A dialog takes the focus as it opens: who presses before that presses what it chose.
   const confirm = async (name: string) => {
-    await vi.waitFor(async () => {
-      expect(await dialog.evaluate((open) => open.contains(document.activeElement))).toBe(true);
-    });
+    const isInside = () => dialog.evaluate((open) => open.contains(document.activeElement));
+    await vi.waitFor(async () => expect(await isInside()).toBe(true), { timeout: 5_000 });
     await press("button", name, dialog);
     // Until it is answered nothing behind it can be pressed.
     await dialog.waitFor({ state: "hidden" });

@@ -75,7 +75,7 @@ test("no more than a thousand answers are waited for", async () => {
 
 test("a command in another namespace enters it first", async () => {
   const client = open();
-  await vi.waitFor(() => expect(client.state.status).toBe("connected"));
+  await vi.waitFor(() => expect(client.state.status).toBe("connected"), { timeout: 5_000 });
   const refusal = await refusalOf(client.command("/no-such-namespace", "anything", {}, { timeoutMs: 500 }));
   expect(refusal.code).toBe("unavailable");
 });

@@ -130,7 +130,7 @@ describe("rooms", () => {
     expect(room.state.status).toBe("live");
     third();
     await until(() => expect(room.state.status).toBe("idle"));
-    await vi.waitFor(async () => expect(await members()).toBe(0));
+    await vi.waitFor(async () => expect(await members()).toBe(0), { timeout: 5_000 });
   });
 
   test("a room one may not enter says so, and is not asked for again and again", async () => {
