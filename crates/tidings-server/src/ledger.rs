@@ -139,16 +139,15 @@ impl Writer {
         loop {
             tokio::select! {
                 biased;
-                _ = notes.recv_many(&mut batch, BATCH) => {}
+                _ = notes.recv_many(&mut batch, 1) => {}
                 () = stopped(&mut stops) => {}
             }
             if batch.is_empty() {
                 return self.end_all("the server stopped").await;
             }
             served_first(&notes, &mut stops).await;
-            let room = BATCH - batch.len();
-            if room > 0 && !notes.is_empty() {
-                notes.recv_many(&mut batch, room).await;
+            if !notes.is_empty() {
+                notes.recv_many(&mut batch, BATCH - 1).await;
             }
             self.write(&batch).await;
             batch.clear();
@@ -200,15 +199,10 @@ async fn served_first(notes: &mpsc::Receiver<Letter>, stops: &mut watch::Receive
                 return;
             }
         }
-        if !still_come(before, notes.len()) {
+        if notes.len() <= before + BATCH {
             return;
         }
     }
-}
-
-/// Whether more notes came in a pause than one transaction takes.
-fn still_come(before: usize, now: usize) -> bool {
-    now > before + BATCH
 }
 
 /// Waits until the server stops, or nobody is left to say so.
