@@ -2,7 +2,8 @@
 //!
 //! No connection waits for it. Notes go into a bounded queue; one that finds no place there is dropped
 //! and counted. One task writes them in batches, at a pace that leaves the machine to the clients: when
-//! thousands connect at once, they are served first and written down in the seconds after it.
+//! thousands connect at once, they are served first and written down in the seconds after it. Whoever asks
+//! this node for sessions sees none of that: what waits is written before he is answered.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use tidings_core::hub::lock;
 use tidings_core::{Identity, Org};
 use tidings_store::sessions::{EndedSession, NewSession};
 use tidings_store::{Digest, Store, StoreError, Tx};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -21,20 +22,25 @@ use crate::ids::{SocketId, id_text};
 use crate::shared::wall_ms;
 
 /// Notes that may wait to be written; more are dropped.
-const NOTES: usize = 16_384;
+const NOTES: usize = 32_768;
 
 /// Notes of one transaction.
 const BATCH: usize = 512;
 
-/// A moment before each transaction, for the clients and for others who write; and of how many a pause consists.
+/// A moment before each transaction, for the clients and for others who write; and of how many a pause consists,
+/// and one in which more waits than a transaction takes: a crowd that has come has other things to do.
 const MOMENT: Duration = Duration::from_millis(50);
 const MOMENTS: usize = 5;
+const MOMENTS_BEHIND: usize = 20;
 
 /// If so many notes wait some would soon find no place: then a pause is over with the moment that goes by.
 const MANY: usize = NOTES / 2;
 
 /// How long a server that stops waits for its last notes to be written.
 const LAST: Duration = Duration::from_secs(5);
+
+/// How long whoever asks for sessions waits for notes to be written.
+const ASKED: Duration = Duration::from_secs(2);
 
 /// What the ledger knows a connection by: the socket id of its first seat.
 #[derive(Debug, Clone, Copy)]
@@ -78,15 +84,28 @@ pub(crate) enum Note {
     Ended(EntryId, Org, &'static str),
 }
 
-/// What waits to be written, and since when.
-struct Letter(Note, u64);
+/// What the writer is sent.
+enum Letter {
+    /// What is to be written, and since when it waits.
+    Note(Note, u64),
+    /// Somebody waits until everything before it is written.
+    Asked(oneshot::Sender<()>),
+}
+
+/// Why nothing is waited for.
+#[derive(Default)]
+struct Haste {
+    /// The server stops.
+    stopping: bool,
+    /// So many wait for what is to be written.
+    asked: usize,
+}
 
 /// Where notes of sessions go.
 pub(crate) struct Ledger {
     notes: mpsc::Sender<Letter>,
     lost: Arc<AtomicU64>,
-    /// Whether the server stops: what waits is then written without a pause.
-    stopping: watch::Sender<bool>,
+    haste: Arc<watch::Sender<Haste>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -95,15 +114,15 @@ impl Ledger {
     pub(crate) fn start(store: Store, node: String) -> Self {
         let (notes, received) = mpsc::channel(NOTES);
         let lost = Arc::new(AtomicU64::new(0));
-        let (stopping, stops) = watch::channel(false);
-        let writer = Writer { store, node, lost: lost.clone(), answered: true };
-        let writer = Mutex::new(Some(tokio::spawn(writer.run(received, stops))));
-        Self { notes, lost, stopping, writer }
+        let haste = Arc::new(watch::Sender::new(Haste::default()));
+        let writer = Writer { store, node, lost: lost.clone(), haste: haste.clone(), answered: true };
+        let writer = Mutex::new(Some(tokio::spawn(writer.run(received))));
+        Self { notes, lost, haste, writer }
     }
 
     /// Takes a note; never waits.
     pub(crate) fn note(&self, note: Note) {
-        if self.notes.try_send(Letter(note, wall_ms())).is_err() {
+        if self.notes.try_send(Letter::Note(note, wall_ms())).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -113,10 +132,20 @@ impl Ledger {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Has everything written that waits, if that does not take too long.
+    /// Has everything written that was noted until now, if that does not take too long and there is place to ask.
+    pub(crate) async fn written(&self) {
+        let (reply, written) = oneshot::channel();
+        self.haste.send_modify(|haste| haste.asked += 1);
+        if self.notes.try_send(Letter::Asked(reply)).is_err() {
+            return self.haste.send_modify(|haste| haste.asked -= 1);
+        }
+        let _ = timeout(ASKED, written).await;
+    }
+
+    /// Has everything written that waits, if that does not take too long, and takes nothing more.
     pub(crate) async fn finish(&self) {
         let Some(writer) = lock(&self.writer).take() else { return };
-        self.stopping.send_replace(true);
+        self.haste.send_modify(|haste| haste.stopping = true);
         if !matches!(timeout(LAST, writer).await, Ok(Ok(()))) {
             tracing::warn!("the ends of sessions could not all be written down");
         }
@@ -127,45 +156,58 @@ struct Writer {
     store: Store,
     node: String,
     lost: Arc<AtomicU64>,
+    haste: Arc<watch::Sender<Haste>>,
     /// The last transaction went through, so that the log tells of a change and not of each.
     answered: bool,
 }
 
 impl Writer {
-    async fn run(mut self, mut notes: mpsc::Receiver<Letter>, mut stops: watch::Receiver<bool>) {
+    async fn run(mut self, mut notes: mpsc::Receiver<Letter>) {
         // What an earlier start under this name left open has ended with it.
         self.end_all("the server ended").await;
+        let mut haste = self.haste.subscribe();
         let mut batch = Vec::with_capacity(BATCH);
+        let mut behind = false;
         loop {
             tokio::select! {
                 biased;
                 _ = notes.recv_many(&mut batch, 1) => {}
-                () = stopped(&mut stops) => {}
+                _ = haste.wait_for(|haste| haste.stopping) => {}
             }
             if batch.is_empty() {
                 return self.end_all("the server stopped").await;
             }
-            served_first(&notes, &mut stops).await;
+            served_first(&notes, &mut haste, behind).await;
             if !notes.is_empty() {
                 notes.recv_many(&mut batch, BATCH - 1).await;
             }
-            self.write(&batch).await;
-            batch.clear();
+            behind = !notes.is_empty();
+            self.write(&mut batch).await;
         }
     }
 
-    async fn write(&mut self, batch: &[Letter]) {
+    async fn write(&mut self, batch: &mut Vec<Letter>) {
         let sorted = Sorted::of(batch);
-        let written = async {
-            let mut tx = self.store.begin().await?;
-            sorted.write(&mut tx, &self.node).await?;
-            tx.commit().await
-        };
-        let written = written.await;
-        if written.is_err() {
-            self.lost.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        let notes = sorted.len();
+        if notes > 0 {
+            let written = async {
+                let mut tx = self.store.begin().await?;
+                sorted.write(&mut tx, &self.node).await?;
+                tx.commit().await
+            };
+            let written = written.await;
+            if written.is_err() {
+                self.lost.fetch_add(notes as u64, Ordering::Relaxed);
+            }
+            self.report(written);
         }
-        self.report(written);
+        for letter in batch.drain(..) {
+            if let Letter::Asked(reply) = letter {
+                self.haste.send_modify(|haste| haste.asked -= 1);
+                // Who has no patience left is gone.
+                let _ = reply.send(());
+            }
+        }
     }
 
     async fn end_all(&mut self, cause: &str) {
@@ -188,14 +230,16 @@ impl Writer {
     }
 }
 
-/// Lets the clients be served: for a pause, and for another as long as more of them come or go in it than one
-/// transaction takes, and there is place for their notes. A server that stops waits for nothing.
-async fn served_first(notes: &mpsc::Receiver<Letter>, stops: &mut watch::Receiver<bool>) {
+/// Lets the clients be served: for a pause, which is a longer one if the writer is `behind`, and for another as long
+/// as more of them come or go in it than one transaction takes, and there is place for their notes. A server that
+/// stops and somebody who asks wait for nothing.
+async fn served_first(notes: &mpsc::Receiver<Letter>, haste: &mut watch::Receiver<Haste>, behind: bool) {
+    let moments = if behind { MOMENTS_BEHIND } else { MOMENTS };
     loop {
         let before = notes.len();
-        for _ in 0..MOMENTS {
-            let stopping = timeout(MOMENT, stopped(stops)).await.is_ok();
-            if stopping || notes.len() >= MANY {
+        for _ in 0..moments {
+            let hasty = haste.wait_for(|haste| haste.stopping || haste.asked > 0);
+            if timeout(MOMENT, hasty).await.is_ok() || notes.len() >= MANY {
                 return;
             }
         }
@@ -203,11 +247,6 @@ async fn served_first(notes: &mpsc::Receiver<Letter>, stops: &mut watch::Receive
             return;
         }
     }
-}
-
-/// Waits until the server stops, or nobody is left to say so.
-async fn stopped(stops: &mut watch::Receiver<bool>) {
-    let _ = stops.wait_for(|stops| *stops).await;
 }
 
 /// Notes of a transaction, by the statement they need; of one session they come in this order too.
@@ -236,7 +275,8 @@ struct Later<'a> {
 impl<'a> Sorted<'a> {
     fn of(letters: &'a [Letter]) -> Self {
         let mut sorted = Self::default();
-        for Letter(note, at_ms) in letters {
+        for letter in letters {
+            let Letter::Note(note, at_ms) = letter else { continue };
             let later =
                 |id: &EntryId, org| Later { digest: id.digest(), org, begun_ms: id.begun_ms, at_ms: *at_ms };
             match note {
@@ -251,6 +291,10 @@ impl<'a> Sorted<'a> {
         // In the order of the table each goes behind the one before it, which is less work than anywhere.
         sorted.begun.sort_unstable_by_key(|begun| (begun.at_ms, begun.digest));
         sorted
+    }
+
+    fn len(&self) -> usize {
+        self.begun.len() + self.seen.len() + self.ended.len()
     }
 
     async fn write(&self, tx: &mut Tx, node: &str) -> Result<(), StoreError> {
@@ -281,13 +325,13 @@ mod tests {
 
     fn letter() -> Letter {
         let id = EntryId { socket: [b'x'; 20], taken_up: None, begun_ms: 1 };
-        Letter(Note::Seen(id, Org::default()), 1)
+        Letter::Note(Note::Seen(id, Org::default()), 1)
     }
 
     /// How long the writer waits for clients while so many notes are there, and come in each moment.
-    async fn waited(there: usize, come: usize) -> Duration {
+    async fn waited(there: usize, come: usize, behind: bool) -> Duration {
         let (send, notes) = mpsc::channel(NOTES);
-        let (_stopping, mut stops) = watch::channel(false);
+        let (_still, mut haste) = watch::channel(Haste::default());
         (0..there).for_each(|_| drop(send.try_send(letter())));
         let crowd = tokio::spawn(async move {
             loop {
@@ -296,7 +340,7 @@ mod tests {
             }
         });
         let began = Instant::now();
-        served_first(&notes, &mut stops).await;
+        served_first(&notes, &mut haste, behind).await;
         crowd.abort();
         began.elapsed()
     }
@@ -304,21 +348,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_crowd_is_served_first_while_there_is_place_for_its_notes() {
         let pause = MOMENT * MOMENTS as u32;
-        let (alone, few, crowd, full) =
-            tokio::join!(waited(0, 0), waited(0, BATCH / 20), waited(0, 512), waited(MANY, 0));
+        let (alone, few, crowd, full) = tokio::join!(
+            waited(0, 0, false),
+            waited(0, BATCH / 20, false),
+            waited(0, 512, false),
+            waited(MANY, 0, true)
+        );
         assert_eq!((alone, few), (pause, pause));
-        // Sixteen moments fill half of the queue.
-        assert_eq!((crowd, full), (MOMENT * 16, MOMENT));
+        // Thirty-two moments fill half of the queue.
+        assert_eq!((crowd, full), (MOMENT * 32, MOMENT));
+        assert_eq!(waited(BATCH, 0, true).await, MOMENT * MOMENTS_BEHIND as u32);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_stops_waits_for_nobody() {
-        let (send, notes) = mpsc::channel(NOTES);
-        let (stopping, mut stops) = watch::channel(false);
-        drop(send.try_send(letter()));
-        stopping.send_replace(true);
-        let began = Instant::now();
-        served_first(&notes, &mut stops).await;
-        assert_eq!(began.elapsed(), Duration::ZERO);
+    async fn a_server_that_stops_and_somebody_who_asks_wait_for_nothing() {
+        for haste in [Haste { stopping: true, asked: 0 }, Haste { stopping: false, asked: 1 }] {
+            let (send, notes) = mpsc::channel(NOTES);
+            let (_hasty, mut haste) = watch::channel(haste);
+            drop(send.try_send(letter()));
+            let began = Instant::now();
+            served_first(&notes, &mut haste, true).await;
+            assert_eq!(began.elapsed(), Duration::ZERO);
+        }
     }
 }

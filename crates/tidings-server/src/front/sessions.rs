@@ -46,7 +46,8 @@ async fn own(
         let who = signed_in(&shared, &headers).await?;
         keys::allows(&who, "read")?;
         let user = who.user.as_deref().ok_or_else(no_user)?;
-        page(&mut reader(&shared).await?, &who.org, user, &Part::asked(query.as_deref())?).await
+        let part = Part::asked(query.as_deref())?;
+        page(&mut reader(&shared).await?, &who.org, user, &part).await
     };
     answer(listed.await)
 }
@@ -74,9 +75,13 @@ async fn of_user(
     answer(listed.await)
 }
 
+/// A reader of what this node has noted until now.
 async fn reader(shared: &Shared) -> Result<Reader, Refusal> {
     let none = || Refusal::new(Code::NotFound, "this server keeps no sessions");
     let records = shared.records.as_ref().ok_or_else(none)?;
+    if let Some(ledger) = &shared.ledger {
+        ledger.written().await;
+    }
     records.store.read().await.map_err(|error| Refusal::from(&error))
 }
 
