@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tidings_app::{Changes, CompactString, Org, Reader, Refusal, Stage};
-use tokio::sync::{RwLock, RwLockReadGuard};
+use tokio::sync::{Notify, RwLock, RwLockReadGuard};
+use tokio::time::timeout;
 
 use crate::boards::{Batch, OrgBoards, Person, Scope};
 use crate::ranks::{Board, Entry, Moved, Ranking};
@@ -17,6 +19,9 @@ use crate::wire::Entry as Shown;
 const PAGE: u64 = 10_000;
 /// Sessions of one organisation whose boards are loaded at the start; others are when somebody asks.
 const SESSIONS: u64 = 1_000;
+/// What may have been missed is looked for this often.
+const REST: Duration = Duration::from_secs(1);
+
 /// The boards of all organisations.
 #[derive(Default)]
 pub struct Arena {
@@ -27,6 +32,8 @@ pub struct Arena {
     pub windows: tokio::sync::Mutex<()>,
     /// A transaction may or may not have been stored: boards are read again before anything else.
     doubt: AtomicBool,
+    /// Some board may have something to tell.
+    stirred: Notify,
 }
 
 /// While one has this, boards are those of the store.
@@ -70,7 +77,20 @@ impl Arena {
 
     /// Does something with the boards of an organisation; it must not wait for anything.
     pub fn with<T>(&self, org: &Org, work: impl FnOnce(&mut OrgBoards) -> T) -> T {
-        work(self.orgs().entry(org.clone()).or_default())
+        let mut orgs = self.orgs();
+        let boards = orgs.entry(org.clone()).or_default();
+        let done = work(boards);
+        if boards.is_restless() {
+            self.stirred.notify_one();
+        }
+        done
+    }
+
+    /// Waits while no board has anything to tell and nobody looks at a window; a second at most.
+    pub async fn rest(&self) {
+        if !self.orgs().values().any(OrgBoards::is_restless) {
+            let _ = timeout(REST, self.stirred.notified()).await;
+        }
     }
 
     /// Organisations with boards.

@@ -337,6 +337,11 @@ impl OrgBoards {
         self.boards.get(scope).map_or(0, Board::len)
     }
 
+    /// Whether something is to be told, now or soon: the top of a board, or a window that somebody looks at.
+    pub fn is_restless(&self) -> bool {
+        !self.changed.is_empty() || !self.windows.is_empty()
+    }
+
     /// Boards whose top may be told now.
     pub fn due(&self, now_ms: u64) -> Vec<Scope> {
         let may = |scope: &&Scope| self.not_before.get(*scope).is_none_or(|time| *time <= now_ms);

@@ -20,7 +20,7 @@ use crate::wire::{
 
 /// A board is told at most so often.
 pub const EVERY_MS: u64 = 1_000;
-/// How often it is looked whether something is to be told.
+/// How often it is looked whether something is to be told, while something is.
 const LOOK: Duration = Duration::from_millis(50);
 /// After a failure.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -96,7 +96,10 @@ impl Channel for Leaderboard {
             Ok::<_, Refusal>(())
         };
         match told.await {
-            Ok(()) => Some(LOOK),
+            Ok(()) => {
+                self.0.rest().await;
+                Some(LOOK)
+            }
             Err(refusal) => {
                 tracing::debug!(%refusal, "boards cannot be told now");
                 Some(AGAIN)
