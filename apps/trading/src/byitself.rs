@@ -1,4 +1,4 @@
-//! What happens by itself: rooms end, standings are kept and told, positions are valued anew.
+//! What happens by itself: rooms are fed and end, standings are kept and told, positions are valued anew.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use tidings_app::{Changes, Lane, Org, Refusal, Stage};
 use crate::acts::{happens, snapshot};
 use crate::journal::Input;
 use crate::prices;
+use crate::replay::{self, Tapes};
 use crate::room::{Room, State};
 use crate::rooms::{Key, Rooms, Round};
 use crate::standing::{Moved, moved};
@@ -18,10 +19,15 @@ use crate::wire::{LeaderboardUpdated, RankingChanged, TradeEvent};
 
 /// How often it is looked at; also how often a viewer is told of a symbol's price at most.
 pub const BEAT: Duration = Duration::from_millis(250);
+/// The same where no room is in memory: what is due in one then is what another server left, or an earlier start.
+pub const CALM: Duration = Duration::from_secs(1);
 /// Beats between standings that are told.
 const STANDINGS_BEATS: u64 = 4;
-/// Rooms whose end or snapshot is due that are seen to in one beat.
-const DUE_MOST: u64 = 64;
+/// Rooms in which something is due that are seen to in one beat, of each sort; the others come with the next beat, those
+/// first that wait longest.
+const DUE_MOST: u64 = 32;
+/// Users of a room whose open orders are cancelled in one beat.
+const CANCELS_MOST: usize = 64;
 /// Transactions of marks in one beat of a room, and events of each at most; who is left out is told first in the next
 /// beat. Orders are done in between.
 const MARKS: (usize, usize) = (3, 150);
@@ -31,8 +37,8 @@ const MOVED: (usize, usize) = (200, 10);
 const MOVED_HEARD: usize = 4_000;
 
 /// Does what is due; `beat` counts how often this was called.
-pub async fn beat(rooms: &Arc<Rooms>, stage: &Stage, beat: u64) {
-    if let Err(refusal) = due(rooms, stage).await {
+pub async fn beat(rooms: &Arc<Rooms>, tapes: &Tapes, stage: &Stage, beat: u64) {
+    if let Err(refusal) = due(rooms, tapes, stage).await {
         tracing::warn!(%refusal, "rooms that are due were not looked at");
     }
     for key in rooms.restless() {
@@ -42,9 +48,12 @@ pub async fn beat(rooms: &Arc<Rooms>, stage: &Stage, beat: u64) {
     }
 }
 
-async fn due(rooms: &Arc<Rooms>, stage: &Stage) -> Result<(), Refusal> {
-    let Due { ends, snapshots, cancels } =
+async fn due(rooms: &Arc<Rooms>, tapes: &Tapes, stage: &Stage) -> Result<(), Refusal> {
+    let Due { prices, cancels, snapshots, ends } =
         store::due(&mut stage.read().await?, stage.now_ms(), DUE_MOST).await?;
+    for key in prices {
+        replay::give_due(rooms, tapes, stage, key).await;
+    }
     for key in cancels {
         warned(&key.1.clone(), cancel(rooms, stage, key).await);
     }
@@ -62,7 +71,7 @@ async fn cancel(rooms: &Arc<Rooms>, stage: &Stage, key: Key) -> Result<(), Refus
     let now_ms = stage.now_ms();
     let mut reader = stage.read().await?;
     let users = rooms.look(&mut reader, &key, |row, room| {
-        let due = room.cancels_due(row.time(now_ms)).take(DUE_MOST as usize);
+        let due = room.cancels_due(row.time(now_ms)).take(CANCELS_MOST);
         due.map(str::to_owned).collect::<Vec<_>>()
     });
     let users = users.await?;

@@ -32,9 +32,7 @@ pub const SAMPLE: &str = include_str!("../prices/sample.csv");
 pub const RATE_MOST: u64 = 52_560_000;
 /// Files in memory at most; of more one that is not played just now gives way.
 const TAPES_MOST: usize = 32;
-/// Rooms that are fed in one beat, and prices of each, at most: what is due beyond them comes with the next beat, to
-/// those first who wait longest.
-const ROOMS_MOST: u64 = 32;
+/// Prices that a room is given in one beat at most: what is due beyond them comes with the next beat.
 const PRICES_MOST: usize = 200;
 /// So long a room is left alone whose prices could not be given.
 const AGAIN_MS: u64 = 60_000;
@@ -125,19 +123,11 @@ async fn hold(tx: &mut Changes, key: &Key) -> Result<RoomRow, Refusal> {
     store::find(tx, &key.0, &key.1).await?.ok_or_else(Refusal::no_such_room)
 }
 
-/// Gives every room what is due.
-pub async fn beat(rooms: &Arc<Rooms>, tapes: &Tapes, stage: &Stage) {
-    let due = async { rows::due(&mut stage.read().await?, stage.now_ms(), ROOMS_MOST).await };
-    let due = match due.await {
-        Ok(due) => due,
-        // What else is due finds the same, and says so.
-        Err(refusal) => return tracing::debug!(%refusal, "rooms were not fed from their files"),
-    };
-    for key in due {
-        if let Err(refusal) = feed(rooms, tapes, stage, &key).await {
-            tracing::warn!(%refusal, room = key.1, "a room was not fed from its file; it is tried again in a minute");
-            put_off(stage, key).await;
-        }
+/// Gives a room what is due.
+pub async fn give_due(rooms: &Arc<Rooms>, tapes: &Tapes, stage: &Stage, key: Key) {
+    if let Err(refusal) = feed(rooms, tapes, stage, &key).await {
+        tracing::warn!(%refusal, room = key.1, "a room was not fed from its file; it is tried again in a minute");
+        put_off(stage, key).await;
     }
 }
 

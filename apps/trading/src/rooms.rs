@@ -208,6 +208,11 @@ impl Rooms {
         self.lock().iter().map(|(key, live)| (key.clone(), live.row.created_ms)).collect()
     }
 
+    /// Whether no room is in memory.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Lets a room go that is not there any more; who was ever in it.
     pub(crate) fn forget(&self, key: &Key) -> Vec<String> {
         let live = self.lock().remove(key);

@@ -4,6 +4,7 @@ use tidings_app::{Changes, Migration, Org, Reader, Refusal, args};
 use tidings_store::{ManyRows, Row, StoreError, Value};
 
 use crate::journal::{Entry, Hash, Input};
+use crate::rooms::Key;
 use crate::rules::Rules;
 
 /// The tables of this app.
@@ -210,37 +211,42 @@ pub async fn cancel_next(tx: &mut Changes, org: &Org, id: &str, at_ms: Option<u6
     Ok(())
 }
 
-/// Running rooms in which something is due.
-#[derive(Debug)]
+/// Running rooms in which something is due, of each sort those first that wait longest.
+#[derive(Debug, Default)]
 pub struct Due {
-    /// Their end.
-    pub ends: Vec<(Org, String)>,
-    /// A snapshot.
-    pub snapshots: Vec<(Org, String)>,
+    /// A price of their file.
+    pub prices: Vec<Key>,
     /// Open orders of somebody who did not put it off.
-    pub cancels: Vec<(Org, String)>,
+    pub cancels: Vec<Key>,
+    /// A snapshot.
+    pub snapshots: Vec<Key>,
+    /// Their end.
+    pub ends: Vec<Key>,
 }
 
-/// Running rooms in which something is due, of each sort some.
+/// Running rooms in which something is due, of each sort so many at most. It is asked all the time, so in one statement.
 pub async fn due(reader: &mut Reader, now_ms: u64, most: u64) -> Result<Due, Refusal> {
-    let ends = "SELECT org, id FROM trading_rooms WHERE state = 'running' AND ends_ms <= $1 ORDER BY ends_ms LIMIT $2";
-    let snapshots = "SELECT org, id FROM trading_rooms WHERE state = 'running' AND snapshot_ms <= $1 \
-                     ORDER BY snapshot_ms LIMIT $2";
-    let cancels = "SELECT org, id FROM trading_rooms WHERE state = 'running' AND cancel_ms <= $1 \
-                   ORDER BY cancel_ms LIMIT $2";
-    Ok(Due {
-        ends: named(reader, ends, (now_ms, most)).await?,
-        snapshots: named(reader, snapshots, (now_ms, most)).await?,
-        cancels: named(reader, cancels, (now_ms, most)).await?,
-    })
-}
-
-async fn named(
-    reader: &mut Reader,
-    sql: &'static str,
-    (now_ms, most): (u64, u64),
-) -> Result<Vec<(Org, String)>, Refusal> {
-    keys(&reader.rows(sql, args![now_ms, most]).await?)
+    let sql = "SELECT * FROM (SELECT 0 AS sort, due_ms AS at_ms, r.org, r.id FROM trading_replays \
+               JOIN trading_rooms r ON r.org = trading_replays.org AND r.id = room \
+               WHERE due_ms <= $1 AND state = 'running' ORDER BY due_ms LIMIT $2) AS prices \
+               UNION ALL SELECT * FROM (SELECT 1, cancel_ms, org, id FROM trading_rooms \
+               WHERE state = 'running' AND cancel_ms <= $1 ORDER BY cancel_ms LIMIT $2) AS cancels \
+               UNION ALL SELECT * FROM (SELECT 2, snapshot_ms, org, id FROM trading_rooms \
+               WHERE state = 'running' AND snapshot_ms <= $1 ORDER BY snapshot_ms LIMIT $2) AS snapshots \
+               UNION ALL SELECT * FROM (SELECT 3, ends_ms, org, id FROM trading_rooms \
+               WHERE state = 'running' AND ends_ms <= $1 ORDER BY ends_ms LIMIT $2) AS ends \
+               ORDER BY sort, at_ms";
+    let mut due = Due::default();
+    for row in reader.rows(sql, args![now_ms, most]).await? {
+        let sort = match row.count(0)? {
+            0 => &mut due.prices,
+            1 => &mut due.cancels,
+            2 => &mut due.snapshots,
+            _ => &mut due.ends,
+        };
+        sort.push((row.org(2)?, row.text(3)?));
+    }
+    Ok(due)
 }
 
 /// Rooms by organisation and id.

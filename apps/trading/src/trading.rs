@@ -8,10 +8,10 @@ use tidings_app::command::NoEvent;
 use tidings_app::{Action, Channel, Ctx, Keeps, Refusal, Room as Place, RoomKind, Rule, Stage};
 
 use crate::acts;
-use crate::byitself::{self, BEAT};
+use crate::byitself::{self, BEAT, CALM};
 use crate::clean::{self, KeptFor};
 use crate::refused::Refused;
-use crate::replay::{self, Tapes};
+use crate::replay::Tapes;
 use crate::room::State;
 use crate::rooms::Rooms;
 use crate::telling::place;
@@ -109,10 +109,9 @@ impl Channel for Trading {
 
     async fn wake(&self, stage: Stage) -> Option<Duration> {
         let beat = self.beats.fetch_add(1, Ordering::Relaxed);
-        replay::beat(&self.rooms, &self.tapes, &stage).await;
-        byitself::beat(&self.rooms, &stage, beat).await;
+        byitself::beat(&self.rooms, &self.tapes, &stage, beat).await;
         clean::beat(&self.rooms, &stage, self.keeps, beat).await;
-        Some(BEAT)
+        Some(if self.rooms.is_empty() { CALM } else { BEAT })
     }
 }
 

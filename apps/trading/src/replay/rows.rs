@@ -5,7 +5,6 @@ use tidings_store::{Row, StoreError};
 
 use crate::journal::Hash;
 use crate::rooms::Key;
-use crate::store::keys;
 
 /// A room that is fed from a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,12 +94,4 @@ pub async fn put_off(tx: &mut Changes, key: &Key, until_ms: u64) -> Result<(), R
     let sql = "UPDATE trading_replays SET due_ms = $3 WHERE org = $1 AND room = $2 AND due_ms < $3";
     tx.run(sql, args![&key.0, &key.1, until_ms]).await?;
     Ok(())
-}
-
-/// Running rooms of which a price is due, those that wait longest first.
-pub async fn due(reader: &mut Reader, now_ms: u64, most: u64) -> Result<Vec<Key>, Refusal> {
-    let sql = "SELECT trading_replays.org, room FROM trading_replays \
-               JOIN trading_rooms ON trading_rooms.org = trading_replays.org AND id = room \
-               WHERE due_ms <= $1 AND state = 'running' ORDER BY due_ms LIMIT $2";
-    keys(&reader.rows(sql, args![now_ms, most]).await?)
 }
