@@ -48,7 +48,7 @@ fn unusable<T>(sentence: String) -> Result<T> {
 /// Every connection would have a memory of its own, so there is one.
 async fn memory(options: &StoreOptions) -> Result<Pools> {
     let connect = SqliteConnectOptions::new().in_memory(true);
-    let pool = pool(1, options).min_connections(1).idle_timeout(None).max_lifetime(None);
+    let pool = here(1, options).min_connections(1).idle_timeout(None).max_lifetime(None);
     let writer = pool.connect_with(connect).await?;
     Ok(Pools::Sqlite { readers: writer.clone(), writer, checkpoints: None })
 }
@@ -84,12 +84,12 @@ async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
         error => error,
     };
     let writes =
-        sound(pool(1, options)).after_connect(|connection, _| Box::pin(checkpoint::only_in_need(connection)));
+        sound(here(1, options)).after_connect(|connection, _| Box::pin(checkpoint::only_in_need(connection)));
     let writer: SqlitePool = writes.connect_with(connect.clone()).await.map_err(opened)?;
     let connect = connect.pragma("query_only", "1");
     // Who may write nothing may bring in what was written (<https://www.sqlite.org/pragma.html#pragma_query_only>).
     let checkpoints = Checkpoints::new(connect.clone());
-    let readers = sound(pool(options.readers.max(1), options)).connect_with(connect).await.map_err(opened)?;
+    let readers = sound(here(options.readers.max(1), options)).connect_with(connect).await.map_err(opened)?;
     Ok(Pools::Sqlite { writer, readers, checkpoints: Some(checkpoints) })
 }
 
@@ -183,6 +183,12 @@ fn is_here(connect: &PgConnectOptions) -> bool {
     let host = connect.get_host();
     let loopback = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
     connect.get_socket().is_some() || host.starts_with('/') || host == "localhost" || loopback
+}
+
+/// A pool of SQLite's connections. Each is a thread of this process, which nothing cuts off: to ask it whether it is
+/// alive would be one more exchange for whoever takes it.
+fn here(most: u32, options: &StoreOptions) -> PoolOptions<Sqlite> {
+    pool(most, options).test_before_acquire(false)
 }
 
 fn pool<D: Database>(most: u32, options: &StoreOptions) -> PoolOptions<D> {
