@@ -5,7 +5,7 @@ mod queue;
 use bytes::Bytes;
 
 use crate::lane::Lane;
-use queue::Queue;
+use queue::{HALF, Load, Queue, SHARE};
 
 /// How much may wait for one connection.
 ///
@@ -37,7 +37,7 @@ pub struct Item {
     /// The sequence of the last recorded event among them; 0 if none.
     pub sequence: u64,
     /// What a volatile event is about: a newer one with the same subject and room may take its place. 0: nothing
-    /// in particular.
+    /// in particular. An item with a subject is one message.
     pub subject: u64,
     /// Whether it may be dropped when the connection is slow.
     pub volatile: bool,
@@ -72,27 +72,43 @@ pub struct Skip {
 
 /// What one connection still has to be sent: lanes by priority, bounded in bytes and messages.
 ///
-/// An idle outbox is one pointer. Recorded events and replies share the normal lane, since their
+/// An idle outbox is two pointers. Recorded events and replies share the normal lane, since their
 /// order is promised; only volatile events overtake or give way.
 #[derive(Debug, Default)]
 pub struct Outbox {
+    /// The only item that waits, as most do that go out with the turn they came in; then there is no queue.
+    only: Option<Box<Only>>,
     queue: Option<Box<Queue>>,
+}
+
+#[derive(Debug)]
+struct Only {
+    item: Item,
+    lane: Lane,
 }
 
 impl Outbox {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.queue.is_none()
+        self.only.is_none() && self.queue.is_none()
     }
 
     /// Bytes that wait.
     pub fn bytes(&self) -> usize {
-        self.queue.as_ref().map_or(0, |q| q.bytes)
+        self.waiting().bytes
     }
 
     /// Messages that wait.
     pub fn messages(&self) -> usize {
-        self.queue.as_ref().map_or(0, |q| q.messages)
+        self.waiting().messages
+    }
+
+    fn waiting(&self) -> Load {
+        match (&self.only, &self.queue) {
+            (Some(only), _) => Load::of(&only.item),
+            (None, Some(queue)) => Load { bytes: queue.bytes, messages: queue.messages },
+            (None, None) => Load::default(),
+        }
     }
 
     /// Bytes of replays among them.
@@ -102,7 +118,10 @@ impl Outbox {
 
     /// The sequence of the last recorded event that waits; 0 if none does.
     pub fn last_sequence(&self) -> u64 {
-        self.queue.as_ref().map_or(0, |queue| queue.last_sequence())
+        match &self.only {
+            Some(only) => only.item.sequence,
+            None => self.queue.as_ref().map_or(0, |queue| queue.last_sequence()),
+        }
     }
 
     /// Since when it has been over half full, in the caller's milliseconds.
@@ -112,26 +131,48 @@ impl Outbox {
 
     /// Whether a recorded item fits into the half that is for such.
     pub fn takes(&self, item: &Item, limits: &QueueLimits) -> bool {
-        self.queue.as_ref().is_none_or(|queue| queue.takes(item, limits))
+        match &self.only {
+            Some(only) => {
+                let kept = if only.item.volatile { Load::default() } else { Load::of(&only.item) };
+                (kept + Load::of(item)).fits(limits, HALF)
+            }
+            None => self.queue.as_ref().is_none_or(|queue| queue.takes(item, limits)),
+        }
     }
 
     /// Notes that something was held back because too much waits.
     pub fn fell_behind(&mut self, now_ms: u64) {
-        if let Some(queue) = self.queue.as_deref_mut() {
-            queue.fell_behind(now_ms);
+        if !self.is_empty() {
+            self.queue().fell_behind(now_ms);
         }
     }
 
     /// Whether so little waits that what was held back may follow.
     pub fn is_light(&self, limits: &QueueLimits) -> bool {
-        self.queue.as_ref().is_none_or(|queue| queue.is_light(limits))
+        match &self.only {
+            Some(only) => Load::of(&only.item).fits(limits, SHARE),
+            None => self.queue.as_ref().is_none_or(|queue| queue.is_light(limits)),
+        }
+    }
+
+    /// The queue; an item that was alone is its first.
+    fn queue(&mut self) -> &mut Queue {
+        let queue = self.queue.get_or_insert_default();
+        if let Some(only) = self.only.take() {
+            queue.begin_with(only.item, only.lane);
+        }
+        queue
     }
 
     /// Adds an item to a lane; `now_ms` marks the begin of lagging.
     ///
     /// What was displaced is told by [`Outbox::take_displaced`].
     pub fn push(&mut self, item: Item, lane: Lane, limits: &QueueLimits, now_ms: u64) -> Pushed {
-        let queue = self.queue.get_or_insert_default();
+        if self.is_empty() && Load::of(&item).fits(limits, HALF) {
+            self.only = Some(Box::new(Only { item, lane }));
+            return Pushed::Queued;
+        }
+        let queue = self.queue();
         if item.volatile {
             queue.push_volatile(item, lane, limits, now_ms)
         } else {
@@ -146,7 +187,7 @@ impl Outbox {
 
     /// Writes a reply behind everything in the normal lane; replies are never dropped.
     pub fn reply(&mut self, limits: &QueueLimits, write: impl FnOnce(&mut Vec<u8>)) -> Pushed {
-        let queue = self.queue.get_or_insert_default();
+        let queue = self.queue();
         let before = queue.own.len();
         write(&mut queue.own);
         let written = queue.own.len() - before;
@@ -159,8 +200,7 @@ impl Outbox {
 
     /// Adds an item of a replay, which is bounded by what the room keeps and not by the queue.
     pub fn replay(&mut self, item: Item) {
-        let queue = self.queue.get_or_insert_default();
-        queue.owe(item);
+        self.queue().owe(item);
     }
 
     /// Puts back the part of `item` that the socket did not take; it goes out before all else.
@@ -168,16 +208,18 @@ impl Outbox {
     /// Only for an outbox that is empty, where an item was sent without waiting in it.
     pub fn put_back(&mut self, item: Item, sent: usize) {
         debug_assert!(self.is_empty(), "what was begun would be torn");
-        let queue = self.queue.get_or_insert_default();
-        queue.put_back(item, sent);
+        self.queue().put_back(item, sent);
     }
 
     /// The bytes to send next: one item as it stands, or several gathered in `scratch`.
     ///
     /// Returns an empty slice when nothing waits. Call [`Outbox::sent`] with how much was taken.
     pub fn gather<'a>(&'a mut self, scratch: &'a mut Vec<u8>) -> &'a [u8] {
-        let Some(queue) = self.queue.as_deref_mut() else { return &[] };
-        queue.gather(scratch)
+        match (&self.only, self.queue.as_deref_mut()) {
+            (Some(only), _) => &only.item.bytes,
+            (None, Some(queue)) => queue.gather(scratch),
+            (None, None) => &[],
+        }
     }
 
     /// Notes that the first `count` bytes of what [`Outbox::gather`] gave are gone.
@@ -185,8 +227,13 @@ impl Outbox {
     /// Returns the sequence of the last recorded event that is fully gone (0: none) and the number
     /// of messages that are.
     pub fn sent(&mut self, count: usize) -> (u64, usize) {
-        let Some(queue) = self.queue.as_deref_mut() else { return (0, 0) };
-        let done = queue.advance(count);
+        if let Some(only) = self.only.take_if(|only| only.item.bytes.len() <= count) {
+            return (only.item.sequence, only.item.messages as usize);
+        }
+        if self.is_empty() || count == 0 {
+            return (0, 0);
+        }
+        let done = self.queue().advance(count);
         self.free();
         done
     }
@@ -204,7 +251,10 @@ impl Outbox {
 
     /// Drops what is volatile and not begun, and says what that was.
     pub fn drop_volatile(&mut self) -> Vec<Skip> {
-        let Some(queue) = self.queue.as_deref_mut() else { return Vec::new() };
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let queue = self.queue();
         queue.drop_volatile();
         let dropped = queue.take_displaced();
         self.free();
@@ -213,6 +263,6 @@ impl Outbox {
 
     /// Drops everything.
     pub fn clear(&mut self) {
-        self.queue = None;
+        *self = Self::default();
     }
 }

@@ -326,3 +326,60 @@ proptest! {
         prop_assert_eq!(marks.len(), kinds, "an item was cut by another");
     }
 }
+
+/// What can be seen of an outbox after it was done something to.
+fn seen_after(op: &Op, number: usize, outbox: &mut Outbox, limits: &QueueLimits) -> String {
+    let item = |bytes: usize, messages, sequence: u64, volatile| Item {
+        bytes: vec![number as u8; bytes].into(),
+        messages,
+        room: 0,
+        sequence,
+        // What has a subject is one message.
+        subject: if messages == 1 { bytes as u64 % 3 } else { 0 },
+        volatile,
+    };
+    let mut scratch = Vec::new();
+    let done = match *op {
+        Op::Push { bytes, messages, recorded, lane } => {
+            let sequence = if recorded { number as u64 + 1 } else { 0 };
+            format!("{:?}", outbox.push(item(bytes, messages, sequence, !recorded), lane, limits, 0))
+        }
+        Op::Reply(bytes) => {
+            format!("{:?}", outbox.reply(limits, |out| out.resize(out.len() + bytes, number as u8)))
+        }
+        Op::Replay(bytes) => {
+            outbox.replay(item(bytes, 1, 0, false));
+            String::new()
+        }
+        Op::Send(most) => {
+            let count = outbox.gather(&mut scratch).len().min(most);
+            format!("{:?}", outbox.sent(count))
+        }
+    };
+    let takes: Vec<_> = (0..40).map(|bytes| outbox.takes(&item(bytes, 1, 1, false), limits)).collect();
+    let counts =
+        (outbox.bytes(), outbox.messages(), outbox.owed(), outbox.last_sequence(), outbox.is_light(limits));
+    let displaced = outbox.take_displaced();
+    let unfinished = outbox.unfinished().to_vec();
+    format!("{done} {counts:?} {takes:?} {displaced:?} {unfinished:?} {:?}", outbox.gather(&mut scratch))
+}
+
+proptest! {
+    /// An item that waits alone is not in a queue, and nobody sees that.
+    #[test]
+    fn an_item_alone_is_as_one_in_a_queue(ops in vec(op(), 0..40), limit in 10..60_usize, messages in 1..10_usize, dropped in any::<bool>()) {
+        let limits = QueueLimits { bytes: limit, messages };
+        let (mut outbox, mut queued) = (Outbox::default(), Outbox::default());
+        for (number, op) in ops.iter().enumerate() {
+            let seen = seen_after(op, number, &mut outbox, &limits);
+            let expected = seen_after(op, number, &mut queued, &limits);
+            prop_assert_eq!(seen, expected, "{:?} at {}", op, number);
+            // Has a queue made of what waits.
+            queued.fell_behind(0);
+        }
+        if dropped {
+            prop_assert_eq!(outbox.drop_volatile(), queued.drop_volatile());
+        }
+        prop_assert_eq!(drain(&mut outbox, 7), drain(&mut queued, 7));
+    }
+}

@@ -32,17 +32,17 @@ pub(super) struct Queue {
 
 /// Bytes and messages.
 #[derive(Debug, Default, Clone, Copy)]
-struct Load {
-    bytes: usize,
-    messages: usize,
+pub(super) struct Load {
+    pub(super) bytes: usize,
+    pub(super) messages: usize,
 }
 
 impl Load {
-    fn of(item: &Item) -> Self {
+    pub(super) fn of(item: &Item) -> Self {
         Self { bytes: item.bytes.len(), messages: item.messages as usize }
     }
 
-    fn fits(self, limits: &QueueLimits, part: usize) -> bool {
+    pub(super) fn fits(self, limits: &QueueLimits, part: usize) -> bool {
         self.bytes <= limits.bytes / part && self.messages <= limits.messages / part
     }
 }
@@ -71,9 +71,9 @@ const NORMAL: usize = 2;
 
 /// Up to a half anything may wait; beyond it a lane's volatile events have their own eighth, and a newer
 /// event takes the place of an older one of its subject from a quarter on.
-const HALF: usize = 2;
+pub(super) const HALF: usize = 2;
 const CROWDED: usize = 4;
-const SHARE: usize = 8;
+pub(super) const SHARE: usize = 8;
 
 /// Small items are copied together up to this; what is larger goes out by itself.
 const GATHER_BYTES: usize = 128 * 1024;
@@ -104,6 +104,15 @@ impl Queue {
 
     pub(super) fn last_sequence(&self) -> u64 {
         self.lanes[NORMAL].iter().map(|item| item.sequence).max().unwrap_or(0)
+    }
+
+    /// Adds the item that was alone before there was a queue.
+    pub(super) fn begin_with(&mut self, item: Item, lane: Lane) {
+        if item.volatile {
+            self.add_volatile(item, index(lane));
+        } else {
+            self.add(item, NORMAL);
+        }
     }
 
     pub(super) fn fell_behind(&mut self, now_ms: u64) {
