@@ -226,7 +226,7 @@ pub struct Due {
 
 /// Running rooms in which something is due, of each sort so many at most. It is asked all the time, so in one statement.
 pub async fn due(reader: &mut Reader, now_ms: u64, most: u64) -> Result<Due, Refusal> {
-    let sql = "SELECT * FROM (SELECT 0 AS sort, due_ms AS at_ms, r.org, r.id FROM trading_replays \
+    let sql = "SELECT * FROM (SELECT CAST(0 AS BIGINT) AS sort, due_ms AS at_ms, r.org, r.id FROM trading_replays \
                JOIN trading_rooms r ON r.org = trading_replays.org AND r.id = room \
                WHERE due_ms <= $1 AND state = 'running' ORDER BY due_ms LIMIT $2) AS prices \
                UNION ALL SELECT * FROM (SELECT 1, cancel_ms, org, id FROM trading_rooms \
