@@ -19,8 +19,9 @@ use crate::wire::{LeaderboardUpdated, RankingChanged, TradeEvent};
 
 /// How often it is looked at; also how often a viewer is told of a symbol's price at most.
 pub const BEAT: Duration = Duration::from_millis(250);
-/// The same where no room is in memory: what is due in one then is what another server left, or an earlier start.
-pub const CALM: Duration = Duration::from_secs(1);
+/// So much less often it is looked at where no room is in memory, until one is: what is due in one then is what another
+/// server left, or an earlier start.
+pub const CALM: Duration = Duration::from_millis(750);
 /// Beats between standings that are told.
 const STANDINGS_BEATS: u64 = 4;
 /// Rooms in which something is due that are seen to in one beat, of each sort; the others come with the next beat, those

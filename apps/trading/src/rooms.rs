@@ -7,8 +7,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tidings_app::{Changes, Org, Reader, Refusal, Stage};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::journal::Entry;
 use crate::line::Lines;
@@ -61,6 +64,8 @@ pub struct Rooms {
     /// share these by their names.
     reading: [tokio::sync::Mutex<()>; READING],
     uses: std::sync::atomic::AtomicU64,
+    /// A room has come into memory.
+    stirred: Notify,
 }
 
 fn broken(key: &Key, problem: &str) -> Refusal {
@@ -124,6 +129,7 @@ impl Rooms {
             let (marked, owed, used) = (BTreeSet::new(), BTreeSet::new(), self.used());
             let live = Live { row, settled, ahead, marked, owed, round, told, used };
             rooms.insert(key.clone(), live);
+            self.stirred.notify_one();
         }
         let seq = rooms.get(key).map_or(0, |live| live.settled.seq());
         Ok((seq < row.seq).then_some(seq))
@@ -208,9 +214,11 @@ impl Rooms {
         self.lock().iter().map(|(key, live)| (key.clone(), live.row.created_ms)).collect()
     }
 
-    /// Whether no room is in memory.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+    /// Waits while no room is in memory, for so long at most.
+    pub(crate) async fn rest(&self, most: Duration) {
+        if self.lock().is_empty() {
+            let _ = timeout(most, self.stirred.notified()).await;
+        }
     }
 
     /// Lets a room go that is not there any more; who was ever in it.

@@ -111,7 +111,8 @@ impl Channel for Trading {
         let beat = self.beats.fetch_add(1, Ordering::Relaxed);
         byitself::beat(&self.rooms, &self.tapes, &stage, beat).await;
         clean::beat(&self.rooms, &stage, self.keeps, beat).await;
-        Some(if self.rooms.is_empty() { CALM } else { BEAT })
+        self.rooms.rest(CALM).await;
+        Some(BEAT)
     }
 }
 

@@ -109,7 +109,7 @@ test("an account, its orders and the room follow events alone, every digest hold
   await until(() =>
     expect(room.state.room?.standings.map(({ userId }) => userId).sort()).toEqual([ada, bob].sort()),
   );
-  expect(room.state.ticks["ACME"]?.length).toBeGreaterThan(0);
+  await until(() => expect(room.state.ticks["ACME"]?.length).toBeGreaterThan(0));
   await exchange.post("end");
   await until(() => expect(room.state.room?.state).toBe("ended"));
 }, 60_000);
