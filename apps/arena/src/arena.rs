@@ -155,6 +155,7 @@ impl Drop for Settling {
         if let Some(number) = self.number.take() {
             self.arena.with(&self.org, |boards| boards.forget(number));
             self.arena.doubt.store(true, Ordering::Release);
+            self.arena.stirred.notify_one();
         }
     }
 }
@@ -278,4 +279,30 @@ pub async fn the_player(reader: &mut Reader, org: &Org, id: &str) -> Result<play
 /// `not_found`
 pub async fn the_session(reader: &mut Reader, org: &Org, id: &str) -> Result<sessions::Session, Refusal> {
     sessions::find(reader, org, id).await?.ok_or_else(|| Refusal::not_found("session"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rests_until_a_board_has_something_to_tell() {
+        let (arena, org, soon) = (Arena::default(), Org::default(), Duration::from_millis(10));
+        let began = Instant::now();
+        arena.with(&org, |_| ());
+        arena.rest().await;
+        assert_eq!(began.elapsed(), REST, "nobody stirred");
+
+        let began = Instant::now();
+        let stir = async {
+            sleep(soon).await;
+            arena.with(&org, |boards| boards.look_again(Scope::Global));
+        };
+        tokio::join!(arena.rest(), stir);
+        assert_eq!(began.elapsed(), soon);
+        arena.rest().await;
+        assert_eq!(began.elapsed(), soon, "something is still to be told");
+    }
 }

@@ -25,10 +25,8 @@ pub const CALM: Duration = Duration::from_millis(750);
 /// Beats between standings that are told.
 const STANDINGS_BEATS: u64 = 4;
 /// Rooms in which something is due that are seen to in one beat, of each sort; the others come with the next beat, those
-/// first that wait longest.
-const DUE_MOST: u64 = 32;
-/// Users of a room whose open orders are cancelled in one beat.
-const CANCELS_MOST: usize = 64;
+/// first that wait longest. Also users of a room whose open orders are cancelled in one beat.
+const DUE_MOST: u64 = 64;
 /// Transactions of marks in one beat of a room, and events of each at most; who is left out is told first in the next
 /// beat. Orders are done in between.
 const MARKS: (usize, usize) = (3, 150);
@@ -51,7 +49,7 @@ pub async fn beat(rooms: &Arc<Rooms>, tapes: &Tapes, stage: &Stage, beat: u64) {
 
 async fn due(rooms: &Arc<Rooms>, tapes: &Tapes, stage: &Stage) -> Result<(), Refusal> {
     let Due { prices, cancels, snapshots, ends } =
-        store::due(&mut stage.read().await?, stage.now_ms(), DUE_MOST).await?;
+        store::due(&mut stage.read().await?, stage.now_ms(), (DUE_MOST, replay::ROOMS_MOST)).await?;
     for key in prices {
         replay::give_due(rooms, tapes, stage, key).await;
     }
@@ -72,7 +70,7 @@ async fn cancel(rooms: &Arc<Rooms>, stage: &Stage, key: Key) -> Result<(), Refus
     let now_ms = stage.now_ms();
     let mut reader = stage.read().await?;
     let users = rooms.look(&mut reader, &key, |row, room| {
-        let due = room.cancels_due(row.time(now_ms)).take(CANCELS_MOST);
+        let due = room.cancels_due(row.time(now_ms)).take(DUE_MOST as usize);
         due.map(str::to_owned).collect::<Vec<_>>()
     });
     let users = users.await?;

@@ -32,7 +32,9 @@ pub const SAMPLE: &str = include_str!("../prices/sample.csv");
 pub const RATE_MOST: u64 = 52_560_000;
 /// Files in memory at most; of more one that is not played just now gives way.
 const TAPES_MOST: usize = 32;
-/// Prices that a room is given in one beat at most: what is due beyond them comes with the next beat.
+/// Rooms that are fed in one beat, and prices of each, at most: what is due beyond them comes with the next beat, to
+/// those first who wait longest.
+pub const ROOMS_MOST: u64 = 32;
 const PRICES_MOST: usize = 200;
 /// So long a room is left alone whose prices could not be given.
 const AGAIN_MS: u64 = 60_000;

@@ -224,11 +224,12 @@ pub struct Due {
     pub ends: Vec<Key>,
 }
 
-/// Running rooms in which something is due, of each sort so many at most. It is asked all the time, so in one statement.
-pub async fn due(reader: &mut Reader, now_ms: u64, most: u64) -> Result<Due, Refusal> {
+/// Running rooms in which something is due, of each sort so many at most, and so many that are `fed`. It is asked all the
+/// time, so in one statement.
+pub async fn due(reader: &mut Reader, now_ms: u64, (most, fed): (u64, u64)) -> Result<Due, Refusal> {
     let sql = "SELECT * FROM (SELECT CAST(0 AS BIGINT) AS sort, due_ms AS at_ms, r.org, r.id FROM trading_replays \
                JOIN trading_rooms r ON r.org = trading_replays.org AND r.id = room \
-               WHERE due_ms <= $1 AND state = 'running' ORDER BY due_ms LIMIT $2) AS prices \
+               WHERE due_ms <= $1 AND state = 'running' ORDER BY due_ms LIMIT $3) AS prices \
                UNION ALL SELECT * FROM (SELECT 1, cancel_ms, org, id FROM trading_rooms \
                WHERE state = 'running' AND cancel_ms <= $1 ORDER BY cancel_ms LIMIT $2) AS cancels \
                UNION ALL SELECT * FROM (SELECT 2, snapshot_ms, org, id FROM trading_rooms \
@@ -237,7 +238,7 @@ pub async fn due(reader: &mut Reader, now_ms: u64, most: u64) -> Result<Due, Ref
                WHERE state = 'running' AND ends_ms <= $1 ORDER BY ends_ms LIMIT $2) AS ends \
                ORDER BY sort, at_ms";
     let mut due = Due::default();
-    for row in reader.rows(sql, args![now_ms, most]).await? {
+    for row in reader.rows(sql, args![now_ms, most, fed]).await? {
         let sort = match row.count(0)? {
             0 => &mut due.prices,
             1 => &mut due.cancels,
