@@ -34,6 +34,10 @@ impl Namespaces {
 
     /// The index of a namespace, if it exists.
     pub fn index(&self, name: &str) -> Option<u8> {
+        // The first one is always this, and most clients are in no other.
+        if name == "/" {
+            return Some(0);
+        }
         let at = self.names.iter().position(|known| **known == *name)?;
         u8::try_from(at).ok()
     }

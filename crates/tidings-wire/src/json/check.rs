@@ -17,15 +17,36 @@ pub const MAX_DEPTH: u32 = 128;
 /// [`Violation::structure`] as soon as the nesting exceeds `max_depth`, [`Violation::protocol`] if the text
 /// is not JSON.
 pub fn check(text: &str, max_depth: u32) -> Result<(), Violation> {
-    count(text, max_depth).map(drop)
+    walk(text.as_bytes(), 0, false, Open::default(), max_depth.min(MAX_DEPTH)).map(drop).map_err(said)
 }
 
-/// Checks as [`check`] does, and gives how many elements or members the outermost container has.
-pub(crate) fn count(text: &str, max_depth: u32) -> Result<usize, Violation> {
-    walk(text.as_bytes(), max_depth.min(MAX_DEPTH)).map_err(|fault| match fault {
+/// What a check finds out about an array whose first element is a plain string, without space before it.
+pub(crate) struct Named {
+    /// Where the closing quote of that string is.
+    pub(crate) name_end: usize,
+    /// How many elements the array has.
+    pub(crate) count: usize,
+}
+
+/// Checks as [`check`] does; nearly every event begins with a plain name, which then is not looked for again.
+pub(crate) fn check_named(text: &str, max_depth: u32) -> Result<Option<Named>, Violation> {
+    let (bytes, max_depth) = (text.as_bytes(), max_depth.min(MAX_DEPTH));
+    let name_end = if bytes.starts_with(b"[\"") { plain_run(bytes, 2) } else { 0 };
+    if name_end == 0 || bytes.get(name_end) != Some(&b'"') || max_depth == 0 {
+        return check(text, max_depth).map(|()| None);
+    }
+    let mut open = Open::default();
+    open.push(false);
+    let count = walk(bytes, name_end + 1, true, open, max_depth).map_err(said)?;
+    Ok(Some(Named { name_end, count }))
+}
+
+#[cold]
+fn said(fault: Fault) -> Violation {
+    match fault {
         NotJson => Violation::protocol("payload is not JSON"),
         TooDeep => Violation::structure("payload is nested too deeply"),
-    })
+    }
 }
 
 /// What is wrong; as small as can be, since every step of the way may answer it.
@@ -56,6 +77,7 @@ impl Open {
     fn push(&mut self, object: bool) {
         self.depth += 1;
         self.objects = self.objects << 1 | u128::from(object);
+        self.begun += usize::from(self.depth == 1);
     }
 
     #[inline]
@@ -70,33 +92,51 @@ impl Open {
     }
 }
 
-fn walk(bytes: &[u8], max_depth: u32) -> Result<usize, Fault> {
-    let (mut open, mut at) = (Open::default(), 0);
+/// Passes all of the text from `at` on, where a value begins or, if one has `ended`, what follows it; how many values
+/// the outermost container has.
+///
+/// One loop for both, so that its parts stand in it once and are not called.
+fn walk(
+    bytes: &[u8],
+    mut at: usize,
+    mut ended: bool,
+    mut open: Open,
+    max_depth: u32,
+) -> Result<usize, Fault> {
     loop {
-        at = skip_space(bytes, at);
-        let first = byte(bytes, at)?;
-        if matches!(first, b'{' | b'[') {
-            if open.depth == max_depth {
-                return Err(TooDeep);
+        if ended {
+            match after_value(bytes, at, &mut open)? {
+                Some(next) => at = next,
+                None => return Ok(open.begun),
             }
-            let object = first == b'{';
-            at = skip_space(bytes, at + 1);
-            // In ASCII each closing bracket is two behind its opening one.
-            if byte(bytes, at)? == first + 2 {
-                at += 1;
-            } else {
-                open.push(object);
-                open.begun += usize::from(open.depth == 1);
-                at = if object { key(bytes, at)? } else { at };
-                continue;
-            }
-        } else {
-            at = scalar(bytes, at, first)?;
         }
-        match after_value(bytes, at, &mut open)? {
-            Some(next) => at = next,
-            None => return Ok(open.begun),
+        at = value(bytes, at, &mut open, max_depth)?;
+        ended = true;
+    }
+}
+
+/// Passes opening brackets and the first value that is not followed into: a scalar, or an empty container.
+#[inline]
+fn value(bytes: &[u8], mut at: usize, open: &mut Open, max_depth: u32) -> Next {
+    loop {
+        let (start, first) = token(bytes, at)?;
+        if first == b'"' {
+            return string(bytes, start + 1);
         }
+        if !matches!(first, b'{' | b'[') {
+            return scalar(bytes, start, first);
+        }
+        if open.depth == max_depth {
+            return Err(TooDeep);
+        }
+        let object = first == b'{';
+        let (inside, next) = token(bytes, start + 1)?;
+        // In ASCII each closing bracket is two behind its opening one.
+        if next == first + 2 {
+            return Ok(inside + 1);
+        }
+        open.push(object);
+        at = if object { key(bytes, inside)? } else { inside };
     }
 }
 
@@ -104,17 +144,16 @@ fn walk(bytes: &[u8], max_depth: u32) -> Result<usize, Fault> {
 #[inline]
 fn after_value(bytes: &[u8], mut at: usize, open: &mut Open) -> Result<Option<usize>, Fault> {
     while open.depth > 0 {
-        at = skip_space(bytes, at);
-        let byte = byte(bytes, at)?;
-        open.begun += usize::from((byte == b',') & (open.depth == 1));
-        match byte {
-            b',' if open.in_object() => return key(bytes, skip_space(bytes, at + 1)).map(Some),
-            b',' => return Ok(Some(at + 1)),
-            b'}' if open.in_object() => open.pop(),
-            b']' if !open.in_object() => open.pop(),
-            _ => return Err(NotJson),
+        let (place, byte) = token(bytes, at)?;
+        at = place + 1;
+        if byte == b',' {
+            open.begun += usize::from(open.depth == 1);
+            return if open.in_object() { key(bytes, at).map(Some) } else { Ok(Some(at)) };
         }
-        at += 1;
+        if byte != if open.in_object() { b'}' } else { b']' } {
+            return Err(NotJson);
+        }
+        open.pop();
     }
     if skip_space(bytes, at) == bytes.len() { Ok(None) } else { Err(NotJson) }
 }
@@ -122,17 +161,17 @@ fn after_value(bytes: &[u8], mut at: usize, open: &mut Open) -> Result<Option<us
 /// Passes a member's name and its colon.
 #[inline]
 fn key(bytes: &[u8], at: usize) -> Next {
-    if byte(bytes, at)? != b'"' {
+    let (start, first) = token(bytes, at)?;
+    if first != b'"' {
         return Err(NotJson);
     }
-    let at = skip_space(bytes, string(bytes, at + 1)?);
-    if byte(bytes, at)? == b':' { Ok(at + 1) } else { Err(NotJson) }
+    let (colon, byte) = token(bytes, string(bytes, start + 1)?)?;
+    if byte == b':' { Ok(colon + 1) } else { Err(NotJson) }
 }
 
 #[inline]
 fn scalar(bytes: &[u8], at: usize, first: u8) -> Next {
     match first {
-        b'"' => string(bytes, at + 1),
         b't' => word(bytes, at, b"true"),
         b'f' => word(bytes, at, b"false"),
         b'n' => word(bytes, at, b"null"),
@@ -199,6 +238,22 @@ fn digits(bytes: &[u8], start: usize) -> Next {
 #[inline]
 fn word(bytes: &[u8], at: usize, word: &[u8]) -> Next {
     if bytes[at..].starts_with(word) { Ok(at + word.len()) } else { Err(NotJson) }
+}
+
+/// The next byte that is not white space, and where it is.
+#[inline]
+fn token(bytes: &[u8], at: usize) -> Result<(usize, u8), Fault> {
+    match bytes.get(at) {
+        Some(&byte) if byte > b' ' => Ok((at, byte)),
+        _ => behind_space(bytes, at),
+    }
+}
+
+/// Apart, since clients write no space between tokens.
+#[cold]
+fn behind_space(bytes: &[u8], at: usize) -> Result<(usize, u8), Fault> {
+    let at = skip_space(bytes, at);
+    Ok((at, byte(bytes, at)?))
 }
 
 #[inline]

@@ -9,8 +9,8 @@ mod check;
 mod scan;
 mod text;
 
-pub(crate) use check::count;
+pub(crate) use check::check_named;
 pub use check::{MAX_DEPTH, check};
 pub use scan::{Elements, Members, elements, members};
-pub(crate) use scan::{first_plain_string, skip_space, skip_value, string_end};
+pub(crate) use scan::{name_and_args, skip_space, skip_value, string_end};
 pub use text::{string, string_lossy, unsigned, write_string};

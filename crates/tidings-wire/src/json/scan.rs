@@ -1,5 +1,7 @@
 //! Slices of checked JSON: elements of an array, members of an object.
 
+use super::check::Named;
+
 /// Iterates over the elements of the JSON array `array` as raw slices.
 ///
 /// The text must have passed [`check`](super::check). A text that is not an array has no elements.
@@ -66,17 +68,11 @@ fn inside(container: &str, open: u8) -> &str {
     if container.as_bytes().get(start) == Some(&open) { &container[start + 1..] } else { "" }
 }
 
-/// Takes a string literal without escapes from the start of an array of `count` elements and gives what is between its
-/// quotes and the elements after it; the way of nearly every event's name.
-pub(crate) fn first_plain_string(array: &str, count: usize) -> Option<(&str, Elements<'_>)> {
-    let bytes = array.as_bytes();
-    let end = if bytes.starts_with(b"[\"") { plain_run(bytes, 2) } else { return None };
-    if bytes.get(end) != Some(&b'"') {
-        return None;
-    }
-    let mut rest = array.get(skip_space(bytes, end + 1)..)?;
+/// Splits the array of an event into its name and the elements behind it.
+pub(crate) fn name_and_args<'a>(array: &'a str, named: &Named) -> Option<(&'a str, Elements<'a>)> {
+    let mut rest = array.get(skip_space(array.as_bytes(), named.name_end + 1)..)?;
     take_comma(&mut rest);
-    Some((array.get(2..end)?, Elements { rest, left: count.saturating_sub(1) }))
+    Some((array.get(2..named.name_end)?, Elements { rest, left: named.count.saturating_sub(1) }))
 }
 
 /// Takes one value and the space around it; none at the end of the container.
@@ -149,19 +145,34 @@ fn scalar_end(bytes: &[u8], at: usize) -> usize {
 }
 
 /// The first position at or after `at` of a quote, a backslash or a control character, or the end.
+///
+/// Most names and values are short: the first eight bytes are looked at where this is called.
 #[inline]
-pub(super) fn plain_run(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+pub(super) fn plain_run(bytes: &[u8], at: usize) -> usize {
+    let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else { return long_run(bytes, at) };
+    let marks = special_bytes(u64::from_le_bytes(*word));
+    if marks == 0 { long_run(bytes, at + size_of::<u64>()) } else { at + first_marked(marks) }
+}
+
+/// Not inlined: what it needs in registers would be taken from its callers.
+#[inline(never)]
+fn long_run(bytes: &[u8], at: usize) -> usize {
+    let Some(rest) = bytes.get(at..) else { return bytes.len() };
+    let (words, last) = rest.as_chunks();
+    let mut at = at;
+    for word in words {
         let marks = special_bytes(u64::from_le_bytes(*word));
         if marks != 0 {
-            return at + (marks.trailing_zeros() / 8) as usize;
+            return at + first_marked(marks);
         }
         at += size_of::<u64>();
     }
-    while bytes.get(at).is_some_and(|&byte| !is_special(byte)) {
-        at += 1;
-    }
-    at.min(bytes.len())
+    at + last.iter().position(|&byte| is_special(byte)).unwrap_or(last.len())
+}
+
+#[inline]
+fn first_marked(marks: u64) -> usize {
+    (marks.trailing_zeros() / u8::BITS) as usize
 }
 
 /// Sets the high bit of each byte of a word that ends a plain run.

@@ -228,13 +228,15 @@ impl SocketIo {
             }));
             return Ok(Heard::Nothing);
         }
-        let (kind, namespace) = (packet.kind, Cow::Borrowed(packet.namespace));
-        let data = packet.data.map(Cow::Borrowed);
-        let mut heard = self.packet(kind, namespace, packet.id, data, Vec::new(), namespaces, limits)?;
-        if let Heard::Event { event, .. } = &mut heard {
-            *event = packet.event;
+        // Nearly all that clients say.
+        if packet.kind == Kind::Event {
+            let namespace = self.speaking_in(packet.namespace, namespaces)?;
+            let Some(data) = packet.data else { return Ok(Heard::Nothing) };
+            let (id, data, event) = (packet.id, Cow::Borrowed(data), packet.event);
+            return Ok(Heard::Event { namespace, id, data, event, attachments: Vec::new() });
         }
-        Ok(heard)
+        let (namespace, data) = (Cow::Borrowed(packet.namespace), packet.data.map(Cow::Borrowed));
+        self.packet(packet.kind, namespace, packet.id, data, Vec::new(), namespaces, limits)
     }
 
     fn binary<'a>(

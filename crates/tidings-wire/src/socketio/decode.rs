@@ -1,4 +1,6 @@
-use super::packet::{Event, Kind, Packet, counted_event, is_reserved};
+use std::borrow::Cow;
+
+use super::packet::{Event, Kind, Packet, event, is_reserved};
 use super::placeholder::check_placeholders;
 use crate::{Limits, Violation, json};
 
@@ -21,8 +23,8 @@ pub fn decode<'a>(text: &'a str, limits: &Limits) -> Result<Packet<'a>, Violatio
     let attachments = if kind.is_binary() { take_attachments(&mut rest, limits)? } else { 0 };
     let namespace = take_namespace(&mut rest, limits)?;
     let id = take_id(&mut rest)?;
-    let (data, count) = take_data(rest, limits)?;
-    let event = check_data(kind, data, count)?;
+    let (data, event) = take_data(kind, rest, limits)?;
+    check_data(kind, data, event.as_ref())?;
     if let Some(data) = data.filter(|_| kind.is_binary()) {
         check_placeholders(data, attachments, limits)?;
     }
@@ -77,31 +79,47 @@ pub(super) fn check_namespace(namespace: &str, limits: &Limits) -> Result<(), Vi
 }
 
 fn take_id(rest: &mut &str) -> Result<Option<u64>, Violation> {
-    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    let (id, after) = rest.split_at(digits);
-    *rest = after;
-    if id.is_empty() {
-        return Ok(None);
+    let (mut id, mut digits) = (0, 0);
+    while let Some(digit @ b'0'..=b'9') = rest.as_bytes().get(digits) {
+        if digits == MAX_ID_DIGITS {
+            return Err(Violation::protocol("ack id is too long"));
+        }
+        id = id * 10 + u64::from(digit - b'0');
+        digits += 1;
     }
-    json::unsigned(id).map(Some).ok_or(Violation::protocol("ack id is too long"))
+    *rest = &rest[digits..];
+    Ok((digits > 0).then_some(id))
 }
 
-/// The payload, and how many elements it has.
-fn take_data<'a>(rest: &'a str, limits: &Limits) -> Result<(Option<&'a str>, usize), Violation> {
-    if rest.is_empty() {
-        return Ok((None, 0));
-    }
-    let count = json::count(rest, limits.json_depth)?;
-    Ok((Some(rest.trim_ascii()), count))
-}
+/// So many digits always fit in 64 bits.
+const MAX_ID_DIGITS: usize = 19;
 
-/// Checks the shape of the payload as the reference parser does, and reads what an event says.
-pub(super) fn check_data(
+/// The payload, and what it says if it is an event's.
+#[inline]
+fn take_data<'a>(
     kind: Kind,
-    data: Option<&str>,
-    count: usize,
-) -> Result<Option<Event<'_>>, Violation> {
-    let event = data.filter(|_| kind.is_event()).and_then(|data| counted_event(data, count));
+    rest: &'a str,
+    limits: &Limits,
+) -> Result<(Option<&'a str>, Option<Event<'a>>), Violation> {
+    if rest.is_empty() {
+        return Ok((None, None));
+    }
+    let data = rest.trim_ascii();
+    if !kind.is_event() {
+        json::check(rest, limits.json_depth)?;
+        return Ok((Some(data), None));
+    }
+    let named = json::check_named(rest, limits.json_depth)?;
+    let event = match named.and_then(|named| json::name_and_args(data, &named)) {
+        Some((name, args)) => Some(Event { name: Cow::Borrowed(name), args }),
+        None => event(data),
+    };
+    Ok((Some(data), event))
+}
+
+/// Checks the shape of the payload as the reference parser does.
+#[inline]
+pub(super) fn check_data(kind: Kind, data: Option<&str>, event: Option<&Event<'_>>) -> Result<(), Violation> {
     let first = data.and_then(|data| data.bytes().next());
     let fits = match kind {
         Kind::Connect => matches!(first, None | Some(b'{')),
@@ -110,7 +128,7 @@ pub(super) fn check_data(
         Kind::Ack => matches!(first, None | Some(b'[')),
         Kind::BinaryAck => first == Some(b'['),
         Kind::Event if data.is_none() => true,
-        Kind::Event | Kind::BinaryEvent => event.as_ref().is_some_and(|event| !is_reserved(&event.name)),
+        Kind::Event | Kind::BinaryEvent => event.is_some_and(|event| !is_reserved(&event.name)),
     };
-    if fits { Ok(event) } else { Err(Violation::protocol("payload does not fit the packet type")) }
+    if fits { Ok(()) } else { Err(Violation::protocol("payload does not fit the packet type")) }
 }

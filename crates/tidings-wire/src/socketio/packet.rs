@@ -77,14 +77,6 @@ pub struct Event<'a> {
 /// None if it is not an array that starts with a string or a number. Payloads of decoded packets always
 /// have a name.
 pub fn event(data: &str) -> Option<Event<'_>> {
-    counted_event(data, usize::MAX)
-}
-
-/// The same for an array that is known to have `count` elements; as many as can be if nobody has counted.
-pub(super) fn counted_event(data: &str, count: usize) -> Option<Event<'_>> {
-    if let Some((name, args)) = json::first_plain_string(data, count) {
-        return Some(Event { name: Cow::Borrowed(name), args });
-    }
     let mut args = json::elements(data);
     let first = args.next()?;
     let name = match first.bytes().next()? {

@@ -2,6 +2,7 @@ use super::reader::{Reader, Token};
 use super::unpack::{Unpacked, unpack};
 use crate::socketio::Kind;
 use crate::socketio::decode::{check_data, check_namespace};
+use crate::socketio::event;
 use crate::socketio::placeholder::check_placeholders;
 use crate::{Limits, Violation};
 use bytes::Bytes;
@@ -87,7 +88,8 @@ impl<'a> Envelope<'a> {
         if data.is_none() && !matches!(kind, Kind::Connect | Kind::Disconnect) {
             return Err(Violation::protocol("packet has no payload"));
         }
-        check_data(kind, data.as_deref(), usize::MAX)?;
+        let said = data.as_deref().filter(|_| kind.is_event()).and_then(event);
+        check_data(kind, data.as_deref(), said.as_ref())?;
         if let Some(data) = data.as_deref().filter(|_| !attachments.is_empty()) {
             let count = u32::try_from(attachments.len()).unwrap_or(limits.attachments);
             check_placeholders(data, count, limits)?;
