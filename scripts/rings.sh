@@ -56,3 +56,9 @@ closing() {
   printf '%s passed, %s failed\n' "$passed" "$failed"
   ((failed == 0 && ${#broken[@]} == 0))
 }
+
+# They are no member of the workspace, and nobody would notice that what they call has changed.
+fuzz_targets() {
+  cargo fmt --manifest-path fuzz/Cargo.toml --check &&
+    cargo clippy --manifest-path fuzz/Cargo.toml --locked --target-dir "${CARGO_TARGET_DIR:-target}/fuzz" -- -D warnings
+}

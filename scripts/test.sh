@@ -37,6 +37,7 @@ examples_parse() {
 ring "console" scripts/console.sh
 ring "format" cargo fmt --all --check
 ring "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
+ring "fuzz targets" fuzz_targets
 if cargo deny --version >/dev/null 2>&1; then
   ring "licences and sources" cargo deny --locked check bans licenses sources
 else

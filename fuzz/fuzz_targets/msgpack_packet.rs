@@ -37,7 +37,15 @@ fn pack(packet: &OwnedPacket) -> Option<Vec<u8>> {
                 return None;
             }
             let args: Vec<&str> = event.args.collect();
-            encode::event(&mut out, &packet.namespace, packet.id, &event.name, &args, None, &packet.attachments);
+            encode::event(
+                &mut out,
+                &packet.namespace,
+                packet.id,
+                &event.name,
+                &args,
+                None,
+                &packet.attachments,
+            );
         }
         Kind::Ack | Kind::BinaryAck => {
             let args: Vec<&str> = json::elements(data).collect();

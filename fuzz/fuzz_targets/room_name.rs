@@ -24,8 +24,8 @@ fuzz_target!(|text: &str| {
     if let Some(epoch) = Epoch::parse(text) {
         assert_eq!(epoch.to_string(), text.to_ascii_lowercase());
     }
-    if let Some(sequence) = parse_resume_offset(7, text) {
-        assert_eq!(parse_resume_offset(7, &resume_offset(7, sequence)), Some(sequence));
+    if let Some((node, mark)) = parse_resume_offset(text) {
+        assert_eq!(parse_resume_offset(&resume_offset(node, mark)), Some((node, mark)));
     }
     let _ = Rule::parse(text);
 });

@@ -21,8 +21,12 @@ const TIMES: SocketIoTimes = SocketIoTimes {
 
 fuzz_target!(|data: &[u8]| {
     let limits = Limits { message_bytes: 600, namespaces: 3, ..Limits::default() };
-    let mut client =
-        Client { session: SocketIo::new(0, &TIMES), asked: Vec::new(), names: Namespaces::new(["/a", "/b"]), now_ms: 0 };
+    let mut client = Client {
+        session: SocketIo::new(0, &TIMES),
+        asked: Vec::new(),
+        names: Namespaces::new(["/a", "/b"]),
+        now_ms: 0,
+    };
     let mut rest = data;
     while let Some((&[step, length], after)) = rest.split_first_chunk::<2>() {
         let (bytes, after) = after.split_at(usize::from(length).min(after.len()));
