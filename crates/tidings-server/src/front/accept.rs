@@ -1,5 +1,6 @@
 //! A listener's thread: it accepts, and looks at the first bytes of each socket.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,15 +15,19 @@ use super::serve::{self, Door, HEAD_BYTES};
 
 const LISTENER: Token = Token(0);
 const STOP: Token = Token(1);
+/// The first one of a socket.
+const SOCKETS: usize = 2;
+
+/// Events that are taken at once; a crowd comes in many of them.
+const EVENTS: usize = 256;
 
 /// When no socket could be accepted, most likely for want of a descriptor, one may be free so much later.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A request follows its connection at once; one that takes longer is waited for by the HTTP server, which
-/// registers the socket. So many are looked at again, so often and for so long.
-const SILENT: usize = 64;
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
-const FIRST_BYTES: Duration = Duration::from_millis(2);
+/// A request follows its connection at once; one that takes longer is waited for by the HTTP server, and so are those
+/// of whom too many are silent. A crowd connects first and speaks then.
+const FIRST_BYTES: Duration = Duration::from_millis(100);
+const SILENT: usize = 4_096;
 
 /// A listener at work; it is closed when this is dropped.
 pub(crate) struct Accepting {
@@ -82,38 +87,47 @@ impl Failures {
 struct Silent {
     stream: TcpStream,
     remote: IpAddr,
-    since: Instant,
+    until: Instant,
 }
 
-fn accept(mut poll: Poll, listener: &TcpListener, door: &Arc<Door>) {
-    let mut events = Events::with_capacity(2);
-    let mut welcome = Welcome { door, head: vec![0; HEAD_BYTES], silent: Vec::new() };
+fn accept(poll: Poll, listener: &TcpListener, door: &Arc<Door>) {
+    let mut events = Events::with_capacity(EVENTS);
+    let mut welcome =
+        Welcome { door, poll, head: vec![0; HEAD_BYTES], silent: BTreeMap::new(), next: SOCKETS };
     let (mut pause, mut failures) = (None, Failures::default());
     loop {
-        let soon = (!welcome.silent.is_empty()).then_some(LOOK_AGAIN);
-        match poll.poll(&mut events, pause.take().or(soon)) {
+        let wait = pause.or_else(|| welcome.patience());
+        match welcome.poll.poll(&mut events, wait) {
             Err(error) if error.kind() != ErrorKind::Interrupted => {
                 return tracing::error!(%error, "a listener cannot wait for connections");
             }
             _ => {}
         }
-        if events.iter().any(|event| event.token() == STOP) {
-            return;
+        let mut comes = pause.take().is_some();
+        for event in &events {
+            match event.token() {
+                STOP => return,
+                LISTENER => comes = true,
+                Token(socket) => welcome.heard(socket),
+            }
         }
-        if let Err(error) = welcome.accept_all(listener) {
+        if comes && let Err(error) = welcome.accept_all(listener) {
             if let Some(times) = failures.count(Instant::now()) {
                 tracing::warn!(%error, times, "connections cannot be accepted");
             }
             pause = Some(PAUSE);
         }
-        welcome.look_again();
+        welcome.give_up();
     }
 }
 
 struct Welcome<'a> {
     door: &'a Arc<Door>,
+    poll: Poll,
     head: Vec<u8>,
-    silent: Vec<Silent>,
+    /// By the number of their token, so that the first one has waited longest.
+    silent: BTreeMap<usize, Silent>,
+    next: usize,
 }
 
 impl Welcome<'_> {
@@ -121,7 +135,7 @@ impl Welcome<'_> {
         loop {
             match listener.accept() {
                 Ok((stream, remote)) => {
-                    self.take(Silent { stream, remote: remote.ip(), since: Instant::now() });
+                    self.begin(stream, remote.ip());
                     while let Some(wait) = self.door.front.shared.gate.before_accept() {
                         std::thread::sleep(wait);
                     }
@@ -134,28 +148,65 @@ impl Welcome<'_> {
         }
     }
 
-    /// Looks once more at those of whom nothing had arrived.
-    fn look_again(&mut self) {
-        for silent in std::mem::take(&mut self.silent) {
-            self.take(silent);
+    /// Takes a socket in; if nothing has arrived of it, as soon as something has.
+    fn begin(&mut self, mut stream: TcpStream, remote: IpAddr) {
+        match stream.read(&mut self.head) {
+            Ok(0) => {}
+            Ok(count) => self.take(stream, remote, count),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait_for(stream, remote),
+            Err(_) => {}
         }
     }
 
+    fn wait_for(&mut self, mut stream: TcpStream, remote: IpAddr) {
+        let token = Token(self.next);
+        let full = self.silent.len() >= SILENT;
+        if full || self.poll.registry().register(&mut stream, token, Interest::READABLE).is_err() {
+            return serve::spawn(self.door, stream, remote, &[]);
+        }
+        self.next += 1;
+        self.silent.insert(token.0, Silent { stream, remote, until: Instant::now() + FIRST_BYTES });
+    }
+
+    /// Something has arrived of a socket that was silent.
+    fn heard(&mut self, socket: usize) {
+        if let Some(silent) = self.silent.remove(&socket) {
+            let (stream, remote) = self.forget(silent);
+            self.begin(stream, remote);
+        }
+    }
+
+    /// How long the one that has been silent longest is still waited for.
+    fn patience(&self) -> Option<Duration> {
+        let (_, silent) = self.silent.first_key_value()?;
+        Some(silent.until.saturating_duration_since(Instant::now()))
+    }
+
+    /// Hands those who were silent for too long to the HTTP server.
+    fn give_up(&mut self) {
+        if self.silent.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some(first) = self.silent.first_entry().filter(|first| now >= first.get().until) {
+            let silent = first.remove();
+            let (stream, remote) = self.forget(silent);
+            serve::spawn(self.door, stream, remote, &[]);
+        }
+    }
+
+    /// Whoever has a socket next registers it anew.
+    fn forget(&self, Silent { mut stream, remote, .. }: Silent) -> (TcpStream, IpAddr) {
+        // It fails only for one that is not registered.
+        let _ = self.poll.registry().deregister(&mut stream);
+        (stream, remote)
+    }
+
     /// Hands a WebSocket that can be granted at once to its shard, and everything else to the HTTP server.
-    fn take(&mut self, mut silent: Silent) {
-        let read = match silent.stream.read(&mut self.head) {
-            Ok(0) => return,
-            Ok(count) => &self.head[..count],
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                if self.silent.len() < SILENT && silent.since.elapsed() < FIRST_BYTES {
-                    return self.silent.push(silent);
-                }
-                &[]
-            }
-            Err(_) => return,
-        };
-        if let Some(stream) = direct::take(self.door, silent.stream, silent.remote, read) {
-            serve::spawn(self.door, stream, silent.remote, read);
+    fn take(&mut self, stream: TcpStream, remote: IpAddr, count: usize) {
+        let read = &self.head[..count];
+        if let Some(stream) = direct::take(self.door, stream, remote, read) {
+            serve::spawn(self.door, stream, remote, read);
         }
     }
 }

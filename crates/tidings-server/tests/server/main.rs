@@ -19,6 +19,7 @@ mod durable;
 mod expiry;
 mod explain;
 mod explain_slow;
+mod first_bytes;
 mod handlers;
 mod hook_order;
 mod hooks;
