@@ -14,6 +14,9 @@ use crate::server::StartError;
 /// Connections that wait to be accepted; a shorter queue loses some of those who all come at once.
 const BACKLOG: i32 = 4_096;
 
+/// Clients speak first. So long the kernel keeps a connection to itself that says nothing.
+const FIRST_BYTES: Duration = Duration::from_secs(1);
+
 /// Data that is not acknowledged for so long ends a connection.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -83,6 +86,10 @@ fn listen(address: &str, purpose: Purpose) -> Result<Listener, StartError> {
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
         socket.bind(&wanted.into())?;
+        // Without it those who are silent at first are waited for by the listener's thread.
+        if let Err(error) = tidings_sys::defer_accept(&socket, FIRST_BYTES) {
+            tracing::debug!(%error, "connections are not held back by the kernel");
+        }
         socket.listen(BACKLOG)?;
         let socket = TcpListener::from_std(socket.into());
         Ok(Listener { addr: socket.local_addr()?, socket, purpose })

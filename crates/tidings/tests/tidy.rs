@@ -112,7 +112,8 @@ fn dependencies_go_one_way() {
         "tidings-trading",
         "tidings-routes",
     ];
-    let table: [(&str, Vec<&[&str]>); 10] = [
+    let table: [(&str, Vec<&[&str]>); 11] = [
+        ("tidings-sys", vec![&ours, &["tidings-wire"], &io, &HTTP, &STORES, &chance]),
         ("tidings-wire", vec![&ours, &io, &HTTP, &STORES, &chance]),
         ("tidings-core", vec![&above_core, &io, &HTTP, &STORES]),
         ("tidings-store", vec![&above_store, &HTTP, &OTHER_STORES]),
