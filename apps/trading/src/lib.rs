@@ -25,6 +25,7 @@ pub mod account;
 pub mod acts;
 pub mod api;
 pub mod byitself;
+mod bytes;
 pub mod clean;
 pub mod decimal;
 pub mod demo;
