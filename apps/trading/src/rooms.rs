@@ -67,8 +67,6 @@ impl Live {
 pub(crate) struct Wanted {
     /// When its room was made.
     pub(crate) created_ms: u64,
-    /// The entry the room has come to.
-    pub(crate) seq: u64,
     /// The entry of an image that is not to be used.
     pub(crate) doubted: Option<u64>,
 }
@@ -347,7 +345,7 @@ impl Rooms {
         let mut rooms = self.lock();
         let live = rooms.get_mut(key).filter(|live| images::is_due(&live.settled, live.imaged))?;
         live.imaged = live.settled.seq();
-        Some(Wanted { created_ms: live.row.created_ms, seq: live.imaged, doubted: live.doubted })
+        Some(Wanted { created_ms: live.row.created_ms, doubted: live.doubted })
     }
 
     /// There is an image of an entry.

@@ -4,9 +4,8 @@
 //! and the chain that goes on from it is the one in the room's row. Who doubts it reads the journal.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-use super::{Room, State, beginning};
+use super::{ORDERS_MOST, Room, State, beginning};
 use crate::account::Account;
 use crate::bytes::{In, Out};
 use crate::journal::Hash;
@@ -17,6 +16,9 @@ use crate::rules::Rules;
 /// The version of images. Another one is needed where they are written otherwise, and where the same journal comes to
 /// something else: an image is what the rules of trading made of it.
 pub const VERSION: u64 = 1;
+
+/// Bytes that an order seldom needs more of.
+const ORDER_BYTES: usize = 128;
 
 /// The checksum at the end of an image: a SHA-256 of what it is, and of all before it.
 fn checksum(body: &[u8]) -> Hash {
@@ -41,10 +43,10 @@ pub enum NoImage {
 /// the room goes on.
 #[derive(Debug, Default)]
 pub struct Sketch {
-    records: Vec<u8>,
-    /// Where in `records` each order is, in their order; those that were open are nowhere.
-    places: Vec<Range<usize>>,
-    /// Those, counted from 0.
+    /// The orders in their order, each with bytes of its own, so that nothing large is copied as it grows while a room
+    /// stands still; nothing of those that were open.
+    orders: Vec<Box<[u8]>>,
+    /// The places of those.
     open: Vec<usize>,
 }
 
@@ -56,17 +58,17 @@ pub struct Image {
     /// The link of the chain at that entry.
     pub chain: Hash,
     head: Vec<u8>,
-    orders: Sketch,
+    orders: Vec<Box<[u8]>>,
 }
 
 impl Image {
     /// Its bytes: the same for the same room, whoever makes them.
     pub fn into_bytes(self) -> Vec<u8> {
-        let Self { head, orders: Sketch { records, places, .. }, .. } = self;
+        let Self { head, orders, .. } = self;
         let mut out = Out(head);
-        out.count(places.len());
-        out.0.reserve(records.len() + Hash::BYTES);
-        places.into_iter().for_each(|place| out.0.extend_from_slice(&records[place]));
+        out.count(orders.len());
+        out.0.reserve(orders.iter().map(|order| order.len()).sum::<usize>() + Hash::BYTES);
+        orders.iter().for_each(|order| out.0.extend_from_slice(order));
         let checksum = checksum(&out.0);
         out.hash(checksum);
         out.0
@@ -76,28 +78,27 @@ impl Image {
 impl Room {
     /// Goes on with a sketch by so many orders at most; whether that were all.
     pub fn sketch(&self, sketch: &mut Sketch, most: usize) -> bool {
-        let from = sketch.places.len();
-        for (at, order) in self.orders.iter().enumerate().skip(from).take(most) {
-            if order.status == Status::Open {
-                sketch.open.push(at);
-                sketch.places.push(0..0);
-            } else {
-                let place = self.write_order(order, &mut sketch.records);
-                sketch.places.push(place);
-            }
+        let from = sketch.orders.len();
+        if from == 0 {
+            // Some more come while it is made.
+            sketch.orders.reserve(self.orders.len() + self.orders.len() / 8);
         }
-        sketch.places.len() >= self.orders.len()
+        for order in self.orders.iter().skip(from).take(most) {
+            let is_open = order.status == Status::Open;
+            sketch.open.extend(is_open.then_some(sketch.orders.len()));
+            sketch.orders.push(if is_open { Box::default() } else { self.write_order(order) });
+        }
+        sketch.orders.len() >= self.orders.len()
     }
 
     /// The image of this moment, with what was sketched of it.
     pub fn image(&self, mut sketch: Sketch) -> Image {
         self.sketch(&mut sketch, usize::MAX);
-        for at in std::mem::take(&mut sketch.open) {
-            if let Some(order) = self.orders.get(at) {
-                sketch.places[at] = self.write_order(order, &mut sketch.records);
-            }
+        let Sketch { mut orders, open } = sketch;
+        for at in open {
+            orders[at] = self.orders.get(at).map(|order| self.write_order(order)).unwrap_or_default();
         }
-        Image { seq: self.seq, chain: self.chain, head: self.head(), orders: sketch }
+        Image { seq: self.seq, chain: self.chain, head: self.head(), orders }
     }
 
     /// Makes a room of its image.
@@ -179,7 +180,9 @@ impl Room {
         }
         let users: BTreeMap<u64, String> =
             self.accounts.iter().map(|(user, account)| (account.joined, user.clone())).collect();
-        for _ in 0..from.count()? {
+        let orders = from.count()?;
+        self.orders.reserve_exact(orders.min(ORDERS_MOST));
+        for _ in 0..orders {
             let order = self.read_order(&users, from)?;
             self.add_order(order)?;
         }
@@ -205,8 +208,8 @@ impl Room {
         Some(())
     }
 
-    /// An order behind what is written already; where it is. Its number is its place, its symbol its market's.
-    fn write_order(&self, order: &Order, records: &mut Vec<u8>) -> Range<usize> {
+    /// An order. Its number is its place, its symbol its market's.
+    fn write_order(&self, order: &Order) -> Box<[u8]> {
         let Order {
             number: _,
             user,
@@ -221,8 +224,7 @@ impl Room {
             fees,
         } = order;
         let Ask { client_order_id, symbol: _, side, kind, quantity, price, stop_price } = ask;
-        let from = records.len();
-        let mut out = Out(std::mem::take(records));
+        let mut out = Out(Vec::with_capacity(ORDER_BYTES));
         // By the number of a member, not by place: who comes later changes it for nobody. Whoever has an order is a member for good.
         out.number(self.accounts.get(user).map_or(u64::MAX, |account| account.joined));
         out.count(*market);
@@ -231,8 +233,7 @@ impl Room {
         out.number(placed_ms.wrapping_sub(self.started_ms.unwrap_or_default()));
         [quantity, remaining, reserved, amount, fees].into_iter().for_each(|dec| out.dec(*dec));
         [price, stop_price].into_iter().for_each(|price| out.perhaps(*price, Out::dec));
-        *records = out.0;
-        from..records.len()
+        out.0.into()
     }
 
     fn read_order(&self, users: &BTreeMap<u64, String>, from: &mut In<'_>) -> Option<Order> {
