@@ -27,7 +27,7 @@ pub const EVERY: u64 = 10_000;
 const ORDERS: u64 = 4;
 /// Beats between two looks.
 const BEATS: u64 = 4;
-/// Orders that are written while a room stands still, at most: two tenths of a millisecond.
+/// Orders that are written while a room stands still, at most: a few tenths of a millisecond.
 const SKETCHED: usize = 1_000;
 /// Bytes of a part.
 const PART_BYTES: usize = 64 << 10;
