@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::bytes::{In, Out};
 use crate::decimal::{Dec, Rounding};
 use crate::order::Side;
 use crate::pace::Pace;
@@ -235,5 +236,80 @@ impl Account {
         self.peak = self.peak.max(self.equity);
         let lost = (self.peak - self.equity).share(Dec::ONE, self.peak, Rounding::Up);
         self.drawdown = self.drawdown.max(lost);
+    }
+    /// Writes it into an image of its room. What the room's orders say of it is not written twice.
+    pub(crate) fn write(&self, out: &mut Out) {
+        let Self {
+            name,
+            joined,
+            left,
+            cash,
+            reserved,
+            realised,
+            fees,
+            trades,
+            equity,
+            peak,
+            drawdown,
+            holdings,
+            open: _,
+            clients: _,
+            pace,
+            cancel_ms,
+            told,
+            weighted,
+            start_ms,
+            seen_ms,
+        } = self;
+        out.text(name);
+        out.number(*joined);
+        out.flag(*left);
+        [cash, reserved, realised, fees, equity, peak, drawdown].into_iter().for_each(|dec| out.dec(*dec));
+        out.count(holdings.len());
+        for (market, Holding { quantity, cost, realised, mark }) in holdings {
+            out.count(*market);
+            [quantity, cost, realised, mark].into_iter().for_each(|dec| out.dec(*dec));
+        }
+        out.perhaps(*cancel_ms, Out::number);
+        out.signed(*weighted);
+        [*trades, pace.full_at, *told, *start_ms, *seen_ms].into_iter().for_each(|number| out.number(number));
+    }
+
+    /// Reads it from an image, without its orders.
+    pub(crate) fn read(from: &mut In<'_>) -> Option<Self> {
+        let (name, joined, left) = (from.text()?.to_owned(), from.number()?, from.flag()?);
+        let (cash, reserved, realised, fees) = (from.dec()?, from.dec()?, from.dec()?, from.dec()?);
+        let (equity, peak, drawdown) = (from.dec()?, from.dec()?, from.dec()?);
+        let mut holdings = BTreeMap::new();
+        for _ in 0..from.count()? {
+            let market = from.place()?;
+            let (quantity, cost) = (from.dec()?, from.dec()?);
+            let holding = Holding { quantity, cost, realised: from.dec()?, mark: from.dec()? };
+            holdings.insert(market, holding);
+        }
+        let (cancel_ms, weighted) = (from.perhaps(In::number)?, from.signed()?);
+        let (trades, full_at, told) = (from.number()?, from.number()?, from.number()?);
+        Some(Self {
+            name,
+            joined,
+            left,
+            cash,
+            reserved,
+            realised,
+            fees,
+            trades,
+            equity,
+            peak,
+            drawdown,
+            holdings,
+            open: BTreeSet::new(),
+            clients: BTreeMap::new(),
+            pace: Pace { full_at },
+            cancel_ms,
+            told,
+            weighted,
+            start_ms: from.number()?,
+            seen_ms: from.number()?,
+        })
     }
 }

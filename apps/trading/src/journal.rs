@@ -89,12 +89,28 @@ pub struct Entry {
 
 /// A SHA-256, written in hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Hash([u8; 32]);
+pub struct Hash([u8; Hash::BYTES]);
 
 impl Hash {
+    /// Bytes of one.
+    pub(crate) const BYTES: usize = 32;
+
     /// Of a text.
     pub fn of(text: &str) -> Self {
         Self(Sha256::digest(text.as_bytes()).into())
+    }
+
+    /// Of bytes, and what they are.
+    pub(crate) fn of_bytes(what: &str, bytes: &[u8]) -> Self {
+        Self(Sha256::new().chain_update(what).chain_update(bytes).finalize().into())
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
     }
 
     /// The next link of a chain: the hash before it, a line break, and the entry as JSON.
@@ -111,7 +127,7 @@ impl Hash {
         if digits.len() != 64 || !digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return None;
         }
-        let mut bytes = [0; 32];
+        let mut bytes = [0; Self::BYTES];
         for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
             *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
         }

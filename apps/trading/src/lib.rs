@@ -13,6 +13,7 @@
 //! | [`refused`] | what a room says no to |
 //! | [`wire`] | the contract: commands, events, snapshots |
 //! | [`store`], [`rooms`] | the tables; rooms in memory, and how they follow them |
+//! | [`images`] | what spares a start the reading of whole journals |
 //! | [`acts`], [`byitself`], [`prices`] | what happens, asked for or by itself; prices, which are not kept |
 //! | `line`, `together` | who waits for a room, and what they ask in one transaction |
 //! | [`replay`] | prices from files |
@@ -25,11 +26,13 @@ pub mod account;
 pub mod acts;
 pub mod api;
 pub mod byitself;
+mod bytes;
 pub mod clean;
 pub mod decimal;
 pub mod demo;
 pub mod digest;
 pub mod export;
+pub mod images;
 pub mod instrument;
 pub mod journal;
 mod line;

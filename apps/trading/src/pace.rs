@@ -8,7 +8,7 @@ const SECOND: u64 = 1_000_000;
 /// A bucket that fills with time: the moment at which it is full again, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pace {
-    full_at: u64,
+    pub(crate) full_at: u64,
 }
 
 impl Pace {

@@ -9,9 +9,11 @@
 //! | `orders` | orders are placed and cancelled |
 //! | `fills` | orders meet prices |
 //! | `digests` | what members have is summed up now and then |
+//! | [`image`] | a room as bytes, so that it need not be made of all of its journal |
 
 mod digests;
 mod fills;
+pub mod image;
 mod life;
 mod orders;
 
@@ -222,6 +224,12 @@ pub struct Room {
     unfinished: BTreeSet<usize>,
 }
 
+/// What the chain of a room begins with.
+fn beginning(id: &str, rules: &Rules) -> Hash {
+    // A plain struct of strings and numbers is always written.
+    Hash::of(&format!("{id}\n{}", serde_json::to_string(rules).unwrap_or_default()))
+}
+
 impl Room {
     /// A room that is being made.
     ///
@@ -229,7 +237,7 @@ impl Room {
     /// What is wrong with its rules.
     pub fn new(id: &str, rules: Rules) -> Result<Self, String> {
         rules.check()?;
-        let chain = Hash::of(&format!("{id}\n{}", serde_json::to_string(&rules).unwrap_or_default()));
+        let chain = beginning(id, &rules);
         let markets = vec![Market::default(); rules.instruments.len()];
         Ok(Self {
             id: id.to_owned(),

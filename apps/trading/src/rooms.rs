@@ -3,7 +3,7 @@
 //! Of each there are two states. `settled` is made of what is stored, and is what readers see. `ahead` is what the
 //! transactions that are being done have made of it: it is taken out for each, put back behind it, and believed only if its
 //! chain of hashes is the one in the room's row. If one of them was undone, or another server wrote meanwhile, the
-//! chains differ and it is made again of the journal.
+//! chains differ and it is made again of what is stored: the room's image and the entries behind it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,19 +13,17 @@ use tidings_app::{Changes, Org, Reader, Refusal, Stage};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::journal::Entry;
+use crate::images::{self, PAGE, Restored, follow};
+use crate::journal::{Entry, Input};
 use crate::line::Lines;
 use crate::room::{Room, State};
 use crate::standing::Standing;
-use crate::store::{self, RoomRow, Top};
+use crate::store::{self, RoomRow};
 
 /// Rooms in memory at most; of more the one that was used longest ago gives way, and is read again when needed.
 pub const ROOMS_MOST: usize = 512;
 /// Journals that are read at the same time, at most.
 const READING: usize = 16;
-/// Entries that are read from a journal at once.
-const PAGE: u64 = 5_000;
-
 /// Which room.
 pub type Key = (Org, String);
 
@@ -44,7 +42,33 @@ struct Live {
     round: Option<Round>,
     /// The number of the entry up to which standings were told, and what was told; nothing after a start.
     told: Option<(u64, Vec<Standing>)>,
+    /// The entry of its newest image, or of the last try to make one; 0 if there was none.
+    imaged: u64,
+    /// The entry of an image that is not to be used.
+    doubted: Option<u64>,
     used: u64,
+}
+
+impl Live {
+    /// A room that has just come into memory.
+    fn new(row: RoomRow, restored: Restored, used: u64) -> Self {
+        let Restored { room: settled, image: imaged, doubted } = restored;
+        // Nothing was told of it yet: whatever has a price has another one.
+        let priced =
+            (0..).zip(&settled.rules().instruments).filter(|(at, _)| settled.price_of(*at).is_some());
+        let marked = priced.map(|(_, instrument)| instrument.symbol.clone()).collect();
+        let (row, owed) = (Arc::new(row), BTreeSet::new());
+        Self { row, settled, ahead: None, marked, owed, round: None, told: None, imaged, doubted, used }
+    }
+}
+
+/// An image that is to be made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// When its room was made.
+    pub(crate) created_ms: u64,
+    /// The entry of an image that is not to be used.
+    pub(crate) doubted: Option<u64>,
 }
 
 /// What positions are worth is told to members by turns: which instruments, and from which member on.
@@ -64,11 +88,23 @@ pub struct Rooms {
     /// share these by their names.
     reading: [tokio::sync::Mutex<()>; READING],
     uses: std::sync::atomic::AtomicU64,
+    /// Images are made by one at a time.
+    pub(crate) imaging: Arc<tokio::sync::Mutex<()>>,
     /// A room has come into memory.
     stirred: Notify,
 }
 
-fn broken(key: &Key, problem: &str) -> Refusal {
+/// What is known of a room in memory, by its row.
+enum Known {
+    /// Nothing.
+    Not,
+    /// It is to be read on behind an entry.
+    UpTo(u64),
+    /// All.
+    All,
+}
+
+pub(crate) fn broken(key: &Key, problem: &str) -> Refusal {
     tracing::error!(org = key.0.as_str(), room = key.1, problem, "the journal of a room does not go with it");
     Refusal::unavailable("this room cannot be read")
 }
@@ -102,37 +138,45 @@ impl Rooms {
         Ok(look(&row, &live.settled))
     }
 
-    /// Reads what is missing of a room's journal.
+    /// Reads what is missing of a room.
     async fn load(&self, reader: &mut Reader, key: &Key, row: &RoomRow) -> Result<(), Refusal> {
-        if self.settled_seq(key, row)?.is_none() {
+        if matches!(self.known_by(key, row), Known::All) {
             return Ok(());
         }
         let part = key.1.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
         let _alone = self.reading[part % READING].lock().await;
         loop {
-            let Some(seq) = self.settled_seq(key, row)? else { return Ok(()) };
+            let seq = match self.known_by(key, row) {
+                Known::All => return Ok(()),
+                Known::UpTo(seq) => seq,
+                Known::Not => {
+                    let restored = images::restore(reader, key, &row.rules, &row.top()).await?;
+                    self.add(key, row, restored);
+                    continue;
+                }
+            };
             let entries = store::read(reader, &key.0, &key.1, (seq, PAGE)).await?;
             if entries.is_empty() {
-                return Err(broken(key, "it is shorter than it was"));
+                return Err(broken(key, "its journal is shorter than it was"));
             }
             self.settle(key, &entries)?;
         }
     }
 
-    /// How far a room was read; `None` if that is far enough.
-    fn settled_seq(&self, key: &Key, row: &RoomRow) -> Result<Option<u64>, Refusal> {
-        let mut rooms = self.lock();
-        if rooms.get(key).is_none_or(|live| live.row.created_ms != row.created_ms) {
-            let settled = Room::new(&row.id, row.rules.clone()).map_err(|problem| broken(key, &problem))?;
-            make_way(&mut rooms);
-            let (row, ahead, round, told) = (Arc::new(row.clone()), None, None, None);
-            let (marked, owed, used) = (BTreeSet::new(), BTreeSet::new(), self.used());
-            let live = Live { row, settled, ahead, marked, owed, round, told, used };
-            rooms.insert(key.clone(), live);
-            self.stirred.notify_one();
+    fn known_by(&self, key: &Key, row: &RoomRow) -> Known {
+        match self.lock().get(key).filter(|live| live.row.created_ms == row.created_ms) {
+            None => Known::Not,
+            Some(live) if live.settled.seq() < row.seq => Known::UpTo(live.settled.seq()),
+            Some(_) => Known::All,
         }
-        let seq = rooms.get(key).map_or(0, |live| live.settled.seq());
-        Ok((seq < row.seq).then_some(seq))
+    }
+
+    /// A room comes into memory.
+    fn add(&self, key: &Key, row: &RoomRow, restored: Restored) {
+        let mut rooms = self.lock();
+        make_way(&mut rooms);
+        rooms.insert(key.clone(), Live::new(row.clone(), restored, self.used()));
+        self.stirred.notify_one();
     }
 
     /// Entries are stored.
@@ -148,7 +192,7 @@ impl Rooms {
                 rooms.remove(key);
                 return Err(broken(key, &problem));
             }
-            if let crate::journal::Input::Price { symbol, .. } = &entry.input {
+            if let Input::Price { symbol, .. } = &entry.input {
                 live.marked.insert(symbol.clone());
             }
         }
@@ -185,14 +229,13 @@ impl Rooms {
         };
         for known in self.known(key) {
             if known.seq() <= top.seq
-                && let Ok(room) = follow(tx, key, &top, known).await
+                && let Ok(Ok(room)) = follow(tx, key, &top, known).await
             {
                 return Ok((row, room));
             }
         }
-        let fresh = Room::new(&row.id, row.rules.clone()).map_err(|problem| broken(key, &problem))?;
-        let room = follow(tx, key, &top, fresh).await?;
-        Ok((row, room))
+        let restored = images::restore(tx, key, &row.rules, &top).await?;
+        Ok((row, restored.room))
     }
 
     /// What is known of a room without its journal, the newest first.
@@ -274,6 +317,44 @@ impl Rooms {
         self.lock().get(key).map(|live| look(&live.settled))
     }
 
+    /// The same of a room that was made then.
+    pub(crate) fn glance_at<T>(
+        &self,
+        key: &Key,
+        created_ms: u64,
+        look: impl FnOnce(&Room) -> T,
+    ) -> Option<T> {
+        let rooms = self.lock();
+        let live = rooms.get(key).filter(|live| live.row.created_ms == created_ms)?;
+        Some(look(&live.settled))
+    }
+
+    /// Rooms that may want an image. What is settled may be behind where another server trades too, and nobody reads.
+    pub(crate) fn due_images(&self) -> Vec<Key> {
+        let rooms = self.lock();
+        let due = |live: &Live| {
+            let mut known = live.ahead.iter().chain([&live.settled]);
+            known.any(|room| images::is_due(room, live.imaged))
+        };
+        rooms.iter().filter(|(_, live)| due(live)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// An image is about to be made of what is settled; nothing if there is no need to. If it fails, it is tried again when
+    /// the next is due.
+    pub(crate) fn begin_image(&self, key: &Key) -> Option<Wanted> {
+        let mut rooms = self.lock();
+        let live = rooms.get_mut(key).filter(|live| images::is_due(&live.settled, live.imaged))?;
+        live.imaged = live.settled.seq();
+        Some(Wanted { created_ms: live.row.created_ms, doubted: live.doubted })
+    }
+
+    /// There is an image of an entry.
+    pub(crate) fn has_image(&self, key: &Key, seq: u64) {
+        if let Some(live) = self.lock().get_mut(key) {
+            live.imaged = seq;
+        }
+    }
+
     /// What was last told of a room's standings, and up to which entry.
     pub(crate) fn told(&self, key: &Key) -> Option<(u64, Vec<Standing>)> {
         self.lock().get(key)?.told.clone()
@@ -296,18 +377,4 @@ fn make_way(rooms: &mut HashMap<Key, Live>) {
     if let Some(oldest) = oldest {
         rooms.remove(&oldest);
     }
-}
-
-/// Brings a room to where its row says it is.
-async fn follow(reader: &mut Reader, key: &Key, top: &Top, mut room: Room) -> Result<Room, Refusal> {
-    while room.seq() < top.seq {
-        let entries = store::read(reader, &key.0, &key.1, (room.seq(), PAGE)).await?;
-        if entries.is_empty() {
-            return Err(broken(key, "it is shorter than it was"));
-        }
-        for entry in entries.iter().filter(|entry| entry.seq <= top.seq) {
-            room.replay(entry).map_err(|problem| broken(key, &problem))?;
-        }
-    }
-    if room.chain() == top.chain { Ok(room) } else { Err(Refusal::unavailable("this room cannot be read")) }
 }

@@ -25,6 +25,14 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: "",
     },
+    Migration {
+        owner: "trading",
+        number: 3,
+        name: "images of rooms",
+        both: include_str!("../migrations/0003_images.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// A room as stored; everything else of it is in its journal.
@@ -49,6 +57,11 @@ pub struct RoomRow {
 }
 
 impl RoomRow {
+    /// Where its journal has come to.
+    pub fn top(&self) -> Top {
+        Top { seq: self.seq, chain: self.chain, created_ms: self.created_ms }
+    }
+
     /// The room's time: that of the server from when it was made, as many times as fast as its rules say.
     pub fn time(&self, now_ms: u64) -> u64 {
         let passed = now_ms.saturating_sub(self.created_ms);

@@ -10,6 +10,7 @@ use tidings_app::{Action, Channel, Ctx, Keeps, Refusal, Room as Place, RoomKind,
 use crate::acts;
 use crate::byitself::{self, BEAT, CALM};
 use crate::clean::{self, KeptFor};
+use crate::images;
 use crate::refused::Refused;
 use crate::replay::Tapes;
 use crate::room::State;
@@ -111,6 +112,7 @@ impl Channel for Trading {
         let beat = self.beats.fetch_add(1, Ordering::Relaxed);
         byitself::beat(&self.rooms, &self.tapes, &stage, beat).await;
         clean::beat(&self.rooms, &stage, self.keeps, beat).await;
+        images::beat(&self.rooms, &stage, beat);
         self.rooms.rest(CALM).await;
         Some(BEAT)
     }

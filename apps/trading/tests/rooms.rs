@@ -13,6 +13,8 @@ mod books;
 mod digests;
 #[path = "rooms/exports.rs"]
 mod exports;
+#[path = "rooms/images.rs"]
+mod images;
 #[path = "rooms/naive.rs"]
 mod naive;
 #[path = "rooms/refusals.rs"]

@@ -2,6 +2,7 @@
 
 use tidings_app::{Changes, Reader, Refusal, args};
 
+use crate::images::{self, PARTS_MOST};
 use crate::rooms::Key;
 use crate::store::keys;
 
@@ -72,7 +73,8 @@ pub async fn clear(tx: &mut Changes, key: &Key) -> Result<bool, Refusal> {
     let sql = "DELETE FROM trading_snapshots WHERE org = $1 AND room = $2 AND number IN \
                (SELECT number FROM trading_snapshots WHERE org = $1 AND room = $2 ORDER BY number LIMIT $3)";
     let snapshots = tx.run(sql, args![&key.0, &key.1, SNAPSHOTS_MOST]).await?;
-    if entries + snapshots > 0 {
+    let images = images::rows::clear(tx, key, PARTS_MOST).await?;
+    if entries + snapshots + images > 0 {
         return Ok(true);
     }
     tx.run("DELETE FROM trading_removed WHERE org = $1 AND id = $2", args![&key.0, &key.1]).await?;

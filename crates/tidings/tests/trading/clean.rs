@@ -3,8 +3,11 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use tidings_app::Org;
 use tidings_store::{Store, StoreOptions, args};
 use tidings_testkit::client::{Heard, PATIENCE, PlainClient};
+use tidings_trading::images::rows::{self, Name};
+use tidings_trading::journal::Hash;
 
 use crate::bed::{Bed, Rest, listens, order, rules, say, subscribe};
 
@@ -27,11 +30,25 @@ async fn left(bed: &Bed) -> i64 {
     let store = Store::open(&bed.url, &StoreOptions::default()).await.unwrap();
     let sql = "SELECT (SELECT count(*) FROM trading_rooms) + (SELECT count(*) FROM trading_journal) + \
                (SELECT count(*) FROM trading_snapshots) + (SELECT count(*) FROM trading_replays) + \
-               (SELECT count(*) FROM trading_tapes) + (SELECT count(*) FROM trading_removed)";
+               (SELECT count(*) FROM trading_tapes) + (SELECT count(*) FROM trading_removed) + \
+               (SELECT count(*) FROM trading_images) + (SELECT count(*) FROM trading_image_parts)";
     let row = store.read().await.unwrap().row(sql, args![]).await.unwrap();
     let left = row.unwrap().int(0).unwrap();
     store.close().await;
     left
+}
+
+/// Gives a room an image.
+async fn give_image(bed: &Bed) {
+    let store = Store::open(&bed.url, &StoreOptions::default()).await.unwrap();
+    let (key, mut tx) = ((Org::default(), "r1".to_owned()), store.begin().await.unwrap());
+    let name = Name { seq: 1, version: 1 };
+    for part in 0..3 {
+        rows::add_part(&mut tx, &key, name, (part, b"part")).await.unwrap();
+    }
+    assert!(rows::name_it(&mut tx, &key, (name, Hash::of("link"), 3), 1).await.unwrap());
+    tx.commit().await.unwrap();
+    store.close().await;
 }
 
 const SOON: [&str; 2] = ["--apps-trading-keep-ended-seconds=1", "--apps-trading-keep-unjoined-seconds=3600"];
@@ -50,6 +67,7 @@ async fn a_room_that_ended_is_removed_in_time_and_its_id_is_free_again() {
         subscribe(&mut ada, "trade:r1:ada").await;
         exchange.done("POST /rooms/r1/start", Value::Null).await;
         exchange.done("POST /rooms/r1/snapshots", Value::Null).await;
+        give_image(&bed).await;
         exchange.done("POST /rooms/r1/end", Value::Null).await;
         exchange
             .done("POST /rooms", json!({"id": "draft", "name": "New", "rules": rules(Value::Null)}))

@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod digests;
 mod fleet;
+mod images;
 mod ports;
 mod refusals;
 mod replay;
