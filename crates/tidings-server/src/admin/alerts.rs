@@ -297,7 +297,7 @@ mod tests {
             p99_ms: Some(300.0),
             resident: 95,
             cap: Some(100),
-            slope: Some(Slope { bytes_per_hour: 600.0 * MIB, fit: 0.9, minutes: 30.0 }),
+            slope: Some(Slope { bytes_per_hour: 600.0 * MIB, fit: 0.9, minutes: 30.0, rising: true }),
             buffered: 300 << 20,
             silent_ms: 6_000,
             store_away: true,

@@ -130,7 +130,7 @@ fn memory(shared: &Shared, now: &Now, buffered: u64) -> Value {
             "bytesPerHour": slope.bytes_per_hour.round(),
             "fit": (slope.fit * 100.0).round() / 100.0,
             "minutes": tenth(slope.minutes),
-            "rising": growth > 0.0,
+            "rising": slope.rising,
             "fullInHours": full_in,
         })
     });

@@ -11,8 +11,14 @@ const SAMPLES: usize = 180;
 /// With fewer nothing is said: five minutes.
 const LEAST: usize = 30;
 
+/// With fewer it is not called growth: a quarter of an hour. A server that has just started takes what it needs.
+const STEADY: usize = 90;
+
 /// A line that explains less than this of what was measured is none.
 const FITS: f64 = 0.6;
+
+/// What fills up is steep first and flat later: a leak grows in the newer half at least so much of what it does in all.
+const GOES_ON: f64 = 0.5;
 
 /// Memory by time, the newest half hour of it.
 #[derive(Debug, Default)]
@@ -27,13 +33,15 @@ pub(crate) struct Slope {
     pub(crate) fit: f64,
     /// Over how many minutes it was measured.
     pub(crate) minutes: f64,
+    /// Whether that is growth, and goes on: what comes and goes with the connections does not lie on a line, and what
+    /// fills up becomes flat.
+    pub(crate) rising: bool,
 }
 
 impl Slope {
-    /// Bytes an hour by which it grows steadily; 0 if it does not: what comes and goes with the connections does
-    /// not lie on a line.
+    /// Bytes an hour by which it grows steadily; 0 if it does not.
     pub(crate) fn growth(&self) -> f64 {
-        if self.fit >= FITS { self.bytes_per_hour.max(0.0) } else { 0.0 }
+        if self.rising { self.bytes_per_hour } else { 0.0 }
     }
 }
 
@@ -49,22 +57,36 @@ impl Trend {
         self.0.push_back((at_ms, bytes));
     }
 
-    /// The straight line that fits best (least squares); `None` before enough is known.
+    /// The straight line that fits best; `None` before enough is known.
     pub(crate) fn slope(&self) -> Option<Slope> {
         let (first, last) = (self.0.front()?.0, self.0.back()?.0);
-        if self.0.len() < LEAST {
+        let count = self.0.len();
+        if count < LEAST {
             return None;
         }
-        let count = self.0.len() as f64;
-        let points = || self.0.iter().map(|(at, bytes)| ((at - first) as f64 / 3_600_000.0, *bytes as f64));
+        let (bytes_per_hour, fit) = self.line(0);
+        let (lately, _) = self.line(count / 2);
+        let rising =
+            count >= STEADY && fit >= FITS && bytes_per_hour > 0.0 && lately >= bytes_per_hour * GOES_ON;
+        Some(Slope { bytes_per_hour, fit, minutes: (last - first) as f64 / 60_000.0, rising })
+    }
+
+    /// The straight line through the samples from the one of this number on (least squares): bytes an hour, and how much
+    /// of them it explains.
+    fn line(&self, from: usize) -> (f64, f64) {
+        let first = self.0.get(from).map_or(0, |(at, _)| *at);
+        let count = (self.0.len() - from) as f64;
+        let points = || {
+            let samples = self.0.iter().skip(from);
+            samples.map(|(at, bytes)| ((at - first) as f64 / 3_600_000.0, *bytes as f64))
+        };
         let (sum_x, sum_y) = points().fold((0.0, 0.0), |(x, y), point| (x + point.0, y + point.1));
         let (mean_x, mean_y) = (sum_x / count, sum_y / count);
         let spread =
             |of: fn((f64, f64)) -> f64| points().map(|(x, y)| of((x - mean_x, y - mean_y))).sum::<f64>();
         let (xx, xy, yy) = (spread(|(x, _)| x * x), spread(|(x, y)| x * y), spread(|(_, y)| y * y));
-        let bytes_per_hour = if xx > 0.0 { xy / xx } else { 0.0 };
-        let fit = if xx * yy > 0.0 { xy * xy / (xx * yy) } else { 0.0 };
-        Some(Slope { bytes_per_hour, fit, minutes: (last - first) as f64 / 60_000.0 })
+        let per_hour = if xx > 0.0 { xy / xx } else { 0.0 };
+        (per_hour, if xx * yy > 0.0 { xy * xy / (xx * yy) } else { 0.0 })
     }
 }
 
@@ -102,9 +124,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_server_takes_as_it_starts_is_no_growth() {
+        // Within five minutes three fifths of forty megabytes, and the rest ever more slowly.
+        let filling = |hours: f64| 30.0 * MIB + 40.0 * MIB * (1.0 - (-hours * 12.0).exp());
+        for minutes in 1..60 {
+            let trend = after(minutes, filling);
+            assert!(
+                trend.slope().is_none_or(|slope| slope.growth() == 0.0),
+                "{minutes}: {:?}",
+                trend.slope()
+            );
+        }
+        let leaking = after(20, |hours| filling(hours) + 300.0 * MIB * hours).slope().unwrap();
+        assert!(leaking.growth() > 64.0 * MIB, "{leaking:?}");
+    }
+
+    #[test]
     fn nothing_is_said_too_early_and_no_more_than_half_an_hour_is_kept() {
         assert_eq!(after(4, |hours| 1_000.0 * MIB * hours).slope(), None);
-        assert!(after(6, |hours| 1_000.0 * MIB * hours).slope().is_some());
+        assert_eq!(
+            after(6, |hours| 1_000.0 * MIB * hours).slope().unwrap().growth(),
+            0.0,
+            "it may have just started"
+        );
+        assert!(after(16, |hours| 1_000.0 * MIB * hours).slope().unwrap().growth() > 999.0 * MIB);
         let long = after(300, |hours| if hours < 4.0 { 1_000.0 * MIB * hours } else { 4_000.0 * MIB });
         assert_eq!(long.0.len(), SAMPLES);
         assert_eq!(long.slope().unwrap().growth(), 0.0, "the growth was hours ago");
