@@ -37,6 +37,7 @@ mod timers;
 mod tracking;
 pub(crate) mod walk;
 mod wheel;
+mod written;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -51,8 +52,9 @@ use crate::gate::Limit;
 use crate::ids::Entropy;
 use crate::settings::Settings;
 use crate::shared::Shared;
-pub(crate) use command::{AckTo, write_position, write_published, write_remaining};
+pub(crate) use command::AckTo;
 pub(crate) use socketio::Admission;
+pub(crate) use written::{write_position, write_published, write_remaining};
 
 use closing::Lingering;
 use inbox::Inbox;

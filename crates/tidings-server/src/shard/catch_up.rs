@@ -93,7 +93,7 @@ impl ShardLoop {
         let whole = since.offset >= trimmed;
         let roll = tidings_core::Roll::Off;
         let joined = Joined { top: Some(top), missed: Vec::new(), recovered: Some(whole), roll };
-        self.answer(key, ack, |out| super::command::write_joined(out, room.name(), &joined));
+        self.answer(key, ack, |out| super::written::write_joined(out, room.name(), &joined));
         self.begin_catch_up(key, CatchUp::new(room.clone(), ack, since, filter));
         Ok(true)
     }

@@ -7,8 +7,9 @@ use tidings_wire::plain::{PublishBody, ReceiptWish};
 use tidings_core::ConnKey;
 
 use super::ShardLoop;
-use super::command::{AckTo, Halt, write_published, write_remaining};
+use super::command::{AckTo, Halt};
 use super::lane::Job;
+use super::{write_published, write_remaining};
 use crate::asking::{Need, Open};
 use crate::client::Teller;
 use crate::receipts::{Asked, Terms, write_terms};

@@ -9,8 +9,8 @@ use crate::asking::Publishing;
 use crate::durable::Said;
 use crate::hooks::Draft;
 use crate::receipts::{Terms, Tracking, write_terms};
-use crate::shard::command::{write_published, write_remaining};
 use crate::shard::inbox::Mail;
+use crate::shard::{write_published, write_remaining};
 use crate::shared::Shared;
 
 /// Such publishes, all in line, so that they are stored together, and answered in their order.
