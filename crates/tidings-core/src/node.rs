@@ -28,7 +28,6 @@ use crate::shard::{Left, Shard};
 use crate::shuffle::Shuffle;
 
 use diffed::Saying;
-use from::read_from;
 pub use from::{From, Heard, Joined};
 use paced::Valves;
 use publish::timed;
@@ -238,21 +237,16 @@ impl Node {
         from: From,
     ) -> Result<Joined, Denied> {
         let spec = self.admit_event(asker, room, Action::Subscribe, "")?;
-        if shard.is_member(slot, room, form.namespace) {
-            let top = shard.entry(room).and_then(|entry| entry.top());
-            let roll = self.visible_roll(asker, room, &spec);
-            return Ok(Joined { top, missed: Vec::new(), recovered: None, roll });
+        if shard.is_member(slot, room, form.namespace)
+            && let Some(entry) = shard.entry(room).cloned()
+        {
+            return Ok(self.join_again(shard, slot, form.namespace, asker, &entry, from));
         }
         let entry = match self.hub.enter(room, &spec, shard.index(), || self.epoch()) {
             Err(Full::Unread) => return Err(Denied::Load),
             entered => entered.map_err(full)?,
         };
-        let read = match from {
-            From::Position(since) if self.admit(*asker, room, Action::History).is_err() => {
-                entry.history().map(|recent| recent.after_heard(since))
-            }
-            _ => read_from(&entry, from),
-        };
+        let read = self.read_from(asker, &entry, from);
         let since = match from {
             From::Sequence { since, heard: Heard::To(heard) | Heard::Then(heard, _) } => since.max(heard),
             From::Sequence { since, heard: Heard::Flushed(_) } => since,

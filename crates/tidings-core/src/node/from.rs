@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use super::Node;
 use crate::hub::Entry;
+use crate::kinds::{Action, Asker};
 use crate::publication::{Mark, Position, Publication};
 use crate::recent::Read;
 use crate::room::Roll;
+use crate::shard::Shard;
 
 /// From where a newcomer wants to hear a room.
 #[derive(Debug, Clone, Copy)]
@@ -54,8 +57,42 @@ pub struct Joined {
     pub roll: Roll,
 }
 
+impl Node {
+    /// What one who subscribes missed; who may not read the history has to name what it heard last.
+    pub(super) fn read_from(&self, asker: &Asker<'_>, entry: &Entry, from: From) -> Option<Read> {
+        match from {
+            From::Position(since) if self.admit(*asker, &entry.room, Action::History).is_err() => {
+                entry.history().map(|recent| recent.after_heard(since))
+            }
+            _ => read_from(entry, from),
+        }
+    }
+
+    /// Answers a member that subscribes once more. Who asks for what came before is sent that, also what it has had; it
+    /// goes on hearing everything.
+    pub(super) fn join_again(
+        &self,
+        shard: &mut Shard,
+        slot: u32,
+        namespace: u8,
+        asker: &Asker<'_>,
+        entry: &Entry,
+        from: From,
+    ) -> Joined {
+        let roll = self.visible_roll(asker, &entry.room, &entry.spec);
+        let asks = matches!(from, From::Position(_) | From::Newest(_));
+        let Some(read) = asks.then(|| self.read_from(asker, entry, from)).flatten() else {
+            return Joined { top: entry.top(), missed: Vec::new(), recovered: asks.then_some(false), roll };
+        };
+        if let Some(first) = read.events.first().and_then(|event| event.position) {
+            shard.go_back(slot, &entry.room, namespace, first.offset, read.top.offset);
+        }
+        Joined { top: Some(read.top), missed: read.events, recovered: Some(read.complete), roll }
+    }
+}
+
 /// What a newcomer has missed; `None` if the room keeps nothing.
-pub(super) fn read_from(entry: &Entry, from: From) -> Option<Read> {
+fn read_from(entry: &Entry, from: From) -> Option<Read> {
     Some(match from {
         From::Now => Read { top: entry.top()?, events: Vec::new(), complete: true },
         From::Position(position) => entry.history()?.after(position, usize::MAX),

@@ -182,30 +182,52 @@ impl Shard {
         }
     }
 
-    /// Has a subscription get only some of the room's events from now on.
-    pub fn set_filter(&mut self, slot: u32, room: &Room, namespace: u8, filter: Filter) {
-        let Some(at) = self.find(slot, room, namespace) else { return };
-        let room = self.conns[slot as usize].memberships[at].room;
+    /// Says that a member is sent again what came from `first` to `last`: of that, what is still on its way here does not
+    /// come once more.
+    pub(crate) fn go_back(&mut self, slot: u32, room: &Room, namespace: u8, first: u64, last: u64) {
+        let Some(&room) = self.rooms.get(room) else { return };
+        // What waits is older.
         self.settle_room(room);
-        let held = &mut self.conns[slot as usize].memberships[at].filter;
-        let blind = held.as_ref().is_some_and(|filter| filter.blind);
-        if held.replace(Box::new(Filter { blind, ..filter })).is_none() {
-            self.local[room as usize].choosy += 1;
+        let local = &mut self.local[room as usize];
+        let own = |one: &CatchingUp| one.slot == slot && one.namespace == namespace;
+        let read = local.catching_up.iter().find(|one| own(one)).map_or(0, |one| one.read_to);
+        let known = local.taken.max(read);
+        if first <= known + 1 && last > known {
+            local.catching_up.retain(|one| !own(one));
+            local.catching_up.push(CatchingUp { slot, namespace, read_to: last });
         }
+    }
+
+    /// Has a subscription get only some of the room's events from now on; all of them with a filter that keeps nothing away.
+    pub fn set_filter(&mut self, slot: u32, room: &Room, namespace: u8, filter: Filter) {
+        self.change_filter(slot, room, namespace, |held| Filter { blind: held.blind, ..filter });
     }
 
     /// Says whether a subscription may not be told who comes and goes in its room.
     pub(crate) fn set_blind(&mut self, slot: u32, room: &Room, namespace: u8, blind: bool) {
+        self.change_filter(slot, room, namespace, |held| Filter { blind, ..held });
+    }
+
+    fn change_filter(
+        &mut self,
+        slot: u32,
+        room: &Room,
+        namespace: u8,
+        change: impl FnOnce(Filter) -> Filter,
+    ) {
         let Some(at) = self.find(slot, room, namespace) else { return };
-        let filter = self.conns[slot as usize].memberships[at].filter.as_deref();
-        if filter.map_or(!blind, |filter| filter.blind == blind) {
+        let membership = &self.conns[slot as usize].memberships[at];
+        let (room, held) = (membership.room, membership.filter.as_deref());
+        let filter = change(held.cloned().unwrap_or_default());
+        if filter == *held.unwrap_or(&Filter::default()) {
             return;
         }
-        let kept = filter.cloned().unwrap_or_default();
-        self.set_filter(slot, room, namespace, kept);
-        if let Some(filter) = &mut self.conns[slot as usize].memberships[at].filter {
-            filter.blind = blind;
-        }
+        self.settle_room(room);
+        let filter = Some(Box::new(filter)).filter(|filter| **filter != Filter::default());
+        let has = u32::from(filter.is_some());
+        let held = std::mem::replace(&mut self.conns[slot as usize].memberships[at].filter, filter);
+        let choosy = &mut self.local[room as usize].choosy;
+        *choosy = *choosy + has - u32::from(held.is_some());
     }
 
     /// Takes a connection out of a room; `None` if it was not in it.

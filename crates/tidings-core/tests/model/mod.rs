@@ -191,7 +191,7 @@ impl World {
             assert_eq!(known, told);
         }
         if client.subs.contains_key(&(room, namespace)) {
-            return assert!(joined.missed.is_empty() && joined.recovered.is_none());
+            return self.join_again(at, room, namespace, from, &joined);
         }
         client.entangled |= client.subs.keys().any(|(other, _)| *other == room);
         let since = if let Some(from) = sequence_of(from) { from } else { self.sequences[client.org] };
@@ -204,6 +204,40 @@ impl World {
             shard.replay(client.key.slot, publication, Form { offset: form.offset && resumes, ..form });
             client.due.push(Due { event, namespace, replayed: true });
         }
+        self.note_overflows();
+    }
+
+    /// A member asks for what came before: it is sent that, also what it has had, and goes on hearing everything.
+    fn join_again(&mut self, at: usize, room: usize, namespace: u8, from: From, joined: &Joined) {
+        if !matches!(from, From::Position(_) | From::Newest(_)) {
+            return assert!(joined.missed.is_empty() && joined.recovered.is_none());
+        }
+        let client = &mut self.clients[at];
+        let shard = &mut self.shards[client.shard];
+        let log = &self.logs[&(client.org, room)];
+        let missed = expect_missed(from, log, &self.events, joined, ROOMS[room].starts_with("rec"));
+        // What was held back comes behind that once more, though it is older.
+        let behind = shard.is_behind(client.key.slot);
+        if behind {
+            client.abandoned.insert(room);
+        }
+        let place = |event: usize| self.events[event].position.map(|position| position.offset);
+        let mail = self.mail[client.shard].lock().unwrap();
+        let letters = mail.iter().map(|letter| letter.event[1..].parse::<usize>().unwrap());
+        let mut letters =
+            letters.filter(|event| (self.events[*event].org, self.events[*event].room) == (client.org, room));
+        let coming = letters.find_map(place).unwrap_or(log.len() as u64 + 1);
+        if let Some(sub) = client.subs.get_mut(&(room, namespace)).filter(|_| !behind)
+            && let Some(first) = missed.first().and_then(|event| place(*event))
+            && first <= coming.max(sub.read_to + 1)
+        {
+            sub.read_to = log.len() as u64;
+        }
+        for (event, publication) in missed.into_iter().zip(&joined.missed) {
+            shard.replay(client.key.slot, publication, Form { namespace, offset: false, ..client.form });
+            client.due.push(Due { event, namespace, replayed: true });
+        }
+        drop(mail);
         self.note_overflows();
     }
 

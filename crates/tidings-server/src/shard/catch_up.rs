@@ -70,9 +70,6 @@ impl ShardLoop {
         let Some(trimmed) = self.node.behind(room, since) else { return Ok(false) };
         let Some(who) = self.who_of(key, ack.namespace()) else { return Ok(false) };
         let asker = self.asker(key, &who, answered);
-        if self.shard.is_member(key.slot, room, ack.namespace()) {
-            return Ok(false);
-        }
         self.node.admit(asker, room, Action::Subscribe).map_err(|denied| halt(denied, room, answered))?;
         let may_read = match self.node.admit(asker, room, Action::History) {
             Err(Denied::Ask(action)) => return Err(halt(Denied::Ask(action), room, answered)),
@@ -98,9 +95,20 @@ impl ShardLoop {
         Ok(true)
     }
 
-    /// Has a client catch up from the log; it must not be in the room.
+    /// Whether a connection is in as many rooms as it may be, and not in this one.
+    pub(super) fn has_all_rooms(&mut self, key: ConnKey, ack: AckTo, room: &Room) -> bool {
+        let Some(link) = self.links.get(key) else { return false };
+        let rooms = self.shard.rooms_of(key.slot) + link.catching_up.len();
+        let of_this = |one: &CatchUp| one.room == *room && one.ack.namespace() == ack.namespace();
+        rooms >= self.settings.rooms_per_connection
+            && !link.catching_up.iter().any(of_this)
+            && !self.shard.is_member(key.slot, room, ack.namespace())
+    }
+
+    /// Has a client catch up from the log. A member goes back: it comes into the room again behind what it missed.
     pub(super) fn begin_catch_up(&mut self, key: ConnKey, catch_up: CatchUp) {
         self.stop_catching_up(key, &catch_up.room, catch_up.ack.namespace());
+        self.leave_room(key, catch_up.ack.namespace(), &catch_up.room);
         let Some(link) = self.links.get(key) else { return };
         let namespace = catch_up.ack.namespace();
         link.catching_up.push(catch_up);

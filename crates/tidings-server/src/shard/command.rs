@@ -224,19 +224,21 @@ impl ShardLoop {
             // One that waited for the backend was counted before; one that is taken up nobody asked for.
             self.take_join(key)?;
         }
-        let catching_up = self.links.get(key).map_or(0, |link| link.catching_up.len());
-        if self.shard.rooms_of(key.slot) + catching_up >= self.settings.rooms_per_connection {
+        if self.has_all_rooms(key, ack, &room) {
             return Err(Refusal::new(Code::BadRequest, "this connection is in too many rooms").into());
         }
         if body.rewind.is_some() || body.since.is_some() {
             self.has_room_for_more_past(key)?;
         }
         let asker = self.asker(key, &who, &answered);
-        if body.rewind.is_some() {
-            // What was said before one came is history, whatever the command is called.
-            if let Err(denied) = self.node.admit(asker, &room, Action::History) {
+        // What was said before one came is history, whatever the command is called. Who may not read it may still go on
+        // behind an event it can name.
+        match self.node.admit(asker, &room, Action::History) {
+            Err(denied) if body.rewind.is_some() => return Err(halt(denied, &room, &answered)),
+            Err(denied @ Denied::Ask(_)) if body.since.is_some() => {
                 return Err(halt(denied, &room, &answered));
             }
+            _ => {}
         }
         // Whether it may see the others is asked before it joins: there is no later.
         if (self.shared.hooks.is_some() || !self.shared.apps.is_empty())
@@ -270,15 +272,18 @@ impl ShardLoop {
         }
         let Some(link) = self.links.get(key) else { return Ok(()) };
         let form = link.form(ack.namespace());
-        let node = self.node.clone();
+        let (node, again) = (self.node.clone(), self.shard.is_member(key.slot, &room, form.namespace));
         let joined = node.join(&mut self.shard, key.slot, form, asker, &room, from);
         let mut joined = joined.map_err(|denied| halt(denied, &room, &answered).keeping(snapshot.clone()))?;
         self.follow_kept(key, form.namespace, &who, &room, &joined);
         let filter = filter(body);
         let chooses = filter.is_some();
-        if let Some(filter) = filter {
+        if let Some(filter) = &filter {
             joined.missed.retain(|missed| missed.is_damaged() || filter.passes(missed));
-            self.shard.set_filter(key.slot, &room, form.namespace, filter);
+        }
+        // The newest subscription decides, also that nothing is kept away any more.
+        if chooses || again {
+            self.shard.set_filter(key.slot, &room, form.namespace, filter.unwrap_or_default());
         }
         self.has_joined(key, ack.namespace(), &room, chooses);
         let mut seen = Vec::new();
@@ -533,8 +538,11 @@ pub(super) fn halt(denied: Denied, room: &Room, answered: &[Answered]) -> Halt {
 }
 
 fn position(since: &plain::Since<'_>) -> Position {
-    // An epoch that cannot be ours matches none, which is told as a gap.
+    // An epoch or a tag that cannot be ours matches none, which is told as a gap.
     let epoch = Epoch::parse(&since.epoch).unwrap_or(Epoch(0));
-    let tag = since.tag.as_deref().and_then(|tag| u32::from_str_radix(tag, 16).ok());
-    Position { epoch, offset: since.offset, tag: tag.unwrap_or(0) }
+    match since.tag.as_deref().map(|tag| u32::from_str_radix(tag, 16)) {
+        None => Position { epoch, offset: since.offset, tag: 0 },
+        Some(Ok(tag)) => Position { epoch, offset: since.offset, tag },
+        Some(Err(_)) => Position { epoch: Epoch(0), offset: since.offset, tag: 0 },
+    }
 }
