@@ -91,6 +91,62 @@ for (const transport of ["websocket", "polling"] as const) {
   });
 }
 
+/** Has somebody say, unrecorded, what looks like an offset far behind what was said; whoever hears it last would send it back. */
+async function forge(server: Running, room: string, offset: string): Promise<void> {
+  const eve = io(server.http, { transports: ["websocket"], auth: { token: mint({ sub: unique("eve") }) } });
+  await connected(eve);
+  const data = `${offset.split(".")[0] ?? ""}.ffffff.ffffff`;
+  const said = (await eve.emitWithAck("publish", { room, event: "lie", data, volatile: true })) as {
+    ok: boolean;
+  };
+  assert.equal(said.ok, true);
+  eve.disconnect();
+}
+
+test("what somebody else says moves no client's place", async () => {
+  let server = await startAgain("127.0.0.1:0");
+  const room = `notes:${unique("r")}`;
+  const socket = io(server.http, {
+    transports: ["websocket"],
+    auth: { token: mint({ sub: unique("user") }) },
+    reconnectionDelay: 300,
+    randomizationFactor: 0,
+  });
+  const { heard, until } = listening(socket);
+  await connected(socket);
+  await socket.emitWithAck("subscribe", { room });
+  const offsets: string[] = [];
+  socket.on("said", (_number: number, offset: string) => offsets.push(offset));
+  await publish(server, room, 1);
+  await until(1);
+
+  let lied = new Promise<string>((resolve) => socket.once("lie", resolve));
+  await forge(server, room, offsets[0] ?? "");
+  await within(lied, "the lie", 20_000);
+  // The transport breaks and comes back; what was said meanwhile follows.
+  socket.io.engine.close();
+  for (const number of [2, 3]) await publish(server, room, number);
+  await connected(socket);
+  assert.equal(socket.recovered, true);
+  await until(3);
+
+  lied = new Promise<string>((resolve) => socket.once("lie", resolve));
+  await forge(server, room, offsets[0] ?? "");
+  await within(lied, "the lie", 20_000);
+  socket.io.reconnection(false);
+  await server.kill();
+  server = await startAgain(server.address);
+  for (const number of [4, 5]) await publish(server, room, number);
+  socket.io.reconnection(true);
+  if (!socket.connected) socket.connect();
+  await connected(socket);
+  assert.equal(socket.recovered, true, "after a kill");
+  await until(5);
+  assert.deepEqual(heard, [1, 2, 3, 4, 5]);
+  socket.disconnect();
+  await server.stop();
+});
+
 test("without stored sessions a client begins afresh after a kill", async () => {
   let server = await startAgain("127.0.0.1:0", false);
   const socket = io(server.http, {

@@ -55,7 +55,7 @@ pub fn encode(publication: &Publication, form: Form, namespaces: &Namespaces) ->
                 namespaces.name(form.namespace),
                 publication.ack,
                 &publication.event,
-                &arguments(publication, place.as_deref()),
+                &arguments(publication, place.as_deref(), offset.is_some()),
                 offset.as_deref(),
                 &publication.payload.attachments,
             );
@@ -93,22 +93,35 @@ const DEFLATE_FROM: usize = 1_024;
 
 fn socket_io_text(publication: &Publication, form: Form, namespaces: &Namespaces) -> Vec<u8> {
     let mut text = Vec::with_capacity(publication.payload.json.len() + publication.event.len() + 64);
-    let place = place_text(publication, form);
+    let (offset, place) = (offset_text(publication, form), place_text(publication, form));
     socketio::encode::event(
         &mut text,
         namespaces.name(form.namespace),
         publication.ack,
         &publication.event,
-        &arguments(publication, place.as_deref()),
-        offset_text(publication, form).as_deref(),
+        &arguments(publication, place.as_deref(), offset.is_some()),
+        offset.as_deref(),
         publication.payload.attachments.len() as u32,
     );
     text
 }
 
 /// The data, and behind it the place where one is wanted.
-fn arguments<'a>(publication: &'a Publication, place: Option<&'a str>) -> Vec<&'a str> {
-    std::iter::once(publication.payload.text()).chain(place).collect()
+///
+/// A stock client takes the last argument of whatever it hears for its offset, if that is a string. Data that looks like
+/// an offset of ours, which whoever publishes chooses, is kept from being it: a client that sent back a later offset than
+/// its own would be told that it had missed nothing.
+fn arguments<'a>(publication: &'a Publication, place: Option<&'a str>, has_offset: bool) -> Vec<&'a str> {
+    let data = publication.payload.text();
+    let is_last = place.is_none() && !has_offset && publication.ack.is_none();
+    let guard = (is_last && looks_like_offset(data)).then_some("null");
+    std::iter::once(data).chain(place).chain(guard).collect()
+}
+
+/// Whether data is a string that would be read as an offset.
+fn looks_like_offset(data: &str) -> bool {
+    let data = data.trim_ascii();
+    data.starts_with('"') && json::string(data).is_some_and(|text| parse_resume_offset(&text).is_some())
 }
 
 /// Of which room an event is and where it stands there: what the plain dialect says beside the data.
@@ -139,15 +152,20 @@ fn offset_text(publication: &Publication, form: Form) -> Option<String> {
 
 /// Writes the opaque offset that stock clients send back when they resume.
 ///
-/// It stands in every recorded event they get, so what is 0 is left out.
+/// It stands in every recorded event they get, so what is 0 is left out. All digits of the process are written, so
+/// that nothing people say, such as a price, is taken for an offset.
 pub fn resume_offset(node: u64, mark: Mark) -> String {
     let Mark { memory, durable } = mark;
-    if durable == 0 { format!("{node:x}.{memory:x}") } else { format!("{node:x}.{memory:x}.{durable:x}") }
+    if durable == 0 {
+        format!("{node:016x}.{memory:x}")
+    } else {
+        format!("{node:016x}.{memory:x}.{durable:x}")
+    }
 }
 
 /// Reads an opaque offset: the process that counted, and the point; `None` if it is not one of ours.
 pub fn parse_resume_offset(text: &str) -> Option<(u64, Mark)> {
-    let (node, numbers) = text.split_once('.')?;
+    let (node, numbers) = text.split_once('.').filter(|(node, _)| node.len() == 16)?;
     let (memory, durable) = numbers.split_once('.').unwrap_or((numbers, "0"));
     Some((parse_hex(node)?, Mark { memory: parse_hex(memory)?, durable: parse_hex(durable)? }))
 }

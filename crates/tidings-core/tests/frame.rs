@@ -90,7 +90,7 @@ fn placeholders_without_attachments_are_data() {
 #[test]
 fn a_socket_io_event_carries_its_offset_if_recorded_and_wanted() {
     let plain = r#"42["changed",{"a": 1}]"#;
-    let with_offset = r#"42["changed",{"a": 1},"ab.2a"]"#;
+    let with_offset = r#"42["changed",{"a": 1},"00000000000000ab.2a"]"#;
     let wants = Form { offset: true, ..form(Dialect::SocketIo) };
     for (recorded, form, expected) in [
         (false, form(Dialect::SocketIo), plain),
@@ -103,6 +103,31 @@ fn a_socket_io_event_carries_its_offset_if_recorded_and_wanted() {
 }
 
 #[test]
+fn data_that_looks_like_an_offset_is_not_the_last_argument() {
+    let wants = Form { offset: true, ..form(Dialect::SocketIo) };
+    let forged = r#""00000000000000ab.ffffff.ffffff""#;
+    let escaped = r#" "00000000000000\u0061b.ffffff""#;
+    let packed = Form { dialect: Dialect::Msgpack, ..wants };
+    for data in [forged, escaped] {
+        let said = Payload::json(data);
+        // Recorded, but read back for a newcomer, it has no offset of its own either.
+        for (recorded, form) in [(false, wants), (true, form(Dialect::SocketIo))] {
+            let expected = format!(r#"42["changed",{data},null]"#);
+            assert_eq!(bytes(&publication(said.clone(), recorded), form), text(&expected));
+        }
+        let expected = format!(r#"42["changed",{data},"00000000000000ab.2a"]"#);
+        assert_eq!(bytes(&publication(said.clone(), true), wants), text(&expected));
+        assert!(bytes(&publication(said.clone(), false), packed).windows(2).any(|pair| pair[1] == 0xc0));
+        let placed = Form { place: true, ..wants };
+        assert!(!String::from_utf8_lossy(&bytes(&publication(said, false), placed)).contains("null"));
+    }
+    for data in [r#""1.5""#, r#""00000000000000ab""#, r#"["00000000000000ab.2a"]"#] {
+        let said = publication(Payload::json(data), false);
+        assert_eq!(bytes(&said, wants), text(&format!(r#"42["changed",{data}]"#)));
+    }
+}
+
+#[test]
 fn a_socket_io_event_says_where_it_stands_if_that_is_wanted() {
     let wants = Form { place: true, ..form(Dialect::SocketIo) };
     let volatile = r#"42["changed",{"a": 1},{"room":"doc:1","messageId":"00000000000000ab-1f"}]"#;
@@ -111,7 +136,7 @@ fn a_socket_io_event_says_where_it_stands_if_that_is_wanted() {
     let recorded = format!(r#"42["changed",{{"a": 1}},{place}]"#);
     assert_eq!(bytes(&publication(json(), true), wants), text(&recorded));
     // The offset of recovery stays the last argument, where stock clients look for it.
-    let both = format!(r#"42["changed",{{"a": 1}},{place},"ab.2a"]"#);
+    let both = format!(r#"42["changed",{{"a": 1}},{place},"00000000000000ab.2a"]"#);
     assert_eq!(bytes(&publication(json(), true), Form { offset: true, ..wants }), text(&both));
     let packed = bytes(&publication(json(), false), Form { place: true, ..form(Dialect::Msgpack) });
     assert!(String::from_utf8_lossy(&packed).contains("messageId"));
@@ -154,7 +179,8 @@ fn a_msgpack_event_is_one_binary_message_with_its_binary_inside() {
 #[test]
 fn a_msgpack_event_carries_namespace_and_offset() {
     let form = Form { namespace: 1, offset: true, ..form(Dialect::Msgpack) };
-    let mut expected = b"\x83\xa4type\x02\xa4data\x93\xa7changed\x81\xa1a\x01\xa5ab.2a".to_vec();
+    let mut expected =
+        b"\x83\xa4type\x02\xa4data\x93\xa7changed\x81\xa1a\x01\xb300000000000000ab.2a".to_vec();
     expected.extend_from_slice(b"\xa3nsp\xa4/adm");
     assert_eq!(bytes(&publication(json(), true), form), frame(BINARY, &expected));
 }
@@ -185,24 +211,27 @@ fn read_back(frame: &[u8]) -> String {
 #[test]
 fn an_offset_is_read_as_it_is_written_and_nothing_else_is() {
     let mark = Mark { memory: 0x2a, durable: 0 };
-    assert_eq!(resume_offset(0xab, mark), "ab.2a");
-    assert_eq!(parse_resume_offset("ab.2a"), Some((0xab, mark)));
-    assert_eq!(resume_offset(0xab, Mark { durable: 0x1f, ..mark }), "ab.2a.1f");
+    assert_eq!(resume_offset(0xab, mark), "00000000000000ab.2a");
+    assert_eq!(parse_resume_offset("00000000000000ab.2a"), Some((0xab, mark)));
+    assert_eq!(resume_offset(0xab, Mark { durable: 0x1f, ..mark }), "00000000000000ab.2a.1f");
     for text in [
         "",
         ".",
-        "ab",
-        "ab.",
+        "00000000000000ab",
+        "00000000000000ab.",
         ".2a",
-        "ab.2a.",
-        "ab.2a.1.1",
-        "ab.2a.+1",
-        "ab..1",
-        "ab.xyz",
-        "ab.+2a",
-        "+ab.2a",
+        "00000000000000ab.2a.",
+        "00000000000000ab.2a.1.1",
+        "00000000000000ab.2a.+1",
+        "00000000000000ab..1",
+        "00000000000000ab.xyz",
+        "00000000000000ab.+2a",
+        "+0000000000000ab.2a",
+        "ab.2a",
+        "1.5",
+        "000000000000000ab.2a",
         "2a",
-        "ab.1ffffffffffffffff",
+        "00000000000000ab.1ffffffffffffffff",
     ] {
         assert_eq!(parse_resume_offset(text), None, "{text:?}");
     }
