@@ -77,7 +77,7 @@ impl ShardLoop {
         let Some(link) = self.links.get(key) else { return };
         let Some(who) = link.seat(namespace).map(|seat| seat.who.clone()) else { return };
         let form = link.form(namespace);
-        let entered = if self.shard.rooms_of(key.slot) >= self.settings.rooms_per_connection {
+        let entered = if self.has_all_rooms(key, namespace, room) {
             let message = "this connection is in too many rooms";
             Err(Denied::No(Refusal::new(tidings_core::Code::BadRequest, message)))
         } else {

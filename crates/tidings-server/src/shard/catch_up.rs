@@ -96,13 +96,13 @@ impl ShardLoop {
     }
 
     /// Whether a connection is in as many rooms as it may be, and not in this one.
-    pub(super) fn has_all_rooms(&mut self, key: ConnKey, ack: AckTo, room: &Room) -> bool {
+    pub(super) fn has_all_rooms(&mut self, key: ConnKey, namespace: u8, room: &Room) -> bool {
         let Some(link) = self.links.get(key) else { return false };
         let rooms = self.shard.rooms_of(key.slot) + link.catching_up.len();
-        let of_this = |one: &CatchUp| one.room == *room && one.ack.namespace() == ack.namespace();
+        let of_this = |one: &CatchUp| one.room == *room && one.ack.namespace() == namespace;
         rooms >= self.settings.rooms_per_connection
             && !link.catching_up.iter().any(of_this)
-            && !self.shard.is_member(key.slot, room, ack.namespace())
+            && !self.shard.is_member(key.slot, room, namespace)
     }
 
     /// Has a client catch up from the log. A member goes back: it comes into the room again behind what it missed.

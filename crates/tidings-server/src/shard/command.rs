@@ -224,7 +224,7 @@ impl ShardLoop {
             // One that waited for the backend was counted before; one that is taken up nobody asked for.
             self.take_join(key)?;
         }
-        if self.has_all_rooms(key, ack, &room) {
+        if self.has_all_rooms(key, ack.namespace(), &room) {
             return Err(Refusal::new(Code::BadRequest, "this connection is in too many rooms").into());
         }
         if body.rewind.is_some() || body.since.is_some() {
