@@ -103,7 +103,7 @@ pub(crate) struct ShardLoop {
     over: Option<(Limit, Wait)>,
     read_buffer: Vec<u8>,
     /// Connections that may have more to read than one turn takes.
-    unread: Vec<ConnKey>,
+    unread: Vec<(ConnKey, bool)>,
     /// Connections that catch up from the log in some room.
     catching_up: Vec<ConnKey>,
     /// Connections whose commands wait for the front.
@@ -236,7 +236,8 @@ impl ShardLoop {
 
     /// Sleeps until there is something to do.
     fn wait(&mut self, events: &mut Events) {
-        let at_work = self.shard.has_work() || !self.unread.is_empty() || !self.rounds.is_empty();
+        let left = !self.unread.is_empty() || !self.rounds.is_empty() || self.has_pages_to_send();
+        let at_work = left || self.shard.has_work();
         let busy = at_work || !self.inbox.sleep();
         let timeout = if busy {
             Duration::ZERO
@@ -285,8 +286,9 @@ impl ShardLoop {
         if event.is_writable() {
             self.shard.writable(slot);
         }
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
-            self.readable(key);
+        let ended = event.is_read_closed() || event.is_error();
+        if event.is_readable() || ended {
+            self.readable(key, ended);
         }
     }
 
@@ -305,6 +307,7 @@ impl ShardLoop {
         self.note_sent();
         let counts = &self.shared.counts[self.shard.index()];
         counts.connections.store(self.shard.len(), Ordering::Relaxed);
+        counts.sessions.store(self.sessions.known(), Ordering::Relaxed);
         counts.publish(&self.shard.counters);
         if let Some(number) = self.beat.take() {
             counts.beats.answer(number);

@@ -181,6 +181,8 @@ impl Shared {
 #[derive(Default)]
 pub(crate) struct Counts {
     pub(crate) connections: AtomicUsize,
+    /// Sessions whose keys name it and that have left their first connection.
+    pub(crate) sessions: AtomicUsize,
     /// Sockets handed over and not yet taken.
     pub(crate) coming: AtomicUsize,
     delivered: AtomicU64,

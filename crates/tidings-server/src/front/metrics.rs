@@ -74,6 +74,10 @@ impl Collector for Engine {
         let connections: Vec<_> =
             shared.counts.iter().map(|counts| counts.connections.load(Ordering::Relaxed)).collect();
         per_shard(&mut encoder, "connections", "Connections that are open.", &connections)?;
+        let known = shared.counts.iter().map(|counts| counts.sessions.load(Ordering::Relaxed));
+        let about =
+            "Sessions that have left their first connection: kept for their client, or taken up by it.";
+        gauge(&mut encoder, "sessions_kept", about, known.sum::<usize>() as i64)?;
         let counters: Vec<Counters> = shared.counts.iter().map(|counts| counts.counters()).collect();
         total(&mut encoder, "deliveries", "Messages handed to sockets.", &counters, |c| c.delivered)?;
         total(&mut encoder, "writes", "Writes to sockets.", &counters, |c| c.writes)?;

@@ -17,6 +17,7 @@ use tidings_wire::plain::ReceiptWish;
 use tidings_wire::{json, plain};
 
 use super::body::{Received, bad, received};
+use super::to_the_end::once_begun;
 use super::{ByServer, Remote, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::hooks::{Caller, Draft};
@@ -40,8 +41,15 @@ const TURN: usize = 16;
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     let most = shared.settings.limits.message_bytes;
     Router::new()
-        .route("/api/publish", post(publish))
-        .route("/api/publish/batch", post(batch))
+        // A publish that was stored has receipts to wait for, and a batch its other messages.
+        .route(
+            "/api/publish",
+            post(|shared, remote, head, body| once_begun(publish(shared, remote, head, body))),
+        )
+        .route(
+            "/api/publish/batch",
+            post(|shared, remote, head, body| once_begun(batch(shared, remote, head, body))),
+        )
         // What is too large is refused by its declared length, before it is read.
         .layer(DefaultBodyLimit::max(most))
         .with_state(shared)

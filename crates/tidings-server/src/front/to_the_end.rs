@@ -24,13 +24,23 @@ static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
 pub(super) async fn to_the_end(
     answer: impl Future<Output = Response<Body>> + Send + 'static,
 ) -> Response<Body> {
-    let unavailable = || refuse(&Refusal::new(Code::Unavailable, "it cannot be done now"));
     let Ok(place) = PLACES.acquire().await else { return unavailable() };
     let work = async move {
         let _place = place;
         answer.await
     };
-    tokio::spawn(request::carried(work)).await.unwrap_or_else(|_| unavailable())
+    once_begun(work).await
+}
+
+/// The same without a bound of its own: for requests that are as many as connections may be.
+pub(super) async fn once_begun(
+    answer: impl Future<Output = Response<Body>> + Send + 'static,
+) -> Response<Body> {
+    tokio::spawn(request::carried(answer)).await.unwrap_or_else(|_| unavailable())
+}
+
+fn unavailable() -> Response<Body> {
+    refuse(&Refusal::new(Code::Unavailable, "it cannot be done now"))
 }
 
 #[cfg(test)]

@@ -133,6 +133,16 @@ impl ShardLoop {
         }
     }
 
+    /// Whether somebody who catches up takes more than it has been sent: with what went out behind the last page nothing else
+    /// says so.
+    pub(super) fn has_pages_to_send(&mut self) -> bool {
+        let (links, shard) = (&mut self.links, &self.shard);
+        self.catching_up.iter().any(|key| {
+            let waits = links.get(*key).is_some_and(|link| link.catching_up.iter().any(|one| !one.reading));
+            waits && shard.owed(key.slot) < OWED_BYTES
+        })
+    }
+
     /// Goes on with everybody who catches up and takes what it is sent.
     pub(super) fn read_on(&mut self) {
         if self.catching_up.is_empty() {
@@ -150,10 +160,12 @@ impl ShardLoop {
         wanted: &InLog,
         read: Result<Vec<Arc<Publication>>, Refusal>,
     ) {
-        let Ok(page) = read else { return self.close(key, CloseReason::Overloaded) };
         let Some(link) = self.links.get(key) else { return };
-        if let Some(one) = link.catching_up.iter_mut().find(|one| one.wanted() == *wanted) {
-            (one.reading, one.page) = (false, page);
+        // It may have left the room meanwhile.
+        let Some(one) = link.catching_up.iter_mut().find(|one| one.wanted() == *wanted) else { return };
+        match read {
+            Ok(page) => (one.reading, one.page) = (false, page),
+            Err(_) => self.close(key, CloseReason::Overloaded),
         }
     }
 

@@ -149,10 +149,15 @@ impl ShardLoop {
         }
     }
 
-    /// A seat's session is over: nobody takes it up.
-    pub(super) fn is_over(&self, seat: &Seat) {
-        if let Some(pid) = seat.pid.filter(|_| seat.kept.stored) {
+    /// The session of a seat of this connection is over: nobody takes it up.
+    pub(super) fn is_over(&mut self, key: ConnKey, seat: &Seat) {
+        let Some(pid) = seat.pid else { return };
+        if seat.kept.stored {
             self.forget_comeback(pid);
+        }
+        // One that was taken up is known at its home as well.
+        if pid.conn != key || pid.shard != self.shard.index() {
+            self.send_home(pid, None);
         }
     }
 

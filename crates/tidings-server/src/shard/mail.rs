@@ -252,10 +252,10 @@ impl ShardLoop {
         let form = link.form(namespace);
         let joined =
             self.node.clone().join(&mut self.shard, key.slot, form, &who, room, tidings_core::From::Now);
-        if let Err(refusal) = joined.map_err(tidings_core::Refusal::from) {
-            tracing::warn!(%refusal, "a handler's room could not be joined");
+        match joined.map_err(tidings_core::Refusal::from) {
+            Ok(_) => self.has_joined(key, namespace, room, false),
+            Err(refusal) => tracing::warn!(%refusal, "a handler's room could not be joined"),
         }
-        self.has_joined(key, namespace, room, false);
     }
 
     /// Tells a client that it is no longer in a namespace, whence it does not come back by itself; `false` if it
@@ -272,7 +272,7 @@ impl ShardLoop {
         if let Some(at) = link.seats.iter().position(|seat| seat.namespace == namespace) {
             let seat = link.seats.swap_remove(at);
             self.tell_left(&seat.who, &left);
-            self.is_over(&seat);
+            self.is_over(key, &seat);
             self.note_closed(key, &seat, "disconnected", false);
             self.unseated(key, &seat);
         }

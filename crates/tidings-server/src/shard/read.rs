@@ -26,13 +26,13 @@ pub(super) enum Flow {
 }
 
 impl ShardLoop {
-    /// Reads what a socket has, and handles it.
-    pub(super) fn readable(&mut self, key: ConnKey) {
+    /// Reads what a socket has, and handles it; if its peer is said to have `ended`, up to that.
+    pub(super) fn readable(&mut self, key: ConnKey, ended: bool) {
         let mut buffer = std::mem::take(&mut self.read_buffer);
         let mut key = key;
         for turn in 0..=READS_PER_TURN {
             if turn == READS_PER_TURN {
-                self.unread.push(key);
+                self.unread.push((key, ended));
                 break;
             }
             let Some(link) = self.links.get(key) else { break };
@@ -48,8 +48,9 @@ impl ShardLoop {
                         Flow::As(other) => key = other,
                         Flow::Gone => break,
                     }
-                    // A short read has emptied the socket: the next byte is an event of its own.
-                    if count < buffer.len() {
+                    // A short read has emptied the socket: the next byte is an event of its own. The end is not,
+                    // if it came with these.
+                    if count < buffer.len() && !ended {
                         break;
                     }
                 }
@@ -66,8 +67,8 @@ impl ShardLoop {
 
     /// Goes on with connections that had more than one turn takes.
     pub(super) fn reread(&mut self) {
-        for key in std::mem::take(&mut self.unread) {
-            self.readable(key);
+        for (key, ended) in std::mem::take(&mut self.unread) {
+            self.readable(key, ended);
         }
     }
 

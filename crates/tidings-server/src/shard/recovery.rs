@@ -103,6 +103,11 @@ impl Sessions {
         self.order.is_empty()
     }
 
+    /// How many are known: without a connection, sought, or with another than their first.
+    pub(super) fn known(&self) -> usize {
+        self.places.len()
+    }
+
     /// Keeps a session; answers those that were forgotten for it and are in the store.
     fn park(&mut self, pid: SessionKey, parked: Parked) -> Vec<SessionKey> {
         let mut forgotten = Vec::new();
@@ -150,16 +155,12 @@ impl ShardLoop {
     /// Keeps what a broken connection needs to be taken up again.
     pub(super) fn park(&mut self, link: &mut Link, resumable: bool) {
         for at in 0..link.seats.len() {
-            let Some(pid) = link.seats[at].pid else { continue };
             if !resumable {
-                self.is_over(&link.seats[at]);
-            }
-            if resumable {
+                self.is_over(link.key, &link.seats[at]);
+            } else if let Some(pid) = link.seats[at].pid {
                 let behind = behind(link, link.seats[at].namespace);
                 let parked = self.parked(link.key, &link.seats[at], link.mixed, behind);
                 self.send_home(pid, Some(parked));
-            } else if pid.conn != link.key || pid.shard != self.shard.index() {
-                self.send_home(pid, None);
             }
         }
     }
@@ -343,7 +344,7 @@ impl ShardLoop {
         }
     }
 
-    fn send_home(&mut self, pid: SessionKey, parked: Option<Parked>) {
+    pub(super) fn send_home(&mut self, pid: SessionKey, parked: Option<Parked>) {
         let home = self.home_of(pid);
         if home == self.shard.index() {
             self.come_home(pid, parked);

@@ -323,7 +323,7 @@ impl ShardLoop {
         let Some(at) = link.seats.iter().position(|seat| seat.namespace == namespace) else { return };
         let seat = link.seats.swap_remove(at);
         self.tell_left(&seat.who, &left);
-        self.is_over(&seat);
+        self.is_over(key, &seat);
         self.note_closed(key, &seat, "left", false);
         self.unseated(key, &seat);
     }
@@ -344,7 +344,7 @@ impl ShardLoop {
                     self.tell_left(&seat.who, &left);
                 }
                 for seat in seats {
-                    self.is_over(&seat);
+                    self.is_over(key, &seat);
                     self.note_closed(key, &seat, "left", false);
                     self.unseated(key, &seat);
                 }

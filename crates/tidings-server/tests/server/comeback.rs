@@ -3,13 +3,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tidings_server::{Config, Extras};
 use tidings_store::{Store, StoreOptions};
 use tidings_testkit::{Place, Postgres, settings};
 
-use crate::common::{DEADLINE, Frame, Wire, config, with_extras};
+use crate::common::{DEADLINE, Frame, Wire, config, http, with_extras, with_server};
 use crate::people::{plain, post, socket_io, socket_io_in, token};
 
 /// A database that outlives servers.
@@ -453,4 +454,26 @@ fn if_what_was_missed_came_room_after_room_the_same_cuts_would_lose_some() {
     heard.sort_unstable();
     heard.dedup();
     assert!((heard.len() as u64) < said, "nothing was lost");
+}
+
+#[test]
+fn a_session_that_its_client_ended_after_taking_it_up_is_known_no_more() {
+    with_server(&config(), |addr, _| {
+        let kept = |wanted: &str| {
+            let begun = Instant::now();
+            while !http(addr, "GET /metrics", "", "").1.contains(&format!("tidings_sessions_kept {wanted}\n"))
+            {
+                assert!(begun.elapsed() < DEADLINE, "not {wanted} sessions");
+            }
+        };
+        let (bob_wire, pid) = socket_io_in(addr, &bob(), "lobby:1");
+        drop(bob_wire);
+        kept("1");
+        let (mut bob_wire, recovered) = come_back(addr, &bob(), &pid, "");
+        assert!(recovered);
+        kept("1");
+        // As `socket.disconnect()` of a stock client.
+        bob_wire.say("41");
+        kept("0");
+    });
 }

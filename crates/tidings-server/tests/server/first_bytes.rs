@@ -1,6 +1,8 @@
 //! Sockets that are connected before they say anything.
 
-use crate::common::{Wire, config, http, upgrade, with_server};
+use std::net::Shutdown;
+
+use crate::common::{Wire, config, frame, http, upgrade, user, with_server};
 
 /// More than come in one look at the listener.
 const CROWD: usize = 400;
@@ -30,5 +32,21 @@ fn a_crowd_that_connects_first_and_speaks_then_is_let_in() {
             assert!(wire.head().starts_with("HTTP/1.1 101"));
         }
         assert!(http(addr, "GET /healthz", "", "").0.starts_with("HTTP/1.1 200"));
+    });
+}
+
+#[test]
+fn an_end_that_comes_together_with_the_last_bytes_is_seen() {
+    with_server(&config(), |addr, _| {
+        let sign_in = || Wire::open(addr, "/ws").sign_in(&user("dan"));
+        let mut crowd: Vec<Wire> = (0..60).map(|_| sign_in()).collect();
+        for wire in &mut crowd {
+            wire.send(&frame(0x81, b"{\"type\":\"ping\",\"id\":1}"));
+            wire.stream.shutdown(Shutdown::Write).unwrap();
+        }
+        // Those whose end is overlooked would be there until a heartbeat is missed.
+        for wire in &mut crowd {
+            assert_eq!(wire.closed(), None);
+        }
     });
 }

@@ -1,13 +1,14 @@
 //! Receipts: who acknowledged what, how often it is sent, and what becomes of what nobody acknowledged.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tidings_server::{Config, Extras};
 use tidings_store::{Store, StoreOptions};
 use tidings_testkit::Place;
 
-use crate::common::{Frame, Wire, config, http, with_extras, with_server};
+use crate::common::{DEADLINE, Frame, Wire, config, http, with_extras, with_server};
 use crate::people::{plain, plain_in, post, socket_io_in, token};
 
 fn server_token() -> String {
@@ -472,6 +473,35 @@ fn an_event_of_a_durable_room_is_tracked_once_it_is_stored() {
         let late = ada.ask(3, "\"type\":\"subscribe\",\"room\":\"notes:1\",\"rewind\":1");
         assert_eq!(late["ok"], true);
         assert!(!ada.hear("\"said\"").contains("\"ack\""));
+    });
+}
+
+#[test]
+fn who_asks_by_http_and_goes_leaves_nothing_waiting() {
+    let disk = Disk::new();
+    disk.served(|addr, _| {
+        let body = r#"{"room":"open:1","event":"said","data":1,"receipt":{"timeoutMs":100,"tries":1}}"#;
+        let request = format!(
+            "POST /api/publish HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n\r\n{body}",
+            server_token(),
+            body.len()
+        );
+        let _one = plain_in(addr, &user("one"), "open:1");
+        let crowd: Vec<Wire> = (0..100)
+            .map(|_| {
+                let mut wire = Wire::connect(addr);
+                wire.send(request.as_bytes());
+                wire
+            })
+            .collect();
+        drop(crowd);
+        let told = ask(addr, "POST /api/publish", &server_token(), body);
+        assert_eq!(told["ok"], true, "{told}");
+        // Each has one try of a tenth of a second; then nobody is waited for any more.
+        let begun = Instant::now();
+        while !http(addr, "GET /metrics", "", "").1.contains("tidings_receipts_waiting 0\n") {
+            assert!(begun.elapsed() < DEADLINE, "somebody is waited for who has gone");
+        }
     });
 }
 
