@@ -1,12 +1,14 @@
 //! Receipts: who acknowledged what, how often it is sent, and what becomes of what nobody acknowledged.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use socket2::SockRef;
 use tidings_server::{Config, Extras};
 use tidings_store::{Store, StoreOptions};
 use tidings_testkit::Place;
+use tokio::runtime::Handle;
 
 use crate::common::{DEADLINE, Frame, Wire, config, http, with_extras, with_server};
 use crate::people::{plain, plain_in, post, socket_io_in, token};
@@ -478,30 +480,43 @@ fn an_event_of_a_durable_room_is_tracked_once_it_is_stored() {
 
 #[test]
 fn who_asks_by_http_and_goes_leaves_nothing_waiting() {
-    let disk = Disk::new();
-    disk.served(|addr, _| {
-        let body = r#"{"room":"open:1","event":"said","data":1,"receipt":{"timeoutMs":100,"tries":1}}"#;
+    let mut disk = Disk::new();
+    let mut notes = disk.config.rooms["open"].clone();
+    notes.keep = Some("durable".into());
+    disk.config.rooms.insert("notes".into(), notes);
+    disk.served(|addr, store| {
+        let body = r#"{"room":"notes:1","event":"said","data":1,"receipt":{"timeoutMs":100,"tries":1}}"#;
         let request = format!(
             "POST /api/publish HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n\r\n{body}",
             server_token(),
             body.len()
         );
-        let _one = plain_in(addr, &user("one"), "open:1");
-        let crowd: Vec<Wire> = (0..100)
+        let waiting = |count: usize| {
+            let begun = Instant::now();
+            let line = format!("tidings_receipts_waiting {count}\n");
+            while !http(addr, "GET /metrics", "", "").1.contains(&line) {
+                assert!(begun.elapsed() < DEADLINE, "not {count} messages are waited for");
+            }
+        };
+        let mut one = plain_in(addr, &user("one"), "notes:1");
+        // While nobody else can write their events are not stored yet.
+        let transaction = Handle::current().block_on(store.begin()).unwrap();
+        let crowd: Vec<Wire> = (0..20)
             .map(|_| {
                 let mut wire = Wire::connect(addr);
                 wire.send(request.as_bytes());
                 wire
             })
             .collect();
-        drop(crowd);
-        let told = ask(addr, "POST /api/publish", &server_token(), body);
-        assert_eq!(told["ok"], true, "{told}");
-        // Each has one try of a tenth of a second; then nobody is waited for any more.
-        let begun = Instant::now();
-        while !http(addr, "GET /metrics", "", "").1.contains("tidings_receipts_waiting 0\n") {
-            assert!(begun.elapsed() < DEADLINE, "somebody is waited for who has gone");
+        waiting(20);
+        for wire in crowd {
+            SockRef::from(&wire.stream).set_linger(Some(Duration::ZERO)).unwrap();
         }
+        waiting(20);
+        drop(transaction);
+        // What was begun is stored, heard and waited for, and then no more.
+        (0..20).for_each(|_| drop(one.hear("\"said\"")));
+        waiting(0);
     });
 }
 
