@@ -66,9 +66,7 @@ pub(crate) async fn together(
     tx.tell(tells)?;
     if !stored.is_empty() {
         store::write(tx, &key.0, &key.1, &stored).await?;
-        let switched =
-            |entry: &Entry| matches!(entry.input, Input::CancelAfter { .. } | Input::CancelDue { .. });
-        if stored.iter().any(switched) {
+        if stored.iter().any(|entry| entry.input.is_of_a_switch()) {
             let next = room.next_cancel_ms().map(|at| row.when(at));
             store::cancel_next(tx, &key.0, &key.1, next).await?;
         }

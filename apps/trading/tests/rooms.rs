@@ -1,4 +1,5 @@
-//! Rooms against a model that keeps nothing but fills and adds everything up anew each time.
+//! Rooms against a model that keeps nothing but fills and adds everything up anew each time; and what is due in them, on SQLite
+//! and PostgreSQL.
 #![allow(clippy::unwrap_used)]
 
 #[path = "rooms/agree.rs"]
@@ -11,6 +12,8 @@ mod balance;
 mod books;
 #[path = "rooms/digests.rs"]
 mod digests;
+#[path = "rooms/due.rs"]
+mod due;
 #[path = "rooms/exports.rs"]
 mod exports;
 #[path = "rooms/images.rs"]
@@ -19,5 +22,7 @@ mod images;
 mod naive;
 #[path = "rooms/refusals.rs"]
 mod refusals;
+#[path = "rooms/stage.rs"]
+mod stage;
 #[path = "rooms/trades.rs"]
 mod trades;
