@@ -10,6 +10,7 @@ use crate::boards::{Batch, Scope};
 use crate::model::Standing;
 use crate::ranks::{Change, Entry};
 use crate::store::ladders::{self, of_session};
+use crate::store::matches;
 use crate::store::next_number;
 use crate::store::sessions::{self, Session};
 
@@ -72,10 +73,11 @@ pub async fn join(
     Ok(())
 }
 
-/// Somebody plays in it no more.
+/// Somebody plays in it no more; whoever is in a match of it stays until that is over, so that no loser keeps a
+/// result from counting by leaving before it.
 ///
 /// # Errors
-/// `not_found` if the player does not play in it.
+/// `not_found` if the player does not play in it, `conflict` while a match of the player in it is not over.
 pub async fn leave(
     arena: &Arc<Arena>,
     tx: &mut Changes,
@@ -86,6 +88,10 @@ pub async fn leave(
     let player = the_player(tx, org, player).await?;
     let standing = ladders::stands(tx, org, &of_session(id), &player.id).await?;
     let standing = standing.ok_or_else(|| Refusal::not_found("player of this session"))?;
+    if let Some(game) = matches::not_over(tx, org, id, &player.id).await? {
+        let message = format!("a match of this player in the session is not over: {game}");
+        return Err(Refusal::conflict(&message));
+    }
     ladders::remove(tx, org, &of_session(id), &player.id).await?;
     sessions::count(tx, org, id, -1).await?;
     let scope = Scope::session(id);

@@ -1,0 +1,7 @@
+//! What happens, on SQLite and PostgreSQL, without a server: the rows, the boards and what is said of them.
+#![allow(clippy::unwrap_used)]
+
+#[path = "acts/bed.rs"]
+mod bed;
+#[path = "acts/leaving.rs"]
+mod leaving;
