@@ -263,6 +263,9 @@ impl Room {
     /// Why not; nothing has changed then.
     pub fn apply(&mut self, at_ms: u64, input: Input) -> Result<Applied, Refused> {
         let at_ms = at_ms.max(self.at_ms);
+        if let Input::Place { user, ask } = &input {
+            self.is_new(user, ask)?;
+        }
         if self.seq >= ENTRIES_MOST && input != Input::End {
             return Err(Refused::new(
                 Reason::RoomFull,

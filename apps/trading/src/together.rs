@@ -184,8 +184,12 @@ impl Doing<'_> {
             let reply = views::of_reply(&self.room, order, self.now_ms);
             return Ok(Ok(Some(OrderReply { duplicate: Some(true), ..reply })));
         }
-        // Who comes too fast, or is no member, is answered alone.
-        if !matches!(refused.reason, Reason::RateExceeded | Reason::NotAMember) {
+        // Who comes too fast, or is no member, is answered alone; and of an id that has an order nobody is told that it failed.
+        let is_quiet = matches!(
+            refused.reason,
+            Reason::RateExceeded | Reason::NotAMember | Reason::DuplicateClientOrderId
+        );
+        if !is_quiet {
             let own = place(self.org, self.room.id(), Some(&user))?;
             let event = telling::failed(self.room.id(), &ask.client_order_id, &refused);
             self.tells.say_in(&own, &event, Some(Lane::Critical))?;

@@ -22,6 +22,8 @@ mod images;
 mod naive;
 #[path = "rooms/refusals.rs"]
 mod refusals;
+#[path = "rooms/repeats.rs"]
+mod repeats;
 #[path = "rooms/stage.rs"]
 mod stage;
 #[path = "rooms/trades.rs"]
