@@ -15,14 +15,24 @@ pub mod sessions;
 use tidings_app::{Changes, Migration, Org, Refusal, args};
 
 /// The tables of this app.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    owner: "arena",
-    number: 1,
-    name: "players, matches, ladders",
-    both: include_str!("../migrations/0001_arena.sql"),
-    sqlite: "",
-    postgres: "",
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        owner: "arena",
+        number: 1,
+        name: "players, matches, ladders",
+        both: include_str!("../migrations/0001_arena.sql"),
+        sqlite: "",
+        postgres: "",
+    },
+    Migration {
+        owner: "arena",
+        number: 2,
+        name: "who comes back keeps no standing of its own",
+        both: include_str!("../migrations/0002_returns.sql"),
+        sqlite: "",
+        postgres: "",
+    },
+];
 
 /// The next number of an organisation: of a result, an entry, a correction.
 pub async fn next_number(tx: &mut Changes, org: &Org) -> Result<i64, Refusal> {

@@ -5,3 +5,5 @@
 mod bed;
 #[path = "acts/leaving.rs"]
 mod leaving;
+#[path = "acts/voids.rs"]
+mod voids;

@@ -55,20 +55,25 @@ pub async fn join(
     if session.max_players.is_some_and(|most| session.players >= most) {
         return Err(Refusal::conflict("this session is full"));
     }
-    let came = next_number(tx, org).await?;
-    // Who comes back goes on from where it was left.
-    let before = ladders::before(tx, org, &ladder, &player.id, came).await?;
-    let standing = before.map_or_else(
-        || Standing::new(session.initial_rating, came),
-        |before| Standing { reached: came, ..before },
-    );
-    enter(tx, org, &ladder, &player.id, &standing).await?;
+    // Who comes back stands as the results say that count by now: no row of its own would be corrected by a void.
+    let standing = match ladders::newest(tx, org, &ladder, &player.id).await? {
+        Some(standing) => {
+            ladders::set_standing(tx, org, &ladder, &player.id, &standing).await?;
+            standing
+        }
+        None => {
+            let standing = Standing::new(session.initial_rating, next_number(tx, org).await?);
+            enter(tx, org, &ladder, &player.id, &standing).await?;
+            standing
+        }
+    };
     sessions::count(tx, org, id, 1).await?;
     let scope = Scope::session(id);
     on_board(tx, org, &scope, &player, standing.rating, true)?;
     let handle = arena.with(org, |boards| boards.handle(&player.id))?;
     let mut batch = Batch::default();
-    batch.push(&scope, Change::Put(Entry { player: handle, score: standing.rating, reached: number(came) }));
+    let entry = Entry { player: handle, score: standing.rating, reached: number(standing.reached) };
+    batch.push(&scope, Change::Put(entry));
     arena.settle_after(tx, org, batch);
     Ok(())
 }

@@ -98,7 +98,7 @@ pub struct Past {
     pub ladder: String,
     /// Who.
     pub player: String,
-    /// The number of the result, or of the entry into the ladder.
+    /// The number of the result, or of the first entry into the ladder.
     pub number: i64,
     /// The match; `None` for the entry.
     pub match_id: Option<String>,
@@ -194,6 +194,16 @@ pub async fn before(
     );
     let row = reader.row(sql, args![org, ladder, player, number]).await?;
     Ok(row.map(|row| standing(&row, 0)).transpose()?)
+}
+
+/// How somebody stood last, also who has left the ladder; `None` for who was never in it.
+pub async fn newest(
+    reader: &mut Reader,
+    org: &Org,
+    ladder: &str,
+    player: &str,
+) -> Result<Option<Standing>, Refusal> {
+    before(reader, org, ladder, player, i64::MAX).await
 }
 
 /// Forgets what a match did to a ladder.

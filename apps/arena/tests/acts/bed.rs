@@ -12,8 +12,9 @@ use tidings_arena::acts::tournaments;
 use tidings_arena::acts::void::{self, Voided};
 use tidings_arena::arena::Arena;
 use tidings_arena::boards::Scope;
-use tidings_arena::store::MIGRATIONS;
+use tidings_arena::model::Standing;
 use tidings_arena::store::sessions::Session;
+use tidings_arena::store::{MIGRATIONS, ladders};
 use tidings_arena::wire::{ResultType, Score};
 use tidings_core::Position;
 use tidings_store::{Store, StoreOptions};
@@ -208,10 +209,30 @@ impl Bed {
         .await
     }
 
+    /// A match of the session from its making to its result.
+    pub(crate) async fn play(&self, id: &str, players: &[&str], winner: Option<&str>) -> Settled {
+        self.make(id, players).await.unwrap();
+        self.start(id).await.unwrap();
+        self.result(id, winner, &[]).await.unwrap()
+    }
+
     /// Voids a match.
     pub(crate) async fn void(&self, id: &str) -> Result<Voided, Refusal> {
         let id = id.to_owned();
         self.act(move |arena, tx, org| Box::pin(async move { void::void(arena, tx, org, &id, None).await }))
             .await
+    }
+
+    /// How somebody stands in a ladder; `None` for somebody who is not in it.
+    pub(crate) async fn stands(&self, ladder: &str, player: &str) -> Option<Standing> {
+        let mut reader = self.stage.read().await.unwrap();
+        ladders::stands(&mut reader, &self.org, ladder, player).await.unwrap()
+    }
+
+    /// Who stands on a board in memory, in order, with the rating.
+    pub(crate) fn board(&self, scope: &Scope) -> Vec<(String, i64)> {
+        self.arena.with(&self.org, |boards| {
+            boards.top(scope).into_iter().map(|entry| (entry.player_id, entry.elo_rating)).collect()
+        })
     }
 }
