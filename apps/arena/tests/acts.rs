@@ -5,5 +5,7 @@
 mod bed;
 #[path = "acts/leaving.rs"]
 mod leaving;
+#[path = "acts/scores.rs"]
+mod scores;
 #[path = "acts/voids.rs"]
 mod voids;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
 use tidings_app::commit::{Emitted, Work};
 use tidings_app::{App, Changes, Engine, Org, Pending, Reader, Refusal, Registry, Room, Stage};
 use tidings_arena::acts::life::{self, NewMatch};
@@ -79,6 +80,7 @@ pub(crate) struct Bed {
     pub(crate) arena: Arc<Arena>,
     pub(crate) stage: Stage,
     pub(crate) org: Org,
+    ledger: Arc<Ledger>,
     _place: Place,
 }
 
@@ -102,9 +104,9 @@ impl Bed {
             now_ms: AtomicU64::new(1_000),
             said: Mutex::default(),
         });
-        registry.bind(ledger);
+        registry.bind(ledger.clone());
         let (_, stage) = routes.make(&registry).pop().unwrap();
-        Self { arena: Arc::default(), stage, org: Org::default(), _place: place }
+        Self { arena: Arc::default(), stage, org: Org::default(), ledger, _place: place }
     }
 
     /// Something in a transaction of its own; boards are those of the store before it.
@@ -234,5 +236,14 @@ impl Bed {
         self.arena.with(&self.org, |boards| {
             boards.top(scope).into_iter().map(|entry| (entry.player_id, entry.elo_rating)).collect()
         })
+    }
+
+    /// What was said in a room so far, in its order: name and data.
+    pub(crate) fn said(&self, room: &str) -> Vec<(String, Value)> {
+        let said = self.ledger.said.lock().unwrap();
+        let there = said.iter().filter(|event| event.room.name() == room);
+        there
+            .map(|event| (event.event.clone(), serde_json::from_str(event.payload.text()).unwrap()))
+            .collect()
     }
 }
