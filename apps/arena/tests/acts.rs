@@ -3,6 +3,8 @@
 
 #[path = "acts/bed.rs"]
 mod bed;
+#[path = "acts/doubt.rs"]
+mod doubt;
 #[path = "acts/leaving.rs"]
 mod leaving;
 #[path = "acts/scores.rs"]

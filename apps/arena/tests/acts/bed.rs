@@ -1,6 +1,6 @@
 //! The arena on a database of a test's own.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -30,6 +30,8 @@ struct Ledger {
     turn: tokio::sync::Mutex<()>,
     now_ms: AtomicU64,
     said: Mutex<Vec<Emitted>>,
+    /// The next transaction is stored, and nobody is told so.
+    loses_the_answer: AtomicBool,
 }
 
 impl Engine for Ledger {
@@ -44,6 +46,9 @@ impl Engine for Ledger {
             work.run(&mut changes).await?;
             let (emitted, after) = changes.take();
             changes.into_tx().commit().await?;
+            if self.loses_the_answer.swap(false, Ordering::Relaxed) {
+                return Err(Refusal::unavailable("the answer was lost"));
+            }
             after.into_iter().for_each(|change| change());
             self.said.lock().unwrap().extend(emitted);
             Ok(())
@@ -103,6 +108,7 @@ impl Bed {
             turn: tokio::sync::Mutex::default(),
             now_ms: AtomicU64::new(1_000),
             said: Mutex::default(),
+            loses_the_answer: AtomicBool::new(false),
         });
         registry.bind(ledger.clone());
         let (_, stage) = routes.make(&registry).pop().unwrap();
@@ -176,6 +182,21 @@ impl Bed {
         .await
     }
 
+    /// Closes it.
+    pub(crate) async fn close(&self) {
+        let closed = self.act(|_, tx, org| Box::pin(async move { tournaments::close(tx, org, CUP).await }));
+        closed.await.unwrap();
+    }
+
+    /// Somebody moves to another country.
+    pub(crate) async fn move_to(&self, player: &str, country: &str) -> Result<(), Refusal> {
+        let (player, country) = (player.to_owned(), country.to_owned());
+        self.act(move |arena, tx, org| {
+            Box::pin(async move { people::change(arena, tx, org, &player, (None, Some(&country))).await })
+        })
+        .await
+    }
+
     /// Makes a match of the session.
     pub(crate) async fn make(&self, id: &str, players: &[&str]) -> Result<(), Refusal> {
         let new = NewMatch {
@@ -245,5 +266,10 @@ impl Bed {
         there
             .map(|event| (event.event.clone(), serde_json::from_str(event.payload.text()).unwrap()))
             .collect()
+    }
+
+    /// The next transaction is stored, and whoever wanted it is told that nobody knows.
+    pub(crate) fn lose_the_next_answer(&self) {
+        self.ledger.loses_the_answer.store(true, Ordering::Relaxed);
     }
 }
