@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`players`] | players, friends, achievements |
 //! | [`matches`] | matches and who plays them |
-//! | [`ladders`] | standings, their history, boards of any moment |
+//! | [`ladders`] | standings, their history, absences, boards of any moment |
 //! | [`sessions`] | sessions |
 
 pub mod ladders;
@@ -29,6 +29,14 @@ pub const MIGRATIONS: &[Migration] = &[
         number: 2,
         name: "who comes back keeps no standing of its own",
         both: include_str!("../migrations/0002_returns.sql"),
+        sqlite: "",
+        postgres: "",
+    },
+    Migration {
+        owner: "arena",
+        number: 3,
+        name: "when somebody was not in a ladder",
+        both: include_str!("../migrations/0003_absences.sql"),
         sqlite: "",
         postgres: "",
     },

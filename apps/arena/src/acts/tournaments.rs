@@ -58,7 +58,7 @@ pub async fn join(
     // Who comes back stands as the results say that count by now: no row of its own would be corrected by a void.
     let standing = match ladders::newest(tx, org, &ladder, &player.id).await? {
         Some(standing) => {
-            ladders::set_standing(tx, org, &ladder, &player.id, &standing).await?;
+            ladders::come_back(tx, org, &ladder, &player.id, &standing).await?;
             standing
         }
         None => {
@@ -97,7 +97,7 @@ pub async fn leave(
         let message = format!("a match of this player in the session is not over: {game}");
         return Err(Refusal::conflict(&message));
     }
-    ladders::remove(tx, org, &of_session(id), &player.id).await?;
+    ladders::leave(tx, org, &of_session(id), &player.id).await?;
     sessions::count(tx, org, id, -1).await?;
     let scope = Scope::session(id);
     on_board(tx, org, &scope, &player, standing.rating, false)?;

@@ -272,4 +272,11 @@ impl Bed {
     pub(crate) fn lose_the_next_answer(&self) {
         self.ledger.loses_the_answer.store(true, Ordering::Relaxed);
     }
+
+    /// Who stood in the session at a moment, in order, with the rating.
+    pub(crate) async fn cup_at(&self, at_ms: u64) -> Vec<(String, i64)> {
+        let (mut reader, ladder) = (self.stage.read().await.unwrap(), ladders::of_session(CUP));
+        let placed = ladders::at(&mut reader, &self.org, (&ladder, None), at_ms, 100).await.unwrap();
+        placed.into_iter().map(|placed| (placed.player, placed.rating)).collect()
+    }
 }

@@ -7,6 +7,7 @@ use tidings_arena::boards::Scope;
 use tidings_arena::model::{Standing, rate};
 use tidings_arena::store::MIGRATIONS;
 use tidings_arena::store::ladders::{self, GLOBAL, Past, of_session};
+use tidings_arena::store::players::{self, Player};
 use tidings_store::{Store, StoreOptions};
 use tidings_testkit::{Place, Postgres};
 
@@ -95,7 +96,7 @@ async fn whoever_comes_and_goes_voids_leave_everybody_as_if_computed_anew() {
             model.came.insert(id.clone(), (came[0].reached, came[1].reached));
             model.present.insert(id.clone());
         }
-        let (mut voids, mut returns) = (0, 0);
+        let (mut voids, mut returns, mut moments) = (0, 0, Vec::new());
         for step in 0..STEPS {
             let one = &ids[dice.below(PLAYERS as u64) as usize];
             match dice.below(8) {
@@ -123,13 +124,18 @@ async fn whoever_comes_and_goes_voids_leave_everybody_as_if_computed_anew() {
                 }
             }
             model.check(&bed).await;
+            moments.push((bed.stage.now_ms(), model.present.clone()));
+        }
+        for (at_ms, present) in moments {
+            let there = bed.cup_at(at_ms).await.into_iter().map(|(id, _)| id);
+            assert_eq!(there.collect::<BTreeSet<_>>(), present, "at {at_ms}");
         }
         assert!(voids > 8 && returns > 10, "{voids} voids, {returns} came back");
     }
 }
 
 #[tokio::test]
-async fn rows_of_earlier_returns_are_forgotten_as_the_database_is_opened() {
+async fn what_older_versions_wrote_of_coming_and_going_is_put_right_as_the_database_is_opened() {
     let place = Place::new();
     let sqlite = format!("sqlite:{}", place.path().join("arena.db").display());
     for url in [sqlite, Postgres::shared().database().await] {
@@ -138,25 +144,36 @@ async fn rows_of_earlier_returns_are_forgotten_as_the_database_is_opened() {
         let (org, ladder) = (Org::default(), of_session(CUP));
         let (came, won) =
             (Standing::new(1_200, 1), Standing { wins: 1, games: 1, ..Standing::new(1_220, 7) });
-        let past = |number: i64, match_id: Option<&str>, standing: Standing| Past {
+        let past = |player: &str, number: i64, standing: Standing| Past {
             ladder: ladder.clone(),
-            player: "ada".into(),
+            player: player.to_owned(),
             number,
-            match_id: match_id.map(str::to_owned),
+            match_id: None,
             at_ms: 1_000,
             change: 0,
             standing,
         };
         let mut tx = Changes::new(store.begin().await.unwrap(), 1_000);
+        for (id, number) in [("ada", 1), ("bob", 2)] {
+            let (id, name) = (id.to_owned(), id.to_owned());
+            let player = Player { id, number, name, country: None, created_ms: 1_000 };
+            assert!(players::add(&mut tx, &org, &player).await.unwrap());
+        }
         // The match that was won between the two was voided; what she came back with was not corrected.
-        ladders::write_past(&mut tx, &org, &[past(1, None, came), past(7, None, won)]).await.unwrap();
+        let pasts = [past("ada", 1, came), past("ada", 7, won), past("bob", 2, Standing::new(1_200, 2))];
+        ladders::write_past(&mut tx, &org, &pasts).await.unwrap();
         ladders::set_standing(&mut tx, &org, &ladder, "ada", &won).await.unwrap();
         tx.into_tx().commit().await.unwrap();
         store.migrate(MIGRATIONS).await.unwrap();
         let mut reader = store.read().await.unwrap();
         assert_eq!(ladders::stands(&mut reader, &org, &ladder, "ada").await.unwrap(), Some(came));
         let known = ladders::of_player(&mut reader, &org, &ladder, "ada", 10).await.unwrap();
-        assert_eq!(known, [past(1, None, came)]);
+        assert_eq!(known, [past("ada", 1, came)]);
+        // Bob has left; nobody knows when.
+        for (at_ms, there) in [(1_000, vec!["ada", "bob"]), (1_001, vec!["ada"])] {
+            let placed = ladders::at(&mut reader, &org, (&ladder, None), at_ms, 10).await.unwrap();
+            assert_eq!(placed.iter().map(|placed| placed.player.as_str()).collect::<Vec<_>>(), there);
+        }
         drop(reader);
         store.close().await;
     }
