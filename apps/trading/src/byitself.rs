@@ -40,6 +40,7 @@ const MOVED_HEARD: usize = 4_000;
 
 /// Does what is due; `beat` counts how often this was called.
 pub async fn beat(rooms: &Arc<Rooms>, tapes: &Tapes, stage: &Stage, beat: u64) {
+    rooms.read_on_beside(stage);
     if let Err(refusal) = due(rooms, tapes, stage).await {
         tracing::warn!(%refusal, "rooms that are due were not looked at");
     }

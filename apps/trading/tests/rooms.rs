@@ -18,6 +18,8 @@ mod due;
 mod exports;
 #[path = "rooms/images.rs"]
 mod images;
+#[path = "rooms/long.rs"]
+mod long;
 #[path = "rooms/naive.rs"]
 mod naive;
 #[path = "rooms/refusals.rs"]

@@ -6,7 +6,7 @@ use tidings_trading::instrument::Instrument;
 use tidings_trading::journal::Input;
 use tidings_trading::order::{Ask, Kind, Side, Status};
 use tidings_trading::room::image::{NoImage, Sketch, VERSION};
-use tidings_trading::room::{ENTRIES_MOST, FILLS_MOST, Room, State};
+use tidings_trading::room::{FILLS_MOST, Room, State};
 use tidings_trading::rules::Rules;
 
 use super::asks::{ask, dec, histories};
@@ -134,22 +134,22 @@ proptest! {
     }
 }
 
-/// The same room when its journal has as many entries as it may have.
-pub(crate) fn full(room: &Room) -> Room {
+/// The same room when its journal has so many entries.
+pub(crate) fn with_entries(room: &Room, entries: u64) -> Room {
     let bytes = image(room);
     // Behind what it is of and its state stands the number of its newest entry, here of one byte.
     let at = 33;
     assert_eq!(u64::from(bytes[at]), room.seq());
-    let (mut entries, mut number) = (Vec::new(), ENTRIES_MOST);
-    while number >= 0x80 {
-        entries.push(number as u8 | 0x80);
-        number >>= 7;
+    let (mut number, mut rest) = (Vec::new(), entries);
+    while rest >= 0x80 {
+        number.push(rest as u8 | 0x80);
+        rest >>= 7;
     }
-    entries.push(number as u8);
-    let body = [&bytes[..at], &entries, &bytes[at + 1..bytes.len() - 32]].concat();
-    let full = Room::from_image("room", room.rules(), &summed(&body)).unwrap();
-    assert_eq!(full.seq(), ENTRIES_MOST);
-    full
+    number.push(rest as u8);
+    let body = [&bytes[..at], &number, &bytes[at + 1..bytes.len() - 32]].concat();
+    let room = Room::from_image("room", room.rules(), &summed(&body)).unwrap();
+    assert_eq!(room.seq(), entries);
+    room
 }
 
 #[test]

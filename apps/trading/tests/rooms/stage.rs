@@ -14,6 +14,7 @@ use tidings_trading::journal::Input;
 use tidings_trading::order::Ask;
 use tidings_trading::replay::tape::Tape;
 use tidings_trading::replay::{self, Tapes};
+use tidings_trading::room::Room;
 use tidings_trading::rooms::{Key, Rooms};
 use tidings_trading::rules::Rules;
 use tidings_trading::store::MIGRATIONS;
@@ -134,6 +135,12 @@ impl Bed {
         }
     }
 
+    /// Many things happen in a room.
+    pub(crate) async fn happen_together(&self, key: &Key, inputs: Vec<Input>) {
+        let count = inputs.len();
+        assert_eq!(acts::happens(&self.rooms, &self.stage, key, inputs).await.unwrap(), count);
+    }
+
     /// A room that is open, with members.
     pub(crate) async fn room(&self, (org, id): (&str, &str), members: &[&str], rules: Rules) -> Key {
         let key = (Org::new(org), id.to_owned());
@@ -163,9 +170,14 @@ impl Bed {
     }
 
     /// Looks at a room.
-    pub(crate) async fn look<T>(&self, key: &Key, look: impl FnOnce(&tidings_trading::room::Room) -> T) -> T {
+    pub(crate) async fn try_look<T>(&self, key: &Key, look: impl FnOnce(&Room) -> T) -> Result<T, Refusal> {
         let mut reader = self.stage.read().await.unwrap();
-        self.rooms.look(&mut reader, key, |_, room| look(room)).await.unwrap()
+        self.rooms.look(&mut reader, key, |_, room| look(room)).await
+    }
+
+    /// Looks at a room that is there.
+    pub(crate) async fn look<T>(&self, key: &Key, look: impl FnOnce(&Room) -> T) -> T {
+        self.try_look(key, look).await.unwrap()
     }
 
     /// Changes the database behind the server's back; how many rows.
