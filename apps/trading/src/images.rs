@@ -11,11 +11,13 @@ use tidings_app::{Code, Refusal, Stage};
 use tidings_store::{Reader, StoreError};
 use tokio::task::{spawn_blocking, yield_now};
 
+use crate::journal::Entry;
 use crate::room::Room;
 use crate::room::image::{Image, Sketch, VERSION};
 use crate::rooms::{Key, Rooms, broken};
 use crate::rules::Rules;
 use crate::store::{self, Top};
+use crate::trail::Trails;
 
 use rows::{Name, Stored};
 
@@ -157,6 +159,15 @@ pub struct Restored {
     pub image: u64,
     /// The entry of the image that was there and is not to be used.
     pub doubted: Option<u64>,
+    /// How its prices went since that image.
+    pub trails: Trails,
+}
+
+impl Restored {
+    fn new(room: Room, image: u64, doubted: Option<u64>) -> Self {
+        let trails = Trails::of(&room);
+        Self { room, image, doubted, trails }
+    }
 }
 
 /// Makes a room of its image and what came after it; where that does not come to what the room's row says, of all
@@ -185,8 +196,9 @@ pub(crate) async fn go_on(
             Some(restored) if restored.room.seq() <= top.seq => restored,
             _ => begun.insert(begin(reader, key, rules, top).await?),
         };
-        let (image, followed) = (restored.image, follow(reader, key, top, (&mut restored.room, most)).await?);
-        match followed {
+        let Restored { room, image, trails, .. } = restored;
+        let image = *image;
+        match follow(reader, key, top, (room, most), |entry| trails.follow(entry)).await? {
             Ok(()) if restored.room.seq() < top.seq => return Ok(None),
             Ok(()) => return Ok(begun.take()),
             Err(problem) => {
@@ -195,7 +207,7 @@ pub(crate) async fn go_on(
                     return Err(broken(key, &problem));
                 }
                 warn(key, &problem);
-                *begun = Some(Restored { room: fresh(key, rules)?, image: 0, doubted: Some(image) });
+                *begun = Some(Restored::new(fresh(key, rules)?, 0, Some(image)));
             }
         }
     }
@@ -209,7 +221,7 @@ async fn begin(reader: &mut Reader, key: &Key, rules: &Rules, top: &Top) -> Resu
         Ok(Some(stored)) => {
             let image = stored.name.seq;
             match from_image(key, rules, top, stored).await {
-                Ok(room) => return Ok(Restored { room, image, doubted }),
+                Ok(room) => return Ok(Restored::new(room, image, doubted)),
                 Err(problem) => {
                     warn(key, &problem);
                     doubted = Some(image);
@@ -219,7 +231,7 @@ async fn begin(reader: &mut Reader, key: &Key, rules: &Rules, top: &Top) -> Resu
         Err(StoreError::Corrupt(problem)) => warn(key, &problem),
         Err(error) => return Err(error.into()),
     }
-    Ok(Restored { room: fresh(key, rules)?, image: 0, doubted })
+    Ok(Restored::new(fresh(key, rules)?, 0, doubted))
 }
 
 fn fresh(key: &Key, rules: &Rules) -> Result<Room, Refusal> {
@@ -260,6 +272,7 @@ pub(crate) async fn follow(
     key: &Key,
     top: &Top,
     (room, most): (&mut Room, u64),
+    mut taken: impl FnMut(&Entry),
 ) -> Result<Result<(), String>, Refusal> {
     let until = top.seq.min(room.seq().saturating_add(most));
     while room.seq() < until {
@@ -271,6 +284,7 @@ pub(crate) async fn follow(
             if let Err(problem) = room.replay(entry) {
                 return Ok(Err(problem));
             }
+            taken(entry);
         }
     }
     if room.seq() < top.seq || room.chain() == top.chain {

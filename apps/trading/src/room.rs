@@ -450,7 +450,10 @@ impl Room {
     }
 
     /// The place of an instrument.
-    fn market_of(&self, symbol: &str) -> Result<usize, Refused> {
+    ///
+    /// # Errors
+    /// `unknown_symbol`
+    pub(crate) fn market_of(&self, symbol: &str) -> Result<usize, Refused> {
         let place = self.rules.instruments.iter().position(|it| it.symbol == symbol);
         place.ok_or_else(|| Refused::new(Reason::UnknownSymbol, "there is no such instrument in this room"))
     }

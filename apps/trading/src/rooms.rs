@@ -21,6 +21,7 @@ use crate::line::Lines;
 use crate::room::{Room, State};
 use crate::standing::Standing;
 use crate::store::{self, RoomRow};
+use crate::trail::{Point, Trails};
 
 pub use begun::READ_MOST;
 
@@ -44,6 +45,8 @@ struct Live {
     marked: BTreeSet<String>,
     /// The same since the last round of marks began.
     owed: BTreeSet<String>,
+    /// How its prices went since it came into memory.
+    trails: Trails,
     /// A round that is not through.
     round: Option<Round>,
     /// The number of the entry up to which standings were told, and what was told; nothing after a start.
@@ -58,13 +61,25 @@ struct Live {
 impl Live {
     /// A room that has just come into memory.
     fn new(row: RoomRow, restored: Restored, used: u64) -> Self {
-        let Restored { room: settled, image: imaged, doubted } = restored;
+        let Restored { room: settled, image: imaged, doubted, trails } = restored;
         // Nothing was told of it yet: whatever has a price has another one.
         let priced =
             (0..).zip(&settled.rules().instruments).filter(|(at, _)| settled.price_of(*at).is_some());
         let marked = priced.map(|(_, instrument)| instrument.symbol.clone()).collect();
         let (row, owed) = (Arc::new(row), BTreeSet::new());
-        Self { row, settled, ahead: None, marked, owed, round: None, told: None, imaged, doubted, used }
+        Self {
+            row,
+            settled,
+            ahead: None,
+            marked,
+            owed,
+            trails,
+            round: None,
+            told: None,
+            imaged,
+            doubted,
+            used,
+        }
     }
 }
 
@@ -228,6 +243,7 @@ impl Rooms {
                 rooms.remove(key);
                 return Err(broken(key, &problem));
             }
+            live.trails.follow(entry);
             if let Input::Price { symbol, .. } = &entry.input {
                 live.marked.insert(symbol.clone());
             }
@@ -265,7 +281,7 @@ impl Rooms {
         };
         for mut known in self.known(key) {
             if known.seq() <= top.seq
-                && let Ok(Ok(())) = follow(tx, key, &top, (&mut known, u64::MAX)).await
+                && let Ok(Ok(())) = follow(tx, key, &top, (&mut known, u64::MAX), |_| ()).await
             {
                 return Ok((row, known));
             }
@@ -347,6 +363,11 @@ impl Rooms {
         if let Some(live) = self.lock().get_mut(key) {
             live.round = Some(round);
         }
+    }
+
+    /// How a price of a room in memory went: so many of the newest points, the oldest first.
+    pub fn went(&self, key: &Key, symbol: &str, most: usize) -> Vec<Point> {
+        self.lock().get(key).map(|live| live.trails.newest(symbol, most).to_vec()).unwrap_or_default()
     }
 
     /// Looks at a room as it was settled last, without the store; nothing if it is not in memory.

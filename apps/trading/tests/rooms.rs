@@ -10,6 +10,8 @@ mod asks;
 mod balance;
 #[path = "rooms/books.rs"]
 mod books;
+#[path = "rooms/charts.rs"]
+mod charts;
 #[path = "rooms/digests.rs"]
 mod digests;
 #[path = "rooms/due.rs"]
