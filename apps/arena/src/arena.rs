@@ -55,7 +55,7 @@ impl Arena {
             if *gate && !self.doubt.load(Ordering::Acquire) {
                 continue;
             }
-            let loaded = load(&mut stage.read().await?).await?;
+            let loaded = load(&mut stage.read().await?, &self.in_memory()).await?;
             self.replace(loaded);
             self.doubt.store(false, Ordering::Release);
             *gate = true;
@@ -64,6 +64,13 @@ impl Arena {
 
     fn orgs(&self) -> MutexGuard<'_, HashMap<Org, OrgBoards>> {
         self.orgs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The boards there are, which are read again whether or not they would be loaded at a start: what is in memory
+    /// is never older than the store.
+    fn in_memory(&self) -> HashMap<Org, Vec<Scope>> {
+        let orgs = self.orgs();
+        orgs.iter().map(|(org, boards)| (org.clone(), boards.in_memory().cloned().collect())).collect()
     }
 
     fn replace(&self, loaded: Vec<(Org, Loaded)>) {
@@ -164,26 +171,34 @@ impl Drop for Settling {
 #[derive(Default)]
 struct Loaded {
     boards: Vec<(Scope, Vec<Placed>, Vec<Shown>)>,
-    /// Those of countries, which are made of the places of everybody.
+    /// What was told of those of countries, which are made of the places of everybody.
     countries: HashMap<Scope, Vec<Shown>>,
 }
 
-/// Reads every organisation's boards.
-async fn load(reader: &mut Reader) -> Result<Vec<(Org, Loaded)>, Refusal> {
+/// Reads every organisation's boards, and those that are in memory besides.
+async fn load(
+    reader: &mut Reader,
+    in_memory: &HashMap<Org, Vec<Scope>>,
+) -> Result<Vec<(Org, Loaded)>, Refusal> {
     let mut orgs = Vec::new();
     for org in ladders::orgs(reader).await? {
         let mut loaded = Loaded::default();
         let everybody = read_places(reader, &org, GLOBAL).await?;
-        let countries: HashSet<&str> =
-            everybody.iter().filter_map(|placed| placed.country.as_deref()).collect();
-        for scope in countries.into_iter().map(Scope::country) {
-            let shown = read_shown(reader, &org, &scope).await?;
-            loaded.countries.insert(scope, shown);
-        }
+        let mut scopes: HashSet<Scope> = in_memory.get(&org).into_iter().flatten().cloned().collect();
+        scopes.extend(everybody.iter().filter_map(|placed| placed.country.as_deref()).map(Scope::country));
+        let open = sessions::newest(reader, &org, "open", SESSIONS).await?;
+        scopes.extend(open.iter().map(|session| Scope::session(&session.id)));
         let shown = read_shown(reader, &org, &Scope::Global).await?;
         loaded.boards.push((Scope::Global, everybody, shown));
-        for session in sessions::newest(reader, &org, "open", SESSIONS).await? {
-            load_session(reader, &org, &session.id, &mut loaded).await?;
+        for scope in scopes {
+            match &scope {
+                Scope::Global => {}
+                Scope::Country(_) => {
+                    let shown = read_shown(reader, &org, &scope).await?;
+                    loaded.countries.insert(scope, shown);
+                }
+                Scope::Session(session) => load_session(reader, &org, session, &mut loaded).await?,
+            }
         }
         orgs.push((org, loaded));
     }
@@ -222,8 +237,8 @@ async fn read_shown(reader: &mut Reader, org: &Org, scope: &Scope) -> Result<Vec
 
 impl Loaded {
     fn into_boards(self, boards: &mut OrgBoards) {
+        let mut countries: HashMap<Scope, Vec<Entry>> = HashMap::new();
         for (scope, places, shown) in self.boards {
-            let mut countries: HashMap<Scope, Vec<Entry>> = HashMap::new();
             let mut entries = Vec::with_capacity(places.len());
             for placed in &places {
                 // Of those who come beyond what memory has numbers for there is no place.
@@ -234,10 +249,10 @@ impl Loaded {
                 }
             }
             boards.install(scope, Board::load(Ranking::Ordinal, entries), shown);
-            for (scope, entries) in countries {
-                let shown = self.countries.get(&scope).cloned().unwrap_or_default();
-                boards.install(scope, Board::load(Ranking::Ordinal, entries), shown);
-            }
+        }
+        for (scope, shown) in self.countries {
+            let entries = countries.remove(&scope).unwrap_or_default();
+            boards.install(scope, Board::load(Ranking::Ordinal, entries), shown);
         }
     }
 }

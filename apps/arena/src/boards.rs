@@ -214,6 +214,11 @@ impl OrgBoards {
         self.boards.insert(scope, board);
     }
 
+    /// Every board in memory, in no order.
+    pub fn in_memory(&self) -> impl Iterator<Item = &Scope> {
+        self.boards.keys()
+    }
+
     /// Every board in memory that somebody is on, in no order.
     pub fn scopes(&self) -> impl Iterator<Item = (&Scope, u32)> {
         self.boards.iter().map(|(scope, board)| (scope, board.len())).filter(|(_, players)| *players > 0)

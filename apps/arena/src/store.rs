@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`players`] | players, friends, achievements |
 //! | [`matches`] | matches and who plays them |
-//! | [`ladders`] | standings, their history, boards of any moment |
+//! | [`ladders`] | standings, their history, absences, boards of any moment |
 //! | [`sessions`] | sessions |
 
 pub mod ladders;
@@ -15,14 +15,32 @@ pub mod sessions;
 use tidings_app::{Changes, Migration, Org, Refusal, args};
 
 /// The tables of this app.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    owner: "arena",
-    number: 1,
-    name: "players, matches, ladders",
-    both: include_str!("../migrations/0001_arena.sql"),
-    sqlite: "",
-    postgres: "",
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        owner: "arena",
+        number: 1,
+        name: "players, matches, ladders",
+        both: include_str!("../migrations/0001_arena.sql"),
+        sqlite: "",
+        postgres: "",
+    },
+    Migration {
+        owner: "arena",
+        number: 2,
+        name: "who comes back keeps no standing of its own",
+        both: include_str!("../migrations/0002_returns.sql"),
+        sqlite: "",
+        postgres: "",
+    },
+    Migration {
+        owner: "arena",
+        number: 3,
+        name: "when somebody was not in a ladder",
+        both: include_str!("../migrations/0003_absences.sql"),
+        sqlite: "",
+        postgres: "",
+    },
+];
 
 /// The next number of an organisation: of a result, an entry, a correction.
 pub async fn next_number(tx: &mut Changes, org: &Org) -> Result<i64, Refusal> {

@@ -13,7 +13,7 @@ use crate::replay::{self, Tapes};
 use crate::room::{Room, State};
 use crate::rooms::{Key, Rooms, Round};
 use crate::standing::{Moved, moved};
-use crate::store::{self, Due};
+use crate::store::{self, Due, Timer};
 use crate::telling::{entries, place, portfolio, position};
 use crate::wire::{LeaderboardUpdated, RankingChanged, TradeEvent};
 
@@ -27,6 +27,9 @@ const STANDINGS_BEATS: u64 = 4;
 /// Rooms in which something is due that are seen to in one beat, of each sort; the others come with the next beat, those
 /// first that wait longest. Also users of a room whose open orders are cancelled in one beat.
 const DUE_MOST: u64 = 64;
+/// So long a room is left alone in which something is due and cannot be done, if it is not said when to try again. Those that
+/// wait longest go first: it would keep others from their turn.
+const AGAIN_MS: u64 = 5_000;
 /// Transactions of marks in one beat of a room, and events of each at most; who is left out is told first in the next
 /// beat. Orders are done in between.
 const MARKS: (usize, usize) = (3, 150);
@@ -37,6 +40,7 @@ const MOVED_HEARD: usize = 4_000;
 
 /// Does what is due; `beat` counts how often this was called.
 pub async fn beat(rooms: &Arc<Rooms>, tapes: &Tapes, stage: &Stage, beat: u64) {
+    rooms.read_on_beside(stage);
     if let Err(refusal) = due(rooms, tapes, stage).await {
         tracing::warn!(%refusal, "rooms that are due were not looked at");
     }
@@ -54,47 +58,85 @@ async fn due(rooms: &Arc<Rooms>, tapes: &Tapes, stage: &Stage) -> Result<(), Ref
         replay::give_due(rooms, tapes, stage, key).await;
     }
     for key in cancels {
-        warned(&key.1.clone(), cancel(rooms, stage, key).await);
+        let done = cancel(rooms, stage, &key).await;
+        done_or_put_off(stage, key, (Timer::Cancels, done)).await;
     }
     for key in snapshots {
-        warned(&key.1.clone(), keep(rooms, stage, key).await);
+        let done = keep(rooms, stage, &key).await;
+        done_or_put_off(stage, key, (Timer::Snapshots, done)).await;
     }
     for key in ends {
-        warned(&key.1, happens(rooms, stage, &key, vec![Input::End]).await.map(drop));
+        let done = happens(rooms, stage, &key, vec![Input::End]).await.map(drop);
+        done_or_put_off(stage, key, (Timer::Ends, done)).await;
     }
     Ok(())
 }
 
 /// Cancels the orders of those who did not put it off.
-async fn cancel(rooms: &Arc<Rooms>, stage: &Stage, key: Key) -> Result<(), Refusal> {
+async fn cancel(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Result<(), Refusal> {
     let now_ms = stage.now_ms();
     let mut reader = stage.read().await?;
-    let users = rooms.look(&mut reader, &key, |row, room| {
+    let users = rooms.look(&mut reader, key, |row, room| {
         let due = room.cancels_due(row.time(now_ms)).take(DUE_MOST as usize);
         due.map(str::to_owned).collect::<Vec<_>>()
     });
     let users = users.await?;
     // A reader sees one moment, and keeps what comes after it from being cleared away.
     drop(reader);
-    for user in users {
-        // Who has put it off in the meantime is refused, which is as well.
-        if let Err(refusal) = happens(rooms, stage, &key, vec![Input::CancelDue { user }]).await {
-            tracing::debug!(%refusal, room = key.1, "open orders were not cancelled");
-        }
+    let mut refused = None;
+    for user in &users {
+        let due = vec![Input::CancelDue { user: user.clone() }];
+        refused = happens(rooms, stage, key, due).await.err().or(refused);
     }
-    Ok(())
+    if refused.is_none() && !users.is_empty() {
+        return Ok(());
+    }
+    let is_due = still_due(rooms, stage, key, users).await?;
+    // Who has put it off in the meantime was refused, which is as well.
+    refused.filter(|_| is_due).map_or(Ok(()), Err)
 }
 
-/// One room that cannot be read keeps no other from its end.
-fn warned(room: &str, done: Result<(), Refusal>) {
-    if let Err(refusal) = done {
-        tracing::warn!(%refusal, room, "what was due in a room was not done");
+/// Writes again when the next open orders are to be cancelled, which the room's row says wrongly where nobody was found; whether
+/// some of these users' still are.
+async fn still_due(
+    rooms: &Arc<Rooms>,
+    stage: &Stage,
+    key: &Key,
+    users: Vec<String>,
+) -> Result<bool, Refusal> {
+    let (rooms, key) = (rooms.clone(), key.clone());
+    let look = stage.commit(move |tx| {
+        Box::pin(async move {
+            let (row, room) = rooms.take(tx, &key).await?;
+            let (now_ms, next) = (row.time(tx.now_ms()), room.next_cancel_ms().map(|at| row.when(at)));
+            let is_due = room.cancels_due(now_ms).any(|user| users.iter().any(|it| it == user));
+            rooms.put(&key, room);
+            store::cancel_next(tx, &key.0, &key.1, next).await?;
+            Ok(is_due)
+        })
+    });
+    look.await
+}
+
+/// A room in which what is due cannot be done keeps no other from it.
+async fn done_or_put_off(stage: &Stage, key: Key, (timer, done): (Timer, Result<(), Refusal>)) {
+    let Err(refusal) = done else { return };
+    tracing::warn!(%refusal, room = key.1, "what was due in a room was not done; it is tried again in a moment");
+    let wait_ms = refusal.retry_after_ms.map_or(AGAIN_MS, u64::from);
+    let put_off = stage.commit(move |tx| {
+        Box::pin(async move {
+            let again = tx.now_ms().saturating_add(wait_ms);
+            store::put_off(tx, &key, timer, again).await
+        })
+    });
+    if let Err(refusal) = put_off.await {
+        tracing::debug!(%refusal, "it is tried again at once");
     }
 }
 
-async fn keep(rooms: &Arc<Rooms>, stage: &Stage, key: Key) -> Result<(), Refusal> {
-    rooms.warm(stage, &key).await?;
-    let doing = rooms.clone();
+async fn keep(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Result<(), Refusal> {
+    rooms.warm(stage, key).await?;
+    let (doing, key) = (rooms.clone(), key.clone());
     stage.commit(move |tx| Box::pin(async move { snapshot(&doing, tx, &key).await.map(drop) })).await
 }
 

@@ -1,6 +1,9 @@
 //! Exact decimals: whole numbers of hundred-millionths. There are no floats, and what is rounded says how.
 
+mod wide;
+
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
@@ -19,7 +22,8 @@ const ONE: i128 = 100_000_000;
 
 /// A decimal of at most eight digits behind the point, written as a string.
 ///
-/// Sums saturate beyond 10^30, which the bounds of rooms keep ten orders of magnitude away.
+/// Products and shares are exact before they are rounded, however large what is in between. Sums and results saturate
+/// beyond 10^30, which the bounds of rooms keep ten orders of magnitude away.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Dec(i128);
 
@@ -91,7 +95,11 @@ impl Dec {
     /// `self × part ÷ whole`, rounded once; nothing if `whole` is nothing.
     #[must_use]
     pub fn share(self, part: Self, whole: Self, rounding: Rounding) -> Self {
-        Self(divided(self.0.saturating_mul(part.0), whole.0, rounding))
+        let (Self(number), Self(part), Self(whole)) = (self, part, whole);
+        Self(match number.checked_mul(part) {
+            Some(product) => divided(product, whole, rounding),
+            None => wide::divided((number, part), whole, rounding),
+        })
     }
 
     /// A sum of so many hundred-millionths shared by `count`, rounded; nothing if `count` is nothing.
@@ -106,16 +114,20 @@ fn divided(number: i128, by: i128, rounding: Rounding) -> i128 {
     }
     let (number, by) = if by < 0 { (number.saturating_neg(), -by) } else { (number, by) };
     let (down, rest) = (number.div_euclid(by), number.rem_euclid(by));
-    let up = match rounding {
+    down + i128::from(goes_up(down % 2 != 0, (rest, by - rest), rounding))
+}
+
+/// Whether what lies between two whole numbers, of which the lower may be odd, goes up; by how far it is from both.
+fn goes_up<T: Ord + Default>(is_odd: bool, (below, above): (T, T), rounding: Rounding) -> bool {
+    match rounding {
         Rounding::Down => false,
-        Rounding::Up => rest > 0,
-        Rounding::Nearest => match rest.cmp(&(by - rest)) {
-            std::cmp::Ordering::Less => false,
-            std::cmp::Ordering::Equal => down % 2 != 0,
-            std::cmp::Ordering::Greater => true,
+        Rounding::Up => below > T::default(),
+        Rounding::Nearest => match below.cmp(&above) {
+            Ordering::Less => false,
+            Ordering::Equal => is_odd,
+            Ordering::Greater => true,
         },
-    };
-    down + i128::from(up)
+    }
 }
 
 impl Add for Dec {

@@ -11,11 +11,13 @@ use tidings_app::{Code, Refusal, Stage};
 use tidings_store::{Reader, StoreError};
 use tokio::task::{spawn_blocking, yield_now};
 
+use crate::journal::Entry;
 use crate::room::Room;
 use crate::room::image::{Image, Sketch, VERSION};
 use crate::rooms::{Key, Rooms, broken};
 use crate::rules::Rules;
 use crate::store::{self, Top};
+use crate::trail::Trails;
 
 use rows::{Name, Stored};
 
@@ -157,6 +159,15 @@ pub struct Restored {
     pub image: u64,
     /// The entry of the image that was there and is not to be used.
     pub doubted: Option<u64>,
+    /// How its prices went since that image.
+    pub trails: Trails,
+}
+
+impl Restored {
+    fn new(room: Room, image: u64, doubted: Option<u64>) -> Self {
+        let trails = Trails::of(&room);
+        Self { room, image, doubted, trails }
+    }
 }
 
 /// Makes a room of its image and what came after it; where that does not come to what the room's row says, of all
@@ -165,25 +176,66 @@ pub struct Restored {
 /// # Errors
 /// `unavailable` if its journal cannot be read, or does not come to it either.
 pub async fn restore(reader: &mut Reader, key: &Key, rules: &Rules, top: &Top) -> Result<Restored, Refusal> {
+    let restored = go_on(reader, key, (rules, top), (&mut None, u64::MAX)).await?;
+    restored.ok_or_else(|| broken(key, "there are too many entries"))
+}
+
+/// Goes on to make a room as [`restore`] does, from where it was `begun`, by so many entries at most, or a page more; the room if
+/// that is all of it, else how far it has come is in `begun`.
+///
+/// # Errors
+/// As [`restore`]. What was begun stays, unless it was wrong.
+pub(crate) async fn go_on(
+    reader: &mut Reader,
+    key: &Key,
+    (rules, top): (&Rules, &Top),
+    (begun, most): (&mut Option<Restored>, u64),
+) -> Result<Option<Restored>, Refusal> {
+    loop {
+        let restored = match begun {
+            Some(restored) if restored.room.seq() <= top.seq => restored,
+            _ => begun.insert(begin(reader, key, rules, top).await?),
+        };
+        let Restored { room, image, trails, .. } = restored;
+        let image = *image;
+        match follow(reader, key, top, (room, most), |entry| trails.follow(entry)).await? {
+            Ok(()) if restored.room.seq() < top.seq => return Ok(None),
+            Ok(()) => return Ok(begun.take()),
+            Err(problem) => {
+                *begun = None;
+                if image == 0 {
+                    return Err(broken(key, &problem));
+                }
+                warn(key, &problem);
+                *begun = Some(Restored::new(fresh(key, rules)?, 0, Some(image)));
+            }
+        }
+    }
+}
+
+/// The room of its image, or one without entries if there is no image that proves itself.
+async fn begin(reader: &mut Reader, key: &Key, rules: &Rules, top: &Top) -> Result<Restored, Refusal> {
     let mut doubted = None;
     match rows::find(reader, key).await {
         Ok(None) => {}
         Ok(Some(stored)) => {
-            let seq = stored.name.seq;
-            match from_image(reader, key, rules, (top, stored)).await? {
-                Ok(room) => return Ok(Restored { room, image: seq, doubted }),
+            let image = stored.name.seq;
+            match from_image(key, rules, top, stored).await {
+                Ok(room) => return Ok(Restored::new(room, image, doubted)),
                 Err(problem) => {
                     warn(key, &problem);
-                    doubted = Some(seq);
+                    doubted = Some(image);
                 }
             }
         }
         Err(StoreError::Corrupt(problem)) => warn(key, &problem),
         Err(error) => return Err(error.into()),
     }
-    let room = Room::new(&key.1, rules.clone()).map_err(|problem| broken(key, &problem))?;
-    let room = follow(reader, key, top, room).await?.map_err(|problem| broken(key, &problem))?;
-    Ok(Restored { room, image: 0, doubted })
+    Ok(Restored::new(fresh(key, rules)?, 0, doubted))
+}
+
+fn fresh(key: &Key, rules: &Rules) -> Result<Room, Refusal> {
+    Room::new(&key.1, rules.clone()).map_err(|problem| broken(key, &problem))
 }
 
 fn warn(key: &Key, problem: &str) {
@@ -196,42 +248,34 @@ fn warn(key: &Key, problem: &str) {
     );
 }
 
-/// What became of following a journal: the room where its row says it is, or what does not go together.
-type Followed = Result<Room, String>;
-
-async fn from_image(
-    reader: &mut Reader,
-    key: &Key,
-    rules: &Rules,
-    (top, stored): (&Top, Stored),
-) -> Result<Followed, Refusal> {
+async fn from_image(key: &Key, rules: &Rules, top: &Top, stored: Stored) -> Result<Room, String> {
     let Stored { name, chain, bytes } = stored;
     if name.version != VERSION {
-        return Ok(Err(format!("expected version {VERSION}, found {}", name.version)));
+        return Err(format!("expected version {VERSION}, found {}", name.version));
     }
     if name.seq > top.seq {
-        return Ok(Err(format!("it is of entry {}, and there are {}", name.seq, top.seq)));
+        return Err(format!("it is of entry {}, and there are {}", name.seq, top.seq));
     }
     let (id, rules) = (key.1.clone(), rules.clone());
     let read = spawn_blocking(move || Room::from_image(&id, &rules, &bytes)).await;
-    match read {
-        Err(problem) => Ok(Err(problem.to_string())),
-        Ok(Err(problem)) => Ok(Err(problem.to_string())),
-        Ok(Ok(room)) if room.seq() != name.seq || room.chain().to_string() != chain => {
-            Ok(Err("it is of another entry than it is said to be".into()))
-        }
-        Ok(Ok(room)) => follow(reader, key, top, room).await,
+    let room = read.map_err(|problem| problem.to_string())?.map_err(|problem| problem.to_string())?;
+    if room.seq() != name.seq || room.chain().to_string() != chain {
+        return Err("it is of another entry than it is said to be".into());
     }
+    Ok(room)
 }
 
-/// Brings a room to where its row says it is, and sees whether it has come to the same.
+/// Brings a room on towards where its row says it is, by so many entries at most, or a page more. If it comes there, it is seen whether
+/// it has come to the same; if not, or an entry is none of it, what does not go together.
 pub(crate) async fn follow(
     reader: &mut Reader,
     key: &Key,
     top: &Top,
-    mut room: Room,
-) -> Result<Followed, Refusal> {
-    while room.seq() < top.seq {
+    (room, most): (&mut Room, u64),
+    mut taken: impl FnMut(&Entry),
+) -> Result<Result<(), String>, Refusal> {
+    let until = top.seq.min(room.seq().saturating_add(most));
+    while room.seq() < until {
         let entries = store::read(reader, &key.0, &key.1, (room.seq(), PAGE)).await?;
         if entries.is_empty() {
             return Ok(Err("its journal is shorter than it was".into()));
@@ -240,10 +284,11 @@ pub(crate) async fn follow(
             if let Err(problem) = room.replay(entry) {
                 return Ok(Err(problem));
             }
+            taken(entry);
         }
     }
-    if room.seq() == top.seq && room.chain() == top.chain {
-        return Ok(Ok(room));
+    if room.seq() < top.seq || room.chain() == top.chain {
+        return Ok(Ok(()));
     }
     Ok(Err("its journal does not come to the link that it came to".into()))
 }

@@ -8,7 +8,8 @@ use crate::refused::{Reason, Refused};
 
 /// Characters of a symbol at most.
 pub const SYMBOL_MOST: usize = 24;
-/// What all of a position may be worth at the highest price; it keeps every product and sum exact.
+/// What all of a position may be worth at the highest price; it keeps every amount, and every sum of amounts, far within
+/// what a decimal holds.
 pub const WORTH_MOST: Dec = Dec::whole(1_000_000_000_000);
 
 /// Something that is traded in a room.

@@ -75,6 +75,14 @@ pub enum Input {
     End,
 }
 
+impl Input {
+    /// Whether a switch that cancels open orders is armed, put off, laid down or gone after it.
+    pub(crate) const fn is_of_a_switch(&self) -> bool {
+        // Whoever leaves takes the switch along, and at the end there is nothing left to cancel.
+        matches!(self, Self::CancelAfter { .. } | Self::CancelDue { .. } | Self::Leave { .. } | Self::End)
+    }
+}
+
 /// An entry of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

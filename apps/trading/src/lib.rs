@@ -15,6 +15,7 @@
 //! | [`store`], [`rooms`] | the tables; rooms in memory, and how they follow them |
 //! | [`images`] | what spares a start the reading of whole journals |
 //! | [`acts`], [`byitself`], [`prices`] | what happens, asked for or by itself; prices, which are not kept |
+//! | [`trail`] | how prices went, for charts |
 //! | `line`, `together` | who waits for a room, and what they ask in one transaction |
 //! | [`replay`] | prices from files |
 //! | [`clean`] | rooms that are over are removed |
@@ -50,6 +51,7 @@ pub mod store;
 pub mod telling;
 mod together;
 pub mod trading;
+pub mod trail;
 pub mod views;
 pub mod wire;
 

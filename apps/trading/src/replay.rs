@@ -190,6 +190,8 @@ async fn give(rooms: &Arc<Rooms>, tx: &mut Changes, key: &Key, tape: &Tape) -> R
     }
     replay.given = done_with as u64;
     let next = tape.after_ms(done_with, rate).map(|after| started_ms.saturating_add(after));
-    rows::advance(tx, key, (replay.given, next.map(|at| row.when(at)))).await?;
+    // A room that is far behind takes its turn with the others: it is due from now on, not from when its price was.
+    let due_ms = next.map(|at| row.when(at).max(tx.now_ms()));
+    rows::advance(tx, key, (replay.given, due_ms)).await?;
     Ok(goes_on)
 }

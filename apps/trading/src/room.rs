@@ -38,8 +38,9 @@ pub const ORDERS_MOST: usize = 1_000_000;
 /// Orders of one member at most, over all of the room's time.
 pub const ORDERS_OF_ONE_MOST: usize = 100_000;
 
-/// Entries of a journal at most; beyond them a room can only be ended.
-pub const ENTRIES_MOST: u64 = 10_000_000;
+/// Entries of a journal at most, enough for thirty prices a second over a month; beyond them a room can only be ended. No
+/// memory grows with them. What does is the database, and what a start reads that has no image to use.
+pub const ENTRIES_MOST: u64 = 100_000_000;
 /// Orders that one entry fills, or gives up, at most: what it tells fits in a transaction.
 pub const FILLS_MOST: usize = 200;
 
@@ -263,6 +264,9 @@ impl Room {
     /// Why not; nothing has changed then.
     pub fn apply(&mut self, at_ms: u64, input: Input) -> Result<Applied, Refused> {
         let at_ms = at_ms.max(self.at_ms);
+        if let Input::Place { user, ask } = &input {
+            self.is_new(user, ask)?;
+        }
         if self.seq >= ENTRIES_MOST && input != Input::End {
             return Err(Refused::new(
                 Reason::RoomFull,
@@ -446,7 +450,10 @@ impl Room {
     }
 
     /// The place of an instrument.
-    fn market_of(&self, symbol: &str) -> Result<usize, Refused> {
+    ///
+    /// # Errors
+    /// `unknown_symbol`
+    pub(crate) fn market_of(&self, symbol: &str) -> Result<usize, Refused> {
         let place = self.rules.instruments.iter().position(|it| it.symbol == symbol);
         place.ok_or_else(|| Refused::new(Reason::UnknownSymbol, "there is no such instrument in this room"))
     }

@@ -5,6 +5,8 @@
 //! chain of hashes is the one in the room's row. If one of them was undone, or another server wrote meanwhile, the
 //! chains differ and it is made again of what is stored: the room's image and the entries behind it.
 
+mod begun;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,6 +21,11 @@ use crate::line::Lines;
 use crate::room::{Room, State};
 use crate::standing::Standing;
 use crate::store::{self, RoomRow};
+use crate::trail::{Point, Trails};
+
+pub use begun::READ_MOST;
+
+use begun::Begun;
 
 /// Rooms in memory at most; of more the one that was used longest ago gives way, and is read again when needed.
 pub const ROOMS_MOST: usize = 512;
@@ -38,6 +45,8 @@ struct Live {
     marked: BTreeSet<String>,
     /// The same since the last round of marks began.
     owed: BTreeSet<String>,
+    /// How its prices went since it came into memory.
+    trails: Trails,
     /// A round that is not through.
     round: Option<Round>,
     /// The number of the entry up to which standings were told, and what was told; nothing after a start.
@@ -52,13 +61,25 @@ struct Live {
 impl Live {
     /// A room that has just come into memory.
     fn new(row: RoomRow, restored: Restored, used: u64) -> Self {
-        let Restored { room: settled, image: imaged, doubted } = restored;
+        let Restored { room: settled, image: imaged, doubted, trails } = restored;
         // Nothing was told of it yet: whatever has a price has another one.
         let priced =
             (0..).zip(&settled.rules().instruments).filter(|(at, _)| settled.price_of(*at).is_some());
         let marked = priced.map(|(_, instrument)| instrument.symbol.clone()).collect();
         let (row, owed) = (Arc::new(row), BTreeSet::new());
-        Self { row, settled, ahead: None, marked, owed, round: None, told: None, imaged, doubted, used }
+        Self {
+            row,
+            settled,
+            ahead: None,
+            marked,
+            owed,
+            trails,
+            round: None,
+            told: None,
+            imaged,
+            doubted,
+            used,
+        }
     }
 }
 
@@ -79,7 +100,7 @@ pub(crate) struct Round {
 }
 
 /// Rooms in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rooms {
     live: Mutex<HashMap<Key, Live>>,
     /// Who waits for them.
@@ -87,6 +108,9 @@ pub struct Rooms {
     /// One at a time reads what is missing of a journal: many who come at once, after a start, have all read it then. Rooms
     /// share these by their names.
     reading: [tokio::sync::Mutex<()>; READING],
+    /// Entries that it reads at most before others have their turn.
+    read_most: u64,
+    begun: Begun,
     uses: std::sync::atomic::AtomicU64,
     /// Images are made by one at a time.
     pub(crate) imaging: Arc<tokio::sync::Mutex<()>>,
@@ -98,6 +122,8 @@ pub struct Rooms {
 enum Known {
     /// Nothing.
     Not,
+    /// Nothing yet: it is read in the background.
+    Begun,
     /// It is to be read on behind an entry.
     UpTo(u64),
     /// All.
@@ -109,7 +135,27 @@ pub(crate) fn broken(key: &Key, problem: &str) -> Refusal {
     Refusal::unavailable("this room cannot be read")
 }
 
+impl Default for Rooms {
+    fn default() -> Self {
+        Self::new(READ_MOST)
+    }
+}
+
 impl Rooms {
+    /// None yet; of a room that is not in memory so many entries are read in one go at most.
+    pub fn new(read_most: u64) -> Self {
+        Self {
+            live: Mutex::default(),
+            lines: Lines::default(),
+            reading: Default::default(),
+            read_most,
+            begun: Begun::default(),
+            uses: Default::default(),
+            imaging: Arc::default(),
+            stirred: Notify::new(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -121,7 +167,7 @@ impl Rooms {
     /// Looks at a room as it is stored at the moment the reader sees, or a little later.
     ///
     /// # Errors
-    /// `not_found`, `unavailable` if its journal cannot be read.
+    /// `not_found`, `unavailable` if its journal cannot be read, or is so long that it is still being read.
     pub async fn look<T>(
         &self,
         reader: &mut Reader,
@@ -140,17 +186,21 @@ impl Rooms {
 
     /// Reads what is missing of a room.
     async fn load(&self, reader: &mut Reader, key: &Key, row: &RoomRow) -> Result<(), Refusal> {
-        if matches!(self.known_by(key, row), Known::All) {
-            return Ok(());
+        // Who comes back later does not wait in line for it.
+        match self.known_by(key, row) {
+            Known::All => return Ok(()),
+            Known::Begun => return Err(begun::is_read()),
+            Known::Not | Known::UpTo(_) => {}
         }
         let part = key.1.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
         let _alone = self.reading[part % READING].lock().await;
         loop {
             let seq = match self.known_by(key, row) {
                 Known::All => return Ok(()),
+                Known::Begun => return Err(begun::is_read()),
                 Known::UpTo(seq) => seq,
                 Known::Not => {
-                    let restored = images::restore(reader, key, &row.rules, &row.top()).await?;
+                    let restored = self.restore(reader, (key, row), None).await?;
                     self.add(key, row, restored);
                     continue;
                 }
@@ -165,6 +215,7 @@ impl Rooms {
 
     fn known_by(&self, key: &Key, row: &RoomRow) -> Known {
         match self.lock().get(key).filter(|live| live.row.created_ms == row.created_ms) {
+            None if self.begun.has(key) => Known::Begun,
             None => Known::Not,
             Some(live) if live.settled.seq() < row.seq => Known::UpTo(live.settled.seq()),
             Some(_) => Known::All,
@@ -192,6 +243,7 @@ impl Rooms {
                 rooms.remove(key);
                 return Err(broken(key, &problem));
             }
+            live.trails.follow(entry);
             if let Input::Price { symbol, .. } = &entry.input {
                 live.marked.insert(symbol.clone());
             }
@@ -227,15 +279,16 @@ impl Rooms {
             Some(row) if row.created_ms == top.created_ms => row,
             _ => Arc::new(store::find(tx, &key.0, &key.1).await?.ok_or_else(Refusal::no_such_room)?),
         };
-        for known in self.known(key) {
+        for mut known in self.known(key) {
             if known.seq() <= top.seq
-                && let Ok(Ok(room)) = follow(tx, key, &top, known).await
+                && let Ok(Ok(())) = follow(tx, key, &top, (&mut known, u64::MAX), |_| ()).await
             {
-                return Ok((row, room));
+                return Ok((row, known));
             }
         }
-        let restored = images::restore(tx, key, &row.rules, &top).await?;
-        Ok((row, restored.room))
+        // Whoever warmed it may have lost it since; there is no time for more in a transaction.
+        let restored = images::go_on(tx, key, (&row.rules, &top), (&mut None, self.read_most)).await?;
+        Ok((row, restored.ok_or_else(begun::is_read)?.room))
     }
 
     /// What is known of a room without its journal, the newest first.
@@ -310,6 +363,11 @@ impl Rooms {
         if let Some(live) = self.lock().get_mut(key) {
             live.round = Some(round);
         }
+    }
+
+    /// How a price of a room in memory went: so many of the newest points, the oldest first.
+    pub fn went(&self, key: &Key, symbol: &str, most: usize) -> Vec<Point> {
+        self.lock().get(key).map(|live| live.trails.newest(symbol, most).to_vec()).unwrap_or_default()
     }
 
     /// Looks at a room as it was settled last, without the store; nothing if it is not in memory.

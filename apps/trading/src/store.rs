@@ -224,6 +224,39 @@ pub async fn cancel_next(tx: &mut Changes, org: &Org, id: &str, at_ms: Option<u6
     Ok(())
 }
 
+/// What a timer sees to in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timer {
+    /// Open orders of somebody who did not put it off are cancelled.
+    Cancels,
+    /// Standings are kept.
+    Snapshots,
+    /// It ends.
+    Ends,
+}
+
+/// Leaves a room alone until then, as far as a timer goes.
+pub async fn put_off(tx: &mut Changes, key: &Key, timer: Timer, until_ms: u64) -> Result<(), Refusal> {
+    macro_rules! later {
+        ($due:literal) => {
+            concat!(
+                "UPDATE trading_rooms SET ",
+                $due,
+                " = $3 WHERE org = $1 AND id = $2 AND state = 'running' AND ",
+                $due,
+                " < $3"
+            )
+        };
+    }
+    let sql = match timer {
+        Timer::Cancels => later!("cancel_ms"),
+        Timer::Snapshots => later!("snapshot_ms"),
+        Timer::Ends => later!("ends_ms"),
+    };
+    tx.run(sql, args![&key.0, &key.1, until_ms]).await?;
+    Ok(())
+}
+
 /// Running rooms in which something is due, of each sort those first that wait longest.
 #[derive(Debug, Default)]
 pub struct Due {

@@ -66,9 +66,7 @@ pub(crate) async fn together(
     tx.tell(tells)?;
     if !stored.is_empty() {
         store::write(tx, &key.0, &key.1, &stored).await?;
-        let switched =
-            |entry: &Entry| matches!(entry.input, Input::CancelAfter { .. } | Input::CancelDue { .. });
-        if stored.iter().any(switched) {
+        if stored.iter().any(|entry| entry.input.is_of_a_switch()) {
             let next = room.next_cancel_ms().map(|at| row.when(at));
             store::cancel_next(tx, &key.0, &key.1, next).await?;
         }
@@ -186,8 +184,12 @@ impl Doing<'_> {
             let reply = views::of_reply(&self.room, order, self.now_ms);
             return Ok(Ok(Some(OrderReply { duplicate: Some(true), ..reply })));
         }
-        // Who comes too fast, or is no member, is answered alone.
-        if !matches!(refused.reason, Reason::RateExceeded | Reason::NotAMember) {
+        // Who comes too fast, or is no member, is answered alone; and of an id that has an order nobody is told that it failed.
+        let is_quiet = matches!(
+            refused.reason,
+            Reason::RateExceeded | Reason::NotAMember | Reason::DuplicateClientOrderId
+        );
+        if !is_quiet {
             let own = place(self.org, self.room.id(), Some(&user))?;
             let event = telling::failed(self.room.id(), &ask.client_order_id, &refused);
             self.tells.say_in(&own, &event, Some(Lane::Critical))?;

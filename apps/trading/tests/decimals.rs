@@ -1,11 +1,66 @@
 //! Decimals are exact, written in one way, and never were a float.
 #![allow(clippy::unwrap_used)]
 
+use std::cmp::Ordering;
+
 use proptest::prelude::*;
 use tidings_trading::decimal::{Dec, NotDecimal, Rounding};
 
 fn dec(text: &str) -> Dec {
     text.parse().unwrap()
+}
+
+/// A product as it is computed on paper, in digits of 32 bits, the highest first.
+fn on_paper(left: u128, right: u128) -> [u32; 8] {
+    let digit = |number: u128, at: usize| u128::from((number >> (32 * at)) as u32);
+    let (mut digits, mut carry) = ([0; 8], 0_u128);
+    for at in 0..8 {
+        let pairs = (0..=at).filter(|low| *low < 4 && at - low < 4);
+        let sum: u128 = carry + pairs.map(|low| digit(left, low) * digit(right, at - low)).sum::<u128>();
+        (digits[7 - at], carry) = (sum as u32, sum >> 32);
+    }
+    digits
+}
+
+/// A number of any size, up to so many bits.
+fn of_bits(most: u32) -> impl Strategy<Value = u128> {
+    (1..=most, any::<u128>()).prop_map(|(bits, number)| number >> (u128::BITS - bits))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    /// Also of numbers whose product does not fit in 128 bits.
+    #[test]
+    fn a_share_of_what_is_large_is_rounded_once(
+        number in of_bits(126),
+        (part, whole) in (of_bits(126), of_bits(126)).prop_map(|(one, other)| (one.min(other), one.max(other).max(1))),
+    ) {
+        let dec = |number: u128| Dec::units(number.cast_signed());
+        let size = |share: Dec| share.as_units().unsigned_abs();
+        let share = |rounding| size(dec(number).share(dec(part), dec(whole), rounding));
+        let (down, near, up) = (share(Rounding::Down), share(Rounding::Nearest), share(Rounding::Up));
+        let exact = on_paper(number, part);
+        prop_assert!(on_paper(down, whole) <= exact && exact < on_paper(down + 1, whole));
+        prop_assert_eq!(up, down + u128::from(on_paper(down, whole) < exact));
+        // Between both is the half: twice as much is compared with both together.
+        let goes_up = match on_paper(2 * number, part).cmp(&on_paper(2 * down + 1, whole)) {
+            Ordering::Less => false,
+            Ordering::Equal => down % 2 == 1,
+            Ordering::Greater => true,
+        };
+        prop_assert_eq!(near, down + u128::from(goes_up));
+        // Below nothing the same is the other way round.
+        for (number, part, whole) in [(-1, 1, 1), (1, -1, 1), (1, 1, -1), (-1, -1, -1)].map(|signs: (i128, i128, i128)| {
+            let signed = |number: u128, sign: i128| Dec::units(number.cast_signed() * sign);
+            (signed(number, signs.0), signed(part, signs.1), signed(whole, signs.2))
+        }) {
+            let share = |rounding| number.share(part, whole, rounding).as_units();
+            prop_assert_eq!(share(Rounding::Down), -up.cast_signed());
+            prop_assert_eq!(share(Rounding::Up), -down.cast_signed());
+            prop_assert_eq!(share(Rounding::Nearest), -near.cast_signed());
+        }
+    }
 }
 
 proptest! {
@@ -86,6 +141,17 @@ fn a_number_of_json_is_refused_since_it_may_have_been_a_float() {
     }
     let error = serde_json::from_str::<Dec>("1.5").unwrap_err().to_string();
     assert!(error.contains("a decimal as a string"), "{error}");
+}
+
+#[test]
+fn what_is_too_large_for_a_decimal_is_as_large_as_one_can_be() {
+    let (most, tiny) = (Dec::units(i128::MAX), Dec::units(1));
+    for rounding in [Rounding::Down, Rounding::Nearest, Rounding::Up] {
+        assert_eq!(most.share(most, tiny, rounding), most);
+        assert_eq!(most.share(most, -tiny, rounding), Dec::units(i128::MIN));
+        assert_eq!(most.share(most, most, rounding), most);
+        assert_eq!(most.share(most, Dec::ZERO, rounding), Dec::ZERO);
+    }
 }
 
 #[test]

@@ -13,8 +13,8 @@ use crate::store::matches::{self, Match, Seat};
 use crate::store::{next_number, players};
 use crate::telling::{board_room, match_room, player_room};
 use crate::wire::{
-    Activity, BoardEvent, EloChange, EloUpdate, FriendActivity, MatchCompleted, MatchEvent, Outcome,
-    PlayerEvent, RankChange, Reached, ResultType, Score, Status, Unlocked,
+    Activity, BoardEvent, EloChange, EloUpdate, FriendActivity, MatchChange, MatchCompleted, MatchEvent,
+    MatchUpdated, Outcome, PlayerEvent, RankChange, Reached, ResultType, Score, Status, Unlocked,
 };
 use tidings_app::time::iso8601;
 
@@ -67,6 +67,7 @@ pub async fn submit(
     }
     let mut seats = matches::seats(tx, org, id).await?;
     let winner = winner_of(submitted, &seats)?;
+    let known: Vec<i64> = seats.iter().map(|seat| seat.score).collect();
     take_scores(&mut seats, &submitted.scores, game.max_score)?;
     let number = next_number(tx, org).await?;
     let rated = rate(tx, org, &game, &seats, (winner, number)).await?;
@@ -75,7 +76,13 @@ pub async fn submit(
     let result = outcome(&game, &seats, &rated);
     let completed = MatchCompleted { match_id: id.to_owned(), result: result.clone() };
     let mut tells = Tells::default();
-    tells.say(&match_room(org, id)?, &MatchEvent::Completed(completed))?;
+    let room = match_room(org, id)?;
+    // Behind the end nothing is heard, so the last scores come before it.
+    if let Some(scores) = new_scores(&seats, &known) {
+        let update = MatchChange { scores: Some(scores), ..MatchChange::default() };
+        tells.say(&room, &MatchEvent::Updated(MatchUpdated { match_id: id.to_owned(), update }))?;
+    }
+    tells.say(&room, &MatchEvent::Completed(completed))?;
     let ratings: Vec<RatingChange> =
         rated.iter().take(1).flat_map(|all| &all.turns).map(RatingChange::of).collect();
     elo_updates(&mut tells, org, &ratings, &format!("match:{id}"))?;
@@ -126,6 +133,14 @@ pub(crate) fn take_scores(seats: &mut [Seat], scores: &[Score], most: i64) -> Re
         seat.score = score.score;
     }
     Ok(())
+}
+
+/// The scores that are others than those that were known, if there are any.
+fn new_scores(seats: &[Seat], known: &[i64]) -> Option<Vec<Score>> {
+    let changed = seats.iter().zip(known).filter(|(seat, known)| seat.score != **known);
+    let scores: Vec<Score> =
+        changed.map(|(seat, _)| Score { player_id: seat.player.clone(), score: seat.score }).collect();
+    (!scores.is_empty()).then_some(scores)
 }
 
 /// How the players stand in each ladder after it, the ladder of everybody first.

@@ -10,6 +10,7 @@ use crate::boards::{Batch, Scope};
 use crate::model::Standing;
 use crate::ranks::{Change, Entry};
 use crate::store::ladders::{self, of_session};
+use crate::store::matches;
 use crate::store::next_number;
 use crate::store::sessions::{self, Session};
 
@@ -54,28 +55,34 @@ pub async fn join(
     if session.max_players.is_some_and(|most| session.players >= most) {
         return Err(Refusal::conflict("this session is full"));
     }
-    let came = next_number(tx, org).await?;
-    // Who comes back goes on from where it was left.
-    let before = ladders::before(tx, org, &ladder, &player.id, came).await?;
-    let standing = before.map_or_else(
-        || Standing::new(session.initial_rating, came),
-        |before| Standing { reached: came, ..before },
-    );
-    enter(tx, org, &ladder, &player.id, &standing).await?;
+    // Who comes back stands as the results say that count by now: no row of its own would be corrected by a void.
+    let standing = match ladders::newest(tx, org, &ladder, &player.id).await? {
+        Some(standing) => {
+            ladders::come_back(tx, org, &ladder, &player.id, &standing).await?;
+            standing
+        }
+        None => {
+            let standing = Standing::new(session.initial_rating, next_number(tx, org).await?);
+            enter(tx, org, &ladder, &player.id, &standing).await?;
+            standing
+        }
+    };
     sessions::count(tx, org, id, 1).await?;
     let scope = Scope::session(id);
     on_board(tx, org, &scope, &player, standing.rating, true)?;
     let handle = arena.with(org, |boards| boards.handle(&player.id))?;
     let mut batch = Batch::default();
-    batch.push(&scope, Change::Put(Entry { player: handle, score: standing.rating, reached: number(came) }));
+    let entry = Entry { player: handle, score: standing.rating, reached: number(standing.reached) };
+    batch.push(&scope, Change::Put(entry));
     arena.settle_after(tx, org, batch);
     Ok(())
 }
 
-/// Somebody plays in it no more.
+/// Somebody plays in it no more; whoever is in a match of it stays until that is over, so that no loser keeps a
+/// result from counting by leaving before it.
 ///
 /// # Errors
-/// `not_found` if the player does not play in it.
+/// `not_found` if the player does not play in it, `conflict` while a match of the player in it is not over.
 pub async fn leave(
     arena: &Arc<Arena>,
     tx: &mut Changes,
@@ -86,7 +93,11 @@ pub async fn leave(
     let player = the_player(tx, org, player).await?;
     let standing = ladders::stands(tx, org, &of_session(id), &player.id).await?;
     let standing = standing.ok_or_else(|| Refusal::not_found("player of this session"))?;
-    ladders::remove(tx, org, &of_session(id), &player.id).await?;
+    if let Some(game) = matches::not_over(tx, org, id, &player.id).await? {
+        let message = format!("a match of this player in the session is not over: {game}");
+        return Err(Refusal::conflict(&message));
+    }
+    ladders::leave(tx, org, &of_session(id), &player.id).await?;
     sessions::count(tx, org, id, -1).await?;
     let scope = Scope::session(id);
     on_board(tx, org, &scope, &player, standing.rating, false)?;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::boards::{Batch, OrgBoards, Scope};
@@ -32,12 +32,15 @@ fn id(at: usize) -> String {
 struct Kept {
     results: Vec<Played>,
     history: BTreeMap<String, Vec<(i64, Standing)>>,
+    /// Who has left, and plays nothing until he comes back.
+    away: BTreeSet<String>,
     boards: OrgBoards,
 }
 
 impl Kept {
     fn new() -> Self {
-        let mut kept = Self { results: Vec::new(), history: BTreeMap::new(), boards: OrgBoards::default() };
+        let (results, history, away) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+        let mut kept = Self { results, history, away, boards: OrgBoards::default() };
         for (at, number) in (0..PLAYERS).zip(1..) {
             let standing = Standing::new(INITIAL_RATING, number);
             kept.history.insert(id(at), vec![(number, standing)]);
@@ -86,6 +89,19 @@ impl Kept {
         self.results.push(played);
     }
 
+    /// Somebody leaves, or comes back to where the results that count put him by now.
+    fn turn(&mut self, player: &str) {
+        if self.away.remove(player) {
+            self.move_to(&[(player.to_owned(), self.stands(player))]);
+            return;
+        }
+        self.away.insert(player.to_owned());
+        let mut batch = Batch::default();
+        batch.push(&Scope::Global, Change::Remove(self.boards.handle(player).unwrap()));
+        let number = self.boards.announce(batch);
+        self.boards.settle(number);
+    }
+
     fn rank(&self, player: &str) -> Option<u32> {
         self.boards.board(&Scope::Global)?.rank(self.boards.find(player)?)
     }
@@ -120,7 +136,8 @@ impl Kept {
         for player in &voided.players {
             self.history.get_mut(player).unwrap().retain(|(number, _)| *number != voided.number);
         }
-        let now: Vec<_> = replay.standings().into_iter().collect();
+        let now = replay.standings().into_iter().filter(|(player, _)| !self.away.contains(player));
+        let now: Vec<_> = now.collect();
         self.move_to(&now);
         again
     }
@@ -145,6 +162,7 @@ impl Kept {
     /// The board is what sorting gives: rating, then who reached it first, then who came first.
     fn check_order(&self) {
         let mut sorted: Vec<(i64, i64, usize)> = (0..PLAYERS)
+            .filter(|at| !self.away.contains(&id(*at)))
             .map(|at| {
                 let standing = self.stands(&id(at));
                 (-standing.rating, standing.reached, at)
@@ -158,12 +176,12 @@ impl Kept {
     }
 }
 
-fn random(chance: &mut Chance, number: i64) -> Played {
+fn random(chance: &mut Chance, number: i64, away: &BTreeSet<String>) -> Played {
     let count = if chance.below(10) == 0 { 3 } else { 2 };
     let mut players: Vec<String> = Vec::new();
     while players.len() < count {
         let player = id(chance.below(PLAYERS));
-        if !players.contains(&player) {
+        if !players.contains(&player) && !away.contains(&player) {
             players.push(player);
         }
     }
@@ -176,9 +194,13 @@ fn ten_thousand_results_and_voids_are_as_if_computed_anew() {
     let (mut kept, mut chance) = (Kept::new(), Chance(0x5eed_0001));
     let (mut voids, mut again) = (0, 0);
     for number in 100..100 + RESULTS {
-        let played = random(&mut chance, number);
+        let played = random(&mut chance, number, &kept.away);
         kept.play(played);
         kept.check_order();
+        if chance.below(20) == 0 && kept.away.len() < PLAYERS / 2 || chance.below(100) == 0 {
+            kept.turn(&id(chance.below(PLAYERS)));
+            kept.check_order();
+        }
         if chance.below(100) == 0 {
             // Mostly something new, now and then something long ago.
             let reach = if chance.below(10) == 0 { kept.results.len() } else { kept.results.len().min(30) };
@@ -204,7 +226,7 @@ fn ten_thousand_results_and_voids_are_as_if_computed_anew() {
 fn a_void_that_touches_only_its_own_players_is_not_enough() {
     let (mut kept, mut chance) = (Kept::new(), Chance(0x5eed_0002));
     for number in 100..400 {
-        kept.play(random(&mut chance, number));
+        kept.play(random(&mut chance, number, &BTreeSet::new()));
     }
     let voided = kept.results.remove(10);
     for player in &voided.players {

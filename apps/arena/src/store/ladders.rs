@@ -85,10 +85,32 @@ pub async fn set_standing(
     Ok(())
 }
 
-/// Takes somebody out of a ladder.
-pub async fn remove(tx: &mut Changes, org: &Org, ladder: &str, player: &str) -> Result<bool, Refusal> {
+/// Takes somebody out of a ladder from now on.
+pub async fn leave(tx: &mut Changes, org: &Org, ladder: &str, player: &str) -> Result<(), Refusal> {
     let sql = "DELETE FROM arena_standings WHERE org = $1 AND ladder = $2 AND player = $3";
-    Ok(tx.run(sql, args![org, ladder, player]).await? > 0)
+    tx.run(sql, args![org, ladder, player]).await?;
+    // Who leaves, comes back and leaves again in one millisecond was not there in it.
+    let sql = "INSERT INTO arena_absences (org, ladder, player, left_ms) VALUES ($1, $2, $3, $4) \
+               ON CONFLICT (org, ladder, player, left_ms) DO UPDATE SET back_ms = NULL";
+    let now_ms = tx.now_ms();
+    tx.run(sql, args![org, ladder, player, now_ms]).await?;
+    Ok(())
+}
+
+/// Takes somebody into a ladder again who has left it, from now on.
+pub async fn come_back(
+    tx: &mut Changes,
+    org: &Org,
+    ladder: &str,
+    player: &str,
+    standing: &Standing,
+) -> Result<(), Refusal> {
+    set_standing(tx, org, ladder, player, standing).await?;
+    let sql = "UPDATE arena_absences SET back_ms = $4 \
+               WHERE org = $1 AND ladder = $2 AND player = $3 AND back_ms IS NULL";
+    let now_ms = tx.now_ms();
+    tx.run(sql, args![org, ladder, player, now_ms]).await?;
+    Ok(())
 }
 
 /// How somebody stood after a result.
@@ -98,7 +120,7 @@ pub struct Past {
     pub ladder: String,
     /// Who.
     pub player: String,
-    /// The number of the result, or of the entry into the ladder.
+    /// The number of the result, or of the first entry into the ladder.
     pub number: i64,
     /// The match; `None` for the entry.
     pub match_id: Option<String>,
@@ -196,6 +218,16 @@ pub async fn before(
     Ok(row.map(|row| standing(&row, 0)).transpose()?)
 }
 
+/// How somebody stood last, also who has left the ladder; `None` for who was never in it.
+pub async fn newest(
+    reader: &mut Reader,
+    org: &Org,
+    ladder: &str,
+    player: &str,
+) -> Result<Option<Standing>, Refusal> {
+    before(reader, org, ladder, player, i64::MAX).await
+}
+
 /// Forgets what a match did to a ladder.
 pub async fn forget_match(tx: &mut Changes, org: &Org, ladder: &str, number: i64) -> Result<(), Refusal> {
     let sql =
@@ -276,8 +308,8 @@ pub async fn everybody(
     Ok(rows.iter().map(placed).collect::<Result<_, _>>()?)
 }
 
-/// A ladder as it stood at a moment, by today's results: who had come by then, each by the newest result of
-/// that time. `country` leaves others out. `most` at most, the best first.
+/// A ladder as it stood at a moment, by today's results: who was in it then, each by the newest result of that
+/// time. `country` leaves others out. `most` at most, the best first.
 pub async fn at(
     reader: &mut Reader,
     org: &Org,
@@ -291,7 +323,9 @@ pub async fn at(
                JOIN arena_history h ON h.org = $1 AND h.ladder = $2 AND h.player = newest.player \
                 AND h.seq = newest.seq \
                JOIN arena_players p ON p.org = $1 AND p.id = h.player \
-               WHERE $4 = '' OR p.country = $4 \
+               WHERE ($4 = '' OR p.country = $4) AND NOT EXISTS \
+               (SELECT 1 FROM arena_absences a WHERE a.org = $1 AND a.ladder = $2 AND a.player = h.player \
+                AND a.left_ms <= $3 AND (a.back_ms IS NULL OR a.back_ms > $3)) \
                ORDER BY h.rating DESC, h.reached, p.number LIMIT $5";
     let values = args![org, ladder, at_ms, country.unwrap_or_default(), most];
     let rows = reader.rows(sql, values).await?;

@@ -146,6 +146,21 @@ pub async fn in_session(reader: &mut Reader, org: &Org, session: &str, player: &
     Ok(row.map_or(Ok(0), |row| row.count(0))?)
 }
 
+/// A match of a session that somebody is to play or plays, and that is not over; the oldest.
+pub async fn not_over(
+    reader: &mut Reader,
+    org: &Org,
+    session: &str,
+    player: &str,
+) -> Result<Option<String>, Refusal> {
+    let sql = "SELECT a.id FROM arena_match_players m \
+               JOIN arena_matches a ON a.org = m.org AND a.id = m.match_id \
+               WHERE m.org = $1 AND m.player = $2 AND a.session = $3 AND a.status NOT IN ('completed', 'voided') \
+               ORDER BY a.created_ms, a.id LIMIT 1";
+    let row = reader.row(sql, args![org, player, session]).await?;
+    Ok(row.map(|row| row.text(0)).transpose()?)
+}
+
 /// What leaves matches out of a list; empty texts leave none out.
 #[derive(Debug, Default)]
 pub struct Which<'a> {

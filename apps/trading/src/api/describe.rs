@@ -19,6 +19,7 @@ const LINES: &[Line] = &[
     ("post", "/rooms/{id}/leave", "Takes a member out.", &[], Some(schema::<rooms::Leaving>)),
     ("post", "/rooms/{id}/start", "Begins trading; for its owner and servers.", &[], Some(schema::<Nothing>)),
     ("post", "/rooms/{id}/end", "Ends trading; for its owner and servers.", &[], Some(schema::<Nothing>)),
+    ("get", "/rooms/{id}/prices", "How a price went, the oldest first: some hundred points since the server has the room in memory.", &[("symbol", "Of which instrument."), ("limit", "How many of the newest at most, 600 if not said.")], None),
     ("post", "/rooms/{id}/prices", "Takes prices; for servers.", &[], Some(schema::<rooms::Prices>)),
     ("get", "/rooms/{id}/replay", "From which file a room is fed, and how far.", &[], None),
     ("post", "/rooms/{id}/replay", "Has a room fed from a file of prices; for its owner and servers.", &[], Some(schema::<replay::Wanted>)),

@@ -9,6 +9,7 @@ use axum::routing::{get, post};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tidings_app::time::iso8601;
 use tidings_app::{Many, Refusal, Text};
 use tidings_routes::{
     Answer, Asked, Asker, AtPath, AtQuery, Nothing, bad, limit, make, new_id, path, query, told, told_as,
@@ -22,6 +23,7 @@ use crate::journal::Input;
 use crate::rules::Rules;
 use crate::store;
 use crate::telling::place;
+use crate::trail::POINTS_MOST;
 use crate::views;
 use crate::wire::RoomId;
 
@@ -39,7 +41,7 @@ pub(super) fn routes() -> Router<Arc<Api>> {
         .route("/rooms/{id}/leave", post(leave))
         .route("/rooms/{id}/start", post(start))
         .route("/rooms/{id}/end", post(end))
-        .route("/rooms/{id}/prices", post(prices))
+        .route("/rooms/{id}/prices", get(went).post(prices))
 }
 
 #[derive(Deserialize)]
@@ -62,7 +64,7 @@ async fn list(State(api): State<Arc<Api>>, asker: Asker, listed: AtQuery<Listed>
         .map(|row| {
             json!({
                 "id": row.id, "name": row.name, "owner": row.owner, "state": row.state,
-                "createdAt": tidings_app::time::iso8601(row.created_ms), "journal": row.seq,
+                "createdAt": iso8601(row.created_ms), "journal": row.seq,
             })
         })
         .collect();
@@ -172,6 +174,23 @@ async fn leave(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer 
     let user = asker.acts_for(user_id.map(Text::into_string))?;
     happens(&api.rooms, &api.stage, &key, vec![Input::Leave { user }]).await?;
     told_as(StatusCode::OK, &json!({"ok": true}))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Went {
+    symbol: String,
+    limit: Option<usize>,
+}
+
+/// How a price went, the oldest first.
+async fn went(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, wanted: AtQuery<Went>) -> Answer {
+    let (key, Went { symbol, limit }) = (key(&asker, path(id)?), query(wanted)?);
+    api.look(&asker, &key, |_, room| room.market_of(&symbol).map(drop)).await?.map_err(Refusal::from)?;
+    let points = api.rooms.went(&key, &symbol, limit.unwrap_or(POINTS_MOST).clamp(1, POINTS_MOST));
+    let prices: Vec<_> =
+        points.iter().map(|(at_ms, price)| json!({"at": iso8601(*at_ms), "price": price})).collect();
+    told(&json!({"roomId": key.1, "symbol": symbol, "prices": prices}))
 }
 
 /// Prices, in the order in which they came.

@@ -14,8 +14,9 @@ use crate::order::{Ask, Kind, Order, Side, Status};
 use crate::rules::Rules;
 
 /// The version of images. Another one is needed where they are written otherwise, and where the same journal comes to
-/// something else: an image is what the rules of trading made of it.
-pub const VERSION: u64 = 1;
+/// something else: an image is what the rules of trading made of it. Since 2 what was paid for the part of a position that is
+/// sold is exact however large the position.
+pub const VERSION: u64 = 2;
 
 /// Bytes that an order seldom needs more of.
 const ORDER_BYTES: usize = 128;

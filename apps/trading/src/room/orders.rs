@@ -45,15 +45,19 @@ impl Room {
         Ok(())
     }
 
+    /// Before anything that may have changed since, even that the room runs or the member is in it: a repeat is answered
+    /// with the order that there is.
+    pub(super) fn is_new(&self, user: &str, ask: &Ask) -> Result<(), Refused> {
+        let orders = self.accounts.get(user).map(|account| &account.clients);
+        let Some(number) = orders.and_then(|orders| orders.get(&ask.client_order_id)) else { return Ok(()) };
+        let message = "this clientOrderId was used before";
+        Err(Refused::new(Reason::DuplicateClientOrderId, message).about(*number))
+    }
+
     /// Where an order belongs, and how much cash it needs.
     fn may_place(&self, user: &str, ask: &Ask, at_ms: u64) -> Result<(usize, Dec), Refused> {
         self.is(&[State::Running], Reason::RoomNotRunning)?;
         let account = self.member(user)?;
-        // Before anything that may have changed since: a repeat is answered with the order that there is.
-        if let Some(number) = account.clients.get(&ask.client_order_id) {
-            let message = "this clientOrderId was used before";
-            return Err(Refused::new(Reason::DuplicateClientOrderId, message).about(*number));
-        }
         let market = self.market_of(&ask.symbol)?;
         ask.check(&self.rules.instruments[market])?;
         self.has_room_for_orders(account)?;

@@ -376,14 +376,11 @@ impl Naive {
     }
 
     fn place(&mut self, user: &str, ask: &tidings_trading::order::Ask) -> Result<(), Reason> {
-        if self.state != State::Running {
-            return Err(Reason::RoomNotRunning);
-        }
-        self.is_member(user)?;
         let mut own = self.orders.iter().filter(|order| order.user == user);
         if own.any(|order| order.client == ask.client_order_id) {
             return Err(Reason::DuplicateClientOrderId);
         }
+        self.is_running(user)?;
         let one = self.rules.instruments.iter().find(|one| one.symbol == ask.symbol);
         let one = one.ok_or(Reason::UnknownSymbol)?.clone();
         let quantity = units(ask.quantity);

@@ -4,10 +4,11 @@ use tidings_app::{Code, Refusal};
 use tidings_trading::journal::Input;
 use tidings_trading::order::{Ask, Kind, Side};
 use tidings_trading::refused::{Reason, Refused};
-use tidings_trading::room::Room;
+use tidings_trading::room::{ENTRIES_MOST, Room};
 use tidings_trading::rules::Rules;
 
 use super::asks::{ask, dec, instruments, rules};
+use super::images::with_entries;
 use super::trades::{free, join, place, price, running};
 
 /// Why an input is refused, and that nothing has changed.
@@ -143,6 +144,41 @@ fn an_id_of_a_client_is_used_once_in_a_room_and_names_its_order() {
     let again = refused(&mut room, 3, place("ada", buy("1")));
     assert_eq!((again.reason, again.order), (Reason::DuplicateClientOrderId, Some(1)));
     room.apply(4, place("bob", buy("1"))).unwrap();
+}
+
+#[test]
+fn a_month_of_thirty_prices_a_second_fits_in_a_journal() {
+    const MONTH: u64 = 30 * 31 * 86_400;
+    let mut room = with_entries(&running(free()), MONTH);
+    room.apply(1, price("10", None)).unwrap();
+    room.apply(2, place("ada", buy("1"))).unwrap();
+    let mut full = with_entries(&running(free()), ENTRIES_MOST);
+    assert_eq!(why(&mut full, price("10", None)), Reason::RoomFull);
+    full.apply(3, Input::End).unwrap();
+}
+
+#[test]
+fn a_repeat_is_known_when_nobody_trades_any_more() {
+    let mut room = running(free());
+    room.apply(1, price("10", None)).unwrap();
+    for user in ["ada", "bob"] {
+        room.apply(2, place(user, buy("1"))).unwrap();
+    }
+    let is_known = |room: &mut Room, user: &str| {
+        let again = refused(room, 9, place(user, buy("1")));
+        assert_eq!((again.reason, again.order.is_some()), (Reason::DuplicateClientOrderId, true), "{user}");
+    };
+    let mut full = with_entries(&room, ENTRIES_MOST);
+    is_known(&mut full, "ada");
+    let new = Ask { client_order_id: "b".into(), ..buy("1") };
+    assert_eq!(why(&mut full, place("ada", new.clone())), Reason::RoomFull);
+    room.apply(3, Input::Leave { user: "bob".into() }).unwrap();
+    is_known(&mut room, "bob");
+    assert_eq!(why(&mut room, place("bob", new.clone())), Reason::NotAMember);
+    room.apply(4, Input::End).unwrap();
+    is_known(&mut room, "ada");
+    is_known(&mut room, "bob");
+    assert_eq!(why(&mut room, place("ada", new)), Reason::RoomNotRunning);
 }
 
 #[test]

@@ -368,3 +368,28 @@ fn whoever_does_not_put_it_off_has_no_open_orders_when_it_is_due() {
     at(&mut room, 2_000, after(None));
     assert!(room.apply(9_000, due()).is_err(), "it was laid down");
 }
+
+#[test]
+fn the_profit_of_the_largest_positions_is_exact() {
+    let mut rules = Rules { starting_cash: dec("1000000000"), ..free() };
+    let one = &mut rules.instruments[0];
+    let most = dec("9999999999999");
+    (one.tick_size, one.max_price) = (dec("0.0001"), dec("0.1"));
+    (one.max_quantity, one.max_position) = (most, most);
+    let mut room = running(rules);
+    let steps = [
+        ("a", Side::Buy, "0.0001"),
+        ("b", Side::Sell, "0.0002"),
+        ("c", Side::Buy, "0.0002"),
+        ("d", Side::Sell, "0.0002"),
+    ];
+    for (at_ms, (client, side, at)) in (1..).zip(steps) {
+        room.apply(at_ms, price(at, None)).unwrap();
+        room.apply(at_ms, place("ada", market(client, side, "9999999999999"))).unwrap();
+        let account = room.member("ada").unwrap();
+        let worth = room.rules().starting_cash + account.realised + account.unrealised();
+        assert_eq!(account.equity, worth, "behind {client}");
+    }
+    let account = room.member("ada").unwrap();
+    assert_eq!((account.realised, account.cash), (dec("999999999.9999"), dec("1999999999.9999")));
+}
