@@ -233,11 +233,10 @@ export class Room {
   hear(name: string, data: unknown, place: Place): void {
     if (name === "tidings:presence") return this.#present(data as RosterChanged);
     if (place.offset !== undefined && place.epoch !== undefined) {
-      // What came before the answer comes again behind it, in its place.
-      const asking = this.#askedIn !== undefined && this.#answeredIn !== this.#askedIn;
+      // Before the answer it is for others who share the connection; what of it counts here comes again behind the answer.
       const { position } = this.state;
       const known = position?.epoch === place.epoch && place.offset <= position.offset;
-      if (asking || known) return;
+      if (this.#answeredIn === undefined || known) return;
       const { epoch, offset, tag } = place;
       this.#state.set({ position: { epoch, offset, ...(tag === undefined ? {} : { tag }) } });
     }
