@@ -10,7 +10,7 @@ type Said =
   | { kind: "hello"; from: string }
   | { kind: "connect" }
   | { kind: "state"; leader: string; state: Told }
-  | { kind: "ask"; from: string; id: number; question: Question }
+  | Asked
   | {
       kind: "answer";
       to: string;
@@ -19,6 +19,15 @@ type Said =
       reply: unknown;
     }
   | { kind: "event"; namespace: string; name: string; args: unknown[] };
+
+/** A question for the connection of that name. */
+interface Asked {
+  kind: "ask";
+  from: string;
+  id: number;
+  session: string | undefined;
+  question: Question;
+}
 
 /** A state as it can be sent to another tab: errors are not. */
 interface Told {
@@ -98,7 +107,7 @@ export class SharedLink implements Link {
       clearTimeout(late);
       answered(refusal, reply);
     });
-    this.#say({ kind: "ask", from: this.#tab, id, question });
+    this.#say({ kind: "ask", from: this.#tab, id, session: this.#state.session, question });
   }
 
   check(): void {
@@ -164,15 +173,7 @@ export class SharedLink implements Link {
     } else if (said.kind === "connect") {
       this.#lead?.link.connect();
     } else if (said.kind === "ask") {
-      this.#lead?.ask(said.from, said.question, (refusal, reply) => {
-        this.#say({
-          kind: "answer",
-          to: said.from,
-          id: said.id,
-          refusal: refusal && toPlain(refusal),
-          reply,
-        });
-      });
+      if (this.#lead) this.#asks(this.#lead, said);
     } else if (this.#lead) {
       return;
     } else if (said.kind === "state") {
@@ -187,6 +188,15 @@ export class SharedLink implements Link {
     } else if (said.to === this.#tab) {
       this.#answered(said.id, said.refusal && new Refusal(said.refusal), said.reply);
     }
+  }
+
+  /** Another tab asks something of the connection that this one has. */
+  #asks(lead: Lead, { from, id, session, question }: Asked): void {
+    const answered: Answered = (refusal, reply) =>
+      this.#say({ kind: "answer", to: from, id, refusal: refusal && toPlain(refusal), reply });
+    // What was asked of a connection that is gone may not be wanted of the next.
+    if (session === this.#state.session) lead.ask(from, question, answered);
+    else answered(unavailable("the connection was lost"), undefined);
   }
 
   #answered(id: number, refusal: Refusal | undefined, reply: unknown): void {
@@ -216,13 +226,25 @@ class Lead {
   readonly #name: string;
   readonly #rooms = new Map<string, Set<string>>();
   readonly #tabs = new Set<string>();
+  #session: string | undefined;
   #ended = false;
 
   constructor(own: (hears: Hears) => Link, name: string, hears: Hears) {
     this.#name = name;
     this.link = own({
-      state: (state) => this.#ended || hears.state(state),
-      event: (namespace, event, args) => this.#ended || hears.event(namespace, event, args),
+      state: (state) => {
+        if (this.#ended) return;
+        // A new connection is in no room: whoever wants to be in one asks for it again.
+        if (state.session !== this.#session) this.#rooms.clear();
+        this.#session = state.session;
+        hears.state(state);
+      },
+      event: (namespace, event, args) => {
+        if (this.#ended) return;
+        // It is in that room no more, whoever wanted it.
+        if (namespace === "/" && event === "tidings:left") this.#rooms.delete(roomOf(args[0]) ?? "");
+        hears.event(namespace, event, args);
+      },
     });
   }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Client } from "@tidings/client";
+import { Client, type Place, type Room } from "@tidings/client";
 import { mint, served, unique } from "../../../testing/server.ts";
 import { Studio } from "../../../testing/studio.ts";
 import { Locks } from "./locks.ts";
@@ -14,21 +14,73 @@ afterEach(() => {
 
 const until = (holds: () => void, timeout = 10_000) => vi.waitFor(holds, { timeout, interval: 10 });
 
+const isLive = (room: Room) => until(() => expect(room.state.status).toBe("live"));
+
 /** A person with several tabs that share a connection; the first that is opened leads. */
 class Person {
   readonly name: string;
+  #gate = Promise.resolve();
+  #letIn = () => {};
 
   constructor(name = unique("person")) {
     this.name = name;
   }
 
   async open(): Promise<Client> {
-    const tab = new Client({ url: server.http, token: mint({ sub: this.name }), share: this.name });
+    const token = async () => {
+      await this.#gate;
+      return mint({ sub: this.name });
+    };
+    const tab = new Client({ url: server.http, token, share: this.name });
     tabs.push(tab);
     tab.connect();
     await until(() => expect(tab.state.status).toBe("connected"));
     return tab;
   }
+
+  /** From now on no connection comes up, until what is answered is called. */
+  lockOut(): () => void {
+    this.#gate = new Promise((letIn) => (this.#letIn = letIn));
+    return () => this.#letIn();
+  }
+
+  /** Breaks the connection there is. */
+  async break(): Promise<void> {
+    await server.post(`/api/users/${this.name}/disconnect`, {});
+  }
+}
+
+/** What a tab hears of a room from now on, by number. */
+function record(room: Room): number[] {
+  const heard: number[] = [];
+  room.on("said", (data: unknown, place: Place) => {
+    expect(place.offset).toBe(data);
+    heard.push(data as number);
+  });
+  return heard;
+}
+
+/** So many tabs that are in a room of their own, and what each of them hears. */
+async function inRoom(count: number) {
+  const person = new Person();
+  const name = `lobby:${unique("room")}`;
+  const all = [];
+  for (let n = 0; n < count; n += 1) {
+    const tab = await person.open();
+    const room = tab.room(name);
+    const heard = record(room);
+    const leave = room.enter();
+    await isLive(room);
+    all.push({ tab, room, heard, leave });
+  }
+  return { person, name, all, heard: all.map(({ heard }) => heard) };
+}
+
+/** How many connections are in a room. */
+async function connections(room: string): Promise<number> {
+  const headers = { authorization: `Bearer ${mint({ sub: unique("looks"), scope: "publish" })}` };
+  const answer = await fetch(`${server.http}/api/rooms/${room}/stats`, { headers });
+  return ((await answer.json()) as { connections: number }).connections;
 }
 
 test("what another tab hears in a room moves nobody there who has not entered it", async () => {
@@ -42,7 +94,7 @@ test("what another tab hears in a room moves nobody there who has not entered it
   inside.on("matchUpdated", () => void heard.push("inside"));
   outside.on("matchUpdated", () => void heard.push("outside"));
   inside.enter();
-  await until(() => expect(inside.state.status).toBe("live"));
+  await isLive(inside);
   const round = (currentRound: number) => studio.post(`/matches/${id}/score`, { currentRound });
   await round(1);
   await until(() => expect(heard).toContain("inside"));
@@ -54,4 +106,33 @@ test("what another tab hears in a room moves nobody there who has not entered it
   await until(() => expect(outside.state.snapshot).toMatchObject({ currentRound: 1 }));
   await round(2);
   await until(() => expect(heard).toEqual(["inside", "inside", "outside"]));
+});
+
+test("a room that a tab let go while the connection was away is left with the last who is in it", async () => {
+  const { person, name, all } = await inRoom(2);
+  const [first, second] = all;
+  const letIn = person.lockOut();
+  await person.break();
+  await until(() => all.forEach(({ tab }) => expect(tab.state.status).toBe("reconnecting")));
+  second?.leave();
+  await until(() => expect(second?.room.state.status).toBe("idle"));
+  letIn();
+  await until(() => expect(first?.room.state.status).toBe("live"));
+  expect(await connections(name)).toBe(1);
+  first?.leave();
+  await vi.waitFor(async () => expect(await connections(name)).toBe(0), { timeout: 5_000 });
+});
+
+test("so is one that the server took all tabs out of, and that one of them entered again", async () => {
+  const { person, name, all } = await inRoom(2);
+  await server.post(`/api/admin/rooms/${name}/kick`, { userId: person.name });
+  await until(() => all.forEach(({ room }) => expect(room.state.status).toBe("left")));
+  all.forEach(({ leave }) => leave());
+  const [first] = all;
+  await until(() => expect(first?.room.state.status).toBe("idle"));
+  const leave = first?.room.enter();
+  await until(() => expect(first?.room.state.status).toBe("live"));
+  expect(await connections(name)).toBe(1);
+  leave?.();
+  await vi.waitFor(async () => expect(await connections(name)).toBe(0), { timeout: 5_000 });
 });
