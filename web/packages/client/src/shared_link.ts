@@ -1,5 +1,6 @@
 import type { Answered, Hears, Link, LinkState, Question } from "./link.ts";
 import { unavailable, Refusal } from "./refusal.ts";
+import type { Subscribed } from "./wire.ts";
 
 /** A tab that leads answers a greeting within this, in milliseconds; if it does not, another takes its place. */
 const GREETING_MS = 2_000;
@@ -220,11 +221,18 @@ export class SharedLink implements Link {
   }
 }
 
+/** A room of the connection: which tabs want it, and who waits for a turn to ask for it. */
+interface Led {
+  tabs: Set<string>;
+  isAsked: boolean;
+  waiting: { question: Question; answered: Answered }[];
+}
+
 /** What the tab that leads does for all: a link, and which tabs want to be in which room. */
 class Lead {
   readonly link: Link;
   readonly #name: string;
-  readonly #rooms = new Map<string, Set<string>>();
+  readonly #rooms = new Map<string, Led>();
   readonly #tabs = new Set<string>();
   #session: string | undefined;
   #ended = false;
@@ -235,15 +243,17 @@ class Lead {
       state: (state) => {
         if (this.#ended) return;
         // A new connection is in no room: whoever wants to be in one asks for it again.
-        if (state.session !== this.#session) this.#rooms.clear();
+        if (state.session !== this.#session) [...this.#rooms.keys()].forEach((room) => this.#drop(room));
         this.#session = state.session;
         hears.state(state);
       },
       event: (namespace, event, args) => {
         if (this.#ended) return;
+        const room = namespace === "/" ? roomOf(args[0]) : undefined;
         // It is in that room no more, whoever wanted it.
-        if (namespace === "/" && event === "tidings:left") this.#rooms.delete(roomOf(args[0]) ?? "");
+        if (room !== undefined && event === "tidings:left") this.#drop(room);
         hears.event(namespace, event, args);
+        if (room !== undefined && event === "tidings:resumed") this.#next(room);
       },
     });
   }
@@ -251,7 +261,8 @@ class Lead {
   ask(tab: string, question: Question, answered: Answered): void {
     this.#watch(tab);
     const room = question.namespace === "/" ? roomOf(question.args[0]) : undefined;
-    if (room !== undefined && question.name === "subscribe") this.#wants(room).add(tab);
+    if (room !== undefined && question.name === "subscribe")
+      return this.#subscribe(room, tab, question, answered);
     if (room !== undefined && question.name === "unsubscribe" && !this.#leaves(room, tab)) {
       return answered(undefined, { ok: true });
     }
@@ -263,18 +274,43 @@ class Lead {
     this.link.disconnect();
   }
 
-  #wants(room: string): Set<string> {
-    let tabs = this.#rooms.get(room);
-    if (!tabs) this.#rooms.set(room, (tabs = new Set()));
-    return tabs;
+  /** One tab after the other: while one is sent what it missed, the next to ask would have the server break that off. */
+  #subscribe(name: string, tab: string, question: Question, answered: Answered): void {
+    const room = this.#rooms.get(name) ?? { tabs: new Set(), isAsked: false, waiting: [] };
+    this.#rooms.set(name, room);
+    room.tabs.add(tab);
+    room.waiting.push({ question, answered });
+    if (!room.isAsked) this.#next(name);
+  }
+
+  #next(name: string): void {
+    const room = this.#rooms.get(name);
+    const turn = room?.waiting.shift();
+    if (room) room.isAsked = turn !== undefined;
+    if (!room || !turn) return;
+    this.link.ask(turn.question, (refusal, reply) => {
+      turn.answered(refusal, reply);
+      const { recovered, epoch } = (reply ?? {}) as Partial<Subscribed>;
+      // With these what was missed follows, and `tidings:resumed` behind it.
+      const follows = !refusal && recovered != null && epoch != null;
+      if (!follows && this.#rooms.get(name) === room) this.#next(name);
+    });
+  }
+
+  /** The connection is not in a room any more, and nobody there is answered. */
+  #drop(name: string): void {
+    const waiting = this.#rooms.get(name)?.waiting ?? [];
+    this.#rooms.delete(name);
+    for (const { answered } of waiting) answered(unavailable("the room was left"), undefined);
   }
 
   /** Takes a tab out of a room; whether nobody is left there. */
-  #leaves(room: string, tab: string): boolean {
-    const tabs = this.#wants(room);
-    tabs.delete(tab);
-    if (tabs.size === 0) this.#rooms.delete(room);
-    return tabs.size === 0;
+  #leaves(name: string, tab: string): boolean {
+    const tabs = this.#rooms.get(name)?.tabs;
+    tabs?.delete(tab);
+    if (tabs && tabs.size > 0) return false;
+    this.#drop(name);
+    return true;
   }
 
   /** Takes a tab out of its rooms when it is gone: then its lock is free. */
@@ -283,7 +319,7 @@ class Lead {
     this.#tabs.add(tab);
     void navigator.locks.request(`${this.#name}:tab:${tab}`, () => {
       this.#tabs.delete(tab);
-      for (const room of [...this.#rooms.keys()].filter((room) => this.#rooms.get(room)?.has(tab))) {
+      for (const room of [...this.#rooms.keys()].filter((room) => this.#rooms.get(room)?.tabs.has(tab))) {
         if (this.#leaves(room, tab) && !this.#ended) this.#unsubscribe(room);
       }
     });

@@ -4,7 +4,19 @@ import { mint, served, unique } from "../../../testing/server.ts";
 import { Studio } from "../../../testing/studio.ts";
 import { Locks } from "./locks.ts";
 
-const server = served(["--no-limits"]);
+// Most of what is said in a room is in the log alone.
+const CONFIG = `
+[limits]
+room_bytes = 65536
+
+[rooms.log]
+subscribe = "signed-in"
+publish = "signed-in"
+history = "signed-in"
+keep = "durable"
+size = 2000
+`;
+const server = served(["--no-limits"], CONFIG);
 const tabs: Client[] = [];
 beforeEach(() => vi.stubGlobal("navigator", { locks: new Locks() }));
 afterEach(() => {
@@ -76,12 +88,75 @@ async function inRoom(count: number) {
   return { person, name, all, heard: all.map(({ heard }) => heard) };
 }
 
+/** Says numbers in a room in which nothing else is said, so that each is at the place of its own number. */
+async function say(room: string, from: number, to = from): Promise<void> {
+  for (let n = from; n <= to; n += 1) await server.publish(room, "said", n);
+}
+
+const upTo = (last: number) => Array.from({ length: last }, (_, n) => n + 1);
+
 /** How many connections are in a room. */
 async function connections(room: string): Promise<number> {
   const headers = { authorization: `Bearer ${mint({ sub: unique("looks"), scope: "publish" })}` };
   const answer = await fetch(`${server.http}/api/rooms/${room}/stats`, { headers });
   return ((await answer.json()) as { connections: number }).connections;
 }
+
+test("all tabs of a connection that breaks hear what was said meanwhile, once", async () => {
+  const { person, name, all, heard } = await inRoom(3);
+  await say(name, 1, 5);
+  await until(() => expect(heard).toEqual([upTo(5), upTo(5), upTo(5)]));
+  const letIn = person.lockOut();
+  await person.break();
+  await until(() => all.forEach(({ tab }) => expect(tab.state.status).toBe("reconnecting")));
+  await say(name, 6, 10);
+  letIn();
+  await until(() => all.forEach(({ room }) => expect(room.state.status).toBe("live")));
+  await say(name, 11);
+  await until(() => heard.forEach((one) => expect(one.at(-1)).toBe(11)));
+  expect(heard).toEqual([upTo(11), upTo(11), upTo(11)]);
+  expect(all.map(({ room }) => room.state.gap)).toEqual([undefined, undefined, undefined]);
+});
+
+test("when the tab that leads is closed the others hear what was said meanwhile, once", async () => {
+  const { person, name, all, heard } = await inRoom(3);
+  await say(name, 1, 5);
+  await until(() => expect(heard).toEqual([upTo(5), upTo(5), upTo(5)]));
+  const letIn = person.lockOut();
+  const [first, ...left] = all;
+  first?.tab.disconnect();
+  await until(() => left.forEach(({ tab }) => expect(tab.state.status).toBe("connecting")));
+  await say(name, 6, 10);
+  letIn();
+  await until(() => left.forEach(({ room }) => expect(room.state.status).toBe("live")));
+  await say(name, 11);
+  await until(() => left.forEach(({ heard }) => expect(heard.at(-1)).toBe(11)));
+  expect(heard).toEqual([upTo(5), upTo(11), upTo(11)]);
+});
+
+test("a tab that enters while another is sent what it missed breaks nothing off", async () => {
+  const name = `log:${unique("long")}`;
+  const { epoch } = (await server.publish(name, "said", "first")) as { epoch: string };
+  const messages = Array.from({ length: 250 }, () => ({
+    room: name,
+    event: "said",
+    data: "x".repeat(2_000),
+  }));
+  for (let n = 0; n < 4; n += 1) await server.post("/api/publish/batch", { messages });
+  const person = new Person();
+  const [first, second] = [await person.open(), await person.open()].map((tab) => tab.room(name));
+  if (!first || !second) throw new Error("there are two tabs");
+  const heard: number[] = [];
+  first.on("said", (_, { offset = 0 }) => void heard.push(offset));
+  first.enter({ since: { epoch, offset: 1 } });
+  await isLive(first);
+  // It comes page by page, and most of it is not on its way yet.
+  second.enter();
+  await isLive(second);
+  await server.publish(name, "said", "last");
+  await until(() => expect(heard.at(-1)).toBe(1_002));
+  expect(heard).toEqual(upTo(1_002).slice(1));
+});
 
 test("what another tab hears in a room moves nobody there who has not entered it", async () => {
   const studio = new Studio(server);
