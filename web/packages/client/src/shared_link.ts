@@ -19,7 +19,7 @@ type Said =
       refusal: ReturnType<typeof toPlain> | undefined;
       reply: unknown;
     }
-  | { kind: "event"; namespace: string; name: string; args: unknown[] };
+  | { kind: "event"; leader: string; namespace: string; name: string; args: unknown[] };
 
 /** A question for the connection of that name. */
 interface Asked {
@@ -146,7 +146,8 @@ export class SharedLink implements Link {
         this.#say({ kind: "state", leader: this.#tab, state: toTold(state) });
       },
       event: (namespace, name, args) => {
-        this.#say({ kind: "event", namespace, name, args: args.filter((arg) => typeof arg !== "function") });
+        const plain = args.filter((arg) => typeof arg !== "function");
+        this.#say({ kind: "event", leader: this.#tab, namespace, name, args: plain });
         this.#hears.event(namespace, name, args);
       },
     });
@@ -185,7 +186,8 @@ export class SharedLink implements Link {
       const { status, session, error } = said.state;
       this.#set({ status, session, error: error === undefined ? undefined : unavailable(error) });
     } else if (said.kind === "event") {
-      this.#hears.event(said.namespace, said.name, said.args);
+      // One that slept, and does not know yet that another leads, has another connection.
+      if (said.leader === this.#leader) this.#hears.event(said.namespace, said.name, said.args);
     } else if (said.to === this.#tab) {
       this.#answered(said.id, said.refusal && new Refusal(said.refusal), said.reply);
     }

@@ -158,6 +158,20 @@ test("a tab that enters while another is sent what it missed breaks nothing off"
   expect(heard).toEqual(upTo(1_002).slice(1));
 });
 
+test("what a tab hears that leads no more is not heard by the others", async () => {
+  const { person, name, all, heard } = await inRoom(2);
+  await say(name, 1, 2);
+  await until(() => expect(heard).toEqual([upTo(2), upTo(2)]));
+  const { epoch } = all[1]?.room.state.position ?? {};
+  const asleep = new BroadcastChannel(`tidings:${server.http}:${person.name}`);
+  const args = [9, { room: name, messageId: "9", epoch, offset: 9 }];
+  asleep.postMessage({ kind: "event", leader: "asleep", namespace: "/", name: "said", args });
+  await say(name, 3);
+  await until(() => expect(heard[1]?.length).toBe(3));
+  asleep.close();
+  expect(heard).toEqual([upTo(3), upTo(3)]);
+});
+
 test("what another tab hears in a room moves nobody there who has not entered it", async () => {
   const studio = new Studio(server);
   const [a = "", b = ""] = await studio.people(2);
