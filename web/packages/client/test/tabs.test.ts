@@ -9,6 +9,13 @@ const CONFIG = `
 [limits]
 room_bytes = 65536
 
+[rooms.brief]
+subscribe = "signed-in"
+publish = "signed-in"
+history = "signed-in"
+keep = "recent"
+size = 10
+
 [rooms.log]
 subscribe = "signed-in"
 publish = "signed-in"
@@ -73,9 +80,9 @@ function record(room: Room): number[] {
 }
 
 /** So many tabs that are in a room of their own, and what each of them hears. */
-async function inRoom(count: number) {
+async function inRoom(count: number, kind = "lobby") {
   const person = new Person();
-  const name = `lobby:${unique("room")}`;
+  const name = `${kind}:${unique("room")}`;
   const all = [];
   for (let n = 0; n < count; n += 1) {
     const tab = await person.open();
@@ -132,6 +139,56 @@ test("when the tab that leads is closed the others hear what was said meanwhile,
   await say(name, 11);
   await until(() => left.forEach(({ heard }) => expect(heard.at(-1)).toBe(11)));
   expect(heard).toEqual([upTo(5), upTo(11), upTo(11)]);
+});
+
+test("a tab that enters a room another tab is in gets its past, and the other nothing twice", async () => {
+  const { person, name, all, heard } = await inRoom(1);
+  await say(name, 1, 5);
+  await until(() => expect(heard).toEqual([upTo(5)]));
+  const late = (await person.open()).room(name);
+  const its = record(late);
+  late.enter({ rewind: 3 });
+  await until(() => expect(its).toEqual([3, 4, 5]));
+  await say(name, 6);
+  await until(() => expect(its).toEqual([3, 4, 5, 6]));
+  expect(heard).toEqual([upTo(6)]);
+  expect(all[0]?.room.state.gap).toBeUndefined();
+});
+
+test("a tab that comes back to such a room goes on where it was", async () => {
+  const { name, all, heard } = await inRoom(2);
+  const [, second] = all;
+  await say(name, 1, 2);
+  await until(() => expect(heard).toEqual([upTo(2), upTo(2)]));
+  second?.leave();
+  await until(() => expect(second?.room.state.status).toBe("idle"));
+  await say(name, 3, 5);
+  await until(() => expect(heard[0]).toEqual(upTo(5)));
+  second?.room.enter();
+  await until(() => expect(heard[1]).toEqual(upTo(5)));
+  await say(name, 6);
+  await until(() => expect(heard).toEqual([upTo(6), upTo(6)]));
+});
+
+test("what is gone for good is told the tab that misses it, once, and no other", async () => {
+  const { person, all, heard } = await inRoom(1, "brief");
+  const { name } = all[0]?.room ?? { name: "" };
+  await say(name, 1, 12);
+  await until(() => expect(heard).toEqual([upTo(12)]));
+  const { epoch = "" } = all[0]?.room.state.position ?? {};
+  const tab = await person.open();
+  const late = tab.room(name);
+  const gaps = { first: [] as unknown[], late: [] as unknown[], tab: [] as unknown[] };
+  all[0]?.tab.onNotice("gap", ({ to }) => void gaps.first.push(to));
+  late.onNotice("gap", ({ to }) => void gaps.late.push(to));
+  tab.onNotice("gap", ({ to }) => void gaps.tab.push(to));
+  const its = record(late);
+  late.enter({ since: { epoch, offset: 1 } });
+  await until(() => expect(its.at(-1)).toBe(12));
+  expect(gaps).toEqual({ first: [], late: [2], tab: [2] });
+  await say(name, 13);
+  await until(() => expect(its.at(-1)).toBe(13));
+  expect(heard).toEqual([upTo(13)]);
 });
 
 test("a tab that enters while another is sent what it missed breaks nothing off", async () => {
