@@ -86,6 +86,9 @@ export class Room {
   /** The snapshot there is came with that answer. */
   #whole = false;
   #renewing = false;
+  /** What was missed is on its way, up to `resumed`. */
+  #catchingUp = false;
+  #renewsLater = false;
 
   constructor(name: string, host: RoomHost) {
     this.name = name;
@@ -171,6 +174,8 @@ export class Room {
   renew(): void {
     const session = this.#host.session();
     if (this.#renewing || this.state.status !== "live" || session === undefined) return;
+    // Asked again, the server breaks off what it sends of what was missed.
+    if (this.#catchingUp) return void (this.#renewsLater = true);
     this.#renewing = true;
     this.#subscribe({}, (refusal, reply) => {
       this.#renewing = false;
@@ -209,6 +214,7 @@ export class Room {
 
   #joined(session: string, { epoch, offset, tag, recovered, snapshot, presence }: Subscribed): void {
     this.#answeredIn = session;
+    this.#catchingUp = recovered != null && epoch != null;
     this.#top =
       epoch != null && offset != null ? { epoch, offset, ...(tag == null ? {} : { tag }) } : undefined;
     this.#roster = presence ? new RosterView(presence) : undefined;
@@ -264,7 +270,9 @@ export class Room {
   resumed({ epoch, offset }: Resumed): void {
     // Before the answer that is what another tab has missed.
     if (this.#answeredIn === undefined) return;
-    this.#gapDue = false;
+    this.#gapDue = this.#catchingUp = false;
+    if (this.#renewsLater) this.renew();
+    this.#renewsLater = false;
     const top = this.#top;
     const tag = top && top.epoch === epoch && top.offset === offset ? top.tag : undefined;
     const { position } = this.state;

@@ -194,12 +194,7 @@ test("what is gone for good is told the tab that misses it, once, and no other",
 test("a tab that enters while another is sent what it missed breaks nothing off", async () => {
   const name = `log:${unique("long")}`;
   const { epoch } = (await server.publish(name, "said", "first")) as { epoch: string };
-  const messages = Array.from({ length: 250 }, () => ({
-    room: name,
-    event: "said",
-    data: "x".repeat(2_000),
-  }));
-  for (let n = 0; n < 4; n += 1) await server.post("/api/publish/batch", { messages });
+  await server.publishMany(name, "said", "x".repeat(2_000), 1_000);
   const person = new Person();
   const [first, second] = [await person.open(), await person.open()].map((tab) => tab.room(name));
   if (!first || !second) throw new Error("there are two tabs");
