@@ -27,10 +27,13 @@ rust_tests() {
 
 page_tests() (cd crates/tidings-server/assets && node --test)
 
+# Where a ring calls it nothing stops by itself: only what is returned counts.
 examples_parse() {
   local file
-  for file in examples/*/*.mjs; do node --check "$file"; done
-  for file in examples/*/*.py; do python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$file"; done
+  for file in examples/*/*.mjs; do node --check "$file" || return 1; done
+  for file in examples/*/*.py; do
+    python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$file" || return 1
+  done
 }
 
 # Before anything of Rust, or the server would be compiled once without it and once with it.

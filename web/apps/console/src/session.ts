@@ -96,9 +96,9 @@ function open(kept: Kept): SignedIn {
   const first = kept.by === "token" ? kept.token : kept.tokens.accessToken;
   const holder = holderOf(first) ?? "default/unknown";
   const org = holder.slice(0, holder.indexOf("/"));
-  const client = new Client({
+  const client: Client = new Client({
     url: location.origin,
-    token: tokenOf(kept),
+    token: tokenOf(kept, () => current?.client === client),
     share: `${holder}:${rightsOf(kept)}`,
   });
   client.connect();
@@ -115,16 +115,17 @@ function rightsOf(kept: Kept): string {
   return kept.by === "token" ? kept.token.slice(-12) : "password";
 }
 
-function tokenOf(kept: Kept): GetToken {
+/** Who has signed out may still need a token, to say so: what comes of that is not kept, and ends nobody else's session. */
+function tokenOf(kept: Kept, isCurrent: () => boolean): GetToken {
   if (kept.by === "token") return () => kept.token;
   const renewed = refreshing(location.origin, kept.tokens, (tokens) => {
-    sessionStorage.setItem(PLACE, JSON.stringify({ by: "password", tokens }));
+    if (isCurrent()) sessionStorage.setItem(PLACE, JSON.stringify({ by: "password", tokens }));
   });
   return async (asked) => {
     try {
       return await renewed(asked);
     } catch (error) {
-      if (error instanceof Refusal && error.code === "unauthorized") signOut();
+      if (error instanceof Refusal && error.code === "unauthorized" && isCurrent()) signOut();
       throw error;
     }
   };

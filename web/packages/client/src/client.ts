@@ -313,8 +313,11 @@ export class Client {
   #heard(namespace: string, name: string, args: unknown[]): void {
     const [data] = args;
     const place = placeIn(args);
-    if (place) this.#rooms.get(place.room)?.hear(name, data, place);
-    else if (namespace === "/") this.#notice(name, data);
+    const room = place && this.#rooms.get(place.room);
+    if (room) {
+      // What another tab missed, and this one has had, is no news.
+      if (!room.hear(name, data, place) && room.wanted) return;
+    } else if (!place && namespace === "/") this.#notice(name, data);
     this.#events.tell(name, data, place);
   }
 
@@ -323,9 +326,12 @@ export class Client {
     const about =
       room == null ? [...this.#rooms.values()] : [this.#rooms.get(room)].filter((it) => it !== undefined);
     switch (name) {
-      case "tidings:gap":
-        about.forEach((it) => it.missed(data as Gap));
-        return this.#notices.tell("gap", data as Gap);
+      case "tidings:gap": {
+        // What another tab misses is no news in a room that is known here.
+        const theirs = about.filter((it) => !it.missed(data as Gap) && it.wanted);
+        if (about.length === 0 || theirs.length < about.length) this.#notices.tell("gap", data as Gap);
+        return;
+      }
       case "tidings:resumed":
         return about.forEach((it) => it.resumed(data as Resumed));
       case "tidings:left":

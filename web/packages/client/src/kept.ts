@@ -54,6 +54,8 @@ export class Kept<Answer> {
   #reading: Promise<void> | undefined;
   /** Counts what could have made an answer old, so that one that was on its way meanwhile is not taken for fresh. */
   #drops = 0;
+  /** How many of these there were when the newest read began. */
+  #readAt = 0;
   #again: ReturnType<typeof setTimeout> | undefined;
 
   /** For `kept`. */
@@ -94,6 +96,8 @@ export class Kept<Answer> {
 
   /** The answer: as it is kept while it is fresh, read otherwise; rejects with a `Refusal`. */
   async get(): Promise<Answer> {
+    // What was asked for before something happened is waited for, and is not the answer.
+    if (this.#readAt !== this.#drops) await this.#reading;
     if (!this.state.fresh) await this.#read();
     const { data, error } = this.state;
     if (error) throw error;
@@ -146,12 +150,12 @@ export class Kept<Answer> {
   }
 
   async #ask(): Promise<void> {
-    const drops = this.#drops;
+    this.#readAt = this.#drops;
     try {
       const data = (await this.#client.request(this.#path)) as Answer;
       const isTold = this.wanted && this.#client.room(this.#by.room).state.status === "live";
-      this.#state.set({ data, error: undefined, fresh: isTold && drops === this.#drops });
-      if (isTold && drops !== this.#drops) this.#soon(PAUSE_MS);
+      this.#state.set({ data, error: undefined, fresh: isTold && this.#readAt === this.#drops });
+      if (isTold && this.#readAt !== this.#drops) this.#soon(PAUSE_MS);
     } catch (error) {
       const refusal =
         error instanceof Refusal ? error : new Refusal({ code: "unavailable", message: String(error) });

@@ -81,9 +81,14 @@ export class Room {
   #roster: RosterView | undefined;
   #top: Position | undefined;
   #afresh = false;
-  /** The snapshot there is came with the answer that the next gap belongs to. */
+  /** The answer said that something is missing, and what that is comes behind it. */
+  #gapDue = false;
+  /** The snapshot there is came with that answer. */
   #whole = false;
   #renewing = false;
+  /** What was missed is on its way, up to `resumed`. */
+  #catchingUp = false;
+  #renewsLater = false;
 
   constructor(name: string, host: RoomHost) {
     this.name = name;
@@ -169,6 +174,8 @@ export class Room {
   renew(): void {
     const session = this.#host.session();
     if (this.#renewing || this.state.status !== "live" || session === undefined) return;
+    // Asked again, the server breaks off what it sends of what was missed.
+    if (this.#catchingUp) return void (this.#renewsLater = true);
     this.#renewing = true;
     this.#subscribe({}, (refusal, reply) => {
       this.#renewing = false;
@@ -207,13 +214,15 @@ export class Room {
 
   #joined(session: string, { epoch, offset, tag, recovered, snapshot, presence }: Subscribed): void {
     this.#answeredIn = session;
+    this.#catchingUp = recovered != null && epoch != null;
     this.#top =
       epoch != null && offset != null ? { epoch, offset, ...(tag == null ? {} : { tag }) } : undefined;
     this.#roster = presence ? new RosterView(presence) : undefined;
     // With `recovered` what was missed follows, and moves the position by itself.
     const position = recovered == null ? this.#top : this.state.position;
     this.#state.set({ status: "live", error: undefined, position, presence: this.#roster?.present });
-    this.#whole = recovered === false && snapshot != null;
+    this.#gapDue = recovered === false;
+    this.#whole = snapshot != null;
     this.#stands(snapshot);
   }
 
@@ -229,24 +238,41 @@ export class Room {
     this.#host.ask(question, () => {});
   }
 
-  /** An event of this room came. */
-  hear(name: string, data: unknown, place: Place): void {
-    if (name === "tidings:presence") return this.#present(data as RosterChanged);
-    if (place.offset !== undefined && place.epoch !== undefined) {
-      // What came before the answer comes again behind it, in its place.
-      const asking = this.#askedIn !== undefined && this.#answeredIn !== this.#askedIn;
-      const { position } = this.state;
-      const known = position?.epoch === place.epoch && place.offset <= position.offset;
-      if (asking || known) return;
-      const { epoch, offset, tag } = place;
+  /** An event of this room came; whether it was news. */
+  hear(name: string, data: unknown, place: Place): boolean {
+    if (name === "tidings:presence") {
+      this.#present(data as RosterChanged);
+      return true;
+    }
+    const { epoch, offset, tag } = place;
+    if (offset !== undefined && epoch !== undefined) {
+      if (!this.#isNews(epoch, offset)) return false;
       this.#state.set({ position: { epoch, offset, ...(tag === undefined ? {} : { tag }) } });
     }
     this.#events.tell(name, data, place, name);
     this.#events.tell("*", data, place, name);
+    return true;
+  }
+
+  /**
+   * Whether what stands at a place comes next here. The connection may be in the room for another tab as well, and then this
+   * one hears what that one missed: before its own answer it takes what follows its place without a hole. The rest comes
+   * again behind the answer.
+   */
+  #isNews(epoch: string, offset: number): boolean {
+    const { position } = this.state;
+    const known = position?.epoch === epoch ? position.offset : undefined;
+    if (this.#answeredIn !== undefined) return known === undefined || offset > known;
+    return this.#askedIn !== undefined && !this.#afresh && known !== undefined && offset === known + 1;
   }
 
   /** Everything that was missed has come. */
   resumed({ epoch, offset }: Resumed): void {
+    // Before the answer that is what another tab has missed.
+    if (this.#answeredIn === undefined) return;
+    this.#gapDue = this.#catchingUp = false;
+    if (this.#renewsLater) this.renew();
+    this.#renewsLater = false;
     const top = this.#top;
     const tag = top && top.epoch === epoch && top.offset === offset ? top.tag : undefined;
     const { position } = this.state;
@@ -254,12 +280,16 @@ export class Room {
     this.#state.set({ position: { epoch, offset, ...(tag == null ? {} : { tag }) } });
   }
 
-  /** Something is missing for good. */
-  missed(gap: Gap): void {
+  /** Something is missing for good; whether it is this client that misses it, and not another tab. */
+  missed(gap: Gap): boolean {
+    const { position, snapshot } = this.state;
+    const isBehind = position !== undefined && gap.resumeAt != null && gap.resumeAt <= position.offset + 1;
+    if (this.#answeredIn === undefined || (isBehind && !this.#gapDue)) return false;
     this.#state.set({ gap });
     this.#notices.tell("gap", gap);
-    if (this.state.snapshot !== undefined && !this.#whole) this.renew();
-    this.#whole = false;
+    if (snapshot !== undefined && !(this.#gapDue && this.#whole)) this.renew();
+    this.#gapDue = false;
+    return true;
   }
 
   /** Volatile events were left out because this client was slow. */

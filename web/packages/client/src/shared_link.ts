@@ -1,5 +1,6 @@
 import type { Answered, Hears, Link, LinkState, Question } from "./link.ts";
 import { unavailable, Refusal } from "./refusal.ts";
+import type { Subscribed } from "./wire.ts";
 
 /** A tab that leads answers a greeting within this, in milliseconds; if it does not, another takes its place. */
 const GREETING_MS = 2_000;
@@ -10,7 +11,7 @@ type Said =
   | { kind: "hello"; from: string }
   | { kind: "connect" }
   | { kind: "state"; leader: string; state: Told }
-  | { kind: "ask"; from: string; id: number; question: Question }
+  | Asked
   | {
       kind: "answer";
       to: string;
@@ -18,7 +19,16 @@ type Said =
       refusal: ReturnType<typeof toPlain> | undefined;
       reply: unknown;
     }
-  | { kind: "event"; namespace: string; name: string; args: unknown[] };
+  | { kind: "event"; leader: string; namespace: string; name: string; args: unknown[] };
+
+/** A question for the connection of that name. */
+interface Asked {
+  kind: "ask";
+  from: string;
+  id: number;
+  session: string | undefined;
+  question: Question;
+}
 
 /** A state as it can be sent to another tab: errors are not. */
 interface Told {
@@ -98,7 +108,7 @@ export class SharedLink implements Link {
       clearTimeout(late);
       answered(refusal, reply);
     });
-    this.#say({ kind: "ask", from: this.#tab, id, question });
+    this.#say({ kind: "ask", from: this.#tab, id, session: this.#state.session, question });
   }
 
   check(): void {
@@ -136,7 +146,8 @@ export class SharedLink implements Link {
         this.#say({ kind: "state", leader: this.#tab, state: toTold(state) });
       },
       event: (namespace, name, args) => {
-        this.#say({ kind: "event", namespace, name, args: args.filter((arg) => typeof arg !== "function") });
+        const plain = args.filter((arg) => typeof arg !== "function");
+        this.#say({ kind: "event", leader: this.#tab, namespace, name, args: plain });
         this.#hears.event(namespace, name, args);
       },
     });
@@ -164,15 +175,7 @@ export class SharedLink implements Link {
     } else if (said.kind === "connect") {
       this.#lead?.link.connect();
     } else if (said.kind === "ask") {
-      this.#lead?.ask(said.from, said.question, (refusal, reply) => {
-        this.#say({
-          kind: "answer",
-          to: said.from,
-          id: said.id,
-          refusal: refusal && toPlain(refusal),
-          reply,
-        });
-      });
+      if (this.#lead) this.#asks(this.#lead, said);
     } else if (this.#lead) {
       return;
     } else if (said.kind === "state") {
@@ -183,10 +186,20 @@ export class SharedLink implements Link {
       const { status, session, error } = said.state;
       this.#set({ status, session, error: error === undefined ? undefined : unavailable(error) });
     } else if (said.kind === "event") {
-      this.#hears.event(said.namespace, said.name, said.args);
+      // One that slept, and does not know yet that another leads, has another connection.
+      if (said.leader === this.#leader) this.#hears.event(said.namespace, said.name, said.args);
     } else if (said.to === this.#tab) {
       this.#answered(said.id, said.refusal && new Refusal(said.refusal), said.reply);
     }
+  }
+
+  /** Another tab asks something of the connection that this one has. */
+  #asks(lead: Lead, { from, id, session, question }: Asked): void {
+    const answered: Answered = (refusal, reply) =>
+      this.#say({ kind: "answer", to: from, id, refusal: refusal && toPlain(refusal), reply });
+    // What was asked of a connection that is gone may not be wanted of the next.
+    if (session === this.#state.session) lead.ask(from, question, answered);
+    else answered(unavailable("the connection was lost"), undefined);
   }
 
   #answered(id: number, refusal: Refusal | undefined, reply: unknown): void {
@@ -210,26 +223,48 @@ export class SharedLink implements Link {
   }
 }
 
+/** A room of the connection: which tabs want it, and who waits for a turn to ask for it. */
+interface Led {
+  tabs: Set<string>;
+  isAsked: boolean;
+  waiting: { question: Question; answered: Answered }[];
+}
+
 /** What the tab that leads does for all: a link, and which tabs want to be in which room. */
 class Lead {
   readonly link: Link;
   readonly #name: string;
-  readonly #rooms = new Map<string, Set<string>>();
+  readonly #rooms = new Map<string, Led>();
   readonly #tabs = new Set<string>();
+  #session: string | undefined;
   #ended = false;
 
   constructor(own: (hears: Hears) => Link, name: string, hears: Hears) {
     this.#name = name;
     this.link = own({
-      state: (state) => this.#ended || hears.state(state),
-      event: (namespace, event, args) => this.#ended || hears.event(namespace, event, args),
+      state: (state) => {
+        if (this.#ended) return;
+        // A new connection is in no room: whoever wants to be in one asks for it again.
+        if (state.session !== this.#session) [...this.#rooms.keys()].forEach((room) => this.#drop(room));
+        this.#session = state.session;
+        hears.state(state);
+      },
+      event: (namespace, event, args) => {
+        if (this.#ended) return;
+        const room = namespace === "/" ? roomOf(args[0]) : undefined;
+        // It is in that room no more, whoever wanted it.
+        if (room !== undefined && event === "tidings:left") this.#drop(room);
+        hears.event(namespace, event, args);
+        if (room !== undefined && event === "tidings:resumed") this.#next(room);
+      },
     });
   }
 
   ask(tab: string, question: Question, answered: Answered): void {
     this.#watch(tab);
     const room = question.namespace === "/" ? roomOf(question.args[0]) : undefined;
-    if (room !== undefined && question.name === "subscribe") this.#wants(room).add(tab);
+    if (room !== undefined && question.name === "subscribe")
+      return this.#subscribe(room, tab, question, answered);
     if (room !== undefined && question.name === "unsubscribe" && !this.#leaves(room, tab)) {
       return answered(undefined, { ok: true });
     }
@@ -241,18 +276,43 @@ class Lead {
     this.link.disconnect();
   }
 
-  #wants(room: string): Set<string> {
-    let tabs = this.#rooms.get(room);
-    if (!tabs) this.#rooms.set(room, (tabs = new Set()));
-    return tabs;
+  /** One tab after the other: while one is sent what it missed, the next to ask would have the server break that off. */
+  #subscribe(name: string, tab: string, question: Question, answered: Answered): void {
+    const room = this.#rooms.get(name) ?? { tabs: new Set(), isAsked: false, waiting: [] };
+    this.#rooms.set(name, room);
+    room.tabs.add(tab);
+    room.waiting.push({ question, answered });
+    if (!room.isAsked) this.#next(name);
+  }
+
+  #next(name: string): void {
+    const room = this.#rooms.get(name);
+    const turn = room?.waiting.shift();
+    if (room) room.isAsked = turn !== undefined;
+    if (!room || !turn) return;
+    this.link.ask(turn.question, (refusal, reply) => {
+      turn.answered(refusal, reply);
+      const { recovered, epoch } = (reply ?? {}) as Partial<Subscribed>;
+      // With these what was missed follows, and `tidings:resumed` behind it.
+      const follows = !refusal && recovered != null && epoch != null;
+      if (!follows && this.#rooms.get(name) === room) this.#next(name);
+    });
+  }
+
+  /** The connection is not in a room any more, and nobody there is answered. */
+  #drop(name: string): void {
+    const waiting = this.#rooms.get(name)?.waiting ?? [];
+    this.#rooms.delete(name);
+    for (const { answered } of waiting) answered(unavailable("the room was left"), undefined);
   }
 
   /** Takes a tab out of a room; whether nobody is left there. */
-  #leaves(room: string, tab: string): boolean {
-    const tabs = this.#wants(room);
-    tabs.delete(tab);
-    if (tabs.size === 0) this.#rooms.delete(room);
-    return tabs.size === 0;
+  #leaves(name: string, tab: string): boolean {
+    const tabs = this.#rooms.get(name)?.tabs;
+    tabs?.delete(tab);
+    if (tabs && tabs.size > 0) return false;
+    this.#drop(name);
+    return true;
   }
 
   /** Takes a tab out of its rooms when it is gone: then its lock is free. */
@@ -261,7 +321,7 @@ class Lead {
     this.#tabs.add(tab);
     void navigator.locks.request(`${this.#name}:tab:${tab}`, () => {
       this.#tabs.delete(tab);
-      for (const room of [...this.#rooms.keys()].filter((room) => this.#rooms.get(room)?.has(tab))) {
+      for (const room of [...this.#rooms.keys()].filter((room) => this.#rooms.get(room)?.tabs.has(tab))) {
         if (this.#leaves(room, tab) && !this.#ended) this.#unsubscribe(room);
       }
     });

@@ -36,6 +36,8 @@ export class SocketLink implements Link {
   #triedFresh = false;
   #restarting = false;
   #later: ReturnType<typeof setTimeout> | undefined;
+  /** Counts how often it ended: a token that was asked for before is for nobody. */
+  #ends = 0;
 
   constructor(url: string, getToken: GetToken, hears: Hears, options: Settings = {}) {
     this.#getToken = getToken;
@@ -122,10 +124,12 @@ export class SocketLink implements Link {
 
   /** Hands the client's sign-in to the server; called at each connect. */
   #give(give: (auth: object) => void): void {
+    const ends = this.#ends;
     this.#token().then(
       (token) =>
+        ends === this.#ends &&
         give({ ...(token === undefined ? {} : { token }), recovery: false, positions: true, gaps: true }),
-      (error: unknown) => this.#tokenless(error),
+      (error: unknown) => ends === this.#ends && this.#tokenless(error),
     );
   }
 
@@ -204,6 +208,7 @@ export class SocketLink implements Link {
   }
 
   #end(status: "idle" | "closed", error: Error | undefined): void {
+    this.#ends += 1;
     clearTimeout(this.#later);
     this.#set({ status, error, session: undefined });
     for (const socket of [...this.#others.values(), this.root]) socket.disconnect();

@@ -79,6 +79,27 @@ test("an answer that was on its way while something happened is not taken for fr
   expect(new Set(taken)).toEqual(new Set([9]));
 });
 
+test("who asks behind an event is not answered by a read that began before it", async () => {
+  const { client, round, game } = await watched();
+  const real = Client.prototype.request.bind(client);
+  let letGo = () => {};
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+  const read = vi.fn(() => held);
+  vi.spyOn(client, "request").mockImplementationOnce(async (path, init) => {
+    const answer = await real(path, init);
+    await read();
+    return answer;
+  });
+  const before = game.get();
+  await until(() => expect(read).toHaveBeenCalled());
+  await round(4);
+  game.drop();
+  const behind = game.get();
+  letGo();
+  expect((await before).currentRound).toBe(0);
+  expect((await behind).currentRound).toBe(4);
+});
+
 test("nothing is fresh while the client is away, and everything is read again when it is back", async () => {
   const { client, game, reads } = await watched();
   game.enter();

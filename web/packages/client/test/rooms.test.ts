@@ -2,7 +2,18 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { Client, type ClientOptions, type Place, type Room } from "@tidings/client";
 import { mint, served, unique } from "../../../testing/server.ts";
 
+// Most of what is said in a room of the kind `log` is in the log alone.
 const CONFIG = `
+[limits]
+room_bytes = 65536
+
+[rooms.log]
+subscribe = "signed-in"
+publish = "signed-in"
+history = "signed-in"
+keep = "durable"
+size = 2000
+
 [rooms.recent]
 subscribe = "signed-in"
 publish = "signed-in"
@@ -106,6 +117,23 @@ describe("rooms", () => {
     client.socket?.io.engine.close();
     await server.publish(name, "said", 5);
     await until(() => expect(numbers(heard)).toEqual([3, 4, 5]));
+  });
+
+  test("a snapshot that is asked for while what was missed is on its way breaks nothing off", async () => {
+    const name = `log:${unique("long")}`;
+    const { epoch } = (await server.publish(name, "said", "first")) as { epoch: string };
+    await server.publishMany(name, "said", "x".repeat(2_000), 1_000);
+    const client = open();
+    const room = client.room(name);
+    const heard = record(room);
+    room.enter({ since: { epoch, offset: 1 } });
+    await isLive(room);
+    // What was missed comes page by page, and most of it is not on its way yet.
+    room.renew();
+    await client.command("/", "ping", {});
+    await server.publish(name, "said", "last");
+    await until(() => expect(heard.at(-1)?.place.offset).toBe(1_002));
+    expect(heard.map(({ place }) => place.offset)).toEqual(Array.from({ length: 1_001 }, (_, n) => n + 2));
   });
 
   test("several who are in a room share one subscription, and it ends with the last of them", async () => {

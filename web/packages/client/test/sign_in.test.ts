@@ -55,6 +55,37 @@ test("a token that is not taken ends the attempts, and says why", async () => {
   expect(asked).toBe(2);
 });
 
+test.each(["comes", "does not come"])(
+  "a client that was disconnected stays so when its token %s",
+  async (how) => {
+    let settle = () => {};
+    const token = vi.fn(
+      () =>
+        new Promise<string>((resolve, reject) => {
+          const refusal = new Refusal({ code: "unavailable", message: "not now", retryAfterMs: 1 });
+          settle = () => (how === "comes" ? resolve(mint({ sub: unique("kim") })) : reject(refusal));
+        }),
+    );
+    const client = open(token);
+    await until(() => expect(token).toHaveBeenCalled());
+    client.disconnect();
+    const seen: string[] = [];
+    client.watch(() => void seen.push(client.state.status));
+    settle();
+    // Another one that is asked for a token, refused and back behind that: so long it would have taken.
+    let asked = 0;
+    const other = open(() => {
+      asked += 1;
+      if (asked === 1) throw new Refusal({ code: "unavailable", message: "not now", retryAfterMs: 1 });
+      return mint({ sub: unique("lou") });
+    });
+    await until(() => expect(other.state.status).toBe("connected"));
+    expect(seen).toEqual([]);
+    expect(client.state.status).toBe("idle");
+    expect(token).toHaveBeenCalledOnce();
+  },
+);
+
 test("who is revoked does not come back by itself", async () => {
   const sub = unique("eve");
   const token = mint({ sub, iat: inSeconds(0) });

@@ -6,6 +6,7 @@ import {
   roomOfPart,
   type Board,
   type BoardPart,
+  type EventName,
   type Rules,
 } from "@tidings/client";
 import { useClient } from "./provider.tsx";
@@ -102,8 +103,7 @@ export type MatchEvent =
         update: { scores?: { playerId: string; score: number }[]; status?: string; currentRound?: number };
       };
     }
-  | { name: "matchCompleted"; data: { result: MatchResult } }
-  | { name: "matchVoided"; data: { reason?: string } };
+  | { name: "matchCompleted"; data: { result: MatchResult } };
 
 /** The match after an event: a pure function, and the same event twice is as good as once. */
 export function matchAfter(match: Match | undefined, event: MatchEvent): Match | undefined {
@@ -129,8 +129,6 @@ export function matchAfter(match: Match | undefined, event: MatchEvent): Match |
     }
     case "matchCompleted":
       return { ...match, status: "completed", result: event.data.result };
-    case "matchVoided":
-      return { ...match, status: "voided", voidReason: event.data.reason ?? null };
   }
 }
 
@@ -157,7 +155,7 @@ const MATCH: Rules<Watched> = {
   snapshot: (told, before) => after("snapshot")(before, told),
   events: {
     ...Object.fromEntries(
-      (["matchStarted", "matchUpdated", "matchCompleted", "matchVoided"] as const).map((name) => [
+      (["matchStarted", "matchUpdated", "matchCompleted"] as const satisfies EventName[]).map((name) => [
         name,
         after(name),
       ]),

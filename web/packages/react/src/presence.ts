@@ -72,7 +72,8 @@ class Visit {
   readonly #show: (people: People) => void;
   #people = new Map<string, OnlineUser>();
   #over = false;
-  #byRoom = false;
+  /** How it was said last that somebody is here. */
+  #said: "project:join" | "subscribe" | undefined;
   readonly #heard: [name: string, listener: (data: never) => void][];
 
   constructor(socket: Io, projectId: string, show: (people: People) => void) {
@@ -96,14 +97,8 @@ class Visit {
     this.#over = true;
     for (const [name, listener] of this.#heard) this.#socket.off(name, listener as () => void);
     this.#show(NOBODY);
-    const { room, projectId } = { room: this.#room, projectId: this.#projectId };
-    // A newer visit of the same project, if there is one, has not joined yet and does it behind this.
-    if (!this.#joined || !this.#socket.connected) return;
-    if (this.#byRoom) this.#socket.emit("unsubscribe", { room });
-    else this.#socket.emit("project:leave", { projectId });
+    this.#leave();
   }
-
-  #joined = false;
 
   get #room(): string {
     return `project:${this.#projectId}`;
@@ -112,15 +107,23 @@ class Visit {
   async #join(): Promise<void> {
     if (this.#over || !this.#socket.connected) return;
     try {
-      this.#joined = true;
+      this.#said = "project:join";
       const answer = await ask(this.#socket, "project:join", { projectId: this.#projectId });
+      if (this.#over) return;
       if (isYes(answer)) return await this.#read();
+      this.#said = "subscribe";
       const subscribed = await ask(this.#socket, "subscribe", { room: this.#room });
-      this.#byRoom = isYes(subscribed);
-      if (this.#byRoom) this.#replace((subscribed as unknown as Subscribed).presence?.members ?? []);
+      if (isYes(subscribed)) this.#replace((subscribed as unknown as Subscribed).presence?.members ?? []);
     } catch {
       // Nobody answered: the connection is gone, and `connect` comes again.
     }
+  }
+
+  /** Takes back what was said last, answered or not: the server does one behind the other, as a newer visit does. */
+  #leave(): void {
+    if (!this.#socket.connected) return;
+    if (this.#said === "subscribe") this.#socket.emit("unsubscribe", { room: this.#room });
+    if (this.#said === "project:join") this.#socket.emit("project:leave", { projectId: this.#projectId });
   }
 
   async #read(): Promise<void> {

@@ -31,14 +31,16 @@ test("a match follows its events, and the same event twice is as good as once", 
     status: "completed",
     result,
   });
-  expect(matchAfter(updated, { name: "matchVoided", data: { reason: "cheating" } })).toMatchObject({
-    status: "voided",
-    voidReason: "cheating",
-  });
+  // A match that is voided is told as any other change of how it stands.
+  expect(matchAfter(updated, { name: "matchUpdated", data: { update: { status: "voided" } } })).toMatchObject(
+    {
+      status: "voided",
+    },
+  );
 });
 
 test("without a snapshot nothing is made up", () => {
-  expect(matchAfter(undefined, { name: "matchVoided", data: {} })).toBeUndefined();
+  expect(matchAfter(undefined, { name: "matchUpdated", data: { update: {} } })).toBeUndefined();
 });
 
 test("boards have rooms of their own", () => {

@@ -178,3 +178,24 @@ test("usePresence joins a project, sees who comes and goes, and comes back to it
   await server.start();
   await waitFor(() => expect(online()).toEqual([me]), PATIENCE);
 }, 40_000);
+
+test.each(["project:join", "subscribe"])(
+  "usePresence that is unmounted before `%s` is answered is not in the project",
+  async (unanswered) => {
+    await waitFor(() => expect(client.state.status).toBe("connected"), PATIENCE);
+    const projectId = unique("project");
+    const { socket } = client;
+    const said: string[] = [];
+    const hook = renderHook(() => usePresence({ socket: socket ?? null, projectId }));
+    socket?.onAnyOutgoing((name: string) => {
+      said.push(name);
+      // It is told of what is on its way out before that is.
+      if (name === unanswered) queueMicrotask(() => hook.unmount());
+    });
+    await waitFor(() => expect(said).toContain(unanswered), PATIENCE);
+    // With the first everything is answered that was said before, with the second what was said because of that.
+    for (let n = 0; n < 2; n += 1) await client.command("/", "ping", {});
+    const stats = await client.request(`/api/rooms/project:${projectId}/stats`);
+    expect(stats).toMatchObject({ connections: 0 });
+  },
+);
