@@ -8,12 +8,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, RawQuery, State};
 use axum::http::{HeaderMap, Response};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use serde_json::Value;
 use tidings_core::{Identity, Org, Refusal, Room, UserKey};
 use tidings_wire::engineio::Query;
 
-use super::body::{bad, told};
+use super::body::{bad, signed_in_first, told};
 use super::signed_in;
 use super::to_the_end::to_the_end;
 use crate::admin::lists::{self, PAGE_DEFAULT, PAGE_MOST, RoomsWanted, UsersWanted, parse_place};
@@ -48,6 +49,7 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
             "/api/admin/users/{id}/disconnect",
             post(|name, asked| to_the_end(actions::disconnect_user(name, asked))),
         )
+        .layer(from_fn_with_state(shared.clone(), signed_in_first))
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(shared)
 }

@@ -14,7 +14,7 @@ use tidings_app::describe::{asyncapi, manifests, openapi};
 use tidings_core::{Identity, Refusal};
 use tidings_wire::json;
 
-use super::body::{Received, bad, received};
+use super::body::{Received, Unread, bad, received};
 use super::{ByServer, etag, paths, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::apps::{SaidCommand, no_such_command, refused_as};
@@ -57,14 +57,14 @@ async fn command(
     State(shared): State<Arc<Shared>>,
     place: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
-    body: Received,
+    body: Unread,
 ) -> Response<Body> {
     let who = match who(&shared, &headers).await {
         Ok(who) => who,
-        Err(refusal) => return refuse(&refusal),
+        Err(refusal) => return body.refused(&refusal),
     };
     let is_server = who.has_server_scope();
-    let mut response = match said(&shared, &who, place, &headers, &body) {
+    let mut response = match said(&shared, &who, place, &headers, &body.receive().await) {
         Ok(said) => done(&shared, said, who).await,
         Err(refusal) => refuse(&refusal),
     };

@@ -10,11 +10,12 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Response, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use serde::Deserialize;
 use tidings_core::{Org, Refusal};
 
-use super::body::{Received, bad, done, told};
+use super::body::{Received, bad, done, signed_in_first, told};
 use super::to_the_end::to_the_end;
 use crate::accounts::input;
 use crate::accounts::register::NewAccount;
@@ -41,7 +42,10 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
 
 /// `/api/users` and `/api/keys`.
 pub(super) fn administration(shared: Arc<Shared>) -> Router {
-    admin::routes().layer(DefaultBodyLimit::max(BODY)).with_state(shared)
+    admin::routes()
+        .layer(from_fn_with_state(shared.clone(), signed_in_first))
+        .layer(DefaultBodyLimit::max(BODY))
+        .with_state(shared)
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::http::{HeaderMap, Response};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use serde::Deserialize;
@@ -17,7 +18,7 @@ use tidings_wire::engineio::Query;
 use tidings_wire::plain::ReceiptWish;
 use tidings_wire::socketio::inline_attachments;
 
-use super::body::{Received, bad, read, received, told};
+use super::body::{Received, bad, read, received, signed_in_first, told};
 use super::to_the_end::to_the_end;
 use super::{Remote, signed_in};
 use crate::audit::{Action, Entry, Outcome};
@@ -38,6 +39,7 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
         .route("/api/dead-letters/redrive", post(|s, r, h, b| to_the_end(redrive_page(s, r, h, b))))
         .route("/api/dead-letters/{id}", get(one).delete(|s, r, i, h| to_the_end(drop_one(s, r, i, h))))
         .route("/api/dead-letters/{id}/redrive", post(|s, r, i, h, b| to_the_end(redrive(s, r, i, h, b))))
+        .layer(from_fn_with_state(shared.clone(), signed_in_first))
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(shared)
 }

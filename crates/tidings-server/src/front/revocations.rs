@@ -6,12 +6,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Response, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::routing::post;
 use compact_str::CompactString;
 use serde::Deserialize;
 use tidings_core::{Code, Identity, Refusal};
 
-use super::body::{Received, bad, received};
+use super::body::{Received, bad, received, signed_in_first};
 use super::named::Named;
 use super::to_the_end::to_the_end;
 use super::{refuse, respond, signed_in};
@@ -32,6 +33,7 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/api/revocations", post(|s, h, b| to_the_end(revoke(s, h, b))))
         .route("/api/users/{id}/disconnect", post(|s, user, h| to_the_end(disconnect(s, user, h))))
+        .layer(from_fn_with_state(shared.clone(), signed_in_first))
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(shared)
 }

@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 use tidings_core::hub::lock;
 use tidings_wire::engineio::{HandshakeError, Query, Transport};
+use tidings_wire::limits::STRANGER_BYTES;
 use tokio::sync::oneshot;
 
 use super::hello::Hello;
@@ -223,7 +224,7 @@ async fn post(
         inbox.push(Mail::BadPost(session, true));
         return Ok(poll_response(PollAnswer::Over));
     }
-    let most = shared.settings.limits.message_bytes;
+    let most = may_post(shared, session, &body).await?;
     if body.size_hint().lower() > most as u64 {
         return Ok(too_large());
     }
@@ -242,6 +243,18 @@ async fn post(
     let (reply, answer) = oneshot::channel();
     inbox.push(Mail::Post(session, body, reply));
     known(answer.await.unwrap_or(PollAnswer::Over))
+}
+
+/// Bytes that a POST may have: few before its client has signed in, which only the session's shard knows.
+async fn may_post(shared: &Shared, session: SessionKey, body: &Incoming) -> Result<usize, HandshakeError> {
+    let most = shared.settings.limits.message_bytes;
+    // Nearly all are smaller than anything that anybody may not send.
+    if body.size_hint().upper().is_some_and(|bytes| bytes <= STRANGER_BYTES as u64) {
+        return Ok(most);
+    }
+    let (reply, answer) = oneshot::channel();
+    shared.inboxes[session.shard].push(Mail::MayPost(session, reply));
+    answer.await.unwrap_or(Err(HandshakeError::UnknownSid))
 }
 
 /// A session nobody knows is an error, which is counted.

@@ -43,5 +43,6 @@ mod seats;
 mod sessions;
 mod slow_clients;
 mod slow_requests;
+mod strangers;
 mod threats;
 mod tokens;
