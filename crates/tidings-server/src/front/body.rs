@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, Request, State};
+use axum::Router;
+use axum::body::HttpBody as _;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use http_body_util::BodyExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -57,6 +59,23 @@ impl Unread {
 /// What is left of a refused body may take so long to pass.
 const PASSING_TIME: Duration = Duration::from_secs(10);
 
+/// Routes whose bodies have so many bytes at most: what declares more is refused before anything of it is read, and
+/// what declares nothing as soon as there is more.
+pub(super) fn at_most<S: Clone + Send + Sync + 'static>(bytes: usize, routes: Router<S>) -> Router<S> {
+    routes.layer(DefaultBodyLimit::max(bytes)).layer(from_fn_with_state(bytes, declared))
+}
+
+async fn declared(State(most): State<usize>, request: Request, next: Next) -> Response<Body> {
+    if request.body().size_hint().lower() > most as u64 {
+        return Unread(request).refused(&too_large());
+    }
+    next.run(request).await
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(Code::TooLarge, "the body is too large")
+}
+
 /// Before a body is read, for routes that are for nobody without a token or key.
 pub(super) async fn signed_in_first(
     State(shared): State<Arc<Shared>>,
@@ -81,7 +100,7 @@ pub(super) fn bad(text: &str) -> Refusal {
 /// `too_large`, or `bad_request` if it did not arrive.
 pub(super) fn received(body: &Received) -> Result<&Bytes, Refusal> {
     body.as_ref().map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         _ => bad("the body did not arrive"),
     })
 }

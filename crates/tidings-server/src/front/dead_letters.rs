@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, Response};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
@@ -18,7 +18,7 @@ use tidings_wire::engineio::Query;
 use tidings_wire::plain::ReceiptWish;
 use tidings_wire::socketio::inline_attachments;
 
-use super::body::{Received, bad, read, received, signed_in_first, told};
+use super::body::{Received, at_most, bad, read, received, signed_in_first, told};
 use super::to_the_end::to_the_end;
 use super::{Remote, signed_in};
 use crate::audit::{Action, Entry, Outcome};
@@ -34,14 +34,13 @@ const PAGE: u32 = 100;
 const BODY: usize = 4_096;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/api/dead-letters", get(list).delete(|s, r, q, h| to_the_end(purge(s, r, q, h))))
         .route("/api/dead-letters/redrive", post(|s, r, h, b| to_the_end(redrive_page(s, r, h, b))))
         .route("/api/dead-letters/{id}", get(one).delete(|s, r, i, h| to_the_end(drop_one(s, r, i, h))))
         .route("/api/dead-letters/{id}/redrive", post(|s, r, i, h, b| to_the_end(redrive(s, r, i, h, b))))
-        .layer(from_fn_with_state(shared.clone(), signed_in_first))
-        .layer(DefaultBodyLimit::max(BODY))
-        .with_state(shared)
+        .layer(from_fn_with_state(shared.clone(), signed_in_first));
+    at_most(BODY, routes).with_state(shared)
 }
 
 /// The newest first: `?before=&limit=`, without their data.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use axum::routing::post;
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use tidings_core::{Code, Identity, Lane, Org, Payload, Publish, Refusal, Room};
 use tidings_wire::plain::ReceiptWish;
 use tidings_wire::{json, plain};
 
-use super::body::{Received, Unread, bad, received};
+use super::body::{Received, Unread, at_most, bad, received};
 use super::{ByServer, Remote, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::hooks::{Caller, Draft};
@@ -39,12 +39,9 @@ const TURN: usize = 16;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     let most = shared.settings.limits.message_bytes;
-    Router::new()
-        .route("/api/publish", post(publish))
-        .route("/api/publish/batch", post(batch))
-        // What is too large is refused by its declared length, before it is read.
-        .layer(DefaultBodyLimit::max(most))
-        .with_state(shared)
+    let routes =
+        Router::new().route("/api/publish", post(publish)).route("/api/publish/batch", post(batch));
+    at_most(most, routes).with_state(shared)
 }
 
 /// One message: to a room, to several, to a user, or to everybody of the organisation.

@@ -38,6 +38,7 @@ mod presence;
 mod presence_of_many;
 mod pretending;
 mod receipts;
+mod refused;
 mod revocations;
 mod seats;
 mod sessions;
