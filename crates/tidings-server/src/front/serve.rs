@@ -25,7 +25,7 @@ use tower_service::Service;
 use super::origin::{Verdict, add_cors};
 use super::replay::{Replay, STALL_TIME};
 use super::upgrade::{Handover, Switch};
-use super::{Front, Limited, Refused, Remote, budget, framing, headers, refuse, respond, socketio, upgrade};
+use super::{Front, Limited, Refused, Remote, budget, direct, framing, headers, refuse, respond, socketio, upgrade};
 use crate::gate::Arrival;
 
 /// Bytes of a request's head, its headers, and the time to send it.
@@ -69,7 +69,8 @@ impl Door {
 /// Serves a socket in a task of its own, after the bytes that were read from it; or turns it away.
 pub(super) fn spawn(door: &Arc<Door>, stream: mio::net::TcpStream, remote: IpAddr, read: &[u8]) {
     let (gate, peer) = (&door.front.shared.gate, plain_address(remote));
-    match gate.arrive(peer, door.front.proxies.trusts(peer)) {
+    // What is known to be asked for needs no place among those who may never say it.
+    match gate.arrive(peer, door.front.proxies.trusts(peer), direct::is_whole(read)) {
         Ok(arrival) => {
             let task = serve(stream, peer, arrival, door.clone(), Bytes::copy_from_slice(read));
             door.front.shared.front.spawn(task);

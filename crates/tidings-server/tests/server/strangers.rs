@@ -1,12 +1,14 @@
 //! Clients that have not signed in: what they may send, and how many of them there may be.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use serde_json::json;
 use tidings_server::Config;
 use tidings_server::config::{NamespaceAuth, NamespaceConfig};
 
-use crate::common::{Wire, config, frame, http, user, with_server};
+use crate::common::{DEADLINE, Wire, config, frame, http, limited, upgrade, user, with_server};
 
 const SOCKET_IO: &str = "/socket.io/?EIO=4&transport=websocket";
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
@@ -136,5 +138,77 @@ fn who_is_refused_while_it_still_sends_reads_why() {
             let (head, told) = http(addr, "POST /api/publish", "Authorization: Bearer a.b.c\r\n", &body);
             assert!(head.starts_with("HTTP/1.1 401") && told.contains("\"unauthorized\""), "{head}{told}");
         }
+    });
+}
+
+/// A socket of one of this machine's own addresses.
+fn connect_from(addr: SocketAddr, last: u8) -> Wire {
+    let stream = tokio::runtime::Handle::current().block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+        socket.connect(addr).await.unwrap().into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    Wire { stream, read: Vec::new() }
+}
+
+/// A figure of the server's.
+fn figure(addr: SocketAddr, name: &str) -> usize {
+    let mut wire = connect_from(addr, 99);
+    wire.send(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    let answer = wire.rest();
+    assert!(answer.starts_with("HTTP/1.1 200"), "the figures are kept out: {answer}");
+    let line = answer.lines().find(|line| line.starts_with(name)).unwrap();
+    line.rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
+#[test]
+fn strangers_of_ten_addresses_leave_places_for_others() {
+    let request = upgrade("/ws");
+    for begin in ["", "GET / HTTP/1.1\r\n", request.as_str()] {
+        let mut config = Config { trusted_proxies: Vec::new(), ..limited() };
+        (config.limits.plain_auth_ms, config.limits.requests_per_minute) = (60_000, 1_000_000);
+        let begin = begin.to_owned();
+        with_server(&config, move |addr, _| {
+            let mut crowd: Vec<Wire> = (0..1_000).map(|at| connect_from(addr, 10 + (at / 100) as u8)).collect();
+            for wire in &mut crowd {
+                // Who was refused already takes nothing any more.
+                let _ = wire.stream.write_all(begin.as_bytes());
+            }
+            // Each of them has been taken in or turned away.
+            let began = Instant::now();
+            let known = || {
+                figure(addr, "tidings_limit_occupancy{of=\"unauthenticated\"}")
+                    + figure(addr, "tidings_limit_refusals_total{limit=\"unauthenticated\"}")
+            };
+            while known() < crowd.len() {
+                assert!(began.elapsed() < DEADLINE, "{begin:?}: {} of {}", known(), crowd.len());
+            }
+            let taken = figure(addr, "tidings_limit_occupancy{of=\"unauthenticated\"}");
+            assert!((500..950).contains(&taken), "{begin:?}: {taken}");
+            let mut health = connect_from(addr, 98);
+            health.send(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+            assert!(health.head().starts_with("HTTP/1.1 200"), "{begin:?}");
+            for path in ["/ws", SOCKET_IO] {
+                let mut good = connect_from(addr, 97);
+                good.send(upgrade(path).as_bytes());
+                let head = good.head();
+                assert!(head.starts_with("HTTP/1.1 101"), "{begin:?}, {path}: {head}");
+            }
+            drop(crowd);
+        });
+    }
+}
+
+#[test]
+fn a_request_that_comes_whole_is_answered_although_there_is_no_place_for_strangers() {
+    let mut config = limited();
+    config.limits.unauthenticated = 1;
+    with_server(&config, |addr, _| {
+        let _stranger = Wire::open_for(addr, "/ws", "192.0.2.1").unwrap();
+        assert!(Wire::open_for(addr, "/ws", "192.0.2.2").is_err(), "the control");
+        let (head, _) = http(addr, "GET /healthz", "", "");
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     });
 }
