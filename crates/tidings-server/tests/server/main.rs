@@ -47,3 +47,4 @@ mod slow_requests;
 mod strangers;
 mod threats;
 mod tokens;
+mod unusable;
