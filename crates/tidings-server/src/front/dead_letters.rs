@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Response};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
@@ -19,6 +19,7 @@ use tidings_wire::plain::ReceiptWish;
 use tidings_wire::socketio::inline_attachments;
 
 use super::body::{Received, at_most, bad, read, received, signed_in_first, told};
+use super::named::Named;
 use super::to_the_end::to_the_end;
 use super::{Remote, signed_in};
 use crate::audit::{Action, Entry, Outcome};
@@ -66,12 +67,12 @@ async fn list(
 /// One letter, with its data.
 async fn one(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
+    id: Named,
     headers: HeaderMap,
 ) -> Response<Body> {
     let found = async {
         let who = administrator(&shared, &headers, None).await?;
-        let letter = find(&shared, &who, id_of(&id)?).await?;
+        let letter = find(&shared, &who, id_of(&id.known(none)?)?).await?;
         let data = inline_attachments(letter.payload.text(), &letter.payload.attachments);
         let data = RawValue::from_string(data).map_err(|_| bad("the data is no JSON"))?;
         let mut shown = shown(&letter);
@@ -94,12 +95,12 @@ struct Whole {
 async fn drop_one(
     State(shared): State<Arc<Shared>>,
     Extension(remote): Extension<Remote>,
-    Path(id): Path<String>,
+    id: Named,
     headers: HeaderMap,
 ) -> Response<Body> {
     let dropped = async {
         let who = administrator(&shared, &headers, Some(Action::DeadLetterPurge)).await?;
-        let id = id_of(&id)?;
+        let id = id_of(&id.known(none)?)?;
         let mut tx = store(&shared)?.begin().await.map_err(down)?;
         let dropped = tx.drop_dead_letter(&who.org, id).await.map_err(down)?;
         tx.commit().await.map_err(down)?;
@@ -147,14 +148,14 @@ struct Wanted {
 async fn redrive(
     State(shared): State<Arc<Shared>>,
     Extension(remote): Extension<Remote>,
-    Path(id): Path<String>,
+    id: Named,
     headers: HeaderMap,
     body: Received,
 ) -> Response<Body> {
     let redriven = async {
         let who = administrator(&shared, &headers, Some(Action::DeadLetterRedrive)).await?;
         let terms = terms(&headers, &body)?;
-        let letter = find(&shared, &who, id_of(&id)?).await?;
+        let letter = find(&shared, &who, id_of(&id.known(none)?)?).await?;
         send_again(&shared, &who, remote, &letter, terms).await?;
         let (id, key) = (letter.id.to_string(), &letter.key);
         Ok(json!({ "ok": true, "messageId": id, "key": key, "room": letter.room }))

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 use tidings_core::hub::lock;
+use tidings_core::{Code, Refusal};
 use tidings_wire::engineio::{HandshakeError, Query, Transport};
 use tidings_wire::limits::STRANGER_BYTES;
 use tokio::sync::oneshot;
@@ -58,8 +59,12 @@ fn unknown(error: &HandshakeError) -> bool {
 
 /// Refuses a page of a foreign origin.
 pub(super) fn refused_origin(socket_io: bool, websocket: bool) -> Response<Body> {
-    if websocket || !socket_io {
-        return respond(StatusCode::FORBIDDEN, "text/plain", "this origin is not allowed");
+    const SENTENCE: &str = "this origin is not allowed";
+    if websocket {
+        return respond(StatusCode::FORBIDDEN, "text/plain", SENTENCE);
+    }
+    if !socket_io {
+        return refuse(&Refusal::new(Code::Forbidden, SENTENCE));
     }
     refused(&HandshakeError::Forbidden("Forbidden".into()))
 }
