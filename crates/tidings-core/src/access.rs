@@ -30,6 +30,8 @@ pub struct Identity {
     pub issued_at: Option<u64>,
     /// The token's own id (`jti`), by which it alone can be revoked.
     pub token_id: Option<CompactString>,
+    /// An API key was shown; no name makes anybody a key.
+    pub is_key: bool,
 }
 
 impl Identity {
@@ -46,6 +48,7 @@ impl Identity {
             expires_at: None,
             issued_at: None,
             token_id: None,
+            is_key: false,
         }
     }
 

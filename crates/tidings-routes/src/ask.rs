@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tidings_app::{Caller, Code, Identity, Org, Refusal};
 
+use crate::Most;
 use crate::answer::Refused;
 
 /// What is sent with something that is to be done once.
@@ -128,9 +129,16 @@ impl<S: Sync + Send> FromRequest<S> for Asked {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         let asker = Asker::of(request.extensions().get::<Caller>())?;
+        if request.extensions().get().is_some_and(|Most(most)| request.body().size_hint().lower() > *most as u64) {
+            return Err(too_large().into());
+        }
         let headers = request.headers().clone();
         Ok(Self { asker, headers, body: Bytes::from_request(request, state).await })
     }
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(Code::TooLarge, "the body is too large")
 }
 
 impl Asked {
@@ -145,7 +153,7 @@ impl Asked {
     /// `too_large`, or `bad_request` with what is wrong.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         let body = self.body.as_ref().map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
             _ => bad("the body did not arrive"),
         })?;
         let body: &[u8] = if body.is_empty() { b"{}" } else { body };
@@ -200,4 +208,34 @@ pub fn new_id(kind: &str) -> String {
     use std::time::{SystemTime, UNIX_EPOCH};
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
     format!("{kind}-{now:x}-{:016x}", RandomState::new().hash_one(now))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use axum::body::Body;
+    use axum::response::IntoResponse as _;
+
+    use super::*;
+
+    /// The status with which a body of so many bytes is refused before it is read.
+    fn refused(bytes: usize) -> Option<StatusCode> {
+        let mut request = Request::new(Body::from(vec![b'x'; bytes]));
+        let who = Identity { user: Some("ada".into()), ..Identity::anonymous() };
+        request.extensions_mut().insert(Caller::new(Arc::new(who)));
+        request.extensions_mut().insert(Most(1_000));
+        match pin!(Asked::from_request(request, &())).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(asked) => asked.err().map(|refused| refused.into_response().status()),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_body_that_declares_too_much_is_refused_before_it_is_read() {
+        assert_eq!(refused(1_001), Some(StatusCode::PAYLOAD_TOO_LARGE));
+        assert_eq!(refused(1_000), None, "the control");
+    }
 }

@@ -16,6 +16,7 @@ pub mod describe;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::Extension;
 use axum::extract::DefaultBodyLimit;
 
 pub use answer::{Answer, Refused, commit, make, respond, told, told_as, told_from};
@@ -27,5 +28,16 @@ pub const BODY_BYTES: usize = 64 << 10;
 /// The routes of an app in one: `state` is what all of them have at hand.
 pub fn router<S: Send + Sync + 'static>(parts: impl IntoIterator<Item = Router<Arc<S>>>, state: S) -> Router {
     let all = parts.into_iter().fold(Router::new(), Router::merge);
-    all.layer(DefaultBodyLimit::max(BODY_BYTES)).with_state(Arc::new(state))
+    all.layer(at_most(BODY_BYTES)).with_state(Arc::new(state))
 }
+
+/// A layer for routes whose bodies have so many bytes at most; the innermost one counts.
+///
+/// What declares more is refused before anything of it is read, and what declares nothing as soon as there is more.
+pub fn at_most(bytes: usize) -> (Extension<Most>, DefaultBodyLimit) {
+    (Extension(Most(bytes)), DefaultBodyLimit::max(bytes))
+}
+
+/// Bytes that a body may declare.
+#[derive(Debug, Clone, Copy)]
+pub struct Most(usize);

@@ -49,7 +49,7 @@ impl Shared {
             (Some(key), Some(keys)) => keys.lookup(&key).await?,
             _ => None,
         };
-        found.ok_or_else(|| {
+        found.map(|who| Identity { is_key: true, ..who }).ok_or_else(|| {
             let refusal = Refusal::new(Code::Unauthorized, "the key is not valid");
             self.audit.note(Entry::refused(Action::KeyRefused).because(refusal.code.as_str()).from(address));
             self.gate.sign_in_failed(address, refusal.code);

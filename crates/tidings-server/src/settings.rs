@@ -368,6 +368,8 @@ fn keep(base: Keep, wanted: &RoomKindConfig, bytes: usize) -> Result<Keep, Strin
 #[derive(Debug, Default)]
 pub(crate) struct AuthFields<'a> {
     pub(crate) token: Option<Cow<'a, str>>,
+    /// Why its token is none that can be judged.
+    pub(crate) wrong: Option<&'static str>,
     pub(crate) pid: Option<Cow<'a, str>>,
     pub(crate) offset: Option<Cow<'a, str>>,
     pub(crate) recovery: Option<bool>,
@@ -377,12 +379,22 @@ pub(crate) struct AuthFields<'a> {
 }
 
 impl<'a> AuthFields<'a> {
-    /// Reads a payload; what is missing or of another type is not there.
+    /// Reads a payload; what is missing or of another type is not there, but for the token: of that only `null` is
+    /// none, which stock clients write for one that they do not have.
     pub(crate) fn parse(auth: Option<&'a str>) -> Self {
-        let mut fields = Self::default();
+        let (mut fields, mut tokens) = (Self::default(), 0);
         for (name, value) in auth.into_iter().flat_map(json::members) {
             match json::string(name).as_deref() {
-                Some("token") => fields.token = json::string(value),
+                Some("token") => {
+                    tokens += 1;
+                    fields.token = json::string(value);
+                    if fields.token.is_none() && value != "null" {
+                        fields.wrong = Some("token must be a string");
+                    }
+                    if tokens > 1 {
+                        fields.wrong = Some("token is given twice");
+                    }
+                }
                 Some("pid") => fields.pid = json::string(value),
                 Some("offset") => fields.offset = json::string(value),
                 Some("recovery") => fields.recovery = Some(value != "false"),

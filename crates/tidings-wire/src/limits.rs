@@ -31,6 +31,21 @@ pub struct Limits {
     pub outstanding_acks: u32,
 }
 
+/// Bytes of one message of a client that has not signed in: a token has 8 KiB at most, and beside it stands little.
+pub const STRANGER_BYTES: usize = 16 * 1024;
+
+impl Limits {
+    /// The same for a client that has not signed in: anybody can be one, as often as they like.
+    #[must_use]
+    pub fn of_strangers(self) -> Self {
+        Self {
+            message_bytes: self.message_bytes.min(STRANGER_BYTES),
+            frame_bytes: self.frame_bytes.min(STRANGER_BYTES),
+            ..self
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidings_app::time::iso8601;
 use tidings_app::{Refusal, Text, Whole};
-use tidings_routes::{Answer, Asked, Asker, AtPath, bad, path, told, told_as};
+use tidings_routes::{Answer, Asked, Asker, AtPath, at_most, bad, path, told, told_as};
 
 use super::{Api, key};
 use crate::replay::rows::Replay;
@@ -21,7 +21,7 @@ use crate::replay::{self, RATE_MOST, rows};
 const BODY_BYTES: usize = BYTES_MOST + BYTES_MOST / 4;
 
 pub(super) fn routes() -> Router<Arc<Api>> {
-    let replay = get(shown).post(set).layer(DefaultBodyLimit::max(BODY_BYTES));
+    let replay = get(shown).post(set).layer(at_most(BODY_BYTES));
     Router::new().route("/rooms/{id}/replay", replay)
 }
 

@@ -17,6 +17,8 @@ pub struct Account {
     pub connections: Occupancy,
     /// Sockets that are not yet a connection, or carry requests only.
     pub opening: Occupancy,
+    /// Connections and sockets that have not signed in or not spoken yet.
+    pub strangers: Occupancy,
     /// Messages said on connections.
     pub messages: SharedBucket,
     /// Those of clients at this address that have not signed in, as one user's.
@@ -77,6 +79,7 @@ impl Account {
         let kinds = self.kinds.get().into_iter().flat_map(|kinds| kinds.iter());
         self.connections.count() == 0
             && self.opening.count() == 0
+            && self.strangers.count() == 0
             && self.may_sign_in(now_ns).is_ok()
             && buckets.into_iter().chain(kinds).all(|bucket| bucket.is_full(now_ns))
     }

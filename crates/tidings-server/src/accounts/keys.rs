@@ -242,15 +242,10 @@ impl StoredKeys {
 /// # Errors
 /// `forbidden`
 pub(crate) fn allows(who: &Identity, scope: &str) -> Result<(), Refusal> {
-    if is_key(who) && !who.scopes.iter().any(|has| has == scope || has == "admin") {
+    if who.is_key && !who.scopes.iter().any(|has| has == scope || has == "admin") {
         return Err(Refusal::new(Code::Forbidden, &format!("the key has no scope `{scope}`")));
     }
     Ok(())
-}
-
-/// Whether a key speaks, and not a person or a token.
-pub(crate) fn is_key(who: &Identity) -> bool {
-    who.user.as_ref().is_some_and(|user| user.starts_with(USER))
 }
 
 fn identity(kept: &Kept) -> Identity {

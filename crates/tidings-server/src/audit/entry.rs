@@ -40,10 +40,8 @@ impl Actor {
     /// Who an identity is.
     pub fn of(who: &Identity) -> Self {
         match &who.user {
-            Some(user) => match user.strip_prefix(keys::USER) {
-                Some(prefix) => Self::Key(prefix.into()),
-                None => Self::User(user.clone()),
-            },
+            Some(user) if who.is_key => Self::Key(user.strip_prefix(keys::USER).unwrap_or(user).into()),
+            Some(user) => Self::User(user.clone()),
             None if who.scopes.is_empty() => Self::Anonymous,
             None => Self::Key(who.name.clone().unwrap_or_default()),
         }
@@ -311,9 +309,10 @@ mod tests {
 
     #[test]
     fn a_key_is_told_from_a_user() {
-        let who = |user: &str| Identity { user: Some(user.into()), ..Identity::anonymous() };
-        assert_eq!(Actor::of(&who("key:0123456789ab")), Actor::Key("0123456789ab".into()));
-        assert_eq!(Actor::of(&who("ada")), Actor::User("ada".into()));
+        let who = |user: &str, is_key| Identity { user: Some(user.into()), is_key, ..Identity::anonymous() };
+        assert_eq!(Actor::of(&who("key:0123456789ab", true)), Actor::Key("0123456789ab".into()));
+        assert_eq!(Actor::of(&who("key:0123456789ab", false)), Actor::User("key:0123456789ab".into()));
+        assert_eq!(Actor::of(&who("ada", false)), Actor::User("ada".into()));
     }
 
     #[test]

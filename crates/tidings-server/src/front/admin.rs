@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Response};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use serde_json::Value;
 use tidings_core::{Identity, Org, Refusal, Room, UserKey};
 use tidings_wire::engineio::Query;
 
-use super::body::{bad, told};
+use super::body::{at_most, bad, signed_in_first, told};
 use super::signed_in;
 use super::to_the_end::to_the_end;
 use crate::admin::lists::{self, PAGE_DEFAULT, PAGE_MOST, RoomsWanted, UsersWanted, parse_place};
@@ -33,7 +34,7 @@ const BODY: usize = 4_096;
 const TEXT: usize = 200;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/api/admin/overview", get(overview))
         .route("/api/admin/usage", get(usage))
         .route("/api/admin/rooms", get(rooms))
@@ -48,8 +49,8 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
             "/api/admin/users/{id}/disconnect",
             post(|name, asked| to_the_end(actions::disconnect_user(name, asked))),
         )
-        .layer(DefaultBodyLimit::max(BODY))
-        .with_state(shared)
+        .layer(from_fn_with_state(shared.clone(), signed_in_first));
+    at_most(BODY, routes).with_state(shared)
 }
 
 /// An administrator, and what it sees.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::routing::{get, post};
@@ -14,7 +14,7 @@ use tidings_app::describe::{asyncapi, manifests, openapi};
 use tidings_core::{Identity, Refusal};
 use tidings_wire::json;
 
-use super::body::{Received, bad, received};
+use super::body::{Received, Unread, at_most, bad, received};
 use super::{ByServer, etag, paths, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::apps::{SaidCommand, no_such_command, refused_as};
@@ -26,10 +26,8 @@ const KEY: &str = "idempotency-key";
 
 pub(super) fn routes(shared: &Arc<Shared>, own: Vec<(&'static str, Router)>) -> Router {
     let most = shared.settings.limits.message_bytes;
-    let doors = Router::new()
-        .route("/api/commands/{namespace}/{name}", post(command))
-        .layer(DefaultBodyLimit::max(most))
-        .with_state(shared.clone());
+    let doors = Router::new().route("/api/commands/{namespace}/{name}", post(command));
+    let doors = at_most(most, doors).with_state(shared.clone());
     let own = own.into_iter().fold(Router::new(), |all, (name, routes)| {
         all.nest(&format!("/api/{name}"), routes.layer(from_fn_with_state(shared.clone(), with_caller)))
     });
@@ -57,14 +55,14 @@ async fn command(
     State(shared): State<Arc<Shared>>,
     place: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
-    body: Received,
+    body: Unread,
 ) -> Response<Body> {
     let who = match who(&shared, &headers).await {
         Ok(who) => who,
-        Err(refusal) => return refuse(&refusal),
+        Err(refusal) => return body.refused(&refusal),
     };
     let is_server = who.has_server_scope();
-    let mut response = match said(&shared, &who, place, &headers, &body) {
+    let mut response = match said(&shared, &who, place, &headers, &body.receive().await) {
         Ok(said) => done(&shared, said, who).await,
         Err(refusal) => refuse(&refusal),
     };

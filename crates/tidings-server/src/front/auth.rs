@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::DefaultBodyLimit;
 use axum::http::{Response, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use serde::Deserialize;
 use tidings_core::{Org, Refusal};
 
-use super::body::{Received, bad, done, told};
+use super::body::{Received, at_most, bad, done, signed_in_first, told};
 use super::to_the_end::to_the_end;
 use crate::accounts::input;
 use crate::accounts::register::NewAccount;
@@ -26,7 +26,7 @@ use asked::{Asked, Whose};
 const BODY: usize = 16 * 1_024;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/api/auth/register", post(|asked, body| to_the_end(register(asked, body))))
         .route("/api/auth/verify", post(|asked, body| to_the_end(verify(asked, body))))
         .route("/api/auth/login", post(|asked, body| to_the_end(login(asked, body))))
@@ -34,14 +34,14 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
         .route("/api/auth/logout", post(|asked, body| to_the_end(logout(asked, body))))
         .route("/api/auth/password", post(|asked, body| to_the_end(password(asked, body))))
         .route("/api/auth/me", get(me))
-        .merge(oidc::routes())
-        .layer(DefaultBodyLimit::max(BODY))
-        .with_state(shared)
+        .merge(oidc::routes());
+    at_most(BODY, routes).with_state(shared)
 }
 
 /// `/api/users` and `/api/keys`.
 pub(super) fn administration(shared: Arc<Shared>) -> Router {
-    admin::routes().layer(DefaultBodyLimit::max(BODY)).with_state(shared)
+    let routes = admin::routes().layer(from_fn_with_state(shared.clone(), signed_in_first));
+    at_most(BODY, routes).with_state(shared)
 }
 
 #[derive(Deserialize)]

@@ -1,20 +1,94 @@
 //! Bodies of requests and answers.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::Router;
+use axum::body::HttpBody as _;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use http_body_util::BodyExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tidings_core::{Code, Refusal};
 use tidings_wire::json;
 
-use super::{refuse, respond};
+use super::{refuse, respond, signed_in};
+use crate::shared::Shared;
 
 /// Levels of nesting of a body that [`read`] takes.
 const DEPTH: u32 = 4;
 
 /// A body, or why there is none.
 pub(super) type Received = Result<Bytes, BytesRejection>;
+
+/// A body of which nothing was read: where it may be large, who asks is judged before it takes memory.
+pub(super) struct Unread(Request);
+
+impl<S: Send + Sync> FromRequest<S> for Unread {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(request))
+    }
+}
+
+impl Unread {
+    /// Reads it.
+    pub(super) async fn receive(self) -> Received {
+        Bytes::from_request(self.0, &()).await
+    }
+
+    /// Refuses what it came with, and lets the rest of it pass without keeping anything: who is still sending when
+    /// a connection closes may never read why.
+    pub(super) fn refused(self, refusal: &Refusal) -> Response<Body> {
+        // Who waits for a word before it sends gets the refusal instead.
+        if !self.0.headers().contains_key(header::EXPECT) {
+            let mut rest = self.0.into_body();
+            let passing = async move { while let Some(Ok(_)) = rest.frame().await {} };
+            tokio::spawn(tokio::time::timeout(PASSING_TIME, passing));
+        }
+        refuse(refusal)
+    }
+}
+
+/// What is left of a refused body may take so long to pass.
+const PASSING_TIME: Duration = Duration::from_secs(10);
+
+/// Routes whose bodies have so many bytes at most: what declares more is refused before anything of it is read, and
+/// what declares nothing as soon as there is more.
+pub(super) fn at_most<S: Clone + Send + Sync + 'static>(bytes: usize, routes: Router<S>) -> Router<S> {
+    routes.layer(DefaultBodyLimit::max(bytes)).layer(from_fn_with_state(bytes, declared))
+}
+
+async fn declared(State(most): State<usize>, request: Request, next: Next) -> Response<Body> {
+    if request.body().size_hint().lower() > most as u64 {
+        return Unread(request).refused(&too_large());
+    }
+    next.run(request).await
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(Code::TooLarge, "the body is too large")
+}
+
+/// Before a body is read, for routes that are for nobody without a token or key.
+pub(super) async fn signed_in_first(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    if request.method() == Method::POST
+        && let Err(refusal) = signed_in(&shared, request.headers()).await
+    {
+        return Unread(request).refused(&refusal);
+    }
+    next.run(request).await
+}
 
 pub(super) fn bad(text: &str) -> Refusal {
     Refusal::new(Code::BadRequest, text)
@@ -26,7 +100,7 @@ pub(super) fn bad(text: &str) -> Refusal {
 /// `too_large`, or `bad_request` if it did not arrive.
 pub(super) fn received(body: &Received) -> Result<&Bytes, Refusal> {
     body.as_ref().map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         _ => bad("the body did not arrive"),
     })
 }

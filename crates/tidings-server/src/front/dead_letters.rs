@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Response};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use serde::Deserialize;
@@ -17,7 +18,8 @@ use tidings_wire::engineio::Query;
 use tidings_wire::plain::ReceiptWish;
 use tidings_wire::socketio::inline_attachments;
 
-use super::body::{Received, bad, read, received, told};
+use super::body::{Received, at_most, bad, read, received, signed_in_first, told};
+use super::named::Named;
 use super::to_the_end::to_the_end;
 use super::{Remote, signed_in};
 use crate::audit::{Action, Entry, Outcome};
@@ -33,13 +35,13 @@ const PAGE: u32 = 100;
 const BODY: usize = 4_096;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/api/dead-letters", get(list).delete(|s, r, q, h| to_the_end(purge(s, r, q, h))))
         .route("/api/dead-letters/redrive", post(|s, r, h, b| to_the_end(redrive_page(s, r, h, b))))
         .route("/api/dead-letters/{id}", get(one).delete(|s, r, i, h| to_the_end(drop_one(s, r, i, h))))
         .route("/api/dead-letters/{id}/redrive", post(|s, r, i, h, b| to_the_end(redrive(s, r, i, h, b))))
-        .layer(DefaultBodyLimit::max(BODY))
-        .with_state(shared)
+        .layer(from_fn_with_state(shared.clone(), signed_in_first));
+    at_most(BODY, routes).with_state(shared)
 }
 
 /// The newest first: `?before=&limit=`, without their data.
@@ -65,12 +67,12 @@ async fn list(
 /// One letter, with its data.
 async fn one(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
+    id: Named,
     headers: HeaderMap,
 ) -> Response<Body> {
     let found = async {
         let who = administrator(&shared, &headers, None).await?;
-        let letter = find(&shared, &who, id_of(&id)?).await?;
+        let letter = find(&shared, &who, id_of(&id.known(none)?)?).await?;
         let data = inline_attachments(letter.payload.text(), &letter.payload.attachments);
         let data = RawValue::from_string(data).map_err(|_| bad("the data is no JSON"))?;
         let mut shown = shown(&letter);
@@ -93,12 +95,12 @@ struct Whole {
 async fn drop_one(
     State(shared): State<Arc<Shared>>,
     Extension(remote): Extension<Remote>,
-    Path(id): Path<String>,
+    id: Named,
     headers: HeaderMap,
 ) -> Response<Body> {
     let dropped = async {
         let who = administrator(&shared, &headers, Some(Action::DeadLetterPurge)).await?;
-        let id = id_of(&id)?;
+        let id = id_of(&id.known(none)?)?;
         let mut tx = store(&shared)?.begin().await.map_err(down)?;
         let dropped = tx.drop_dead_letter(&who.org, id).await.map_err(down)?;
         tx.commit().await.map_err(down)?;
@@ -146,14 +148,14 @@ struct Wanted {
 async fn redrive(
     State(shared): State<Arc<Shared>>,
     Extension(remote): Extension<Remote>,
-    Path(id): Path<String>,
+    id: Named,
     headers: HeaderMap,
     body: Received,
 ) -> Response<Body> {
     let redriven = async {
         let who = administrator(&shared, &headers, Some(Action::DeadLetterRedrive)).await?;
         let terms = terms(&headers, &body)?;
-        let letter = find(&shared, &who, id_of(&id)?).await?;
+        let letter = find(&shared, &who, id_of(&id.known(none)?)?).await?;
         send_again(&shared, &who, remote, &letter, terms).await?;
         let (id, key) = (letter.id.to_string(), &letter.key);
         Ok(json!({ "ok": true, "messageId": id, "key": key, "room": letter.room }))

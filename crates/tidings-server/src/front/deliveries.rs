@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::get;
 use tidings_core::{Code, Identity, Refusal};
 
 use super::body::bad;
+use super::named::Named;
 use super::{refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::receipts::{Of, id_of, write_named};
@@ -29,13 +30,13 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
 /// One message and its recipients, as long as it is remembered.
 async fn delivery(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
+    id: Named,
     headers: HeaderMap,
 ) -> Response<Body> {
     let found = async {
         let who = server(&shared, &headers).await?;
         let none = || Refusal::new(Code::NotFound, "there is no such message");
-        shared.receipts.shown(&who.org, id_of(&id)?).ok_or_else(none)
+        shared.receipts.shown(&who.org, id_of(&id.known(none)?)?).ok_or_else(none)
     };
     answer(found.await)
 }
@@ -43,11 +44,12 @@ async fn delivery(
 /// How deliveries to a user went, of tracked messages.
 async fn of_user(
     State(shared): State<Arc<Shared>>,
-    Path(user): Path<String>,
+    user: Named,
     headers: HeaderMap,
 ) -> Response<Body> {
     let counted = async {
         let who = server(&shared, &headers).await?;
+        let user = user.known(|| bad("the user's id is not UTF-8"))?;
         if user.is_empty() || user.len() > USER {
             return Err(bad("the user's id is empty or too long"));
         }

@@ -29,6 +29,12 @@ pub(super) fn take(door: &Door, stream: TcpStream, remote: IpAddr, read: &[u8]) 
     None
 }
 
+/// Whether some bytes hold a whole request head, or what will never be one: both are answered at once.
+pub(super) fn is_whole(read: &[u8]) -> bool {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+    !matches!(httparse::Request::new(&mut headers).parse(read), Ok(httparse::Status::Partial))
+}
+
 /// Reads a whole request head that can only be a request for a WebSocket, and its size.
 fn head(read: &[u8]) -> Option<(Parts, usize)> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];

@@ -16,10 +16,12 @@ use super::Purpose;
 pub struct Hello {
     /// The address it came from.
     pub remote: IpAddr,
-    /// The token in the query string.
+    /// The token in the query string, which is there if it is empty, too.
     pub query_token: Option<String>,
-    /// The token in the `Authorization` header.
+    /// The token in the `Authorization` header, likewise.
     pub header_token: Option<String>,
+    /// An API key was shown, which signs nobody in on a socket.
+    pub shows_key: bool,
     /// It is python-engineio, whose handlers take a fixed number of arguments.
     pub python: bool,
     /// It cannot take binary.
@@ -38,6 +40,7 @@ impl Default for Hello {
             remote: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             query_token: None,
             header_token: None,
+            shows_key: false,
             python: false,
             text_only: false,
             at_admin_door: false,
@@ -110,8 +113,9 @@ impl Hello {
         });
         Self {
             remote,
-            query_token: token.filter(|token| reads_query_token && !token.is_empty()),
-            header_token: bearer(&parts.headers).map(str::to_owned),
+            query_token: token.filter(|_| reads_query_token),
+            header_token: shown(&parts.headers).map(str::to_owned),
+            shows_key: parts.headers.contains_key("x-api-key"),
             python: query.is_python(),
             text_only: query.b64,
             at_admin_door: parts.extensions.get() == Some(&Purpose::Admin),
@@ -122,15 +126,22 @@ impl Hello {
 
     /// Whether a later sign-in may need it.
     pub(crate) fn has_tokens(&self) -> bool {
-        self.query_token.is_some() || self.header_token.is_some() || self.python
+        self.query_token.is_some() || self.header_token.is_some() || self.shows_key || self.python
     }
 }
 
 /// The token of an `Authorization: Bearer` header.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+    shown(headers).filter(|token| !token.is_empty())
+}
+
+/// The same, empty where there is such a header without a token, or with one that is no text.
+fn shown(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
+    let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
+    let (scheme, token) = value.split_at(end);
+    let text = || std::str::from_utf8(token).unwrap_or_default().trim();
+    scheme.eq_ignore_ascii_case(b"bearer").then(text)
 }
 
 fn harmless(headers: &HeaderMap) -> Vec<(String, String)> {

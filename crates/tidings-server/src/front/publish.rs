@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use axum::routing::post;
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use tidings_core::{Code, Identity, Lane, Org, Payload, Publish, Refusal, Room};
 use tidings_wire::plain::ReceiptWish;
 use tidings_wire::{json, plain};
 
-use super::body::{Received, bad, received};
+use super::body::{Received, Unread, at_most, bad, received};
 use super::to_the_end::once_begun;
 use super::{ByServer, Remote, refuse, respond, signed_in};
 use crate::accounts::keys;
@@ -40,7 +40,7 @@ const TURN: usize = 16;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     let most = shared.settings.limits.message_bytes;
-    Router::new()
+    let routes = Router::new()
         // A publish that was stored has receipts to wait for, and a batch its other messages.
         .route(
             "/api/publish",
@@ -49,10 +49,8 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
         .route(
             "/api/publish/batch",
             post(|shared, remote, head, body| once_begun(batch(shared, remote, head, body))),
-        )
-        // What is too large is refused by its declared length, before it is read.
-        .layer(DefaultBodyLimit::max(most))
-        .with_state(shared)
+        );
+    at_most(most, routes).with_state(shared)
 }
 
 /// One message: to a room, to several, to a user, or to everybody of the organisation.
@@ -118,16 +116,17 @@ async fn publish(
     State(shared): State<Arc<Shared>>,
     Extension(remote): Extension<Remote>,
     headers: HeaderMap,
-    body: Received,
+    body: Unread,
 ) -> Response<Body> {
-    match who(&shared, &headers, &body).await {
-        Ok(who) => answer(&who, publish_one(&shared, &remote.caller(&who), &body).await),
-        Err(refusal) => refuse(&refusal),
+    match who(&shared, &headers).await {
+        Ok(who) => answer(&who, publish_one(&shared, &remote.caller(&who), body).await),
+        Err(refusal) => body.refused(&refusal),
     }
 }
 
-async fn publish_one(shared: &Shared, caller: &Caller<'_>, body: &Received) -> Result<Vec<u8>, Refusal> {
-    let body = text(shared, body)?;
+async fn publish_one(shared: &Shared, caller: &Caller<'_>, body: Unread) -> Result<Vec<u8>, Refusal> {
+    let body = body.receive().await;
+    let body = text(shared, &body)?;
     let Object(message): Object<Message<'_>> = serde_json::from_str(body).map_err(malformed)?;
     send(shared, caller, &message).await
 }
@@ -136,17 +135,18 @@ async fn batch(
     State(shared): State<Arc<Shared>>,
     Extension(remote): Extension<Remote>,
     headers: HeaderMap,
-    body: Received,
+    body: Unread,
 ) -> Response<Body> {
-    match who(&shared, &headers, &body).await {
-        Ok(who) => answer(&who, publish_batch(&shared, &remote.caller(&who), &body).await),
-        Err(refusal) => refuse(&refusal),
+    match who(&shared, &headers).await {
+        Ok(who) => answer(&who, publish_batch(&shared, &remote.caller(&who), body).await),
+        Err(refusal) => body.refused(&refusal),
     }
 }
 
 /// Publishes in order; each message has its own result, and the batch one key.
-async fn publish_batch(shared: &Shared, caller: &Caller<'_>, body: &Received) -> Result<Vec<u8>, Refusal> {
-    let body = text(shared, body)?;
+async fn publish_batch(shared: &Shared, caller: &Caller<'_>, body: Unread) -> Result<Vec<u8>, Refusal> {
+    let body = body.receive().await;
+    let body = text(shared, &body)?;
     let Object(mut batch): Object<Batch<'_>> = serde_json::from_str(body).map_err(malformed)?;
     if batch.messages.len() > BATCH {
         return Err(Refusal::new(Code::TooLarge, "more messages than a batch may have"));
@@ -306,8 +306,7 @@ fn text<'a>(shared: &Shared, body: &'a Received) -> Result<&'a str, Refusal> {
 }
 
 /// Who publishes; what cannot be taken from anybody is refused before that is asked.
-async fn who(shared: &Shared, headers: &HeaderMap, body: &Received) -> Result<Identity, Refusal> {
-    received(body)?;
+async fn who(shared: &Shared, headers: &HeaderMap) -> Result<Identity, Refusal> {
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(bad("an encoded body is not taken"));
     }

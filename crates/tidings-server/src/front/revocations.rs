@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::routing::post;
 use compact_str::CompactString;
 use serde::Deserialize;
 use tidings_core::{Code, Identity, Refusal};
 
-use super::body::{Received, bad, received};
+use super::body::{Received, at_most, bad, received, signed_in_first};
 use super::named::Named;
 use super::to_the_end::to_the_end;
 use super::{refuse, respond, signed_in};
@@ -29,11 +30,11 @@ const BODY: usize = 4_096;
 const TEXT: usize = 200;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/api/revocations", post(|s, h, b| to_the_end(revoke(s, h, b))))
         .route("/api/users/{id}/disconnect", post(|s, user, h| to_the_end(disconnect(s, user, h))))
-        .layer(DefaultBodyLimit::max(BODY))
-        .with_state(shared)
+        .layer(from_fn_with_state(shared.clone(), signed_in_first));
+    at_most(BODY, routes).with_state(shared)
 }
 
 /// Exactly one of `jti` and `userId`, or `org` alone for everybody in it.

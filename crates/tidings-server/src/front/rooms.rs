@@ -53,7 +53,7 @@ async fn rooms(
 
 fn list(shared: &Shared, who: &Identity, query: &str) -> Result<Vec<u8>, Refusal> {
     keys::allows(who, "read")?;
-    if !who.is_server() && !keys::is_key(who) {
+    if !who.is_server() && !who.is_key {
         return Err(Refusal::new(Code::Forbidden, "only servers and administrators list rooms"));
     }
     let query = Query::parse(query).map_err(|_| bad("too many parameters"))?;

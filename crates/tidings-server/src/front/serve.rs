@@ -17,6 +17,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioTimer;
 use tidings_core::hub::lock;
 use tidings_core::limits::plain_address;
+use tidings_core::{Code, Refusal};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,7 +26,7 @@ use tower_service::Service;
 use super::origin::{Verdict, add_cors};
 use super::replay::{Replay, STALL_TIME};
 use super::upgrade::{Handover, Switch};
-use super::{Front, Limited, Refused, Remote, budget, framing, headers, refuse, respond, socketio, upgrade};
+use super::{Front, Limited, Refused, Remote, budget, direct, framing, headers, refuse, respond, socketio, upgrade};
 use crate::gate::Arrival;
 
 /// Bytes of a request's head, its headers, and the time to send it.
@@ -69,7 +70,8 @@ impl Door {
 /// Serves a socket in a task of its own, after the bytes that were read from it; or turns it away.
 pub(super) fn spawn(door: &Arc<Door>, stream: mio::net::TcpStream, remote: IpAddr, read: &[u8]) {
     let (gate, peer) = (&door.front.shared.gate, plain_address(remote));
-    match gate.arrive(peer, door.front.proxies.trusts(peer)) {
+    // What is known to be asked for needs no place among those who may never say it.
+    match gate.arrive(peer, door.front.proxies.trusts(peer), direct::is_whole(read)) {
         Ok(arrival) => {
             let task = serve(stream, peer, arrival, door.clone(), Bytes::copy_from_slice(read));
             door.front.shared.front.spawn(task);
@@ -264,12 +266,36 @@ fn polls(request: &Request<Incoming>) -> bool {
 type Judge = fn(&Front, &Parts, IpAddr) -> Result<Switch, Box<Response<Body>>>;
 
 /// Asks the routes.
-async fn call(mut routes: Router, request: Request<Incoming>) -> Response<Body> {
+async fn call<B>(mut routes: Router, request: Request<B>) -> Response<Body>
+where
+    Router: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+{
     match tokio::time::timeout(REQUEST_TIME, routes.call(request)).await {
+        Ok(Ok(response)) if response.status() == StatusCode::METHOD_NOT_ALLOWED => wrong_method(&response),
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
-        Err(_) => respond(StatusCode::REQUEST_TIMEOUT, "text/plain", "the request took too long"),
+        Err(_) => {
+            let refusal = Refusal::new(Code::Unavailable, "the request took too long");
+            refuse_with(StatusCode::REQUEST_TIMEOUT, &refusal)
+        }
     }
+}
+
+/// The routes name the methods that a path takes, and say no more.
+fn wrong_method(routed: &Response<Body>) -> Response<Body> {
+    let refusal = Refusal::new(Code::BadRequest, "this path does not take this method");
+    let mut response = refuse_with(StatusCode::METHOD_NOT_ALLOWED, &refusal);
+    if let Some(allow) = routed.headers().get(header::ALLOW) {
+        response.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    response
+}
+
+/// A refusal with a status that only HTTP knows.
+fn refuse_with(status: StatusCode, refusal: &Refusal) -> Response<Body> {
+    let mut response = refuse(refusal);
+    *response.status_mut() = status;
+    response
 }
 
 /// Ends the connection of a client that wanted an upgrade and did not get it: what it sends next
@@ -297,4 +323,23 @@ fn preflight(request: &Request<Incoming>, verdict: &Verdict, credentials: bool) 
         headers.append(header::VARY, HeaderValue::from_static("Access-Control-Request-Headers"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use axum::body::to_bytes;
+    use axum::routing::get;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_takes_too_long_is_refused_as_everything_else_is() {
+        let routes = Router::new().route("/", get(std::future::pending::<()>));
+        let response = call(routes, Request::get("/").body(Body::empty()).unwrap()).await;
+        assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+        let body = to_bytes(response.into_body(), 1_000).await.unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&told["ok"], &told["error"]["code"]), (&false.into(), &"unavailable".into()));
+    }
 }

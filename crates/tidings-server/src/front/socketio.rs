@@ -12,7 +12,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 use tidings_core::hub::lock;
+use tidings_core::{Code, Refusal};
 use tidings_wire::engineio::{HandshakeError, Query, Transport};
+use tidings_wire::limits::STRANGER_BYTES;
 use tokio::sync::oneshot;
 
 use super::hello::Hello;
@@ -57,8 +59,12 @@ fn unknown(error: &HandshakeError) -> bool {
 
 /// Refuses a page of a foreign origin.
 pub(super) fn refused_origin(socket_io: bool, websocket: bool) -> Response<Body> {
-    if websocket || !socket_io {
-        return respond(StatusCode::FORBIDDEN, "text/plain", "this origin is not allowed");
+    const SENTENCE: &str = "this origin is not allowed";
+    if websocket {
+        return respond(StatusCode::FORBIDDEN, "text/plain", SENTENCE);
+    }
+    if !socket_io {
+        return refuse(&Refusal::new(Code::Forbidden, SENTENCE));
     }
     refused(&HandshakeError::Forbidden("Forbidden".into()))
 }
@@ -223,7 +229,7 @@ async fn post(
         inbox.push(Mail::BadPost(session, true));
         return Ok(poll_response(PollAnswer::Over));
     }
-    let most = shared.settings.limits.message_bytes;
+    let most = may_post(shared, session, &body).await?;
     if body.size_hint().lower() > most as u64 {
         return Ok(too_large());
     }
@@ -242,6 +248,18 @@ async fn post(
     let (reply, answer) = oneshot::channel();
     inbox.push(Mail::Post(session, body, reply));
     known(answer.await.unwrap_or(PollAnswer::Over))
+}
+
+/// Bytes that a POST may have: few before its client has signed in, which only the session's shard knows.
+async fn may_post(shared: &Shared, session: SessionKey, body: &Incoming) -> Result<usize, HandshakeError> {
+    let most = shared.settings.limits.message_bytes;
+    // Nearly all are smaller than anything that anybody may not send.
+    if body.size_hint().upper().is_some_and(|bytes| bytes <= STRANGER_BYTES as u64) {
+        return Ok(most);
+    }
+    let (reply, answer) = oneshot::channel();
+    shared.inboxes[session.shard].push(Mail::MayPost(session, reply));
+    answer.await.unwrap_or(Err(HandshakeError::UnknownSid))
 }
 
 /// A session nobody knows is an error, which is counted.

@@ -16,7 +16,7 @@ pub(crate) struct Arrival {
     _address: Option<Place<Account>>,
     _network: Option<Place<Account>>,
     /// Held until it has asked for something.
-    stranger: Option<Place>,
+    stranger: Option<Stranger>,
 }
 
 impl Arrival {
@@ -26,6 +26,14 @@ impl Arrival {
     }
 }
 
+/// The place of somebody of whom nothing is known yet, and its share of what its address may have of them.
+#[derive(Debug)]
+struct Stranger {
+    _place: Place,
+    /// Behind a trusted proxy nobody knows yet whose it is.
+    _share: Option<Place<Account>>,
+}
+
 /// A connection's places: a WebSocket, or a polling session whatever sockets carry it.
 #[derive(Debug)]
 pub(crate) struct Visit {
@@ -33,7 +41,7 @@ pub(crate) struct Visit {
     address: Place<Account>,
     network: Option<Place<Account>>,
     /// Held until it has signed in.
-    stranger: Option<Place>,
+    stranger: Option<Stranger>,
     /// The address, as it was judged.
     remote: IpAddr,
 }
@@ -55,24 +63,29 @@ impl Visit {
     }
 }
 
+/// Strangers of one address, or of one network, may take this part of the places that are left. The fewer there are,
+/// the less for each, so that whoever takes as much as it can leaves places for others: of 1,000 one address has 200
+/// at most, and after ten addresses there are a hundred left.
+const STRANGERS_PART: usize = 4;
+
 /// An address may have so many sockets that are no connection, for each connection it may have:
 /// a polling client has two on top of its session.
 const SOCKETS_PER_CONNECTION: usize = 2;
 
 impl Gate {
-    /// Takes a socket in before anything is read; a trusted proxy's are counted by whom it speaks for.
+    /// Takes a socket in before its request is served; a trusted proxy's are counted by whom it speaks for. One whose
+    /// request has come whole (`spoken`) is no stranger.
     ///
     /// # Errors
     /// What there are too many of.
-    pub(crate) fn arrive(&self, peer: IpAddr, proxy: bool) -> Result<Arrival, Limit> {
+    pub(crate) fn arrive(&self, peer: IpAddr, proxy: bool, spoken: bool) -> Result<Arrival, Limit> {
         let Some(bounds) = self.bounds() else { return Ok(Arrival::default()) };
         let left = bounds.sockets.saturating_sub(self.connections.count());
         let socket = Place::of(&self.opening, left).ok_or(Limit::Connections)?;
-        let stranger = Place::of(&self.strangers, bounds.strangers).ok_or(Limit::Unauthenticated)?;
+        let stranger = if spoken { None } else { Some(self.stranger((!proxy).then_some(peer))?) };
         let address = if proxy { None } else { Some(self.opening_place(peer)?) };
         let network = if proxy { None } else { self.opening_place_of_network(peer)? };
-        let (_socket, stranger) = (Some(socket), Some(stranger));
-        Ok(Arrival { _socket, _address: address, _network: network, stranger })
+        Ok(Arrival { _socket: Some(socket), _address: address, _network: network, stranger })
     }
 
     /// Takes a connection in, before its handshake is answered.
@@ -85,7 +98,7 @@ impl Gate {
             return Err(Limit::Memory);
         }
         let connection = Place::of(&self.connections, bounds.connections).ok_or(Limit::Connections)?;
-        let stranger = Place::of(&self.strangers, bounds.strangers).ok_or(Limit::Unauthenticated)?;
+        let stranger = self.stranger(Some(remote))?;
         let now_ns = self.now_ns();
         let account = self.addresses.account(remote, now_ns).map_err(|_| Limit::Accounts)?;
         let address = connections(&account, bounds.per_address).ok_or(Limit::AddressConnections)?;
@@ -125,6 +138,19 @@ impl Gate {
             }
             Ok(_) => Ok(()),
         }
+    }
+
+    /// A place for somebody of whom nothing is known yet.
+    fn stranger(&self, remote: Option<IpAddr>) -> Result<Stranger, Limit> {
+        let most = self.bounds().map_or(usize::MAX, |bounds| bounds.strangers);
+        let left = most.saturating_sub(self.strangers.count());
+        let place = Place::of(&self.strangers, most).ok_or(Limit::Unauthenticated)?;
+        let share = |remote| {
+            let account = self.rated(remote).map_err(|_| Limit::Accounts)?;
+            let share = Place::take(&account, |account| &account.strangers, (left / STRANGERS_PART).max(1));
+            share.ok_or(Limit::Unauthenticated)
+        };
+        Ok(Stranger { _place: place, _share: remote.map(share).transpose()? })
     }
 
     /// Whoever has one IPv6 address has all of its network.

@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tidings_core::{ConnKey, Identity, Refusal};
+use tidings_core::{Code, ConnKey, Identity, Refusal};
 use tidings_wire::CloseReason;
 
 use super::ShardLoop;
@@ -45,10 +45,19 @@ impl Entry {
 }
 
 /// The token that counts: from the query, else from what was said, else from the header.
-pub(super) fn token_of<'a>(hello: Option<&'a Hello>, said: Option<&'a str>) -> Option<&'a str> {
+///
+/// # Errors
+/// `unauthorized` for an API key: whoever shows one is not nobody, and none is taken here.
+pub(super) fn token_of<'a>(
+    hello: Option<&'a Hello>,
+    said: Option<&'a str>,
+) -> Result<Option<&'a str>, Refusal> {
+    if hello.is_some_and(|hello| hello.shows_key) {
+        return Err(Refusal::new(Code::Unauthorized, "an API key is for HTTP; here a token is needed"));
+    }
     let query = hello.and_then(|hello| hello.query_token.as_deref());
     let header = hello.and_then(|hello| hello.header_token.as_deref());
-    query.or(said).or(header)
+    Ok(query.or(said).or(header))
 }
 
 /// What CONNECT_ERROR carries beside its message: the code, and when to try again if that is known.

@@ -10,6 +10,7 @@ use tidings_core::shard::InLog;
 use tidings_core::{Answered, ConnKey, Identity, Post, Publication, Refusal, Room};
 use tidings_store::subscriptions::Subscription;
 use tidings_store::{Digest, StoreError};
+use tidings_wire::engineio::HandshakeError;
 use tokio::sync::oneshot;
 
 use super::command::AckTo;
@@ -40,6 +41,8 @@ pub(crate) enum Mail {
     Poll(SessionKey, oneshot::Sender<PollAnswer>),
     /// The client gave up its GET.
     PollAborted(SessionKey),
+    /// How many bytes may a POST have?
+    MayPost(SessionKey, oneshot::Sender<Result<usize, HandshakeError>>),
     /// A POST has begun.
     Posting(SessionKey),
     /// A POST with packets.

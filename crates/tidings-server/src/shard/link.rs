@@ -137,6 +137,13 @@ impl Link {
         self.seats.iter_mut().find(|seat| seat.namespace == namespace)
     }
 
+    /// Whether it has never signed in, as somebody or as nobody where that is allowed.
+    ///
+    /// What suites use to echo is for nobody else, and has no sign-in.
+    pub(super) fn is_stranger(&self) -> bool {
+        self.org.is_none() && !self.engine_only && !matches!(self.session, Session::Echo)
+    }
+
     /// The door it came by.
     pub(super) fn entrance(&self) -> Entrance {
         if matches!(self.session, Session::Plain(_)) { Entrance::Plain } else { Entrance::SocketIo }

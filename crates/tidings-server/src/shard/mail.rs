@@ -43,6 +43,7 @@ impl ShardLoop {
             Mail::OpenPolling(hello, visit, reply) => self.open_polling(hello, visit, reply),
             Mail::Poll(session, reply) => self.poll_get(session, reply),
             Mail::PollAborted(session) => self.poll_aborted(session),
+            Mail::MayPost(session, reply) => drop(reply.send(self.may_post(session))),
             Mail::Posting(session) => self.posting(session),
             Mail::Post(session, body, reply) => self.poll_post(session, &body, reply),
             Mail::BadPost(session, ends) => self.bad_post(session, ends),

@@ -151,9 +151,10 @@ impl ShardLoop {
     fn plain_auth(&mut self, key: ConnKey, token: Option<&str>) {
         let Some(link) = self.links.get(key) else { return };
         let entry = match token_of(link.hello.as_deref(), token) {
-            Some(token) => Entry::of(&self.shared, link.remote, token),
-            None if self.settings.takes_anonymous => Ok(Entry::Known(self.shared.anonymous.clone())),
-            None => Err(Refusal::new(Code::Unauthorized, "a token is needed")),
+            Ok(Some(token)) => Entry::of(&self.shared, link.remote, token),
+            Ok(None) if self.settings.takes_anonymous => Ok(Entry::Known(self.shared.anonymous.clone())),
+            Ok(None) => Err(Refusal::new(Code::Unauthorized, "a token is needed")),
+            Err(refusal) => Err(refusal),
         };
         match entry {
             Ok(Entry::Known(who)) => self.plain_entered(key, Ok(who)),

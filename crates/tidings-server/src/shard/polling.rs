@@ -156,6 +156,12 @@ impl ShardLoop {
         }
     }
 
+    /// Bytes that a POST may have.
+    pub(super) fn may_post(&mut self, session: SessionKey) -> Result<usize, HandshakeError> {
+        self.polling(session)?;
+        Ok(self.limits_of(session.conn).message_bytes)
+    }
+
     /// A POST has begun; one at a time, or the session ends.
     pub(super) fn posting(&mut self, session: SessionKey) {
         match self.polling(session) {

@@ -7,7 +7,7 @@ use tidings_core::ConnKey;
 use tidings_wire::engineio;
 use tidings_wire::session::Heard;
 use tidings_wire::websocket::{Incoming, Opcode, write_frame};
-use tidings_wire::{CloseReason, Violation};
+use tidings_wire::{CloseReason, Limits, Violation};
 
 use super::ShardLoop;
 use super::link::{Session, Transport};
@@ -75,11 +75,12 @@ impl ShardLoop {
     /// Handles bytes a socket brought.
     pub(super) fn feed(&mut self, key: ConnKey, mut input: &mut [u8]) -> Flow {
         let (mut key, mut moved) = (key, false);
-        let limits = self.settings.limits;
         // The decoder is taken out so that what it lends can be handled by the whole shard.
         let Some(link) = self.links.get(key) else { return Flow::Gone };
         let mut decoder = std::mem::take(&mut link.decoder);
         loop {
+            // What comes behind a sign-in may be in this read already.
+            let limits = self.limits_of(key);
             let flow = match decoder.next(&mut input, &limits) {
                 Ok(None) => break,
                 Ok(Some(message)) => self.message(key, message),
@@ -98,6 +99,12 @@ impl ShardLoop {
         // An answered heartbeat may bring the next one forward.
         self.schedule(key);
         if moved { Flow::As(key) } else { Flow::On }
+    }
+
+    /// What a client may say at once; little, before it has signed in.
+    pub(super) fn limits_of(&mut self, key: ConnKey) -> Limits {
+        let limits = self.settings.limits;
+        if self.links.get(key).is_some_and(|link| link.is_stranger()) { limits.of_strangers() } else { limits }
     }
 
     /// Closes a connection that broke a rule of the wire.

@@ -169,8 +169,13 @@ impl ShardLoop {
         let python = hello.is_some_and(|hello| hello.python);
         let offset = settings.gives_offsets(python, fields.recovery);
         let request = Request { namespace, offset, place: fields.positions, gaps: fields.gaps };
-        let token = token_of(hello, fields.token.as_deref());
-        let entry = match token.filter(|_| !self.shared.handler_only) {
+        // Where a handler signs everybody in, what is shown is for it.
+        let token = match fields.wrong {
+            _ if self.shared.handler_only => None,
+            Some(wrong) => return Err(Refusal::new(tidings_core::Code::Unauthorized, wrong)),
+            None => token_of(hello, fields.token.as_deref())?,
+        };
+        let entry = match token {
             Some(token) => Entry::of(&self.shared, link.remote, token)?,
             None if settings.namespace_auth(namespace) == NamespaceAuth::Optional => {
                 Entry::Known(self.shared.anonymous.clone())

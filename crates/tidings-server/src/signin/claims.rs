@@ -8,6 +8,7 @@ use tidings_wire::json;
 
 use super::Fault;
 use super::strict::{Members, members};
+use crate::accounts::keys;
 use crate::config::IssuerConfig;
 
 /// Seconds by which clocks may differ.
@@ -164,13 +165,15 @@ impl<'a> Claims<'a> {
             expires_at: Some(ends),
             issued_at: made,
             token_id: self.token_id()?,
+            is_key: false,
         })
     }
 
     /// The first of the mapped claims that is there decides; a bad one is not passed over.
     fn user(&self, map: &Mapping) -> Result<CompactString, Fault> {
         let value = map.user.iter().find_map(|name| self.at(name)).ok_or(Fault::User)?;
-        id(value, NAME_BYTES).ok_or(Fault::User)
+        // Keys are called so, in rules and in the audit log; whoever signs tokens makes none of them.
+        id(value, NAME_BYTES).filter(|user| !user.starts_with(keys::USER)).ok_or(Fault::User)
     }
 
     fn org(&self, map: &Mapping, fixed: Option<&Org>) -> Result<Org, Fault> {

@@ -209,7 +209,6 @@ impl Wire {
     }
 
     /// So many bytes more.
-    #[allow(dead_code, reason = "the tests of isolation use it")]
     pub(crate) fn exactly(&mut self, count: usize) -> String {
         while self.read.len() < count && self.more() > 0 {}
         let bytes = self.read.drain(..count).collect::<Vec<_>>();

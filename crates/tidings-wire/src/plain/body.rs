@@ -142,6 +142,10 @@ impl<'a> AuthBody<'a> {
     pub fn parse(object: &'a str) -> Result<Self, BadField> {
         let names = ["token", "recovery", "gaps", "persistent"];
         let [token, recovery, gaps, persistent] = pick(whole(object)?, names)?;
+        // Elsewhere null is nothing; here it would make somebody anonymous who meant to sign in.
+        if token.raw() == Some("null") {
+            return Err(token.bad("must be a string"));
+        }
         Ok(Self {
             token: token.optional_text(TOKEN_BYTES)?,
             recovery: recovery.flag()?,

@@ -1,0 +1,99 @@
+//! What is refused by HTTP, and how it is said.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use crate::common::{Wire, config, http, token, with_server};
+
+/// The head of an answer, and the code in its refusal object.
+fn refused(addr: SocketAddr, request: &str, headers: &str) -> (String, String) {
+    let (head, body) = http(addr, request, headers, "");
+    let said: Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{request}: {head}{body}"));
+    assert!(head.contains("content-type: application/json"), "{request}: {head}");
+    assert_eq!(said["ok"], false, "{request}: {body}");
+    assert!(said["error"]["message"].is_string(), "{request}: {body}");
+    (head, said["error"]["code"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_body_that_is_declared_too_large_is_refused_before_anything_of_it_comes() {
+    with_server(&config(), |addr, _| {
+        let server = token(serde_json::json!({ "sub": "backend", "scope": "publish", "roles": ["admin"] }));
+        for path in [
+            "/api/publish",
+            "/api/publish/batch",
+            "/api/commands/a/b",
+            "/api/auth/login",
+            "/api/revocations",
+            "/api/dead-letters/redrive",
+            "/api/admin/users/alice/disconnect",
+            "/api/users",
+        ] {
+            for expects in ["", "Expect: 100-continue\r\n"] {
+                let mut wire = Wire::connect(addr);
+                wire.send(
+                    format!(
+                        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {server}\r\n\
+                         {expects}Content-Length: 5000000\r\n\r\n"
+                    )
+                    .as_bytes(),
+                );
+                let head = wire.head();
+                assert!(head.starts_with("HTTP/1.1 413"), "{path} {expects}: {head}");
+                let refusal = "{\"ok\":false,\"error\":{\"code\":\"too_large\"";
+                assert_eq!(wire.exactly(refusal.len()), refusal, "{path}");
+            }
+        }
+        // The control: what is not too large is waited for.
+        let mut wire = Wire::connect(addr);
+        wire.send(
+            format!(
+                "POST /api/publish HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {server}\r\n\
+                 Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+        assert!(wire.head().starts_with("HTTP/1.1 100"));
+        wire.send(b"{}");
+        assert!(wire.head().starts_with("HTTP/1.1 400"));
+    });
+}
+
+#[test]
+fn a_method_that_a_path_does_not_take_is_refused_with_those_it_takes() {
+    with_server(&config(), |addr, _| {
+        for (request, allow) in [
+            ("GET /api/publish", "POST"),
+            ("PUT /healthz", "GET,HEAD"),
+            ("POST /api/rooms", "GET,HEAD"),
+            ("DELETE /api/auth/login", "POST"),
+        ] {
+            let (head, code) = refused(addr, request, "");
+            assert!(head.starts_with("HTTP/1.1 405"), "{request}: {head}");
+            assert!(head.contains(&format!("allow: {allow}\r\n")), "{request}: {head}");
+            assert_eq!(code, "bad_request", "{request}");
+        }
+    });
+}
+
+#[test]
+fn a_foreign_page_and_a_name_that_is_none_are_refused_as_everything_else_is() {
+    with_server(&config(), |addr, _| {
+        let (head, code) = refused(addr, "GET /api/rooms", "Origin: https://evil.example\r\n");
+        assert_eq!((&head[9..12], code.as_str()), ("403", "forbidden"));
+        let claims = serde_json::json!({ "sub": "root", "roles": ["admin"] });
+        let admin = format!("Authorization: Bearer {}\r\n", token(claims));
+        for request in [
+            "GET /api/dead-letters/%ff",
+            "DELETE /api/dead-letters/%ff",
+            "POST /api/dead-letters/%ff/redrive",
+            "GET /api/deliveries/%ff",
+            "GET /api/users/%ff/deliveries",
+        ] {
+            let (head, code) = refused(addr, request, &admin);
+            assert!(head.starts_with("HTTP/1.1 4"), "{request}: {head}");
+            assert!(matches!(code.as_str(), "not_found" | "bad_request"), "{request}: {code}");
+        }
+    });
+}
