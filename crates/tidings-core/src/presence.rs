@@ -258,7 +258,9 @@ impl Presence {
         };
         act(place);
         let wanted_ms = place.wanted_ms(now_ms);
-        if wanted_ms < place.wake_ms {
+        if wanted_ms == u64::MAX && place.roster.is_empty() {
+            part.remove(room);
+        } else if wanted_ms < place.wake_ms {
             place.wake_ms = wanted_ms;
             self.agenda.put(wanted_ms, Due::Room(room.clone()));
         }

@@ -30,7 +30,17 @@ struct Crowd {
 }
 
 #[derive(Default)]
-pub(super) struct Crowds(Mutex<HashMap<Org, HashMap<u8, Crowd>>>);
+pub(super) struct Crowds(Mutex<ByOrg>);
+
+type ByOrg = HashMap<Org, HashMap<u8, Crowd>>;
+
+fn forget(crowds: &mut ByOrg, org: &Org, namespace: u8) {
+    let Some(of_org) = crowds.get_mut(org) else { return };
+    of_org.remove(&namespace);
+    if of_org.is_empty() {
+        crowds.remove(org);
+    }
+}
 
 impl Crowd {
     fn new() -> Self {
@@ -77,6 +87,12 @@ impl Crowd {
         }
     }
 
+    /// Whether nobody is there and nothing waits.
+    fn is_over(&mut self, now_ms: u64) -> bool {
+        let is_empty = self.roster.as_ref().is_none_or(Roster::is_empty);
+        self.connections == 0 && is_empty && self.wanted_ms(now_ms) == u64::MAX
+    }
+
     /// Who came and went, if it is time to tell it.
     fn look(&mut self, now_ms: u64) -> Option<Changes> {
         let over = self.roster.as_mut().map(|roster| roster.expire(now_ms)).unwrap_or_default();
@@ -106,6 +122,9 @@ impl Crowds {
         let crowd = of_org.entry(namespace).or_insert_with(Crowd::new);
         let done = act(crowd);
         crowd.schedule(org, namespace, now_ms, agenda);
+        if crowd.is_over(now_ms) {
+            forget(&mut crowds, org, namespace);
+        }
         done
     }
 
@@ -129,19 +148,15 @@ impl Crowds {
 
     pub(super) fn look(&self, org: &Org, namespace: u8, now_ms: u64, agenda: &Agenda) -> Option<News> {
         let mut crowds = lock(&self.0);
-        let of_org = crowds.get_mut(org)?;
-        let crowd = of_org.get_mut(&namespace).filter(|crowd| crowd.wake_ms <= now_ms)?;
+        let crowd = crowds.get_mut(org)?.get_mut(&namespace).filter(|crowd| crowd.wake_ms <= now_ms)?;
         let told = crowd.look(now_ms);
         let roster = crowd.roster.as_ref().filter(|_| told.is_some());
         let hearers = roster.into_iter().flat_map(Roster::devices);
         let hearers = hearers.map(|(device, user)| (device, user.clone())).collect();
         crowd.wake_ms = u64::MAX;
         crowd.schedule(org, namespace, now_ms, agenda);
-        if crowd.connections == 0 && crowd.wake_ms == u64::MAX {
-            of_org.remove(&namespace);
-            if of_org.is_empty() {
-                crowds.remove(org);
-            }
+        if crowd.is_over(now_ms) {
+            forget(&mut crowds, org, namespace);
         }
         let users = |seen: Vec<Seen>| seen.into_iter().map(|seen| seen.user).collect();
         let changes = told?;
@@ -151,6 +166,11 @@ impl Crowds {
 }
 
 impl Presence {
+    /// Of how many namespaces it is known who is there, each counted for every organisation that is in it.
+    pub fn namespaces(&self) -> usize {
+        lock(&self.crowds.0).values().map(HashMap::len).sum()
+    }
+
     /// Somebody has come into a namespace; `true` asks for a walk over all connections that counts
     /// everybody again ([`Presence::recount`]).
     pub fn seated(&self, who: &Identity, namespace: u8, device: Device, now_ms: u64) -> bool {
