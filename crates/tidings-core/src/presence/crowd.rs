@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use hashbrown::HashMap;
 
-use super::agenda::{Agenda, Due};
+use super::agenda::{Agenda, Due, Spot};
 use super::{BATCH_MS, News, Presence, interval_ms};
 use crate::access::Identity;
 use crate::hub::lock;
@@ -26,7 +26,8 @@ struct Crowd {
     quiet_until_ms: u64,
     told_ms: u64,
     since_ms: Option<u64>,
-    wake_ms: u64,
+    /// Where it stands in the agenda.
+    spot: Option<Spot>,
 }
 
 #[derive(Default)]
@@ -44,7 +45,7 @@ fn forget(crowds: &mut ByOrg, org: &Org, namespace: u8) {
 
 impl Crowd {
     fn new() -> Self {
-        Self { roster: Some(Roster::new()), wake_ms: u64::MAX, ..Self::default() }
+        Self { roster: Some(Roster::new()), ..Self::default() }
     }
 
     fn note(&mut self, change: Option<Change>, now_ms: u64) {
@@ -81,16 +82,13 @@ impl Crowd {
 
     fn schedule(&mut self, org: &Org, namespace: u8, now_ms: u64, agenda: &Agenda) {
         let wanted_ms = self.wanted_ms(now_ms);
-        if wanted_ms < self.wake_ms {
-            self.wake_ms = wanted_ms;
-            agenda.put(wanted_ms, Due::Crowd(org.clone(), namespace));
-        }
+        agenda.sort(&mut self.spot, wanted_ms, || Due::Crowd(org.clone(), namespace));
     }
 
     /// Whether nobody is there and nothing waits.
-    fn is_over(&mut self, now_ms: u64) -> bool {
+    fn is_over(&self) -> bool {
         let is_empty = self.roster.as_ref().is_none_or(Roster::is_empty);
-        self.connections == 0 && is_empty && self.wanted_ms(now_ms) == u64::MAX
+        self.connections == 0 && is_empty && self.spot.is_none()
     }
 
     /// Who came and went, if it is time to tell it.
@@ -122,7 +120,7 @@ impl Crowds {
         let crowd = of_org.entry(namespace).or_insert_with(Crowd::new);
         let done = act(crowd);
         crowd.schedule(org, namespace, now_ms, agenda);
-        if crowd.is_over(now_ms) {
+        if crowd.is_over() {
             forget(&mut crowds, org, namespace);
         }
         done
@@ -146,16 +144,22 @@ impl Crowds {
         }
     }
 
-    pub(super) fn look(&self, org: &Org, namespace: u8, now_ms: u64, agenda: &Agenda) -> Option<News> {
+    pub(super) fn look(
+        &self,
+        (org, namespace): (&Org, u8),
+        spot: Spot,
+        now_ms: u64,
+        agenda: &Agenda,
+    ) -> Option<News> {
         let mut crowds = lock(&self.0);
-        let crowd = crowds.get_mut(org)?.get_mut(&namespace).filter(|crowd| crowd.wake_ms <= now_ms)?;
+        let crowd = crowds.get_mut(org)?.get_mut(&namespace).filter(|crowd| crowd.spot == Some(spot))?;
+        crowd.spot = None;
         let told = crowd.look(now_ms);
         let roster = crowd.roster.as_ref().filter(|_| told.is_some());
         let hearers = roster.into_iter().flat_map(Roster::devices);
         let hearers = hearers.map(|(device, user)| (device, user.clone())).collect();
-        crowd.wake_ms = u64::MAX;
         crowd.schedule(org, namespace, now_ms, agenda);
-        if crowd.is_over(now_ms) {
+        if crowd.is_over() {
             forget(&mut crowds, org, namespace);
         }
         let users = |seen: Vec<Seen>| seen.into_iter().map(|seen| seen.user).collect();
