@@ -25,6 +25,9 @@ impl Default for QueueLimits {
     }
 }
 
+/// The room of an item that is of none.
+pub(crate) const NO_ROOM: u32 = u32::MAX;
+
 /// Finished bytes of one or more messages, waiting.
 #[derive(Debug, Clone)]
 pub struct Item {
@@ -32,7 +35,7 @@ pub struct Item {
     pub bytes: Bytes,
     /// How many messages they are.
     pub messages: u32,
-    /// Where they come from, in the caller's own numbers.
+    /// Where they come from, in the caller's own numbers; [`u32::MAX`]: from no room.
     pub room: u32,
     /// The sequence of the last recorded event among them; 0 if none.
     pub sequence: u64,
@@ -259,6 +262,15 @@ impl Outbox {
         let dropped = queue.take_displaced();
         self.free();
         dropped
+    }
+
+    /// Makes what waits of a room an item of none, once its number may stand for another room.
+    pub fn disown(&mut self, room: u32) {
+        let only = self.only.iter_mut().map(|only| &mut only.item);
+        let queued = self.queue.iter_mut().flat_map(|queue| queue.items_mut());
+        for item in only.chain(queued).filter(|item| item.room == room) {
+            (item.room, item.subject) = (NO_ROOM, 0);
+        }
     }
 
     /// Drops everything.

@@ -22,7 +22,7 @@ use crate::room::{Org, Roll, Room};
 use crate::roster::{Changes, Counts, Device, Page};
 use crate::user::UserKey;
 
-use agenda::{Agenda, Due};
+use agenda::{Agenda, Due, Spot};
 use crowd::Crowds;
 use people::People;
 pub use people::{Change, WISH_MOST_MS, WISH_MS};
@@ -215,11 +215,11 @@ impl Presence {
     /// What there is to tell by now.
     pub fn look(&self, now_ms: u64) -> Vec<News> {
         let mut news = Vec::new();
-        while let Some((due_ms, due)) = self.agenda.take(now_ms) {
+        while let Some((spot, due)) = self.agenda.take(now_ms) {
             match due {
-                Due::Room(room) => news.extend(self.look_at(&room, due_ms, now_ms).map(News::Room)),
+                Due::Room(room) => news.extend(self.look_at(&room, spot, now_ms).map(News::Room)),
                 Due::Crowd(org, namespace) => {
-                    news.extend(self.crowds.look(&org, namespace, now_ms, &self.agenda));
+                    news.extend(self.crowds.look((&org, namespace), spot, now_ms, &self.agenda));
                 }
             }
         }
@@ -257,24 +257,28 @@ impl Presence {
             Entry::Vacant(_) => return,
         };
         act(place);
-        let wanted_ms = place.wanted_ms(now_ms);
-        if wanted_ms < place.wake_ms {
-            place.wake_ms = wanted_ms;
-            self.agenda.put(wanted_ms, Due::Room(room.clone()));
+        if self.sort(place, room, now_ms) {
+            part.remove(room);
         }
     }
 
-    fn look_at(&self, room: &Room, due_ms: u64, now_ms: u64) -> Option<RoomNews> {
+    fn look_at(&self, room: &Room, spot: Spot, now_ms: u64) -> Option<RoomNews> {
         let mut part = lock(self.part(room));
-        let place = part.get_mut(room).filter(|place| place.wake_ms == due_ms)?;
+        // It may have been wanted earlier while it was taken out of the agenda: then it stands there again.
+        let place = part.get_mut(room).filter(|place| place.spot == Some(spot))?;
+        place.spot = None;
         let news = place.look(room, now_ms);
-        place.wake_ms = place.wanted_ms(now_ms);
-        if place.wake_ms < u64::MAX {
-            self.agenda.put(place.wake_ms, Due::Room(room.clone()));
-        } else if place.roster.is_empty() {
+        if self.sort(place, room, now_ms) {
             part.remove(room);
         }
         news
+    }
+
+    /// Puts a place where it belongs in the agenda; `true` if nobody is there and nothing waits.
+    fn sort(&self, place: &mut Place, room: &Room, now_ms: u64) -> bool {
+        let wanted_ms = place.wanted_ms(now_ms);
+        self.agenda.sort(&mut place.spot, wanted_ms, || Due::Room(room.clone()));
+        place.spot.is_none() && place.roster.is_empty()
     }
 
     fn note_seen(&self, user: &UserKey, at_ms: u64) {

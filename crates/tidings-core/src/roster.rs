@@ -265,6 +265,10 @@ impl Roster {
         if member.devices.is_empty() {
             self.members.remove(user);
         }
+        // Of others that are left the earliest is looked for once it is due: too early is no harm.
+        if self.members.is_empty() {
+            self.due_ms = u64::MAX;
+        }
         let devices = |seen: &Option<Seen>| seen.as_ref().map_or(0, |seen| seen.devices);
         self.counts.connections = self.counts.connections + devices(&after) - devices(&before);
         self.counts.users = self.counts.users + usize::from(after.is_some()) - usize::from(before.is_some());

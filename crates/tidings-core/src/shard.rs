@@ -21,7 +21,7 @@ use slab::Slab;
 use crate::frame::{self, Form, Namespaces};
 use crate::hub::Entry;
 use crate::lane::Lane;
-use crate::outbox::{Item, Outbox, Pushed, QueueLimits};
+use crate::outbox::{Item, NO_ROOM, Outbox, Pushed, QueueLimits};
 use crate::publication::{MessageId, Position, Publication};
 use crate::recorder::Trace;
 use crate::room::Room;
@@ -91,9 +91,6 @@ pub struct Counters {
     /// How often each step was taken against slow connections, in the order of [`Step::ALL`].
     pub steps: [u64; Step::ALL.len()],
 }
-
-/// The room of an item that is of none.
-pub(crate) const NO_ROOM: u32 = u32::MAX;
 
 /// A connection on its shard: the slot, and a generation that tells reuses apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -8,7 +8,7 @@ use compact_str::CompactString;
 use tidings_core::kinds::Kinds;
 use tidings_core::node::From;
 use tidings_core::presence::{BATCH_MS, Change, News, Presence, RoomNews, SENDS_PER_SECOND, Times};
-use tidings_core::roster::{Counts, Device, Wish};
+use tidings_core::roster::{Counts, Device, Status, Wish};
 use tidings_core::{ConnKey, Hub, Identity, Keep, Node, Org, Roll, RoomSpec, Rule, UserKey};
 
 const MEMBERS: Roll = Roll::Members { full: 100, deltas: 1_000 };
@@ -117,6 +117,37 @@ fn too_many_for_lists_are_told_counts_until_they_are_clearly_fewer() {
     let news = next(&presence);
     assert_eq!(news.changes.unwrap().left[0].user, user(4));
     assert!(!news.reread);
+}
+
+/// A wish that ends in thirty days.
+fn wish(wish: Wish) -> Change {
+    Change { shown: Some(Some(wish)), for_ms: Some(30 * common::DAY_MS), ..Change::default() }
+}
+
+#[test]
+fn a_room_that_is_empty_is_forgotten_though_a_wish_of_who_was_there_goes_on() {
+    for shown in [Wish::Status(Status::Away), Wish::Invisible] {
+        let (presence, place) = (Presence::default(), room("chat:1"));
+        presence.set(&user(1), wish(shown), 10_000).unwrap();
+        presence.join(&who(1), &place, MEMBERS, device(1), 10_000);
+        presence.look(11_000);
+        presence.leave(&place, device(1), false, 12_000);
+        presence.look(13_000);
+        assert_eq!(presence.figures(), (0, 0), "{shown:?}");
+    }
+}
+
+#[test]
+fn everybody_of_an_empty_namespace_is_forgotten_though_wishes_go_on() {
+    for shown in [Wish::Status(Status::Away), Wish::Invisible] {
+        let presence = Presence::new(Times { announce_up_to: 10, grace_ms: 0, ..Times::default() });
+        presence.set(&user(1), wish(shown), 10_000).unwrap();
+        presence.seated(&who(1), 0, device(1), 10_000);
+        presence.look(11_000);
+        presence.unseated(&who(1), 0, device(1), 12_000);
+        presence.look(13_000);
+        assert_eq!(presence.namespaces(), 0, "{shown:?}");
+    }
 }
 
 #[test]

@@ -208,6 +208,7 @@ proptest! {
         // What somebody knows who has heard every change.
         let mut heard: BTreeMap<u8, (Status, usize)> = BTreeMap::new();
         for deed in deeds {
+            prop_assert!(!roster.is_empty() || roster.due_ms() == u64::MAX, "nothing of nobody is ever over");
             let change = match deed {
                 Deed::Join(who, with, wish) => {
                     let wishes = wishes(wish, now_ms);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{Item, Pushed, QueueLimits, Skip};
+use super::{Item, NO_ROOM, Pushed, QueueLimits, Skip};
 use crate::lane::Lane;
 
 #[derive(Debug, Default)]
@@ -263,7 +263,7 @@ impl Queue {
         }
         let bytes = Bytes::from(std::mem::take(&mut self.own));
         let messages = std::mem::take(&mut self.own_messages);
-        let item = Item { bytes, messages, room: u32::MAX, sequence: 0, subject: 0, volatile: false };
+        let item = Item { bytes, messages, room: NO_ROOM, sequence: 0, subject: 0, volatile: false };
         self.lanes[NORMAL].push_back(item);
     }
 }
@@ -355,6 +355,11 @@ impl Queue {
         let rest = self.lanes.iter().enumerate();
         let rest = rest.flat_map(move |(lane, items)| items.iter().skip(usize::from(started == Some(lane))));
         first.into_iter().chain(rest)
+    }
+
+    /// All that waits, but for replies that are being written.
+    pub(super) fn items_mut(&mut self) -> impl Iterator<Item = &mut Item> {
+        self.lanes.iter_mut().flatten()
     }
 
     /// Takes off what has been sent; the last sequence that is fully gone, and how many messages are.

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use hashbrown::HashMap;
 
-use super::agenda::{Agenda, Due};
+use super::agenda::{Agenda, Due, Spot};
 use super::{BATCH_MS, News, Presence, interval_ms};
 use crate::access::Identity;
 use crate::hub::lock;
@@ -26,15 +26,26 @@ struct Crowd {
     quiet_until_ms: u64,
     told_ms: u64,
     since_ms: Option<u64>,
-    wake_ms: u64,
+    /// Where it stands in the agenda.
+    spot: Option<Spot>,
 }
 
 #[derive(Default)]
-pub(super) struct Crowds(Mutex<HashMap<Org, HashMap<u8, Crowd>>>);
+pub(super) struct Crowds(Mutex<ByOrg>);
+
+type ByOrg = HashMap<Org, HashMap<u8, Crowd>>;
+
+fn forget(crowds: &mut ByOrg, org: &Org, namespace: u8) {
+    let Some(of_org) = crowds.get_mut(org) else { return };
+    of_org.remove(&namespace);
+    if of_org.is_empty() {
+        crowds.remove(org);
+    }
+}
 
 impl Crowd {
     fn new() -> Self {
-        Self { roster: Some(Roster::new()), wake_ms: u64::MAX, ..Self::default() }
+        Self { roster: Some(Roster::new()), ..Self::default() }
     }
 
     fn note(&mut self, change: Option<Change>, now_ms: u64) {
@@ -71,10 +82,13 @@ impl Crowd {
 
     fn schedule(&mut self, org: &Org, namespace: u8, now_ms: u64, agenda: &Agenda) {
         let wanted_ms = self.wanted_ms(now_ms);
-        if wanted_ms < self.wake_ms {
-            self.wake_ms = wanted_ms;
-            agenda.put(wanted_ms, Due::Crowd(org.clone(), namespace));
-        }
+        agenda.sort(&mut self.spot, wanted_ms, || Due::Crowd(org.clone(), namespace));
+    }
+
+    /// Whether nobody is there and nothing waits.
+    fn is_over(&self) -> bool {
+        let is_empty = self.roster.as_ref().is_none_or(Roster::is_empty);
+        self.connections == 0 && is_empty && self.spot.is_none()
     }
 
     /// Who came and went, if it is time to tell it.
@@ -106,6 +120,9 @@ impl Crowds {
         let crowd = of_org.entry(namespace).or_insert_with(Crowd::new);
         let done = act(crowd);
         crowd.schedule(org, namespace, now_ms, agenda);
+        if crowd.is_over() {
+            forget(&mut crowds, org, namespace);
+        }
         done
     }
 
@@ -127,21 +144,23 @@ impl Crowds {
         }
     }
 
-    pub(super) fn look(&self, org: &Org, namespace: u8, now_ms: u64, agenda: &Agenda) -> Option<News> {
+    pub(super) fn look(
+        &self,
+        (org, namespace): (&Org, u8),
+        spot: Spot,
+        now_ms: u64,
+        agenda: &Agenda,
+    ) -> Option<News> {
         let mut crowds = lock(&self.0);
-        let of_org = crowds.get_mut(org)?;
-        let crowd = of_org.get_mut(&namespace).filter(|crowd| crowd.wake_ms <= now_ms)?;
+        let crowd = crowds.get_mut(org)?.get_mut(&namespace).filter(|crowd| crowd.spot == Some(spot))?;
+        crowd.spot = None;
         let told = crowd.look(now_ms);
         let roster = crowd.roster.as_ref().filter(|_| told.is_some());
         let hearers = roster.into_iter().flat_map(Roster::devices);
         let hearers = hearers.map(|(device, user)| (device, user.clone())).collect();
-        crowd.wake_ms = u64::MAX;
         crowd.schedule(org, namespace, now_ms, agenda);
-        if crowd.connections == 0 && crowd.wake_ms == u64::MAX {
-            of_org.remove(&namespace);
-            if of_org.is_empty() {
-                crowds.remove(org);
-            }
+        if crowd.is_over() {
+            forget(&mut crowds, org, namespace);
         }
         let users = |seen: Vec<Seen>| seen.into_iter().map(|seen| seen.user).collect();
         let changes = told?;
@@ -151,6 +170,11 @@ impl Crowds {
 }
 
 impl Presence {
+    /// Of how many namespaces it is known who is there, each counted for every organisation that is in it.
+    pub fn namespaces(&self) -> usize {
+        lock(&self.crowds.0).values().map(HashMap::len).sum()
+    }
+
     /// Somebody has come into a namespace; `true` asks for a walk over all connections that counts
     /// everybody again ([`Presence::recount`]).
     pub fn seated(&self, who: &Identity, namespace: u8, device: Device, now_ms: u64) -> bool {

@@ -1,3 +1,4 @@
+use super::agenda::Spot;
 use super::{PAGE, RoomNews, View, interval_ms};
 use crate::room::{Roll, Room};
 use crate::roster::{self, Counts, Gathered, Roster};
@@ -18,8 +19,8 @@ pub(super) struct Place {
     since_ms: u64,
     /// Only counts are told: there are or were too many members for more.
     only_counts: bool,
-    /// When it is looked at, by the agenda; `u64::MAX`: it does not stand there.
-    pub(super) wake_ms: u64,
+    /// Where it stands in the agenda.
+    pub(super) spot: Option<Spot>,
 }
 
 impl Place {
@@ -34,7 +35,7 @@ impl Place {
             told_ms: 0,
             since_ms: u64::MAX,
             only_counts: matches!(roll, Roll::Counts),
-            wake_ms: u64::MAX,
+            spot: None,
         }
     }
 

@@ -93,11 +93,11 @@ pub(super) struct Mark {
 }
 
 impl Lag {
-    /// Forgets a room that was left.
-    pub(super) fn forget(&mut self, room: u32, namespace: u8) {
+    /// Forgets a room that was left through a namespace, or through the last of several.
+    pub(super) fn forget(&mut self, room: u32, namespace: u8, is_out: bool) {
         self.marks.retain(|mark| mark.room != room || mark.namespace != namespace);
         self.lent.retain(|lent| !lent.is_of(room, namespace));
-        if !self.marks.iter().any(|mark| mark.room == room) {
+        if is_out {
             self.skipped.retain(|(skipped, _)| *skipped != room);
         }
     }
@@ -285,7 +285,8 @@ impl Shard {
         dropped
     }
 
-    /// Takes the same by room since the last call of this; what was said to all has none.
+    /// Takes the same by room since the last call of this; what was said to all has none, nor what waited of a room
+    /// that was left.
     pub fn take_skipped(&mut self, slot: u32) -> Vec<(Option<Room>, u32)> {
         let lag = self.conns.get_mut(slot as usize).and_then(|conn| conn.lag.as_deref_mut());
         let span = lag.as_ref().map_or((0, 0), |lag| lag.spared);

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use compact_str::CompactString;
 
 use super::gathered::Gather;
-use super::{ConnKey, Forms, NO_ROOM, Shard};
+use super::{ConnKey, Forms, Shard};
 use crate::frame::{self, Form};
 use crate::hub::Entry;
 use crate::lane::Lane;
-use crate::outbox::Item;
+use crate::outbox::{Item, NO_ROOM};
 use crate::presence;
 use crate::publication::{Mark, Position, Publication};
 use crate::room::Room;
@@ -385,14 +385,29 @@ impl Shard {
             .catching_up
             .retain(|newcomer| newcomer.slot != slot || newcomer.namespace != gone.form.namespace);
         local.choosy -= u32::from(membership.filter.is_some());
-        if let Some(lag) = self.conns[slot as usize].lag.as_deref_mut() {
-            lag.forget(membership.room, gone.form.namespace);
-        }
         let (entry, last) = (local.entry.clone(), local.members.is_empty());
         if last {
             self.rooms.remove(&entry.room);
             self.local.remove(membership.room as usize);
         }
+        self.disown(slot, membership.room, gone.form.namespace);
         Left { entry, form: gone.form, since: membership.since, filter: membership.filter, last }
+    }
+
+    /// Takes the number of a room that was left off what is kept for a connection: the next room may get it, of
+    /// whatever organisation.
+    fn disown(&mut self, slot: u32, room: u32, namespace: u8) {
+        let conn = &mut self.conns[slot as usize];
+        let lag = conn.lag.as_deref_mut();
+        if conn.outbox.is_empty() && lag.is_none() {
+            return;
+        }
+        let is_out = !conn.memberships.iter().any(|membership| membership.room == room);
+        if let Some(lag) = lag {
+            lag.forget(room, namespace, is_out);
+        }
+        if is_out {
+            conn.outbox.disown(room);
+        }
     }
 }

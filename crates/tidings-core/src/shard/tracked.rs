@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{ConnKey, Forms, Shard};
+use super::{ConnKey, Forms, Membership, Shard};
 use crate::frame::{self, Form};
-use crate::outbox::Item;
+use crate::outbox::{Item, NO_ROOM};
 use crate::publication::Publication;
 
 /// To whom a publication went that asks to be acknowledged.
@@ -45,6 +45,10 @@ impl Shard {
         let namespaces = self.namespaces.clone();
         for (key, form) in to {
             if self.holds(key) {
+                // Who has left the room meanwhile keeps nothing that has its number.
+                let is_in = |membership: &Membership| membership.room == room;
+                let room =
+                    if self.conns[key.slot as usize].memberships.iter().any(is_in) { room } else { NO_ROOM };
                 let bytes = forms.get(form, || frame::encode(publication, form, &namespaces)).clone();
                 let item = Item { bytes, messages: 1, room, sequence: 0, subject: 0, volatile: true };
                 self.push(key.slot, item, publication.lane);

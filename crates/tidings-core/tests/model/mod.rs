@@ -365,7 +365,12 @@ impl World {
             return;
         }
         let slot = key.slot;
-        let _ = (self.shards[shard].take_skipped(slot), self.shards[shard].take_behind(slot));
+        for (room, _) in self.shards[shard].take_skipped(slot) {
+            let client = &self.clients[at];
+            let own = |(own, _): &(usize, u8)| room == Some(self.rooms[client.org][*own].clone());
+            assert!(room.is_none() || client.subs.keys().any(own), "told of {room:?}, where it is not");
+        }
+        let _ = self.shards[shard].take_behind(slot);
         match self.shards[shard].catch_up(slot) {
             Caught::Up => assert!(!self.shards[shard].is_behind(slot)),
             Caught::Behind => assert!(self.shards[shard].is_behind(slot)),
