@@ -278,6 +278,18 @@ impl Hub {
         self.found_or_made(&mut part, room, spec, epoch).cloned()
     }
 
+    /// Whether the room is here, or its organisation may have one more.
+    ///
+    /// # Errors
+    /// [`Full::Organisation`]
+    pub fn has_place(&self, room: &Room) -> Result<(), Full> {
+        let has_more = || {
+            let rooms = lock(&self.counts).get(room.org()).cloned();
+            rooms.is_none_or(|rooms| rooms.count() < self.rooms_per_org)
+        };
+        if self.find(room).is_some() || has_more() { Ok(()) } else { Err(Full::Organisation) }
+    }
+
     /// Registers a shard with a room and counts a subscription.
     ///
     /// Done under the directory's lock, so that [`Hub::sweep`] cannot forget the room meanwhile.

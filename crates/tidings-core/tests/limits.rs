@@ -258,6 +258,9 @@ fn an_organisation_has_so_many_rooms_at_most_and_another_has_its_own() {
     assert_eq!(make("a", "vol:1"), Ok(()));
     assert_eq!(make("a", "vol:2"), Ok(()));
     assert_eq!(make("a", "vol:3"), Err(Full::Organisation));
+    let has_place = |org: &str, name: &str| hub.has_place(&Room::new(&Org::new(org), name, 200).unwrap());
+    assert_eq!(has_place("a", "vol:3"), Err(Full::Organisation));
+    assert_eq!((has_place("a", "vol:1"), has_place("b", "vol:3")), (Ok(()), Ok(())));
     assert_eq!(make("a", "vol:1"), Ok(()), "it is there already");
     assert_eq!(make("b", "vol:3"), Ok(()));
     // Rooms nobody needs are forgotten, and make room for others.

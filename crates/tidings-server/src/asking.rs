@@ -1,7 +1,7 @@
 //! What the rules leave open, asked: the one road from a command to the team's backend.
 
 use tidings_app::registry::Snapshot;
-use tidings_core::{Action, Answer, Answered, Asker, Denied, Epoch, Publish, Published, Refusal, Room};
+use tidings_core::{Action, Answer, Answered, Asker, Code, Denied, Epoch, Publish, Published, Refusal, Room};
 
 use crate::durable::{Said, Stored};
 use crate::hooks::{Caller, Draft, Purpose, Verdict};
@@ -48,6 +48,16 @@ pub(crate) struct Open {
     pub(crate) snapshot: Option<Box<Snapshot>>,
 }
 
+/// How often a command is tried whose room has to be asked about or read: each round leaves one action less to ask
+/// about, or a room that is read. What is open after so many has no end.
+pub(crate) const ROUNDS: usize = 8;
+
+/// What is told of a command that is still open after [`ROUNDS`].
+pub(crate) fn unsettled() -> Refusal {
+    let refusal = Refusal::new(Code::Unavailable, "this cannot be decided now");
+    Refusal { retry_after_ms: Some(1_000), ..refusal }
+}
+
 /// A publish that is done, or waits for the log.
 pub(crate) enum Publishing {
     Done(Published),
@@ -79,9 +89,8 @@ impl Shared {
         draft: Draft<'_>,
         attempt: impl Fn(Asker<'_>) -> Result<T, Denied>,
     ) -> Result<T, Refusal> {
-        // Each round leaves one action less to ask about, so there are few.
         let mut answered = Vec::new();
-        loop {
+        for _ in 0..ROUNDS {
             match attempt(caller.asker(&answered, self.uptime_ms())) {
                 Ok(done) => return Ok(done),
                 Err(Denied::No(refusal)) => return Err(refusal),
@@ -90,6 +99,7 @@ impl Shared {
                 Err(denied @ Denied::Log) => return Err(denied.into()),
             }
         }
+        Err(unsettled())
     }
 
     /// Publishes, asking the backend where the rules leave it open; what a durable room is told is in line then.
@@ -115,7 +125,7 @@ impl Shared {
     /// Asks the backend about one action, and keeps the answer as long as it allows.
     ///
     /// # Errors
-    /// [`tidings_core::Code::Unavailable`] if there is no answer.
+    /// [`Code::Unavailable`] if there is no answer.
     pub(crate) async fn ask(
         &self,
         caller: &Caller<'_>,
@@ -156,9 +166,9 @@ impl Shared {
                 .await?;
         match verdict.answer {
             Answer::Allow => Ok(()),
-            Answer::Deny(told) => Err(told.unwrap_or_else(|| {
-                Refusal::new(tidings_core::Code::Forbidden, "this client may not connect")
-            })),
+            Answer::Deny(told) => {
+                Err(told.unwrap_or_else(|| Refusal::new(Code::Forbidden, "this client may not connect")))
+            }
         }
     }
 

@@ -241,14 +241,14 @@ impl Shared {
         log.commit(work).await
     }
 
-    /// Reads a durable room from the log.
+    /// Reads a durable room from the log; once that is done it is in memory.
     ///
     /// # Errors
-    /// [`Code::Unavailable`] if the log cannot be read now.
+    /// [`Code::Unavailable`] if the log cannot be read now, or the room would be one too many for its organisation.
     pub(crate) async fn load(&self, room: &Room) -> Result<(), Refusal> {
         let Some(log) = &self.log else { return Err(no_log()) };
         // Rare and large: who may have to wait for it should not carry the space for it.
-        Box::pin(log.in_time(room, log.load(&self.node, room))).await
+        Box::pin(log.in_time(room, log.load(&self.node, room))).await?
     }
 
     /// Whether the log knows a durable room; asking makes none.
@@ -271,7 +271,8 @@ impl Shared {
             match &self.log {
                 Some(log) if loaded.is_err() && log.health.is_away() && !failpoint::is_off("recovering") => {
                     let there = timeout_at(deadline, log.health.wait()).await;
-                    if there.is_err() {
+                    // One that comes and goes all the time is as good as away.
+                    if there.is_err() || Instant::now() >= deadline {
                         return loaded;
                     }
                 }

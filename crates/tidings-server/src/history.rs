@@ -27,17 +27,18 @@ impl Shared {
         since: Option<Position>,
         limit: usize,
     ) -> Result<Vec<u8>, Refusal> {
-        let read = |asker: Asker<'_>| match self.node.history(asker, room, since, limit) {
+        let read = |asker: Asker<'_>| self.node.history(asker, room, since, limit);
+        let in_memory = |asker: Asker<'_>| match read(asker) {
             Err(Denied::Load) => Ok(Err(Unread)),
             done => done.map(Ok),
         };
-        let read = loop {
-            match self.settle(caller, room, Draft::default(), read).await? {
-                Ok(read) => break read,
-                Err(Unread) if self.is_in_log(room).await? => self.load(room).await?,
-                // Looking into a room does not make it.
-                Err(Unread) => return Ok(nothing(room, since.is_some())),
+        let read = match self.settle(caller, room, Draft::default(), in_memory).await? {
+            Ok(read) => read,
+            Err(Unread) if self.is_in_log(room).await? => {
+                self.settle(caller, room, Draft::default(), read).await?
             }
+            // Looking into a room does not make it.
+            Err(Unread) => return Ok(nothing(room, since.is_some())),
         };
         let read = match (read, since) {
             (Some(read), Some(since)) => Some(self.read_from(room, read, since, limit).await?),

@@ -67,6 +67,14 @@ impl Node {
         self.epoch()
     }
 
+    /// Whether a room is in memory, or one more of its organisation can be.
+    ///
+    /// # Errors
+    /// As [`Node::install`], which may find the last place taken meanwhile.
+    pub fn has_place(&self, room: &Room) -> Result<(), Refusal> {
+        self.hub.has_place(room).map_err(full)
+    }
+
     /// Puts what is stored of a durable room into memory; `stored` is told how much of it is kept.
     ///
     /// # Errors

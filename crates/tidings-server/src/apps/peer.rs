@@ -8,6 +8,7 @@ use tidings_core::hub::lock;
 use tidings_core::{Answered, Denied, Refusal, Room};
 use tokio::sync::oneshot;
 
+use crate::asking::{ROUNDS, unsettled};
 use crate::client::{Client, Emission};
 use crate::hooks::{Caller, Draft, Entrance};
 use crate::shared::Shared;
@@ -49,8 +50,7 @@ impl Connection {
         let (who, connection) = (self.client.who(), Some(self.client.at()));
         let caller = Caller { who, connection, address: self.address, entrance: self.entrance };
         let mut answered: Vec<Answered> = Vec::new();
-        // Each round leaves one thing less to find out, so there are few.
-        loop {
+        for _ in 0..ROUNDS {
             let (reply, answer) = oneshot::channel();
             let seat = self.client.seat();
             self.client.send(Emission::Enter { seat, room: room.clone(), answered: answered.clone(), reply });
@@ -63,6 +63,7 @@ impl Connection {
                 Err(denied) => return Err(denied.into()),
             }
         }
+        Err(unsettled())
     }
 }
 

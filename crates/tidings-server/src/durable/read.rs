@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tidings_core::recent::Recent;
-use tidings_core::{Epoch, Node, Position, Publication, Room};
+use tidings_core::{Epoch, Node, Position, Publication, Refusal, Room};
 use tidings_store::StoreError;
 use tidings_store::log::Record;
 
@@ -14,14 +14,18 @@ use crate::failpoint;
 use crate::shared::wall_ms;
 
 impl Log {
-    /// Reads a room from the log, unless it is in memory.
-    pub(super) async fn load(&self, node: &Node, room: &Room) -> Result<(), StoreError> {
+    /// Reads a room from the log, unless it is in memory; or says why it cannot be there.
+    pub(super) async fn load(&self, node: &Node, room: &Room) -> Result<Result<(), Refusal>, StoreError> {
         let _turn = self.turn(room).await;
         if !node.wants_loading(room) {
-            return Ok(());
+            return Ok(Ok(()));
         }
         let bounds = node.kinds().spec(room).ok().and_then(|spec| spec.keep.bounds());
-        let Some((size, _, bytes)) = bounds else { return Ok(()) };
+        let Some((size, _, bytes)) = bounds else { return Ok(Ok(())) };
+        // What is one too many is neither read nor made.
+        if let Err(refusal) = node.has_place(room) {
+            return Ok(Err(refusal));
+        }
         // Before anything of the organisation's log is delivered here, nobody writes to it here.
         node.know_log(room.org(), self.store.read().await?.log_sequence(room.org()).await?);
         let Stand { top, trimmed, log_trimmed, events } =
@@ -29,12 +33,13 @@ impl Log {
                 Some(stored) => stored,
                 None => self.make(room, node.next_epoch()).await?,
             };
-        // A kind that is gone, or an organisation with too many rooms, is refused by what comes next.
         let install = |size, ttl, bytes| Recent::stored(top, trimmed, size, ttl, bytes, events, wall_ms());
-        let _ = node.install(room, install);
+        if let Err(refusal) = node.install(room, install) {
+            return Ok(Err(refusal));
+        }
         // Memory that knows of no log helps nobody beyond what it has itself.
         node.note_log(room, if failpoint::is_off("log_behind") { u64::MAX >> 1 } else { log_trimmed });
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// Whether a room was ever entered or spoken in.

@@ -9,7 +9,7 @@ use tidings_store::{Store, StoreOptions};
 use tidings_testkit::Place;
 
 use crate::common::{Wire, config, with_extras};
-use crate::people::{plain, plain_in, post, socket_io_in, token};
+use crate::people::{plain, plain_in, post, socket_io, socket_io_in, token};
 
 /// A database that outlives servers.
 struct Disk {
@@ -348,6 +348,35 @@ fn an_event_that_cannot_be_stored_is_refused_alone() {
         let answer = post(addr, "/api/publish", &who, spoilt);
         assert!(answer.contains("\"key: is empty, too long or not printable\""), "{answer}");
         assert_eq!(history(&mut ada, 99, "notes:1").len(), 40);
+    });
+}
+
+#[test]
+fn a_room_too_many_is_refused_at_once_at_every_door_and_costs_no_row() {
+    let mut disk = Disk::new();
+    disk.served(|addr, _, _| assert_eq!(publish(&mut ada(addr), 1, "notes:old", 1)["ok"], true));
+    (disk.config.no_limits, disk.config.limits.rooms_per_org) = (false, 2);
+    disk.served(|addr, store, _| {
+        let mut ada = ada(addr);
+        // With a room of her own that is all there may be.
+        assert_eq!(ada.ask(1, "\"type\":\"subscribe\",\"room\":\"notes:1\"")["ok"], true);
+        let code = |answer: Value| answer["error"]["code"].clone();
+        assert_eq!(code(publish(&mut ada, 2, "notes:new", 1)), "unavailable");
+        assert_eq!(code(ada.ask(3, "\"type\":\"subscribe\",\"room\":\"notes:new\"")), "unavailable");
+        assert_eq!(code(ada.ask(4, "\"type\":\"history\",\"room\":\"notes:old\"")), "unavailable");
+        let receipt = "\"type\":\"publish\",\"room\":\"notes:new\",\"event\":\"e\",\"data\":1,\"receipt\":{}";
+        assert_eq!(code(ada.ask(5, receipt)), "unavailable");
+        let (mut stock, _) = socket_io(addr, &token("ada", 600, json!({})), "");
+        stock.say("421[\"publish\",{\"room\":\"notes:new\",\"event\":\"e\",\"data\":1}]");
+        assert!(stock.hear("431").contains("\"unavailable\""));
+        let body = "{\"room\":\"notes:new\",\"event\":\"e\",\"data\":1}";
+        let answer = post(addr, "/api/publish", &token("ada", 600, json!({})), body);
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("too many rooms"), "{answer}");
+        // What is there goes on.
+        assert_eq!(publish(&mut ada, 6, "notes:1", 1)["offset"], 1);
+        let room = Room::new(&Org::default(), "notes:new", 200).unwrap();
+        let read = async { store.read().await.unwrap().log_room(&room).await.unwrap() };
+        assert_eq!(tokio::runtime::Handle::current().block_on(read), None);
     });
 }
 
