@@ -21,7 +21,6 @@ use super::body::{Received, bad, read, received, told};
 use super::to_the_end::to_the_end;
 use super::{Remote, signed_in};
 use crate::audit::{Action, Entry, Outcome};
-use crate::object::Object;
 use crate::receipts::{Terms, id_of};
 use crate::shared::{Shared, wall_ms};
 use crate::time::iso8601;
@@ -205,8 +204,8 @@ async fn send_again(
 }
 
 fn terms(headers: &HeaderMap, body: &Received) -> Result<Terms, Refusal> {
-    let Object(Wanted { timeout_ms, tries }) =
-        if received(body)?.is_empty() { Object(Wanted::default()) } else { read(headers, body)? };
+    let Wanted { timeout_ms, tries } =
+        if received(body)?.is_empty() { Wanted::default() } else { read(headers, body)? };
     Terms::of(ReceiptWish { timeout_ms, tries }, false)
 }
 
