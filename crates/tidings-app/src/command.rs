@@ -11,6 +11,8 @@ use serde_json::value::RawValue;
 use tidings_core::limits::Rate;
 use tidings_core::{Code, Payload, Refusal, Rule};
 
+use crate::objects;
+
 /// What clients may say: an enum whose variants each hold a struct.
 ///
 /// The name on the wire is the variant's serde name, the data its struct, which has to deny unknown
@@ -123,36 +125,25 @@ impl Invalid {
     }
 }
 
-/// Characters of a refusal's sentence that come from a check.
-const SENTENCE: usize = 200;
-
 /// Reads what a client said under a name that is known; `data` is JSON that was checked.
 ///
 /// # Errors
 /// [`Code::BadRequest`] naming the field.
 pub(crate) fn parse<C: Command>(name: &str, data: &str) -> Result<C, Refusal> {
     let data = if data.trim().is_empty() || data == "null" { "{}" } else { data };
+    objects::needs_object("data", data)?;
     let mut tagged = String::with_capacity(name.len() + data.len() + 8);
     // Writing to memory does not fail; `{:?}` would not be JSON.
     let _ = write!(tagged, "{{{}:{data}}}", serde_json::Value::from(name));
-    let mut reader = serde_json::Deserializer::from_str(&tagged);
-    let command: C = serde_path_to_error::deserialize(&mut reader).map_err(|error| bad(name, &error))?;
-    command.check().map_err(|invalid| told(&invalid.to_string()))?;
+    let command: C =
+        objects::read(&mut serde_json::Deserializer::from_str(&tagged)).map_err(|mut wrong| {
+            // The name is no part of what the client wrote.
+            let field = wrong.field.strip_prefix(name).unwrap_or(&wrong.field);
+            wrong.field = field.trim_start_matches('.').to_owned();
+            wrong.told()
+        })?;
+    command.check().map_err(|invalid| objects::told(&invalid.to_string()))?;
     Ok(command)
-}
-
-fn bad(name: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Refusal {
-    let path = error.path().to_string();
-    let field = path.strip_prefix(name).unwrap_or(&path).trim_start_matches('.');
-    let problem = error.inner().to_string();
-    // Where in a line that the client never saw says nothing to it.
-    let problem = problem.rsplit_once(" at line ").map_or(problem.as_str(), |(problem, _)| problem);
-    if field.is_empty() || field == "?" { told(problem) } else { told(&format!("{field}: {problem}")) }
-}
-
-fn told(sentence: &str) -> Refusal {
-    let sentence: String = sentence.chars().take(SENTENCE).collect();
-    Refusal::new(Code::BadRequest, &sentence)
 }
 
 /// Name and data of an event.

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | [`app`], [`channel`] | what an app is made of |
 //! | [`command`], [`bounds`] | what clients may say, and what it is checked for |
+//! | [`objects`] | how JSON is read: a struct from an object alone, and what is wrong by its field |
 //! | [`ctx`], [`commit`] | what a channel may do; rows and events in one transaction |
 //! | [`tells`] | what is told of something with more events than a transaction holds |
 //! | [`registry`] | who answers what: the only place where types are erased |
@@ -29,6 +30,7 @@ pub mod describe;
 pub mod dice;
 pub mod engine;
 mod mounted;
+pub mod objects;
 mod once;
 pub mod registry;
 pub mod tells;

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tidings_app::objects::read_body;
 use tidings_app::{Caller, Code, Identity, Org, Refusal};
 
 use crate::Most;
@@ -129,7 +130,11 @@ impl<S: Sync + Send> FromRequest<S> for Asked {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         let asker = Asker::of(request.extensions().get::<Caller>())?;
-        if request.extensions().get().is_some_and(|Most(most)| request.body().size_hint().lower() > *most as u64) {
+        if request
+            .extensions()
+            .get()
+            .is_some_and(|Most(most)| request.body().size_hint().lower() > *most as u64)
+        {
             return Err(too_large().into());
         }
         let headers = request.headers().clone();
@@ -147,21 +152,16 @@ impl Asked {
         &self.asker
     }
 
-    /// The body; an empty one is an empty object.
+    /// The body, in which structs are objects; an empty one is an empty object.
     ///
     /// # Errors
-    /// `too_large`, or `bad_request` with what is wrong.
+    /// `too_large`, or `bad_request` with the field and what is wrong with it.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         let body = self.body.as_ref().map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => too_large(),
             _ => bad("the body did not arrive"),
         })?;
-        let body: &[u8] = if body.is_empty() { b"{}" } else { body };
-        serde_json::from_slice(body).map_err(|error| {
-            let text = error.to_string();
-            // Where in a line says nothing to somebody who wrote no lines.
-            bad(text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text))
-        })
+        read_body(std::str::from_utf8(body).map_err(|_| bad("the body is not UTF-8"))?)
     }
 
     /// The key under which it is to be done once, if one was sent.
@@ -184,9 +184,12 @@ pub struct Nothing {}
 /// Reads the query.
 ///
 /// # Errors
-/// `bad_request`
+/// `bad_request` with the parameter and what is wrong with it.
 pub fn query<T>(query: AtQuery<T>) -> Result<T, Refusal> {
-    query.map(|Query(query)| query).map_err(|rejection| bad(&rejection.body_text()))
+    query.map(|Query(query)| query).map_err(|rejection| {
+        let text = rejection.body_text();
+        bad(text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text))
+    })
 }
 
 /// Reads what stands in the path.

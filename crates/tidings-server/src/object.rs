@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 ///
 /// serde reads a struct from an array as well, by the order of its fields: then `[true]` would be a backend's
 /// yes, and a field more in a later version would change what a body means.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

@@ -4,16 +4,17 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::extract::rejection::BytesRejection;
 use axum::Router;
 use axum::body::HttpBody as _;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use http_body_util::BodyExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tidings_app::objects::{Wrong, read_all};
 use tidings_core::{Code, Refusal};
 use tidings_wire::json;
 
@@ -116,17 +117,19 @@ pub(super) fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &Received) ->
     }
     let text = std::str::from_utf8(body).map_err(|_| bad("the body is not UTF-8"))?;
     json::check(text, DEPTH).map_err(|violation| bad(violation.detail))?;
-    serde_json::from_str(text).map_err(|error| bad(&what(&error)))
+    read_all(text).map_err(|wrong| bad(&what(&wrong)))
 }
 
 /// serde names a missing field, but also quotes a wrong value, which may be a password.
-fn what(error: &serde_json::Error) -> String {
-    let text = error.to_string();
+fn what(wrong: &Wrong) -> String {
     let names = ["missing field", "unknown field", "duplicate field"];
-    if names.iter().any(|name| text.starts_with(name)) {
-        return text.chars().take(200).collect();
+    if names.iter().any(|name| wrong.problem.starts_with(name)) {
+        return wrong.problem.chars().take(200).collect();
     }
-    format!("the body is not of the form that is needed (column {})", error.column())
+    match wrong.field.as_str() {
+        "" => "the body is not of the form that is needed".to_owned(),
+        field => format!("{field}: is not of the form that is needed").chars().take(200).collect(),
+    }
 }
 
 /// An answer that nobody keeps.

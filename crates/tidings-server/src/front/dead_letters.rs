@@ -23,7 +23,6 @@ use super::named::Named;
 use super::to_the_end::to_the_end;
 use super::{Remote, signed_in};
 use crate::audit::{Action, Entry, Outcome};
-use crate::object::Object;
 use crate::receipts::{Terms, id_of};
 use crate::shared::{Shared, wall_ms};
 use crate::time::iso8601;
@@ -65,11 +64,7 @@ async fn list(
 }
 
 /// One letter, with its data.
-async fn one(
-    State(shared): State<Arc<Shared>>,
-    id: Named,
-    headers: HeaderMap,
-) -> Response<Body> {
+async fn one(State(shared): State<Arc<Shared>>, id: Named, headers: HeaderMap) -> Response<Body> {
     let found = async {
         let who = administrator(&shared, &headers, None).await?;
         let letter = find(&shared, &who, id_of(&id.known(none)?)?).await?;
@@ -207,8 +202,8 @@ async fn send_again(
 }
 
 fn terms(headers: &HeaderMap, body: &Received) -> Result<Terms, Refusal> {
-    let Object(Wanted { timeout_ms, tries }) =
-        if received(body)?.is_empty() { Object(Wanted::default()) } else { read(headers, body)? };
+    let Wanted { timeout_ms, tries } =
+        if received(body)?.is_empty() { Wanted::default() } else { read(headers, body)? };
     Terms::of(ReceiptWish { timeout_ms, tries }, false)
 }
 

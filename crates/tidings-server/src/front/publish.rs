@@ -12,6 +12,7 @@ use axum::routing::post;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tidings_app::objects::read_body;
 use tidings_core::{Code, Identity, Lane, Org, Payload, Publish, Refusal, Room};
 use tidings_wire::plain::ReceiptWish;
 use tidings_wire::{json, plain};
@@ -85,11 +86,14 @@ struct Message<'a> {
 #[serde(untagged)]
 enum Receipt {
     Wanted(bool),
-    #[serde(rename_all = "camelCase")]
-    Wish {
-        timeout_ms: Option<u32>,
-        tries: Option<u32>,
-    },
+    Wish(Object<Wish>),
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wish {
+    timeout_ms: Option<u32>,
+    tries: Option<u32>,
 }
 
 impl Message<'_> {
@@ -98,7 +102,7 @@ impl Message<'_> {
         let wish = match self.receipt {
             None | Some(Receipt::Wanted(false)) => return Ok(None),
             Some(Receipt::Wanted(true)) => ReceiptWish::default(),
-            Some(Receipt::Wish { timeout_ms, tries }) => ReceiptWish { timeout_ms, tries },
+            Some(Receipt::Wish(Object(Wish { timeout_ms, tries }))) => ReceiptWish { timeout_ms, tries },
         };
         Terms::of(wish, self.volatile).map(Some)
     }
@@ -107,7 +111,7 @@ impl Message<'_> {
 #[derive(Debug, Deserialize)]
 struct Batch<'a> {
     #[serde(borrow)]
-    messages: Vec<Object<Message<'a>>>,
+    messages: Vec<Message<'a>>,
     #[serde(borrow)]
     key: Option<Cow<'a, str>>,
 }
@@ -127,7 +131,7 @@ async fn publish(
 async fn publish_one(shared: &Shared, caller: &Caller<'_>, body: Unread) -> Result<Vec<u8>, Refusal> {
     let body = body.receive().await;
     let body = text(shared, &body)?;
-    let Object(message): Object<Message<'_>> = serde_json::from_str(body).map_err(malformed)?;
+    let message: Message<'_> = read_body(body)?;
     send(shared, caller, &message).await
 }
 
@@ -147,11 +151,11 @@ async fn batch(
 async fn publish_batch(shared: &Shared, caller: &Caller<'_>, body: Unread) -> Result<Vec<u8>, Refusal> {
     let body = body.receive().await;
     let body = text(shared, &body)?;
-    let Object(mut batch): Object<Batch<'_>> = serde_json::from_str(body).map_err(malformed)?;
+    let mut batch: Batch<'_> = read_body(body)?;
     if batch.messages.len() > BATCH {
         return Err(Refusal::new(Code::TooLarge, "more messages than a batch may have"));
     }
-    if batch.messages.iter().any(|Object(message)| message.key.is_some()) {
+    if batch.messages.iter().any(|message| message.key.is_some()) {
         return Err(Refusal::new(Code::BadRequest, "a batch has one key, its messages have none"));
     }
     // Each message has this key and its place; what is longer than a key may be would fail one by one.
@@ -159,12 +163,12 @@ async fn publish_batch(shared: &Shared, caller: &Caller<'_>, body: Unread) -> Re
     if batch.key.as_ref().is_some_and(|key| key.len() > most) {
         return Err(bad(&format!("key: a batch's has at most {most} bytes")));
     }
-    let targets = |Object(message): &Object<Message<'_>>| message.rooms.as_ref().map_or(1, Vec::len);
+    let targets = |message: &Message<'_>| message.rooms.as_ref().map_or(1, Vec::len);
     if batch.messages.iter().map(targets).sum::<usize>() > RESULTS {
         return Err(Refusal::new(Code::TooLarge, "more rooms than a batch may go to"));
     }
     let mut out = b"{\"ok\":true,\"results\":[".to_vec();
-    for (at, Object(message)) in batch.messages.iter_mut().enumerate() {
+    for (at, message) in batch.messages.iter_mut().enumerate() {
         message.key = batch.key.as_ref().map(|key| format!("{key}:{at}").into());
         if at > 0 {
             out.push(b',');
@@ -313,11 +317,6 @@ async fn who(shared: &Shared, headers: &HeaderMap) -> Result<Identity, Refusal> 
     let who = signed_in(shared, headers).await?;
     keys::allows(&who, "publish")?;
     Ok(who)
-}
-
-fn malformed(error: serde_json::Error) -> Refusal {
-    // serde names the field and the place, and may quote the value that does not fit: to its sender alone.
-    Refusal::new(Code::BadRequest, &error.to_string().chars().take(200).collect::<String>())
 }
 
 fn answer(who: &Identity, result: Result<Vec<u8>, Refusal>) -> Response<Body> {

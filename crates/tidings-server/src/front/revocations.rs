@@ -10,6 +10,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::post;
 use compact_str::CompactString;
 use serde::Deserialize;
+use tidings_app::objects::read_body;
 use tidings_core::{Code, Identity, Refusal};
 
 use super::body::{Received, at_most, bad, received, signed_in_first};
@@ -19,7 +20,6 @@ use super::{refuse, respond, signed_in};
 use crate::accounts::members::no_user;
 use crate::audit::{Action, Entry, Outcome};
 use crate::live::{Live, Target};
-use crate::object::Object;
 use crate::shared::Shared;
 use crate::signin::now_seconds;
 
@@ -54,8 +54,8 @@ async fn revoke(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Rec
 
 async fn revoke_wanted(shared: &Arc<Shared>, headers: &HeaderMap, body: Received) -> Result<(), Refusal> {
     let who = operator(shared, headers, Action::Revocation).await?;
-    let Object(wanted): Object<Wanted> = serde_json::from_slice(received(&body)?)
-        .map_err(|error| bad(&error.to_string().chars().take(TEXT).collect::<String>()))?;
+    let body = std::str::from_utf8(received(&body)?).map_err(|_| bad("the body is not UTF-8"))?;
+    let wanted: Wanted = read_body(body)?;
     let target = target(&who, &wanted)?;
     if wanted.before.is_some_and(|before| before > now_seconds() + 1) {
         return Err(bad("before: lies in the future"));

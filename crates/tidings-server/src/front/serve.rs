@@ -26,7 +26,9 @@ use tower_service::Service;
 use super::origin::{Verdict, add_cors};
 use super::replay::{Replay, STALL_TIME};
 use super::upgrade::{Handover, Switch};
-use super::{Front, Limited, Refused, Remote, budget, direct, framing, headers, refuse, respond, socketio, upgrade};
+use super::{
+    Front, Limited, Refused, Remote, budget, direct, framing, headers, refuse, respond, socketio, upgrade,
+};
 use crate::gate::Arrival;
 
 /// Bytes of a request's head, its headers, and the time to send it.

@@ -21,7 +21,6 @@ use crate::front::named::Named;
 use crate::front::{Remote, signed_in};
 use crate::ids::SocketId;
 use crate::live::Live;
-use crate::object::Object;
 use crate::shard::sent_out::{Deed, Whom, Whose};
 use crate::shared::Shared;
 
@@ -116,7 +115,7 @@ fn wanted(headers: &HeaderMap, body: &Received) -> Result<Wanted, Refusal> {
     if received(body)?.is_empty() {
         return Ok(Wanted::default());
     }
-    read(headers, body).map(|Object(wanted)| wanted)
+    read(headers, body)
 }
 
 fn organisation(who: &Identity, sight: Sight, named: Option<&str>) -> Result<Org, Refusal> {

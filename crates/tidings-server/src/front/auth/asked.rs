@@ -19,7 +19,6 @@ use crate::accounts::session::SignedIn;
 use crate::audit::{Action, Actor, Entry, Outcome};
 use crate::front::body::{self, Received};
 use crate::front::{Remote, signed_in};
-use crate::object::Object;
 use crate::shared::Shared;
 use crate::signin::revoked::Revoked;
 
@@ -64,7 +63,7 @@ impl Asked {
 
     /// What its body says.
     pub(super) fn read<T: DeserializeOwned>(&self, body: &Received) -> Result<T, Refusal> {
-        body::read(&self.headers, body).map(|Object(read)| read)
+        body::read(&self.headers, body)
     }
 
     /// Notes something that nobody has to be signed in for, with whose account it was about if that is known.
