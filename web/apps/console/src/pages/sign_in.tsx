@@ -1,5 +1,7 @@
 import { useId, useState, type FormEvent } from "react";
+import { Refusal } from "@tidings/client";
 import { fieldOf } from "../form.ts";
+import { lasting } from "../format.ts";
 import { signInByPassword, signInByToken } from "../session.ts";
 import { Head } from "../ui.tsx";
 
@@ -12,7 +14,7 @@ export function SignIn() {
     setError(undefined);
     setBusy(true);
     signIn(new FormData(event.currentTarget))
-      .catch((reason: unknown) => setError(reason instanceof Error ? reason.message : "It did not work."))
+      .catch((reason: unknown) => setError(refusedBecause(reason)))
       .finally(() => setBusy(false));
   };
   return (
@@ -51,6 +53,14 @@ export function SignIn() {
       </p>
     </main>
   );
+}
+
+/** Why nobody was signed in, and when to try again if the server says so. */
+function refusedBecause(reason: unknown): string {
+  const message = reason instanceof Error ? reason.message : "It did not work.";
+  if (!(reason instanceof Refusal) || reason.retryAfterMs === undefined) return message;
+  const wait = Math.ceil(reason.retryAfterMs / 1_000) * 1_000;
+  return `${message} (try again in ${lasting(wait)})`;
 }
 
 function Field({
