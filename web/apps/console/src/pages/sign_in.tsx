@@ -2,13 +2,14 @@ import { useId, useState, type FormEvent } from "react";
 import { Refusal } from "@tidings/client";
 import { fieldOf } from "../form.ts";
 import { lasting } from "../format.ts";
-import { signInByPassword, signInByToken } from "../session.ts";
+import { signInByPassword, signInByToken, useHasEnded } from "../session.ts";
 import { Head } from "../ui.tsx";
 
 /** Asks who it is: by password, or by a token of the command line. */
 export function SignIn() {
   const [error, setError] = useState<string>();
   const [busy, setBusy] = useState(false);
+  const hasEnded = useHasEnded();
   const go = (signIn: (form: FormData) => Promise<void>) => (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     setError(undefined);
@@ -24,6 +25,11 @@ export function SignIn() {
         Tidings
       </div>
       <Head title="Sign in" />
+      {hasEnded && (
+        <p role="alert" className="alert">
+          Your sign-in has ended: sign in again.
+        </p>
+      )}
       <form
         className="card"
         onSubmit={go((form) => signInByPassword(fieldOf(form, "email"), fieldOf(form, "password")))}
