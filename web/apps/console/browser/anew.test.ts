@@ -59,3 +59,29 @@ test("so it is where the first was not closed, as in the demo", async () => {
   await isForStrangers(window);
   await page.close();
 });
+
+test("fills and the newest price are there when the page is loaded again, and each fill once", async () => {
+  const ada = unique("ada");
+  const exchange = new Exchange(server);
+  await exchange.run([ada]);
+  await exchange.price("ACME", "10");
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await window.signIn(`/trading/${exchange.id}`, tokenOf(ada));
+  const fills = () =>
+    page.getByRole("region", { name: "Filled", exact: true }).locator("tbody th").allInnerTexts();
+  const buys = async (order: string) => {
+    await page.getByLabel(/^Quantity/).fill("3");
+    await page.getByRole("button", { name: "Buy ACME" }).click();
+    await page.getByText(`Order ${order} is filled.`).waitFor();
+  };
+  await page.getByText("In step").waitFor();
+  await buys("o1");
+  await vi.waitFor(async () => expect(await fills()).toEqual(["o1"]));
+  await page.reload();
+  await vi.waitFor(async () => expect(await fills()).toEqual(["o1"]), { timeout: 10_000 });
+  await page.getByRole("img", { name: "Price of ACME: ACME 10.00" }).waitFor();
+  await buys("o2");
+  await vi.waitFor(async () => expect(await fills()).toEqual(["o2", "o1"]));
+  await page.close();
+});

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { AccountView, TradeRoomView } from "@tidings/client";
+import type { AccountView, OrderExecuted, TradeRoomView } from "@tidings/client";
 import { ACCOUNT, MARKET, type Market, type Own } from "@tidings/client/trading";
+import { allOf } from "../src/trading/fills.ts";
 
 const room = (createdAt: string, state = "running") =>
   ({ createdAt, state, prices: [], standings: [{}], members: 17, rules: {} }) as unknown as TradeRoomView;
@@ -43,4 +44,25 @@ describe("a room that is made anew under its id", () => {
       failures: [],
     });
   });
+});
+
+test("fills that were heard and read are there once, the newest first, those of a room before not at all", () => {
+  const fill = (orderId: string) => ({ orderId }) as OrderExecuted;
+  const event = (orderId: string, at: string, event = "order:executed") => ({
+    messageId: `m-${orderId}`,
+    event,
+    data: fill(orderId),
+    at,
+  });
+  const past = {
+    events: [
+      event("old", "2026-01-01T00:00:00Z"),
+      event("o1", "2026-01-01T00:00:02Z"),
+      event("other", "2026-01-01T00:00:02Z", "position:updated"),
+      event("o2", "2026-01-01T00:00:03Z"),
+    ],
+  };
+  const heard = ["o3", "o2"].map((id) => ({ ...fill(id), messageId: `m-${id}` }));
+  const all = allOf(heard, past, "2026-01-01T00:00:01Z");
+  expect(all.map(({ orderId }) => orderId)).toEqual(["o3", "o2", "o1"]);
 });

@@ -6,6 +6,7 @@ import { Boundary } from "../boundary.tsx";
 import { money } from "../format.ts";
 import { useSession } from "../session.ts";
 import { Acts, InStep, RoomState } from "../trading/lead.tsx";
+import { useFills } from "../trading/fills.ts";
 import { useRun } from "../trading/run.ts";
 import { Prices } from "../trading/prices.tsx";
 import { Gain, Happened, OpenOrders, Positions, Standings } from "../trading/tables.tsx";
@@ -91,7 +92,7 @@ function Parts(props: {
       <Boundary about="Orders">
         <Orders roomId={roomId} room={room} isMember={isMember} symbol={symbol} choose={choose} />
       </Boundary>
-      <Boundary about="What you have">{isMember && <Held roomId={roomId} />}</Boundary>
+      <Boundary about="What you have">{isMember && <Held roomId={roomId} room={room} />}</Boundary>
       <Boundary about="The standings">
         <Standings room={room} standings={seen.standings} me={seen.me} />
       </Boundary>
@@ -118,9 +119,10 @@ function Worth({ roomId, room, me }: { roomId: string; room: TradeRoomView; me: 
   );
 }
 
-function Held({ roomId }: { roomId: string }) {
+function Held({ roomId, room }: { roomId: string; room: TradeRoomView }) {
   const { positions } = usePortfolio(roomId);
-  const { open, fills, failures, cancel } = useOrders(roomId);
+  const { open, failures, cancel } = useOrders(roomId);
+  const fills = useFills(roomId, room.createdAt);
   return (
     <>
       <Positions positions={positions} />
