@@ -1,3 +1,4 @@
+import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
 import { claimsOf, Client, holderOf, refreshing, Refusal, type GetToken, type Tokens } from "@tidings/client";
 
@@ -11,6 +12,8 @@ type Kept = { by: "password"; tokens: Tokens } | { by: "token"; token: string };
 /** Somebody who has signed in. */
 export interface SignedIn {
   client: Client;
+  /** What was read for this one, and for nobody else. */
+  queries: QueryClient;
   userId: string;
   org: string;
   /** Whether the server takes whoever it is for a server or an administrator; what may be done is for it to say. */
@@ -18,19 +21,23 @@ export interface SignedIn {
 }
 
 const PLACE = "tidings:sign-in";
+/** With these the server says that a sign-in is good no more. */
+const OVER = ["unauthorized", "token_expired"];
 let current: SignedIn | undefined = restore();
+/** Whoever was the last here did not sign out: the server takes the sign-in no more. */
+let ended = false;
 const watchers = new Set<() => void>();
 
-/** Who has signed in here, or nobody. */
-export function useSession(): SignedIn | undefined {
-  return useSyncExternalStore(
-    (watcher) => {
-      watchers.add(watcher);
-      return () => watchers.delete(watcher);
-    },
-    () => current,
-  );
+function watch(watcher: () => void): () => void {
+  watchers.add(watcher);
+  return () => watchers.delete(watcher);
 }
+
+/** Who has signed in here, or nobody. */
+export const useSession = () => useSyncExternalStore(watch, () => current);
+
+/** Whether nobody is signed in because a sign-in has ended by itself. */
+export const useHasEnded = () => useSyncExternalStore(watch, () => ended);
 
 /** The same, outside of components. */
 export const session = () => current;
@@ -47,12 +54,16 @@ export async function signInByPassword(email: string, password: string): Promise
 
 /** Signs in with a token, if the server takes it; throws a `Refusal`. */
 export async function signInByToken(token: string): Promise<void> {
-  const visitor = new Client({ url: location.origin, token });
+  await prove(new Client({ url: location.origin, token }));
+  begin({ by: "token", token });
+}
+
+/** Throws a `Refusal` if the server does not know whose a client is. */
+async function prove(client: Client): Promise<void> {
   // Whoever may not list rooms is known all the same; who is not known at all is refused.
-  await visitor.request("/api/rooms").catch((error: unknown) => {
+  await client.request("/api/rooms").catch((error: unknown) => {
     if (!(error instanceof Refusal) || error.code !== "forbidden") throw error;
   });
-  begin({ by: "token", token });
 }
 
 /** Forgets who has signed in, here and, as far as it can be reached, at the server. */
@@ -68,13 +79,22 @@ export function signOut(): void {
   leaving?.client.disconnect();
 }
 
+/** Ends a sign-in that the server takes no more: nothing is asked any more with a token that is refused. */
+function end(client: Client): void {
+  if (current?.client !== client) return;
+  become(undefined, true);
+  client.disconnect();
+}
+
 function begin(kept: Kept): void {
   sessionStorage.setItem(PLACE, JSON.stringify(kept));
   become(open(kept));
 }
 
-function become(next: SignedIn | undefined): void {
+function become(next: SignedIn | undefined, hasEnded = false): void {
+  current?.queries.clear();
   current = next;
+  ended = hasEnded;
   if (!next) sessionStorage.removeItem(PLACE);
   watchers.forEach((watcher) => watcher());
 }
@@ -96,13 +116,43 @@ function open(kept: Kept): SignedIn {
   const first = kept.by === "token" ? kept.token : kept.tokens.accessToken;
   const holder = holderOf(first) ?? "default/unknown";
   const org = holder.slice(0, holder.indexOf("/"));
+  const refused = (error: unknown) => {
+    if (error instanceof Refusal && OVER.includes(error.code)) end(client);
+  };
   const client: Client = new Client({
     url: location.origin,
-    token: tokenOf(kept, () => current?.client === client),
+    token: tokenOf(kept, () => current?.client === client, refused),
     share: `${holder}:${rightsOf(kept)}`,
   });
+  client.watch(() => {
+    const { status, error } = client.state;
+    if (status !== "closed") return;
+    refused(error);
+    // Not every close says whether the sign-in is good still, nor is it told to tabs that share the connection.
+    if (current?.client === client) void prove(client).catch(refused);
+  });
   client.connect();
-  return { client, org, userId: holder.slice(org.length + 1), isServer: isServer(first) };
+  return {
+    client,
+    queries: queriesOf(refused),
+    org,
+    userId: holder.slice(org.length + 1),
+    isServer: isServer(first),
+  };
+}
+
+function queriesOf(refused: (error: unknown) => void): QueryClient {
+  return new QueryClient({
+    queryCache: new QueryCache({ onError: refused }),
+    mutationCache: new MutationCache({ onError: refused }),
+    defaultOptions: {
+      queries: {
+        // What the server refuses it will refuse again; what did not reach it is tried until it does.
+        retry: (failures, error) => (error instanceof Refusal ? error.retryable : failures < 5),
+        refetchOnWindowFocus: false,
+      },
+    },
+  });
 }
 
 function isServer(token: string): boolean {
@@ -116,7 +166,7 @@ function rightsOf(kept: Kept): string {
 }
 
 /** Who has signed out may still need a token, to say so: what comes of that is not kept, and ends nobody else's session. */
-function tokenOf(kept: Kept, isCurrent: () => boolean): GetToken {
+function tokenOf(kept: Kept, isCurrent: () => boolean, refused: (error: unknown) => void): GetToken {
   if (kept.by === "token") return () => kept.token;
   const renewed = refreshing(location.origin, kept.tokens, (tokens) => {
     if (isCurrent()) sessionStorage.setItem(PLACE, JSON.stringify({ by: "password", tokens }));
@@ -125,7 +175,7 @@ function tokenOf(kept: Kept, isCurrent: () => boolean): GetToken {
     try {
       return await renewed(asked);
     } catch (error) {
-      if (error instanceof Refusal && error.code === "unauthorized" && isCurrent()) signOut();
+      if (isCurrent()) refused(error);
       throw error;
     }
   };

@@ -1,3 +1,4 @@
+import { QueryClientProvider } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { TidingsProvider, useConnection } from "@tidings/react";
@@ -42,9 +43,11 @@ export function Shell() {
   const session = useSession();
   if (!session) return <SignIn />;
   return (
-    <TidingsProvider client={session.client}>
-      <Frame user={session.userId} org={session.org} />
-    </TidingsProvider>
+    <QueryClientProvider client={session.queries}>
+      <TidingsProvider client={session.client}>
+        <Frame user={session.userId} org={session.org} />
+      </TidingsProvider>
+    </QueryClientProvider>
   );
 }
 
@@ -135,8 +138,9 @@ function Connection() {
   return (
     <div className={`status ${kind}`} data-state={status}>
       <span className="dot" aria-hidden="true" />
-      <span role="status" title={error?.message}>
+      <span role="status">
         {words}
+        {status === "closed" && error && `: ${error.message}`}
       </span>
       {(status === "closed" || status === "idle") && (
         <button type="button" onClick={connect}>

@@ -195,8 +195,12 @@ export class Client {
 
   /** A request to the server's HTTP API with this client's token; rejects with a `Refusal`. */
   async request(path: string, init: RequestInit = {}): Promise<unknown> {
-    const response = await this.#fetch(path, init, false);
-    const again = response.status === 401 ? await this.#fetch(path, init, true) : response;
+    const token = await this.#getToken({ fresh: false });
+    const response = await this.#fetch(path, init, token);
+    // Only a token that has ended is a reason to say it twice: a wrong password would count twice.
+    const fresh =
+      response.status === 401 && token !== undefined ? await this.#getToken({ fresh: true }) : undefined;
+    const again = fresh === undefined || fresh === token ? response : await this.#fetch(path, init, fresh);
     const body = (again.headers.get("content-type") ?? "").includes("json")
       ? ((await again.json()) as unknown)
       : await again.text();
@@ -207,8 +211,7 @@ export class Client {
     throw new Refusal(error ?? { code: String(again.status), message: again.statusText });
   }
 
-  async #fetch(path: string, init: RequestInit, fresh: boolean): Promise<Response> {
-    const token = await this.#getToken({ fresh });
+  #fetch(path: string, init: RequestInit, token: string | undefined): Promise<Response> {
     const headers = new Headers(init.headers);
     if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
     if (init.body !== undefined && !headers.has("content-type"))

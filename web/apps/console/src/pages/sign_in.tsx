@@ -1,18 +1,21 @@
 import { useId, useState, type FormEvent } from "react";
+import { Refusal } from "@tidings/client";
 import { fieldOf } from "../form.ts";
-import { signInByPassword, signInByToken } from "../session.ts";
+import { lasting } from "../format.ts";
+import { signInByPassword, signInByToken, useHasEnded } from "../session.ts";
 import { Head } from "../ui.tsx";
 
 /** Asks who it is: by password, or by a token of the command line. */
 export function SignIn() {
   const [error, setError] = useState<string>();
   const [busy, setBusy] = useState(false);
+  const hasEnded = useHasEnded();
   const go = (signIn: (form: FormData) => Promise<void>) => (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     setError(undefined);
     setBusy(true);
     signIn(new FormData(event.currentTarget))
-      .catch((reason: unknown) => setError(reason instanceof Error ? reason.message : "It did not work."))
+      .catch((reason: unknown) => setError(refusedBecause(reason)))
       .finally(() => setBusy(false));
   };
   return (
@@ -22,6 +25,11 @@ export function SignIn() {
         Tidings
       </div>
       <Head title="Sign in" />
+      {hasEnded && (
+        <p role="alert" className="alert">
+          Your sign-in has ended: sign in again.
+        </p>
+      )}
       <form
         className="card"
         onSubmit={go((form) => signInByPassword(fieldOf(form, "email"), fieldOf(form, "password")))}
@@ -51,6 +59,14 @@ export function SignIn() {
       </p>
     </main>
   );
+}
+
+/** Why nobody was signed in, and when to try again if the server says so. */
+function refusedBecause(reason: unknown): string {
+  const message = reason instanceof Error ? reason.message : "It did not work.";
+  if (!(reason instanceof Refusal) || reason.retryAfterMs === undefined) return message;
+  const wait = Math.ceil(reason.retryAfterMs / 1_000) * 1_000;
+  return `${message} (try again in ${lasting(wait)})`;
 }
 
 function Field({

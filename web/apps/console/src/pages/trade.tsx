@@ -1,11 +1,13 @@
 import { getRouteApi } from "@tanstack/react-router";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import type { TradeRoomView } from "@tidings/client";
 import { useOrders, usePortfolio, useTradingRoom } from "@tidings/react";
 import { Boundary } from "../boundary.tsx";
 import { money } from "../format.ts";
 import { useSession } from "../session.ts";
 import { Acts, InStep, RoomState } from "../trading/lead.tsx";
+import { useFills } from "../trading/fills.ts";
+import { useRun } from "../trading/run.ts";
 import { Prices } from "../trading/prices.tsx";
 import { Gain, Happened, OpenOrders, Positions, Standings } from "../trading/tables.tsx";
 import { Ticket } from "../trading/ticket.tsx";
@@ -24,14 +26,34 @@ export function TradePage() {
   );
 }
 
+/** How long until a room that is not there is asked for again: one may be made anew under its id. */
+const AGAIN_MS = 3_000;
+
 function Traded({ roomId }: { roomId: string }) {
+  const { isIn, anew } = useRun(roomId);
+  if (isIn) return <Run roomId={roomId} anew={anew} />;
+  return (
+    <>
+      <Head title="Trading room" />
+      <Note>Joining …</Note>
+    </>
+  );
+}
+
+function Run({ roomId, anew }: { roomId: string; anew: () => void }) {
   const { room, status, error, live, proof, act, isMember, ...seen } = useTradingRoom(roomId);
   const session = useSession();
-  if (!room) {
+  const isRefused = status === "refused";
+  useEffect(() => {
+    if (!isRefused) return;
+    const later = setTimeout(anew, AGAIN_MS);
+    return () => clearTimeout(later);
+  }, [isRefused, anew]);
+  if (!room || isRefused) {
     return (
       <>
         <Head title="Trading room" />
-        {status === "refused" || error ? <Note error={error} /> : <Note>Joining …</Note>}
+        {isRefused || error ? <Note error={error} /> : <Note>Joining …</Note>}
       </>
     );
   }
@@ -70,7 +92,7 @@ function Parts(props: {
       <Boundary about="Orders">
         <Orders roomId={roomId} room={room} isMember={isMember} symbol={symbol} choose={choose} />
       </Boundary>
-      <Boundary about="What you have">{isMember && <Held roomId={roomId} />}</Boundary>
+      <Boundary about="What you have">{isMember && <Held roomId={roomId} room={room} />}</Boundary>
       <Boundary about="The standings">
         <Standings room={room} standings={seen.standings} me={seen.me} />
       </Boundary>
@@ -97,9 +119,10 @@ function Worth({ roomId, room, me }: { roomId: string; room: TradeRoomView; me: 
   );
 }
 
-function Held({ roomId }: { roomId: string }) {
+function Held({ roomId, room }: { roomId: string; room: TradeRoomView }) {
   const { positions } = usePortfolio(roomId);
-  const { open, fills, failures, cancel } = useOrders(roomId);
+  const { open, failures, cancel } = useOrders(roomId);
+  const fills = useFills(roomId, room.createdAt);
   return (
     <>
       <Positions positions={positions} />

@@ -14,15 +14,17 @@ export function Prices(props: {
 }) {
   const { room, ticks, symbol, choose } = props;
   const those = ticks[symbol];
+  const newest = room.prices.find((one) => one.symbol === symbol)?.price;
   const lines = useMemo(() => {
-    const drawn = those ?? [];
+    // Before the first change that is heard, the newest price is all there is.
+    const first = newest === undefined ? [] : [{ at: Date.now(), price: newest }];
+    const drawn = those ?? first;
     return {
       times: drawn.map(({ at }) => at / 1_000),
       values: [drawn.map(({ price }) => Number(price))],
     };
-  }, [those]);
+  }, [those, newest]);
   const curves = useMemo(() => [{ name: symbol, colour: 1 as const }], [symbol]);
-  const newest = room.prices.find((one) => one.symbol === symbol)?.price;
   const digits =
     room.rules.instruments.find((one) => one.symbol === symbol)?.tickSize.split(".")[1]?.length ?? 0;
   return (
@@ -47,9 +49,7 @@ export function Prices(props: {
         values={lines.values}
         unit={(value) => value.toFixed(digits)}
         fitted={0}
-        nothing={
-          newest === undefined ? "It has no price yet." : "It has not changed since this page was opened."
-        }
+        nothing="It has no price yet."
       />
     </Card>
   );

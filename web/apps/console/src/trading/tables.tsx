@@ -1,14 +1,9 @@
-import type {
-  LeaderboardEntry,
-  OrderExecuted,
-  OrderFailed,
-  PositionUpdated,
-  TradeRoomView,
-} from "@tidings/client";
+import type { LeaderboardEntry, OrderFailed, PositionUpdated, TradeRoomView } from "@tidings/client";
 import type { OpenOrder } from "@tidings/client/trading";
 import { useState } from "react";
 import { at, gain, money, percent } from "../format.ts";
 import { Card, Mark, Note, Table } from "../ui.tsx";
+import type { Fill } from "./fills.ts";
 import { refusalWords, wordsOf } from "./words.ts";
 
 /** A profit with its sign and colour. */
@@ -103,14 +98,14 @@ function conditionOf({ type, price, stopPrice }: OpenOrder): string {
 const SHOWN = 10;
 
 /** What was filled, and what could not be done. */
-export function Happened({ fills, failures }: { fills: OrderExecuted[]; failures: OrderFailed[] }) {
+export function Happened({ fills, failures }: { fills: Fill[]; failures: OrderFailed[] }) {
   return (
-    <Card title="Filled" aside="since this page was opened">
+    <Card title="Filled" aside={fills.length > SHOWN ? `the newest ${SHOWN}` : undefined}>
       {fills.length === 0 && <Note>Nothing was filled yet.</Note>}
       {fills.length > 0 && (
         <Table caption="Filled" head={["Order", "What", "Quantity", "Price", "Fee", "When"]}>
           {fills.slice(0, SHOWN).map((fill) => (
-            <tr key={`${fill.orderId} ${fill.remaining}`}>
+            <tr key={fill.messageId}>
               <th scope="row">{fill.orderId}</th>
               <td>
                 {fill.side} {fill.symbol}

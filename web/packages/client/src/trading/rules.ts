@@ -55,18 +55,25 @@ export interface Own {
   failures: OrderFailed[];
 }
 
+/** A room may be removed and made anew under its id: what was known is of another one then. */
+const isSame = (before: TradeRoomView | undefined, room: TradeRoomView | undefined): boolean =>
+  before?.createdAt === room?.createdAt;
+
 const inRoom = (before: Market, changes: Partial<TradeRoomView>): Market =>
   before.room ? { ...before, room: { ...before.room, ...changes } } : before;
 
 /** How `trade:ROOM` is followed. */
 export const MARKET: Rules<Market> = {
   empty: { room: undefined, ticks: {} },
-  snapshot: (told, { ticks }) => ({ room: (told as TradeSnapshot).room ?? undefined, ticks }),
+  snapshot: (told, before) => {
+    const room = (told as TradeSnapshot).room ?? undefined;
+    return { room, ticks: isSame(before.room, room) ? before.ticks : {} };
+  },
   events: {
     "market:price": priced,
     "leaderboard:updated": (before, { entries }: LeaderboardUpdated) =>
       inRoom(before, { standings: entries }),
-    "room:state_changed": (before, { newState }: TradeStateChanged) => inRoom(before, { state: newState }),
+    "room:state_changed": changed,
     "room:started": (before, { startedAt, endsAt }: TradeStarted) =>
       inRoom(before, { startedAt, endsAt: endsAt ?? null }),
     "room:ended": (before, { endedAt, finalOffset, standings }: TradeEnded) =>
@@ -75,6 +82,13 @@ export const MARKET: Rules<Market> = {
     "room:member_left": (before) => counted(before, -1),
   },
 };
+
+/** Behind a draft nothing has happened yet, whatever is known of a room of the same id. */
+function changed(before: Market, { oldState, newState }: TradeStateChanged): Market {
+  if (oldState !== "draft") return inRoom(before, { state: newState });
+  const nothing = { members: 0, standings: [], prices: [], startedAt: null, endedAt: null, endsAt: null };
+  return inRoom({ ...before, ticks: {} }, { state: newState, ...nothing });
+}
 
 function priced(before: Market, { symbol, price, at }: MarketPrice): Market {
   const ticks = [...(before.ticks[symbol] ?? []), { at: Date.parse(at), price }].slice(-TICKS);
@@ -100,7 +114,12 @@ const withoutOrder = (before: Own, id: string): Own =>
 /** How `trade:ROOM:USER` is followed. Events tell how things are, not by how much: the same twice is as good as once. */
 export const ACCOUNT: Rules<Own> = {
   empty: { account: undefined, fills: [], failures: [] },
-  snapshot: (told, before) => ({ ...before, account: (told as TradeSnapshot).account ?? undefined }),
+  snapshot: (told, before) => {
+    const account = (told as TradeSnapshot).account ?? undefined;
+    // A journal only grows: a shorter one is that of another room of the same id.
+    const isOther = (account?.journal ?? 0) < (before.account?.journal ?? 0);
+    return isOther ? { ...ACCOUNT.empty, account } : { ...before, account };
+  },
   events: {
     "order:placed": (before, { order }: OrderPlaced) =>
       ofAccount(withoutOrder(before, order.orderId), ({ openOrders }) => ({

@@ -1,0 +1,51 @@
+import { cleanup, fireEvent, render, screen } from "@testing-library/react";
+import { afterEach, expect, test, vi } from "vitest";
+import { SignIn } from "../src/pages/sign_in.tsx";
+
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+/** A server that answers everything with a refusal; what it was asked. */
+function refusing(status: number, error: object) {
+  const asked: { path: string; body: unknown }[] = [];
+  const answer = (url: URL, init: RequestInit) => {
+    asked.push({
+      path: url.pathname,
+      body: init.body === undefined ? undefined : JSON.parse(init.body as string),
+    });
+    return Promise.resolve(Response.json({ ok: false, error }, { status }));
+  };
+  vi.stubGlobal("fetch", answer);
+  return asked;
+}
+
+function signIn(fields: Record<string, string>, button: string): void {
+  for (const [label, value] of Object.entries(fields))
+    fireEvent.change(screen.getByLabelText(label), { target: { value } });
+  fireEvent.click(screen.getByRole("button", { name: button }));
+}
+
+test("a wrong password is said to the server once", async () => {
+  const asked = refusing(401, { code: "unauthorized", message: "it is wrong" });
+  render(<SignIn />);
+  signIn({ "E-mail address": "ada@example.com", Password: "guessed" }, "Sign in");
+  expect((await screen.findByText("it is wrong")).getAttribute("role")).toBe("alert");
+  expect(asked.map(({ path }) => path)).toEqual(["/api/auth/login"]);
+});
+
+test("a token that is not taken, and is all there is, is said to the server once", async () => {
+  const asked = refusing(401, { code: "unauthorized", message: "it is wrong" });
+  render(<SignIn />);
+  signIn({ Token: "garbage" }, "Use the token");
+  await screen.findByText("it is wrong");
+  expect(asked.map(({ path }) => path)).toEqual(["/api/rooms"]);
+});
+
+test("who has tried too often is told how long to wait", async () => {
+  refusing(429, { code: "rate_limited", message: "too many attempts", retryAfterMs: 899_001 });
+  render(<SignIn />);
+  signIn({ "E-mail address": "ada@example.com", Password: "guessed" }, "Sign in");
+  await screen.findByText("too many attempts (try again in 15 min)");
+});
