@@ -28,6 +28,7 @@ use crate::shard::{Left, Shard};
 use crate::shuffle::Shuffle;
 
 use diffed::Saying;
+use from::moved_on;
 pub use from::{From, Heard, Joined};
 use paced::Valves;
 use publish::timed;
@@ -240,7 +241,7 @@ impl Node {
         if shard.is_member(slot, room, form.namespace)
             && let Some(entry) = shard.entry(room).cloned()
         {
-            return Ok(self.join_again(shard, slot, form.namespace, asker, &entry, from));
+            return Ok(self.join_again(shard, slot, form.namespace, asker, &entry, from)?);
         }
         let entry = match self.hub.enter(room, &spec, shard.index(), || self.epoch()) {
             Err(Full::Unread) => return Err(Denied::Load),
@@ -256,7 +257,7 @@ impl Node {
         entry.want_whole();
         if let (From::Moment(Some(_)), Some(false)) = (from, read.as_ref().map(|read| read.complete)) {
             self.leave(shard, slot, room, form.namespace);
-            return Err(Refusal::new(Code::Unavailable, "the room has moved on; ask again").into());
+            return Err(moved_on().into());
         }
         let mut roll = entry.spec.roll;
         if roll.is_on() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Node;
+use crate::access::{Code, Refusal};
 use crate::hub::Entry;
 use crate::kinds::{Action, Asker};
 use crate::publication::{Mark, Position, Publication};
@@ -68,8 +69,11 @@ impl Node {
         }
     }
 
-    /// Answers a member that subscribes once more. Who asks for what came before is sent that, also what it has had; it
-    /// goes on hearing everything.
+    /// Answers a member that subscribes once more. Who asks for what came before, or is handed a snapshot, is sent what
+    /// came then, also what it has had; it goes on hearing everything.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] if what followed the snapshot is not in memory any more.
     pub(super) fn join_again(
         &self,
         shard: &mut Shard,
@@ -78,17 +82,31 @@ impl Node {
         asker: &Asker<'_>,
         entry: &Entry,
         from: From,
-    ) -> Joined {
+    ) -> Result<Joined, Refusal> {
         let roll = self.visible_roll(asker, &entry.room, &entry.spec);
         let asks = matches!(from, From::Position(_) | From::Newest(_));
-        let Some(read) = asks.then(|| self.read_from(asker, entry, from)).flatten() else {
-            return Joined { top: entry.top(), missed: Vec::new(), recovered: asks.then_some(false), roll };
+        let is_told = asks || matches!(from, From::Moment(_));
+        let Some(read) = is_told.then(|| self.read_from(asker, entry, from)).flatten() else {
+            let recovered = asks.then_some(false);
+            return Ok(Joined { top: entry.top(), missed: Vec::new(), recovered, roll });
         };
-        if let Some(first) = read.events.first().and_then(|event| event.position) {
-            shard.go_back(slot, &entry.room, namespace, first.offset, read.top.offset);
+        let last = read.top.offset;
+        let (top, first) = match from {
+            From::Moment(Some(_)) if !read.complete => return Err(moved_on()),
+            // The snapshot shows what came before, also what is on its way.
+            From::Moment(moment) => (moment.unwrap_or(Position::start(read.top.epoch)), Some(0)),
+            _ => (read.top, read.events.first().and_then(|event| event.position).map(|first| first.offset)),
+        };
+        if let Some(first) = first {
+            shard.go_back(slot, &entry.room, namespace, first, last);
         }
-        Joined { top: Some(read.top), missed: read.events, recovered: Some(read.complete), roll }
+        Ok(Joined { top: Some(top), missed: read.events, recovered: asks.then_some(read.complete), roll })
     }
+}
+
+/// What came behind a snapshot is not in memory any more.
+pub(super) fn moved_on() -> Refusal {
+    Refusal::new(Code::Unavailable, "the room has moved on; ask again")
 }
 
 /// What a newcomer has missed; `None` if the room keeps nothing.
