@@ -187,7 +187,7 @@ fn what_memory_has_no_more_follows_from_the_log_in_the_order_in_which_it_was_sai
 
 /// Both numbers of the offsets that a stock client got, and the numbers of its events.
 fn offsets(text: &str) -> Vec<(u64, u64)> {
-    let offsets = text.split(",\"5.").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    let offsets = text.split(",\"0000000000000005.").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
     let both = |offset: String| {
         let (memory, durable) = offset.split_once('.').unwrap_or((&offset, "0"));
         (u64::from_str_radix(memory, 16).unwrap(), u64::from_str_radix(durable, 16).unwrap())
