@@ -156,6 +156,12 @@ impl Entry {
         lock(&self.said)
     }
 
+    /// The number of what was last said in a room that keeps nothing and of whose objects only the changes are said.
+    pub(crate) fn said_to(&self) -> Option<u64> {
+        let numbers = self.spec.diff.is_some() && matches!(self.spec.keep, Keep::Nothing);
+        numbers.then(|| self.said().as_ref().map_or(0, |diffs| diffs.count()))
+    }
+
     /// Counts a subscription, unless the room is full.
     pub fn admit(&self) -> bool {
         let most = self.spec.members.unwrap_or(usize::MAX);
