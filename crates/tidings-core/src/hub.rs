@@ -17,7 +17,8 @@ use crate::shard::ConnKey;
 
 /// One shard's mailbox.
 pub trait Post: Send + Sync {
-    /// Hands a publication over; must not block. `false`: the mailbox is full and it is lost.
+    /// Hands a publication over; must not block. `false`: the mailbox is full and it does not come. Then the shard looks
+    /// back when it has taken what is there ([`Shard::look_back`](crate::shard::Shard::look_back)).
     fn deliver(&self, publication: Arc<Publication>) -> bool;
 
     /// Hands over a publication for everybody of its room's organisation, in a room or not.
