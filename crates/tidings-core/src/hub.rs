@@ -17,7 +17,8 @@ use crate::shard::ConnKey;
 
 /// One shard's mailbox.
 pub trait Post: Send + Sync {
-    /// Hands a publication over; must not block. `false`: the mailbox is full and it is lost.
+    /// Hands a publication over; must not block. `false`: the mailbox is full and it does not come. Then the shard looks
+    /// back when it has taken what is there ([`Shard::look_back`](crate::shard::Shard::look_back)).
     fn deliver(&self, publication: Arc<Publication>) -> bool;
 
     /// Hands over a publication for everybody of its room's organisation, in a room or not.
@@ -154,6 +155,12 @@ impl Entry {
     /// What was last said in the room.
     pub(crate) fn said(&self) -> MutexGuard<'_, Option<Box<Diffs>>> {
         lock(&self.said)
+    }
+
+    /// The number of what was last said in a room that keeps nothing and of whose objects only the changes are said.
+    pub(crate) fn said_to(&self) -> Option<u64> {
+        let numbers = self.spec.diff.is_some() && matches!(self.spec.keep, Keep::Nothing);
+        numbers.then(|| self.said().as_ref().map_or(0, |diffs| diffs.count()))
     }
 
     /// Counts a subscription, unless the room is full.

@@ -253,8 +253,10 @@ impl Node {
             From::Sequence { since, heard: Heard::Flushed(_) } => since,
             _ => now,
         };
-        shard.join(slot, &entry, form, since, read.as_ref().map(|read| read.top.offset));
+        // What is handed over from now on begins with what is whole; what is on its way does not.
         entry.want_whole();
+        let read_to = read.as_ref().map_or_else(|| entry.said_to(), |read| Some(read.top.offset));
+        shard.join(slot, &entry, form, since, read_to);
         if let (From::Moment(Some(_)), Some(false)) = (from, read.as_ref().map(|read| read.complete)) {
             self.leave(shard, slot, room, form.namespace);
             return Err(moved_on().into());
@@ -554,6 +556,7 @@ impl Node {
             at_ms,
             ack: what.ack,
             part: None,
+            said: 0,
             timed: timed(id),
         }
     }

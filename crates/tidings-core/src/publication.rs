@@ -42,6 +42,9 @@ pub struct Publication {
     pub ack: Option<u64>,
     /// What has changed of its object, for those who heard what was said before; `None`: all of it is for everybody.
     pub part: Option<Bytes>,
+    /// Its number among what was said in a room that keeps nothing and of whose objects only the changes are said;
+    /// 0: of another room.
+    pub said: u64,
     /// When it was handed to the shards, of the few whose way to the sockets is measured.
     pub timed: Option<Instant>,
 }
@@ -72,6 +75,7 @@ impl Publication {
             subject: 0,
             ack: None,
             part: None,
+            said: 0,
             timed: None,
         }
     }
@@ -84,6 +88,11 @@ impl Publication {
     /// Whether it was read from the log and not delivered by this process: its lane is not known then.
     pub fn is_read_back(&self) -> bool {
         self.position.is_some() && self.sequence == 0
+    }
+
+    /// Its place among what of its room is numbered: by its position, or by what was said; 0: it has none.
+    pub(crate) fn number(&self) -> u64 {
+        self.position.map_or(self.said, |position| position.offset)
     }
 
     /// How far one has heard who has heard this and everything before it.

@@ -5,6 +5,7 @@ mod attending;
 mod flush;
 mod gathered;
 mod lag;
+mod look_back;
 mod members;
 mod run;
 mod traced;

@@ -124,6 +124,58 @@ fn members_that_hear_only_some_events_hear_them_whole() {
     assert_eq!((parts(choosy), parts(other)), (2, 1));
 }
 
+/// Lets the shard take the first of what is on its way, and sends what came of it: to each slot the event and its data.
+fn take_one(shard: &mut Shard, kept: &Kept) -> std::collections::HashMap<u32, (String, Value)> {
+    let letter = kept.mail.lock().unwrap().remove(0);
+    shard.take(&letter);
+    let mut sent = Sent::default();
+    shard.flush(&mut sent, usize::MAX);
+    let read = |text: String| {
+        let (_, rest) = text.split_once("\"event\":\"").unwrap();
+        let (event, rest) = rest.split_once('"').unwrap();
+        let (_, data) = rest.split_once("\"data\":").unwrap();
+        // The objects of these tests are flat.
+        let (data, _) = data.split_once('}').unwrap();
+        (event.to_owned(), serde_json::from_str(&format!("{data}}}")).unwrap())
+    };
+    sent.0.into_iter().map(|(slot, text)| (slot, read(text))).collect()
+}
+
+#[test]
+fn who_comes_while_changes_are_on_their_way_hears_all_of_what_they_are_of() {
+    for name in ["vol:1", "rec:1"] {
+        for others in [1, 40] {
+            let (node, mut shard, kept) = node();
+            let known: Vec<u32> = (0..others).map(|_| join(&node, &mut shard, name)).collect();
+            let publish = |label: &str, n: u32| {
+                let payload = Payload::json(json!({"const": 1, "n": n}).to_string());
+                node.publish(Publish { payload, ..event(name, label) }, None, 0).unwrap();
+            };
+            publish("A", 0);
+            take_one(&mut shard, &kept);
+            // A change, something that is whole since it is new, and a change again: all before anybody comes.
+            (1..=3).for_each(|n| publish(if n == 2 { "B" } else { "A" }, n));
+            let newcomer = join(&node, &mut shard, name);
+            publish("A", 4);
+            publish("A", 5);
+            for n in 1..=5 {
+                let heard = take_one(&mut shard, &kept);
+                let (whole, part) = (json!({"const": 1, "n": n}), json!({"n": n}));
+                let own = heard.get(&newcomer).map(|(_, data)| data.clone());
+                // What is recorded it has read; what is not it is sent, and whole.
+                let expected = match n {
+                    1..=3 => (name == "vol:1").then_some(&whole),
+                    4 => Some(&whole),
+                    _ => Some(&part),
+                };
+                assert_eq!(own.as_ref(), expected, "{name}, {n} for one of {others}");
+                let for_all = if matches!(n, 2 | 4) { &whole } else { &part };
+                assert!(known.iter().all(|slot| heard[slot].1 == *for_all), "{name}, {n}");
+            }
+        }
+    }
+}
+
 #[derive(Default)]
 struct Sent(std::collections::HashMap<u32, String>);
 
@@ -185,6 +237,38 @@ proptest! {
             }
             merge(&mut reader[*slot], if at < from { &whole } else { &live });
             prop_assert_eq!(&reader[*slot], &object);
+        }
+    }
+
+    /// The same where nothing is kept, and what is said arrives later than it is said.
+    #[test]
+    fn whoever_comes_while_things_are_on_their_way_has_the_object_with_the_first_it_hears(
+        said in vec((btree_map("[a-c]", 0..3_u8, 0..4), 0..2_usize, 0..3_usize, any::<bool>()), 1..60),
+    ) {
+        let (node, mut shard, kept) = node();
+        join(&node, &mut shard, "vol:1");
+        // What each listener knows, by the event; and what is on its way.
+        let mut known: std::collections::HashMap<(u32, String), Map<String, Value>> = Default::default();
+        let mut coming = std::collections::VecDeque::new();
+        for (object, at, arrive, comes) in said {
+            let object: Map<String, Value> =
+                object.into_iter().map(|(name, value)| (name, json!(value))).collect();
+            let payload = Payload::json(Value::Object(object.clone()).to_string());
+            node.publish(Publish { payload, ..event("vol:1", ["A", "B"][at]) }, None, 0).unwrap();
+            coming.push_back(object);
+            if comes && shard.len() < 40 {
+                join(&node, &mut shard, "vol:1");
+            }
+            for _ in 0..arrive.min(coming.len()) {
+                let object = coming.pop_front().unwrap();
+                let heard = take_one(&mut shard, &kept);
+                prop_assert_eq!(heard.len(), shard.len());
+                for (slot, (event, data)) in heard {
+                    let known = known.entry((slot, event)).or_default();
+                    merge(known, &data);
+                    prop_assert_eq!(&*known, &object);
+                }
+            }
         }
     }
 }

@@ -35,17 +35,17 @@ impl Sink for Writes {
     }
 }
 
-/// One shard with rooms `slow` (batched) and `log` (not), both stored.
+/// One shard with rooms `slow` (batched), `log` (not) and `fast` (batched for a shorter time), all stored.
 struct World {
     node: Node,
     kept: Kept,
     shard: Shard,
     writes: Writes,
-    offsets: [u64; 2],
+    offsets: [u64; 3],
     sequence: u64,
 }
 
-const ROOMS: [&str; 2] = ["slow:1", "log:1"];
+const ROOMS: [&str; 3] = ["slow:1", "log:1", "fast:1"];
 
 impl World {
     fn new() -> Self {
@@ -56,6 +56,8 @@ impl World {
         let pacing = Some(Pacing::Batch { wait_ms: 100, most: MOST });
         kinds.declare("slow", RoomSpec { pacing, ..spec(keep) });
         kinds.declare("log", spec(keep));
+        let pacing = Some(Pacing::Batch { wait_ms: 20, most: MOST });
+        kinds.declare("fast", RoomSpec { pacing, ..spec(keep) });
         let node = Node::new(Hub::new(vec![Box::new(kept.clone()) as Box<dyn Post>]), kinds, 5);
         node.know_log(&Org::default(), 0);
         for name in ROOMS {
@@ -65,7 +67,7 @@ impl World {
             node.note_log(&room(name), 0);
         }
         let shard = Shard::new(0, Arc::new(Namespaces::new([])), QueueLimits::default());
-        Self { node, kept, shard, writes: Writes::default(), offsets: [0, 0], sequence: 0 }
+        Self { node, kept, shard, writes: Writes::default(), offsets: [0; 3], sequence: 0 }
     }
 
     fn client(&mut self, rooms: &[&str]) -> ConnKey {
@@ -141,7 +143,7 @@ fn so_many_leave_at_once_and_the_next_wait_anew() {
 #[test]
 fn whatever_else_is_sent_takes_along_what_waits_in_the_order_both_came() {
     let mut world = World::new();
-    let both = world.client(&ROOMS).slot;
+    let both = world.client(&["slow:1", "log:1"]).slot;
     let one = world.client(&["slow:1"]).slot;
     world.publish("slow:1");
     assert_eq!(world.turn(1_000), []);
@@ -161,6 +163,39 @@ fn a_room_of_many_gathers_too() {
     let mut written = world.turn(1_100);
     written.sort_unstable();
     assert_eq!(written, slots.iter().map(|slot| (*slot, vec![1, 2])).collect::<Vec<_>>());
+}
+
+#[test]
+fn of_two_kinds_the_more_impatient_one_says_when() {
+    let mut world = World::new();
+    let slot = world.client(&ROOMS).slot;
+    world.publish("slow:1");
+    assert_eq!(world.turn(1_000), []);
+    world.publish("fast:1");
+    assert_eq!(world.turn(1_010), []);
+    assert_eq!(world.shard.gathered_due_ms(), Some(1_030));
+    assert_eq!(world.turn(1_030), [(slot, vec![1, 2])]);
+    assert_eq!(world.shard.gathered_due_ms(), None, "nothing is left of what it was due for at first");
+    // The other way round nothing changes.
+    world.publish("fast:1");
+    assert_eq!(world.turn(1_040), []);
+    world.publish("slow:1");
+    assert_eq!(world.turn(1_050), []);
+    assert_eq!(world.turn(1_060), [(slot, vec![3, 4])]);
+}
+
+#[test]
+fn what_leaves_with_something_else_is_not_what_the_next_waits_for() {
+    let mut world = World::new();
+    let slot = world.client(&ROOMS).slot;
+    world.publish("slow:1");
+    assert_eq!(world.turn(1_000), []);
+    world.publish("log:1");
+    assert_eq!(world.turn(1_010), [(slot, vec![1, 2])]);
+    world.publish("fast:1");
+    assert_eq!(world.turn(1_020), []);
+    assert_eq!(world.turn(1_040), [(slot, vec![3])]);
+    assert_eq!(world.shard.gathered_due_ms(), None);
 }
 
 #[test]

@@ -55,7 +55,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let kept = Kept::endless();
+        Self::with(Kept::endless())
+    }
+
+    fn with(kept: Kept) -> Self {
         let mut kinds = Kinds::default();
         let ttl = Duration::from_secs(3_600);
         let bytes = IN_MEMORY * 260;
@@ -183,6 +186,21 @@ fn what_memory_has_no_more_follows_from_the_log_in_the_order_in_which_it_was_sai
     world.publish("log:1", 900);
     world.turn();
     assert_eq!(world.got(key).last(), Some(&900));
+}
+
+#[test]
+fn what_a_full_mailbox_refused_follows_from_the_log_where_memory_begins_later() {
+    let mut world = World::with(Kept::of(4));
+    ["log:1", "log:2"].iter().for_each(|name| world.load(name));
+    let key = world.client(&ROOMS, plain());
+    world.sockets.open = true;
+    (0..300).for_each(|number| world.publish(ROOMS[number / 7 % 3], number));
+    assert_eq!(world.node.hub().refused.load(std::sync::atomic::Ordering::Relaxed), 296);
+    world.turn();
+    world.shard.look_back();
+    assert_eq!(world.drain(key), []);
+    assert_eq!(world.got(key), (0..300).collect::<Vec<_>>());
+    assert!(world.most_lent > 0, "memory alone did not have it");
 }
 
 /// Both numbers of the offsets that a stock client got, and the numbers of its events.

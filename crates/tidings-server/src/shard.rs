@@ -199,13 +199,16 @@ impl ShardLoop {
                 self.ready(event);
             }
             self.reread();
-            self.inbox.take(&mut mail);
+            let refused = self.inbox.take(&mut mail);
             for (at, letter) in mail.drain(..).enumerate() {
                 self.receive(letter);
                 if at % LETTERS == LETTERS - 1 {
                     // A burst must not fill the outboxes of those who keep up.
                     self.shard.flush(&mut self.links, 0);
                 }
+            }
+            if refused {
+                self.shard.look_back();
             }
             self.timers();
             self.walk();

@@ -7,6 +7,7 @@ use crate::hub::Entry;
 use crate::lane::Lane;
 use crate::pace::{Diffs, Topic};
 use crate::publication::Publication;
+use crate::room::Keep;
 
 /// What was last said in a room, held until what is said next is handed over: every shard gets both in this order.
 pub(super) struct Saying<'a> {
@@ -29,6 +30,9 @@ impl<'a> Saying<'a> {
         let diffs = self.said.get_or_insert_with(|| Box::new(Diffs::new(self.full_every)));
         if entry.take_wants_whole() {
             diffs.ask_full();
+        }
+        if matches!(entry.spec.keep, Keep::Nothing) {
+            publication.said = diffs.count_one();
         }
         // What could overtake what was said before, or come twice, is whole, and so is what follows it.
         let in_order = publication.lane == self.lane

@@ -14,6 +14,8 @@ pub struct Diffs {
     full_every: u32,
     scopes: HashMap<CompactString, Diff>,
     bytes: usize,
+    /// How many things were said, of whatever name and slot.
+    count: u64,
 }
 
 /// How an object is said.
@@ -28,7 +30,18 @@ pub struct Told {
 impl Diffs {
     /// Nothing was said; of each name and slot all is said every so-many-th time.
     pub fn new(full_every: u32) -> Self {
-        Self { full_every, scopes: HashMap::new(), bytes: 0 }
+        Self { full_every, scopes: HashMap::new(), bytes: 0, count: 0 }
+    }
+
+    /// How many things were counted.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Counts one more thing that is said; its number.
+    pub fn count_one(&mut self) -> u64 {
+        self.count += 1;
+        self.count
     }
 
     /// Makes the next of each name and slot a whole one: somebody may lack what was said before.

@@ -224,7 +224,7 @@ pub enum Fate {
     Sent,
     /// It was sent with what the client had missed.
     Replayed,
-    /// It was held back from a slow client and followed.
+    /// It was held back from a client, slow or on a shard with a full mailbox, and followed.
     CaughtUp,
     /// It is held back from a slow client.
     HeldBack,
@@ -305,12 +305,13 @@ impl Story {
         if member.left.is_some_and(|(left, _)| left < noted.moment) {
             return self.gone(noted).unwrap_or(Fate::LeftBefore);
         }
-        if let Stage::Handed(handed) = noted.stage
-            && handed.refused & (1 << self.at.0) != 0
-        {
-            return Fate::Overrun;
+        if let Some(held) = self.held(member, noted) {
+            return held;
         }
-        self.held(member, noted).unwrap_or_else(|| self.outcome(noted))
+        match noted.stage {
+            Stage::Handed(handed) if handed.refused & (1 << self.at.0) != 0 => Fate::Overrun,
+            _ => self.outcome(noted),
+        }
     }
 
     fn gone(&self, noted: &Noted) -> Option<Fate> {

@@ -3,8 +3,7 @@
 //! What is stored has its place at once, so nothing can hold it back before that. It may still wait in the outboxes of
 //! those who hear it: whatever else a connection is sent goes out with it, in the order both came.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 
 use super::members::Member;
 use super::{ConnKey, Shard, mark};
@@ -27,14 +26,14 @@ pub(super) struct Gather {
 pub(super) struct Waiting {
     /// Events; 0: nothing waits.
     events: u16,
-    /// It is in the queue of its shard, once.
+    /// It is in the queue of its shard, under the time at which it is due.
     listed: bool,
-    /// When all of it leaves.
+    /// When all of it leaves; of one that is listed and has nothing that waits, when it would have left.
     due_ms: u64,
 }
 
-/// The connections that wait, by when each is looked at: at most one entry of each.
-pub(super) type Queue = BinaryHeap<Reverse<(u64, u32, u32)>>;
+/// The connections that wait, by when each is due: at most one entry of each.
+pub(super) type Queue = BTreeSet<(u64, u32, u32)>;
 
 impl Waiting {
     /// All that waited has left.
@@ -68,16 +67,19 @@ impl Shard {
         let (room, messages) = (item.room, item.messages);
         let pushed = conn.outbox.push(item, Lane::Normal, &self.limits, self.now_ms);
         let waiting = &mut conn.waiting;
-        if waiting.events == 0 {
-            waiting.due_ms = self.now_ms.saturating_add(gather.wait_ms);
-        }
+        let own_ms = self.now_ms.saturating_add(gather.wait_ms);
         // Of two kinds the more impatient one says when.
-        waiting.due_ms = waiting.due_ms.min(self.now_ms.saturating_add(gather.wait_ms));
+        let due_ms = if waiting.events == 0 { own_ms } else { waiting.due_ms.min(own_ms) };
         waiting.events += 1;
         if waiting.events >= gather.most || conn.outbox.bytes() > HELD_BYTES || pushed != Pushed::Queued {
             mark(&mut self.hot, conn, slot);
-        } else if !std::mem::replace(&mut waiting.listed, true) {
-            self.gathered.push(Reverse((waiting.due_ms, slot, conn.generation)));
+        } else if !waiting.listed || waiting.due_ms != due_ms {
+            // It stands in the queue once, also if what it was listed for has left with something else.
+            if std::mem::replace(&mut waiting.listed, true) {
+                self.gathered.remove(&(waiting.due_ms, slot, conn.generation));
+            }
+            waiting.due_ms = due_ms;
+            self.gathered.insert((due_ms, slot, conn.generation));
         }
         if pushed != Pushed::Queued {
             self.note_loss(slot, pushed, room, Lane::Normal, messages);
@@ -86,21 +88,15 @@ impl Shard {
 
     /// Has everything leave that has waited long enough.
     pub(super) fn release_gathered(&mut self) {
-        while let Some(&Reverse((due_ms, slot, generation))) = self.gathered.peek() {
+        while let Some(&(due_ms, slot, generation)) = self.gathered.first() {
             if due_ms > self.now_ms {
                 return;
             }
-            self.gathered.pop();
-            let Some(conn) = self.conns.get_mut(slot as usize) else { continue };
-            if conn.generation != generation {
-                continue;
-            }
-            // What it was listed for may have left with something else, and others may wait by now.
-            let goes_on = conn.waiting.events > 0 && conn.waiting.due_ms > self.now_ms;
-            conn.waiting.listed = goes_on;
-            if goes_on {
-                self.gathered.push(Reverse((conn.waiting.due_ms, slot, generation)));
-            } else if conn.waiting.events > 0 {
+            self.gathered.pop_first();
+            let conn = self.conns.get_mut(slot as usize);
+            let Some(conn) = conn.filter(|conn| conn.generation == generation) else { continue };
+            conn.waiting.listed = false;
+            if conn.waiting.events > 0 {
                 mark(&mut self.hot, conn, slot);
             }
         }
@@ -118,6 +114,6 @@ impl Shard {
 
     /// When something that waits has to leave, in the caller's milliseconds; `None`: nothing waits.
     pub fn gathered_due_ms(&self) -> Option<u64> {
-        self.gathered.peek().map(|Reverse((due_ms, ..))| *due_ms)
+        self.gathered.first().map(|(due_ms, ..)| *due_ms)
     }
 }

@@ -92,6 +92,14 @@ pub(super) struct Mark {
     pub(super) from: u64,
 }
 
+/// The first event of a room that is held back from a connection.
+#[derive(Debug, Clone, Copy)]
+struct First {
+    room: u32,
+    namespace: u8,
+    offset: u64,
+}
+
 impl Lag {
     /// Forgets a room that was left through a namespace, or through the last of several.
     pub(super) fn forget(&mut self, room: u32, namespace: u8, is_out: bool) {
@@ -187,31 +195,48 @@ impl Shard {
 
     /// Stops pushing recorded events to a connection, of whatever room: they would overtake others.
     fn pause(&mut self, member: &Member, room: u32, first: u64) {
-        let marks = self.marks(member, room, first);
+        self.pause_behind(member.slot, Some(First { room, namespace: member.form.namespace, offset: first }));
         let Some(conn) = self.conns.get_mut(member.slot as usize) else { return };
-        conn.paused = true;
         conn.outbox.fell_behind(self.now_ms);
+        if let Some(lag) = conn.lag.as_deref_mut() {
+            lag.untold = true;
+        }
+    }
+
+    /// The same for one that is not slow: it is told nothing, and goes on as soon as it can.
+    pub(super) fn pause_quietly(&mut self, slot: u32) {
+        if self.conns.get(slot as usize).is_some_and(|conn| !conn.paused && !conn.overflowed) {
+            self.pause_behind(slot, None);
+            self.note_drained(slot);
+        }
+    }
+
+    fn pause_behind(&mut self, slot: u32, first: Option<First>) {
+        let marks = self.marks(slot, first);
+        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+        conn.paused = true;
         let heard = conn.flushed.max(conn.outbox.last_sequence());
         let lag = conn.lag.get_or_insert_default();
-        (lag.marks, lag.heard, lag.untold) = (marks, heard, true);
+        (lag.marks, lag.heard) = (marks, heard);
         self.count(Step::Paused, 1);
     }
 
-    /// How far a connection is in each of its rooms, when the event at `first` of `room` is held back.
-    fn marks(&self, member: &Member, room: u32, first: u64) -> Vec<Mark> {
-        let Some(conn) = self.conns.get(member.slot as usize) else { return Vec::new() };
+    /// How far a connection is in each of its rooms, when an event is held back; `None`: when none is.
+    fn marks(&self, slot: u32, first: Option<First>) -> Vec<Mark> {
+        let Some(conn) = self.conns.get(slot as usize) else { return Vec::new() };
         let marks = conn.memberships.iter().filter_map(|membership| {
-            let local = &self.local[membership.room as usize];
+            let room = membership.room;
+            let local = &self.local[room as usize];
             let epoch = local.entry.top()?.epoch;
-            if membership.room == room {
-                let (namespace, offset) = (member.form.namespace, first - 1);
+            if let Some(first) = first.filter(|first| first.room == room) {
+                let (namespace, offset) = (first.namespace, first.offset - 1);
                 return Some(Mark { room, namespace, epoch, offset, from: offset });
             }
             let namespace = local.members.get(membership.at as usize)?.form.namespace;
             let read = local.catching_up.iter();
-            let read = read.filter(|read| read.slot == member.slot && read.namespace == namespace);
+            let read = read.filter(|read| read.slot == slot && read.namespace == namespace);
             let offset = read.map(|read| read.read_to).fold(local.taken, u64::max);
-            Some(Mark { room: membership.room, namespace, epoch, offset, from: offset })
+            Some(Mark { room, namespace, epoch, offset, from: offset })
         });
         marks.collect()
     }

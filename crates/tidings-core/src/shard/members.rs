@@ -19,14 +19,25 @@ use crate::room::Room;
 pub(super) struct LocalRoom {
     pub(super) entry: Arc<Entry>,
     pub(super) members: Vec<Member>,
-    /// Newcomers that have read the history further than this room has been taken live.
+    /// Newcomers that have read the history further than this room has been taken live; where nothing is kept and only
+    /// changes are said, those who lack what was said before.
     pub(super) catching_up: Vec<CatchingUp>,
-    /// The offset of the last recorded event taken here.
+    /// The number of the last event taken here: the offset of a recorded one.
     pub(super) taken: u64,
     /// Where that event stands.
     pub(super) last: Option<Position>,
     /// How many of its subscriptions want only some of the events.
     pub(super) choosy: u32,
+}
+
+impl LocalRoom {
+    /// Notes that an event was taken, if it has a number.
+    pub(super) fn note_taken(&mut self, publication: &Publication) {
+        if publication.number() > 0 {
+            self.taken = publication.number();
+        }
+        self.last = publication.position.or(self.last);
+    }
 }
 
 /// Which of a room's events a subscription wants.
@@ -50,7 +61,7 @@ impl Filter {
     }
 }
 
-/// A newcomer that must not get live what it has read from the history.
+/// A newcomer that must not get live what it has read from the history, nor a part alone of what it has not heard.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CatchingUp {
     pub(super) slot: u32,
@@ -283,8 +294,9 @@ impl Shard {
             if self.local[room as usize].choosy > 0 && !self.wants(member, publication) {
                 continue;
             }
-            // Who is choosy may not have heard what was said before.
-            let bytes = if publication.part.is_some() && self.is_choosy(member) {
+            // Who is choosy may not have heard what was said before, and who has just come has not.
+            let lacks = || self.is_choosy(member) || self.is_new(room, member, publication);
+            let bytes = if publication.part.is_some() && lacks() {
                 wholes.get(member.form, || frame::encode(publication, member.form, &namespaces)).clone()
             } else {
                 forms.get(member.form, || frame::encode_live(publication, member.form, &namespaces)).clone()
@@ -297,11 +309,10 @@ impl Shard {
         }
         let local = &mut self.local[room as usize];
         local.members = members;
-        if let Some(position) = publication.position {
-            local.catching_up.retain(|newcomer| newcomer.read_to > position.offset);
-            local.taken = position.offset;
-            local.last = Some(position);
+        if publication.number() > 0 {
+            local.catching_up.retain(|newcomer| newcomer.read_to > publication.number());
         }
+        local.note_taken(publication);
     }
 
     pub(super) fn is_skipped(&self, publication: &Publication, slot: u32) -> bool {
@@ -325,11 +336,15 @@ impl Shard {
     }
 
     pub(super) fn has_read(&self, room: u32, member: &Member, publication: &Publication) -> bool {
-        let Some(position) = publication.position else { return false };
+        publication.position.is_some() && self.is_new(room, member, publication)
+    }
+
+    /// Whether an event was said before a member came.
+    fn is_new(&self, room: u32, member: &Member, publication: &Publication) -> bool {
         self.local[room as usize].catching_up.iter().any(|newcomer| {
             newcomer.slot == member.slot
                 && newcomer.namespace == member.form.namespace
-                && position.offset <= newcomer.read_to
+                && publication.number() <= newcomer.read_to
         })
     }
 

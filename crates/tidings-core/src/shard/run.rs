@@ -156,10 +156,7 @@ impl Shard {
             self.settle_room(room);
         }
         let local = &mut self.local[room as usize];
-        if let Some(position) = publication.position {
-            local.taken = position.offset;
-            local.last = Some(position);
-        }
+        local.note_taken(publication);
         let members = local.members.len();
         if let Some(run) = self.runs.iter_mut().find(|run| run.room == room) {
             return run.add(publication, members);

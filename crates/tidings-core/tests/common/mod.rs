@@ -24,7 +24,12 @@ pub struct Kept {
 
 impl Kept {
     pub fn endless() -> Self {
-        Self { mail: Arc::default(), most: usize::MAX }
+        Self::of(usize::MAX)
+    }
+
+    /// One that takes so many at most.
+    pub fn of(most: usize) -> Self {
+        Self { mail: Arc::default(), most }
     }
 }
 

@@ -157,16 +157,20 @@ pub(crate) enum Speaks {
 /// A shard's mailbox; pushing wakes the shard if it sleeps.
 pub(crate) struct Inbox {
     mail: Mutex<Vec<Mail>>,
+    /// Publications were refused since it was last emptied; changed under the lock of the mail.
+    refused: AtomicBool,
     awake: AtomicBool,
     waker: mio::Waker,
 }
 
-/// Publications beyond this are refused: the shard is far behind.
+/// Publications beyond this are refused: the shard is far behind. Once it has taken what is there it looks for those that
+/// were recorded.
 const DELIVERIES: usize = 65_536;
 
 impl Inbox {
     pub(crate) fn new(waker: mio::Waker) -> Self {
-        Self { mail: Mutex::default(), awake: AtomicBool::new(false), waker }
+        let (refused, awake) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { mail: Mutex::default(), refused, awake, waker }
     }
 
     /// Adds a letter and wakes the shard.
@@ -175,9 +179,12 @@ impl Inbox {
         self.wake();
     }
 
-    /// Takes everything.
-    pub(crate) fn take(&self, into: &mut Vec<Mail>) {
-        std::mem::swap(&mut *lock(&self.mail), into);
+    /// Takes everything; whether publications were refused behind it.
+    #[must_use]
+    pub(crate) fn take(&self, into: &mut Vec<Mail>) -> bool {
+        let mut mail = lock(&self.mail);
+        std::mem::swap(&mut *mail, into);
+        self.refused.swap(false, Ordering::Relaxed)
     }
 
     /// Announces that the shard is about to sleep; `false` if there is mail after all.
@@ -210,6 +217,7 @@ impl Post for ShardPost {
         {
             let mut mail = lock(&self.0.mail);
             if mail.len() >= DELIVERIES {
+                self.0.refused.store(true, Ordering::Relaxed);
                 return false;
             }
             mail.push(Mail::Deliver(publication));
@@ -220,5 +228,33 @@ impl Post for ShardPost {
 
     fn announce(&self, publication: Arc<Publication>, audience: Audience) {
         self.0.push(Mail::Announce(publication, audience));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tidings_core::{MessageId, Org, Payload};
+
+    use super::*;
+
+    #[test]
+    fn whoever_empties_a_mailbox_is_told_once_that_it_has_refused() {
+        let poll = mio::Poll::new().unwrap();
+        let inbox = Arc::new(Inbox::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap()));
+        let post = ShardPost(inbox.clone());
+        let room = Room::new(&Org::default(), "chat:1", 200).unwrap();
+        let id = MessageId { node: 1, number: 1 };
+        let publication = Arc::new(Publication::new(room, "e", Payload::json("1"), id, 0));
+        assert!((0..DELIVERIES).all(|_| post.deliver(publication.clone())));
+        let mut mail = Vec::new();
+        assert!(!inbox.take(&mut mail));
+        mail.clear();
+        assert!((0..DELIVERIES).all(|_| post.deliver(publication.clone())));
+        assert!(!post.deliver(publication.clone()));
+        assert!(inbox.take(&mut mail));
+        assert_eq!(mail.len(), DELIVERIES);
+        mail.clear();
+        assert!(!inbox.take(&mut mail), "there is room again");
     }
 }
