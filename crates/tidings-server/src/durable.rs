@@ -6,6 +6,7 @@
 mod commit;
 mod heal;
 mod health;
+mod origin;
 mod pace;
 mod pages;
 mod read;
@@ -29,6 +30,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use commit::{Commit, Loading};
 use health::Health;
+use origin::Origin;
 use pages::Pages;
 pub(crate) use trim::keep_trimmed;
 use write::{Letter, Writer};
@@ -106,6 +108,8 @@ pub(crate) struct Log {
     /// The longest that reading a room may take.
     patience: Duration,
     loading: Arc<Loading>,
+    /// Of what the epochs of rooms are made in which nothing was ever said.
+    origin: Arc<Origin>,
     /// Pages that were read lately.
     kept: Mutex<Pages>,
     /// Events that were stored, and those that could not be.
@@ -126,6 +130,7 @@ impl Log {
         let (letters, received) = mpsc::channel(WAITING);
         let (commits, committed) = mpsc::channel(COMMITS);
         let loading: Arc<Loading> = Arc::new((0..PARTS).map(|_| tokio::sync::Mutex::new(())).collect());
+        let origin = Arc::new(Origin::new(store.clone()));
         let bytes = Arc::new(AtomicUsize::new(0));
         let (stored, failed, health) = (Arc::default(), Arc::default(), Arc::new(Health::new()));
         let transactions = Arc::default();
@@ -140,6 +145,7 @@ impl Log {
             health: Arc::clone(&health),
             patience,
             loading: loading.clone(),
+            origin: origin.clone(),
             kept: Mutex::default(),
             stored: Arc::clone(&stored),
             failed: Arc::clone(&failed),
@@ -159,6 +165,7 @@ impl Log {
             transactions,
             answered: true,
             loading,
+            origin,
             health,
             patience,
             committing,
@@ -178,7 +185,8 @@ impl Log {
         said: Said,
     ) -> Result<oneshot::Receiver<Result<Published, Refusal>>, Refusal> {
         self.health.refuse_while_away()?;
-        let Some(epoch) = node.epoch_of(&said.room) else {
+        let held = node.hub().find(&said.room);
+        let Some(epoch) = held.as_ref().and_then(|entry| entry.top()).map(|top| top.epoch) else {
             return Err(Refusal::new(Code::Unavailable, "the room is not read yet"));
         };
         let size = said.bytes();
@@ -187,7 +195,7 @@ impl Log {
             return Err(busy());
         }
         let (reply, stored) = oneshot::channel();
-        let letter = Letter { id: node.next_message_id(), epoch, at_ms: wall_ms(), said, reply };
+        let letter = Letter { id: node.next_message_id(), epoch, at_ms: wall_ms(), said, held, reply };
         self.letters.try_send(letter).map_err(|_| {
             self.bytes.fetch_sub(size, Ordering::Relaxed);
             busy()
@@ -260,7 +268,16 @@ impl Shared {
         Box::pin(log.in_time(room, log.knows(room))).await
     }
 
-    /// The same for who subscribes: while the database is away they wait, for a hiccup of it is no gap.
+    /// The epoch with which a durable room begins that is neither in memory nor in the log.
+    ///
+    /// # Errors
+    /// As [`Shared::load`].
+    pub(crate) async fn first_epoch(&self, room: &Room) -> Result<Epoch, Refusal> {
+        let Some(log) = &self.log else { return Err(no_log()) };
+        Box::pin(log.in_time(room, log.origin.epoch_of(room))).await
+    }
+
+    /// As [`Shared::load`] for who subscribes: while the database is away they wait, for a hiccup of it is no gap.
     ///
     /// # Errors
     /// [`Code::Unavailable`] if it stays away for [`RECOVERING`], or the log cannot be read though it answers.
