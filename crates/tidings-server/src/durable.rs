@@ -36,6 +36,7 @@ pub(crate) use trim::keep_trimmed;
 use write::{Letter, Writer};
 
 use crate::failpoint;
+use crate::hooks::Caller;
 use crate::shared::{Shared, wall_ms};
 
 /// Events that may wait to be stored, and their bytes; more are refused as `unavailable`.
@@ -254,9 +255,18 @@ impl Shared {
     /// # Errors
     /// [`Code::Unavailable`] if the log cannot be read now, or the room would be one too many for its organisation.
     pub(crate) async fn load(&self, room: &Room) -> Result<(), Refusal> {
+        self.load_for(None, room).await
+    }
+
+    /// The same for somebody who makes the room if the log does not know it.
+    ///
+    /// # Errors
+    /// As [`Shared::load`]; [`Code::RateLimited`] if it makes too many.
+    pub(crate) async fn load_for(&self, maker: Option<&Caller<'_>>, room: &Room) -> Result<(), Refusal> {
         let Some(log) = &self.log else { return Err(no_log()) };
+        let may_make = || maker.map_or(Ok(()), |maker| self.gate.make_room(maker.who, maker.address));
         // Rare and large: who may have to wait for it should not carry the space for it.
-        Box::pin(log.in_time(room, log.load(&self.node, room))).await?
+        Box::pin(log.in_time(room, log.load(&self.node, room, may_make))).await?
     }
 
     /// Whether the log knows a durable room; asking makes none.
@@ -277,14 +287,18 @@ impl Shared {
         Box::pin(log.in_time(room, log.origin.epoch_of(room))).await
     }
 
-    /// As [`Shared::load`] for who subscribes: while the database is away they wait, for a hiccup of it is no gap.
+    /// As [`Shared::load_for`] for who subscribes: while the database is away they wait, for a hiccup of it is no gap.
     ///
     /// # Errors
     /// [`Code::Unavailable`] if it stays away for [`RECOVERING`], or the log cannot be read though it answers.
-    pub(crate) async fn load_once_it_answers(&self, room: &Room) -> Result<(), Refusal> {
+    pub(crate) async fn load_once_it_answers(
+        &self,
+        maker: Option<&Caller<'_>>,
+        room: &Room,
+    ) -> Result<(), Refusal> {
         let deadline = Instant::now() + RECOVERING;
         loop {
-            let loaded = self.load(room).await;
+            let loaded = self.load_for(maker, room).await;
             match &self.log {
                 Some(log) if loaded.is_err() && log.health.is_away() && !failpoint::is_off("recovering") => {
                     let there = timeout_at(deadline, log.health.wait()).await;

@@ -14,8 +14,14 @@ use crate::failpoint;
 use crate::shared::wall_ms;
 
 impl Log {
-    /// Reads a room from the log, unless it is in memory; or says why it cannot be there.
-    pub(super) async fn load(&self, node: &Node, room: &Room) -> Result<Result<(), Refusal>, StoreError> {
+    /// Reads a room from the log, unless it is in memory; or says why it cannot be there. `may_make` is asked about
+    /// one that the log does not know.
+    pub(super) async fn load(
+        &self,
+        node: &Node,
+        room: &Room,
+        may_make: impl FnOnce() -> Result<(), Refusal>,
+    ) -> Result<Result<(), Refusal>, StoreError> {
         let _turn = self.turn(room).await;
         if !node.wants_loading(room) {
             return Ok(Ok(()));
@@ -32,7 +38,10 @@ impl Log {
             match self.read_newest(room, size as u64, bytes).await? {
                 Some(stored) => stored,
                 // The log knows no room in which nothing was said.
-                None => Stand::first(self.origin.epoch_of(room).await?),
+                None => match may_make() {
+                    Ok(()) => Stand::first(self.origin.epoch_of(room).await?),
+                    Err(refusal) => return Ok(Err(refusal)),
+                },
             };
         let install = |size, ttl, bytes| Recent::stored(top, trimmed, size, ttl, bytes, events, wall_ms());
         if let Err(refusal) = node.install(room, install) {

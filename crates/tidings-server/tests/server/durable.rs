@@ -403,6 +403,36 @@ fn a_room_too_many_is_refused_at_once_at_every_door_and_costs_no_row() {
 }
 
 #[test]
+fn one_user_makes_so_many_rooms_of_the_log_and_enters_those_that_are_there() {
+    let mut disk = Disk::new();
+    disk.served(|addr, _, _| {
+        (1..=3).for_each(|at| drop(publish(&mut ada(addr), at, &format!("notes:{at}"), at)));
+    });
+    disk.config.no_limits = false;
+    (disk.config.limits.new_rooms_per_minute, disk.config.limits.new_rooms_burst) = (1, 2);
+    disk.served(|addr, _, _| {
+        let mut ada = ada(addr);
+        let enter = |wire: &mut Wire, id: u64, room: &str| {
+            wire.ask(id, &format!("\"type\":\"subscribe\",\"room\":\"{room}\""))
+        };
+        (1..=3).for_each(|at| assert_eq!(enter(&mut ada, at, &format!("notes:{at}"))["ok"], true));
+        assert_eq!(enter(&mut ada, 4, "notes:4")["ok"], true);
+        assert_eq!(publish(&mut ada, 5, "notes:5", 1)["offset"], 1);
+        for told in [enter(&mut ada, 6, "notes:6"), publish(&mut ada, 7, "notes:6", 1)] {
+            assert_eq!(told["error"]["code"], "rate_limited", "{told}");
+            assert!(told["error"]["retryAfterMs"].as_u64().is_some_and(|wait| wait > 1_000), "{told}");
+        }
+        let body = "{\"room\":\"notes:6\",\"event\":\"e\",\"data\":1}";
+        let answer = post(addr, "/api/publish", &token("ada", 600, json!({})), body);
+        assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
+        assert_eq!(history(&mut ada, 8, "notes:6"), [], "looking into it makes none");
+        let (mut bob, _) = plain(addr, &token("bob", 600, json!({})));
+        assert_eq!(publish(&mut bob, 1, "notes:6", 1)["offset"], 1);
+        assert_eq!(publish(&mut ada, 9, "notes:6", 2)["offset"], 2);
+    });
+}
+
+#[test]
 fn a_volatile_event_is_heard_and_not_stored() {
     Disk::new().served(|addr, _, _| {
         let mut hears = plain_in(addr, &token("bob", 600, json!({})), "notes:1");
