@@ -211,9 +211,11 @@ impl Entry {
         }
     }
 
-    /// Drops what is too old; whether the room can be forgotten.
-    fn expire(&self, now_ms: u64) -> bool {
-        let needed = self.shards.load(Ordering::Acquire) != 0 || self.members() != 0;
+    /// Drops what is too old; whether the room can be forgotten. One that somebody `holds` is not: an event for
+    /// it is in line.
+    fn expire(&self, now_ms: u64, holds: bool) -> bool {
+        let in_line = holds && self.spec.keep.is_durable();
+        let needed = in_line || self.shards.load(Ordering::Acquire) != 0 || self.members() != 0;
         if needed && self.recent.get().is_none() {
             return false;
         }
@@ -379,7 +381,7 @@ impl Hub {
     pub fn sweep(&self, now_ms: u64) -> usize {
         let parts = self.rooms.iter().map(|part| {
             let mut part = part.write().unwrap_or_else(PoisonError::into_inner);
-            part.retain(|_, entry| !entry.expire(now_ms));
+            part.retain(|_, entry| !entry.expire(now_ms, Arc::strong_count(entry) > 1));
             let left = part.len();
             part.shrink_to(left * 2);
             left

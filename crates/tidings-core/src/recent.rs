@@ -24,6 +24,8 @@ pub struct Recent {
     trimmed: Mark,
     /// The highest offset that the log does not keep, of a room that is in the log.
     log_trimmed: Option<u64>,
+    /// The number in the log of the newest event that was read from there.
+    read_to: u64,
     /// When the newest event was accepted, in milliseconds since 1970.
     newest_at_ms: u64,
     /// The hub has forgotten this history; nothing may be appended any more.
@@ -57,6 +59,7 @@ impl Recent {
             top,
             trimmed: Mark::default(),
             log_trimmed: None,
+            read_to: 0,
             newest_at_ms: 0,
             retired: false,
             keys,
@@ -77,6 +80,7 @@ impl Recent {
     ) -> Self {
         let mut recent = Self { top, newest_at_ms: now_ms, ..Self::new(top.epoch, size, ttl, most) };
         recent.bytes = events.iter().map(|event| event.bytes()).sum();
+        recent.read_to = events.back().map_or(trimmed, |event| event.durable);
         recent.events = events;
         recent.trimmed.durable = trimmed;
         recent
@@ -154,6 +158,12 @@ impl Recent {
         (known && since.offset + 1 < self.first() && trimmed + 1 < self.first()).then_some(trimmed)
     }
 
+    /// The number in the log of the newest event that was read from there: nobody has heard it, or what came before
+    /// it, by a number of this process.
+    pub fn read_to(&self) -> u64 {
+        self.read_to
+    }
+
     /// Whether the event at a position is here or is the newest, so that one can go on behind it.
     pub fn reaches(&self, position: Position) -> bool {
         position.epoch != self.epoch || position.offset >= self.first().min(self.top.offset)
@@ -165,9 +175,10 @@ impl Recent {
     }
 
     /// Whether what the log has anyway can be dropped from memory: no session of this process can ask
-    /// for it by number any more.
+    /// for it by number any more, or nothing was ever said that it could ask for.
     pub fn rest(&mut self, now_ms: u64) -> bool {
-        self.retired = self.newest_at_ms + REST_MS <= now_ms;
+        let rest_ms = if self.top.offset == 0 { UNHEARD_REST_MS } else { REST_MS };
+        self.retired = self.newest_at_ms + rest_ms <= now_ms;
         self.retired
     }
 
@@ -314,6 +325,9 @@ const META_TTL_MS: u64 = 24 * 3_600_000;
 /// A durable room that nobody is in stays in memory this long after its last event or its reading; no
 /// session can be taken up again after so long.
 const REST_MS: u64 = 3_600_000;
+
+/// One in which nothing was ever said stays so long after its reading, for whoever is about to enter or speak.
+const UNHEARD_REST_MS: u64 = 30_000;
 
 /// What the first publish with a key became.
 #[derive(Debug, Clone, Copy)]

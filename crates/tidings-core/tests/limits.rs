@@ -249,6 +249,16 @@ fn an_account_that_is_held_or_in_use_is_the_same_for_all_who_ask() {
 }
 
 #[test]
+fn so_many_at_once_and_then_so_many_a_minute() {
+    let (account, rate) = (Account::default(), Rate::per_minute_at_once(20, 300));
+    let passes = |second: u64| (0..400).filter(|_| account.rooms.take(rate, second * SECOND).is_ok()).count();
+    assert_eq!(passes(0), 300);
+    assert_eq!((1..=60).map(passes).sum::<usize>(), 20);
+    assert!(!account.is_at_rest(15 * 60 * SECOND), "nothing of it is forgotten before it would be the same");
+    assert!(account.is_at_rest(16 * 60 * SECOND));
+}
+
+#[test]
 fn an_organisation_has_so_many_rooms_at_most_and_another_has_its_own() {
     let hub = Hub::new(Vec::new()).with_rooms_per_org(2);
     let spec = Arc::new(common::spec(Keep::Nothing));

@@ -158,6 +158,7 @@ fn what_was_stored_begins_behind_what_is_no_longer_kept() {
     let stored = Recent::stored(filled.top(), 200, 9, Duration::from_millis(TTL_MS), usize::MAX, events, 0);
     assert_eq!(offsets(&stored.after_durable(200)), [3, 4, 5, 6]);
     assert!(stored.after_durable(200).complete && !stored.after_durable(199).complete);
+    assert_eq!((stored.read_to(), filled.read_to()), (600, 0));
     // Whoever was away while nothing was said has missed nothing, though nothing is kept.
     filled.expire(TTL_MS);
     assert!(filled.after_durable(600).complete && !filled.after_durable(599).complete);

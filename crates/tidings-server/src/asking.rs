@@ -1,7 +1,11 @@
 //! What the rules leave open, asked: the one road from a command to the team's backend.
 
+use std::net::IpAddr;
+
 use tidings_app::registry::Snapshot;
-use tidings_core::{Action, Answer, Answered, Asker, Code, Denied, Epoch, Publish, Published, Refusal, Room};
+use tidings_core::{
+    Action, Answer, Answered, Asker, Code, Denied, Epoch, Identity, Keep, Publish, Published, Refusal, Room,
+};
 
 use crate::durable::{Said, Stored};
 use crate::hooks::{Caller, Draft, Purpose, Verdict};
@@ -95,7 +99,7 @@ impl Shared {
                 Ok(done) => return Ok(done),
                 Err(Denied::No(refusal)) => return Err(refusal),
                 Err(Denied::Ask(action)) => answered.push(self.ask(caller, room, action, draft).await?),
-                Err(Denied::Load) => self.load(room).await?,
+                Err(Denied::Load) => self.load_for(Some(caller), room).await?,
                 Err(denied @ Denied::Log) => return Err(denied.into()),
             }
         }
@@ -116,10 +120,27 @@ impl Shared {
             Err(Denied::Log) => Ok(None),
             done => done.map(Some),
         };
+        if !what.volatile {
+            self.may_make(caller.who, &what.room, caller.address)?;
+        }
         Ok(match self.settle(caller, &what.room, draft, attempt).await? {
             Some(published) => Publishing::Done(published),
             None => Publishing::Waits(self.log(Said::of(what))?),
         })
+    }
+
+    /// Takes one new room of somebody who enters or speaks in one that memory keeps and does not have; one that the
+    /// log keeps is taken as it is read.
+    ///
+    /// # Errors
+    /// [`Code::RateLimited`] with the time to wait.
+    pub(crate) fn may_make(&self, who: &Identity, room: &Room, address: IpAddr) -> Result<(), Refusal> {
+        let keeps =
+            || self.node.kinds().spec(room).is_ok_and(|spec| matches!(spec.keep, Keep::Recent { .. }));
+        if self.gate.bounds().is_none() || !keeps() || self.node.hub().find(room).is_some() {
+            return Ok(());
+        }
+        self.gate.make_room(who, address)
     }
 
     /// Asks the backend about one action, and keeps the answer as long as it allows.

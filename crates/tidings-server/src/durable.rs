@@ -6,6 +6,7 @@
 mod commit;
 mod heal;
 mod health;
+mod origin;
 mod pace;
 mod pages;
 mod read;
@@ -29,11 +30,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use commit::{Commit, Loading};
 use health::Health;
+use origin::Origin;
 use pages::Pages;
 pub(crate) use trim::keep_trimmed;
 use write::{Letter, Writer};
 
 use crate::failpoint;
+use crate::hooks::Caller;
 use crate::shared::{Shared, wall_ms};
 
 /// Events that may wait to be stored, and their bytes; more are refused as `unavailable`.
@@ -106,6 +109,8 @@ pub(crate) struct Log {
     /// The longest that reading a room may take.
     patience: Duration,
     loading: Arc<Loading>,
+    /// Of what the epochs of rooms are made in which nothing was ever said.
+    origin: Arc<Origin>,
     /// Pages that were read lately.
     kept: Mutex<Pages>,
     /// Events that were stored, and those that could not be.
@@ -126,6 +131,7 @@ impl Log {
         let (letters, received) = mpsc::channel(WAITING);
         let (commits, committed) = mpsc::channel(COMMITS);
         let loading: Arc<Loading> = Arc::new((0..PARTS).map(|_| tokio::sync::Mutex::new(())).collect());
+        let origin = Arc::new(Origin::new(store.clone()));
         let bytes = Arc::new(AtomicUsize::new(0));
         let (stored, failed, health) = (Arc::default(), Arc::default(), Arc::new(Health::new()));
         let transactions = Arc::default();
@@ -140,6 +146,7 @@ impl Log {
             health: Arc::clone(&health),
             patience,
             loading: loading.clone(),
+            origin: origin.clone(),
             kept: Mutex::default(),
             stored: Arc::clone(&stored),
             failed: Arc::clone(&failed),
@@ -159,6 +166,7 @@ impl Log {
             transactions,
             answered: true,
             loading,
+            origin,
             health,
             patience,
             committing,
@@ -178,7 +186,8 @@ impl Log {
         said: Said,
     ) -> Result<oneshot::Receiver<Result<Published, Refusal>>, Refusal> {
         self.health.refuse_while_away()?;
-        let Some(epoch) = node.epoch_of(&said.room) else {
+        let held = node.hub().find(&said.room);
+        let Some(epoch) = held.as_ref().and_then(|entry| entry.top()).map(|top| top.epoch) else {
             return Err(Refusal::new(Code::Unavailable, "the room is not read yet"));
         };
         let size = said.bytes();
@@ -187,7 +196,7 @@ impl Log {
             return Err(busy());
         }
         let (reply, stored) = oneshot::channel();
-        let letter = Letter { id: node.next_message_id(), epoch, at_ms: wall_ms(), said, reply };
+        let letter = Letter { id: node.next_message_id(), epoch, at_ms: wall_ms(), said, held, reply };
         self.letters.try_send(letter).map_err(|_| {
             self.bytes.fetch_sub(size, Ordering::Relaxed);
             busy()
@@ -246,9 +255,18 @@ impl Shared {
     /// # Errors
     /// [`Code::Unavailable`] if the log cannot be read now, or the room would be one too many for its organisation.
     pub(crate) async fn load(&self, room: &Room) -> Result<(), Refusal> {
+        self.load_for(None, room).await
+    }
+
+    /// The same for somebody who makes the room if the log does not know it.
+    ///
+    /// # Errors
+    /// As [`Shared::load`]; [`Code::RateLimited`] if it makes too many.
+    pub(crate) async fn load_for(&self, maker: Option<&Caller<'_>>, room: &Room) -> Result<(), Refusal> {
         let Some(log) = &self.log else { return Err(no_log()) };
+        let may_make = || maker.map_or(Ok(()), |maker| self.gate.make_room(maker.who, maker.address));
         // Rare and large: who may have to wait for it should not carry the space for it.
-        Box::pin(log.in_time(room, log.load(&self.node, room))).await?
+        Box::pin(log.in_time(room, log.load(&self.node, room, may_make))).await?
     }
 
     /// Whether the log knows a durable room; asking makes none.
@@ -260,14 +278,27 @@ impl Shared {
         Box::pin(log.in_time(room, log.knows(room))).await
     }
 
-    /// The same for who subscribes: while the database is away they wait, for a hiccup of it is no gap.
+    /// The epoch with which a durable room begins that is neither in memory nor in the log.
+    ///
+    /// # Errors
+    /// As [`Shared::load`].
+    pub(crate) async fn first_epoch(&self, room: &Room) -> Result<Epoch, Refusal> {
+        let Some(log) = &self.log else { return Err(no_log()) };
+        Box::pin(log.in_time(room, log.origin.epoch_of(room))).await
+    }
+
+    /// As [`Shared::load_for`] for who subscribes: while the database is away they wait, for a hiccup of it is no gap.
     ///
     /// # Errors
     /// [`Code::Unavailable`] if it stays away for [`RECOVERING`], or the log cannot be read though it answers.
-    pub(crate) async fn load_once_it_answers(&self, room: &Room) -> Result<(), Refusal> {
+    pub(crate) async fn load_once_it_answers(
+        &self,
+        maker: Option<&Caller<'_>>,
+        room: &Room,
+    ) -> Result<(), Refusal> {
         let deadline = Instant::now() + RECOVERING;
         loop {
-            let loaded = self.load(room).await;
+            let loaded = self.load_for(maker, room).await;
             match &self.log {
                 Some(log) if loaded.is_err() && log.health.is_away() && !failpoint::is_off("recovering") => {
                     let there = timeout_at(deadline, log.health.wait()).await;

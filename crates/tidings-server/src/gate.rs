@@ -49,7 +49,7 @@ pub(crate) struct Gate {
 
 /// Users, organisations, addresses and IPv6 networks that are known at once, each.
 ///
-/// An account takes about 200 bytes, and is forgotten a minute after its last use.
+/// An account takes about 200 bytes, and is forgotten a minute after its last use, or once it may make all its rooms again.
 const ACCOUNTS: usize = 1 << 18;
 
 /// Accounts at rest are forgotten this often, and rooms nobody needs.

@@ -38,7 +38,11 @@ impl Shared {
                 self.settle(caller, room, Draft::default(), read).await?
             }
             // Looking into a room does not make it.
-            Err(Unread) => return Ok(nothing(room, since.is_some())),
+            Err(Unread) => {
+                let top = Position::start(self.first_epoch(room).await?);
+                let complete = since.is_none_or(|since| (since.epoch, since.offset) == (top.epoch, 0));
+                return Ok(answer(room, Some(Read { top, events: Vec::new(), complete }), since.is_some()));
+            }
         };
         let read = match (read, since) {
             (Some(read), Some(since)) => Some(self.read_from(room, read, since, limit).await?),
@@ -122,18 +126,6 @@ impl Shared {
 
 /// A durable room that is not in memory.
 struct Unread;
-
-/// The answer of a durable room in which nobody was ever; a position in it is of another history.
-fn nothing(room: &Room, with_complete: bool) -> Vec<u8> {
-    let mut out = b"{\"ok\":true,\"room\":".to_vec();
-    write_string(&mut out, room.name());
-    out.extend_from_slice(b",\"events\":[],\"more\":false");
-    if with_complete {
-        out.extend_from_slice(b",\"complete\":false");
-    }
-    out.push(b'}');
-    out
-}
 
 /// Events that are read back from the log at once, before one looks whether they are enough.
 const BACK: u64 = 32;

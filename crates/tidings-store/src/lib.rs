@@ -44,6 +44,7 @@ pub mod migrate;
 mod open;
 pub mod options;
 pub mod orgs;
+mod origin;
 pub mod refresh;
 pub mod revocations;
 pub mod sessions;

@@ -27,6 +27,8 @@ pub struct Account {
     pub publishes: SharedBucket,
     /// The same, of a server's token.
     pub server_publishes: SharedBucket,
+    /// Rooms that were not there before.
+    pub rooms: SharedBucket,
     /// HTTP requests.
     pub requests: SharedBucket,
     /// Tokens and passwords that were wrong.
@@ -73,6 +75,7 @@ impl Account {
             &self.strangers_messages,
             &self.publishes,
             &self.server_publishes,
+            &self.rooms,
             &self.requests,
             &self.failures,
         ];

@@ -30,7 +30,12 @@ impl Rate {
 
     /// `events` a minute, and as many at once.
     pub const fn per_minute(events: u64) -> Self {
-        Self::over(60_000_000_000, events, events)
+        Self::per_minute_at_once(events, events)
+    }
+
+    /// `events` a minute, and `burst` at once.
+    pub const fn per_minute_at_once(events: u64, burst: u64) -> Self {
+        Self::over(60_000_000_000, events, burst)
     }
 
     const fn over(window_ns: u64, events: u64, burst: u64) -> Self {

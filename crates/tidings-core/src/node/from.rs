@@ -139,7 +139,11 @@ fn after_mark(entry: &Entry, heard: Heard, since: Mark) -> Option<Read> {
         Heard::Then(_, until) if entry.spec.keep.is_durable() => recent.after_durable(until),
         Heard::To(heard) | Heard::Then(heard, _) => recent.after_sequence(heard.max(since).memory),
         // Whoever got something live has got all that was replayed before it.
-        Heard::Flushed(flushed) if flushed > since.memory => recent.after_sequence(flushed),
+        Heard::Flushed(flushed) if flushed > since.memory => {
+            let read = recent.after_sequence(flushed);
+            // What was read from the log since, into a room that was forgotten meanwhile, has no such number.
+            Read { complete: read.complete && recent.read_to() <= since.durable, ..read }
+        }
         Heard::Flushed(_) if entry.spec.keep.is_durable() => recent.after_durable(since.durable),
         Heard::Flushed(_) => recent.after_sequence(since.memory),
     })

@@ -62,11 +62,6 @@ impl Node {
         Some(self.hub.find(room)?.history()?.begins_behind())
     }
 
-    /// An epoch that no room has had.
-    pub fn next_epoch(&self) -> Epoch {
-        self.epoch()
-    }
-
     /// Whether a room is in memory, or one more of its organisation can be.
     ///
     /// # Errors

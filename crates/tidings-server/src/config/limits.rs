@@ -70,6 +70,10 @@ pub struct LimitsConfig {
     pub joins_per_second: u64,
     /// Subscriptions of one connection at once.
     pub joins_burst: u64,
+    /// Rooms that keep events and were not there before, which one user makes in a minute.
+    pub new_rooms_per_minute: u64,
+    /// The same at once.
+    pub new_rooms_burst: u64,
     /// Rooms of one organisation.
     pub rooms_per_org: usize,
     /// Bytes of the events of one organisation in the log; beyond that the oldest of its largest rooms go.
@@ -123,6 +127,8 @@ impl Default for LimitsConfig {
             offences: 50,
             joins_per_second: 50,
             joins_burst: 100,
+            new_rooms_per_minute: 20,
+            new_rooms_burst: 300,
             rooms_per_org: 100_000,
             log_bytes_per_org: 1 << 30,
             publish_per_minute: 100,

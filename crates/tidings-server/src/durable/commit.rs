@@ -119,13 +119,18 @@ impl Writer {
         now_ms: u64,
     ) -> Result<Vec<Appended>, StoreError> {
         self.heal().await?;
+        // Within the transaction it could not be asked for.
+        self.origin.read().await?;
         let mut changes = Changes::new(self.store.begin().await?, now_ms);
         let begun = Instant::now();
         while let Some(Commit { work, reply }) = waiting.pop_front() {
             match one(&mut changes, work).await {
                 Ok(()) => {
                     let (emitted, after) = changes.take();
-                    let events = emitted.into_iter().map(|emitted| self.numbered(emitted)).collect();
+                    let mut events = Vec::with_capacity(emitted.len());
+                    for emitted in emitted {
+                        events.push(self.numbered(emitted).await?);
+                    }
                     done.push(Done { reply, events, after });
                 }
                 Err(Failed::Alone(refusal)) => {
@@ -153,13 +158,15 @@ impl Writer {
         Ok(places)
     }
 
-    fn numbered(&self, emitted: Emitted) -> Event {
+    async fn numbered(&self, emitted: Emitted) -> Result<Event, StoreError> {
         let room = &emitted.room;
-        let epoch = self.node.is_durable(room).then(|| {
+        let epoch = match self.node.epoch_of(room) {
+            _ if !self.node.is_durable(room) => None,
             // Of a room that is known to the log, the log knows the epoch.
-            self.node.epoch_of(room).unwrap_or_else(|| self.node.next_epoch())
-        });
-        Event { id: self.node.next_message_id(), epoch, emitted }
+            None => Some(self.origin.epoch_of(room).await?),
+            known => known,
+        };
+        Ok(Event { id: self.node.next_message_id(), epoch, emitted })
     }
 
     /// Delivers what was stored in the order of the log, and answers each command behind its events.

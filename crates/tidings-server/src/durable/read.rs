@@ -14,8 +14,14 @@ use crate::failpoint;
 use crate::shared::wall_ms;
 
 impl Log {
-    /// Reads a room from the log, unless it is in memory; or says why it cannot be there.
-    pub(super) async fn load(&self, node: &Node, room: &Room) -> Result<Result<(), Refusal>, StoreError> {
+    /// Reads a room from the log, unless it is in memory; or says why it cannot be there. `may_make` is asked about
+    /// one that the log does not know.
+    pub(super) async fn load(
+        &self,
+        node: &Node,
+        room: &Room,
+        may_make: impl FnOnce() -> Result<(), Refusal>,
+    ) -> Result<Result<(), Refusal>, StoreError> {
         let _turn = self.turn(room).await;
         if !node.wants_loading(room) {
             return Ok(Ok(()));
@@ -31,7 +37,11 @@ impl Log {
         let Stand { top, trimmed, log_trimmed, events } =
             match self.read_newest(room, size as u64, bytes).await? {
                 Some(stored) => stored,
-                None => self.make(room, node.next_epoch()).await?,
+                // The log knows no room in which nothing was said.
+                None => match may_make() {
+                    Ok(()) => Stand::first(self.origin.epoch_of(room).await?),
+                    Err(refusal) => return Ok(Err(refusal)),
+                },
             };
         let install = |size, ttl, bytes| Recent::stored(top, trimmed, size, ttl, bytes, events, wall_ms());
         if let Err(refusal) = node.install(room, install) {
@@ -42,7 +52,7 @@ impl Log {
         Ok(Ok(()))
     }
 
-    /// Whether a room was ever entered or spoken in.
+    /// Whether something was ever said in a room.
     pub(super) async fn knows(&self, room: &Room) -> Result<bool, StoreError> {
         Ok(self.store.read().await?.log_room(room).await?.is_some())
     }
@@ -50,15 +60,6 @@ impl Log {
     /// Waits until nobody else reads or forgets a room of the same part.
     pub(super) async fn turn(&self, room: &Room) -> tokio::sync::MutexGuard<'_, ()> {
         super::commit::turn(&self.loading, room).await
-    }
-
-    /// Makes a room whose epoch lasts, so that who has heard nothing in it can prove that.
-    async fn make(&self, room: &Room, epoch: Epoch) -> Result<Stand, StoreError> {
-        let mut tx = self.store.begin().await?;
-        tx.add_log_room(room, epoch, wall_ms()).await?;
-        tx.commit().await?;
-        let stored = self.read_newest(room, 0, 0).await?;
-        stored.ok_or_else(|| StoreError::Corrupt("a room of the log is gone".into()))
     }
 
     /// The newest events of a room, so many and so many bytes of them; a page more is held while it reads.
@@ -129,6 +130,12 @@ struct Stand {
     trimmed: u64,
     log_trimmed: u64,
     events: VecDeque<Arc<Publication>>,
+}
+
+impl Stand {
+    fn first(epoch: Epoch) -> Self {
+        Self { top: Position::start(epoch), trimmed: 0, log_trimmed: 0, events: VecDeque::new() }
+    }
 }
 
 fn publication(room: &Room, record: Record) -> Publication {

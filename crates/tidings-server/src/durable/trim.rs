@@ -10,14 +10,14 @@ use tidings_store::log::{Kept, StoredRoom};
 use tokio::sync::watch;
 
 use super::Log;
+use super::origin::OLD_ROOM_MS;
 use crate::shared::{Shared, wall_ms};
 
 /// How often the log is trimmed, and how many rooms are looked at each time.
 const TRIM: Duration = Duration::from_secs(10);
 const TRIM_ROOMS: u32 = 500;
 
-/// What is known of a room outlasts its events by so long; of one in which nothing was ever said, by less.
-const OLD_ROOM_MS: u64 = 90 * 24 * 3_600_000;
+/// A room in which nothing was ever said is in a log of versions that wrote such rooms down; it goes after so long.
 const NEW_ROOM_MS: u64 = 24 * 3_600_000;
 
 /// Deletes what durable rooms do not keep any more, some rooms at a time, until `stop` changes.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tidings_core::hub::Entry;
 use tidings_core::{Code, Epoch, MessageId, Node, Position, Published, Refusal, Room};
 use tidings_store::log::{Append, Appended, Appender};
 use tidings_store::{Store, StoreError};
@@ -15,6 +16,7 @@ use super::Said;
 use super::commit::{Commit, GROUP, Loading};
 use super::heal::{Manner, Unsettled};
 use super::health::{self, Health};
+use super::origin::Origin;
 use super::pace::Pace;
 use crate::failpoint;
 
@@ -30,6 +32,8 @@ pub(super) struct Letter {
     pub(super) id: MessageId,
     pub(super) epoch: Epoch,
     pub(super) at_ms: u64,
+    /// The room, which is not forgotten while something for it is in line.
+    pub(super) held: Option<Arc<Entry>>,
     pub(super) reply: oneshot::Sender<Result<Published, Refusal>>,
 }
 
@@ -45,6 +49,7 @@ pub(super) struct Writer {
     /// The last transaction went through, so that the log tells of a change and not of each.
     pub(super) answered: bool,
     pub(super) loading: Arc<Loading>,
+    pub(super) origin: Arc<Origin>,
     pub(super) health: Arc<Health>,
     /// The longest a transaction may take.
     pub(super) patience: Duration,
@@ -243,7 +248,7 @@ fn settle_all(node: &Node, stored: Vec<(Letter, Result<Appended, StoreError>)>) 
 
 /// Delivers what was stored, then answers; whoever asked may be gone.
 fn settle(node: &Node, letter: Letter, done: Result<Appended, StoreError>) {
-    let Letter { said, id, at_ms, reply, .. } = letter;
+    let Letter { said, id, at_ms, reply, held: _held, .. } = letter;
     let published = |id, position, duplicate| Published {
         id,
         position: Some(position),
@@ -299,7 +304,7 @@ mod tests {
         let payload = Payload::json("1");
         let said = Said { room, event: event.into(), payload, lane: None, key: None, skip: None, ack: None };
         let (reply, _) = oneshot::channel();
-        Letter { said, id: MessageId { node: 1, number: 1 }, epoch: Epoch(7), at_ms: 1, reply }
+        Letter { said, id: MessageId { node: 1, number: 1 }, epoch: Epoch(7), at_ms: 1, held: None, reply }
     }
 
     #[tokio::test]
@@ -307,6 +312,7 @@ mod tests {
         let store = Store::open("sqlite::memory:", &StoreOptions::default()).await.unwrap();
         let mut writer = Writer {
             appender: Appender::new(store.clone()),
+            origin: Arc::new(Origin::new(store.clone())),
             store,
             node: Arc::new(Node::new(Hub::new(Vec::new()), Kinds::default(), 1)),
             bytes: Arc::default(),

@@ -18,6 +18,8 @@ pub(crate) struct Bounds {
     pub(crate) offences: u32,
     /// Subscriptions of one connection.
     pub(crate) joins: Rate,
+    /// Rooms that a user makes.
+    pub(crate) rooms: Rate,
     /// Publishes and commands of apps, of a user and of a server's token.
     pub(crate) publishes: Rate,
     pub(crate) server_publishes: Rate,
@@ -55,6 +57,7 @@ impl Bounds {
             address: Rate::per_second(limits.address_messages_per_second, limits.address_messages_burst),
             offences: limits.offences,
             joins: Rate::per_second(limits.joins_per_second, limits.joins_burst),
+            rooms: Rate::per_minute_at_once(limits.new_rooms_per_minute, limits.new_rooms_burst),
             publishes: Rate::per_minute(limits.publish_per_minute),
             server_publishes: Rate::per_minute(limits.server_per_minute),
             requests: Rate::per_minute(requests),

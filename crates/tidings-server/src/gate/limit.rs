@@ -19,6 +19,7 @@ pub(crate) enum Limit {
     OrgMessages,
     AddressMessages,
     Joins,
+    NewRooms,
     Publishes,
     Requests,
     SignIn,
@@ -29,7 +30,7 @@ pub(crate) enum Limit {
 
 impl Limit {
     /// Every limit, in the order of the counters.
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Connections,
         Self::AddressConnections,
         Self::NetworkConnections,
@@ -42,6 +43,7 @@ impl Limit {
         Self::OrgMessages,
         Self::AddressMessages,
         Self::Joins,
+        Self::NewRooms,
         Self::Publishes,
         Self::Requests,
         Self::SignIn,
@@ -65,6 +67,7 @@ impl Limit {
             Self::OrgMessages => "org_messages",
             Self::AddressMessages => "address_messages",
             Self::Joins => "joins",
+            Self::NewRooms => "new_rooms",
             Self::Publishes => "publishes",
             Self::Requests => "requests",
             Self::SignIn => "sign_in",
@@ -90,6 +93,7 @@ impl Limit {
             Self::OrgMessages => "too many messages of this organisation",
             Self::AddressMessages => "too many messages from this address",
             Self::Joins => "too many subscriptions at once",
+            Self::NewRooms => "too many new rooms of this user",
             Self::Publishes => "the publishes of this user are used up",
             Self::Requests => "too many requests from this address",
             Self::SignIn => "too many wrong sign-ins from this address",

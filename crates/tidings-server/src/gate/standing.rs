@@ -106,11 +106,29 @@ impl Gate {
         let org = self.orgs.account(who.org.clone(), now_ns).map_err(|full| self.no_room(full))?;
         let message = org.messages.take(bounds.org, now_ns);
         message.map_err(|wait| self.refuse(Limit::OrgMessages, None, wait))?;
-        let account = match who.user_key() {
-            Some(user) => self.users.account(user, now_ns).map_err(|full| self.no_room(full))?,
-            None => self.rated(address).map_err(|full| self.no_room(full))?,
-        };
+        let account = self.account_of(who, address, now_ns)?;
         self.take_publish(&account, who, own, now_ns)
+    }
+
+    /// Takes one room that somebody makes by entering it or speaking in it; a server makes as many as it has
+    /// publishes.
+    ///
+    /// # Errors
+    /// [`tidings_core::Code::RateLimited`] with the time to wait.
+    pub(crate) fn make_room(&self, who: &Identity, address: IpAddr) -> Result<(), Refusal> {
+        let Some(bounds) = self.bounds().filter(|_| !who.has_server_scope()) else { return Ok(()) };
+        let now_ns = self.now_ns();
+        let taken = self.account_of(who, address, now_ns)?.rooms.take(bounds.rooms, now_ns);
+        taken.map(drop).map_err(|wait| self.refuse(Limit::NewRooms, Some(address), wait))
+    }
+
+    /// The account of a user, or that of the address for somebody who has not signed in.
+    fn account_of(&self, who: &Identity, address: IpAddr, now_ns: u64) -> Result<Arc<Account>, Refusal> {
+        let account = match who.user_key() {
+            Some(user) => self.users.account(user, now_ns),
+            None => self.rated(address),
+        };
+        account.map_err(|full| self.no_room(full))
     }
 
     fn take_publish(

@@ -47,6 +47,7 @@ impl Shared {
                 done => done.map(Some),
             }
         };
+        self.may_make(caller.who, &what.room, caller.address)?;
         let settled = self.settle(caller, &what.room, draft, attempt).await;
         let ack = begun.get().and_then(|begun| begun.as_ref().ok()).copied();
         let said = || Said::of(&Publish { ack, ..what.clone() });

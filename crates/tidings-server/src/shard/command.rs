@@ -153,6 +153,9 @@ impl ShardLoop {
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
         let answered = self.answered_for(key);
         let remaining = self.take_publish(key, ack, &who, Some(&room), !answered.is_empty())?;
+        if answered.is_empty() && !body.volatile {
+            self.may_make(key, &who, &room)?;
+        }
         let what = Publish {
             room: room.clone(),
             event: &body.event,
@@ -223,6 +226,7 @@ impl ShardLoop {
         if answered.is_empty() && self.snapshot.is_none() && !self.is_restoring() {
             // One that waited for the backend was counted before; one that is taken up nobody asked for.
             self.take_join(key)?;
+            self.may_make(key, &who, &room)?;
         }
         if self.has_all_rooms(key, ack.namespace(), &room) {
             return Err(Refusal::new(Code::BadRequest, "this connection is in too many rooms").into());

@@ -495,11 +495,13 @@ async fn answer(shared: &Shared, place: Place, asking: &mut Asking) -> Result<Op
     let Some(open) = &mut asking.open else {
         return shared.ask_connect(&caller, "/").await.map(|()| None);
     };
+    // Nobody asks for what is taken up again.
+    let maker = (!matches!(asking.kept, Kept::Restore(_))).then_some(&caller);
     match open.need {
-        Need::History => shared.load_once_it_answers(&open.room).await.map(|()| None),
+        Need::History => shared.load_once_it_answers(maker, &open.room).await.map(|()| None),
         Need::Snapshot => {
             if shared.node.wants_loading(&open.room) {
-                shared.load_once_it_answers(&open.room).await?;
+                shared.load_once_it_answers(maker, &open.room).await?;
             }
             let caller = tidings_app::Caller::new(asking.who.clone());
             open.snapshot = Some(Box::new(shared.apps.join(&open.room, caller).await?));
@@ -512,7 +514,7 @@ async fn answer(shared: &Shared, place: Place, asking: &mut Asking) -> Result<Op
         },
         Need::Keep => {
             if shared.node.wants_loading(&open.room) {
-                shared.load(&open.room).await?;
+                shared.load_for(maker, &open.room).await?;
             }
             let heard = shared.node.hub().find(&open.room).and_then(|entry| entry.top());
             let none = || Refusal::new(Code::Forbidden, "only a user's subscriptions are kept");

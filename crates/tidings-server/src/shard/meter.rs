@@ -131,6 +131,15 @@ impl ShardLoop {
         taken.map(drop).map_err(|wait| gate.refuse(Limit::Joins, link.meter.remote(), wait))
     }
 
+    /// Takes one room that memory would keep and does not have, of who enters it or speaks in it.
+    ///
+    /// # Errors
+    /// [`tidings_core::Code::RateLimited`] with the time to wait.
+    pub(super) fn may_make(&mut self, key: ConnKey, who: &Identity, room: &Room) -> Result<(), Refusal> {
+        let Some(link) = self.links.get(key) else { return Ok(()) };
+        self.shared.may_make(who, room, link.remote)
+    }
+
     /// Takes one publish, or one command of an app where there is no room; how many are left.
     ///
     /// One that waited for the backend was `taken` before.

@@ -32,6 +32,9 @@ impl ShardLoop {
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
         let answered = self.answered_for(key);
         let remaining = self.take_publish(key, ack, &who, Some(&room), !answered.is_empty())?;
+        if answered.is_empty() {
+            self.may_make(key, &who, &room)?;
+        }
         let (node, receipts) = (self.node.clone(), self.shared.receipts.clone());
         let asker = self.asker(key, &who, &answered);
         let durable = node.is_durable(&room);

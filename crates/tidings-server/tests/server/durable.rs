@@ -55,6 +55,13 @@ fn ada(addr: SocketAddr) -> Wire {
     plain(addr, &token("ada", 600, json!({}))).0
 }
 
+/// Whether the log knows a room.
+fn is_in_log(store: &Store, name: &str) -> bool {
+    let room = Room::new(&Org::default(), name, 200).unwrap();
+    let read = async { store.read().await.unwrap().log_room(&room).await.unwrap() };
+    tokio::runtime::Handle::current().block_on(read).is_some()
+}
+
 fn publish(wire: &mut Wire, id: u64, room: &str, data: u64) -> Value {
     wire.ask(id, &format!("\"type\":\"publish\",\"room\":\"{room}\",\"event\":\"said\",\"data\":{data}"))
 }
@@ -235,13 +242,30 @@ fn while_nothing_can_be_stored_publishes_are_refused_and_volatile_rooms_go_on() 
 #[test]
 fn who_has_heard_nothing_in_an_empty_room_has_missed_nothing_after_a_restart() {
     let disk = Disk::new();
-    let told = disk.served(|addr, _, _| ada(addr).ask(1, "\"type\":\"subscribe\",\"room\":\"notes:1\""));
+    let told = disk.served(|addr, store, _| {
+        let told = ada(addr).ask(1, "\"type\":\"subscribe\",\"room\":\"notes:1\"");
+        assert!(!is_in_log(store, "notes:1"), "one who listens writes nothing");
+        told
+    });
     assert_eq!((&told["ok"], &told["offset"]), (&json!(true), &json!(0)), "{told}");
+    let since = json!({"epoch": told["epoch"], "offset": 0});
+    let back = format!("\"room\":\"notes:1\",\"since\":{since}");
+    let (epoch, again) = (told["epoch"].clone(), back.clone());
+    disk.served(move |addr, store, _| {
+        let mut ada = ada(addr);
+        // Nobody has it in memory: who looks into it is told the same as who enters it.
+        for command in ["history", "subscribe"] {
+            let told = ada.ask(1, &format!("\"type\":\"{command}\",{back}"));
+            let whole = if command == "history" { "complete" } else { "recovered" };
+            assert_eq!((&told[whole], &told["epoch"]), (&json!(true), &epoch), "{told}");
+        }
+        assert!(!is_in_log(store, "notes:1"));
+        assert_eq!(publish(&mut ada, 2, "notes:1", 1)["epoch"], epoch);
+        assert!(is_in_log(store, "notes:1"));
+    });
     disk.served(move |addr, _, _| {
         let mut ada = ada(addr);
-        publish(&mut ada, 1, "notes:1", 1);
-        let since = json!({"epoch": told["epoch"], "offset": 0});
-        let again = ada.ask(2, &format!("\"type\":\"subscribe\",\"room\":\"notes:1\",\"since\":{since}"));
+        let again = ada.ask(1, &format!("\"type\":\"subscribe\",{again}"));
         assert_eq!((&again["recovered"], &again["epoch"]), (&json!(true), &told["epoch"]), "{again}");
         assert!(ada.hear("\"said\"").contains("\"data\":1"));
     });
@@ -374,9 +398,37 @@ fn a_room_too_many_is_refused_at_once_at_every_door_and_costs_no_row() {
         assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("too many rooms"), "{answer}");
         // What is there goes on.
         assert_eq!(publish(&mut ada, 6, "notes:1", 1)["offset"], 1);
-        let room = Room::new(&Org::default(), "notes:new", 200).unwrap();
-        let read = async { store.read().await.unwrap().log_room(&room).await.unwrap() };
-        assert_eq!(tokio::runtime::Handle::current().block_on(read), None);
+        assert!(!is_in_log(store, "notes:new"));
+    });
+}
+
+#[test]
+fn one_user_makes_so_many_rooms_of_the_log_and_enters_those_that_are_there() {
+    let mut disk = Disk::new();
+    disk.served(|addr, _, _| {
+        (1..=3).for_each(|at| drop(publish(&mut ada(addr), at, &format!("notes:{at}"), at)));
+    });
+    disk.config.no_limits = false;
+    (disk.config.limits.new_rooms_per_minute, disk.config.limits.new_rooms_burst) = (1, 2);
+    disk.served(|addr, _, _| {
+        let mut ada = ada(addr);
+        let enter = |wire: &mut Wire, id: u64, room: &str| {
+            wire.ask(id, &format!("\"type\":\"subscribe\",\"room\":\"{room}\""))
+        };
+        (1..=3).for_each(|at| assert_eq!(enter(&mut ada, at, &format!("notes:{at}"))["ok"], true));
+        assert_eq!(enter(&mut ada, 4, "notes:4")["ok"], true);
+        assert_eq!(publish(&mut ada, 5, "notes:5", 1)["offset"], 1);
+        for told in [enter(&mut ada, 6, "notes:6"), publish(&mut ada, 7, "notes:6", 1)] {
+            assert_eq!(told["error"]["code"], "rate_limited", "{told}");
+            assert!(told["error"]["retryAfterMs"].as_u64().is_some_and(|wait| wait > 1_000), "{told}");
+        }
+        let body = "{\"room\":\"notes:6\",\"event\":\"e\",\"data\":1}";
+        let answer = post(addr, "/api/publish", &token("ada", 600, json!({})), body);
+        assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
+        assert_eq!(history(&mut ada, 8, "notes:6"), [], "looking into it makes none");
+        let (mut bob, _) = plain(addr, &token("bob", 600, json!({})));
+        assert_eq!(publish(&mut bob, 1, "notes:6", 1)["offset"], 1);
+        assert_eq!(publish(&mut ada, 9, "notes:6", 2)["offset"], 2);
     });
 }
 

@@ -10,6 +10,7 @@ use tidings_server::config::{Anonymous, RoomKindConfig};
 use crate::backend::{Backend, allow};
 use crate::common::{DEADLINE, Frame, Wire, frame, http, limited, token, user, with_server};
 use crate::hooks;
+use crate::people::{self, post};
 
 const SOCKET_IO: &str = "/socket.io/?EIO=4&transport=websocket";
 
@@ -283,6 +284,50 @@ fn subscriptions_and_rooms_are_limited() {
         assert_eq!(subscribe(&mut bob, 1), Value::Null, "one that is there");
         let codes: Vec<Value> = (0..3).map(|_| subscribe(&mut alice, 1)).collect();
         assert!(codes.contains(&"rate_limited".into()), "{codes:?}");
+    });
+}
+
+#[test]
+fn one_user_makes_so_many_rooms_and_keeps_nobody_else_from_theirs() {
+    let mut config = limited();
+    (config.limits.new_rooms_per_minute, config.limits.new_rooms_burst) = (1, 3);
+    with_server(&config, |addr, _| {
+        let enters = |wire: &mut Wire, room: &str| {
+            let told = wire.ask(1, &format!("\"type\":\"subscribe\",\"room\":\"{room}\""));
+            let error = &told["error"];
+            assert_eq!(error["retryAfterMs"].is_u64(), error["code"] == "rate_limited", "{told}");
+            told["ok"] == true
+        };
+        let publishes = |wire: &mut Wire, room: &str, more: &str| {
+            let body = format!("\"type\":\"publish\",\"room\":\"{room}\",\"event\":\"e\",\"data\":1{more}");
+            wire.ask(2, &body)["ok"] == true
+        };
+        let mut alice = Wire::open(addr, "/ws").sign_in(&user("alice"));
+        assert!(enters(&mut alice, "open:1") && publishes(&mut alice, "open:2", ""));
+        assert!(publishes(&mut alice, "open:3", ",\"receipt\":{}"));
+        let mut again = Wire::open(addr, "/ws").sign_in(&user("alice"));
+        assert!(!enters(&mut alice, "open:4") && !enters(&mut again, "open:4"), "however many connections");
+        assert!(!publishes(&mut again, "open:4", "") && !publishes(&mut again, "open:4", ",\"receipt\":{}"));
+        let body = "{\"room\":\"open:4\",\"event\":\"e\",\"data\":1}";
+        assert!(post(addr, "/api/publish", &user("alice"), body).starts_with("HTTP/1.1 429"));
+        assert!(enters(&mut again, "open:1") && publishes(&mut again, "open:2", ""), "these are there");
+        assert!(enters(&mut again, "loose:1"), "it is gone with her");
+        assert!(publishes(&mut again, "open:4", ",\"volatile\":true"), "this makes none");
+        let mut bob = Wire::open(addr, "/ws").sign_in(&user("bob"));
+        assert!(enters(&mut bob, "open:4") && enters(&mut again, "open:4"), "others make theirs");
+        let server = people::token("server", 600, json!({"scope": "publish"}));
+        (5..20).for_each(|at| {
+            let body = format!("{{\"room\":\"open:{at}\",\"event\":\"e\",\"data\":1}}");
+            assert!(post(addr, "/api/publish", &server, &body).starts_with("HTTP/1.1 200"));
+        });
+    });
+    config.no_limits = true;
+    with_server(&config, |addr, _| {
+        let mut alice = Wire::open(addr, "/ws").sign_in(&user("alice"));
+        (1..9).for_each(|at| {
+            let told = alice.ask(at, &format!("\"type\":\"subscribe\",\"room\":\"open:{at}\""));
+            assert_eq!(told["ok"], true, "{told}");
+        });
     });
 }
 

@@ -163,15 +163,6 @@ impl Tx {
         Ok((fates.into_iter().map(|fate| fate.appended).collect(), stands))
     }
 
-    /// Makes a room known before its first event, so that its epoch outlives this process; one that is known
-    /// stays as it is.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn add_log_room(&mut self, room: &Room, epoch: Epoch, now_ms: u64) -> Result<()> {
-        self.run_rows(&ADD_ROOMS, &new_room(room, epoch, now_ms)).await.map(drop)
-    }
-
     /// Counts every room up by all that is wanted of it, and learns where it stands.
     async fn count_up(&mut self, rooms: &mut Rooms<'_>) -> Result<()> {
         self.count_known(rooms).await?;

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use tidings_core::Org;
-use tidings_store::{Migration, Store, StoreError, StoreOptions, args};
+use tidings_store::{Digest, Migration, Store, StoreError, StoreOptions, args};
 use tidings_testkit::{Place, Postgres};
 
 use crate::bed::{Bed, NOW, both, options, tx};
@@ -12,6 +12,7 @@ both!(
     what_was_committed_is_there_after_opening_again,
     two_who_open_a_new_database_at_once_both_can,
     a_newer_database_is_refused,
+    a_database_keeps_its_origin,
     a_migration_that_was_changed_is_refused,
     an_app_brings_tables_of_its_own,
     a_migration_that_fails_leaves_nothing,
@@ -90,6 +91,13 @@ async fn a_migration_that_was_changed_is_refused(bed: &Bed) {
         matches!(&refused, StoreError::Unusable(said) if said.contains("migration 2 of core")),
         "{refused}"
     );
+}
+
+async fn a_database_keeps_its_origin(bed: &Bed) {
+    let (first, second) = (Digest::of(b"first"), Digest::of(b"second"));
+    assert_eq!(tx!(bed.store, tx => tx.origin(&first).await.unwrap()), first);
+    assert_eq!(tx!(bed.store, tx => tx.origin(&second).await.unwrap()), first);
+    Store::open(&bed.url, &options()).await.unwrap().close().await;
 }
 
 const NOTES: Migration = Migration {

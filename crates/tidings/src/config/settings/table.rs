@@ -228,6 +228,8 @@ pub(super) static SETTINGS: &[Setting] = &[
         "Subscriptions of one connection in a second. Higher lets one client take more CPU.",
     ),
     row("limits.joins_burst", Kind::Count(1, RATE), "Subscriptions of one connection at once."),
+    row("limits.new_rooms_per_minute", Kind::Count(1, RATE), "Rooms that one user makes in a minute."),
+    row("limits.new_rooms_burst", Kind::Count(1, RATE), "Rooms that one user makes at once."),
     row(
         "limits.rooms_per_org",
         Kind::Count(1, 1 << 32),
