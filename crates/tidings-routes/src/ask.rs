@@ -129,7 +129,11 @@ impl<S: Sync + Send> FromRequest<S> for Asked {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         let asker = Asker::of(request.extensions().get::<Caller>())?;
-        if request.extensions().get().is_some_and(|Most(most)| request.body().size_hint().lower() > *most as u64) {
+        if request
+            .extensions()
+            .get()
+            .is_some_and(|Most(most)| request.body().size_hint().lower() > *most as u64)
+        {
             return Err(too_large().into());
         }
         let headers = request.headers().clone();

@@ -15,8 +15,8 @@ pub mod describe;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::Extension;
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
 
 pub use answer::{Answer, Refused, commit, make, respond, told, told_as, told_from};

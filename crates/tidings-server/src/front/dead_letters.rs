@@ -65,11 +65,7 @@ async fn list(
 }
 
 /// One letter, with its data.
-async fn one(
-    State(shared): State<Arc<Shared>>,
-    id: Named,
-    headers: HeaderMap,
-) -> Response<Body> {
+async fn one(State(shared): State<Arc<Shared>>, id: Named, headers: HeaderMap) -> Response<Body> {
     let found = async {
         let who = administrator(&shared, &headers, None).await?;
         let letter = find(&shared, &who, id_of(&id.known(none)?)?).await?;

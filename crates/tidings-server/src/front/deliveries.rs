@@ -28,11 +28,7 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
 }
 
 /// One message and its recipients, as long as it is remembered.
-async fn delivery(
-    State(shared): State<Arc<Shared>>,
-    id: Named,
-    headers: HeaderMap,
-) -> Response<Body> {
+async fn delivery(State(shared): State<Arc<Shared>>, id: Named, headers: HeaderMap) -> Response<Body> {
     let found = async {
         let who = server(&shared, &headers).await?;
         let none = || Refusal::new(Code::NotFound, "there is no such message");
@@ -42,11 +38,7 @@ async fn delivery(
 }
 
 /// How deliveries to a user went, of tracked messages.
-async fn of_user(
-    State(shared): State<Arc<Shared>>,
-    user: Named,
-    headers: HeaderMap,
-) -> Response<Body> {
+async fn of_user(State(shared): State<Arc<Shared>>, user: Named, headers: HeaderMap) -> Response<Body> {
     let counted = async {
         let who = server(&shared, &headers).await?;
         let user = user.known(|| bad("the user's id is not UTF-8"))?;

@@ -39,8 +39,7 @@ const TURN: usize = 16;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     let most = shared.settings.limits.message_bytes;
-    let routes =
-        Router::new().route("/api/publish", post(publish)).route("/api/publish/batch", post(batch));
+    let routes = Router::new().route("/api/publish", post(publish)).route("/api/publish/batch", post(batch));
     at_most(most, routes).with_state(shared)
 }
 

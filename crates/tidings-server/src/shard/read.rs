@@ -103,7 +103,11 @@ impl ShardLoop {
     /// What a client may say at once; little, before it has signed in.
     pub(super) fn limits_of(&mut self, key: ConnKey) -> Limits {
         let limits = self.settings.limits;
-        if self.links.get(key).is_some_and(|link| link.is_stranger()) { limits.of_strangers() } else { limits }
+        if self.links.get(key).is_some_and(|link| link.is_stranger()) {
+            limits.of_strangers()
+        } else {
+            limits
+        }
     }
 
     /// Closes a connection that broke a rule of the wire.

@@ -64,7 +64,9 @@ fn who_has_not_signed_in_says_little_at_once_and_who_has_says_much() {
             assert!(plain.hear("ack").contains("\"ok\":true"));
         }
         let auth = format!("40{}", json!({ "token": user("alice") }));
-        for (connect, joined, event) in [(auth.as_str(), "40{", "421"), ("40/open,{}", "40/open,{", "42/open,1")] {
+        for (connect, joined, event) in
+            [(auth.as_str(), "40{", "421"), ("40/open,{\"a\":1}", "40/open,{", "42/open,1")]
+        {
             let mut socket_io = Wire::open(addr, SOCKET_IO);
             socket_io.say(&padded(connect, MOST));
             socket_io.hear(joined);
@@ -171,7 +173,8 @@ fn strangers_of_ten_addresses_leave_places_for_others() {
         (config.limits.plain_auth_ms, config.limits.requests_per_minute) = (60_000, 1_000_000);
         let begin = begin.to_owned();
         with_server(&config, move |addr, _| {
-            let mut crowd: Vec<Wire> = (0..1_000).map(|at| connect_from(addr, 10 + (at / 100) as u8)).collect();
+            let mut crowd: Vec<Wire> =
+                (0..1_000).map(|at| connect_from(addr, 10 + (at / 100) as u8)).collect();
             for wire in &mut crowd {
                 // Who was refused already takes nothing any more.
                 let _ = wire.stream.write_all(begin.as_bytes());
