@@ -247,7 +247,8 @@ fn the_queue_never_holds_more_than_it_may() {
 /// The organisation's numbers of the recorded events in what a client of recovery got.
 fn sequences(bytes: &[u8]) -> Vec<u64> {
     let text = String::from_utf8_lossy(bytes);
-    let offsets = text.split(",\"0000000000000005.").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    let offsets =
+        text.split(",\"0000000000000005.").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
     offsets.map(|hex| u64::from_str_radix(&hex, 16).unwrap()).collect()
 }
 

@@ -205,7 +205,8 @@ fn what_a_full_mailbox_refused_follows_from_the_log_where_memory_begins_later() 
 
 /// Both numbers of the offsets that a stock client got, and the numbers of its events.
 fn offsets(text: &str) -> Vec<(u64, u64)> {
-    let offsets = text.split(",\"0000000000000005.").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    let offsets =
+        text.split(",\"0000000000000005.").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
     let both = |offset: String| {
         let (memory, durable) = offset.split_once('.').unwrap_or((&offset, "0"));
         (u64::from_str_radix(memory, 16).unwrap(), u64::from_str_radix(durable, 16).unwrap())

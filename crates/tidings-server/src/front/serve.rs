@@ -205,7 +205,14 @@ impl Requests {
             return refused;
         }
         if request.method() == Method::OPTIONS && verdict != Verdict::NoOrigin {
-            return preflight(&request, &verdict, front.origins.allows_credentials());
+            // A page asks before each poll, whose URL is always another; it costs no more than the poll does.
+            let counted = if socket_io { Ok(None) } else { front.shared.gate.request(self.remote) };
+            let mut answer = match counted {
+                Ok(_) => preflight(&request),
+                Err(refusal) => refuse(&refusal),
+            };
+            add_cors(answer.headers_mut(), &verdict, front.origins.allows_credentials());
+            return answer;
         }
         let mut response = closing(self.clone().route(request, socket_io).await, upgrade);
         if let Some(Limited(limit)) = response.extensions().get() {
@@ -310,7 +317,7 @@ fn closing(mut response: Response<Body>, upgrade: bool) -> Response<Body> {
 }
 
 /// Answers a preflight as the npm package `cors` does, which stock clients have been tested with.
-fn preflight(request: &Request<Incoming>, verdict: &Verdict, credentials: bool) -> Response<Body> {
+fn preflight(request: &Request<Incoming>) -> Response<Body> {
     let mut response = respond(StatusCode::NO_CONTENT, "text/plain", "");
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_TYPE);
@@ -319,7 +326,6 @@ fn preflight(request: &Request<Incoming>, verdict: &Verdict, credentials: bool) 
         HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE"),
     );
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-    add_cors(headers, verdict, credentials);
     if let Some(wanted) = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
         headers.append(header::VARY, HeaderValue::from_static("Access-Control-Request-Headers"));

@@ -229,16 +229,20 @@ async fn post(
         inbox.push(Mail::BadPost(session, true));
         return Ok(poll_response(PollAnswer::Over));
     }
+    let plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !parts.headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {
+        return Ok(unread(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
     let most = may_post(shared, session, &body).await?;
     if body.size_hint().lower() > most as u64 {
-        return Ok(too_large());
+        return Ok(unread(StatusCode::PAYLOAD_TOO_LARGE));
     }
     inbox.push(Mail::Posting(session));
     let body: Bytes = match tokio::time::timeout(BODY_TIME, Limited::new(body, most).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             inbox.push(Mail::BadPost(session, false));
-            return Ok(too_large());
+            return Ok(unread(StatusCode::PAYLOAD_TOO_LARGE));
         }
         _ => {
             inbox.push(Mail::BadPost(session, true));
@@ -292,8 +296,9 @@ fn refused_upgrade(message: &str) -> Response<Body> {
     response
 }
 
-fn too_large() -> Response<Body> {
-    let mut response = respond(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "");
+/// Refuses a POST of which nothing was read; the session lives.
+fn unread(status: StatusCode) -> Response<Body> {
+    let mut response = respond(status, "text/plain", "");
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

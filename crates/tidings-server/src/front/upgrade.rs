@@ -27,7 +27,23 @@ pub(crate) struct Handover {
 
 /// Whether a request asks for an upgrade to WebSocket.
 pub(crate) fn wanted(headers: &HeaderMap) -> bool {
-    headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+    let named =
+        headers.get_all(header::UPGRADE).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    named.into_iter().any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// What stands against an upgrade beside its handshake: what comes behind it would be taken for frames, and of a
+/// header that stands twice nobody knows which is meant.
+fn against(headers: &HeaderMap) -> Option<&'static str> {
+    let empty = |length: &HeaderValue| length.as_bytes() == b"0";
+    if headers.contains_key(header::TRANSFER_ENCODING)
+        || !headers.get_all(header::CONTENT_LENGTH).iter().all(empty)
+    {
+        return Some("a WebSocket handshake has no body");
+    }
+    let once = [header::SEC_WEBSOCKET_KEY, header::SEC_WEBSOCKET_VERSION];
+    let twice = once.into_iter().any(|name| headers.get_all(name).iter().nth(1).is_some());
+    twice.then_some("Sec-WebSocket-Key and Sec-WebSocket-Version are given once")
 }
 
 /// A granted upgrade: where the socket goes, and the 101.
@@ -88,27 +104,35 @@ pub(super) fn accept(
     headers: &HeaderMap,
     deflate: Option<&DeflateConfig>,
 ) -> Result<Accepted, Box<Response<Body>>> {
+    let refused = |status, sentence| {
+        let mut response = respond(status, "text/html", sentence);
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    };
+    if let Some(sentence) = against(headers) {
+        return Err(Box::new(refused(StatusCode::BAD_REQUEST, sentence)));
+    }
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let joined = |name: HeaderName| {
         let values: Vec<&str> =
             headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
         (!values.is_empty()).then(|| values.join(", "))
     };
-    let (connection, extensions) = (joined(header::CONNECTION), joined(header::SEC_WEBSOCKET_EXTENSIONS));
+    let (upgrade, connection) = (joined(header::UPGRADE), joined(header::CONNECTION));
+    let extensions = joined(header::SEC_WEBSOCKET_EXTENSIONS);
     let request = UpgradeRequest {
         method: method.as_str(),
         http_1_1: version == Version::HTTP_11,
-        upgrade: text(header::UPGRADE),
+        upgrade: upgrade.as_deref(),
         connection: connection.as_deref(),
         version: text(header::SEC_WEBSOCKET_VERSION),
         key: text(header::SEC_WEBSOCKET_KEY),
         extensions: extensions.as_deref(),
     };
-    websocket::accept(&request, deflate).map_err(|refused| {
-        let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
-        let mut response = respond(status, "text/html", refused.message);
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        if refused.status == 426 {
+    websocket::accept(&request, deflate).map_err(|fault| {
+        let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
+        let mut response = refused(status, fault.message);
+        if fault.status == 426 {
             response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         Box::new(response)

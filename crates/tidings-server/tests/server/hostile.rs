@@ -180,7 +180,9 @@ fn deep_json_is_refused_on_every_door() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(close_code("/ws", frame(0x81, deep.as_bytes())), Some(1008));
     let event = format!("42[\"e\",{deep}]");
-    let bytes = [frame(0x81, b"40"), frame(0x81, event.as_bytes())].concat();
+    // Who has not signed in says no more than 16 KiB, however deep it is.
+    let connect = format!("40{{\"token\":\"{}\"}}", crate::common::user("alice"));
+    let bytes = [frame(0x81, connect.as_bytes()), frame(0x81, event.as_bytes())].concat();
     assert_eq!(close_code(SOCKET_IO, bytes), Some(1008));
 }
 

@@ -240,6 +240,27 @@ fn upgrades_that_are_none_and_pages_of_foreign_origins_are_counted_too() {
 }
 
 #[test]
+fn what_a_browser_asks_before_it_asks_is_counted_too() {
+    let mut config = limited();
+    config.limits.requests_per_minute = 2;
+    config.allow_origin = vec!["https://page.example".into()];
+    with_server(&config, |addr, _| {
+        let asks = |client: &str, path: &str| {
+            let page = "Origin: https://page.example\r\nAccess-Control-Request-Method: POST\r\n";
+            let from = format!("X-Forwarded-For: {client}\r\n{page}");
+            http(addr, &format!("OPTIONS {path}"), &from, "").0
+        };
+        let answers = [(); 3].map(|()| asks("192.0.2.1", "/api/publish"));
+        assert!(answers[..2].iter().all(|head| head.starts_with("HTTP/1.1 204")), "{answers:?}");
+        assert!(answers[2].starts_with("HTTP/1.1 429"), "{answers:?}");
+        assert!(answers[2].contains("access-control-allow-origin: "), "a page reads why: {answers:?}");
+        // Each poll of a page has a URL of its own, and so a preflight; it is counted as little as the poll is.
+        let polls = [(); 3].map(|()| asks("192.0.2.2", "/socket.io/?EIO=4&transport=polling&sid=x"));
+        assert!(polls.iter().all(|head| head.starts_with("HTTP/1.1 204")), "{polls:?}");
+    });
+}
+
+#[test]
 fn a_polling_session_that_floods_is_over() {
     with_server(&limited(), |addr, _| {
         let client = "X-Forwarded-For: 192.0.2.1\r\n";

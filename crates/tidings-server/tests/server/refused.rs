@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use crate::common::{Wire, config, http, token, with_server};
+use crate::common::{Wire, config, http, token, upgrade, with_server};
 
 /// The head of an answer, and the code in its refusal object.
 fn refused(addr: SocketAddr, request: &str, headers: &str) -> (String, String) {
@@ -95,5 +95,57 @@ fn a_foreign_page_and_a_name_that_is_none_are_refused_as_everything_else_is() {
             assert!(head.starts_with("HTTP/1.1 4"), "{request}: {head}");
             assert!(matches!(code.as_str(), "not_found" | "bad_request"), "{request}: {code}");
         }
+    });
+}
+
+/// The first line of what raw bytes are answered with.
+fn status(addr: SocketAddr, request: &str) -> String {
+    let mut wire = Wire::connect(addr);
+    wire.send(request.as_bytes());
+    wire.head().lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn an_upgrade_with_a_body_or_a_header_given_twice_is_refused_and_a_list_of_protocols_is_not() {
+    with_server(&config(), |addr, _| {
+        for path in ["/ws", "/socket.io/?EIO=4&transport=websocket"] {
+            let good = upgrade(path);
+            assert!(status(addr, &good).starts_with("HTTP/1.1 101"), "the control");
+            let with = |more: &str| good.replace("\r\n\r\n", &format!("\r\n{more}\r\n\r\n"));
+            for more in [
+                "Content-Length: 5",
+                "Transfer-Encoding: chunked",
+                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+                "Sec-WebSocket-Version: 13",
+                "Sec-WebSocket-Version: 8",
+            ] {
+                let line = status(addr, &with(more));
+                assert!(line.starts_with("HTTP/1.1 400"), "{path}, {more}: {line}");
+            }
+            assert!(status(addr, &with("Content-Length: 0")).starts_with("HTTP/1.1 101"), "{path}");
+            for list in ["h2c, websocket", "WebSocket , h2c"] {
+                let line = status(addr, &good.replace("Upgrade: websocket", &format!("Upgrade: {list}")));
+                assert!(line.starts_with("HTTP/1.1 101"), "{path}, {list}: {line}");
+            }
+            let two = good.replace("Upgrade: websocket", "Upgrade: h2c\r\nUpgrade: websocket");
+            assert!(status(addr, &two).starts_with("HTTP/1.1 101"), "{path}");
+        }
+    });
+}
+
+#[test]
+fn an_encoded_body_of_a_polling_session_is_refused() {
+    with_server(&config(), |addr, _| {
+        let path = "/socket.io/?EIO=4&transport=polling";
+        let (_, open) = http(addr, &format!("GET {path}"), "", "");
+        let sid = open.split("\"sid\":\"").nth(1).unwrap().split('"').next().unwrap();
+        let post = |headers: &str| http(addr, &format!("POST {path}&sid={sid}"), headers, "6");
+        for coding in ["gzip", "br", "identity, gzip"] {
+            let (head, _) = post(&format!("Content-Encoding: {coding}\r\n"));
+            assert!(head.starts_with("HTTP/1.1 415"), "{coding}: {head}");
+        }
+        assert_eq!(post("Content-Encoding: Identity\r\n").1, "ok");
+        assert_eq!(post("").1, "ok", "the session lives");
     });
 }

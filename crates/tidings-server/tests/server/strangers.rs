@@ -65,7 +65,7 @@ fn who_has_not_signed_in_says_little_at_once_and_who_has_says_much() {
         }
         let auth = format!("40{}", json!({ "token": user("alice") }));
         for (connect, joined, event) in
-            [(auth.as_str(), "40{", "421"), ("40/open,{}", "40/open,{", "42/open,1")]
+            [(auth.as_str(), "40{", "421"), ("40/open,{\"a\":1}", "40/open,{", "42/open,1")]
         {
             let mut socket_io = Wire::open(addr, SOCKET_IO);
             socket_io.say(&padded(connect, MOST));
