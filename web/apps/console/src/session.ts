@@ -42,10 +42,11 @@ export const useHasEnded = () => useSyncExternalStore(watch, () => ended);
 /** The same, outside of components. */
 export const session = () => current;
 
-/** Signs in with e-mail address and password; throws a `Refusal`. */
-export async function signInByPassword(email: string, password: string): Promise<void> {
+/** Signs in with e-mail address and password, and the organisation if there is one to say; throws a `Refusal`. */
+export async function signInByPassword(email: string, password: string, org: string): Promise<void> {
   const visitor = new Client({ url: location.origin });
-  const body = JSON.stringify({ email, password });
+  // Who says no organisation is of the one that everybody is in.
+  const body = JSON.stringify({ email, password, ...(org === "" ? {} : { org }) });
   begin({
     by: "password",
     tokens: (await visitor.request("/api/auth/login", { method: "POST", body })) as Tokens,
