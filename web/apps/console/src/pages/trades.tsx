@@ -5,7 +5,7 @@ import { useAct, useMounted, useRead } from "../api.ts";
 import { fieldOf } from "../form.ts";
 import { at } from "../format.ts";
 import { RoomState } from "../trading/lead.tsx";
-import { refusalWords } from "../trading/words.ts";
+import { newRoomWords } from "../trading/words.ts";
 import { Card, Choice, Head, Note, Table } from "../ui.tsx";
 
 interface RoomRow {
@@ -115,7 +115,7 @@ function NewRoom() {
         </button>
       </form>
       <p role="alert" className="refused">
-        {make.error && refusalWords(make.error)}
+        {make.error && newRoomWords(make.error)}
       </p>
     </Card>
   );
