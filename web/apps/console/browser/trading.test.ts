@@ -166,6 +166,28 @@ test("a room is made, opened, joined, started, ended and left in the page, by th
   await page.close();
 });
 
+test("a room that is made in the page is fed from the sample prices, and trades", async () => {
+  const owner = unique("olga");
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await signedIn(window, "/trading", owner);
+  const form = page.getByRole("region", { name: "A new room" });
+  await form.getByLabel("Name").fill("Cup of the sample");
+  await form.getByRole("button", { name: "Trade these" }).click();
+  await form.getByRole("button", { name: "Make the room" }).click();
+  await page.getByRole("heading", { name: "Cup of the sample", level: 1 }).waitFor();
+  await page.getByRole("button", { name: "Feed it from the sample prices" }).click();
+  await page.getByText("From the sample prices, 525,600 times as fast as they came").waitFor();
+  await page.getByRole("button", { name: "Open to members" }).click();
+  await page.getByRole("button", { name: "Join" }).click();
+  await page.getByRole("button", { name: "Start trading" }).click();
+  await page.getByRole("img", { name: /^Price of AAPL: AAPL \d/ }).waitFor();
+  await page.getByLabel(/^Quantity/).fill("1");
+  await page.getByRole("button", { name: "Buy AAPL" }).click();
+  await page.getByText("Order o1 is filled.").waitFor();
+  await page.close();
+});
+
 test("a room that is not there, and one that is not for whoever looks, say so", async () => {
   const window = await Window.open(browser, server);
   await signedIn(window, "/trading/nowhere", unique("eve"));
