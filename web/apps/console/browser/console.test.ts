@@ -69,6 +69,37 @@ for (const [colorScheme, size, width] of LOOKS) {
   });
 }
 
+test("figures, columns and questions are not cut off in a window of 1280 pixels", async () => {
+  const context = await browser.newContext({ viewport: { width: 1_280, height: 800 } });
+  const window = await Window.open(context, server);
+  const { page } = window;
+  const cut = (selector: string) =>
+    page
+      .locator(selector)
+      .evaluateAll((all) =>
+        all.filter((it) => it.scrollWidth > it.clientWidth).map((it) => it.textContent.slice(0, 60)),
+      );
+  await window.signIn("/");
+  await page.locator("#main").getByText("Shards").first().waitFor();
+  // As wide as it gets.
+  await page
+    .locator(".tile", { hasText: "Up" })
+    .locator("dd")
+    .first()
+    .evaluate((it) => (it.textContent = "59 min 59 s"));
+  expect(await cut(".tile dd")).toEqual([]);
+  expect(await cut(".scroll")).toEqual([]);
+  await window.go("/usage");
+  await page.getByRole("link", { name: "lobby:market" }).waitFor();
+  expect(await cut(".scroll")).toEqual([]);
+  await window.go("/users");
+  const row = page.getByRole("row", { name: /Vera Visitor/ });
+  await row.getByRole("button", { name: "Disconnect" }).click();
+  await page.getByText("Close every connection of Vera Visitor?").waitFor();
+  expect(await cut("dialog[open], dialog[open] p")).toEqual([]);
+  await context.close();
+});
+
 test("the first load is less than 250 KB, compressed", async () => {
   const window = await Window.open(browser, server);
   const loaded: string[] = [];

@@ -66,3 +66,20 @@ test("what was read for one is not shown to who signs in next", async () => {
   await page.getByText("Reading …").waitFor();
   await page.close();
 });
+
+test("who is no administrator has no links to pages for administrators, and is told whom they are for", async () => {
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await window.signIn("/", mint({ sub: unique("plain"), exp: inSeconds(3_600) }));
+  await page.getByRole("alert").filter({ hasText: "an account that has the role admin" }).waitFor();
+  const links = () => page.locator("#places li").allInnerTexts();
+  expect(await links()).toEqual(expect.arrayContaining(["Messages", "API"]));
+  expect(await links()).not.toContain("Sockets");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page
+    .getByLabel("Token")
+    .fill(mint({ sub: unique("chief"), roles: ["admin"], exp: inSeconds(3_600) }));
+  await page.getByRole("button", { name: "Use the token" }).click();
+  await page.getByRole("link", { name: "Sockets" }).waitFor();
+  await page.close();
+});

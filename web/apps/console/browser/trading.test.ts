@@ -125,7 +125,7 @@ test("a room is made, opened, joined, started, ended and left in the page, by th
   await form.getByLabel("Name").fill("Cup of the page");
   await form.getByLabel("Instruments").fill("ACME, bad symbol!");
   await form.getByRole("button", { name: "Make the room" }).click();
-  await form.getByRole("alert").filter({ hasText: "symbol: expected" }).waitFor();
+  await form.getByRole("alert").filter({ hasText: "Instruments: each of 1 to 24 capitals" }).waitFor();
   // Chromium writes of every answer that is a refusal.
   expect(window.complaints.splice(0)).toHaveLength(1);
   await form.getByLabel("Instruments").fill("ACME, BETA");
@@ -163,6 +163,28 @@ test("a room is made, opened, joined, started, ended and left in the page, by th
   await page.getByText("Trading has ended.").waitFor();
   expect([...window.complaints, ...other.complaints]).toEqual([]);
   await context.close();
+  await page.close();
+});
+
+test("a room that is made in the page is fed from the sample prices, and trades", async () => {
+  const owner = unique("olga");
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await signedIn(window, "/trading", owner);
+  const form = page.getByRole("region", { name: "A new room" });
+  await form.getByLabel("Name").fill("Cup of the sample");
+  await form.getByRole("button", { name: "Trade these" }).click();
+  await form.getByRole("button", { name: "Make the room" }).click();
+  await page.getByRole("heading", { name: "Cup of the sample", level: 1 }).waitFor();
+  await page.getByRole("button", { name: "Feed it from the sample prices" }).click();
+  await page.getByText("From the sample prices, 525,600 times as fast as they came").waitFor();
+  await page.getByRole("button", { name: "Open to members" }).click();
+  await page.getByRole("button", { name: "Join" }).click();
+  await page.getByRole("button", { name: "Start trading" }).click();
+  await page.getByRole("img", { name: /^Price of AAPL: AAPL \d/ }).waitFor();
+  await page.getByLabel(/^Quantity/).fill("1");
+  await page.getByRole("button", { name: "Buy AAPL" }).click();
+  await page.getByText("Order o1 is filled.").waitFor();
   await page.close();
 });
 

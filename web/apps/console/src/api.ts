@@ -87,7 +87,7 @@ export interface Overview {
     cpuPercent: number | null;
   }[];
   health?: { status: string; parts: { name: string; status: string }[] };
-  alerts?: { kind: string; level: string; message: string; since: string }[];
+  alerts?: { kind: string; level: string; message: string; value?: number; since: string }[];
 }
 
 export interface OverviewAnswer {

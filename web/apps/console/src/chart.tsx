@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "react";
 import UPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { axisTimes } from "./format.ts";
 import { Card } from "./ui.tsx";
 
 /** One curve of a chart: what it is called, and which of the colours in style/base.css it has. */
@@ -73,7 +74,6 @@ export function Chart({ label, ...drawn }: { label: string } & Drawn) {
   useEffect(() => {
     plot.current?.setData([times, ...values]);
   }, [times, values]);
-  const isEmpty = values.every((line) => line.every((value) => value === null));
   const newest = curves.map(({ name }, index) => {
     const value = values[index]?.at(-1);
     return `${name} ${value === null || value === undefined ? "unknown" : unit(value)}`;
@@ -87,7 +87,7 @@ export function Chart({ label, ...drawn }: { label: string } & Drawn) {
           </span>
         ))}
       </figcaption>
-      {nothing !== undefined && isEmpty && <p className="nothing">{nothing}</p>}
+      {nothing !== undefined && isEmpty(values) && <p className="nothing">{nothing}</p>}
       <div ref={place} role="img" aria-label={`${label}: ${newest.join(", ")}`} />
     </figure>
   );
@@ -96,6 +96,10 @@ export function Chart({ label, ...drawn }: { label: string } & Drawn) {
 function aMinuteAround(times: UPlot.AlignedData[0]): [number, number] | undefined {
   const [only, another] = times;
   return only === undefined || another !== undefined ? undefined : [only - 30, only + 30];
+}
+
+function isEmpty(lines: ArrayLike<number | null | undefined>[]): boolean {
+  return lines.every((line) => Array.from(line).every((value) => value === null || value === undefined));
 }
 
 function isAlone(line: UPlot.AlignedData[number] | undefined): boolean {
@@ -127,7 +131,8 @@ function optionsFor(
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    padding: [10, 8, 0, 0],
+    // The last time is as wide beyond its line as before it.
+    padding: [10, 32, 0, 0],
     scales: {
       // One value alone is a point in the middle of a minute; else it would be one of several days.
       x: { range: (plot, least, most) => aMinuteAround(plot.data[0]) ?? [least, most] },
@@ -138,13 +143,14 @@ function optionsFor(
         ...axis,
         space: 90,
         size: 30,
-        values: (_, all) => all.map((time) => new Date(time * 1_000).toLocaleTimeString("en-GB")),
+        values: (_, all) => axisTimes(all),
       },
       {
         ...axis,
         size: 64,
         ...(counted ? { incrs: WHOLE_STEPS } : {}),
-        values: (_, all) => all.map((value) => unit(value)),
+        // Where nothing is drawn there is nothing to measure.
+        values: (plot, all) => (isEmpty(plot.data.slice(1)) ? [] : all.map((value) => unit(value))),
       },
     ],
     series: [

@@ -21,6 +21,21 @@ export function bytes(value: number): string {
   return `${FINE.format(value / 1_000 ** step)} ${UNITS[step]}`;
 }
 
+const UNITS_OF_ALERTS: Record<string, string> = {
+  latency: "ms",
+  memory: "%",
+  growth: "MiB an hour",
+  buffered: "MiB",
+  delivery: "s",
+};
+
+/** An alert with its figure, where it has one; the server's sentence names the unit behind it. */
+export function alertWords(kind: string, message: string, value: number | undefined): string {
+  const unit = UNITS_OF_ALERTS[kind];
+  if (unit === undefined || value === undefined) return message;
+  return `${message.replace(/ \((p99, )?[^()]*\)$/, (_, p99?: string) => (p99 ? " (p99)" : ""))}: ${FINE.format(value)} ${unit}`;
+}
+
 /** A duration in its two largest units. */
 export function lasting(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1_000);
@@ -42,6 +57,18 @@ export function at(time: string | number): string {
   return when.toDateString() === new Date().toDateString()
     ? clock
     : `${when.toLocaleDateString("en-GB")} ${clock}`;
+}
+
+/** What stands below a chart at moments in seconds since 1970: a day where one begins, else the time as far as it tells them apart. */
+export function axisTimes(times: number[]): string[] {
+  const [first = 0, second = first] = times;
+  const isFine = second - first < 60;
+  return times.map((time) => {
+    const when = new Date(time * 1_000);
+    const clock = when.toLocaleTimeString("en-GB");
+    if (clock === "00:00:00") return when.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+    return isFine ? clock : clock.slice(0, -3);
+  });
 }
 
 /** A change, with its sign. */

@@ -96,7 +96,7 @@ export function Fields({
         <li key={name}>
           <code>{name}</code>
           {!whole?.required?.includes(name) && <span className="optional">optional</span>}{" "}
-          <span className="type">{kindOf(field)}</span>
+          <span className="type">{kindOf(field)}</span>{" "}
           {typeof field === "object" && (
             <span>
               <Words of={field.description} />

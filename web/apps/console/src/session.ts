@@ -18,6 +18,8 @@ export interface SignedIn {
   org: string;
   /** Whether the server takes whoever it is for a server or an administrator; what may be done is for it to say. */
   isServer: boolean;
+  /** The same, for an administrator. */
+  isAdmin: boolean;
 }
 
 const PLACE = "tidings:sign-in";
@@ -42,10 +44,11 @@ export const useHasEnded = () => useSyncExternalStore(watch, () => ended);
 /** The same, outside of components. */
 export const session = () => current;
 
-/** Signs in with e-mail address and password; throws a `Refusal`. */
-export async function signInByPassword(email: string, password: string): Promise<void> {
+/** Signs in with e-mail address and password, and the organisation if there is one to say; throws a `Refusal`. */
+export async function signInByPassword(email: string, password: string, org: string): Promise<void> {
   const visitor = new Client({ url: location.origin });
-  const body = JSON.stringify({ email, password });
+  // Who says no organisation is of the one that everybody is in.
+  const body = JSON.stringify({ email, password, ...(org === "" ? {} : { org }) });
   begin({
     by: "password",
     tokens: (await visitor.request("/api/auth/login", { method: "POST", body })) as Tokens,
@@ -137,7 +140,8 @@ function open(kept: Kept): SignedIn {
     queries: queriesOf(refused),
     org,
     userId: holder.slice(org.length + 1),
-    isServer: isServer(first),
+    isServer: says(first, ["publish", "admin"]),
+    isAdmin: says(first, ["admin"]),
   };
 }
 
@@ -155,9 +159,10 @@ function queriesOf(refused: (error: unknown) => void): QueryClient {
   });
 }
 
-function isServer(token: string): boolean {
+/** Whether a token has one of these scopes, or the role that may do everything. */
+function says(token: string, scopes: string[]): boolean {
   const { scope = "", roles = [] } = (claimsOf(token) ?? {}) as { scope?: string; roles?: string[] };
-  return scope.split(" ").some((one) => one === "publish" || one === "admin") || roles.includes("admin");
+  return scope.split(" ").some((one) => scopes.includes(one)) || roles.includes("admin");
 }
 
 /** Tabs share a connection if they may do the same on it: a pasted token may have other rights than an account. */

@@ -12,12 +12,12 @@ const PLACES = [
   {
     name: "Server",
     places: [
-      { to: "/", name: "Overview" },
-      { to: "/usage", name: "Usage" },
-      { to: "/rooms", name: "Rooms" },
-      { to: "/sockets", name: "Sockets" },
-      { to: "/users", name: "Users" },
-      { to: "/messages", name: "Messages" },
+      { to: "/", name: "Overview", admin: true },
+      { to: "/usage", name: "Usage", admin: true },
+      { to: "/rooms", name: "Rooms", admin: true },
+      { to: "/sockets", name: "Sockets", admin: true },
+      { to: "/users", name: "Users", admin: true },
+      { to: "/messages", name: "Messages", admin: false },
     ],
   },
   {
@@ -45,13 +45,13 @@ export function Shell() {
   return (
     <QueryClientProvider client={session.queries}>
       <TidingsProvider client={session.client}>
-        <Frame user={session.userId} org={session.org} />
+        <Frame user={session.userId} org={session.org} isAdmin={session.isAdmin} />
       </TidingsProvider>
     </QueryClientProvider>
   );
 }
 
-function Frame({ user, org }: { user: string; org: string }) {
+function Frame({ user, org, isAdmin }: { user: string; org: string; isAdmin: boolean }) {
   const path = useRouterState({ select: ({ location }) => location.pathname });
   const mounted = { Arena: useMounted("arena"), Trading: useMounted("trading") };
   const [open, setOpen] = useState(false);
@@ -90,13 +90,15 @@ function Frame({ user, org }: { user: string; org: string }) {
             <div key={name}>
               <h2>{name}</h2>
               <ul>
-                {places.map((place) => (
-                  <li key={place.to}>
-                    <Link to={place.to} activeOptions={{ exact: place.to === "/" }}>
-                      {place.name}
-                    </Link>
-                  </li>
-                ))}
+                {places
+                  .filter((place) => isAdmin || !("admin" in place && place.admin))
+                  .map((place) => (
+                    <li key={place.to}>
+                      <Link to={place.to} activeOptions={{ exact: place.to === "/" }}>
+                        {place.name}
+                      </Link>
+                    </li>
+                  ))}
               </ul>
             </div>
           ),

@@ -4,9 +4,24 @@ import { resolve } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Refusal } from "@tidings/client";
 import { Boundary } from "../src/boundary.tsx";
-import { at, bytes, gain, lasting, money, ms, orDash, percent, short, signed } from "../src/format.ts";
+import {
+  alertWords,
+  at,
+  axisTimes,
+  bytes,
+  gain,
+  lasting,
+  money,
+  ms,
+  orDash,
+  percent,
+  short,
+  signed,
+} from "../src/format.ts";
 import { Fields } from "../src/schema.tsx";
-import { refusalWords } from "../src/trading/words.ts";
+import { outcome } from "../src/pages/match.tsx";
+import { told } from "../src/pages/messages.tsx";
+import { newRoomWords, refusalWords } from "../src/trading/words.ts";
 import { Table } from "../src/ui.tsx";
 
 afterEach(cleanup);
@@ -85,6 +100,15 @@ test("a row knows the names of its columns, also those that come later", () => {
   expect([cell?.dataset["column"], cell?.getAttribute("role")]).toEqual(["Rank", "cell"]);
 });
 
+test("the type of a field and what it means are two words", () => {
+  const schema = {
+    properties: { room: { type: "string", description: "The room's name." } },
+    required: ["room"],
+  };
+  const { container } = render(<Fields schema={schema} all={{}} />);
+  expect(container.textContent).toBe("room string The room's name.");
+});
+
 test("a schema that refers to itself is drawn to a depth", () => {
   const all = {
     Node: {
@@ -129,6 +153,44 @@ test("fields of a schema that is several at once are all there, and of one of se
   expect(container.textContent).toMatch(/either It goes on\..*or/);
 });
 
+test("times below a chart name the day where one begins, and as much of the time as tells them apart", () => {
+  const at = (...when: [number, number, number?, number?]) => new Date(2026, 10, ...when).getTime() / 1_000;
+  expect(axisTimes([at(21, 0), at(22, 0), at(23, 0)])).toEqual(["21 Nov", "22 Nov", "23 Nov"]);
+  expect(axisTimes([at(21, 12), at(22, 0), at(22, 12)])).toEqual(["12:00", "22 Nov", "12:00"]);
+  expect(axisTimes([at(21, 12, 0, 30), at(21, 12, 1, 0)])).toEqual(["12:00:30", "12:01:00"]);
+  expect(axisTimes([])).toEqual([]);
+});
+
+test("an alert says its figure with the unit", () => {
+  const growth = "the memory grows steadily, as with a leak (MiB an hour)";
+  expect(alertWords("growth", growth, 123.94)).toBe(
+    "the memory grows steadily, as with a leak: 124 MiB an hour",
+  );
+  expect(alertWords("latency", "it takes long (p99, milliseconds)", 61.2)).toBe(
+    "it takes long (p99): 61.2 ms",
+  );
+  expect(alertWords("store", "the database does not answer", 1)).toBe("the database does not answer");
+});
+
+test("a hop of an explanation is told in words", () => {
+  const closed = { reason: "lost", parked: false, at: new Date().setHours(14, 2, 3, 0) };
+  expect(told("joined", closed.at)).toBe("14:02:03");
+  expect(told("left", null)).toBe("–");
+  expect(told("closed", closed)).toBe("reason lost, parked no, at 14:02:03");
+  expect(told("offset", 2840)).toBe("2,840");
+});
+
+test("who has won is said, and how where that says more", () => {
+  const players = [{ id: "p1", displayName: "Sami Quispe" }];
+  const match = (winnerId: string | null, resultType: string) =>
+    ({ status: "completed", players, result: { winnerId, resultType } }) as unknown as Parameters<
+      typeof outcome
+    >[0];
+  expect(outcome(match("p1", "win"))).toBe("Sami Quispe won.");
+  expect(outcome(match("p1", "forfeit"))).toBe("Sami Quispe won (forfeit).");
+  expect(outcome(match(null, "draw"))).toBe("A draw.");
+});
+
 describe("amounts of money", () => {
   test("are shown digit by digit as they were told, in groups, with a sign where they are a gain", () => {
     expect(["0", "-0.5", "1234567.10", "999", "123456789012345678.12345678", "odd"].map(money)).toEqual([
@@ -143,12 +205,22 @@ describe("amounts of money", () => {
     expect(["0.0597", "-0.1"].map(percent)).toEqual(["5.97 %", "−10.00 %"]);
   });
 
+  test("and times that a new room may not have are told as its form asks for them", () => {
+    const refused = (message: string) => newRoomWords(new Refusal({ code: "bad_request", message }));
+    expect(refused("durationMs: expected 1000 to 8640000000")).toBe("Minutes: 1 to 144,000");
+    expect(refused("startingCash: expected 1 to 1000000000, found 0")).toBe(
+      "Cash to begin with: 1 to 1,000,000,000, found 0",
+    );
+    expect(refused("something else")).toBe("something else");
+  });
+
   test("that a room refuses are told in words, with the room's own figures", () => {
     const refused = (message: string) => refusalWords(new Refusal({ code: "conflict", message }));
     expect(refused("insufficient_cash: 12 is needed, 10 is free")).toBe(
       "There is not enough free cash. (12 is needed, 10 is free)",
     );
     expect(refused("something: that is no code of a room")).toBe("something: that is no code of a room");
+    expect(refused("no_price: this instrument had no price yet")).toBe("It has no price yet.");
     expect(refusalWords("nothing one can read")).toBe("It did not work.");
   });
 });

@@ -49,3 +49,19 @@ test("who has tried too often is told how long to wait", async () => {
   signIn({ "E-mail address": "ada@example.com", Password: "guessed" }, "Sign in");
   await screen.findByText("too many attempts (try again in 15 min)");
 });
+
+test("an organisation is said if one is named, and not otherwise", async () => {
+  const asked = refusing(401, { code: "unauthorized", message: "it is wrong" });
+  render(<SignIn />);
+  const fields = { "E-mail address": "ada@example.com", Password: "secret" };
+  signIn({ ...fields, "Organisation, if you were told one": "acme" }, "Sign in");
+  await screen.findByText("it is wrong");
+  expect(asked.map(({ body }) => body)).toEqual([
+    { email: "ada@example.com", password: "secret", org: "acme" },
+  ]);
+  cleanup();
+  render(<SignIn />);
+  signIn(fields, "Sign in");
+  await screen.findByText("it is wrong");
+  expect(asked[1]?.body).toEqual({ email: "ada@example.com", password: "secret" });
+});

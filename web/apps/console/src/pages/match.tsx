@@ -124,10 +124,16 @@ function Change({ of: { result }, player }: { of: Match; player: string }) {
   return change === undefined ? null : <span className={change < 0 ? "down" : "up"}>{signed(change)}</span>;
 }
 
-function outcome({ status, result, voidReason, players }: Match): string {
+export function outcome({
+  status,
+  result,
+  voidReason,
+  players,
+}: Pick<Match, "status" | "result" | "voidReason" | "players">): string {
   if (status === "voided")
     return `Void${voidReason ? `: ${voidReason}` : ""}. Ratings were computed anew without it.`;
   if (!result) return "";
   const winner = players.find(({ id }) => id === result.winnerId);
-  return winner ? `${winner.displayName} won (${result.resultType}).` : `A ${result.resultType}.`;
+  if (!winner) return `A ${result.resultType}.`;
+  return `${winner.displayName} won${result.resultType === "win" ? "" : ` (${result.resultType})`}.`;
 }

@@ -4,7 +4,7 @@ import type { Place } from "@tidings/client";
 import { useRoom } from "@tidings/react";
 import { useRead } from "../api.ts";
 import { fieldOf } from "../form.ts";
-import { at } from "../format.ts";
+import { at, whole } from "../format.ts";
 import { session } from "../session.ts";
 import { Card, Head, Json, Mark, Note, Preview } from "../ui.tsx";
 
@@ -86,7 +86,7 @@ export function MessagesPage() {
             <button type="submit">Explain</button>
           </form>
           {(search.messageId ?? search.userId) === undefined ? (
-            <Note>Choose a message on the left, or paste its id.</Note>
+            <Note>Choose a message, or paste its id.</Note>
           ) : (
             <Explained messageId={search.messageId} userId={search.userId ?? session()?.userId ?? ""} />
           )}
@@ -178,13 +178,7 @@ function Explained({ messageId, userId }: { messageId: string | undefined; userI
               {Object.entries(rest).map(([name, value]) => (
                 <div key={name}>
                   <dt>{name}</dt>
-                  <dd>
-                    {name === "at" && typeof value === "number"
-                      ? at(value)
-                      : typeof value === "object"
-                        ? JSON.stringify(value)
-                        : `${value as string | number | boolean}`}
-                  </dd>
+                  <dd>{told(name, value)}</dd>
                 </div>
               ))}
             </dl>
@@ -193,6 +187,17 @@ function Explained({ messageId, userId }: { messageId: string | undefined; userI
       </ol>
     </>
   );
+}
+
+const TIMES = ["at", "joined", "left"];
+
+/** What a hop says by a name, for people. */
+export function told(name: string, value: unknown): string {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "number") return TIMES.includes(name) ? at(value) : whole(value);
+  if (typeof value === "string") return value;
+  const parts = Object.entries(value ?? {}).map(([part, one]) => `${part} ${told(part, one)}`);
+  return parts.length === 0 ? "–" : parts.join(", ");
 }
 
 function Moments({ of: moments }: { of: NonNullable<Explanation["moments"]> }) {

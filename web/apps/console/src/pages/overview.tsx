@@ -2,7 +2,7 @@ import { useMemo, useReducer } from "react";
 import { useEvent } from "@tidings/react";
 import { useRead, type Overview, type OverviewAnswer } from "../api.ts";
 import { ChartCard, type Curve } from "../chart.tsx";
-import { bytes, fine, lasting, ms, orDash, short, whole } from "../format.ts";
+import { alertWords, bytes, fine, lasting, ms, orDash, short, whole } from "../format.ts";
 import { Card, Head, Mark, Note, Table, Tile } from "../ui.tsx";
 
 /** Points that are drawn, one a second. */
@@ -153,8 +153,12 @@ function linesOf({ history }: OverviewAnswer, heard: Overview[]) {
   };
 }
 
+/** Beyond this, in hours, what half an hour of growth says of the time to come is no forecast. */
+const FORESEEN_H = 7 * 24;
+
 function memoryNote({ capBytes, trend }: Overview["memory"]): string {
-  if (trend?.rising)
+  const isSoon = trend?.fullInHours == null || trend.fullInHours <= FORESEEN_H;
+  if (trend?.rising && isSoon)
     return trend.fullInHours === null
       ? `rising ${bytes(trend.bytesPerHour)}/h`
       : `full in ${lasting(trend.fullInHours * 3_600_000)}`;
@@ -164,9 +168,9 @@ function memoryNote({ capBytes, trend }: Overview["memory"]): string {
 function Alerts({ of: { alerts } }: { of: Overview }) {
   return (
     <div role="status" aria-label="Alerts" className="alerts">
-      {alerts?.map(({ kind, level, message }) => (
+      {alerts?.map(({ kind, level, message, value }) => (
         <p key={kind} className={`alert ${level}`}>
-          <b>{level}</b> {message}
+          <b>{level}</b> {alertWords(kind, message, value)}
         </p>
       ))}
     </div>

@@ -32,11 +32,20 @@ export function SignIn() {
       )}
       <form
         className="card"
-        onSubmit={go((form) => signInByPassword(fieldOf(form, "email"), fieldOf(form, "password")))}
+        onSubmit={go((form) =>
+          signInByPassword(fieldOf(form, "email"), fieldOf(form, "password"), fieldOf(form, "org")),
+        )}
       >
         <h2>With an account</h2>
         <Field name="email" label="E-mail address" type="email" autoComplete="username" />
         <Field name="password" label="Password" type="password" autoComplete="current-password" />
+        <Field
+          name="org"
+          label="Organisation, if you were told one"
+          type="text"
+          autoComplete="organization"
+          required={false}
+        />
         <button type="submit" disabled={busy}>
           Sign in
         </button>
@@ -74,17 +83,19 @@ function Field({
   label,
   type,
   autoComplete,
+  required = true,
 }: {
   name: string;
   label: string;
   type: string;
   autoComplete: string;
+  required?: boolean;
 }) {
   const id = useId();
   return (
     <label htmlFor={id}>
       {label}
-      <input id={id} name={name} type={type} autoComplete={autoComplete} required />
+      <input id={id} name={name} type={type} autoComplete={autoComplete} required={required} />
     </label>
   );
 }

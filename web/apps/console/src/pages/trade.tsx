@@ -6,6 +6,7 @@ import { Boundary } from "../boundary.tsx";
 import { money } from "../format.ts";
 import { useSession } from "../session.ts";
 import { Acts, InStep, RoomState } from "../trading/lead.tsx";
+import { Feed } from "../trading/feed.tsx";
 import { useFills } from "../trading/fills.ts";
 import { useRun } from "../trading/run.ts";
 import { Prices } from "../trading/prices.tsx";
@@ -57,17 +58,14 @@ function Run({ roomId, anew }: { roomId: string; anew: () => void }) {
       </>
     );
   }
+  const runs = room.owner === seen.me || session?.isServer === true;
   return (
     <>
       <Head title={room.name}>
         <RoomState state={room.state} />
-        <Acts
-          room={room}
-          isMember={isMember}
-          runs={room.owner === seen.me || session?.isServer === true}
-          act={act}
-        />
+        <Acts room={room} isMember={isMember} runs={runs} act={act} />
       </Head>
+      {runs && (room.state === "draft" || room.state === "open") && <Feed room={room} />}
       {isMember && <Worth roomId={roomId} room={room} me={seen.me} />}
       {isMember && <InStep proof={proof} live={live} />}
       <Parts roomId={roomId} room={room} isMember={isMember} seen={seen} />

@@ -4,8 +4,9 @@ import type { TradeRules } from "@tidings/client";
 import { useAct, useMounted, useRead } from "../api.ts";
 import { fieldOf } from "../form.ts";
 import { at } from "../format.ts";
+import { SAMPLE } from "../trading/feed.tsx";
 import { RoomState } from "../trading/lead.tsx";
-import { refusalWords } from "../trading/words.ts";
+import { newRoomWords } from "../trading/words.ts";
 import { Card, Choice, Head, Note, Table } from "../ui.tsx";
 
 interface RoomRow {
@@ -81,6 +82,7 @@ function RoomTable({ rooms }: { rooms: RoomRow[] | undefined }) {
 function NewRoom() {
   const make = useAct<{ name: string; rules: TradeRules }>("/api/trading/rooms");
   const go = useNavigate();
+  const [symbols, name] = useState("ACME");
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     make.mutate(wantedIn(new FormData(event.currentTarget)), {
@@ -101,7 +103,13 @@ function NewRoom() {
         </label>
         <label>
           Instruments, by commas
-          <input name="symbols" required defaultValue="ACME" autoCapitalize="characters" />
+          <input
+            name="symbols"
+            required
+            value={symbols}
+            onChange={(event) => name(event.target.value)}
+            autoCapitalize="characters"
+          />
         </label>
         <label>
           Minutes, if it is to end by itself
@@ -114,8 +122,14 @@ function NewRoom() {
           Make the room
         </button>
       </form>
+      <p className="below">
+        The server has sample prices of {SAMPLE.join(", ")}, from which a room can be fed.{" "}
+        <button type="button" onClick={() => name(SAMPLE.join(", "))}>
+          Trade these
+        </button>
+      </p>
       <p role="alert" className="refused">
-        {make.error && refusalWords(make.error)}
+        {make.error && newRoomWords(make.error)}
       </p>
     </Card>
   );

@@ -1,4 +1,5 @@
 import { Refusal, type TradeRefusal } from "@tidings/client";
+import { money, whole } from "../format.ts";
 
 /** What a room refuses, for people. */
 const WORDS: Record<TradeRefusal, string> = {
@@ -27,7 +28,19 @@ const isKnown = (code: string): code is TradeRefusal => code in WORDS;
 
 /** A refusal of a room in words, with the figures that it names. */
 export function wordsOf(code: string, message: string): string {
-  return isKnown(code) ? `${WORDS[code]} (${message})` : message;
+  if (!isKnown(code)) return message;
+  // A sentence without a figure says the same once more.
+  return /\d/.test(message) ? `${WORDS[code]} (${message})` : WORDS[code];
+}
+
+/** Of a new room, as its form calls what is refused. */
+export function newRoomWords(error: unknown): string {
+  const words = refusalWords(error);
+  const [, field = "", bounds = ""] = /^(durationMs|startingCash|symbol): expected (.*)$/s.exec(words) ?? [];
+  if (field === "durationMs")
+    return `Minutes: ${bounds.replace(/\d+/g, (ms) => whole(Math.ceil(Number(ms) / 60_000)))}`;
+  if (field === "startingCash") return `Cash to begin with: ${bounds.replace(/\d+/g, money)}`;
+  return field === "symbol" ? `Instruments: each of ${bounds}` : words;
 }
 
 /** The same of what was thrown: the room's own code stands before the sentence. */
