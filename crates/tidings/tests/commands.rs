@@ -1,8 +1,9 @@
-//! What every door does with what is said to apps: how it is read, counted and done once.
+//! What every door does with what is said there: how it is read, counted and done once.
 #![allow(clippy::unwrap_used)]
 
 use serde_json::{Value, json};
-use tidings_testkit::bed::{Bed, Rest, listens, say};
+use tidings_testkit::Serving;
+use tidings_testkit::bed::{Bed, Rest, code, listens, say};
 
 fn bed() -> Bed {
     Bed::sqlite(env!("CARGO_BIN_EXE_tidings"))
@@ -71,4 +72,48 @@ async fn what_is_wrong_with_a_body_or_a_query_is_told_with_the_name_of_the_field
         assert!(message.starts_with(field), "{request}: {message}");
         assert!(!message.contains(" at line ") && !message.contains("12345"), "{request}: {message}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apps_subscribe_counts_as_the_engines_own_at_every_door() {
+    let bed = bed();
+    let flags = ["serve", "--listen", "127.0.0.1:0", "--host-publish=false"];
+    let few =
+        ["--limits-publish-per-minute", "2", "--limits-joins-burst", "4", "--limits-joins-per-second", "1"];
+    let server = Serving::run(bed.command().args(flags).args(few));
+    let rest = |base| Rest::new(server.addr(), base, "ada", &Value::Null);
+    let mut ada = listens(server.addr(), "ada").await;
+    let board = json!({"scope": "global"});
+    let room = json!({"roomId": "none"});
+    // Neither is taken from the two publishes a minute, nor says how many are left of them.
+    for _ in 0..4 {
+        let left = say(&mut ada, "/leaderboard", "unsubscribe", board.clone()).await;
+        assert_eq!((&left["ok"], &left["remaining"]), (&json!(true), &Value::Null), "{left}");
+        assert_eq!(say(&mut ada, "/trading", "unsubscribe", room.clone()).await["ok"], true);
+        let posted = rest("/api/commands").done("POST /leaderboard/unsubscribe", board.clone()).await;
+        assert_eq!(posted["remaining"], Value::Null, "{posted}");
+    }
+    for _ in 0..2 {
+        let heard = say(&mut ada, "/leaderboard", "subscribe", board.clone()).await;
+        assert_eq!((&heard["ok"], &heard["remaining"]), (&json!(true), &Value::Null), "{heard}");
+        let refused = say(&mut ada, "/matches", "subscribe", json!({"matchId": "none"})).await;
+        assert_eq!(code(&refused), "not_found", "{refused}");
+    }
+    // The connection's own limit of subscriptions holds for all of them together.
+    let mut over = Vec::new();
+    for (ns, data) in [("/trading", room), ("/leaderboard", board), ("/matches", json!({"matchId": "none"}))]
+    {
+        over.push(code(&say(&mut ada, ns, "subscribe", data).await).to_owned());
+    }
+    assert!(
+        over.iter().filter(|code| *code == "rate_limited").count() >= 2,
+        "one more came back at most: {over:?}"
+    );
+    // Everything else that apps are told is counted, as before.
+    let mut codes = Vec::new();
+    for _ in 0..3 {
+        let end = json!({"matchId": "none", "resultType": "draw"});
+        codes.push(code(&say(&mut ada, "/matches", "submitResult", end).await).to_owned());
+    }
+    assert_eq!(codes, ["forbidden", "forbidden", "rate_limited"]);
 }

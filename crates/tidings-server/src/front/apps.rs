@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, Response, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::routing::{get, post};
 use bytes::Bytes;
+use tidings_app::Counts;
 use tidings_app::describe::{asyncapi, manifests, openapi};
 use tidings_core::{Identity, Refusal};
 use tidings_wire::json;
@@ -64,11 +65,14 @@ async fn command(
         Err(refusal) => return refuse(&refusal),
     };
     let is_server = who.has_server_scope();
-    let mut response = match said(&shared, &who, place, &headers, &body) {
+    let said = said(&shared, &who, place, &headers, &body);
+    // What no budget of the server's own has counted is a request of its address.
+    let counted = said.as_ref().map_or(true, |said| said.remaining.is_some());
+    let mut response = match said {
         Ok(said) => done(&shared, said, who).await,
         Err(refusal) => refuse(&refusal),
     };
-    if is_server {
+    if is_server && counted {
         response.extensions_mut().insert(ByServer);
     }
     response
@@ -124,8 +128,12 @@ fn said(
     let key = headers.get(KEY).map(|key| key.to_str().map(str::to_owned));
     let key = key.transpose().map_err(|_| bad("Idempotency-Key: is not printable"))?;
     let found = shared.apps.find(&namespace, &name).ok_or_else(no_such_command)?;
-    let remaining =
-        shared.gate.publish_by_request(who, shared.apps.rate(found.requires), request::address())?;
+    let own = shared.apps.rate(found.requires);
+    let remaining = match found.requires.counts {
+        // It is one of the requests of its address, as every read is.
+        Counts::Subscription | Counts::Message if own.is_none() => None,
+        _ => shared.gate.publish_by_request(who, own, request::address())?,
+    };
     Ok(SaidCommand { namespace, name, data: data.to_owned(), key, remaining })
 }
 

@@ -23,9 +23,9 @@ impl ShardLoop {
     ) -> bool {
         let shared = self.shared.clone();
         let Some(place) = shared.apps.find(namespace, name) else { return false };
-        let own = shared.apps.rate(place.requires);
+        let costs = (shared.apps.rate(place.requires), place.requires.counts);
         let queued = self.by(key, ack).and_then(|by| {
-            let remaining = self.take_command(key, ack, by.who(), own)?;
+            let remaining = self.take_command(key, ack, by.who(), costs)?;
             let said = SaidCommand {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
