@@ -1,9 +1,12 @@
 //! What every door does with what is said there: how it is read, counted and done once.
 #![allow(clippy::unwrap_used)]
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 use tidings_testkit::Serving;
-use tidings_testkit::bed::{Bed, Rest, code, listens, say};
+use tidings_testkit::bed::{Bed, Rest, code, listens, say, token};
+use tidings_testkit::client::http;
 
 fn bed() -> Bed {
     Bed::sqlite(env!("CARGO_BIN_EXE_tidings"))
@@ -116,4 +119,106 @@ async fn an_apps_subscribe_counts_as_the_engines_own_at_every_door() {
         codes.push(code(&say(&mut ada, "/matches", "submitResult", end).await).to_owned());
     }
     assert_eq!(codes, ["forbidden", "forbidden", "rate_limited"]);
+}
+
+/// A Socket.IO client that polls, in a namespace.
+struct Polling {
+    addr: SocketAddr,
+    path: String,
+    ns: &'static str,
+}
+
+impl Polling {
+    async fn open(addr: SocketAddr, ns: &'static str, user: &str) -> Self {
+        let path = "/socket.io/?EIO=4&transport=polling".to_owned();
+        let (_, opened) = http(addr, &format!("GET {path}"), "", "").await.unwrap();
+        let opened: Value = serde_json::from_str(&opened[1..]).unwrap();
+        let client = Self { addr, path: format!("{path}&sid={}", opened["sid"].as_str().unwrap()), ns };
+        client
+            .hears(&format!("40{ns},{}", json!({"token": token(user, &Value::Null)})), &format!("40{ns},"))
+            .await;
+        client
+    }
+
+    /// Says a packet; what comes behind the start of its answer.
+    async fn hears(&self, packet: &str, start: &str) -> String {
+        let said = http(self.addr, &format!("POST {}", self.path), "", packet).await.unwrap();
+        assert_eq!(said, (200, "ok".to_owned()), "{packet}");
+        loop {
+            let (status, heard) = http(self.addr, &format!("GET {}", self.path), "", "").await.unwrap();
+            assert_eq!(status, 200, "{heard}");
+            if let Some(answer) = heard.split('\u{1e}').find_map(|packet| packet.strip_prefix(start)) {
+                return answer.to_owned();
+            }
+        }
+    }
+
+    /// Says a command with what stands behind its data; the answer.
+    async fn say(&self, id: u64, name: &str, data: &Value, behind: &Value) -> Value {
+        let packet = format!("42{},{id}{}", self.ns, json!([name, data, behind]));
+        let answer = self.hears(&packet, &format!("43{},{id}", self.ns)).await;
+        serde_json::from_str::<Value>(&answer).unwrap()[0].take()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_key_is_refused_and_not_left_out() {
+    let bed = bed();
+    let server = bed.serve();
+    let ada = Polling::open(server.addr(), "/leaderboard", "ada").await;
+    let board = json!({"scope": "global"});
+    let long = "x".repeat(129);
+    let wrong = [
+        (json!({"key": 5}), "key must be a string"),
+        (json!({"key": ["a"]}), "key must be a string"),
+        (json!({"key": ""}), "key must not be empty"),
+        (json!({"key": long}), "key is too long"),
+        (json!({"key": "a\nb"}), "key must not have control characters"),
+    ];
+    let mut plain = listens(server.addr(), "ada").await;
+    for (at, (behind, sentence)) in (0..).zip(wrong) {
+        let refused = ada.say(at, "unsubscribe", &board, &behind).await;
+        assert_eq!((code(&refused), &refused["error"]["message"]), ("bad_request", &json!(sentence)));
+        let same = json!({"type": "command", "ns": "/leaderboard", "name": "unsubscribe", "data": board, "key": behind["key"]});
+        assert_eq!(
+            plain.ask(same).await.unwrap()["error"],
+            refused["error"],
+            "as the plain protocol says it"
+        );
+    }
+    for (at, behind) in
+        (10..).zip([json!({"key": "a"}), json!({"key": null}), json!({}), json!("a"), Value::Null])
+    {
+        assert_eq!(ada.say(at, "unsubscribe", &board, &behind).await["ok"], true, "{behind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publish_takes_its_key_from_the_header_as_well_and_no_two_that_differ() {
+    let bed = bed();
+    let server = bed.serve();
+    let rest = Rest::new(server.addr(), "/api", "ada", &Value::Null);
+    let message = json!({"room": "lobby:x", "event": "said", "data": 1});
+    let mut keyed = message.clone();
+    keyed["key"] = json!("k1");
+    let batch = json!({"messages": [message, message]});
+    for (request, body) in [("POST /publish", &message), ("POST /publish/batch", &batch)] {
+        let key = Some(if body == &message { "k1" } else { "k2" });
+        let ids = |answer: &Value| match answer["results"].as_array() {
+            Some(results) => results.iter().map(|one| one["messageId"].clone()).collect(),
+            None => vec![answer["messageId"].clone()],
+        };
+        let (status, first) = rest.try_ask(request, key, body).await.unwrap();
+        let (_, again) = rest.try_ask(request, key, body).await.unwrap();
+        assert_eq!((status, ids(&again)), (200, ids(&first)), "{request} {again}");
+        assert!(again.to_string().contains("\"duplicate\":true"), "{request} {again}");
+        let mut other = body.clone();
+        other["key"] = json!("another");
+        let (status, refused) = rest.try_ask(request, key, &other).await.unwrap();
+        assert_eq!((status, code(&refused)), (400, "bad_request"), "{request} {refused}");
+    }
+    let (_, same) = rest.try_ask("POST /publish", Some("k1"), &keyed).await.unwrap();
+    assert_eq!(same["duplicate"], true, "the same key twice is one: {same}");
+    let (_, alone) = rest.try_ask("POST /publish", None, &keyed).await.unwrap();
+    assert_eq!(alone["duplicate"], true, "{alone}");
 }

@@ -15,15 +15,12 @@ use tidings_app::describe::{asyncapi, manifests, openapi};
 use tidings_core::{Identity, Refusal};
 use tidings_wire::json;
 
-use super::body::{Received, bad, received};
+use super::body::{Received, bad, idempotency, received};
 use super::{ByServer, etag, paths, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::apps::{SaidCommand, no_such_command, refused_as};
 use crate::audit::request;
 use crate::shared::Shared;
-
-/// What is sent with a command that is to be done once.
-const KEY: &str = "idempotency-key";
 
 pub(super) fn routes(shared: &Arc<Shared>, own: Vec<(&'static str, Router)>) -> Router {
     let most = shared.settings.limits.message_bytes;
@@ -125,8 +122,7 @@ fn said(
     if !data.trim().is_empty() {
         json::check(data, shared.settings.limits.json_depth).map_err(|violation| bad(violation.detail))?;
     }
-    let key = headers.get(KEY).map(|key| key.to_str().map(str::to_owned));
-    let key = key.transpose().map_err(|_| bad("Idempotency-Key: is not printable"))?;
+    let key = idempotency(headers)?.map(str::to_owned);
     let found = shared.apps.find(&namespace, &name).ok_or_else(no_such_command)?;
     let own = shared.apps.rate(found.requires);
     let remaining = match found.requires.counts {

@@ -261,6 +261,18 @@ fn free_event_name<'a>(event: Field<'a>, limits: &Limits) -> Result<Cow<'a, str>
     Ok(name)
 }
 
+/// The idempotency key of a Socket.IO command, from what stands behind its data; what is no object says none.
+///
+/// # Errors
+/// If it is none, as in the plain dialect.
+pub fn key_behind<'a>(options: &'a str, limits: &Limits) -> Result<Option<Cow<'a, str>>, BadField> {
+    if whole(options).is_err() {
+        return Ok(None);
+    }
+    let [key] = pick(options, ["key"])?;
+    key.optional_name(limits.key_bytes)
+}
+
 /// Whether a client may publish an event of this name.
 ///
 /// A reserved name would break the connection of every stock client in the room, and one of our own would
