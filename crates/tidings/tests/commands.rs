@@ -222,3 +222,18 @@ async fn a_publish_takes_its_key_from_the_header_as_well_and_no_two_that_differ(
     let (_, alone) = rest.try_ask("POST /publish", None, &keyed).await.unwrap();
     assert_eq!(alone["duplicate"], true, "{alone}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_says_in_a_lobby_who_is_there() {
+    let bed = bed();
+    let server = bed.serve();
+    let rest = Rest::new(server.addr(), "/api", "ada", &Value::Null);
+    let mut ada = listens(server.addr(), "ada").await;
+    for event in ["userOnline", "userOffline", "tidings:presence"] {
+        let message =
+            json!({"type": "publish", "room": "lobby:x", "event": event, "data": {"userId": "bob"}});
+        let refused = ada.ask(message.clone()).await.unwrap();
+        assert_eq!(refused["error"]["message"], "event is a reserved name", "{event} {refused}");
+        assert_eq!(rest.refused("POST /publish", message).await.1, "bad_request", "{event}");
+    }
+}

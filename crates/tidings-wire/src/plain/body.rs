@@ -273,16 +273,20 @@ pub fn key_behind<'a>(options: &'a str, limits: &Limits) -> Result<Option<Cow<'a
     key.optional_name(limits.key_bytes)
 }
 
+/// Names of the server's own that do not begin with `tidings:`.
+const OWN_EVENTS: [&str; 2] = ["userOnline", "userOffline"];
+
 /// Whether a client may publish an event of this name.
 ///
 /// A reserved name would break the connection of every stock client in the room, and one of our own would
-/// let a member speak in the server's voice.
+/// let a member speak in the server's voice: a stock client is not told of which room an event is.
 pub fn is_free_event_name(name: &str, limits: &Limits) -> bool {
     !name.is_empty()
         && name.len() <= limits.event_name_bytes
         && !name.chars().any(char::is_control)
         && !is_reserved(name)
         && !name.starts_with("tidings:")
+        && !OWN_EVENTS.contains(&name)
 }
 
 /// On Socket.IO the body is whatever argument the client chose to send.
