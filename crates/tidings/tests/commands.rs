@@ -237,3 +237,40 @@ async fn nobody_says_in_a_lobby_who_is_there() {
         assert_eq!(rest.refused("POST /publish", message).await.1, "bad_request", "{event}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_engine_takes_and_answers_is_described() {
+    let bed = bed();
+    let server =
+        Serving::run(bed.command().args(["serve", "--listen", "127.0.0.1:0", "--host-publish=false"]));
+    let (_, text) = http(server.addr(), "GET /api/asyncapi.json", "", "").await.unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let described =
+        |kind: &str, field: &str| document["components"]["schemas"][kind]["properties"].get(field).is_some();
+    let mut ada = listens(server.addr(), "ada").await;
+    let position = json!({"epoch": "0".repeat(16), "offset": 0});
+    let table = [
+        (
+            "PublishEvent",
+            "PublishedEvent",
+            json!({"type": "publish", "room": "lobby:x", "event": "e", "data": 1, "slot": "s"}),
+        ),
+        ("OfHistory", "History", json!({"type": "history", "room": "lobby:x", "since": position})),
+        ("PresenceSet", "PresenceWas", json!({"type": "presence:set", "status": "away"})),
+    ];
+    for (taken, told, message) in table {
+        let answer = ada.ask(message.clone()).await.unwrap();
+        assert_eq!(answer["ok"], true, "{answer}");
+        let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        for field in fields(&message).iter().filter(|field| *field != "type") {
+            assert!(described(taken, field), "{taken} {field}");
+        }
+        for field in fields(&answer).iter().filter(|field| !["type", "id", "ok"].contains(&field.as_str())) {
+            assert!(described(told, field), "{told} {field}");
+        }
+    }
+    assert!(described("PublishedEvent", "held"));
+    for event in ["tidings:token", "tidings:skipped", "tidings:behind"] {
+        assert!(document["components"]["messages"].get(format!("root.{event}")).is_some(), "{event}");
+    }
+}
