@@ -1,4 +1,4 @@
-//! What every door does with what is said there: how it is read, counted and done once.
+//! What every door does with what is said and asked there: how it is read, counted, done once and kept.
 #![allow(clippy::unwrap_used)]
 
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use tidings_testkit::Serving;
 use tidings_testkit::bed::{Bed, Rest, code, listens, say, token};
-use tidings_testkit::client::http;
+use tidings_testkit::client::{http, http_whole};
 
 fn bed() -> Bed {
     Bed::sqlite(env!("CARGO_BIN_EXE_tidings"))
@@ -236,6 +236,53 @@ async fn nobody_says_in_a_lobby_who_is_there() {
         assert_eq!(refused["error"]["message"], "event is a reserved name", "{event} {refused}");
         assert_eq!(rest.refused("POST /publish", message).await.1, "bad_request", "{event}");
     }
+}
+
+/// Status, `ETag` and `Tidings-Position` of something that is read.
+async fn read(addr: SocketAddr, path: &str, tag: &str) -> (u16, Option<String>, Option<String>) {
+    let token = token("studio", &json!({"scope": "publish"}));
+    let headers = format!("Authorization: Bearer {token}\r\nIf-None-Match: {tag}\r\n");
+    let (status, head, _) = http_whole(addr, &format!("GET {path}"), &headers, "").await.unwrap();
+    let value = |name: &str| {
+        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+    };
+    (status, value("etag"), value("tidings-position"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_engine_is_asked_for_has_a_tag_and_a_history_the_place_it_is_dropped_from() {
+    let bed = bed();
+    let server = bed.serve();
+    let mut ada = listens(server.addr(), "ada").await;
+    assert_eq!(ada.ask(json!({"type": "subscribe", "room": "lobby:x"})).await.unwrap()["ok"], true);
+    let said = json!({"type": "publish", "room": "lobby:x", "event": "said", "data": 1});
+    let at = ada.ask(said.clone()).await.unwrap();
+    let text = |field: &str| at[field].as_str().unwrap().to_owned();
+    let place = format!("room=lobby:x; epoch={}; offset=1; tag={}", text("epoch"), text("tag"));
+    let room = "/api/rooms/lobby:x";
+    let paths = [
+        (format!("{room}/history"), Some(&place)),
+        // Of somebody who is there it is said when, which is new each time.
+        ("/api/rooms/lobby:empty/presence".to_owned(), None),
+        (format!("{room}/stats"), None),
+        ("/api/rooms".to_owned(), None),
+        ("/api/users/bob/presence".to_owned(), None),
+        ("/api/apps".to_owned(), None),
+        ("/api/openapi.json".to_owned(), None),
+    ];
+    for (path, place) in &paths {
+        let (status, tag, position) = read(server.addr(), path, "\"\"").await;
+        assert_eq!((status, position.as_ref()), (200, *place), "{path}");
+        let tag = tag.unwrap_or_else(|| panic!("{path} has no tag"));
+        assert_eq!(read(server.addr(), path, &tag).await, (304, Some(tag.clone()), position), "{path}");
+    }
+    let (_, before, _) = read(server.addr(), &paths[0].0, "\"\"").await;
+    assert_eq!(ada.ask(said).await.unwrap()["offset"], 2);
+    let (status, after, _) = read(server.addr(), &paths[0].0, &before.clone().unwrap()).await;
+    assert_eq!(status, 200);
+    assert_ne!(after, before);
+    assert_eq!(read(server.addr(), "/api/rooms/nothing:x/history", "\"\"").await, (404, None, None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

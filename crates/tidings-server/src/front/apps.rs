@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, Response, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use tidings_app::Counts;
@@ -33,15 +33,17 @@ pub(super) fn routes(shared: &Arc<Shared>, own: Vec<(&'static str, Router)>) -> 
     });
     let said = shared.apps.description();
     let version = env!("CARGO_PKG_VERSION");
-    let doors = doors.merge(Router::new().route("/api/apps", get(apps)).with_state(shared.clone()));
+    let mut told = Router::new().route("/api/apps", get(apps)).with_state(shared.clone());
     let documents = [
         ("/api/openapi.json", openapi(said, version, &paths::paths())),
         ("/api/asyncapi.json", asyncapi(said, version)),
     ];
-    documents.into_iter().fold(doors.merge(own), |all, (path, document)| {
+    for (path, document) in documents {
         let body = Bytes::from(document.to_string());
-        all.route(path, get(move || async move { respond(StatusCode::OK, "application/json", body) }))
-    })
+        told =
+            told.route(path, get(move || async move { respond(StatusCode::OK, "application/json", body) }));
+    }
+    doors.merge(own).merge(told.layer(from_fn(etag::tagged)))
 }
 
 /// `GET /api/apps`: what is offered, by the kinds of rooms as they are now.
