@@ -73,8 +73,32 @@ pub struct Requires {
     pub rule: Rule,
     /// How often one user may say it, out of a bucket of its own; `None`: out of the general one.
     pub rate: Option<Rate>,
+    /// What one without a bucket of its own is counted as.
+    pub counts: Counts,
     /// How it is acknowledged.
     pub ack: AckStyle,
+}
+
+/// What a command is counted as that has no bucket of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// A publish, out of the user's general bucket.
+    Publish,
+    /// A subscription of its connection.
+    Subscription,
+    /// Nothing but a message.
+    Message,
+}
+
+impl Counts {
+    /// A command named as one of the engine's counts as that does: clients are told so, whatever the app.
+    const fn of(name: &str) -> Self {
+        match name.as_bytes() {
+            b"subscribe" => Self::Subscription,
+            b"unsubscribe" => Self::Message,
+            _ => Self::Publish,
+        }
+    }
 }
 
 /// How a command is acknowledged.
@@ -88,9 +112,9 @@ pub enum AckStyle {
 }
 
 impl Requires {
-    /// A command that `rule` guards, out of the general bucket.
+    /// A command that `rule` guards, out of the general bucket; `subscribe` and `unsubscribe` count as the engine's.
     pub const fn new(name: &'static str, rule: Rule) -> Self {
-        Self { name, rule, rate: None, ack: AckStyle::Ok }
+        Self { name, rule, rate: None, counts: Counts::of(name), ack: AckStyle::Ok }
     }
 
     /// Gives it a bucket of its own.

@@ -381,11 +381,7 @@ impl Stage {
     /// How a room's place stands in the header `Tidings-Position` of an answer: what is read after this is at least as
     /// new, so whoever keeps the answer drops it with the next event of the room. `None` if nobody hears the room here.
     pub fn position(&self, room: &Room) -> Option<String> {
-        let Position { epoch, offset, tag } = self.engine.top(room)?;
-        // A name may hold what no header does.
-        let name = room.name();
-        let is_plain = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';');
-        is_plain.then(|| format!("room={name}; epoch={epoch}; offset={offset}; tag={tag:08x}"))
+        place(room, self.engine.top(room)?)
     }
 
     /// Whether what a room has said, or that it has said nothing, is in memory here: if it is not, nobody can come back
@@ -440,4 +436,11 @@ impl std::fmt::Debug for Stage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Stage")
     }
+}
+
+/// A room's place in the header `Tidings-Position`; `None` if its name holds what no header does.
+pub fn place(room: &Room, at: Position) -> Option<String> {
+    let (name, Position { epoch, offset, tag }) = (room.name(), at);
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';');
+    is_plain.then(|| format!("room={name}; epoch={epoch}; offset={offset}; tag={tag:08x}"))
 }

@@ -38,7 +38,7 @@ pub mod tells;
 pub use app::{App, Keeps, RoomKind};
 pub use bounds::{Many, Text, Whole, plain_id};
 pub use channel::Channel;
-pub use command::{AckStyle, Command, Event, Invalid, Requires};
+pub use command::{AckStyle, Command, Counts, Event, Invalid, Requires};
 pub use commit::Changes;
 pub use ctx::{Ctx, Stage, Told, room};
 pub use dice::Dice;

@@ -73,6 +73,8 @@ said! {
         volatile: Option<bool>,
         /// The publisher does not hear it.
         except_self: Option<bool>,
+        /// What it is about, such as the symbol of a price: of one name and slot the newest counts.
+        slot: Option<String>,
         /// Its recipients are asked to acknowledge it.
         receipt: Option<Receipt>,
     }
@@ -146,6 +148,10 @@ said! {
         durability: String,
         /// It was published before under this key.
         duplicate: Option<bool>,
+        /// It waits for the room's pace: it has no position yet, and is not heard if a newer one takes its place.
+        held: Option<bool>,
+        /// How many more the budget lets through now; there where something is limited.
+        remaining: Option<u64>,
         /// How its recipients are asked to acknowledge it, if they are.
         receipt: Option<Receipt>,
     }
@@ -197,6 +203,8 @@ said! {
         events: Vec<PastEvent>,
         /// There is more.
         more: bool,
+        /// Whether nothing between `since` and the first event is missing; there with `since`.
+        complete: Option<bool>,
     }
     /// How many are in a room.
     Counts {
@@ -256,6 +264,34 @@ said! {
         to: Option<u64>,
         resume_at: Option<u64>,
     }
+    /// What others see of the one who said it.
+    PresenceWas {
+        /// Its status.
+        status: String,
+        /// Until when, in milliseconds since 1970.
+        until: Option<u64>,
+    }
+    /// Until when a sign-in is good.
+    Renewed {
+        /// When the token ends.
+        expires_at: Option<String>,
+    }
+    /// The sign-in ends soon.
+    TokenEnds {
+        /// When the token ends.
+        expires_at: String,
+    }
+    /// Volatile events were left out because the client reads too slowly.
+    Skipped {
+        /// Of this room; of several or of none without it.
+        room: Option<String>,
+        count: u64,
+    }
+    /// Recorded events were held back because the client reads too slowly; they follow.
+    Behind {
+        /// How many.
+        events: u64,
+    }
     /// A command without acknowledgement was refused.
     CommandRefused {
         command: String,
@@ -298,13 +334,28 @@ pub(super) fn rooms(generator: &mut SchemaGenerator) -> AppSaid {
         ),
         command::<OfHistory, History>(g, "history", "Reads what was said, by the room's rule."),
         command::<OfPresence, Presence>(g, "presence", "Sees who is there, by the room's rule."),
-        command::<PresenceSet, ()>(g, "presence:set", "Says what others are to see of the one who says it."),
+        command::<PresenceSet, PresenceWas>(
+            g,
+            "presence:set",
+            "Says what others are to see of the one who says it.",
+        ),
         command::<Nothing, ()>(g, "ping", "Answers."),
-        command::<Renew, ()>(g, "auth", "Renews the sign-in by a newer token."),
+        command::<Renew, Renewed>(g, "auth", "Renews the sign-in by a newer token."),
     ];
     let events = vec![
         event::<Resumed>(g, "tidings:resumed", "Everything that was missed has been sent."),
         event::<Gap>(g, "tidings:gap", "Something is missing; for clients that say `auth.gaps: true`."),
+        event::<TokenEnds>(g, "tidings:token", "The token ends soon: renew it by `auth`."),
+        event::<Skipped>(
+            g,
+            "tidings:skipped",
+            "Volatile events were left out; for clients that say `auth.gaps: true`.",
+        ),
+        event::<Behind>(
+            g,
+            "tidings:behind",
+            "What was held back follows; for clients that say `auth.gaps: true`.",
+        ),
         event::<Delivered>(g, "tidings:receipt", "What became of an event that asked for a receipt."),
         event::<Subscribed>(g, "tidings:subscribed", "A subscription kept for the user was taken up."),
         event::<Left>(g, "tidings:left", "The client is not in a room any more."),

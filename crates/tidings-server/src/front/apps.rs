@@ -7,22 +7,20 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Response, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use bytes::Bytes;
+use tidings_app::Counts;
 use tidings_app::describe::{asyncapi, manifests, openapi};
 use tidings_core::{Identity, Refusal};
 use tidings_wire::json;
 
-use super::body::{Received, Unread, at_most, bad, received};
+use super::body::{Received, Unread, at_most, bad, idempotency, received};
 use super::{ByServer, etag, paths, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::apps::{SaidCommand, no_such_command, refused_as};
 use crate::audit::request;
 use crate::shared::Shared;
-
-/// What is sent with a command that is to be done once.
-const KEY: &str = "idempotency-key";
 
 pub(super) fn routes(shared: &Arc<Shared>, own: Vec<(&'static str, Router)>) -> Router {
     let most = shared.settings.limits.message_bytes;
@@ -33,15 +31,17 @@ pub(super) fn routes(shared: &Arc<Shared>, own: Vec<(&'static str, Router)>) -> 
     });
     let said = shared.apps.description();
     let version = env!("CARGO_PKG_VERSION");
-    let doors = doors.merge(Router::new().route("/api/apps", get(apps)).with_state(shared.clone()));
+    let mut told = Router::new().route("/api/apps", get(apps)).with_state(shared.clone());
     let documents = [
         ("/api/openapi.json", openapi(said, version, &paths::paths())),
         ("/api/asyncapi.json", asyncapi(said, version)),
     ];
-    documents.into_iter().fold(doors.merge(own), |all, (path, document)| {
+    for (path, document) in documents {
         let body = Bytes::from(document.to_string());
-        all.route(path, get(move || async move { respond(StatusCode::OK, "application/json", body) }))
-    })
+        told =
+            told.route(path, get(move || async move { respond(StatusCode::OK, "application/json", body) }));
+    }
+    doors.merge(own).merge(told.layer(from_fn(etag::tagged)))
 }
 
 /// `GET /api/apps`: what is offered, by the kinds of rooms as they are now.
@@ -62,11 +62,14 @@ async fn command(
         Err(refusal) => return body.refused(&refusal),
     };
     let is_server = who.has_server_scope();
-    let mut response = match said(&shared, &who, place, &headers, &body.receive().await) {
+    let said = said(&shared, &who, place, &headers, &body.receive().await);
+    // What no budget of the server's own has counted is a request of its address.
+    let counted = said.as_ref().map_or(true, |said| said.remaining.is_some());
+    let mut response = match said {
         Ok(said) => done(&shared, said, who).await,
         Err(refusal) => refuse(&refusal),
     };
-    if is_server {
+    if is_server && counted {
         response.extensions_mut().insert(ByServer);
     }
     response
@@ -119,11 +122,14 @@ fn said(
     if !data.trim().is_empty() {
         json::check(data, shared.settings.limits.json_depth).map_err(|violation| bad(violation.detail))?;
     }
-    let key = headers.get(KEY).map(|key| key.to_str().map(str::to_owned));
-    let key = key.transpose().map_err(|_| bad("Idempotency-Key: is not printable"))?;
+    let key = idempotency(headers)?.map(str::to_owned);
     let found = shared.apps.find(&namespace, &name).ok_or_else(no_such_command)?;
-    let remaining =
-        shared.gate.publish_by_request(who, shared.apps.rate(found.requires), request::address())?;
+    let own = shared.apps.rate(found.requires);
+    let remaining = match found.requires.counts {
+        // It is one of the requests of its address, as every read is.
+        Counts::Subscription | Counts::Message if own.is_none() => None,
+        _ => shared.gate.publish_by_request(who, own, request::address())?,
+    };
     Ok(SaidCommand { namespace, name, data: data.to_owned(), key, remaining })
 }
 

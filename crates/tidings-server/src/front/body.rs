@@ -95,6 +95,15 @@ pub(super) fn bad(text: &str) -> Refusal {
     Refusal::new(Code::BadRequest, text)
 }
 
+/// The key under which something is to be done once, if one was sent.
+///
+/// # Errors
+/// `bad_request`
+pub(super) fn idempotency(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let key = headers.get("idempotency-key").map(|key| key.to_str());
+    key.transpose().map_err(|_| bad("Idempotency-Key: is not printable"))
+}
+
 /// The bytes of a body.
 ///
 /// # Errors

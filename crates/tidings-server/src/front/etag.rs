@@ -1,7 +1,9 @@
-//! Tags on what apps answer: one who asks again is told that nothing has changed, without hearing all of it again.
+//! Tags on what is read: one who asks again is told that nothing has changed, without hearing all of it again.
 
 use axum::body::{Body, to_bytes};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use axum::middleware::Next;
 use sha2::{Digest as _, Sha256};
 use tidings_core::{Code, Refusal};
 
@@ -11,7 +13,13 @@ use super::refuse;
 /// Bytes of an answer that is tagged at most; a larger one, or one whose size is not known, goes as it is.
 const MOST: u64 = 1 << 20;
 
-/// Tags an answer to a GET, unless its app says that it is not to be kept, or has tagged it.
+/// Tags the answers of routes that read.
+pub(super) async fn tagged(request: Request, next: Next) -> Response<Body> {
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    tag(&method, &headers, next.run(request).await).await
+}
+
+/// Tags an answer to a GET, unless that says that it is not to be kept, or has a tag.
 pub(super) async fn tag(method: &Method, asked: &HeaderMap, response: Response<Body>) -> Response<Body> {
     use axum::body::HttpBody as _;
     let headers = response.headers();

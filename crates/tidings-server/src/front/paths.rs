@@ -57,6 +57,7 @@ const PUBLISH: &[Field] = &[
     ("key", "string", false),
     ("lane", "string", false),
     ("volatile", "boolean", false),
+    ("slot", "string", false),
     ("receipt", "any", false),
 ];
 const REDRIVE: &[Field] = &[("timeoutMs", "integer", false), ("tries", "integer", false)];

@@ -17,7 +17,7 @@ use tidings_core::{Code, Identity, Lane, Org, Payload, Publish, Refusal, Room};
 use tidings_wire::plain::ReceiptWish;
 use tidings_wire::{json, plain};
 
-use super::body::{Received, Unread, at_most, bad, received};
+use super::body::{Received, Unread, at_most, bad, idempotency, received};
 use super::to_the_end::once_begun;
 use super::{ByServer, Remote, refuse, respond, signed_in};
 use crate::accounts::keys;
@@ -123,15 +123,21 @@ async fn publish(
     body: Unread,
 ) -> Response<Body> {
     match who(&shared, &headers).await {
-        Ok(who) => answer(&who, publish_one(&shared, &remote.caller(&who), body).await),
+        Ok(who) => answer(&who, publish_one(&shared, &remote.caller(&who), &headers, body).await),
         Err(refusal) => body.refused(&refusal),
     }
 }
 
-async fn publish_one(shared: &Shared, caller: &Caller<'_>, body: Unread) -> Result<Vec<u8>, Refusal> {
+async fn publish_one(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    headers: &HeaderMap,
+    body: Unread,
+) -> Result<Vec<u8>, Refusal> {
     let body = body.receive().await;
     let body = text(shared, &body)?;
-    let message: Message<'_> = read_body(body)?;
+    let mut message: Message<'_> = read_body(body)?;
+    message.key = one_key(headers, message.key)?;
     send(shared, caller, &message).await
 }
 
@@ -142,16 +148,22 @@ async fn batch(
     body: Unread,
 ) -> Response<Body> {
     match who(&shared, &headers).await {
-        Ok(who) => answer(&who, publish_batch(&shared, &remote.caller(&who), body).await),
+        Ok(who) => answer(&who, publish_batch(&shared, &remote.caller(&who), &headers, body).await),
         Err(refusal) => body.refused(&refusal),
     }
 }
 
 /// Publishes in order; each message has its own result, and the batch one key.
-async fn publish_batch(shared: &Shared, caller: &Caller<'_>, body: Unread) -> Result<Vec<u8>, Refusal> {
+async fn publish_batch(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    headers: &HeaderMap,
+    body: Unread,
+) -> Result<Vec<u8>, Refusal> {
     let body = body.receive().await;
     let body = text(shared, &body)?;
     let mut batch: Batch<'_> = read_body(body)?;
+    batch.key = one_key(headers, batch.key)?;
     if batch.messages.len() > BATCH {
         return Err(Refusal::new(Code::TooLarge, "more messages than a batch may have"));
     }
@@ -180,6 +192,17 @@ async fn publish_batch(shared: &Shared, caller: &Caller<'_>, body: Unread) -> Re
     }
     out.extend_from_slice(b"]}");
     Ok(out)
+}
+
+/// The key of a body or of its header: two that differ would leave open which of them it is done once under.
+fn one_key<'a>(headers: &'a HeaderMap, said: Option<Cow<'a, str>>) -> Result<Option<Cow<'a, str>>, Refusal> {
+    match (idempotency(headers)?, said) {
+        (Some(header), Some(said)) if header != said => {
+            Err(bad("key: is another than that of the header Idempotency-Key"))
+        }
+        (Some(header), _) => Ok(Some(header.into())),
+        (None, said) => Ok(said),
+    }
 }
 
 fn write_result(out: &mut Vec<u8>, result: Result<Vec<u8>, Refusal>) {

@@ -6,8 +6,10 @@ use axum::Extension;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::middleware::from_fn;
 use axum::routing::get;
+use tidings_app::ctx::place;
 use tidings_core::hub::Entry;
 use tidings_core::kinds::Action;
 use tidings_core::{Asker, Code, Epoch, Identity, Position, Refusal, Room};
@@ -16,13 +18,16 @@ use tidings_wire::json::write_string;
 
 use super::body::bad;
 use super::named::Named;
-use super::{Remote, refuse, respond, signed_in};
+use super::{Remote, etag, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::history;
 use crate::hooks::Draft;
 use crate::presence;
 use crate::receipts::Of;
 use crate::shared::Shared;
+
+/// Where the room stood that tells of changes.
+const POSITION: &str = "tidings-position";
 
 /// Events a history answer holds where none are asked for, and at most.
 const HISTORY_DEFAULT: usize = 100;
@@ -34,6 +39,7 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
         .route("/api/rooms/{room}/history", get(history))
         .route("/api/rooms/{room}/presence", get(presence))
         .route("/api/rooms/{room}/stats", get(stats))
+        .layer(from_fn(etag::tagged))
         .with_state(shared)
 }
 
@@ -108,7 +114,16 @@ async fn history(
         Ok(asked) => asked,
         Err(refusal) => return refuse(&refusal),
     };
-    answer(shared.history(&remote.caller(&who), &room, since, limit).await)
+    // Before it is read: what is said meanwhile may be in the answer, and drops it all the same.
+    let place = shared.node.hub().find(&room).and_then(|entry| place(&room, entry.top()?));
+    let mut response = answer(shared.history(&remote.caller(&who), &room, since, limit).await);
+    // Who is refused learns nothing of the room.
+    if let Some(place) = place.filter(|_| response.status() == StatusCode::OK)
+        && let Ok(place) = HeaderValue::try_from(place)
+    {
+        response.headers_mut().insert(POSITION, place);
+    }
+    response
 }
 
 /// Which part of a history is wanted.

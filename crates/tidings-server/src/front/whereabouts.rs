@@ -6,18 +6,22 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
+use axum::middleware::from_fn;
 use axum::routing::get;
 use tidings_core::{Code, Refusal, UserKey};
 
 use super::body::bad;
 use super::named::Named;
-use super::{refuse, respond, signed_in};
+use super::{etag, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::presence;
 use crate::shared::Shared;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
-    Router::new().route("/api/users/{id}/presence", get(of_user)).with_state(shared)
+    Router::new()
+        .route("/api/users/{id}/presence", get(of_user))
+        .layer(from_fn(etag::tagged))
+        .with_state(shared)
 }
 
 async fn of_user(State(shared): State<Arc<Shared>>, user: Named, headers: HeaderMap) -> Response<Body> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tidings_core::shard::Left;
-use tidings_core::{Action, Answered, ConnKey, Denied, From, Identity, Refusal, Room};
-use tidings_wire::json::{self, string};
+use tidings_core::{Action, Answered, Code, ConnKey, Denied, From, Identity, Refusal, Room};
+use tidings_wire::{Limits, plain};
 
 use super::ShardLoop;
 use super::command::{AckTo, Halt, halt};
@@ -19,13 +19,14 @@ impl ShardLoop {
         ack: AckTo,
         namespace: &str,
         name: &str,
-        (data, idempotency): (&str, Option<String>),
+        (data, idempotency): (&str, Result<Option<String>, Refusal>),
     ) -> bool {
         let shared = self.shared.clone();
         let Some(place) = shared.apps.find(namespace, name) else { return false };
-        let own = shared.apps.rate(place.requires);
+        let costs = (shared.apps.rate(place.requires), place.requires.counts);
         let queued = self.by(key, ack).and_then(|by| {
-            let remaining = self.take_command(key, ack, by.who(), own)?;
+            let idempotency = idempotency?;
+            let remaining = self.take_command(key, ack, by.who(), costs)?;
             let said = SaidCommand {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
@@ -79,7 +80,7 @@ impl ShardLoop {
         let form = link.form(namespace);
         let entered = if self.has_all_rooms(key, namespace, room) {
             let message = "this connection is in too many rooms";
-            Err(Denied::No(Refusal::new(tidings_core::Code::BadRequest, message)))
+            Err(Denied::No(Refusal::new(Code::BadRequest, message)))
         } else {
             let asker = self.asker(key, &who, answered);
             let node = self.node.clone();
@@ -137,8 +138,11 @@ impl ShardLoop {
 }
 
 /// The idempotency key of a Socket.IO command: the member `key` of an object behind the data.
-pub(super) fn key_of(options: Option<&str>) -> Option<String> {
-    let members = options.into_iter().flat_map(json::members);
-    let mut keys = members.filter(|(name, _)| string(name).as_deref() == Some("key"));
-    keys.next().and_then(|(_, value)| string(value)).map(|key| key.into_owned())
+///
+/// # Errors
+/// [`Code::BadRequest`] if it is no key: a client that believes its command is done once must not be wrong.
+pub(super) fn key_of(options: Option<&str>, limits: &Limits) -> Result<Option<String>, Refusal> {
+    let key = options.map_or(Ok(None), |options| plain::key_behind(options, limits));
+    let key = key.map_err(|bad| Refusal::new(Code::BadRequest, &bad.to_string()))?;
+    Ok(key.map(|key| key.into_owned()))
 }

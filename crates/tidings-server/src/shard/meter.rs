@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tidings_app::Counts;
 use tidings_core::limits::OwnRate;
 use tidings_core::limits::{Account, Bucket, Place, Wait};
 use tidings_core::{ConnKey, Identity, Refusal, Room};
@@ -171,8 +172,13 @@ impl ShardLoop {
         key: ConnKey,
         ack: AckTo,
         who: &Identity,
-        own: Option<OwnRate>,
+        (own, counts): (Option<OwnRate>, Counts),
     ) -> Result<Option<u64>, Refusal> {
+        match counts {
+            Counts::Subscription if own.is_none() => return self.take_join(key).map(|()| None),
+            Counts::Message if own.is_none() => return Ok(None),
+            _ => {}
+        }
         let gate = &self.shared.gate;
         let (Some(_), Some(link)) = (gate.bounds(), self.links.get(key)) else { return Ok(None) };
         let standing = link.seat(ack.namespace()).and_then(|seat| seat.standing.as_deref());

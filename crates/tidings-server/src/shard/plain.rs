@@ -127,7 +127,7 @@ impl ShardLoop {
                 (id, "presence:set", set.map_err(Halt::No))
             }
             ClientMessage::Command { id, namespace, name, data, key: idempotency } => {
-                let (ack, data) = (AckTo::Plain { id }, (data, idempotency.map(|key| key.into_owned())));
+                let (ack, data) = (AckTo::Plain { id }, (data, Ok(idempotency.map(|key| key.into_owned()))));
                 if self.app_command(key, ack, &namespace, &name, data) {
                     return None;
                 }

@@ -401,8 +401,8 @@ impl ShardLoop {
         }
         if !self.shared.handler_only {
             let mut said = args;
-            let data = (said.next().unwrap_or("{}"), key_of(said.next()));
             let settings = self.settings.clone();
+            let data = (said.next().unwrap_or("{}"), key_of(said.next(), &settings.limits));
             if self.app_command(key, ack, settings.namespaces.name(namespace), &event.name, data) {
                 return;
             }

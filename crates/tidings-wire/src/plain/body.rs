@@ -265,16 +265,32 @@ fn free_event_name<'a>(event: Field<'a>, limits: &Limits) -> Result<Cow<'a, str>
     Ok(name)
 }
 
+/// The idempotency key of a Socket.IO command, from what stands behind its data; what is no object says none.
+///
+/// # Errors
+/// If it is none, as in the plain dialect.
+pub fn key_behind<'a>(options: &'a str, limits: &Limits) -> Result<Option<Cow<'a, str>>, BadField> {
+    if whole(options).is_err() {
+        return Ok(None);
+    }
+    let [key] = pick(options, ["key"])?;
+    key.optional_name(limits.key_bytes)
+}
+
+/// Names of the server's own that do not begin with `tidings:`.
+const OWN_EVENTS: [&str; 2] = ["userOnline", "userOffline"];
+
 /// Whether a client may publish an event of this name.
 ///
 /// A reserved name would break the connection of every stock client in the room, and one of our own would
-/// let a member speak in the server's voice.
+/// let a member speak in the server's voice: a stock client is not told of which room an event is.
 pub fn is_free_event_name(name: &str, limits: &Limits) -> bool {
     !name.is_empty()
         && name.len() <= limits.event_name_bytes
         && !name.chars().any(char::is_control)
         && !is_reserved(name)
         && !name.starts_with("tidings:")
+        && !OWN_EVENTS.contains(&name)
 }
 
 /// On Socket.IO the body is whatever argument the client chose to send.

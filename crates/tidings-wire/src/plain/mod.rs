@@ -13,7 +13,7 @@ pub mod server;
 
 pub use body::{
     AuthBody, HistoryBody, INFO_BYTES, MAX_EVENT_FILTERS, PresenceBody, PresenceSetBody, PublishBody,
-    ReceiptWish, RoomBody, SubscribeBody, TOKEN_BYTES, WantedStatus, is_free_event_name,
+    ReceiptWish, RoomBody, SubscribeBody, TOKEN_BYTES, WantedStatus, is_free_event_name, key_behind,
 };
 pub use client::{ClientMessage, DecodeError, decode};
 pub use field::{BadField, POSITION_BYTES, Since};

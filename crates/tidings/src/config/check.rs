@@ -50,6 +50,13 @@ pub(crate) fn doubts(config: &Config) -> Vec<String> {
                 .into(),
         );
     }
+    if config.allow_origin.iter().any(|origin| origin == "*") {
+        doubts.push(
+            "`allow_origin` is `*`: pages of every origin reach this server, with whatever token they have or nobody's; \
+             name those that are yours"
+                .into(),
+        );
+    }
     let others_reach = |text: &str| address(text).is_some_and(|address| !address.ip().is_loopback());
     if others_reach(&config.admin_listen) {
         doubts.push(format!(

@@ -321,6 +321,17 @@ fn an_administrators_listener_that_others_can_reach_is_allowed_with_a_warning() 
 }
 
 #[test]
+fn pages_of_every_origin_are_allowed_with_a_warning() {
+    let doubted = |origin: &str| {
+        let config = resolved("", &[], &[("allow_origin", origin)]).unwrap().config;
+        refuse_unsafe(&config).unwrap();
+        doubts(&config).concat()
+    };
+    assert!(doubted("https://a.example,*").contains("`allow_origin` is `*`"));
+    assert_eq!(doubted("https://a.example"), "");
+}
+
+#[test]
 fn an_origin_has_scheme_and_host_and_nothing_else() {
     let checked =
         |origin: &str| refuse_unsafe(&resolved("", &[], &[("allow_origin", origin)]).unwrap().config).is_ok();

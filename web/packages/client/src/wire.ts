@@ -64,6 +64,12 @@ export type Activity = {
   type: "achievement";
 };
 
+/** Recorded events were held back because the client reads too slowly; they follow. */
+export interface Behind {
+  /** How many. */
+  events: number;
+}
+
 /** What is answered to a subscription. */
 export interface BoardReply {
   /** The room one is in, or was. */
@@ -242,6 +248,8 @@ export interface HearReply {
 
 /** A part of a history. */
 export interface History {
+  /** Whether nothing between `since` and the first event is missing; there with `since`. */
+  complete?: boolean | null;
   epoch?: string | null;
   events: Array<PastEvent>;
   /** There is more. */
@@ -804,6 +812,14 @@ export interface PresenceSet {
   until?: number | null;
 }
 
+/** What others see of the one who said it. */
+export interface PresenceWas {
+  /** Its status. */
+  status: string;
+  /** Until when, in milliseconds since 1970. */
+  until?: number | null;
+}
+
 /** The newest price of an instrument. */
 export interface PriceView {
   /** The price. */
@@ -836,6 +852,8 @@ export interface PublishEvent {
   receipt?: Receipt | null;
   /** The room's name. */
   room: string;
+  /** What it is about, such as the symbol of a price: of one name and slot the newest counts. */
+  slot?: string | null;
   /** It is not kept, even if the room keeps events. */
   volatile?: boolean | null;
 }
@@ -847,10 +865,14 @@ export interface PublishedEvent {
   /** How safe it is: `memory` or `synced`. */
   durability: string;
   epoch?: string | null;
+  /** It waits for the room's pace: it has no position yet, and is not heard if a newer one takes its place. */
+  held?: boolean | null;
   messageId: string;
   offset?: number | null;
   /** How its recipients are asked to acknowledge it, if they are. */
   receipt?: Receipt | null;
+  /** How many more the budget lets through now; there where something is limited. */
+  remaining?: number | null;
   room: string;
   tag?: string | null;
 }
@@ -907,6 +929,12 @@ export interface Receipt {
 export interface Renew {
   /** The token. */
   token: string;
+}
+
+/** Until when a sign-in is good. */
+export interface Renewed {
+  /** When the token ends. */
+  expiresAt?: string | null;
 }
 
 /** How a match has ended. */
@@ -966,6 +994,13 @@ export interface Shift {
   playerId: string;
   /** The place now. */
   to: number;
+}
+
+/** Volatile events were left out because the client reads too slowly. */
+export interface Skipped {
+  count: number;
+  /** Of this room; of several or of none without it. */
+  room?: string | null;
 }
 
 /** The standings of a moment are kept. */
@@ -1031,6 +1066,12 @@ export interface Subscribed {
   /** How the room stands, if an app keeps it. */
   snapshot?: unknown;
   tag?: string | null;
+}
+
+/** The sign-in ends soon. */
+export interface TokenEnds {
+  /** When the token ends. */
+  expiresAt: string;
 }
 
 /** Trading has ended. */
@@ -1238,11 +1279,11 @@ export interface Commands {
     /** Sees who is there, by the room's rule. */
     "presence": { data: OfPresence; reply: Presence };
     /** Says what others are to see of the one who says it. */
-    "presence:set": { data: PresenceSet; reply: Record<string, never> };
+    "presence:set": { data: PresenceSet; reply: PresenceWas };
     /** Answers. */
     "ping": { data: Nothing; reply: Record<string, never> };
     /** Renews the sign-in by a newer token. */
-    "auth": { data: Renew; reply: Record<string, never> };
+    "auth": { data: Renew; reply: Renewed };
   };
   "/leaderboard": {
     /** Hears a board, or a window of it. */
@@ -1283,6 +1324,12 @@ export interface Events {
     "tidings:resumed": Resumed;
     /** Something is missing; for clients that say `auth.gaps: true`. */
     "tidings:gap": Gap;
+    /** The token ends soon: renew it by `auth`. */
+    "tidings:token": TokenEnds;
+    /** Volatile events were left out; for clients that say `auth.gaps: true`. */
+    "tidings:skipped": Skipped;
+    /** What was held back follows; for clients that say `auth.gaps: true`. */
+    "tidings:behind": Behind;
     /** What became of an event that asked for a receipt. */
     "tidings:receipt": Delivered;
     /** A subscription kept for the user was taken up. */
