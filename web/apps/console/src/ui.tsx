@@ -69,7 +69,7 @@ export function Note({ error, children }: { error?: unknown; children?: ReactNod
   return (
     <p className="empty refused" role="alert">
       {error instanceof Refusal && error.code === "forbidden"
-        ? "This is for administrators: sign in with an account that has the role admin, or with a token that has the scope admin."
+        ? "This is for administrators. Sign in with an account that has the role admin, or with a token that has the scope admin."
         : error instanceof Error
           ? error.message
           : "It did not work."}
