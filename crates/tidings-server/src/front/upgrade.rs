@@ -27,9 +27,9 @@ pub(crate) struct Handover {
 
 /// Whether a request asks for an upgrade to WebSocket.
 pub(crate) fn wanted(headers: &HeaderMap) -> bool {
-    let named =
+    let mut named =
         headers.get_all(header::UPGRADE).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
-    named.into_iter().any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+    named.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// What stands against an upgrade beside its handshake: what comes behind it would be taken for frames, and of a
