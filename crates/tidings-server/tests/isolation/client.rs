@@ -52,13 +52,16 @@ impl Client {
         ticket: Option<&Ticket>,
     ) -> Result<Self, Value> {
         let mut client = Self { door, line: line(addr, door), id: 0, heard: Vec::new(), ticket: None };
-        let mut auth = json!({ "token": token });
+        let mut auth = token.map_or_else(|| json!({}), |token| json!({ "token": token }));
         if let Some(ticket) = ticket {
             auth["pid"] = ticket.pid.clone().into();
             auth["offset"] = ticket.offset.clone().into();
         }
         match door {
-            Door::Plain => client.send(&json!({ "type": "auth", "token": token }).to_string()),
+            Door::Plain => {
+                auth["type"] = "auth".into();
+                client.send(&auth.to_string());
+            }
             _ => client.send(&format!("40{auth}")),
         }
         let (good, bad) = if door == Door::Plain { ("\"auth:ok\"", "\"ack\"") } else { ("40{", "44{") };

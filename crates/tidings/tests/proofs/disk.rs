@@ -17,6 +17,8 @@ use crate::bed::{FLAGS, Publisher, catch_up, follow, hear_up_to, place, run, sto
 
 const ROOM: &str = "notes:1";
 const LETTERS: usize = 4_000;
+/// Messages that are stored before the disk is full.
+const BEFORE: u64 = 20;
 /// More messages than a full disk can take.
 const ENOUGH: u64 = 1_000;
 /// How much the server's directory holds.
@@ -100,8 +102,11 @@ async fn until_it_is_full(points: &str) -> Outcome {
     publisher.pad = LETTERS;
     let ask = json!({"type": "subscribe", "room": ROOM});
     assert_eq!(client.ask(ask).await.unwrap()["ok"], true);
+    for message in 1..=BEFORE {
+        publisher.settle(&mut client, message, &mut history).await.unwrap().unwrap();
+    }
     let _ballast = Ballast::new(&data);
-    let (mut acked, mut refused) = (0, None);
+    let (mut acked, mut refused) = (BEFORE, None);
     while refused.is_none() && acked < ENOUGH {
         match publisher.settle(&mut client, acked + 1, &mut history).await.unwrap() {
             Ok(_) => acked += 1,
@@ -148,12 +153,12 @@ fn on_a_full_disk_nothing_is_acknowledged_that_is_not_stored_and_the_rest_goes_o
         let mut client = PlainClient::sign_in(addr, None).await.unwrap();
         let mut publisher = Publisher::new(&mut history, ROOM, true);
         publisher.pad = LETTERS;
-        for message in 1..=20 {
+        for message in 1..=BEFORE {
             publisher.settle(&mut client, message, &mut history).await.unwrap().unwrap();
         }
 
         let ballast = Ballast::new(&data);
-        let mut next = 20;
+        let mut next = BEFORE;
         let refused = loop {
             next += 1;
             assert!(next < 5_000, "the disk is never full");

@@ -18,7 +18,7 @@ const kept = () => sessionStorage.getItem("tidings:sign-in");
 
 async function signIn(user: string, expiresIn: number): Promise<void> {
   answers.set("/api/auth/login", () => Response.json(tokens(user, expiresIn)));
-  await signInByPassword(`${user}@example.com`, "password123");
+  await signInByPassword(`${user}@example.com`, "password123", "");
 }
 
 beforeEach(() => vi.stubGlobal("fetch", fetched));

@@ -22,8 +22,8 @@ fn a_command_is_checked_and_the_refusal_names_the_field() {
             (json!({"item": "a", "howMany": 1, "notes": ["a", "b", "c", "d"]}), "notes: more than 3 items"),
             (json!({"item": "a", "howMany": 1, "notes": ["a", "toolong"]}), "notes[1]: expected 1 to 5 characters"),
             (json!({"item": "a", "howMany": 1, "from": 2, "to": 1}), "from: lies behind to"),
-            (json!([1]), "invalid type"),
-            (json!("text"), "invalid type"),
+            (json!([1]), "data must be an object"),
+            (json!("text"), "data must be an object"),
         ];
         for (at, (data, sentence)) in (1..).zip(&table) {
             let answer = say(&mut ada, at, "take", data);
