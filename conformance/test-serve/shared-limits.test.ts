@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
 import { connected, emitAck, NEWEST, type Client } from "../lib/clients.ts";
-import { closeDoors, openPlain, type Ack } from "../lib/doors.ts";
+import { closeDoors, hear, openPlain, say, type Ack } from "../lib/doors.ts";
 import { upgradeByHand } from "../lib/http.ts";
 import { mint, served, stranger, unique } from "../lib/serve.ts";
 
@@ -96,7 +96,11 @@ for (const { name, burst, rate, size, each, who } of CROWDS) {
 test("the 201st connection of an IPv6 network is refused with 429 before the 101", async () => {
   const at = (host: number) => ({ "X-Forwarded-For": `2001:db8:9:9::${host.toString(16)}` });
   // They are signed in: those who are not have fewer places.
-  const open = (host: number) => openPlain(counted(), `?token=${stranger().token}`, at(host + 1));
+  const open = async (host: number) => {
+    const wire = await openPlain(counted(), "", at(host + 1));
+    say(wire, { type: "auth", token: stranger().token });
+    return hear(wire, "auth:ok");
+  };
   await Promise.all(Array.from({ length: 200 }, (_, host) => open(host)));
   const answer = await upgradeByHand(counted().address, "/ws", at(201));
   assert.match(answer, /^HTTP\/1\.1 429 /);
