@@ -214,8 +214,8 @@ pub(crate) fn turned_away(limit: Limit) -> Response<Body> {
 
 /// A refusal as an HTTP answer: its status, and the refusal object as body.
 pub(crate) fn refuse(refusal: &Refusal) -> Response<Body> {
-    let mut body = b"{\"ok\":false,\"error\":".to_vec();
-    refusal.write_json(&mut body);
+    let mut body = Vec::new();
+    refusal.open_answer(&mut body);
     if refusal.code == Code::RateLimited {
         body.extend_from_slice(b",\"remaining\":0");
     }
