@@ -20,7 +20,7 @@ const page = <Path extends string, Module extends Record<string, unknown>>(
 
 /** Every page; the server's list of them (front/console.rs) has to agree, and a test compares them. */
 const pages = [
-  page("/", () => import("./pages/overview.tsx"), "OverviewPage"),
+  page("/", () => import("./pages/home.tsx"), "HomePage"),
   page("/usage", () => import("./pages/usage.tsx"), "UsagePage"),
   page("/rooms", () => import("./pages/rooms.tsx"), "RoomsPage"),
   page("/rooms/$room", () => import("./pages/room.tsx"), "RoomPage"),
@@ -37,7 +37,7 @@ const pages = [
   page("/players/$playerId", () => import("./pages/player.tsx"), "PlayerPage"),
   page("/trading", () => import("./pages/trades.tsx"), "TradesPage"),
   page("/trading/$roomId", () => import("./pages/trade.tsx"), "TradePage"),
-  page("/sign-in", () => import("./pages/overview.tsx"), "OverviewPage"),
+  page("/sign-in", () => import("./pages/home.tsx"), "HomePage"),
 ] as const;
 
 export const router = createRouter({ routeTree: root.addChildren(pages), defaultPreload: "intent" });
