@@ -14,6 +14,7 @@ beforeAll(async () => {
   visitor = new Client({ url: server.http, token: mint({ sub: "visitor", name: "Vera Visitor" }) });
   visitor.connect();
   visitor.room("lobby:welcome").enter();
+  await server.post("/api/keys", { name: "A shop", scopes: ["publish"], expiresInDays: 30 });
 });
 afterAll(async () => {
   visitor.disconnect();
@@ -30,6 +31,9 @@ const PAGES: [path: string, name: string, whole: string][] = [
   ["/users", "users", "Vera Visitor"],
   ["/users/visitor", "user", "lobby:welcome"],
   ["/messages?room=lobby:market", "messages", "tick"],
+  ["/accounts", "accounts", "alice@example.com"],
+  ["/keys", "keys", "A shop"],
+  ["/audit", "audit", "A shop"],
   ["/docs", "docs", "/api/explain"],
   ["/docs?of=sockets", "docs-sockets", "leaderboardUpdate"],
   ["/apps", "apps", "Namespace"],

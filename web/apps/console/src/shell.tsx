@@ -21,6 +21,14 @@ const PLACES = [
     ],
   },
   {
+    name: "Access",
+    places: [
+      { to: "/accounts", name: "Accounts", for: "admins" },
+      { to: "/keys", name: "API keys", for: "admins" },
+      { to: "/audit", name: "Audit log", for: "watchers" },
+    ],
+  },
+  {
     name: "Arena",
     places: [
       { to: "/leaderboard", name: "Leaderboard", for: "everybody" },
