@@ -40,6 +40,7 @@ const PAGES: &[&str] = &[
     "sockets",
     "users",
     "messages",
+    "dead-letters",
     "accounts",
     "keys",
     "audit",

@@ -1,5 +1,6 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { Client } from "@tidings/client";
 import { mint, served, unique } from "../../../testing/server.ts";
 import { adminToken, openBrowser, Window } from "./browsers.ts";
 
@@ -175,6 +176,43 @@ test("an account gets roles, loses its tokens, and may sign in no longer, then a
   await confirm("Enable");
   await row.getByText("active").waitFor();
   expect((await login("charlie@example.com")).status).toBe(200);
+  expect(window.complaints).toEqual([]);
+  await page.close();
+});
+
+test("what nobody acknowledged is seen, sent again until it is, or thrown away", async () => {
+  const [away, gone] = [unique("away"), unique("gone")];
+  const receipt = { timeoutMs: 100, tries: 1 };
+  for (const userId of [away, gone])
+    await server.post("/api/publish", { userId, event: "parcel", data: { order: userId }, receipt });
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await window.signIn("/dead-letters");
+  const row = (user: string) => page.getByRole("row", { name: new RegExp(`parcel.*${user}`) });
+  await row(away).getByText("was not connected").waitFor({ timeout: 15_000 });
+  await row(gone).waitFor({ timeout: 15_000 });
+  await row(away).locator("summary").press("Enter");
+  await row(away).locator(".json").getByText(`"order": "${away}"`).waitFor();
+
+  const client = new Client({ url: server.http, token: tokenOf(away) });
+  const heard: unknown[] = [];
+  client.connect();
+  // The last argument is what acknowledges it.
+  client.socket?.on("parcel", (data: unknown, ...rest: unknown[]) => {
+    heard.push(data);
+    (rest.at(-1) as () => void)();
+  });
+  await vi.waitFor(() => expect(client.state.status).toBe("connected"), { timeout: 5_000 });
+  const confirm = async (user: string, label: string) => {
+    await row(user).getByRole("button", { name: label }).click();
+    await page.getByRole("dialog").getByRole("button", { name: label }).click();
+  };
+  await confirm(away, "Send again");
+  await vi.waitFor(() => expect(heard).toEqual([{ order: away }]), { timeout: 5_000 });
+  await row(away).waitFor({ state: "detached", timeout: 15_000 });
+  await confirm(gone, "Throw away");
+  await row(gone).waitFor({ state: "detached", timeout: 15_000 });
+  client.disconnect();
   expect(window.complaints).toEqual([]);
   await page.close();
 });

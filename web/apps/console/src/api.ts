@@ -222,3 +222,15 @@ export interface AccountRow {
   status: string;
   createdAt: string;
 }
+
+/** A message to a user that nobody acknowledged. */
+export interface LetterRow {
+  messageId: string;
+  userId: string;
+  room: string;
+  event: string;
+  reason: string;
+  tries: number;
+  diedAt: string;
+  redriven: number;
+}

@@ -31,6 +31,7 @@ const pages = [
   page("/accounts", () => import("./pages/accounts.tsx"), "AccountsPage"),
   page("/keys", () => import("./pages/keys.tsx"), "KeysPage"),
   page("/audit", () => import("./pages/audit.tsx"), "AuditPage"),
+  page("/dead-letters", () => import("./pages/dead_letters.tsx"), "DeadLettersPage"),
   page("/docs", () => import("./pages/docs.tsx"), "DocsPage"),
   page("/apps", () => import("./pages/apps.tsx"), "AppsPage"),
   page("/leaderboard", () => import("./pages/leaderboard.tsx"), "LeaderboardPage"),

@@ -18,6 +18,7 @@ const PLACES = [
       { to: "/sockets", name: "Sockets", for: "watchers" },
       { to: "/users", name: "Users", for: "watchers" },
       { to: "/messages", name: "Messages", for: "everybody" },
+      { to: "/dead-letters", name: "Dead letters", for: "admins" },
     ],
   },
   {
