@@ -90,15 +90,15 @@ async fn clear(stage: &Stage, key: &Key) -> Result<bool, Refusal> {
     stage.commit(move |tx| Box::pin(async move { rows::clear(tx, &key).await })).await
 }
 
-/// Removes a room and all it has left at once, and leaves those who hear it where they are: another of its id is about
-/// to be made.
+/// Removes a room and all it has left at once: another of its id is about to be made, which nobody hears who has not
+/// come to it.
 ///
 /// # Errors
 /// `unavailable` if it cannot be done now.
-pub(crate) async fn remove_wholly(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Result<(), Refusal> {
+pub async fn remove_wholly(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Result<(), Refusal> {
     let gone = key.clone();
     stage.commit(move |tx| Box::pin(async move { rows::remove(tx, &gone, None).await })).await?;
-    rooms.forget(key);
+    close(rooms, stage, key)?;
     while clear(stage, key).await? {}
     Ok(())
 }

@@ -88,6 +88,9 @@ impl Reason {
     }
 }
 
+/// The name under which an answer says how many more orders the room takes.
+const ORDERS_REMAINING: &str = "ordersRemaining";
+
 /// A no of a room: nothing has changed by what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", reason.as_str())]
@@ -100,12 +103,14 @@ pub struct Refused {
     pub retry_after_ms: Option<u32>,
     /// The order it is about, where there is one: of an id that was used before.
     pub order: Option<u64>,
+    /// How many more orders the room takes of who asked, where that is a member.
+    pub orders_remaining: Option<u32>,
 }
 
 impl Refused {
     /// A no with a code and a sentence.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), retry_after_ms: None, order: None }
+        Self { reason, message: message.into(), retry_after_ms: None, order: None, orders_remaining: None }
     }
 
     /// A no that is about an order.
@@ -120,6 +125,7 @@ impl From<Refused> for Refusal {
     /// The room's own code stands before the sentence, since the wire contract has few codes.
     fn from(refused: Refused) -> Self {
         let refusal = Self::new(refused.reason.code(), &refused.to_string());
-        Self { retry_after_ms: refused.retry_after_ms, ..refusal }
+        let left = refused.orders_remaining.map(|left| (ORDERS_REMAINING, left));
+        Self { retry_after_ms: refused.retry_after_ms, left, ..refusal }
     }
 }

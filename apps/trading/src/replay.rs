@@ -36,7 +36,7 @@ const TAPES_MOST: usize = 32;
 /// those first who wait longest.
 pub const ROOMS_MOST: u64 = 32;
 const PRICES_MOST: usize = 200;
-/// So long a room is left alone whose prices could not be given.
+/// So long a room is left alone whose prices could not be given, if it is not said when they can be.
 const AGAIN_MS: u64 = 60_000;
 
 /// Files of prices: those that rooms may name, and those that are played.
@@ -128,15 +128,25 @@ async fn hold(tx: &mut Changes, key: &Key) -> Result<RoomRow, Refusal> {
 /// Gives a room what is due.
 pub async fn give_due(rooms: &Arc<Rooms>, tapes: &Tapes, stage: &Stage, key: Key) {
     if let Err(refusal) = feed(rooms, tapes, stage, &key).await {
-        tracing::warn!(%refusal, room = key.1, "a room was not fed from its file; it is tried again in a minute");
-        put_off(stage, key).await;
+        let wait_ms = match refusal.retry_after_ms {
+            // What keeps it from being fed passes by itself, as when its journal is being read.
+            Some(wait_ms) => {
+                tracing::info!(%refusal, room = key.1, wait_ms, "a room is not fed from its file yet");
+                wait_ms.into()
+            }
+            None => {
+                tracing::warn!(%refusal, room = key.1, "a room was not fed from its file; it is tried again in a minute");
+                AGAIN_MS
+            }
+        };
+        put_off(stage, key, wait_ms).await;
     }
 }
 
-async fn put_off(stage: &Stage, key: Key) {
+async fn put_off(stage: &Stage, key: Key, wait_ms: u64) {
     let put_off = stage.commit(move |tx| {
         Box::pin(async move {
-            let again = tx.now_ms().saturating_add(AGAIN_MS);
+            let again = tx.now_ms().saturating_add(wait_ms);
             rows::put_off(tx, &key, again).await
         })
     });

@@ -148,6 +148,10 @@ impl Doing<'_> {
 
     /// One input: how the order stands that it was about, or why not.
     fn one(&mut self, input: Input) -> Result<Result<Option<OrderReply>, Refused>, Refusal> {
+        let whose = match &input {
+            Input::Place { user, .. } | Input::Cancel { user, .. } => Some(user.clone()),
+            _ => None,
+        };
         let placed = match &input {
             Input::Place { user, ask } => Some((user.clone(), ask.clone())),
             _ => None,
@@ -164,11 +168,20 @@ impl Doing<'_> {
                 telling::tell(&mut self.tells, self.org, &self.room, applied)?;
                 Ok(Ok(reply))
             }
-            Err(refused) => match placed {
-                Some(placed) => self.refused(placed, refused),
-                None => Ok(Err(refused)),
-            },
+            Err(refused) => {
+                let orders_remaining = whose.and_then(|user| self.budget(&user));
+                let refused = Refused { orders_remaining, ..refused };
+                match placed {
+                    Some(placed) => self.refused(placed, refused),
+                    None => Ok(Err(refused)),
+                }
+            }
         }
+    }
+
+    /// How many more orders the room takes of a member; of nobody else is that known.
+    fn budget(&self, user: &str) -> Option<u32> {
+        self.room.member(user).ok().map(|_| self.room.budget(user, self.now_ms))
     }
 
     /// An order that is refused: a repeat is answered with how the order stands, any other one's member is told why.

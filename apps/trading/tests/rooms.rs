@@ -26,6 +26,8 @@ mod long;
 mod naive;
 #[path = "rooms/refusals.rs"]
 mod refusals;
+#[path = "rooms/removals.rs"]
+mod removals;
 #[path = "rooms/repeats.rs"]
 mod repeats;
 #[path = "rooms/stage.rs"]

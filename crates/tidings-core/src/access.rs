@@ -261,12 +261,14 @@ pub struct Refusal {
     pub message: CompactString,
     /// When to try again, in milliseconds, where that is known.
     pub retry_after_ms: Option<u32>,
+    /// What is left of a budget of an app's own: the name it has in the answer, and how much.
+    pub left: Option<(&'static str, u32)>,
 }
 
 impl Refusal {
     /// A refusal with a code and a sentence.
     pub fn new(code: Code, message: &str) -> Self {
-        Self { code, message: message.into(), retry_after_ms: None }
+        Self { code, message: message.into(), retry_after_ms: None, left: None }
     }
 
     /// Too much in too short a time: when to try again is known.
@@ -307,6 +309,15 @@ impl Refusal {
     /// There is no such room, or none this client may see; the two look the same.
     pub fn no_such_room() -> Self {
         Self::new(Code::NotFound, "no such room")
+    }
+
+    /// Appends the answer `{"ok":false,"error":…}` without its last brace, so that more members can follow.
+    pub fn open_answer(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"ok\":false,\"error\":");
+        self.write_json(out);
+        if let Some((name, left)) = self.left {
+            out.extend_from_slice(format!(",\"{name}\":{left}").as_bytes());
+        }
     }
 
     /// Appends the refusal object `{"code":…,"message":…,"retryable":…}` of `CONTRACT.md`.

@@ -29,8 +29,8 @@ impl From<tidings_store::StoreError> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response<Body> {
-        let mut body = b"{\"ok\":false,\"error\":".to_vec();
-        self.0.write_json(&mut body);
+        let mut body = Vec::new();
+        self.0.open_answer(&mut body);
         body.push(b'}');
         let status = StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = respond(status, body);

@@ -46,7 +46,7 @@ use password::Passwords;
 
 /// Characters of a password at least, whatever is configured, and without `demo`.
 const LEAST_ALWAYS: usize = 8;
-const LEAST_SAFE: usize = 12;
+pub(crate) const LEAST_SAFE: usize = 12;
 
 /// A link to verify an address works so long, one to reset a password, one that invites.
 const VERIFY_MS: u64 = 24 * 3_600_000;
@@ -82,7 +82,7 @@ pub(crate) struct Accounts {
 pub(crate) struct Rules {
     register: Register,
     verified_only: bool,
-    password_least: usize,
+    pub(crate) password_least: usize,
     pub(crate) access_seconds: u64,
     refresh_ms: u64,
     refresh_grace_ms: u64,

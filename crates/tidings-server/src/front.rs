@@ -48,6 +48,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tidings_core::{Code, Identity, Refusal};
 
+use crate::accounts::LEAST_SAFE;
 use crate::audit::request::{self, RequestIds};
 use crate::gate::{Gate, Limit};
 use crate::hooks::{Caller, Entrance};
@@ -131,6 +132,7 @@ impl Front {
 }
 
 fn for_clients(shared: &Arc<Shared>) -> Router {
+    let least = shared.accounts.as_ref().map_or(LEAST_SAFE, |accounts| accounts.rules.password_least);
     Router::new()
         .merge(health::routes(shared.clone()))
         .merge(publish::routes(shared.clone()))
@@ -140,7 +142,7 @@ fn for_clients(shared: &Arc<Shared>) -> Router {
         .merge(deliveries::routes(shared.clone()))
         .merge(explain::routes(shared.clone()))
         .merge(sessions::own_routes(shared.clone()))
-        .merge(page::account())
+        .merge(page::account(least))
         .fallback(nothing_here)
 }
 
@@ -212,8 +214,8 @@ pub(crate) fn turned_away(limit: Limit) -> Response<Body> {
 
 /// A refusal as an HTTP answer: its status, and the refusal object as body.
 pub(crate) fn refuse(refusal: &Refusal) -> Response<Body> {
-    let mut body = b"{\"ok\":false,\"error\":".to_vec();
-    refusal.write_json(&mut body);
+    let mut body = Vec::new();
+    refusal.open_answer(&mut body);
     if refusal.code == Code::RateLimited {
         body.extend_from_slice(b",\"remaining\":0");
     }

@@ -127,14 +127,17 @@ pub async fn start(tx: &mut Changes, org: &Org, id: &str) -> Result<(), Refusal>
 /// Takes scores, and which round it is.
 ///
 /// # Errors
-/// `not_found`, `conflict` if it is not played, `bad_request` for somebody who does not play it, or a score or
-/// round out of range.
+/// `not_found`, `conflict` if it is not played, `bad_request` for nothing at all, for somebody who does not play it, or
+/// a score or round out of range.
 pub async fn score(
     tx: &mut Changes,
     org: &Org,
     id: &str,
     (scores, round): (&[Score], Option<i64>),
 ) -> Result<(), Refusal> {
+    if scores.is_empty() && round.is_none() {
+        return Err(Refusal::bad_request("scores, currentRound: expected at least one score, or a round"));
+    }
     let mut game = the_match(tx, org, id).await?;
     played(&game)?;
     let mut seats = matches::seats(tx, org, id).await?;

@@ -29,6 +29,8 @@ struct Alone {
     writing: tokio::sync::Mutex<()>,
     /// What was said, by name and place.
     said: Mutex<Vec<(String, String)>>,
+    /// Places that were closed.
+    closed: Mutex<Vec<String>>,
 }
 
 impl Alone {
@@ -70,7 +72,9 @@ impl Engine for Alone {
         0
     }
 
-    fn close(&self, _: &Place) {}
+    fn close(&self, place: &Place) {
+        self.closed.lock().unwrap().push(place.name().to_owned());
+    }
 
     fn now_ms(&self) -> u64 {
         self.now_ms.load(Ordering::Relaxed)
@@ -104,7 +108,8 @@ impl Bed {
         let store = Store::open(url, &StoreOptions::default()).await.unwrap();
         store.migrate(MIGRATIONS).await.unwrap();
         let now_ms = AtomicU64::new(BEGIN_MS);
-        let alone = Arc::new(Alone { store, now_ms, writing: Default::default(), said: Mutex::default() });
+        let (writing, said, closed) = Default::default();
+        let alone = Arc::new(Alone { store, now_ms, writing, said, closed });
         let app = App::new("trading", "0", "A stage.").routes(|stage: Stage| stage);
         let (registry, routes) = Registry::new(vec![app]).unwrap();
         registry.bind(alone.clone());
@@ -186,6 +191,11 @@ impl Bed {
         let changed = tx.run(sql, args![]).await.unwrap();
         tx.commit().await.unwrap();
         changed
+    }
+
+    /// Places that were closed, in order.
+    pub(crate) fn closed(&self) -> Vec<String> {
+        self.alone.closed.lock().unwrap().clone()
     }
 
     /// How often something was said in a place.

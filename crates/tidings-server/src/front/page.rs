@@ -10,9 +10,12 @@ use super::{console, respond};
 /// A file of a page: path, type, contents.
 type File = (&'static str, &'static str, &'static str);
 
-/// One's account, where links in mails lead as well; and what both pages need.
-const ACCOUNT: [File; 5] = [
-    ("/account", "text/html; charset=utf-8", include_str!("../../assets/account.html")),
+/// One's account, where links in mails lead as well.
+const ACCOUNT_PAGE: &str = include_str!("../../assets/account.html");
+/// Where it says how many characters a new password has at least.
+const LEAST: &str = "<!-- least -->";
+/// What both pages need.
+const SHARED: [File; 4] = [
     ("/assets/account.js", SCRIPT, include_str!("../../assets/account.js")),
     ("/assets/session.js", SCRIPT, include_str!("../../assets/session.js")),
     ("/assets/style.css", "text/css; charset=utf-8", include_str!("../../assets/style.css")),
@@ -36,9 +39,10 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 pub(super) const CONTENT_SECURITY_POLICY: &str =
     "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
-/// `/account` and what it shows; for everybody.
-pub(super) fn account() -> Router {
-    files(&ACCOUNT)
+/// `/account` and what it shows; for everybody. Passwords have `least` characters.
+pub(super) fn account(least: usize) -> Router {
+    let page = Bytes::from(ACCOUNT_PAGE.replace(LEAST, &least.to_string()));
+    files(&SHARED).route("/account", get(move || async move { file(HTML, page) }))
 }
 
 /// `/host` and what it shows, and the console at `/`, or this in its place; for administrators, where they have a

@@ -209,8 +209,7 @@ fn write_result(out: &mut Vec<u8>, result: Result<Vec<u8>, Refusal>) {
     match result {
         Ok(body) => out.extend_from_slice(&body),
         Err(refusal) => {
-            out.extend_from_slice(b"{\"ok\":false,\"error\":");
-            refusal.write_json(out);
+            refusal.open_answer(out);
             out.push(b'}');
         }
     }

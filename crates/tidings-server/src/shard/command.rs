@@ -412,8 +412,7 @@ impl ShardLoop {
             body.push(b'}');
             self.send_event(key, namespace, "tidings:error", &body);
         } else {
-            body.extend_from_slice(b"{\"ok\":false,\"error\":");
-            refusal.write_json(&mut body);
+            refusal.open_answer(&mut body);
             if refusal.code == Code::RateLimited {
                 write_remaining(&mut body, Some(0));
             }

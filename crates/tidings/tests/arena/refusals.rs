@@ -50,6 +50,8 @@ async fn what_cannot_be_is_refused_with_a_code_and_leaves_nothing() {
                 400,
                 "bad_request",
             ),
+            (&studio, "POST /matches/m1/score", json!({}), 400, "bad_request"),
+            (&studio, "POST /matches/m1/score", json!({"scores": []}), 400, "bad_request"),
             (&studio, "POST /matches/m1/start", json!({}), 409, "conflict"),
             (&studio, "POST /matches/m1/start", json!({"now": true}), 400, "bad_request"),
             (&studio, "POST /matches/m2/result", win("ada"), 409, "conflict"),

@@ -26,6 +26,9 @@ async fn what_a_room_refuses_is_said_by_its_code() {
             let refused = say(&mut ada, "order:place", wrong.clone()).await;
             assert_eq!(refused["error"]["code"], code, "{wrong} {refused}");
             assert!(refused["error"]["message"].as_str().unwrap().starts_with(reason), "{refused}");
+            // It took none of what the room takes; of a room that is not there nothing is known.
+            let left = if reason == "no such room" { Value::Null } else { json!(2) };
+            assert_eq!(refused["ordersRemaining"], left, "{refused}");
         }
         for wrong in
             [json!({"quantity": 1}), json!({"price": 10.5}), json!({"extra": 1}), json!({"side": "hold"})]
@@ -37,6 +40,7 @@ async fn what_a_room_refuses_is_said_by_its_code() {
         let refused = say(&mut eve, "order:place", order("a", "buy", "1", Value::Null)).await;
         assert_eq!(refused["error"]["code"], "forbidden", "{refused}");
         assert_eq!(refused["error"]["message"], "not_a_member: this is for members of the room");
+        assert_eq!(refused["ordersRemaining"], Value::Null, "a room takes none of who is no member");
 
         let placed = say(&mut ada, "order:place", order("a", "buy", "1", Value::Null)).await;
         assert_eq!((&placed["orderId"], &placed["ordersRemaining"]), (&json!("o1"), &json!(1)));
@@ -49,6 +53,7 @@ async fn what_a_room_refuses_is_said_by_its_code() {
         );
         let filled = say(&mut ada, "order:cancel", json!({"roomId": "r1", "orderId": "o1"})).await;
         assert!(filled["error"]["message"].as_str().unwrap().starts_with("already_filled"), "{filled}");
+        assert!(filled["ordersRemaining"].is_u64(), "{filled}");
         say(&mut ada, "order:place", order("b", "buy", "1", json!({"type": "limit", "price": "9"}))).await;
         // A second may have gone by, which lets one more through; not as many as there may be.
         let mut soon = Value::Null;
@@ -63,6 +68,7 @@ async fn what_a_room_refuses_is_said_by_its_code() {
             (&soon["error"]["code"], &soon["error"]["retryable"]),
             (&json!("rate_limited"), &json!(true))
         );
+        assert_eq!(soon["ordersRemaining"], 0, "{soon}");
         assert!(soon["error"]["retryAfterMs"].as_u64().is_some_and(|ms| (1..=1_000).contains(&ms)), "{soon}");
         say(&mut ada, "order:cancel", json!({"roomId": "r1", "orderId": "o2"})).await;
         let twice = say(&mut ada, "order:cancel", json!({"roomId": "r1", "orderId": "o2"})).await;

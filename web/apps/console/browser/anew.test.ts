@@ -47,7 +47,7 @@ test("a room that is removed and made anew is another one: who was a member of t
   await page.close();
 });
 
-test("so it is where the first was not closed, as in the demo", async () => {
+test("so it is in the demo, where the next round follows by itself", async () => {
   const guest = unique("guest");
   const window = await Window.open(browser, demo);
   const { page } = window;

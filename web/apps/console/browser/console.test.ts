@@ -14,6 +14,9 @@ beforeAll(async () => {
   visitor = new Client({ url: server.http, token: mint({ sub: "visitor", name: "Vera Visitor" }) });
   visitor.connect();
   visitor.room("lobby:welcome").enter();
+  const receipt = { timeoutMs: 100, tries: 1 };
+  await server.post("/api/publish", { userId: "nobody", event: "parcel", data: { order: 42 }, receipt });
+  await server.post("/api/keys", { name: "A shop", scopes: ["publish"], expiresInDays: 30 });
 });
 afterAll(async () => {
   visitor.disconnect();
@@ -30,6 +33,10 @@ const PAGES: [path: string, name: string, whole: string][] = [
   ["/users", "users", "Vera Visitor"],
   ["/users/visitor", "user", "lobby:welcome"],
   ["/messages?room=lobby:market", "messages", "tick"],
+  ["/dead-letters", "dead-letters", "parcel"],
+  ["/accounts", "accounts", "alice@example.com"],
+  ["/keys", "keys", "A shop"],
+  ["/audit", "audit", "A shop"],
   ["/docs", "docs", "/api/explain"],
   ["/docs?of=sockets", "docs-sockets", "leaderboardUpdate"],
   ["/apps", "apps", "Namespace"],

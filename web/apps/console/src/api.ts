@@ -18,24 +18,42 @@ export function useRead<Answer>(
   });
 }
 
+/** How a list goes on, and how often it is read again. */
+interface Paged<Row> {
+  /** The parameter that says where the next page begins. */
+  cursor?: string;
+  everyMs?: number | false;
+  /** What that is behind a row, where pages say no more than that there is another. */
+  last?: (row: Row) => string;
+}
+
 /** A list that the server answers page by page. */
-export function usePages<Row>(path: string, rows: string, query: Record<string, string>) {
+export function usePages<Row>(
+  path: string,
+  rows: string,
+  query: Record<string, string>,
+  { cursor = "after", everyMs = LIVELY_MS, last }: Paged<Row> = {},
+) {
   const client = useClient();
   const asked = Object.entries(query).filter(([, value]) => value !== "");
   const pages = useInfiniteQuery({
     queryKey: [path, asked],
     queryFn: async ({ pageParam, signal }) => {
-      const search = new URLSearchParams([...asked, ...(pageParam === "" ? [] : [["after", pageParam]])] as [
+      const search = new URLSearchParams([...asked, ...(pageParam === "" ? [] : [[cursor, pageParam]])] as [
         string,
         string,
       ][]);
       return (await client.request(`${path}?${search}`, { signal })) as Record<string, unknown> & {
-        next?: string | null;
+        next?: string | number | null;
+        more?: boolean;
       };
     },
     initialPageParam: "",
-    getNextPageParam: (page) => page.next ?? undefined,
-    refetchInterval: LIVELY_MS,
+    getNextPageParam: (page) => {
+      const end = page.more && last ? (page[rows] as Row[]).at(-1) : undefined;
+      return page.next == null ? end && last?.(end) : String(page.next);
+    },
+    refetchInterval: everyMs,
     placeholderData: (before) => before,
   });
   return { ...pages, rows: (pages.data?.pages ?? []).flatMap((page) => page[rows] as Row[]) };
@@ -169,4 +187,50 @@ export interface UserRow {
     since: string | null;
     address: string;
   }[];
+}
+
+/** An entry of the audit log; what is not known is `null`. */
+export interface AuditRow {
+  seq: number;
+  at: string;
+  actorKind: string;
+  actor: string | null;
+  org: string | null;
+  address: string | null;
+  action: string;
+  object: string | null;
+  result: string;
+  reason: string | null;
+}
+
+export interface KeyRow {
+  prefix: string;
+  name: string;
+  scopes: string[];
+  createdAt: string;
+  expiresAt?: string;
+  lastUsedAt?: string;
+  revokedAt?: string;
+}
+
+export interface AccountRow {
+  id: string;
+  email: string;
+  name: string;
+  roles: string[];
+  emailVerified: boolean;
+  status: string;
+  createdAt: string;
+}
+
+/** A message to a user that nobody acknowledged. */
+export interface LetterRow {
+  messageId: string;
+  userId: string;
+  room: string;
+  event: string;
+  reason: string;
+  tries: number;
+  diedAt: string;
+  redriven: number;
 }

@@ -20,7 +20,7 @@ const page = <Path extends string, Module extends Record<string, unknown>>(
 
 /** Every page; the server's list of them (front/console.rs) has to agree, and a test compares them. */
 const pages = [
-  page("/", () => import("./pages/overview.tsx"), "OverviewPage"),
+  page("/", () => import("./pages/home.tsx"), "HomePage"),
   page("/usage", () => import("./pages/usage.tsx"), "UsagePage"),
   page("/rooms", () => import("./pages/rooms.tsx"), "RoomsPage"),
   page("/rooms/$room", () => import("./pages/room.tsx"), "RoomPage"),
@@ -28,6 +28,10 @@ const pages = [
   page("/users", () => import("./pages/users.tsx"), "UsersPage"),
   page("/users/$userId", () => import("./pages/user.tsx"), "UserPage"),
   page("/messages", () => import("./pages/messages.tsx"), "MessagesPage"),
+  page("/accounts", () => import("./pages/accounts.tsx"), "AccountsPage"),
+  page("/keys", () => import("./pages/keys.tsx"), "KeysPage"),
+  page("/audit", () => import("./pages/audit.tsx"), "AuditPage"),
+  page("/dead-letters", () => import("./pages/dead_letters.tsx"), "DeadLettersPage"),
   page("/docs", () => import("./pages/docs.tsx"), "DocsPage"),
   page("/apps", () => import("./pages/apps.tsx"), "AppsPage"),
   page("/leaderboard", () => import("./pages/leaderboard.tsx"), "LeaderboardPage"),
@@ -37,7 +41,7 @@ const pages = [
   page("/players/$playerId", () => import("./pages/player.tsx"), "PlayerPage"),
   page("/trading", () => import("./pages/trades.tsx"), "TradesPage"),
   page("/trading/$roomId", () => import("./pages/trade.tsx"), "TradePage"),
-  page("/sign-in", () => import("./pages/overview.tsx"), "OverviewPage"),
+  page("/sign-in", () => import("./pages/home.tsx"), "HomePage"),
 ] as const;
 
 export const router = createRouter({ routeTree: root.addChildren(pages), defaultPreload: "intent" });

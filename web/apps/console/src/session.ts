@@ -20,6 +20,8 @@ export interface SignedIn {
   isServer: boolean;
   /** The same, for an administrator. */
   isAdmin: boolean;
+  /** The same, for who sees how the server is and who is connected: administrators, and operators. */
+  watches: boolean;
 }
 
 const PLACE = "tidings:sign-in";
@@ -142,6 +144,8 @@ function open(kept: Kept): SignedIn {
     userId: holder.slice(org.length + 1),
     isServer: says(first, ["publish", "admin"]),
     isAdmin: says(first, ["admin"]),
+    // Who runs the server belongs to the organisation that everybody is in.
+    watches: says(first, ["admin"]) || (org === "default" && has(first, "operator")),
   };
 }
 
@@ -161,8 +165,13 @@ function queriesOf(refused: (error: unknown) => void): QueryClient {
 
 /** Whether a token has one of these scopes, or the role that may do everything. */
 function says(token: string, scopes: string[]): boolean {
-  const { scope = "", roles = [] } = (claimsOf(token) ?? {}) as { scope?: string; roles?: string[] };
-  return scope.split(" ").some((one) => scopes.includes(one)) || roles.includes("admin");
+  const { scope = "" } = (claimsOf(token) ?? {}) as { scope?: string };
+  return scope.split(" ").some((one) => scopes.includes(one)) || has(token, "admin");
+}
+
+function has(token: string, role: string): boolean {
+  const { roles = [] } = (claimsOf(token) ?? {}) as { roles?: string[] };
+  return roles.includes(role);
 }
 
 /** Tabs share a connection if they may do the same on it: a pasted token may have other rights than an account. */

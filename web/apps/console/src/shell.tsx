@@ -5,35 +5,44 @@ import { TidingsProvider, useConnection } from "@tidings/react";
 import { useMounted } from "./api.ts";
 import { Boundary } from "./boundary.tsx";
 import { SignIn } from "./pages/sign_in.tsx";
-import { signOut, useSession } from "./session.ts";
+import { signOut, useSession, type SignedIn } from "./session.ts";
 
-/** What there is, in groups. */
+/** What there is, in groups, and for whom. */
 const PLACES = [
   {
     name: "Server",
     places: [
-      { to: "/", name: "Overview", admin: true },
-      { to: "/usage", name: "Usage", admin: true },
-      { to: "/rooms", name: "Rooms", admin: true },
-      { to: "/sockets", name: "Sockets", admin: true },
-      { to: "/users", name: "Users", admin: true },
-      { to: "/messages", name: "Messages", admin: false },
+      { to: "/", name: "Overview", for: "watchers" },
+      { to: "/usage", name: "Usage", for: "watchers" },
+      { to: "/rooms", name: "Rooms", for: "watchers" },
+      { to: "/sockets", name: "Sockets", for: "watchers" },
+      { to: "/users", name: "Users", for: "watchers" },
+      { to: "/messages", name: "Messages", for: "everybody" },
+      { to: "/dead-letters", name: "Dead letters", for: "admins" },
+    ],
+  },
+  {
+    name: "Access",
+    places: [
+      { to: "/accounts", name: "Accounts", for: "admins" },
+      { to: "/keys", name: "API keys", for: "admins" },
+      { to: "/audit", name: "Audit log", for: "watchers" },
     ],
   },
   {
     name: "Arena",
     places: [
-      { to: "/leaderboard", name: "Leaderboard" },
-      { to: "/matches", name: "Matches" },
-      { to: "/players", name: "Players" },
+      { to: "/leaderboard", name: "Leaderboard", for: "everybody" },
+      { to: "/matches", name: "Matches", for: "everybody" },
+      { to: "/players", name: "Players", for: "everybody" },
     ],
   },
-  { name: "Trading", places: [{ to: "/trading", name: "Trading rooms" }] },
+  { name: "Trading", places: [{ to: "/trading", name: "Trading rooms", for: "everybody" }] },
   {
     name: "About",
     places: [
-      { to: "/docs", name: "API" },
-      { to: "/apps", name: "Apps" },
+      { to: "/docs", name: "API", for: "everybody" },
+      { to: "/apps", name: "Apps", for: "everybody" },
     ],
   },
 ] as const;
@@ -45,15 +54,19 @@ export function Shell() {
   return (
     <QueryClientProvider client={session.queries}>
       <TidingsProvider client={session.client}>
-        <Frame user={session.userId} org={session.org} isAdmin={session.isAdmin} />
+        <Frame session={session} />
       </TidingsProvider>
     </QueryClientProvider>
   );
 }
 
-function Frame({ user, org, isAdmin }: { user: string; org: string; isAdmin: boolean }) {
+function Frame({ session: { userId, org, isAdmin, watches } }: { session: SignedIn }) {
   const path = useRouterState({ select: ({ location }) => location.pathname });
   const mounted = { Arena: useMounted("arena"), Trading: useMounted("trading") };
+  const isFor = { everybody: true, watchers: watches, admins: isAdmin };
+  const shown = PLACES.filter(({ name }) => mounted[name as keyof typeof mounted] ?? !(name in mounted))
+    .map(({ name, places }) => ({ name, places: places.filter((place) => isFor[place.for]) }))
+    .filter(({ places }) => places.length > 0);
   const [open, setOpen] = useState(false);
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
@@ -85,27 +98,23 @@ function Frame({ user, org, isAdmin }: { user: string; org: string; isAdmin: boo
         </button>
       </header>
       <nav id="places" aria-label="Pages" data-open={open}>
-        {PLACES.filter(({ name }) => mounted[name as keyof typeof mounted] ?? !(name in mounted)).map(
-          ({ name, places }) => (
-            <div key={name}>
-              <h2>{name}</h2>
-              <ul>
-                {places
-                  .filter((place) => isAdmin || !("admin" in place && place.admin))
-                  .map((place) => (
-                    <li key={place.to}>
-                      <Link to={place.to} activeOptions={{ exact: place.to === "/" }}>
-                        {place.name}
-                      </Link>
-                    </li>
-                  ))}
-              </ul>
-            </div>
-          ),
-        )}
+        {shown.map(({ name, places }) => (
+          <div key={name}>
+            <h2>{name}</h2>
+            <ul>
+              {places.map((place) => (
+                <li key={place.to}>
+                  <Link to={place.to} activeOptions={{ exact: place.to === "/" }}>
+                    {place.name}
+                  </Link>
+                </li>
+              ))}
+            </ul>
+          </div>
+        ))}
         <div className="who">
           <p>
-            <b>{user}</b>
+            <b>{userId}</b>
             <br />
             <span>organisation {org}</span>
           </p>

@@ -19,6 +19,7 @@ import {
   signed,
 } from "../src/format.ts";
 import { Fields } from "../src/schema.tsx";
+import { ACTIONS } from "../src/pages/audit.tsx";
 import { outcome } from "../src/pages/match.tsx";
 import { told } from "../src/pages/messages.tsx";
 import { newRoomWords, refusalWords } from "../src/trading/words.ts";
@@ -37,6 +38,13 @@ test("the server knows every page of the console, and no others", () => {
   const known = [...list.matchAll(/"([^"]+)"/g)].map(([, page]) => page);
   expect(known.length).toBeGreaterThan(5);
   expect([...new Set(routed)].sort()).toEqual(known.sort());
+});
+
+test("the page of the audit log knows everything that the server notes, and nothing else", () => {
+  const action = source("../../../../crates/tidings-server/src/audit/action.rs");
+  const noted = [...action.matchAll(/Self::\w+ => "([^"]+)"/g)].map(([, word]) => word);
+  expect(noted.length).toBeGreaterThan(30);
+  expect([...ACTIONS].sort()).toEqual(noted.sort());
 });
 
 describe("figures", () => {

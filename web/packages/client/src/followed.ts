@@ -29,9 +29,11 @@ export function followed<State extends object>(room: Room, rules: Rules<State>):
 /** A value that follows a room. */
 export class Followed<State extends object> {
   readonly #state: Watched<State>;
+  readonly #empty: State;
 
   /** For `followed`: it listens as long as the room is there. */
   constructor(room: Room, { empty, snapshot, events }: Rules<State>) {
+    this.#empty = empty;
     this.#state = new Watched(empty);
     const whole = (told: unknown) => this.#state.set(snapshot(told, this.state));
     room.onNotice("snapshot", whole);
@@ -45,6 +47,11 @@ export class Followed<State extends object> {
   /** The value; another object after each change. */
   get state(): State {
     return this.#state.value;
+  }
+
+  /** Knows nothing any more: what the room tells from now on is of another one. */
+  forget(): void {
+    this.#state.set(this.#empty);
   }
 
   /** Calls `watcher` after each change of `state`; answers what ends that. */

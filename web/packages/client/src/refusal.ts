@@ -3,7 +3,9 @@ interface RefusalBody {
   code: string;
   message: string;
   retryable?: boolean;
-  retryAfterMs?: number;
+  retryAfterMs?: number | undefined;
+  /** Beside the refusal, where an order was refused. */
+  ordersRemaining?: number | undefined;
 }
 
 /** Why something was not done: by the server, or by this client before the server heard of it. */
@@ -15,12 +17,16 @@ export class Refusal extends Error {
   /** Milliseconds to wait before that, if the server says so. */
   readonly retryAfterMs: number | undefined;
 
-  constructor({ code, message, retryable, retryAfterMs }: RefusalBody) {
+  /** How many more orders a room of trading takes of this member, where it refused one. */
+  readonly ordersRemaining: number | undefined;
+
+  constructor({ code, message, retryable, retryAfterMs, ordersRemaining }: RefusalBody) {
     super(message);
     this.name = "Refusal";
     this.code = code;
     this.retryable = retryable ?? (code === "unavailable" || code === "rate_limited");
     this.retryAfterMs = retryAfterMs;
+    this.ordersRemaining = ordersRemaining;
   }
 }
 
@@ -32,7 +38,10 @@ export const unavailable = (message: string) =>
 export function refusalIn(answer: unknown): Refusal | undefined {
   if (typeof answer !== "object" || answer === null) return undefined;
   const said = answer as Record<string, unknown>;
-  if (said["ok"] === false) return new Refusal(said["error"] as RefusalBody);
+  if (said["ok"] === false) {
+    const { ordersRemaining } = said as Pick<RefusalBody, "ordersRemaining">;
+    return new Refusal({ ...(said["error"] as RefusalBody), ordersRemaining });
+  }
   if (said["success"] !== false) return undefined;
   return new Refusal({ code: text(said["code"], "bad_request"), message: text(said["error"], "refused") });
 }

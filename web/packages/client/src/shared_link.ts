@@ -343,6 +343,6 @@ function toTold({ status, session, error }: LinkState): Told {
   return { status, session, error: error?.message };
 }
 
-function toPlain({ code, message, retryable, retryAfterMs }: Refusal) {
-  return { code, message, retryable, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+function toPlain({ code, message, retryable, retryAfterMs, ordersRemaining }: Refusal) {
+  return { code, message, retryable, retryAfterMs, ordersRemaining };
 }

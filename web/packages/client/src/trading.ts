@@ -2,7 +2,7 @@ import type { Client } from "./client.ts";
 import { followed, type Followed } from "./followed.ts";
 import { Watched } from "./listeners.ts";
 import { Refusal } from "./refusal.ts";
-import type { Room, RoomStatus } from "./room.ts";
+import type { Room, RoomState, RoomStatus } from "./room.ts";
 import { digestOf } from "./trading/digest.ts";
 import { ACCOUNT, MARKET, type Market, type Own } from "./trading/rules.ts";
 import type {
@@ -12,6 +12,7 @@ import type {
   TradeMemberJoined,
   TradeMemberLeft,
   TradeSnapshot,
+  TradeStateChanged,
 } from "./wire.ts";
 
 export { digestOf } from "./trading/digest.ts";
@@ -48,6 +49,10 @@ export interface Budget {
   left: number;
   at: number;
 }
+
+/** How long until a room that was closed is asked for again, and at most after that was in vain, in milliseconds. */
+const ANEW_MS = 1_000;
+const ANEW_MOST_MS = 60_000;
 
 /** A room of trading as it is known. */
 export interface TradingState extends Market, Own {
@@ -89,6 +94,8 @@ export function tradingRoom(client: Client, roomId: string): TradingRoom {
  *
  * Each digest of the account that the server tells is checked against what was made of the snapshot and the events. Where it
  * does not hold, something was missed: the account is asked for anew, and that is counted.
+ *
+ * A room that is removed is forgotten, with the account. One that is made anew under its id is entered as soon as it is there.
  */
 export class TradingRoom {
   readonly id: string;
@@ -104,6 +111,9 @@ export class TradingRoom {
   /** The newest entry that the newest snapshot has: what is summed up before it is of another moment. */
   #since = 0;
   #renewing = false;
+  /** How often a room was asked for since the one before was closed; nothing if it was not. */
+  #tries: number | undefined;
+  #again: ReturnType<typeof setTimeout> | undefined;
 
   /** For `tradingRoom`: it listens as long as the room is there. */
   constructor(client: Client, roomId: string, room: Room) {
@@ -111,8 +121,10 @@ export class TradingRoom {
     this.#client = client;
     this.#public = room;
     this.#market = followed(room, MARKET);
-    this.#market.watch(() => this.#state.set(this.#market.state));
-    room.watch(() => this.#state.set({ status: room.state.status, error: room.state.error }));
+    this.#market.watch(() => this.#shows(this.#market.state));
+    room.watch(() => this.#stood(room.state));
+    // Behind a draft nothing has happened yet: who was away hears so of a room that was made anew.
+    room.on("room:state_changed", ({ oldState }: TradeStateChanged) => oldState === "draft" && this.#other());
     room.on("room:member_joined", ({ userId }: TradeMemberJoined) => this.#came(userId));
     room.on("room:member_left", ({ userId }: TradeMemberLeft) => this.#went(userId));
   }
@@ -140,6 +152,8 @@ export class TradingRoom {
       mine = false;
       this.#holders -= 1;
       if (this.#holders > 0) return;
+      clearTimeout(this.#again);
+      this.#tries = undefined;
       this.#leave?.();
       this.#leaveOwn?.();
       this.#leaveOwn = undefined;
@@ -170,12 +184,67 @@ export class TradingRoom {
         this.#state.set({ budget: { left: reply.ordersRemaining, at: Date.now() } });
         return reply;
       } catch (error) {
+        const left = error instanceof Refusal ? error.ordersRemaining : undefined;
+        if (left !== undefined) this.#state.set({ budget: { left, at: Date.now() } });
         const unanswered = error instanceof Refusal && error.code === "unavailable";
         const after = (error as Refusal).retryAfterMs ?? AGAIN_MS;
         if (!unanswered || Date.now() + after > end) throw error;
         await new Promise((resolve) => setTimeout(resolve, after));
       }
     }
+  }
+
+  #shows(market: Market): void {
+    const before = this.state.room?.createdAt;
+    this.#state.set(market);
+    const { room } = market;
+    if (before === undefined || room === undefined || room.createdAt === before) return;
+    this.#forget();
+    this.#room?.renew();
+  }
+
+  /** It is another room of the same id, of which no more is known than what has just been heard. */
+  #other(): void {
+    this.#forget();
+    this.#public.renew();
+    this.#room?.renew();
+  }
+
+  #stood({ status, error }: RoomState): void {
+    this.#state.set({ status, error });
+    if (status === "left" && error?.code === "closed" && this.#holders > 0) {
+      this.#tries = 0;
+      this.#market.forget();
+      this.#forget();
+      this.#comeLater();
+    } else if (status === "refused" && this.#tries !== undefined) this.#comeLater();
+    else if (status === "live" && this.#tries !== undefined) {
+      this.#tries = undefined;
+      this.#leaveOwn?.();
+      this.#leaveOwn = this.#room?.enter({ afresh: true });
+    }
+  }
+
+  /** What is known of the account was of a room that is no more. */
+  #forget(): void {
+    this.#account?.forget();
+    this.#since = 0;
+    this.#renewing = false;
+    this.#state.set({ proof: EMPTY.proof, budget: undefined });
+  }
+
+  #comeLater(): void {
+    const tries = this.#tries ?? 0;
+    this.#tries = tries + 1;
+    clearTimeout(this.#again);
+    this.#again = setTimeout(
+      () => {
+        this.#leave?.();
+        // What was missed may be of the room before.
+        this.#leave = this.#public.enter({ afresh: true });
+      },
+      Math.min(ANEW_MS * 2 ** tries, ANEW_MOST_MS),
+    );
   }
 
   async #enterOwn(): Promise<void> {
@@ -203,7 +272,7 @@ export class TradingRoom {
   #owns(own: RoomStatus): void {
     // What was asked for when the connection was lost is not answered any more; the next digest asks again.
     if (own !== "live") this.#renewing = false;
-    this.#state.set(own === "refused" ? { own, account: undefined } : { own });
+    this.#state.set(own === "refused" || own === "left" ? { own, account: undefined } : { own });
   }
 
   #stands({ account }: TradeSnapshot): void {

@@ -1,13 +1,14 @@
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { Client, followed, type AccountView, type OrderReply } from "@tidings/client";
 import { ACCOUNT, digestOf, ordersLeft, tradingRoom, type TradingRoom } from "@tidings/client/trading";
 import { Exchange } from "../../../testing/exchange.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
 
 const server = served(["--no-limits"]);
+const forgetful = served(["--no-limits"], "[apps.trading]\nkeep_ended_seconds = 1\n");
 const clients: Client[] = [];
-const open = (user: string) => {
-  const client = new Client({ url: server.http, token: mint({ sub: user }) });
+const open = (user: string, at = server) => {
+  const client = new Client({ url: at.http, token: mint({ sub: user }) });
   clients.push(client);
   client.connect();
   return client;
@@ -21,8 +22,8 @@ const until = (holds: () => void | Promise<void>, timeout = 10_000) =>
 const order = (symbol: string, side: "buy" | "sell", quantity = "1") =>
   ({ symbol, side, type: "market", quantity }) as const;
 
-async function entered(exchange: Exchange, user: string): Promise<TradingRoom> {
-  const room = tradingRoom(open(user), exchange.id);
+async function entered(exchange: Exchange, user: string, at = server): Promise<TradingRoom> {
+  const room = tradingRoom(open(user, at), exchange.id);
   room.enter();
   await until(() => expect([room.state.status, room.state.own]).toEqual(["live", "live"]));
   return room;
@@ -177,6 +178,7 @@ test("how many orders the room takes is known from its answers, and comes back w
   await exchange.price("ACME", 10);
   const room = await entered(exchange, ada);
   expect(ordersLeft(room.state)).toBe(3);
+  await expect(room.place(order("ACME", "sell"))).rejects.toMatchObject({ ordersRemaining: 3 });
   const replies: OrderReply[] = [];
   for (let n = 0; n < 3; n += 1) replies.push(await room.place(order("ACME", "buy")));
   expect(replies.at(-1)?.ordersRemaining).toBe(0);
@@ -185,4 +187,54 @@ test("how many orders the room takes is known from its answers, and comes back w
   expect(ordersLeft(room.state, (budget?.at ?? 0) + 1_100)).toBe(2);
   expect(ordersLeft(room.state, (budget?.at ?? 0) + 60_000)).toBe(3);
   await expect(room.place(order("ACME", "buy"))).rejects.toMatchObject({ code: "rate_limited" });
+});
+
+describe("a room that is removed", () => {
+  /** One in which somebody has bought something and which has ended. */
+  async function ended(user: string): Promise<[TradingRoom, Exchange]> {
+    const exchange = new Exchange(forgetful);
+    await exchange.run([user]);
+    await exchange.price("ACME", 10);
+    const room = await entered(exchange, user, forgetful);
+    await room.place(order("ACME", "buy", "3"));
+    await until(() => expect(known(room).held).toEqual(["ACME 3"]));
+    return [room, exchange];
+  }
+
+  /** The id is taken until all of the one before is gone. */
+  const anew = (exchange: Exchange) =>
+    until(() => exchange.run([unique("bob")], { lateJoin: true, startingCash: "500" }), 20_000);
+
+  const own = ({ state: { account, fills, budget, proof } }: TradingRoom) => [
+    account,
+    fills,
+    budget,
+    proof.inStep,
+  ];
+
+  test("is forgotten with the account, and the next of its id is entered as soon as it is there", async () => {
+    const ada = unique("ada");
+    const [room, exchange] = await ended(ada);
+    await exchange.post("end");
+    await until(() => expect(room.state.room).toBeUndefined());
+    expect(own(room)).toEqual([undefined, [], undefined, undefined]);
+    await anew(exchange);
+    await until(() => expect([room.state.status, room.state.own]).toEqual(["live", "refused"]), 30_000);
+    expect(room.state.room).toMatchObject({ state: "running", rules: { startingCash: "500" } });
+    expect(own(room)).toEqual([undefined, [], undefined, undefined]);
+    await exchange.post("join", { userId: ada });
+    await until(() => expect(room.state.account).toMatchObject({ cash: "500", positions: [] }));
+  }, 60_000);
+
+  test("is forgotten as well by who was away as it was made anew", async () => {
+    const [room, exchange] = await ended(unique("ada"));
+    const client = clients[0];
+    client?.disconnect();
+    await exchange.post("end");
+    await anew(exchange);
+    client?.connect();
+    await until(() => expect(room.state.room?.rules.startingCash).toBe("500"), 20_000);
+    await until(() => expect(room.state.own).toBe("refused"));
+    expect(own(room)).toEqual([undefined, [], undefined, undefined]);
+  }, 60_000);
 });
