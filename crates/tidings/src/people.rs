@@ -104,12 +104,32 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
+    /// Opens a database that is there: in the wrong directory a new one would answer that there is nobody.
     async fn open(database: DatabaseFlags, org: &str) -> Result<Self> {
+        Self::at(database, org, false).await
+    }
+
+    /// The same for what may come before the first start of a server; says so if the database is new.
+    async fn open_or_make(database: DatabaseFlags, org: &str) -> Result<Self> {
+        Self::at(database, org, true).await
+    }
+
+    async fn at(database: DatabaseFlags, org: &str, create: bool) -> Result<Self> {
+        let org = Org::new(input::word(org, "--org").map_err(said)?);
         let resolved = config::resolve(&database.inputs())?;
         let url = config::database_url(&resolved)?;
-        config::make_directory(&resolved.config.data_dir)?;
-        let store = records::open(&url.text, StoreOptions::default()).await?;
-        let org = Org::new(input::word(org, "--org").map_err(said)?);
+        let missing = records::missing(&url.text);
+        if create {
+            let data_dir = &resolved.config.data_dir;
+            config::make_directory(data_dir)
+                .with_context(|| format!("cannot make {}", data_dir.display()))?;
+        }
+        let store = records::open(&url.text, StoreOptions { create, ..StoreOptions::default() }).await?;
+        if let Some(path) = missing {
+            output::note(&format!(
+                "tidings: there was no database, so one was made ({path}); a server knows this if it uses that one"
+            ));
+        }
         Ok(Self { store, org, config: resolved.config })
     }
 
@@ -148,7 +168,8 @@ impl Desk {
     }
 }
 
-fn said(refusal: impl std::fmt::Display) -> anyhow::Error {
+/// A refusal as an error of the command line.
+pub(crate) fn said(refusal: impl std::fmt::Display) -> anyhow::Error {
     anyhow!("{refusal}")
 }
 
@@ -176,10 +197,10 @@ pub(crate) fn run(line: UserLine) -> Result<()> {
 }
 
 async fn add(line: AddLine) -> Result<()> {
-    let desk = Desk::open(line.one.database, &line.one.org).await?;
     let email = input::email(&line.one.email).map_err(said)?;
     let name = input::name(line.name.as_deref(), email).map_err(said)?;
     line.roles.iter().try_for_each(|role| input::word(role, "--role").map(drop)).map_err(said)?;
+    let desk = Desk::open_or_make(line.one.database, &line.one.org).await?;
     let taken = desk.store.read().await?.user_by_email(&desk.org, email).await?.is_some();
     if taken {
         bail!("{email} has an account already; `tidings user password` sets another password");

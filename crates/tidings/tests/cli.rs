@@ -127,3 +127,42 @@ fn help_names_every_flag_with_its_environment_variable() {
     );
     assert!(help.contains("--jwt-secret-file") && !help.contains("--auth-jwt-secret "), "{help}");
 }
+
+#[test]
+fn what_reads_a_database_makes_none_where_there_is_none() {
+    let place = Place::new("no-database");
+    let ada = "ada@example.com";
+    let commands: [&[&str]; 10] = [
+        &["user", "list"],
+        &["user", "disable", ada],
+        &["user", "enable", ada],
+        &["user", "role", ada, "admin"],
+        &["user", "sessions", ada],
+        &["user", "password", ada],
+        &["key", "list"],
+        &["key", "revoke", "abc"],
+        &["audit"],
+        &["verify", "audit"],
+    ];
+    let there = place.0.join("there");
+    std::fs::create_dir(&there).unwrap();
+    for command in commands {
+        for directory in ["wrong", "there"] {
+            let output = place.run(&[command, &["--data-dir", directory]].concat(), &[]);
+            let said = err(&output);
+            assert_eq!(output.status.code(), Some(2), "{command:?}: {said}");
+            let expected = format!("tidings: there is no database at {directory}/tidings.db; --data-dir ");
+            assert!(said.starts_with(&expected) && said.lines().count() == 1, "{command:?}: {said}");
+        }
+    }
+    assert!(!place.0.join("wrong").exists(), "nothing is made");
+    assert_eq!(std::fs::read_dir(&there).unwrap().count(), 0, "nothing is made");
+    // A key may be made before the first start; whoever meant another directory is told.
+    let made = place.run(&["key", "add", "ci", "--scope", "read", "--data-dir", "new"], &[]);
+    let said = err(&made);
+    assert!(made.status.success() && said.contains("one was made (new/tidings.db)"), "{said}");
+    let second = place.run(&["key", "add", "cd", "--scope", "read", "--data-dir", "new"], &[]);
+    assert!(second.status.success() && err(&second).is_empty(), "{}", err(&second));
+    let listed = place.run(&["key", "list", "--data-dir", "new"], &[]);
+    assert_eq!(out(&listed).lines().count(), 2);
+}

@@ -80,7 +80,7 @@ pub(crate) fn run(line: KeyLine) -> Result<()> {
 }
 
 async fn add(line: AddLine) -> Result<()> {
-    let desk = Desk::open(line.place.database, &line.place.org).await?;
+    let desk = Desk::open_or_make(line.place.database, &line.place.org).await?;
     let ends = line.expires.map(|time| now_ms() + time.as_millis() as u64);
     let mut tx = desk.store.begin().await?;
     let made = keys::make(&mut tx, &desk.org, &line.name, &line.scopes, ends).await;
