@@ -80,8 +80,15 @@ pub enum StartError {
     #[error("{0}")]
     Config(String),
     /// An address cannot be listened on.
-    #[error("cannot listen on {0}: {1}; is another server there? `--listen` names another port")]
-    Listen(String, io::Error),
+    #[error("cannot listen on {address}: {error}{}", hint(error, flag))]
+    Listen {
+        /// As it is configured.
+        address: String,
+        /// The flag that names another one, with its dashes.
+        flag: &'static str,
+        /// What the system says.
+        error: io::Error,
+    },
     /// A listener's thread could not be made.
     #[error("cannot accept connections: {0}")]
     Accept(io::Error),
@@ -94,6 +101,14 @@ pub enum StartError {
     /// The revocations could not be read: without them people would be let in who must not.
     #[error("cannot read the revocations: {0}")]
     Revocations(StoreError),
+}
+
+/// What may help: only a port that is taken says that somebody else has it.
+fn hint(error: &io::Error, flag: &str) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!("; is another server there? `{flag}` names another port"),
+        _ => String::new(),
+    }
 }
 
 impl Server {

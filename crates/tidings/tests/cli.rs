@@ -166,3 +166,22 @@ fn what_reads_a_database_makes_none_where_there_is_none() {
     let listed = place.run(&["key", "list", "--data-dir", "new"], &[]);
     assert_eq!(out(&listed).lines().count(), 2);
 }
+
+#[test]
+fn another_server_is_guessed_where_the_port_is_taken_and_nowhere_else() {
+    let place = Place::new("ports");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let started = |flags: &[&str]| {
+        let output = place.run(&[&["serve", "--host-publish=false"], flags].concat(), &[]);
+        assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+        err(&output).lines().last().unwrap().to_owned()
+    };
+    let said = started(&["--listen", &taken]);
+    assert!(said.contains("is another server there? `--listen` names another port"), "{said}");
+    let said = started(&["--listen", "127.0.0.1:0", "--ws-listen", &taken]);
+    assert!(said.contains("is another server there? `--ws-listen` names another port"), "{said}");
+    // TEST-NET-1 (RFC 5737): no machine has an address of it.
+    let said = started(&["--listen", "192.0.2.1:3000", "--behind-proxy"]);
+    assert!(said.contains("cannot listen on 192.0.2.1:3000") && !said.contains("another server"), "{said}");
+}
