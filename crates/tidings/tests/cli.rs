@@ -185,3 +185,37 @@ fn another_server_is_guessed_where_the_port_is_taken_and_nowhere_else() {
     let said = started(&["--listen", "192.0.2.1:3000", "--behind-proxy"]);
     assert!(said.contains("cannot listen on 192.0.2.1:3000") && !said.contains("another server"), "{said}");
 }
+
+#[test]
+fn a_secret_that_is_there_and_cannot_be_had_is_told_of_with_its_file() {
+    let place = Place::new("bad-secret");
+    let clients: [&[&str]; 3] =
+        [&["publish", "lobby:x", "said"], &["explain", "0"], &["watch", "lobby:x", "--rewind", "1"]];
+    let refused = |directory: &str, expected: &str| {
+        for client in clients {
+            let flags = ["--url", "http://127.0.0.1:9", "--data-dir", directory];
+            let output = place.run(&[client, &flags].concat(), &[]);
+            let said = err(&output);
+            assert_eq!(output.status.code(), Some(2), "{client:?}: {said}");
+            assert!(said.contains(&format!("{directory}/secrets.toml")), "{client:?}: {said}");
+            assert!(said.contains(expected) && !said.contains("no token"), "{client:?}: {said}");
+        }
+    };
+    // Where a directory should be is a file: nobody can look into it, whoever he is.
+    std::fs::write(place.0.join("file"), "").unwrap();
+    refused("file", "Not a directory");
+    std::fs::create_dir_all(place.0.join("folder/secrets.toml")).unwrap();
+    refused("folder", "Is a directory");
+    for (directory, text, expected) in [
+        ("text", "jwt_secret = not so secret as it might be", "is not TOML"),
+        ("empty", "# nothing", "holds no jwt_secret"),
+    ] {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let mut options = std::fs::OpenOptions::new();
+        std::fs::create_dir(place.0.join(directory)).unwrap();
+        let file = place.0.join(directory).join("secrets.toml");
+        let mut file = options.write(true).create_new(true).mode(0o600).open(file).unwrap();
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+        refused(directory, expected);
+    }
+}
