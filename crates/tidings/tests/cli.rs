@@ -219,3 +219,19 @@ fn a_secret_that_is_there_and_cannot_be_had_is_told_of_with_its_file() {
         refused(directory, expected);
     }
 }
+
+#[test]
+fn a_word_the_audit_log_does_not_know_is_refused_with_those_it_does() {
+    let place = Place::new("audit-words");
+    let made = place.run(&["key", "add", "ci", "--scope", "read"], &[]);
+    assert!(made.status.success(), "{}", err(&made));
+    for (flag, word, known) in [("--result", "foo", "ok, refused, failed"), ("--action", "logn", "login")] {
+        let output = place.run(&["audit", flag, word], &[]);
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(word) && said.contains(known), "{said}");
+    }
+    let found = place.run(&["audit", "--result", "ok", "--action", "key.create"], &[]);
+    assert_eq!(out(&found).lines().count(), 1, "{}", err(&found));
+    assert!(place.run(&["audit", "--result", "failed"], &[]).stdout.is_empty());
+}
