@@ -199,7 +199,7 @@ pub(crate) fn run(line: UserLine) -> Result<()> {
 async fn add(line: AddLine) -> Result<()> {
     let email = input::email(&line.one.email).map_err(said)?;
     let name = input::name(line.name.as_deref(), email).map_err(said)?;
-    line.roles.iter().try_for_each(|role| input::word(role, "--role").map(drop)).map_err(said)?;
+    line.roles.iter().try_for_each(|role| input::role(role, "--role").map(drop)).map_err(said)?;
     let desk = Desk::open_or_make(line.one.database, &line.one.org).await?;
     let taken = desk.store.read().await?.user_by_email(&desk.org, email).await?.is_some();
     if taken {
@@ -261,7 +261,9 @@ async fn set_status(line: OneLine, status: Status) -> Result<()> {
 }
 
 async fn role(line: RoleLine) -> Result<()> {
-    let role = input::word(&line.role, "ROLE").map_err(said)?;
+    // One that was given before roles had to be words can be taken away still.
+    let allowed = if line.remove { input::word } else { input::role };
+    let role = allowed(&line.role, "ROLE").map_err(said)?;
     let desk = Desk::open(line.one.database, &line.one.org).await?;
     let mut tx = desk.store.begin().await?;
     let user = desk.user(&mut tx, &line.one.email).await?;

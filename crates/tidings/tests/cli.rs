@@ -235,3 +235,24 @@ fn a_word_the_audit_log_does_not_know_is_refused_with_those_it_does() {
     assert_eq!(out(&found).lines().count(), 1, "{}", err(&found));
     assert!(place.run(&["audit", "--result", "failed"], &[]).stdout.is_empty());
 }
+
+#[test]
+fn a_role_is_a_word_wherever_it_is_given() {
+    let place = Place::new("roles");
+    // Refused before anything is opened or asked for.
+    let long = "r".repeat(65);
+    for role in ["bad role", "", "a\nb", "a,b", &long] {
+        let commands: [&[&str]; 3] = [
+            &["user", "role", "ada@example.com", role],
+            &["user", "add", "ada@example.com", "--role", role],
+            &["token", "--user", "ada", "--role", role],
+        ];
+        for command in commands {
+            let output = place.run(command, &[]);
+            let said = err(&output);
+            assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+            assert!(said.contains("is 1 to 64 letters, digits"), "{command:?}: {said}");
+        }
+    }
+    assert!(!place.0.join("data").exists(), "nothing is made");
+}
