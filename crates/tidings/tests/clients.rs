@@ -239,6 +239,10 @@ fn watch_comes_back_after_a_drain_and_resumes_where_it_was() {
         let mut socket = tokio_tungstenite::tungstenite::accept(stream).unwrap();
         assert_eq!(receive(&mut socket), json!({"type":"auth","token":"given"}));
         send(&mut socket, &json!({"type":"auth:ok","userId":"u"}));
+        // When what it will be sent was said.
+        assert_eq!(receive(&mut socket)["type"], "history");
+        let told = json!([{"offset":4,"at":"2026-01-01T00:00:04.000Z"}]);
+        send(&mut socket, &json!({"type":"ack","id":2,"ok":true,"epoch":"e","events":told,"more":false}));
         let subscribe = receive(&mut socket);
         let since = subscribe.get("since").cloned();
         if index == 0 {
@@ -267,6 +271,8 @@ fn watch_comes_back_after_a_drain_and_resumes_where_it_was() {
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let offsets: Vec<_> = lines.iter().map(|line| line["offset"].as_u64().unwrap()).collect();
     assert_eq!(offsets, [4, 5]);
+    let times: Vec<_> = lines.iter().map(|line| line["at"].as_str()).collect();
+    assert_eq!(times, [Some("2026-01-01T00:00:04.000Z"), None], "the second was said since it came back");
 }
 
 #[test]
