@@ -21,8 +21,11 @@ const PAGE: u32 = 500;
 /// `tidings audit`.
 #[derive(Debug, Args)]
 pub(crate) struct AuditLine {
-    /// The newest entries, so many of them.
-    #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    /// The newest entries, so many of them, 100,000 at most.
+    #[arg(
+        long, short = 'n', value_name = "COUNT", default_value_t = 20, allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(0..=100_000)
+    )]
     last: u32,
     /// Goes on with what is written from now on.
     #[arg(long, short)]
@@ -33,7 +36,7 @@ pub(crate) struct AuditLine {
     /// By this actor: a user's id, the prefix of a key, or an account of this machine.
     #[arg(long)]
     actor: Option<String>,
-    /// Of this action, such as `login` or `threat`; a wrong one is answered with the list of all.
+    /// Of this action, such as `login` or `threat`; what is none is refused with the list of all.
     #[arg(long, value_parser = words(Action::ALL.map(Action::as_str)), hide_possible_values = true)]
     action: Option<String>,
     /// With this result.

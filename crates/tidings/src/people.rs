@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
-use tidings_core::Org;
+use tidings_core::{Org, Refusal};
 use tidings_server::accounts::{input, password};
 use tidings_server::audit::{Action, Entry};
 use tidings_server::config::Config;
@@ -35,9 +35,10 @@ pub(crate) struct UserLine {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Makes an account whose address counts as verified; the password is asked for or read from standard input.
+    /// Makes an account whose address counts as verified; the password is asked for or read from standard input. Before
+    /// the first start of a server it makes the database as well.
     Add(AddLine),
-    /// Lists the accounts of an organisation.
+    /// Lists the accounts of an organisation: id, address, name, status, whether the address is verified, roles.
     List(ListLine),
     /// Lets somebody sign in no longer, and ends their sign-ins and tokens.
     Disable(OneLine),
@@ -88,10 +89,10 @@ struct OneLine {
 struct RoleLine {
     #[command(flatten)]
     one: OneLine,
-    /// The role.
+    /// The role: letters, digits, `-`, `_`, `.` and `:`, 64 of them at most.
     #[arg(value_name = "ROLE")]
     role: String,
-    /// Takes it away.
+    /// Takes it away instead.
     #[arg(long)]
     remove: bool,
 }
@@ -168,9 +169,9 @@ impl Desk {
     }
 }
 
-/// A refusal as an error of the command line.
-pub(crate) fn said(refusal: impl std::fmt::Display) -> anyhow::Error {
-    anyhow!("{refusal}")
+/// A refusal as an error of the command line: its sentence, for its code is for programs.
+pub(crate) fn said(refusal: Refusal) -> anyhow::Error {
+    anyhow!("{}", refusal.message)
 }
 
 fn now_ms() -> u64 {

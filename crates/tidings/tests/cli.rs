@@ -256,3 +256,47 @@ fn a_role_is_a_word_wherever_it_is_given() {
     }
     assert!(!place.0.join("data").exists(), "nothing is made");
 }
+
+#[test]
+fn a_server_that_is_not_there_is_one_sentence() {
+    let place = Place::new("nobody-there");
+    assert!(place.run(&["token", "--user", "ada"], &[]).status.success());
+    let commands: [&[&str]; 3] =
+        [&["publish", "lobby:x", "said"], &["explain", "0"], &["bench", "idle", "--conns", "1"]];
+    // The discard port: nobody listens there.
+    for command in commands {
+        let output = place.run(&[command, &["--url", "http://127.0.0.1:9"]].concat(), &[]);
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+        assert!(said.contains("refused") && said.lines().count() == 1, "{command:?}: {said}");
+        assert!(said.starts_with("tidings: "), "{command:?}: {said}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_an_argument_is_said_without_words_for_programs() {
+    let place = Place::new("arguments");
+    let cases: [(&[&str], i32, &str); 9] = [
+        (&["user", "list", "--org", ""], 1, "--org: is 1 to 100 bytes"),
+        (&["user", "add", "nobody"], 1, "email: is not an e-mail address"),
+        (&["key", "add", "", "--scope", "read"], 1, "NAME: is 1 to 100 bytes"),
+        (&["key", "add", "ci", "--scope", "root"], 2, "publish, read, admin"),
+        (&["audit", "-n", "-1"], 2, "-1 is not in 0..=100000"),
+        (&["user", "sessions", "a", "-n", "0"], 2, "0 is not in 1..=1000"),
+        (&["watch", "lobby:x", "--rewind", "-1"], 2, "invalid value '-1'"),
+        (&["verify", "room", "nofile"], 1, "cannot read nofile: No such file"),
+        (&["verify", "audit", "--head", "x"], 2, "a head is a number, a colon"),
+    ];
+    for (command, code, expected) in cases {
+        let output = place.run(command, &[]);
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(code), "{command:?}: {said}");
+        assert!(said.contains(expected), "{command:?}: {said}");
+        assert!(!said.contains("bad_request") && !said.contains("backtrace"), "{command:?}: {said}");
+    }
+    assert!(!place.0.join("data").exists(), "nothing is made");
+    let made = place.run(&["key", "add", "ci", "--scope", "read"], &[]);
+    assert!(made.status.success(), "{}", err(&made));
+    let said = err(&place.run(&["key", "revoke", "ghost"], &[]));
+    assert_eq!(said, "tidings: there is no key ghost in the organisation default\n");
+}

@@ -38,7 +38,7 @@ const MOST_MESSAGE: usize = 16 << 20;
 /// `tidings watch`.
 #[derive(Debug, Args)]
 pub(crate) struct WatchLine {
-    /// The rooms, such as chat:42.
+    /// The rooms, such as lobby:welcome.
     #[arg(required = true)]
     rooms: Vec<String>,
     /// The server.
@@ -51,9 +51,9 @@ pub(crate) struct WatchLine {
     #[arg(long, default_value = "default")]
     org: String,
     /// Shows the last N events of each room first, where they are kept.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     rewind: Option<u32>,
-    /// Prints one JSON object a line.
+    /// Prints one JSON object a line, with `receivedAt`, and with `at` if it was said before.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
