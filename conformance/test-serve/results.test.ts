@@ -106,6 +106,18 @@ class Faltering {
   }
 }
 
+test("the same line is the same deed, whichever of the programs tells of it", async () => {
+  const [winner, loser] = [unique("ada"), unique("bob")];
+  const told = { matchId: unique("same"), players: [winner, loser], winnerId: winner };
+  const drawn = { matchId: unique("same"), players: [winner, loser] };
+  for (const [at, command] of Object.values(PROGRAMS).entries()) {
+    const { out, err, status } = await publish(command(server().http), [told, drawn]);
+    assert.deepEqual([err, status], ["", 0]);
+    assert.equal(out.match(/, as told before\n/g)?.length ?? 0, at === 0 ? 0 : 2);
+  }
+  assert.equal((await read(`/players/${winner}`))["games"], 2);
+});
+
 for (const [name, command] of Object.entries(PROGRAMS)) {
   describe(`the example in ${name}`, () => {
     const [winner, loser, id] = [unique("ada"), unique("bob"), unique("cup.m_1")];

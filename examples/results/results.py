@@ -69,6 +69,8 @@ def publish(match):
     post("/matches", {"id": match_id, "players": match["players"]}, f"{match_id}:create")
     post(f"/matches/{match_id}/start", {}, f"{match_id}:start")
     result = {"winnerId": winner, "resultType": "win" if winner else "draw", "scores": match.get("scores")}
+    # What a line does not say is left out: under one key every program says the same.
+    result = {name: value for name, value in result.items() if value is not None}
     told = post(f"/matches/{match_id}/result", result, f"{match_id}:result")
     changes = (f"{one['playerId']} {one['newRating']} ({one['change']})" for one in told["ratings"])
     print(f"{match_id}: {', '.join(changes)}{', as told before' if told.get('duplicate') else ''}", flush=True)

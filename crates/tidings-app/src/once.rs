@@ -1,5 +1,8 @@
 //! A command with a key is done once: its reply stands in the transaction that did it.
 
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 use tidings_core::{Code, Identity, Refusal};
 use tidings_store::log::KEY_MS;
 use tidings_store::options::{LONG_BYTES, PRUNE_MOST};
@@ -19,6 +22,9 @@ pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
 /// Bytes of a key at most.
 const KEY_BYTES: usize = 128;
 
+/// Bytes of a body that is compared by what it says; a longer one is by how it is written, which costs less.
+const MEANT_BYTES: usize = 64 << 10;
+
 /// A command that is to be done once.
 #[derive(Debug, Clone)]
 pub(crate) struct Once {
@@ -26,6 +32,8 @@ pub(crate) struct Once {
     user: String,
     key: String,
     body: Digest,
+    /// The same as it was written: servers before this one kept that.
+    written: Digest,
 }
 
 /// What is known of a key.
@@ -47,9 +55,11 @@ impl Once {
             return Err(Refusal::new(Code::BadRequest, "a key needs a sign-in"));
         }
         bounded(key, KEY_BYTES, "a key is 1 to 128 bytes")?;
-        let body = Digest::of(command.join("\0").as_bytes());
+        let [whose, what, text] = command;
+        let digest = |body: &str| Digest::of([whose, what, body].join("\0").as_bytes());
+        let (body, written) = (digest(&meant(text)), digest(text));
         let user = who.user.as_deref().unwrap_or_default().to_owned();
-        Ok(Self { org: who.org.as_str().to_owned(), user, key: key.to_owned(), body })
+        Ok(Self { org: who.org.as_str().to_owned(), user, key: key.to_owned(), body, written })
     }
 
     /// Takes the key, for as long as the transaction lasts and then for [`KEY_MS`]; what is known of it if it
@@ -84,9 +94,47 @@ impl Once {
         let over = now_ms.saturating_sub(KEY_MS);
         let row = reader.row(sql, args![&self.org, &self.user, &self.key, over]).await?;
         let Some(row) = row else { return Ok(None) };
-        let same = row.digest(0)? == self.body;
+        let known = row.digest(0)?;
+        let same = known == self.body || known == self.written;
         Ok(Some(if same { Known::Reply(row.text(1)?) } else { Known::Other }))
     }
+}
+
+/// What a body says, whoever wrote it: without space between, members by their names. What is no JSON stays as it is.
+fn meant(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let is_read = text.len() <= MEANT_BYTES && write_meant(&mut out, text).is_ok();
+    if is_read { out } else { text.to_owned() }
+}
+
+/// Numbers stay as they are written, so that none loses a digit.
+fn write_meant(out: &mut String, text: &str) -> serde_json::Result<()> {
+    let text = text.trim();
+    match text.as_bytes().first() {
+        Some(b'{') => {
+            let members: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
+            out.push('{');
+            for (at, (name, value)) in members.into_iter().enumerate() {
+                out.push_str(if at == 0 { "" } else { "," });
+                out.push_str(&serde_json::to_string(&name)?);
+                out.push(':');
+                write_meant(out, value.get())?;
+            }
+            out.push('}');
+        }
+        Some(b'[') => {
+            let values: Vec<&RawValue> = serde_json::from_str(text)?;
+            out.push('[');
+            for (at, value) in values.into_iter().enumerate() {
+                out.push_str(if at == 0 { "" } else { "," });
+                write_meant(out, value.get())?;
+            }
+            out.push(']');
+        }
+        Some(b'"') => out.push_str(&serde_json::to_string(&serde_json::from_str::<String>(text)?)?),
+        _ => out.push_str(serde_json::from_str::<&RawValue>(text)?.get()),
+    }
+    Ok(())
 }
 
 /// What is told for a key that was used with another command.
@@ -103,4 +151,40 @@ pub(crate) async fn prune(store: &Store, now_ms: u64) -> Result<u64, StoreError>
     let pruned = tx.run(sql, args![over, PRUNE_MOST]).await?;
     tx.commit().await?;
     Ok(pruned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_means_the_same_whoever_wrote_it() {
+        let one = r#"{"b":[1,{"y":null,"x":"\u00e9\/"}],"a":1.0}"#;
+        let other = "{ \"a\": 1.0,\n \"b\" : [1, {\"x\": \"\u{e9}/\", \"y\": null}] }";
+        assert_eq!(meant(one), meant(other));
+        assert_eq!(meant(one), "{\"a\":1.0,\"b\":[1,{\"x\":\"\u{e9}/\",\"y\":null}]}");
+    }
+
+    #[test]
+    fn what_says_something_else_is_not_the_same() {
+        let different = [
+            r#"{"a":1}"#,
+            r#"{"a":1.0}"#,
+            r#"{"a":"1"}"#,
+            r#"{"a":[1]}"#,
+            r#"{"a":1,"b":null}"#,
+            r#"{"a":12345678901234567890123}"#,
+            r#"{"a":12345678901234567890124}"#,
+            r#"[1,2]"#,
+            r#"[2,1]"#,
+            r#"[12]"#,
+            "",
+            "{",
+            "no JSON",
+        ];
+        let meanings: std::collections::BTreeSet<String> = different.into_iter().map(meant).collect();
+        assert_eq!(meanings.len(), different.len());
+        let deep = "[".repeat(10_000);
+        assert_eq!(meant(&deep), deep);
+    }
 }

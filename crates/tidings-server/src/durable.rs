@@ -20,12 +20,15 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 use tidings_app::commit::Work;
+use tidings_core::hub::lock;
 use tidings_core::{
     Code, ConnKey, Epoch, Lane, Node, Payload, Publication, Publish, Published, Refusal, Room,
 };
 use tidings_store::log::Appender;
 use tidings_store::{Store, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use commit::{Commit, Loading};
@@ -47,6 +50,9 @@ const WAITING_BYTES: usize = 64 << 20;
 const COMMITS: usize = 1_024;
 /// Who subscribes to a room that has to be read waits so long for a database that is away.
 const RECOVERING: Duration = Duration::from_secs(30);
+
+/// What waits to be stored is given so long when the server stops.
+const LAST: Duration = Duration::from_secs(10);
 
 /// Rooms are read one after the other within each of so many parts.
 const PARTS: usize = 64;
@@ -103,6 +109,9 @@ pub(crate) struct Log {
     store: Store,
     letters: mpsc::Sender<Letter>,
     commits: mpsc::Sender<Commit>,
+    /// The server stops: nothing more is taken.
+    over: watch::Sender<bool>,
+    writing: Mutex<Option<JoinHandle<()>>>,
     bytes: Arc<AtomicUsize>,
     /// Whether the database answers.
     pub(crate) health: Arc<Health>,
@@ -142,6 +151,8 @@ impl Log {
             store: store.clone(),
             letters,
             commits,
+            over: watch::Sender::new(false),
+            writing: Mutex::default(),
             bytes: bytes.clone(),
             health: Arc::clone(&health),
             patience,
@@ -172,8 +183,26 @@ impl Log {
             committing,
             unsettled,
         };
-        tokio::spawn(writer.run(received, committed));
+        let writing = tokio::spawn(writer.run(received, committed, log.over.subscribe()));
+        *lock(&log.writing) = Some(writing);
         log
+    }
+
+    /// Stores what waits, and takes nothing any more: whoever comes now is refused, and the store is not asked in vain.
+    pub(crate) async fn finish(&self) {
+        self.over.send_replace(true);
+        let Some(writing) = lock(&self.writing).take() else { return };
+        if timeout(LAST, writing).await.is_err() {
+            tracing::warn!("what waits to be stored could not all be");
+        }
+    }
+
+    /// Why something is not taken that would be put in line.
+    fn not_taken<T>(error: &TrySendError<T>) -> Refusal {
+        match error {
+            TrySendError::Full(_) => busy(),
+            TrySendError::Closed(_) => stops(),
+        }
     }
 
     /// Puts an event in line; the answer comes once it is stored and handed over.
@@ -197,9 +226,9 @@ impl Log {
         }
         let (reply, stored) = oneshot::channel();
         let letter = Letter { id: node.next_message_id(), epoch, at_ms: wall_ms(), said, held, reply };
-        self.letters.try_send(letter).map_err(|_| {
+        self.letters.try_send(letter).map_err(|error| {
             self.bytes.fetch_sub(size, Ordering::Relaxed);
-            busy()
+            Self::not_taken(&error)
         })?;
         Ok(stored)
     }
@@ -228,10 +257,14 @@ impl Log {
     async fn commit(&self, work: Work) -> Result<(), Refusal> {
         self.health.refuse_while_away()?;
         let (reply, done) = oneshot::channel();
-        self.commits.try_send(Commit { work, reply }).map_err(|_| busy())?;
-        let gone = |_| Refusal::new(Code::Unavailable, "the server stops");
-        done.await.map_err(gone)?
+        self.commits.try_send(Commit { work, reply }).map_err(|error| Self::not_taken(&error))?;
+        done.await.map_err(|_| stops())?
     }
+}
+
+/// What is told to who comes too late.
+fn stops() -> Refusal {
+    Refusal::new(Code::Unavailable, "the server stops")
 }
 
 /// What is told while too much waits.
@@ -363,11 +396,19 @@ impl Shared {
         log.send(&self.node, said).map(Stored)
     }
 
+    /// Whether the server has stopped to store anything.
+    pub(crate) fn is_over(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| *log.over.borrow())
+    }
+
     /// Stores an event of the process itself, without asking for rights.
     ///
     /// # Errors
     /// [`Code::Unavailable`] if it cannot be stored.
     pub(crate) async fn store_own(&self, said: Said) -> Result<Published, Refusal> {
+        if self.is_over() {
+            return Err(stops());
+        }
         self.load(&said.room).await?;
         self.log(said)?.done().await
     }
@@ -386,7 +427,6 @@ impl Stored {
     /// # Errors
     /// What the publisher is told; it is not known whether an event is stored whose writer is gone.
     pub(crate) async fn done(self) -> Result<Published, Refusal> {
-        let gone = |_| Refusal::new(Code::Unavailable, "the server stops");
-        self.0.await.map_err(gone)?
+        self.0.await.map_err(|_| stops())?
     }
 }

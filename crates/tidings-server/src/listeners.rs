@@ -94,7 +94,12 @@ fn listen(address: &str, purpose: Purpose) -> Result<Listener, StartError> {
         let socket = TcpListener::from_std(socket.into());
         Ok(Listener { addr: socket.local_addr()?, socket, purpose })
     };
-    open().map_err(|error| StartError::Listen(address.to_owned(), error))
+    let flag = match purpose {
+        Purpose::Public => "--listen",
+        Purpose::Plain => "--ws-listen",
+        Purpose::Admin => "--admin-listen",
+    };
+    open().map_err(|error| StartError::Listen { address: address.to_owned(), flag, error })
 }
 
 fn resolve(address: &str) -> io::Result<SocketAddr> {

@@ -12,6 +12,7 @@ use tidings_core::{Hub, Node, Org, Payload, Presence, Publish, Recorder, Refusal
 use tidings_store::{Store, StoreError};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::accounts::mail::{MailSender, Outbox, ToTheLog};
 use crate::accounts::oidc::Oidc;
@@ -48,6 +49,8 @@ pub struct Server {
     threads: Vec<JoinHandle<()>>,
     accepting: Vec<Accepting>,
     stop: watch::Sender<bool>,
+    /// What runs beside the shards until the server stops.
+    beside: JoinSet<()>,
     writing: Writing,
     drain: Duration,
 }
@@ -80,8 +83,15 @@ pub enum StartError {
     #[error("{0}")]
     Config(String),
     /// An address cannot be listened on.
-    #[error("cannot listen on {0}: {1}; is another server there? `--listen` names another port")]
-    Listen(String, io::Error),
+    #[error("cannot listen on {address}: {error}{}", hint(error, flag))]
+    Listen {
+        /// As it is configured.
+        address: String,
+        /// The flag that names another one, with its dashes.
+        flag: &'static str,
+        /// What the system says.
+        error: io::Error,
+    },
     /// A listener's thread could not be made.
     #[error("cannot accept connections: {0}")]
     Accept(io::Error),
@@ -94,6 +104,14 @@ pub enum StartError {
     /// The revocations could not be read: without them people would be let in who must not.
     #[error("cannot read the revocations: {0}")]
     Revocations(StoreError),
+}
+
+/// What may help: only a port that is taken says that somebody else has it.
+fn hint(error: &io::Error, flag: &str) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!("; is another server there? `{flag}` names another port"),
+        _ => String::new(),
+    }
 }
 
 impl Server {
@@ -143,27 +161,28 @@ impl Server {
         };
         let accepting = listeners.all().map(accept).collect::<Result<Vec<_>, _>>()?;
         shared.sign_in.keep_fresh(&stopped);
-        tokio::spawn(live::follow(shared.clone(), revocations, stopped.clone()));
-        tokio::spawn(tell_threats(shared.clone(), threats, stopped.clone()));
+        let mut beside = JoinSet::new();
+        beside.spawn(live::follow(shared.clone(), revocations, stopped.clone()));
+        beside.spawn(tell_threats(shared.clone(), threats, stopped.clone()));
         if let Some(accounts) = &shared.accounts {
             let sender = extras.mail.clone().unwrap_or_else(|| Arc::new(ToTheLog));
-            tokio::spawn(outbox.run(accounts.store.clone(), sender, stopped.clone()));
+            beside.spawn(outbox.run(accounts.store.clone(), sender, stopped.clone()));
         }
-        tokio::spawn(durable::keep_trimmed(shared.clone(), stopped.clone()));
-        tokio::spawn(presence::tell(shared.clone(), stopped.clone()));
+        beside.spawn(durable::keep_trimmed(shared.clone(), stopped.clone()));
+        beside.spawn(presence::tell(shared.clone(), stopped.clone()));
         if shared.node.presence().times().keeps_seen {
             let days = config.presence.last_seen_days;
-            tokio::spawn(presence::keep_seen(shared.clone(), days, stopped.clone()));
+            beside.spawn(presence::keep_seen(shared.clone(), days, stopped.clone()));
         }
-        apps::start(&shared, &stopped);
-        tokio::spawn(sweep(shared.clone(), stopped.clone()));
-        tokio::spawn(keep_pace(shared.clone(), stopped.clone()));
-        tokio::spawn(pulse::keep(shared.clone(), stopped.clone()));
-        tokio::spawn(watch_memory(shared.clone(), stopped));
+        apps::start(&shared, &stopped, &mut beside);
+        beside.spawn(sweep(shared.clone(), stopped.clone()));
+        beside.spawn(keep_pace(shared.clone(), stopped.clone()));
+        beside.spawn(pulse::keep(shared.clone(), stopped.clone()));
+        beside.spawn(watch_memory(shared.clone(), stopped));
         extras.happened.into_iter().for_each(|entry| audit.note(entry));
         audit.note(Entry::ok(Action::Start).by(Actor::System).on(addr.to_string()));
         let drain = Duration::from_secs(config.drain.seconds);
-        Ok(Self { addr, ws_addr, admin_addr, shared, threads, accepting, stop, writing, drain })
+        Ok(Self { addr, ws_addr, admin_addr, shared, threads, accepting, stop, beside, writing, drain })
     }
 
     /// The address of the main listener.
@@ -247,7 +266,12 @@ impl Server {
         if joined.await.is_err() {
             tracing::error!("the shards could not be waited for");
         }
+        // Whoever owns the store may close it behind this: nobody is to ask it then.
+        self.end_beside().await;
         self.shared.receipts.finish().await;
+        if let Some(log) = &self.shared.log {
+            log.finish().await;
+        }
         if let Some(comebacks) = &self.shared.comebacks {
             comebacks.finish().await;
         }
@@ -257,6 +281,16 @@ impl Server {
         presence::write_seen(&self.shared).await;
         self.shared.audit.note(Entry::ok(Action::Stop).by(Actor::System));
         self.writing.end().await;
+    }
+}
+
+impl Server {
+    /// Waits until what runs beside the shards has noticed that the server stops, and cuts off the rest.
+    async fn end_beside(&mut self) {
+        let ended = async { while self.beside.join_next().await.is_some() {} };
+        if tokio::time::timeout(LEAVING, ended).await.is_err() {
+            self.beside.shutdown().await;
+        }
     }
 }
 
@@ -297,7 +331,9 @@ impl Publisher {
         }
         let (shared, said) = (self.0.clone(), Said::of(&what));
         self.0.front.spawn(async move {
-            if let Err(refusal) = shared.store_own(said).await {
+            if let Err(refusal) = shared.store_own(said).await
+                && !shared.is_over()
+            {
                 tracing::warn!(%refusal, "an event of the server's own could not be stored");
             }
         });

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use tidings_core::Org;
-use tidings_server::audit;
+use tidings_server::audit::{self, Action, Outcome};
 use tidings_store::audit::{AuditFilter, Recorded};
 use tidings_store::{Store, StoreOptions};
 
@@ -20,8 +21,11 @@ const PAGE: u32 = 500;
 /// `tidings audit`.
 #[derive(Debug, Args)]
 pub(crate) struct AuditLine {
-    /// The newest entries, so many of them.
-    #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    /// The newest entries, so many of them, 100,000 at most.
+    #[arg(
+        long, short = 'n', value_name = "COUNT", default_value_t = 20, allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(0..=100_000)
+    )]
     last: u32,
     /// Goes on with what is written from now on.
     #[arg(long, short)]
@@ -29,17 +33,22 @@ pub(crate) struct AuditLine {
     /// Of one organisation alone.
     #[arg(long)]
     org: Option<String>,
-    /// By this actor.
+    /// By this actor: a user's id, the prefix of a key, or an account of this machine.
     #[arg(long)]
     actor: Option<String>,
-    /// Of this action, such as `login` or `threat`.
-    #[arg(long)]
+    /// Of this action, such as `login` or `threat`; what is none is refused with the list of all.
+    #[arg(long, value_parser = words(Action::ALL.map(Action::as_str)), hide_possible_values = true)]
     action: Option<String>,
-    /// With this result: `ok`, `refused` or `failed`.
-    #[arg(long)]
+    /// With this result.
+    #[arg(long, value_parser = words(Outcome::ALL.map(Outcome::as_str)))]
     result: Option<String>,
     #[command(flatten)]
     database: DatabaseFlags,
+}
+
+/// Takes nothing but these words: any other would be looked for, and never found.
+fn words<const N: usize>(words: [&'static str; N]) -> PossibleValuesParser {
+    PossibleValuesParser::new(words)
 }
 
 /// Which entries, and for how long.

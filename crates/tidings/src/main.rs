@@ -39,15 +39,15 @@ enum Command {
     Serve(serve::ServeLine),
     /// Prints a token signed with the local server's secret.
     Token(token::TokenLine),
-    /// Says what became of a message for a user.
+    /// Says what became of a message: on the server, or for a user.
     Explain(client::explain::ExplainLine),
     /// Publishes one event.
     Publish(client::publish::PublishLine),
-    /// Follows rooms in the terminal.
+    /// Follows rooms in the terminal; comes back by itself when the connection or the server is gone.
     Watch(client::watch::WatchLine),
     /// Measures a server on this machine.
     Bench(bench::BenchLine),
-    /// Accounts: adds, lists, disables them, sets roles and passwords.
+    /// Accounts: adds, lists, disables them, sets roles and passwords, lists connections.
     User(people::UserLine),
     /// API keys: adds, lists and revokes them.
     Key(people::KeyLine),

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
-use tidings_core::Org;
+use tidings_core::{Org, Refusal};
 use tidings_server::accounts::{input, password};
 use tidings_server::audit::{Action, Entry};
 use tidings_server::config::Config;
@@ -35,9 +35,10 @@ pub(crate) struct UserLine {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Makes an account whose address counts as verified; the password is asked for or read from standard input.
+    /// Makes an account whose address counts as verified; the password is asked for or read from standard input. Before
+    /// the first start of a server it makes the database as well.
     Add(AddLine),
-    /// Lists the accounts of an organisation.
+    /// Lists the accounts of an organisation: id, address, name, status, whether the address is verified, roles.
     List(ListLine),
     /// Lets somebody sign in no longer, and ends their sign-ins and tokens.
     Disable(OneLine),
@@ -88,10 +89,10 @@ struct OneLine {
 struct RoleLine {
     #[command(flatten)]
     one: OneLine,
-    /// The role.
+    /// The role: letters, digits, `-`, `_`, `.` and `:`, 64 of them at most.
     #[arg(value_name = "ROLE")]
     role: String,
-    /// Takes it away.
+    /// Takes it away instead.
     #[arg(long)]
     remove: bool,
 }
@@ -104,12 +105,32 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
+    /// Opens a database that is there: in the wrong directory a new one would answer that there is nobody.
     async fn open(database: DatabaseFlags, org: &str) -> Result<Self> {
+        Self::at(database, org, false).await
+    }
+
+    /// The same for what may come before the first start of a server; says so if the database is new.
+    async fn open_or_make(database: DatabaseFlags, org: &str) -> Result<Self> {
+        Self::at(database, org, true).await
+    }
+
+    async fn at(database: DatabaseFlags, org: &str, create: bool) -> Result<Self> {
+        let org = Org::new(input::word(org, "--org").map_err(said)?);
         let resolved = config::resolve(&database.inputs())?;
         let url = config::database_url(&resolved)?;
-        config::make_directory(&resolved.config.data_dir)?;
-        let store = records::open(&url.text, StoreOptions::default()).await?;
-        let org = Org::new(input::word(org, "--org").map_err(said)?);
+        let missing = records::missing(&url.text);
+        if create {
+            let data_dir = &resolved.config.data_dir;
+            config::make_directory(data_dir)
+                .with_context(|| format!("cannot make {}", data_dir.display()))?;
+        }
+        let store = records::open(&url.text, StoreOptions { create, ..StoreOptions::default() }).await?;
+        if let Some(path) = missing {
+            output::note(&format!(
+                "tidings: there was no database, so one was made ({path}); a server knows this if it uses that one"
+            ));
+        }
         Ok(Self { store, org, config: resolved.config })
     }
 
@@ -148,8 +169,9 @@ impl Desk {
     }
 }
 
-fn said(refusal: impl std::fmt::Display) -> anyhow::Error {
-    anyhow!("{refusal}")
+/// A refusal as an error of the command line: its sentence, for its code is for programs.
+pub(crate) fn said(refusal: Refusal) -> anyhow::Error {
+    anyhow!("{}", refusal.message)
 }
 
 fn now_ms() -> u64 {
@@ -176,10 +198,10 @@ pub(crate) fn run(line: UserLine) -> Result<()> {
 }
 
 async fn add(line: AddLine) -> Result<()> {
-    let desk = Desk::open(line.one.database, &line.one.org).await?;
     let email = input::email(&line.one.email).map_err(said)?;
     let name = input::name(line.name.as_deref(), email).map_err(said)?;
-    line.roles.iter().try_for_each(|role| input::word(role, "--role").map(drop)).map_err(said)?;
+    line.roles.iter().try_for_each(|role| input::role(role, "--role").map(drop)).map_err(said)?;
+    let desk = Desk::open_or_make(line.one.database, &line.one.org).await?;
     let taken = desk.store.read().await?.user_by_email(&desk.org, email).await?.is_some();
     if taken {
         bail!("{email} has an account already; `tidings user password` sets another password");
@@ -240,7 +262,9 @@ async fn set_status(line: OneLine, status: Status) -> Result<()> {
 }
 
 async fn role(line: RoleLine) -> Result<()> {
-    let role = input::word(&line.role, "ROLE").map_err(said)?;
+    // One that was given before roles had to be words can be taken away still.
+    let allowed = if line.remove { input::word } else { input::role };
+    let role = allowed(&line.role, "ROLE").map_err(said)?;
     let desk = Desk::open(line.one.database, &line.one.org).await?;
     let mut tx = desk.store.begin().await?;
     let user = desk.user(&mut tx, &line.one.email).await?;

@@ -11,6 +11,7 @@ use tidings_server::server::StartError;
 use tidings_server::{Extras, Publisher, Server};
 use tidings_store::StoreOptions;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tracing_subscriber::EnvFilter;
 
@@ -88,18 +89,19 @@ fn serve(started: Started, happened: Vec<Entry>) -> Result<()> {
             Err(StartError::Config(problem)) => return Err(Misconfigured(problem).into()),
             started => started?,
         };
+        let mut lively = JoinSet::new();
         if config.host.publish {
-            tokio::spawn(publish_host(server.publisher(), config.clone()));
+            lively.spawn(publish_host(server.publisher(), config.clone()));
         }
         if config.demo {
-            tokio::spawn(publish_demo(server.publisher()));
+            lively.spawn(publish_demo(server.publisher()));
         }
         let hangup = signal(SignalKind::hangup())?;
         tokio::spawn(reload::on_signal(hangup, server.live(), started));
         // Whoever reads that it listens may already tell it to leave.
         let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         announce(&server, &config)?;
-        leave(server, signals).await?;
+        leave(server, lively, signals).await?;
         store.close().await;
         Ok(())
     })
@@ -134,12 +136,18 @@ fn administrator(config: &Config) -> Result<Option<String>> {
 }
 
 /// Waits for the signal to leave, and leaves; a second signal leaves at once.
-async fn leave(server: Server, (mut terminate, mut interrupt): (Signal, Signal)) -> Result<()> {
+async fn leave(
+    server: Server,
+    mut lively: JoinSet<()>,
+    (mut terminate, mut interrupt): (Signal, Signal),
+) -> Result<()> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     tracing::info!(connections = server.connections(), "leaving");
+    // What they would say now could not be stored any more.
+    lively.shutdown().await;
     tokio::select! {
         () = server.drain() => tracing::info!("left"),
         _ = terminate.recv() => tracing::warn!("left at once"),
@@ -194,4 +202,80 @@ fn start_log(log: &LogConfig) -> Result<()> {
 /// How the store is opened: as it should be, unless a test wants to see what comes of something else.
 fn store_options() -> StoreOptions {
     StoreOptions { synced: !tidings_server::failpoint::is_off("synced"), ..StoreOptions::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::{Arc, Mutex};
+
+    use tidings_core::hub::lock;
+    use tidings_store::Store;
+
+    use super::*;
+
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Logged(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Logged {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            lock(&self.0).write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Publishes to a durable room for ever, as fast as it is stored.
+    async fn talk(publisher: Publisher, said: Arc<Mutex<u64>>) {
+        loop {
+            publisher.publish("lobby:welcome", "said", "1".to_owned()).unwrap();
+            *lock(&said) += 1;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn lets_pass(more: u64, said: &Mutex<u64>) {
+        let until = *lock(said) + more;
+        while *lock(said) < until {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[test]
+    fn a_server_that_leaves_in_the_middle_of_everything_warns_of_nothing() {
+        let logged = Logged::default();
+        let writer = logged.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_writer(move || writer.clone())
+            .finish();
+        let place = tidings_testkit::Place::new();
+        let url = format!("sqlite:{}", place.path().join("tidings.db").display());
+        // One thread, so that what all tasks log comes here.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            runtime.block_on(async {
+                let mut config =
+                    Config { listen: "127.0.0.1:0".into(), shards: 1, demo: true, ..Config::default() };
+                config.auth.jwt_secret = "a secret of this test, long enough".into();
+                let store = Store::open(&url, &StoreOptions::default()).await.unwrap();
+                let apps = crate::apps::apps(&config).unwrap();
+                let extras = Extras { store: Some(store.clone()), apps, ..Extras::default() };
+                let server = Server::start(&config, extras).await.unwrap();
+                let said = Arc::default();
+                let talking = tokio::spawn(talk(server.publisher(), Arc::clone(&said)));
+                lets_pass(200, &said).await;
+                server.drain().await;
+                store.close().await;
+                // Whoever does not notice is heard no more, and that is all.
+                lets_pass(200, &said).await;
+                talking.abort();
+            });
+        });
+        let logged = String::from_utf8(lock(&logged.0).clone()).unwrap();
+        assert_eq!(logged.lines().next(), None);
+    }
 }

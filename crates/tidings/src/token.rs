@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use tidings_server::accounts::input;
 use tidings_server::config::Config;
 use tidings_server::signin::{Grant, Signer};
 
 use crate::config::{self, LocateFlags};
 use crate::output;
+use crate::people::said;
 
 /// `tidings token`.
 #[derive(Debug, Args)]
@@ -41,8 +43,9 @@ pub(crate) struct TokenLine {
 /// Prints one token.
 ///
 /// # Errors
-/// No good secret; an empty user, organisation or scope.
+/// No good secret; an empty user, organisation or scope; what is no role.
 pub(crate) fn run(line: TokenLine) -> Result<()> {
+    line.roles.iter().try_for_each(|role| input::role(role, "--role").map(drop)).map_err(said)?;
     let resolved = config::resolve(&line.locate.inputs())?;
     let secret = config::resolve_secret(&resolved)?;
     if let Some(warning) = &secret.warning {

@@ -76,7 +76,7 @@ async fn audit(url: &str, known: Option<Head>) -> Result<()> {
 
 /// Needs neither server nor database: whoever has the file checks it.
 fn room(file: &Path) -> Result<()> {
-    let reader = BufReader::new(File::open(file).with_context(|| format!("{}", file.display()))?);
+    let reader = BufReader::new(File::open(file).with_context(|| format!("cannot read {}", file.display()))?);
     let mut unread = None;
     let lines = reader.split(b'\n').map_while(|line| {
         let line = line.and_then(|line| String::from_utf8(line).map_err(std::io::Error::other));
@@ -84,7 +84,7 @@ fn room(file: &Path) -> Result<()> {
     });
     let verdict = export::verify(lines);
     if let Some(error) = unread {
-        bail!("{}: {error}", file.display());
+        bail!("cannot read {}: {error}", file.display());
     }
     let room = verdict.with_context(|| format!("{} does not hold", file.display()))?;
     output::line(&format!("{} entries of the room {} hold", room.seq(), room.id()))?;

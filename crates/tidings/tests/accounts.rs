@@ -262,7 +262,7 @@ fn what_cannot_be_an_account_is_refused_with_a_reason() {
         (&["user", "add", "a@example.com"], "short", "fewer than 12"),
         (&["user", "add", "a@example.com"], "", "no password"),
         (&["user", "disable", "ghost@example.com"], "", "there is no ghost@example.com"),
-        (&["key", "add", "ci", "--scope", "root"], "", "publish, read and admin"),
+        (&["key", "add", "ci", "--scope", "root"], "", "publish, read, admin"),
     ];
     for (flags, line, why) in cases {
         let output = place.run(flags, line);

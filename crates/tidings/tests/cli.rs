@@ -127,3 +127,176 @@ fn help_names_every_flag_with_its_environment_variable() {
     );
     assert!(help.contains("--jwt-secret-file") && !help.contains("--auth-jwt-secret "), "{help}");
 }
+
+#[test]
+fn what_reads_a_database_makes_none_where_there_is_none() {
+    let place = Place::new("no-database");
+    let ada = "ada@example.com";
+    let commands: [&[&str]; 10] = [
+        &["user", "list"],
+        &["user", "disable", ada],
+        &["user", "enable", ada],
+        &["user", "role", ada, "admin"],
+        &["user", "sessions", ada],
+        &["user", "password", ada],
+        &["key", "list"],
+        &["key", "revoke", "abc"],
+        &["audit"],
+        &["verify", "audit"],
+    ];
+    let there = place.0.join("there");
+    std::fs::create_dir(&there).unwrap();
+    for command in commands {
+        for directory in ["wrong", "there"] {
+            let output = place.run(&[command, &["--data-dir", directory]].concat(), &[]);
+            let said = err(&output);
+            assert_eq!(output.status.code(), Some(2), "{command:?}: {said}");
+            let expected = format!("tidings: there is no database at {directory}/tidings.db; --data-dir ");
+            assert!(said.starts_with(&expected) && said.lines().count() == 1, "{command:?}: {said}");
+        }
+    }
+    assert!(!place.0.join("wrong").exists(), "nothing is made");
+    assert_eq!(std::fs::read_dir(&there).unwrap().count(), 0, "nothing is made");
+    // A key may be made before the first start; whoever meant another directory is told.
+    let made = place.run(&["key", "add", "ci", "--scope", "read", "--data-dir", "new"], &[]);
+    let said = err(&made);
+    assert!(made.status.success() && said.contains("one was made (new/tidings.db)"), "{said}");
+    let second = place.run(&["key", "add", "cd", "--scope", "read", "--data-dir", "new"], &[]);
+    assert!(second.status.success() && err(&second).is_empty(), "{}", err(&second));
+    let listed = place.run(&["key", "list", "--data-dir", "new"], &[]);
+    assert_eq!(out(&listed).lines().count(), 2);
+}
+
+#[test]
+fn another_server_is_guessed_where_the_port_is_taken_and_nowhere_else() {
+    let place = Place::new("ports");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let started = |flags: &[&str]| {
+        let output = place.run(&[&["serve", "--host-publish=false"], flags].concat(), &[]);
+        assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+        err(&output).lines().last().unwrap().to_owned()
+    };
+    let said = started(&["--listen", &taken]);
+    assert!(said.contains("is another server there? `--listen` names another port"), "{said}");
+    let said = started(&["--listen", "127.0.0.1:0", "--ws-listen", &taken]);
+    assert!(said.contains("is another server there? `--ws-listen` names another port"), "{said}");
+    // TEST-NET-1 (RFC 5737): no machine has an address of it.
+    let said = started(&["--listen", "192.0.2.1:3000", "--behind-proxy"]);
+    assert!(said.contains("cannot listen on 192.0.2.1:3000") && !said.contains("another server"), "{said}");
+}
+
+#[test]
+fn a_secret_that_is_there_and_cannot_be_had_is_told_of_with_its_file() {
+    let place = Place::new("bad-secret");
+    let clients: [&[&str]; 3] =
+        [&["publish", "lobby:x", "said"], &["explain", "0"], &["watch", "lobby:x", "--rewind", "1"]];
+    let refused = |directory: &str, expected: &str| {
+        for client in clients {
+            let flags = ["--url", "http://127.0.0.1:9", "--data-dir", directory];
+            let output = place.run(&[client, &flags].concat(), &[]);
+            let said = err(&output);
+            assert_eq!(output.status.code(), Some(2), "{client:?}: {said}");
+            assert!(said.contains(&format!("{directory}/secrets.toml")), "{client:?}: {said}");
+            assert!(said.contains(expected) && !said.contains("no token"), "{client:?}: {said}");
+        }
+    };
+    // Where a directory should be is a file: nobody can look into it, whoever he is.
+    std::fs::write(place.0.join("file"), "").unwrap();
+    refused("file", "Not a directory");
+    std::fs::create_dir_all(place.0.join("folder/secrets.toml")).unwrap();
+    refused("folder", "Is a directory");
+    for (directory, text, expected) in [
+        ("text", "jwt_secret = not so secret as it might be", "is not TOML"),
+        ("empty", "# nothing", "holds no jwt_secret"),
+    ] {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let mut options = std::fs::OpenOptions::new();
+        std::fs::create_dir(place.0.join(directory)).unwrap();
+        let file = place.0.join(directory).join("secrets.toml");
+        let mut file = options.write(true).create_new(true).mode(0o600).open(file).unwrap();
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+        refused(directory, expected);
+    }
+}
+
+#[test]
+fn a_word_the_audit_log_does_not_know_is_refused_with_those_it_does() {
+    let place = Place::new("audit-words");
+    let made = place.run(&["key", "add", "ci", "--scope", "read"], &[]);
+    assert!(made.status.success(), "{}", err(&made));
+    for (flag, word, known) in [("--result", "foo", "ok, refused, failed"), ("--action", "logn", "login")] {
+        let output = place.run(&["audit", flag, word], &[]);
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(word) && said.contains(known), "{said}");
+    }
+    let found = place.run(&["audit", "--result", "ok", "--action", "key.create"], &[]);
+    assert_eq!(out(&found).lines().count(), 1, "{}", err(&found));
+    assert!(place.run(&["audit", "--result", "failed"], &[]).stdout.is_empty());
+}
+
+#[test]
+fn a_role_is_a_word_wherever_it_is_given() {
+    let place = Place::new("roles");
+    // Refused before anything is opened or asked for.
+    let long = "r".repeat(65);
+    for role in ["bad role", "", "a\nb", "a,b", &long] {
+        let commands: [&[&str]; 3] = [
+            &["user", "role", "ada@example.com", role],
+            &["user", "add", "ada@example.com", "--role", role],
+            &["token", "--user", "ada", "--role", role],
+        ];
+        for command in commands {
+            let output = place.run(command, &[]);
+            let said = err(&output);
+            assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+            assert!(said.contains("is 1 to 64 letters, digits"), "{command:?}: {said}");
+        }
+    }
+    assert!(!place.0.join("data").exists(), "nothing is made");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_one_sentence() {
+    let place = Place::new("nobody-there");
+    assert!(place.run(&["token", "--user", "ada"], &[]).status.success());
+    let commands: [&[&str]; 3] =
+        [&["publish", "lobby:x", "said"], &["explain", "0"], &["bench", "idle", "--conns", "1"]];
+    // The discard port: nobody listens there.
+    for command in commands {
+        let output = place.run(&[command, &["--url", "http://127.0.0.1:9"]].concat(), &[]);
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+        assert!(said.contains("refused") && said.lines().count() == 1, "{command:?}: {said}");
+        assert!(said.starts_with("tidings: "), "{command:?}: {said}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_an_argument_is_said_without_words_for_programs() {
+    let place = Place::new("arguments");
+    let cases: [(&[&str], i32, &str); 9] = [
+        (&["user", "list", "--org", ""], 1, "--org: is 1 to 100 bytes"),
+        (&["user", "add", "nobody"], 1, "email: is not an e-mail address"),
+        (&["key", "add", "", "--scope", "read"], 1, "NAME: is 1 to 100 bytes"),
+        (&["key", "add", "ci", "--scope", "root"], 2, "publish, read, admin"),
+        (&["audit", "-n", "-1"], 2, "-1 is not in 0..=100000"),
+        (&["user", "sessions", "a", "-n", "0"], 2, "0 is not in 1..=1000"),
+        (&["watch", "lobby:x", "--rewind", "-1"], 2, "invalid value '-1'"),
+        (&["verify", "room", "nofile"], 1, "cannot read nofile: No such file"),
+        (&["verify", "audit", "--head", "x"], 2, "a head is a number, a colon"),
+    ];
+    for (command, code, expected) in cases {
+        let output = place.run(command, &[]);
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(code), "{command:?}: {said}");
+        assert!(said.contains(expected), "{command:?}: {said}");
+        assert!(!said.contains("bad_request") && !said.contains("backtrace"), "{command:?}: {said}");
+    }
+    assert!(!place.0.join("data").exists(), "nothing is made");
+    let made = place.run(&["key", "add", "ci", "--scope", "read"], &[]);
+    assert!(made.status.success(), "{}", err(&made));
+    let said = err(&place.run(&["key", "revoke", "ghost"], &[]));
+    assert_eq!(said, "tidings: there is no key ghost in the organisation default\n");
+}

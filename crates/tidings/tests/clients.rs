@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
+use tidings_testkit::bed::{Bed, Rest, token};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, WebSocket};
 
@@ -239,6 +240,10 @@ fn watch_comes_back_after_a_drain_and_resumes_where_it_was() {
         let mut socket = tokio_tungstenite::tungstenite::accept(stream).unwrap();
         assert_eq!(receive(&mut socket), json!({"type":"auth","token":"given"}));
         send(&mut socket, &json!({"type":"auth:ok","userId":"u"}));
+        // When what it will be sent was said.
+        assert_eq!(receive(&mut socket)["type"], "history");
+        let told = json!([{"offset":4,"at":"2026-01-01T00:00:04.000Z"}]);
+        send(&mut socket, &json!({"type":"ack","id":2,"ok":true,"epoch":"e","events":told,"more":false}));
         let subscribe = receive(&mut socket);
         let since = subscribe.get("since").cloned();
         if index == 0 {
@@ -267,6 +272,29 @@ fn watch_comes_back_after_a_drain_and_resumes_where_it_was() {
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let offsets: Vec<_> = lines.iter().map(|line| line["offset"].as_u64().unwrap()).collect();
     assert_eq!(offsets, [4, 5]);
+    let times: Vec<_> = lines.iter().map(|line| line["at"].as_str()).collect();
+    assert_eq!(times, [Some("2026-01-01T00:00:04.000Z"), None], "the second was said since it came back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_replays_is_shown_with_the_times_of_its_history() {
+    let bed = Bed::sqlite(env!("CARGO_BIN_EXE_tidings"));
+    let server = bed.serve();
+    let rest = Rest::new(server.addr(), "/api", "ada", &json!({"scope": "publish"}));
+    for data in 1..=3 {
+        rest.done("POST /publish", json!({"room": "lobby:x", "event": "said", "data": data})).await;
+    }
+    let history = rest.get("/rooms/lobby:x/history").await;
+    let told: Vec<_> =
+        history["events"].as_array().unwrap().iter().map(|event| event["at"].clone()).collect();
+    let (url, token) = (format!("http://{}", server.addr()), token("ada", &Value::Null));
+    let flags = ["watch", "lobby:x", "--json", "--rewind", "2", "--url", &url, "--token", &token];
+    let mut child = bed.command().args(flags).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().take(2);
+    let shown: Vec<Value> = lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(shown.iter().map(|event| event["at"].clone()).collect::<Vec<_>>(), told[1..]);
 }
 
 #[test]

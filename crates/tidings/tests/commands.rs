@@ -224,6 +224,28 @@ async fn a_publish_takes_its_key_from_the_header_as_well_and_no_two_that_differ(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_under_a_key_is_the_same_however_it_is_spaced_and_ordered() {
+    let bed = bed();
+    let server = bed.serve();
+    let token = token("studio", &json!({"scope": "publish"}));
+    let headers = format!(
+        "Authorization: Bearer {token}\r\nContent-Type: application/json\r\nIdempotency-Key: ada:add\r\n"
+    );
+    let add =
+        async |body: &str| http(server.addr(), "POST /api/arena/matches", &headers, body).await.unwrap();
+    let rest = Rest::new(server.addr(), "/api/arena", "studio", &json!({"scope": "publish"}));
+    for id in ["ada", "bob"] {
+        rest.done("POST /players", json!({"id": id, "displayName": id})).await;
+    }
+    let (status, first) = add(r#"{"id":"m1","players":["ada","bob"]}"#).await;
+    assert!(status < 300 && !first.contains("duplicate"), "{first}");
+    let (status, again) = add("{ \"players\": [\"ada\", \"b\\u006fb\"],\n  \"id\": \"m1\" }").await;
+    assert!(status < 300 && again.contains("\"duplicate\":true"), "{status} {again}");
+    let (status, other) = add(r#"{"id":"m1","players":["bob","ada"]}"#).await;
+    assert_eq!(status, 409, "{other}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_says_in_a_lobby_who_is_there() {
     let bed = bed();
     let server = bed.serve();

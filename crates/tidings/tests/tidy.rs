@@ -1,6 +1,7 @@
 //! The rules of the house that a machine can check: who may depend on whom, sizes, names, links.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -338,6 +339,84 @@ fn documents_name_only_files_that_exist() {
         }
     }
     nothing(complaints);
+}
+
+/// The anchors a document offers: its headings, as GitHub writes them, a repeated one with its number behind it.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let (mut seen, mut in_block) = (BTreeMap::new(), false);
+    let mut found = BTreeSet::new();
+    for line in text.lines() {
+        in_block ^= line.trim_start().starts_with("```");
+        let heading = line.trim_start_matches('#');
+        if in_block || heading.len() == line.len() || !heading.starts_with(' ') {
+            continue;
+        }
+        // Of a link in a heading its text counts.
+        let shown: String =
+            heading.trim().split("](").enumerate().fold(String::new(), |shown, (at, part)| {
+                shown + if at == 0 { part } else { part.split_once(')').map_or(part, |(_, rest)| rest) }
+            });
+        let kept = shown.to_lowercase().replace(|c: char| !(c.is_alphanumeric() || " -_".contains(c)), "");
+        let anchor = kept.replace(' ', "-");
+        let times: &mut usize = seen.entry(anchor.clone()).or_default();
+        found.insert(if *times == 0 { anchor } else { format!("{anchor}-{times}") });
+        *times += 1;
+    }
+    found
+}
+
+/// The links of a document, but for what stands in code.
+fn links(text: &str) -> Vec<String> {
+    let prose: Vec<String> = text
+        .lines()
+        .map(|line| {
+            line.split('`').enumerate().map(|(at, part)| if at % 2 == 0 { part } else { "" }).collect()
+        })
+        .collect();
+    let fences = text.lines().zip(prose).map(|(line, prose)| match line.trim_start().starts_with("```") {
+        true => "```".to_owned(),
+        false => prose,
+    });
+    let prose = fences.collect::<Vec<_>>().join("\n");
+    let defined = prose.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: ")).map(|it| it.1);
+    between(&prose, "](", ')').into_iter().chain(defined).map(|link| link.trim().to_owned()).collect()
+}
+
+#[test]
+fn links_lead_to_headings_that_exist() {
+    let text = "# A `b` c?\n```\n# no\n[x](#no)\n```\n## [D](e.md) f_g\n# A b c\n[x](#y) `[x](#z)`";
+    let expected = ["a-b-c", "a-b-c-1", "d-f_g"].map(str::to_owned);
+    assert_eq!(anchors(text), BTreeSet::from(expected));
+    assert_eq!(links(text), ["e.md", "#y"]);
+    let documents = files(&[".md"]);
+    let known: BTreeMap<&Path, BTreeSet<String>> =
+        documents.iter().map(|(path, text)| (path.as_path(), anchors(text))).collect();
+    let (mut complaints, mut checked) = (Vec::new(), 0);
+    for (path, text) in &documents {
+        for link in links(text).iter().filter(|link| !link.contains("://")) {
+            let Some((target, anchor)) = link.split_once('#') else { continue };
+            let target = if target.is_empty() { path.clone() } else { path.parent().unwrap().join(target) };
+            // A file that is not there is complained of above.
+            let Ok(target) = target.canonicalize() else { continue };
+            checked += 1;
+            if !known.get(target.as_path()).is_some_and(|anchors| anchors.contains(anchor)) {
+                complaints.push(format!("{}: the anchor {link}", shown(path)));
+            }
+        }
+    }
+    assert!(checked > 20, "the links were not read");
+    nothing(complaints);
+}
+
+#[test]
+fn the_list_of_decisions_has_all_of_them() {
+    let folder = root().join("docs/decisions");
+    let list = fs::read_to_string(folder.join("README.md")).unwrap();
+    let listed = links(&list);
+    let entries =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let missing = entries.filter(|name| name != "README.md" && !listed.contains(name));
+    nothing(missing.map(|name| format!("docs/decisions/README.md does not list {name}")).collect());
 }
 
 #[test]

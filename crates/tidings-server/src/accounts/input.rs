@@ -8,8 +8,10 @@ pub const EMAIL_BYTES: usize = 254;
 pub const NAME_BYTES: usize = 100;
 /// Bytes of a password; more would buy more hashing.
 pub const PASSWORD_BYTES: usize = 1_024;
-/// Bytes of a role and of an organisation's name.
+/// Bytes of an organisation's name, and of other short words.
 pub const WORD_BYTES: usize = 100;
+/// Characters of a role.
+pub const ROLE_CHARS: usize = 64;
 
 /// What is typed first by everybody who guesses; without spaces, in lower case.
 const COMMON: [&str; 16] = [
@@ -85,7 +87,21 @@ pub fn org(text: Option<&str>) -> Result<Org, Refusal> {
     text.map_or_else(|| Ok(Org::default()), |text| word(text, "org").map(Org::new))
 }
 
-/// A role or another short word.
+/// A role that is given to somebody here: a word that a rule can name, a list can separate and a terminal can show.
+///
+/// What other issuers call their roles is theirs to say, and is not asked of their tokens.
+///
+/// # Errors
+/// `bad_request` with the name of the field.
+pub fn role<'a>(text: &'a str, field: &str) -> Result<&'a str, Refusal> {
+    let fits = |c: char| c.is_alphanumeric() || "-_.:".contains(c);
+    if text.is_empty() || text.chars().count() > ROLE_CHARS || !text.chars().all(fits) {
+        return Err(bad(&format!("{field}: is 1 to {ROLE_CHARS} letters, digits, `-`, `_`, `.` or `:`")));
+    }
+    Ok(text)
+}
+
+/// A short word.
 ///
 /// # Errors
 /// `bad_request` with the name of the field.
@@ -166,6 +182,17 @@ mod tests {
         assert_eq!(name(None, &format!("{}@b", "a".repeat(240))).unwrap().len(), NAME_BYTES);
         for bad in ["", "  ", "a\nb", &"a".repeat(101)] {
             assert!(name(Some(bad), "x@b.example").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_one_word() {
+        let long = "r".repeat(ROLE_CHARS);
+        for good in ["admin", "team-a_b.c:writer", "7", "Prüfer", &long] {
+            assert_eq!(role(good, "role").unwrap(), good);
+        }
+        for bad in ["", " ", "bad role", "a,b", "a\nb", "a\u{7f}", "a/b", "\u{202e}x", &(long + "r")] {
+            assert!(role(bad, "role").is_err(), "{bad:?}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::shared::{Shared, wall_ms};
 
@@ -14,16 +15,18 @@ const PRUNE: Duration = Duration::from_secs(30);
 const LEAST: Duration = Duration::from_millis(1);
 
 /// Starts what runs by itself, until `stop` changes.
-pub(crate) fn start(shared: &Arc<Shared>, stop: &watch::Receiver<bool>) {
+pub(crate) fn start(shared: &Arc<Shared>, stop: &watch::Receiver<bool>, beside: &mut JoinSet<()>) {
     if shared.apps.is_empty() {
         return;
     }
     for at in shared.apps.channels() {
-        tokio::spawn(wake(shared.clone(), at, stop.clone()));
+        beside.spawn(wake(shared.clone(), at, stop.clone()));
     }
-    tokio::spawn(prune(shared.clone(), stop.clone()));
+    beside.spawn(prune(shared.clone(), stop.clone()));
     if shared.settings.demo {
-        shared.apps.demos().into_iter().for_each(|demo| drop(tokio::spawn(until(demo, stop.clone()))));
+        for demo in shared.apps.demos() {
+            beside.spawn(until(demo, stop.clone()));
+        }
     }
 }
 

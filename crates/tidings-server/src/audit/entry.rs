@@ -77,6 +77,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Ok, Self::Refused, Self::Failed];
+
     /// The word that stands in the log.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use tidings_core::hub::Entry;
 use tidings_core::{Code, Epoch, MessageId, Node, Position, Published, Refusal, Room};
 use tidings_store::log::{Append, Appended, Appender};
 use tidings_store::{Store, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::Said;
@@ -60,21 +60,23 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Stores what comes, events and commands of apps by turns, until nobody can send any more.
+    /// Stores what comes, events and commands of apps by turns, until nobody can send any more or it is over; then what
+    /// came before.
     pub(super) async fn run(
         mut self,
         mut letters: mpsc::Receiver<Letter>,
         mut commits: mpsc::Receiver<Commit>,
+        mut over: watch::Receiver<bool>,
     ) {
         let (mut batch, mut group) = (Vec::with_capacity(BATCH), Vec::with_capacity(GROUP));
-        let mut pace = Pace::new();
+        let (mut pace, mut ends) = (Pace::new(), false);
         loop {
             let restless = self.health.is_away() || !self.unsettled.is_empty();
             // Where both wait, either is as likely to come first: none keeps the other from its turn.
             tokio::select! {
                 came = letters.recv_many(&mut batch, BATCH) => {
                     if came == 0 {
-                        return;
+                        return self.write_last(&mut commits).await;
                     }
                     pace.gather(&mut letters, &mut batch, BATCH).await;
                     self.write_said(&mut batch, &mut letters, &commits, &mut pace).await;
@@ -87,7 +89,27 @@ impl Writer {
                     self.write_group(&mut group).await;
                 }
                 () = sleep(PROBE), if restless => self.probe().await,
+                // It is said once; who could say it may be gone, and that is as good.
+                _ = over.changed(), if !ends => {
+                    ends = true;
+                    letters.close();
+                    commits.close();
+                }
             }
+        }
+    }
+
+    /// Stores the commands that came before the end.
+    async fn write_last(&mut self, commits: &mut mpsc::Receiver<Commit>) {
+        let mut group = Vec::with_capacity(GROUP);
+        while let Ok(first) = commits.try_recv() {
+            group.push(first);
+            while group.len() < GROUP
+                && let Ok(next) = commits.try_recv()
+            {
+                group.push(next);
+            }
+            self.write_group(&mut group).await;
         }
     }
 

@@ -14,7 +14,7 @@ use tidings_store::audit::{AuditFilter, Recorded};
 use tidings_wire::engineio::Query;
 
 use super::{Remote, refuse, respond, signed_in};
-use crate::audit::{Action, Entry, members};
+use crate::audit::{Action, Entry, Outcome, members};
 use crate::shared::Shared;
 use crate::time::iso8601;
 
@@ -80,7 +80,10 @@ fn asked(query: &str) -> Result<(AuditFilter, u32), Refusal> {
             "before" => filter.before_seq = Some(number()?),
             "limit" => limit = number()?.clamp(1, PAGE_MOST.into()) as u32,
             "actor" => filter.actor = Some(value.into_owned()),
-            "result" => filter.result = Some(value.into_owned()),
+            "result" if Outcome::ALL.iter().any(|outcome| outcome.as_str() == value) => {
+                filter.result = Some(value.into_owned());
+            }
+            "result" => return Err(bad("result: is ok, refused or failed")),
             "action" if Action::ALL.iter().any(|action| action.as_str() == value) => {
                 filter.action = Some(value.into_owned());
             }

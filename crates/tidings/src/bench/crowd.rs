@@ -108,7 +108,11 @@ impl Crowd {
         (0..self.lines.len()).for_each(|index| self.enlist(index));
         while self.fate.live < self.lines.len() {
             if let (1.., Some(reason)) = (self.fate.failed + self.fate.closed, &self.fate.reason) {
-                bail!("line {} of {} did not get through: {reason}", self.fate.live + 1, self.lines.len());
+                bail!(
+                    "connection {} of {} did not get through: {reason}",
+                    self.fate.live + 1,
+                    self.lines.len()
+                );
             }
             if self.now() > deadline {
                 bail!(

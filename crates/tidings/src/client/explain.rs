@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::Value;
 use tidings_server::signin::Grant;
 
-use super::publish::{TIMEOUT, TTL, refusal, send};
+use super::publish::{NO_TOKEN, TIMEOUT, TTL, refusal, send};
 use super::target::{Credential, Target};
 use crate::config::LocateFlags;
 use crate::output;
@@ -14,7 +14,7 @@ use crate::token;
 /// `tidings explain`.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainLine {
-    /// The message's id, as its publish was answered.
+    /// The message's id, as its publish was answered (`messageId`).
     message: String,
     /// For which user; without it, how far the message came on the server.
     #[arg(long)]
@@ -41,7 +41,7 @@ pub(crate) fn run(line: ExplainLine) -> Result<()> {
     let grant = Grant { org: line.org, ..token::service("tidings-explain", TTL) };
     let credential = Credential::find(line.token, line.locate, &target, grant)?;
     let Some(token) = credential.token()? else {
-        bail!("no token: give --token or TIDINGS_TOKEN, or run this where the server runs");
+        bail!(NO_TOKEN);
     };
     let mut path = format!("/api/explain?messageId={}", escaped(&line.message));
     if let Some(user) = &line.user {

@@ -1,11 +1,14 @@
 //! What a follower of rooms knows: where it stands in each, and what to ask for when it comes back.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 /// How long a refused subscription waits if the server does not say.
 const RETRY: Duration = Duration::from_secs(2);
+/// Events whose times are asked for at once: the most a server answers with.
+const TIMES: u32 = 1_000;
 
 /// The rooms that are followed, over any number of connections.
 #[derive(Debug)]
@@ -23,6 +26,30 @@ struct Followed {
     asked_back: bool,
     /// Whether a loss was told of that the server may speak of once more.
     is_told: bool,
+    /// What is coming was said before we came, until the server says that this is over.
+    is_past: bool,
+    /// When it was said, as far as the server told.
+    times: Option<Times>,
+}
+
+/// When the events of a room's history were said, by their offsets.
+#[derive(Debug)]
+struct Times {
+    epoch: String,
+    at: HashMap<u64, String>,
+    /// The newest event there was; `None` where there are newer ones than were told of.
+    top: Option<u64>,
+}
+
+/// When an event was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Just now.
+    Now,
+    /// Then, as the server writes it (RFC 3339).
+    At(String),
+    /// Before we came; the server did not tell when.
+    Before,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +66,10 @@ pub(crate) enum Heard {
     Nothing,
     /// Signed in: subscribe now.
     SignedIn,
-    /// An event to show, as it came.
-    Event(Map<String, Value>),
+    /// An event to show, as it came, and when it was said.
+    Event(Map<String, Value>, When),
+    /// Something to send.
+    Say(String),
     /// A sentence for the one who watches.
     Note(String),
     /// Leave and come back after this time, for this reason.
@@ -57,16 +86,32 @@ impl Follow {
         names.dedup();
         let rooms = names
             .into_iter()
-            .map(|name| Followed { name, position: None, refused: false, asked_back: false, is_told: false })
+            .map(|name| Followed {
+                name,
+                position: None,
+                refused: false,
+                asked_back: false,
+                is_told: false,
+                is_past: false,
+                times: None,
+            })
             .collect();
         Self { rooms, rewind }
     }
 
-    /// The subscriptions of a new connection; the id is the room's place, counted from 1.
-    pub(crate) fn subscriptions(&mut self) -> Vec<String> {
-        let rewind = self.rewind;
+    /// What a new connection says first: the subscription of each room, or, before one that asks for what was said,
+    /// the question when that was, since replayed events do not tell.
+    ///
+    /// The id of a subscription is the room's place, counted from 1; that of a question is as far behind the last of those.
+    pub(crate) fn greetings(&mut self) -> Vec<String> {
+        let (rewind, count) = (self.rewind, self.rooms.len());
         let rooms = self.rooms.iter_mut().enumerate().filter(|(_, room)| !room.refused);
-        rooms.map(|(index, room)| room.subscription(index + 1, rewind)).collect()
+        rooms
+            .map(|(index, room)| {
+                let question = room.question(count + index + 1, rewind);
+                question.unwrap_or_else(|| room.subscription(index + 1, rewind))
+            })
+            .collect()
     }
 
     /// Takes one message of the server.
@@ -101,12 +146,22 @@ impl Follow {
         {
             return Heard::Nothing;
         }
+        let when = room.when(position.as_ref());
         room.position = position.or(room.position.take());
-        Heard::Event(message)
+        Heard::Event(message, when)
     }
 
     fn ack(&mut self, message: &Map<String, Value>) -> Heard {
         let id = message.get("id").and_then(Value::as_u64).and_then(|id| usize::try_from(id).ok());
+        let (count, rewind) = (self.rooms.len(), self.rewind);
+        if let Some(place) =
+            id.and_then(|id| id.checked_sub(count)).filter(|place| (1..=count).contains(place))
+        {
+            // Without an answer to it there are no times, and the subscription says why.
+            let room = &mut self.rooms[place - 1];
+            room.times = Times::of(message);
+            return Heard::Say(room.subscription(place, rewind));
+        }
         let Some(room) = id.and_then(|id| self.rooms.get_mut(id.checked_sub(1)?)) else {
             return Heard::Nothing;
         };
@@ -149,6 +204,8 @@ impl Follow {
         let position = Position::of(message);
         if let Some(room) = self.room(message) {
             room.position = position.or(room.position.take());
+            room.is_past = false;
+            room.times = None;
         }
         Heard::Nothing
     }
@@ -188,7 +245,46 @@ impl Followed {
         }
         self.is_told = false;
         self.asked_back = message.get("since").is_some() || message.get("rewind").is_some();
+        self.is_past = self.asked_back;
         message.to_string()
+    }
+
+    /// When what the subscription will bring was said; `None` if it brings nothing of the past.
+    fn question(&mut self, id: usize, rewind: Option<u32>) -> Option<String> {
+        self.times = None;
+        let mut message = json!({ "type": "history", "id": id, "room": self.name, "limit": TIMES });
+        match (&self.position, rewind) {
+            (Some(position), _) => {
+                message["since"] = json!({ "epoch": position.epoch, "offset": position.offset });
+            }
+            (None, Some(count @ 1..)) => message["limit"] = count.min(TIMES).into(),
+            (None, _) => return None,
+        }
+        Some(message.to_string())
+    }
+
+    /// An event without a position is not kept, so it was said just now; so was one that the history did not have yet.
+    fn when(&self, position: Option<&Position>) -> When {
+        let Some(position) = position.filter(|_| self.is_past) else { return When::Now };
+        let Some(times) = self.times.as_ref().filter(|times| times.epoch == position.epoch) else {
+            return When::Before;
+        };
+        match times.at.get(&position.offset) {
+            Some(at) => When::At(at.clone()),
+            None if times.top.is_some_and(|top| position.offset > top) => When::Now,
+            None => When::Before,
+        }
+    }
+}
+
+impl Times {
+    /// What a history tells of times; `None` if it is none.
+    fn of(message: &Map<String, Value>) -> Option<Self> {
+        let time = |event: &Value| Some((event["offset"].as_u64()?, event["at"].as_str()?.to_owned()));
+        let at: HashMap<u64, String> = message.get("events")?.as_array()?.iter().filter_map(time).collect();
+        let whole = message.get("more") == Some(&Value::Bool(false));
+        let top = at.keys().copied().max().unwrap_or_default();
+        Some(Self { epoch: message.get("epoch")?.as_str()?.into(), at, top: whole.then_some(top) })
     }
 }
 
@@ -216,8 +312,19 @@ mod tests {
             .to_string()
     }
 
+    /// Greets on a new connection, without an answer to the question; the subscription of the first room.
+    fn subscribes(follow: &mut Follow) -> Value {
+        let said: Value = serde_json::from_str(&follow.greetings()[0]).unwrap();
+        if said["type"] == "subscribe" {
+            return said;
+        }
+        let refused = json!({"type":"ack","id":said["id"],"ok":false,"error":{"code":"forbidden"}});
+        let Heard::Say(subscription) = follow.hear(&refused.to_string()) else { panic!("nothing is said") };
+        serde_json::from_str(&subscription).unwrap()
+    }
+
     fn since(follow: &mut Follow) -> Value {
-        serde_json::from_str::<Value>(&follow.subscriptions()[0]).unwrap()["since"].clone()
+        subscribes(follow)["since"].clone()
     }
 
     #[test]
@@ -226,37 +333,72 @@ mod tests {
         assert_eq!(since(&mut follow), Value::Null);
         follow.hear(r#"{"type":"ack","id":1,"ok":true,"room":"chat:1","epoch":"e","offset":4}"#);
         assert_eq!(since(&mut follow), json!({"epoch":"e","offset":4}));
-        assert!(matches!(follow.hear(&event(5)), Heard::Event(_)));
+        assert!(matches!(follow.hear(&event(5)), Heard::Event(..)));
         assert_eq!(since(&mut follow), json!({"epoch":"e","offset":5}));
     }
 
     #[test]
     fn missed_events_behind_the_ack_are_shown_once() {
         let mut follow = one(Some(3));
-        assert!(follow.subscriptions()[0].contains(r#""rewind":3"#));
+        assert_eq!(subscribes(&mut follow)["rewind"], 3);
         follow.hear(
             r#"{"type":"ack","id":1,"ok":true,"room":"chat:1","epoch":"e","offset":9,"recovered":true}"#,
         );
-        assert!(matches!(follow.hear(&event(8)), Heard::Event(_)));
-        assert!(matches!(follow.hear(&event(9)), Heard::Event(_)));
+        assert!(matches!(follow.hear(&event(8)), Heard::Event(_, When::Before)));
+        assert!(matches!(follow.hear(&event(9)), Heard::Event(_, When::Before)));
         assert_eq!(follow.hear(&event(9)), Heard::Nothing);
         follow.hear(r#"{"type":"resumed","room":"chat:1","epoch":"e","offset":9,"tag":"t"}"#);
         assert_eq!(since(&mut follow), json!({"epoch":"e","offset":9,"tag":"t"}));
     }
 
     #[test]
+    fn what_was_said_before_has_its_own_time_and_what_comes_after_it_the_present() {
+        let mut follow = one(Some(2));
+        let asked: Value = serde_json::from_str(&follow.greetings()[0]).unwrap();
+        assert_eq!(asked, json!({"type":"history","id":2,"room":"chat:1","limit":2}));
+        let at = |offset: u64| format!("2026-01-01T00:00:0{offset}.000Z");
+        let told = json!([{"offset":7,"at":at(7)},{"offset":8,"at":at(8)}]);
+        let history = json!({"type":"ack","id":2,"ok":true,"epoch":"e","events":told,"more":false});
+        assert!(matches!(follow.hear(&history.to_string()), Heard::Say(said) if said.contains("rewind")));
+        follow.hear(
+            r#"{"type":"ack","id":1,"ok":true,"room":"chat:1","epoch":"e","offset":9,"recovered":true}"#,
+        );
+        let mut when = |offset: u64| match follow.hear(&event(offset)) {
+            Heard::Event(_, when) => when,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(when(6), When::Before, "further back than was told");
+        assert_eq!([when(7), when(8)], [7, 8].map(|offset| When::At(at(offset))));
+        assert_eq!(when(9), When::Now, "said since the question");
+        follow.hear(r#"{"type":"resumed","room":"chat:1","epoch":"e","offset":9}"#);
+        assert!(matches!(follow.hear(&event(10)), Heard::Event(_, When::Now)));
+        let again: Value = serde_json::from_str(&follow.greetings()[0]).unwrap();
+        assert_eq!((&again["type"], &again["since"]["offset"]), (&json!("history"), &json!(10)));
+    }
+
+    #[test]
+    fn of_a_history_with_more_than_was_told_no_time_is_made_up() {
+        let mut follow = one(Some(3));
+        follow.greetings();
+        let told = json!([{"offset":7,"at":"2026-01-01T00:00:07.000Z"}]);
+        let history = json!({"type":"ack","id":2,"ok":true,"epoch":"e","events":told,"more":true});
+        follow.hear(&history.to_string());
+        assert!(matches!(follow.hear(&event(8)), Heard::Event(_, When::Before)));
+    }
+
+    #[test]
     fn a_resume_that_fails_is_told_and_starts_afresh() {
         let mut follow = one(None);
-        follow.subscriptions();
+        subscribes(&mut follow);
         follow.hear(&event(5));
-        follow.subscriptions();
+        subscribes(&mut follow);
         let ack =
             r#"{"type":"ack","id":1,"ok":true,"room":"chat:1","epoch":"f","offset":1,"recovered":false}"#;
         assert!(matches!(follow.hear(ack), Heard::Note(_)));
         let gap = r#"{"type":"gap","room":"chat:1","reason":"epoch","from":null,"to":null}"#;
         assert_eq!(follow.hear(gap), Heard::Nothing, "one loss is told once");
         let newer = r#"{"type":"event","room":"chat:1","event":"said","data":1,"epoch":"f","offset":1}"#;
-        assert!(matches!(follow.hear(newer), Heard::Event(_)));
+        assert!(matches!(follow.hear(newer), Heard::Event(..)));
     }
 
     #[test]
@@ -276,7 +418,7 @@ mod tests {
             json!({"type":"ack","id":id,"ok":false,"error":error}).to_string()
         };
         assert!(matches!(follow.hear(&refused(1)), Heard::Note(_)));
-        assert_eq!(follow.subscriptions().len(), 1);
+        assert_eq!(follow.greetings().len(), 1);
         assert!(matches!(follow.hear(&refused(2)), Heard::Over(_)));
 
         let busy = r#"{"type":"ack","id":1,"ok":false,"error":{"code":"unavailable","message":"later","retryable":true,"retryAfterMs":70}}"#;
@@ -295,6 +437,8 @@ mod tests {
             r#"{"type":7}"#,
             r#"{"type":"ack"}"#,
             r#"{"type":"ack","id":0}"#,
+            r#"{"type":"ack","id":2}"#,
+            r#"{"type":"ack","id":2,"events":[7,{"offset":-1}],"epoch":7}"#,
             r#"{"type":"ack","id":99}"#,
             r#"{"type":"ack","id":-1}"#,
             r#"{"type":"event"}"#,

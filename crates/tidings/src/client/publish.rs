@@ -22,6 +22,9 @@ use crate::token;
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a token made here is valid.
 pub(super) const TTL: Duration = Duration::from_secs(60);
+/// What somebody is told who has nothing to show.
+pub(super) const NO_TOKEN: &str = "no token: give --token or TIDINGS_TOKEN, or run this where the server runs (its secret \
+                                   is looked for in --data-dir, ./data by default)";
 /// The most that is read of an answer.
 const MOST_ANSWER: usize = 1 << 20;
 /// The most that is read from standard input: more than any server takes by default.
@@ -30,7 +33,7 @@ const MOST_DATA: u64 = 16 << 20;
 /// `tidings publish`.
 #[derive(Debug, Args)]
 pub(crate) struct PublishLine {
-    /// The room, such as chat:42.
+    /// The room, such as lobby:welcome; its kind, before the colon, is one the server has.
     room: String,
     /// The event's name.
     event: String,
@@ -49,7 +52,7 @@ pub(crate) struct PublishLine {
     /// An idempotency key: a repeat with the same key is not published again.
     #[arg(long)]
     key: Option<String>,
-    /// The lane: critical, high, normal or low.
+    /// How urgent it is [default: what the kind of the room says].
     #[arg(long, value_parser = ["critical", "high", "normal", "low"])]
     lane: Option<String>,
     #[command(flatten)]
@@ -66,10 +69,7 @@ pub(crate) fn run(line: PublishLine) -> Result<()> {
     let grant = Grant { org: line.org, ..token::service("tidings-publish", TTL) };
     let credential = Credential::find(line.token, line.locate, &target, grant)?;
     let Some(token) = credential.token()? else {
-        bail!(
-            "no token: give --token or TIDINGS_TOKEN, or run this where the server runs (its secret is looked for in \
-             --data-dir, ./data by default)"
-        );
+        bail!(NO_TOKEN);
     };
     let mut body = json!({ "room": line.room, "event": line.event, "data": data });
     for (name, value) in [("key", line.key), ("lane", line.lane)] {

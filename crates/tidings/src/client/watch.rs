@@ -16,7 +16,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::follow::{Follow, Heard};
+use super::follow::{Follow, Heard, When};
 use super::target::{Credential, Target};
 use crate::config::{LocateFlags, random_hex};
 use crate::output;
@@ -38,7 +38,7 @@ const MOST_MESSAGE: usize = 16 << 20;
 /// `tidings watch`.
 #[derive(Debug, Args)]
 pub(crate) struct WatchLine {
-    /// The rooms, such as chat:42.
+    /// The rooms, such as lobby:welcome.
     #[arg(required = true)]
     rooms: Vec<String>,
     /// The server.
@@ -51,9 +51,9 @@ pub(crate) struct WatchLine {
     #[arg(long, default_value = "default")]
     org: String,
     /// Shows the last N events of each room first, where they are kept.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     rewind: Option<u32>,
-    /// Prints one JSON object a line.
+    /// Prints one JSON object a line, with `receivedAt`, and with `at` if it was said before.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -163,11 +163,16 @@ impl Watch {
                 Heard::SignedIn => {
                     signed_in = true;
                     self.wait = FIRST_WAIT;
-                    if let Err(error) = subscribe(socket, self.follow.subscriptions()).await {
+                    if let Err(error) = say(socket, self.follow.greetings()).await {
                         return Ok(broken(error.to_string()));
                     }
                 }
-                Heard::Event(event) => self.screen.show(&event)?,
+                Heard::Say(message) => {
+                    if let Err(error) = say(socket, vec![message]).await {
+                        return Ok(broken(error.to_string()));
+                    }
+                }
+                Heard::Event(event, when) => self.screen.show(&event, &when)?,
                 Heard::Note(note) => output::note(&printable(&note)),
                 Heard::ComeBack(wait, reason) => {
                     return Ok(Broken { reason: printable(&reason), wait: Some(wait) });
@@ -207,9 +212,9 @@ async fn connect(target: &Target) -> Result<Socket> {
     Ok(socket)
 }
 
-async fn subscribe(socket: &mut Socket, subscriptions: Vec<String>) -> Result<(), Error> {
-    for subscription in subscriptions {
-        socket.feed(Message::text(subscription)).await?;
+async fn say(socket: &mut Socket, messages: Vec<String>) -> Result<(), Error> {
+    for message in messages {
+        socket.feed(Message::text(message)).await?;
     }
     socket.flush().await
 }
@@ -221,16 +226,16 @@ struct Screen {
 }
 
 impl Screen {
-    fn show(&self, event: &Map<String, Value>) -> Result<()> {
-        output::line(&if self.json { json_line(event) } else { self.text_line(event) })
+    fn show(&self, event: &Map<String, Value>, when: &When) -> Result<()> {
+        output::line(&if self.json { json_line(event, when) } else { self.text_line(event, when) })
     }
 
-    fn text_line(&self, event: &Map<String, Value>) -> String {
+    fn text_line(&self, event: &Map<String, Value>, when: &When) -> String {
         let text = |name: &str| printable(event.get(name).and_then(Value::as_str).unwrap_or("?"));
         let offset = event.get("offset").map(|offset| format!("#{offset} ")).unwrap_or_default();
         let data = printable(&event.get("data").unwrap_or(&Value::Null).to_string());
         let parts = [
-            (Style::new().dimmed(), format!("{} ", Zoned::now().strftime("%H:%M:%S%.3f"))),
+            (Style::new().dimmed(), format!("{} ", clock(when, &Zoned::now()))),
             (AnsiColor::Cyan.on_default(), format!("{} ", text("room"))),
             (Style::new().dimmed(), offset),
             (AnsiColor::Green.on_default().bold(), format!("{} ", text("event"))),
@@ -244,9 +249,27 @@ impl Screen {
     }
 }
 
-fn json_line(event: &Map<String, Value>) -> String {
+/// The time of day, with the day in front if it is not today.
+fn clock(when: &When, now: &Zoned) -> String {
+    let said = match when {
+        When::Now => Some(now.clone()),
+        When::At(text) => text.parse().ok().map(|at: Timestamp| at.to_zoned(now.time_zone().clone())),
+        When::Before => None,
+    };
+    match said {
+        Some(said) if said.date() == now.date() => said.strftime("%H:%M:%S%.3f").to_string(),
+        Some(said) => said.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string(),
+        None => "--:--:--.---".to_owned(),
+    }
+}
+
+/// The event as it came, with when it was said, if the server told, and when we received it.
+fn json_line(event: &Map<String, Value>, when: &When) -> String {
     let mut line = event.clone();
     line.remove("type");
+    if let When::At(at) = when {
+        line.insert("at".into(), at.as_str().into());
+    }
     line.insert("receivedAt".into(), Timestamp::now().to_string().into());
     Value::Object(line).to_string()
 }
@@ -271,22 +294,37 @@ mod tests {
 
     #[test]
     fn a_line_has_time_room_offset_event_and_data() {
-        let line = Screen { json: false, colour: false }.text_line(&event("said"));
+        let line = Screen { json: false, colour: false }.text_line(&event("said"), &When::Now);
         assert!(line.ends_with(r#" chat:1 #7 said {"a":1}"#), "{line}");
-        let painted = Screen { json: false, colour: true }.text_line(&event("said"));
+        let painted = Screen { json: false, colour: true }.text_line(&event("said"), &When::Now);
         assert!(painted.contains("\u{1b}["), "{painted}");
     }
 
     #[test]
     fn control_characters_of_others_do_not_reach_the_terminal() {
-        let line = Screen { json: false, colour: false }.text_line(&event("\u{1b}[2J\u{9b}x"));
+        let line = Screen { json: false, colour: false }.text_line(&event("\u{1b}[2J\u{9b}x"), &When::Now);
         assert!(!line.chars().any(char::is_control), "{line}");
     }
 
     #[test]
     fn a_json_line_is_one_object_without_the_message_type() {
-        let line: Value = serde_json::from_str(&json_line(&event("said"))).unwrap();
+        let line: Value = serde_json::from_str(&json_line(&event("said"), &When::Now)).unwrap();
         assert_eq!((&line["offset"], &line["type"]), (&7.into(), &Value::Null));
-        assert!(line["receivedAt"].is_string());
+        assert!(line["receivedAt"].is_string() && line.get("at").is_none());
+        let said = "2026-01-01T08:09:10.011Z";
+        let line: Value = serde_json::from_str(&json_line(&event("said"), &When::At(said.into()))).unwrap();
+        assert_eq!(line["at"], said);
+    }
+
+    #[test]
+    fn what_was_said_before_is_shown_with_its_own_time_and_day() {
+        let now: Zoned = "2026-01-02T10:00:00+01:00[+01:00]".parse().unwrap();
+        let at = |text: &str| clock(&When::At(text.into()), &now);
+        assert_eq!(clock(&When::Now, &now), "10:00:00.000");
+        assert_eq!(at("2026-01-02T08:09:10.011Z"), "09:09:10.011");
+        assert_eq!(at("2025-12-31T08:09:10.011Z"), "2025-12-31 09:09:10.011");
+        for unknown in [clock(&When::Before, &now), at("yesterday")] {
+            assert_eq!(unknown, "--:--:--.---", "nothing is made up");
+        }
     }
 }

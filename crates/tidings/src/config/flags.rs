@@ -63,7 +63,8 @@ pub(crate) struct LocateFlags {
     /// The server's data directory [env: TIDINGS_DATA_DIR] [default: ./data].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
-    /// A file that holds the signing secret [env: JWT_SECRET_FILE].
+    /// A file that holds the signing secret [env: JWT_SECRET_FILE; JWT_SECRET is the secret itself] [default: the one in the
+    /// data directory].
     #[arg(long, value_name = "FILE", alias = "auth-jwt-secret-file")]
     jwt_secret_file: Option<String>,
 }
@@ -88,7 +89,8 @@ pub(crate) struct DatabaseFlags {
     /// The server's data directory [env: TIDINGS_DATA_DIR] [default: ./data].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
-    /// A file that holds the URL of the database [env: DATABASE_URL_FILE].
+    /// A file that holds the URL of the database [env: DATABASE_URL_FILE; DATABASE_URL is the URL itself] [default:
+    /// tidings.db in the data directory].
     #[arg(long, value_name = "FILE")]
     database_url_file: Option<String>,
 }

@@ -106,10 +106,11 @@ pub(crate) fn refuse_weak_issuers(resolved: &Resolved) -> Result<Vec<String>> {
     Ok(warnings)
 }
 
-/// Whether there is a secret already, configured or in the data directory.
+/// Whether there is a secret already, configured or in the data directory; one that cannot be looked at counts, so that
+/// who wants it is told why it cannot be had.
 pub(crate) fn has_secret(resolved: &Resolved) -> bool {
     let file = resolved.config.data_dir.join(FILE_NAME);
-    matches!(configured(resolved), Ok(Some(_)) | Err(_)) || file.try_exists().unwrap_or(false)
+    matches!(configured(resolved), Ok(Some(_)) | Err(_)) || file.try_exists().unwrap_or(true)
 }
 
 fn configured(resolved: &Resolved) -> Result<Option<Found>> {
@@ -178,7 +179,11 @@ pub(crate) fn local(data_dir: &Path) -> Result<Found> {
             path.display()
         );
     }
-    let table = text.parse::<Table>().unwrap_or_default();
+    let table = match text.parse::<Table>() {
+        Ok(table) => table,
+        // The parser's own error quotes the line, and the line may be the secret.
+        Err(_) => refuse!("{} is not TOML; repair it, or remove it to get a new secret", path.display()),
+    };
     match table.get("jwt_secret").and_then(toml::Value::as_str) {
         Some(secret) => {
             let origin = format!("file {}", path.display());

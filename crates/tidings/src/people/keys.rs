@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
-use tidings_server::accounts::keys;
+use tidings_core::Code;
+use tidings_server::accounts::{input, keys};
 use tidings_server::audit::{Action, Entry};
 use tidings_server::time::iso8601;
 
@@ -23,9 +24,9 @@ pub(crate) struct KeyLine {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Makes a key and prints it, this once.
+    /// Makes a key and prints it, this once; before the first start of a server the database as well.
     Add(AddLine),
-    /// Lists the keys of an organisation, without their secrets.
+    /// Lists the keys of an organisation without their secrets: prefix, name, scopes, how long it is good, last use.
     List(Where),
     /// Ends a key within a second.
     Revoke(RevokeLine),
@@ -45,8 +46,8 @@ struct AddLine {
     /// What people call it.
     #[arg(value_name = "NAME")]
     name: String,
-    /// What it may do: publish, read or admin; may be repeated.
-    #[arg(long = "scope", value_name = "SCOPE", required = true)]
+    /// What it may do; may be repeated.
+    #[arg(long = "scope", value_name = "SCOPE", required = true, value_parser = ["publish", "read", "admin"])]
     scopes: Vec<String>,
     /// When it ends: 12h, 90d. Without, when it is revoked.
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -80,7 +81,8 @@ pub(crate) fn run(line: KeyLine) -> Result<()> {
 }
 
 async fn add(line: AddLine) -> Result<()> {
-    let desk = Desk::open(line.place.database, &line.place.org).await?;
+    input::word(&line.name, "NAME").map_err(said)?;
+    let desk = Desk::open_or_make(line.place.database, &line.place.org).await?;
     let ends = line.expires.map(|time| now_ms() + time.as_millis() as u64);
     let mut tx = desk.store.begin().await?;
     let made = keys::make(&mut tx, &desk.org, &line.name, &line.scopes, ends).await;
@@ -111,7 +113,12 @@ async fn list(place: Where) -> Result<()> {
 async fn revoke(line: RevokeLine) -> Result<()> {
     let desk = Desk::open(line.place.database, &line.place.org).await?;
     let mut tx = desk.store.begin().await?;
-    keys::revoke(&mut tx, &desk.org, &line.prefix).await.map_err(said)?;
+    keys::revoke(&mut tx, &desk.org, &line.prefix).await.map_err(|refusal| match refusal.code {
+        Code::NotFound => {
+            anyhow!("there is no key {} in the organisation {}", line.prefix, desk.org.as_str())
+        }
+        _ => said(refusal),
+    })?;
     note(&mut tx, &desk.org, Entry::ok(Action::KeyRevoke).on(line.prefix.clone())).await?;
     tx.commit().await?;
     desk.store.close().await;

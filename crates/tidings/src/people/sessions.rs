@@ -16,7 +16,10 @@ pub(super) struct SessionsLine {
     #[arg(value_name = "ID")]
     user: String,
     /// The newest so many, 1,000 at most.
-    #[arg(short = 'n', value_name = "COUNT", default_value_t = 50)]
+    #[arg(
+        short = 'n', value_name = "COUNT", default_value_t = 50, allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_000)
+    )]
     count: u32,
     /// The organisation.
     #[arg(long, default_value = "default")]
@@ -34,7 +37,7 @@ pub(super) async fn sessions(line: SessionsLine) -> Result<()> {
     let mut records = desk.store.read().await?;
     let account = records.user_by_email(&desk.org, &line.user).await?.map(|user| user.id);
     let user = account.as_deref().unwrap_or(&line.user);
-    let found = records.sessions(&desk.org, user, None, line.count.clamp(1, 1_000)).await?;
+    let found = records.sessions(&desk.org, user, None, line.count).await?;
     if found.is_empty() && account.is_none() && !is_user(&mut records, &desk, user).await? {
         bail!("there is no {user} in the organisation {}", desk.org.as_str());
     }

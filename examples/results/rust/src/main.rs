@@ -34,8 +34,7 @@ struct Played {
     match_id: String,
     players: Vec<String>,
     winner_id: Option<String>,
-    #[serde(default)]
-    scores: Vec<Value>,
+    scores: Option<Vec<Value>>,
 }
 
 /// Why something was not done.
@@ -129,7 +128,14 @@ impl Arena {
         self.post("/matches", &wanted, &format!("{match_id}:create")).await?;
         self.post(&format!("{at}/start"), &json!({}), &format!("{match_id}:start")).await?;
         let kind = if winner_id.is_some() { "win" } else { "draw" };
-        let result = json!({ "winnerId": winner_id, "resultType": kind, "scores": scores });
+        let mut result = json!({ "resultType": kind });
+        // What a line does not say is left out: under one key every program says the same.
+        if let Some(winner) = winner_id {
+            result["winnerId"] = json!(winner);
+        }
+        if let Some(scores) = scores {
+            result["scores"] = json!(scores);
+        }
         self.post(&format!("{at}/result"), &result, &format!("{match_id}:result")).await
     }
 }
