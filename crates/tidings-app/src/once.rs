@@ -24,6 +24,8 @@ const KEY_BYTES: usize = 128;
 
 /// Bytes of a body that is compared by what it says; a longer one is by how it is written, which costs less.
 const MEANT_BYTES: usize = 64 << 10;
+/// Levels of one that is compared so; more, which no door lets in unless it is told to, is by how it is written.
+const MEANT_LEVELS: usize = 128;
 
 /// A command that is to be done once.
 #[derive(Debug, Clone)]
@@ -103,13 +105,14 @@ impl Once {
 /// What a body says, whoever wrote it: without space between, members by their names. What is no JSON stays as it is.
 fn meant(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let is_read = text.len() <= MEANT_BYTES && write_meant(&mut out, text).is_ok();
+    let is_read = text.len() <= MEANT_BYTES && write_meant(&mut out, text, MEANT_LEVELS).is_ok();
     if is_read { out } else { text.to_owned() }
 }
 
 /// Numbers stay as they are written, so that none loses a digit.
-fn write_meant(out: &mut String, text: &str) -> serde_json::Result<()> {
+fn write_meant(out: &mut String, text: &str, levels: usize) -> serde_json::Result<()> {
     let text = text.trim();
+    let Some(below) = levels.checked_sub(1) else { return Err(serde::de::Error::custom("too deep")) };
     match text.as_bytes().first() {
         Some(b'{') => {
             let members: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
@@ -118,7 +121,7 @@ fn write_meant(out: &mut String, text: &str) -> serde_json::Result<()> {
                 out.push_str(if at == 0 { "" } else { "," });
                 out.push_str(&serde_json::to_string(&name)?);
                 out.push(':');
-                write_meant(out, value.get())?;
+                write_meant(out, value.get(), below)?;
             }
             out.push('}');
         }
@@ -127,7 +130,7 @@ fn write_meant(out: &mut String, text: &str) -> serde_json::Result<()> {
             out.push('[');
             for (at, value) in values.into_iter().enumerate() {
                 out.push_str(if at == 0 { "" } else { "," });
-                write_meant(out, value.get())?;
+                write_meant(out, value.get(), below)?;
             }
             out.push(']');
         }
@@ -184,7 +187,7 @@ mod tests {
         ];
         let meanings: std::collections::BTreeSet<String> = different.into_iter().map(meant).collect();
         assert_eq!(meanings.len(), different.len());
-        let deep = "[".repeat(10_000);
-        assert_eq!(meant(&deep), deep);
+        let deep = "[ ".repeat(30_000) + &"]".repeat(30_000);
+        assert_eq!(meant(&deep), deep, "by how it is written");
     }
 }

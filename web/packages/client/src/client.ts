@@ -8,7 +8,7 @@ import { canShare, SharedLink } from "./shared_link.ts";
 import { watchSleep } from "./sleep.ts";
 import { SocketLink, type Settings } from "./socket_link.ts";
 import { holderOf, type GetToken } from "./tokens.ts";
-import type { Gap, LaneName, Left, PublishedEvent, Resumed } from "./wire.ts";
+import type { Gap, LaneName, Left, PublishedEvent, Receipt, Resumed } from "./wire.ts";
 
 /** One try of a publish or a command, in milliseconds. */
 const TRY_MS = 5_000;
@@ -43,6 +43,8 @@ export interface PublishOptions {
   /** Not kept; it is not tried again either. */
   volatile?: boolean;
   exceptSelf?: boolean;
+  /** Asks those who hear it to acknowledge it; what became of that is told as `tidings:receipt`. */
+  receipt?: true | Receipt;
   /** How long it is tried, in milliseconds: 30,000 if not said. */
   timeoutMs?: number;
 }

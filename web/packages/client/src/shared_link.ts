@@ -146,8 +146,7 @@ export class SharedLink implements Link {
         this.#say({ kind: "state", leader: this.#tab, state: toTold(state) });
       },
       event: (namespace, name, args) => {
-        const plain = args.filter((arg) => typeof arg !== "function");
-        this.#say({ kind: "event", leader: this.#tab, namespace, name, args: plain });
+        this.#say({ kind: "event", leader: this.#tab, namespace, name, args });
         this.#hears.event(namespace, name, args);
       },
     });

@@ -103,7 +103,10 @@ export class SocketLink implements Link {
     const socket = this.#manager.socket(namespace, { auth: (give) => this.#give(give) });
     socket.onAny((name: string, ...args: unknown[]) => {
       if (name === "tidings:token") void this.#renew(socket);
+      // An event whose publisher wants to know that it was heard has a callback behind what it says.
+      const acknowledge = typeof args.at(-1) === "function" ? (args.pop() as () => void) : undefined;
       this.#hears.event(namespace, name, args);
+      acknowledge?.();
     });
     return socket;
   }

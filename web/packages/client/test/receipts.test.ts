@@ -1,0 +1,41 @@
+import { afterEach, expect, test, vi } from "vitest";
+import { Client, type ClientOptions } from "@tidings/client";
+import { mint, served, unique } from "../../../testing/server.ts";
+
+const CONFIG = `
+[rooms.loose]
+subscribe = "signed-in"
+publish = "signed-in"
+keep = "nothing"
+`;
+const server = served([], CONFIG);
+const clients: Client[] = [];
+
+function open(options: Partial<ClientOptions> = {}): Client {
+  const client = new Client({ url: server.http, token: mint({ sub: unique("user") }), ...options });
+  clients.push(client);
+  client.connect();
+  return client;
+}
+
+afterEach(() => clients.splice(0).forEach((client) => client.disconnect()));
+
+for (const name of ["lobby", "loose"]) {
+  test(`who hears an event that wants a receipt acknowledges it, and hears it once (${name})`, async () => {
+    const [publisher, hearer] = [open(), open()];
+    const room = `${name}:${unique("receipt")}`;
+    const heard: unknown[][] = [];
+    hearer.room(room).on("said", (data, place) => heard.push([data, place]));
+    hearer.room(room).enter();
+    await vi.waitFor(() => expect(hearer.room(room).state.status).toBe("live"));
+    const receipts: unknown[] = [];
+    publisher.on("tidings:receipt", (receipt) => receipts.push(receipt));
+    const receipt = { timeoutMs: 200, tries: 3 };
+    const { messageId } = await publisher.publish(room, "said", { n: 1 }, { receipt });
+    await vi.waitFor(() => expect(receipts).toHaveLength(1));
+    expect(receipts).toMatchObject([
+      { messageId, outcome: "acknowledged", counts: { acknowledged: 1 }, tries: 1 },
+    ]);
+    expect(heard).toMatchObject([[{ n: 1 }, { room, messageId }]]);
+  });
+}
