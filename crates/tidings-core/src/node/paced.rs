@@ -72,6 +72,7 @@ struct Held {
     lane: Option<Lane>,
     volatile: bool,
     key: Option<CompactString>,
+    batch: Option<Box<[u8; 32]>>,
     skip: Option<(usize, ConnKey)>,
     slot: Option<CompactString>,
 }
@@ -158,6 +159,7 @@ impl Held {
             lane: what.lane,
             volatile: what.volatile,
             key: what.key.map(Into::into),
+            batch: what.batch.map(|batch| Box::new(*batch)),
             skip: what.skip,
             slot: what.slot.map(Into::into),
         }
@@ -171,6 +173,7 @@ impl Held {
             lane: self.lane,
             volatile: self.volatile,
             key: self.key.as_deref(),
+            batch: self.batch.as_deref(),
             skip: self.skip,
             slot: self.slot.as_deref(),
             // What is paced may be replaced, and is not tracked.

@@ -287,6 +287,7 @@ impl World {
             payload: payload.clone(),
             lane: Some(lane),
             volatile,
+            batch: None,
             key: None,
             skip,
             slot: None,

@@ -166,6 +166,7 @@ impl ShardLoop {
             lane: body.lane,
             volatile: body.volatile,
             key: body.key.as_deref(),
+            batch: None,
             skip: body.except_self.then_some((self.shard.index(), key)),
             slot: body.slot.as_deref(),
             ack: None,
@@ -211,6 +212,7 @@ impl ShardLoop {
             lane: body.lane,
             key: body.key.as_deref().map(Into::into),
             skip: body.except_self.then_some((self.shard.index(), key)),
+            batch: None,
             ack: None,
         }
     }

@@ -35,7 +35,16 @@ pub(crate) fn id(number: u64) -> MessageId {
 }
 
 pub(crate) fn event<'a>(room: &'a Room, number: u64, payload: &'a Payload) -> Append<'a> {
-    Append { room, epoch: Epoch(u64::MAX - 1), id: id(number), at_ms: NOW, event: "said", payload, key: None }
+    Append {
+        room,
+        epoch: Epoch(u64::MAX - 1),
+        id: id(number),
+        at_ms: NOW,
+        event: "said",
+        payload,
+        key: None,
+        batch: None,
+    }
 }
 
 pub(crate) async fn append(store: &Store, events: &[Append<'_>]) -> Vec<Appended> {
