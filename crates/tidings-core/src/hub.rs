@@ -386,7 +386,18 @@ impl Hub {
             part.shrink_to(left * 2);
             left
         });
-        parts.sum()
+        let left: usize = parts.sum();
+        self.forget_organisations();
+        left
+    }
+
+    /// Forgets organisations without rooms. Of one in which something was recorded the numbering stays: what its
+    /// clients have heard is named by it, and no number may come again.
+    fn forget_organisations(&self) {
+        // Who is about to make a room holds what it found.
+        lock(&self.counts).retain(|_, rooms| Arc::strong_count(rooms) > 1);
+        let is_new = |numbers: Numbers| numbers.memory == 0 && numbers.durable.is_none();
+        lock(&self.sequences).retain(|_, numbers| Arc::strong_count(numbers) > 1 || !is_new(*lock(numbers)));
     }
 
     /// Every room that has members or a history here.
@@ -424,5 +435,42 @@ impl Hub {
 
     fn part(&self, room: &Room) -> &RwLock<Rooms> {
         &self.rooms[self.hasher.hash_one(room) as usize % PARTS]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_organisation_without_rooms_only_the_numbers_it_was_given_are_left() {
+        let hub = Hub::new(Vec::new());
+        let anyone = crate::access::Rule::Anyone;
+        let spec = Arc::new(RoomSpec {
+            subscribe: anyone.clone(),
+            publish: anyone.clone(),
+            history: anyone.clone(),
+            presence: anyone,
+            roll: crate::room::Roll::Off,
+            keep: Keep::Nothing,
+            lane: crate::lane::Lane::Normal,
+            members: None,
+            message_bytes: None,
+            publish_rate: None,
+            pacing: None,
+            diff: None,
+        });
+        for org in ["heard", "silent"].map(Org::new) {
+            let room = Room::new(&org, "notes:1", 200).unwrap();
+            let entry = hub.entry(&room, &spec, || Epoch(1)).unwrap();
+            if org == Org::new("heard") {
+                lock(&entry.sequence).count(None);
+            }
+            drop(entry);
+        }
+        assert_eq!((lock(&hub.counts).len(), lock(&hub.sequences).len()), (2, 2));
+        assert_eq!(hub.sweep(u64::MAX), 0);
+        assert_eq!((lock(&hub.counts).len(), lock(&hub.sequences).len()), (0, 1));
+        assert_eq!(lock(&hub.sequence(&Org::new("heard"))).memory, 1, "no number comes again");
     }
 }

@@ -448,6 +448,7 @@ async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
         shared.node.presence().sweep(shared.uptime_ms());
         shared.sign_in.revoked().remove_ended(wall_ms() / 1_000);
         shared.gate.sweep();
+        shared.receipts.sweep();
         tracing::trace!(rooms, "swept");
     }
 }
