@@ -180,6 +180,28 @@ fn the_key_of_a_batch_stands_for_all_of_it() {
 }
 
 #[test]
+fn who_asks_for_no_event_of_a_history_is_told_whether_there_is_one() {
+    let mut disk = Disk::new();
+    disk.config.rooms.get_mut("open").unwrap().history = Some("anyone".into());
+    disk.served(|addr, _, _| {
+        let mut ada = ada(addr);
+        for room in ["notes:1", "open:1"] {
+            let [first, last] = [1, 2].map(|id| publish(&mut ada, id, room, id));
+            for (told, limit, more, events) in
+                [(&first, 0, true, 0), (&first, 1, false, 1), (&last, 0, false, 0)]
+            {
+                let since = json!({"epoch": told["epoch"], "offset": told["offset"], "tag": told["tag"]});
+                let said = format!("\"room\":\"{room}\",\"since\":{since},\"limit\":{limit}");
+                let answer = ada.ask(9, &format!("\"type\":\"history\",{said}"));
+                let told = (answer["more"].as_bool(), answer["events"].as_array().map(Vec::len));
+                assert_eq!(told, (Some(more), Some(events)), "{answer}");
+                assert_eq!(answer["complete"], true, "{answer}");
+            }
+        }
+    });
+}
+
+#[test]
 fn what_is_said_in_a_row_is_answered_and_heard_in_that_order() {
     Disk::new().served(|addr, _, _| {
         let mut hears = plain_in(addr, &token("bob", 600, json!({})), "notes:1");
