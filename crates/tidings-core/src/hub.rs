@@ -21,8 +21,9 @@ pub trait Post: Send + Sync {
     /// back when it has taken what is there ([`Shard::look_back`](crate::shard::Shard::look_back)).
     fn deliver(&self, publication: Arc<Publication>) -> bool;
 
-    /// Hands over a publication for everybody of its room's organisation, in a room or not.
-    fn announce(&self, publication: Arc<Publication>, audience: Audience);
+    /// Hands over a publication for everybody of its room's organisation, in a room or not; must not block. `false`: the
+    /// mailbox is full, and who is there does not hear it.
+    fn announce(&self, publication: Arc<Publication>, audience: Audience) -> bool;
 }
 
 /// To whom a publication was handed over, each shard a bit.
@@ -360,7 +361,9 @@ impl Hub {
 
     /// Hands a publication to every shard, for everybody of its room's organisation.
     pub fn announce(&self, publication: &Arc<Publication>) {
-        self.posts.iter().for_each(|post| post.announce(publication.clone(), Audience::Everybody));
+        let taken = self.posts.iter().map(|post| post.announce(publication.clone(), Audience::Everybody));
+        let refused = taken.filter(|taken| !taken).count();
+        self.refused.fetch_add(refused as u64, Ordering::Relaxed);
     }
 
     /// Hands a publication to one shard, for some connections of its room's organisation.
@@ -372,7 +375,8 @@ impl Hub {
         to: Box<[ConnKey]>,
     ) {
         if let Some(post) = self.posts.get(shard) {
-            post.announce(publication.clone(), Audience::These(namespace, to));
+            let taken = post.announce(publication.clone(), Audience::These(namespace, to));
+            self.refused.fetch_add(u64::from(!taken), Ordering::Relaxed);
         }
     }
 

@@ -39,8 +39,8 @@ impl Post for Slow {
         true
     }
 
-    fn announce(&self, publication: Arc<Publication>, _audience: Audience) {
-        self.deliver(publication);
+    fn announce(&self, publication: Arc<Publication>, _audience: Audience) -> bool {
+        self.deliver(publication)
     }
 }
 

@@ -169,7 +169,7 @@ impl Book {
         self.by_id(org, id).is_some_and(|tracked| tracked.outcome.is_none())
     }
 
-    /// Messages to users that are waited for.
+    /// Messages that are waited for, to rooms and to users.
     pub(super) fn open(&self) -> Vec<u64> {
         let open = self.by_ack.iter().filter(|(_, tracked)| tracked.outcome.is_none());
         open.map(|(ack, _)| *ack).collect()
