@@ -39,7 +39,9 @@ impl Post for Nowhere {
         true
     }
 
-    fn announce(&self, _publication: Arc<Publication>, _audience: Audience) {}
+    fn announce(&self, _publication: Arc<Publication>, _audience: Audience) -> bool {
+        true
+    }
 }
 
 fn namespaces() -> Namespaces {

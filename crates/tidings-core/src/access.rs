@@ -265,6 +265,8 @@ pub struct Refusal {
     pub left: Option<(&'static str, u32)>,
 }
 
+const KEY_WAS_USED: &str = "this key was used with another event";
+
 impl Refusal {
     /// A refusal with a code and a sentence.
     pub fn new(code: Code, message: &str) -> Self {
@@ -289,6 +291,16 @@ impl Refusal {
     /// Something that does not go with how things are.
     pub fn conflict(message: &str) -> Self {
         Self::new(Code::Conflict, message)
+    }
+
+    /// An idempotency key that stands for something else.
+    pub fn key_was_used() -> Self {
+        Self::new(Code::Conflict, KEY_WAS_USED)
+    }
+
+    /// Whether it is [`Refusal::key_was_used`].
+    pub fn is_key_was_used(&self) -> bool {
+        self.code == Code::Conflict && self.message == KEY_WAS_USED
     }
 
     /// Something that is not there, or not for whoever asks; `what` is a word for it.

@@ -21,8 +21,9 @@ pub trait Post: Send + Sync {
     /// back when it has taken what is there ([`Shard::look_back`](crate::shard::Shard::look_back)).
     fn deliver(&self, publication: Arc<Publication>) -> bool;
 
-    /// Hands over a publication for everybody of its room's organisation, in a room or not.
-    fn announce(&self, publication: Arc<Publication>, audience: Audience);
+    /// Hands over a publication for everybody of its room's organisation, in a room or not; must not block. `false`: the
+    /// mailbox is full, and who is there does not hear it.
+    fn announce(&self, publication: Arc<Publication>, audience: Audience) -> bool;
 }
 
 /// To whom a publication was handed over, each shard a bit.
@@ -360,7 +361,9 @@ impl Hub {
 
     /// Hands a publication to every shard, for everybody of its room's organisation.
     pub fn announce(&self, publication: &Arc<Publication>) {
-        self.posts.iter().for_each(|post| post.announce(publication.clone(), Audience::Everybody));
+        let taken = self.posts.iter().map(|post| post.announce(publication.clone(), Audience::Everybody));
+        let refused = taken.filter(|taken| !taken).count();
+        self.refused.fetch_add(refused as u64, Ordering::Relaxed);
     }
 
     /// Hands a publication to one shard, for some connections of its room's organisation.
@@ -372,7 +375,8 @@ impl Hub {
         to: Box<[ConnKey]>,
     ) {
         if let Some(post) = self.posts.get(shard) {
-            post.announce(publication.clone(), Audience::These(namespace, to));
+            let taken = post.announce(publication.clone(), Audience::These(namespace, to));
+            self.refused.fetch_add(u64::from(!taken), Ordering::Relaxed);
         }
     }
 
@@ -386,7 +390,18 @@ impl Hub {
             part.shrink_to(left * 2);
             left
         });
-        parts.sum()
+        let left: usize = parts.sum();
+        self.forget_organisations();
+        left
+    }
+
+    /// Forgets organisations without rooms. Of one in which something was recorded the numbering stays: what its
+    /// clients have heard is named by it, and no number may come again.
+    fn forget_organisations(&self) {
+        // Who is about to make a room holds what it found.
+        lock(&self.counts).retain(|_, rooms| Arc::strong_count(rooms) > 1);
+        let is_new = |numbers: Numbers| numbers.memory == 0 && numbers.durable.is_none();
+        lock(&self.sequences).retain(|_, numbers| Arc::strong_count(numbers) > 1 || !is_new(*lock(numbers)));
     }
 
     /// Every room that has members or a history here.
@@ -424,5 +439,42 @@ impl Hub {
 
     fn part(&self, room: &Room) -> &RwLock<Rooms> {
         &self.rooms[self.hasher.hash_one(room) as usize % PARTS]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_organisation_without_rooms_only_the_numbers_it_was_given_are_left() {
+        let hub = Hub::new(Vec::new());
+        let anyone = crate::access::Rule::Anyone;
+        let spec = Arc::new(RoomSpec {
+            subscribe: anyone.clone(),
+            publish: anyone.clone(),
+            history: anyone.clone(),
+            presence: anyone,
+            roll: crate::room::Roll::Off,
+            keep: Keep::Nothing,
+            lane: crate::lane::Lane::Normal,
+            members: None,
+            message_bytes: None,
+            publish_rate: None,
+            pacing: None,
+            diff: None,
+        });
+        for org in ["heard", "silent"].map(Org::new) {
+            let room = Room::new(&org, "notes:1", 200).unwrap();
+            let entry = hub.entry(&room, &spec, || Epoch(1)).unwrap();
+            if org == Org::new("heard") {
+                lock(&entry.sequence).count(None);
+            }
+            drop(entry);
+        }
+        assert_eq!((lock(&hub.counts).len(), lock(&hub.sequences).len()), (2, 2));
+        assert_eq!(hub.sweep(u64::MAX), 0);
+        assert_eq!((lock(&hub.counts).len(), lock(&hub.sequences).len()), (0, 1));
+        assert_eq!(lock(&hub.sequence(&Org::new("heard"))).memory, 1, "no number comes again");
     }
 }

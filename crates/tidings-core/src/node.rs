@@ -508,7 +508,7 @@ impl Node {
 
     /// A hash of what a key stands for.
     fn body_of(&self, what: &Publish<'_>) -> u64 {
-        self.hasher.hash_one((what.event, &what.payload))
+        self.hasher.hash_one((what.event, &what.payload, what.batch))
     }
 
     /// What the first publish with the same key became.
@@ -527,7 +527,7 @@ impl Node {
             Some(known) if known.body == body => {
                 Ok(Some(Published { duplicate: true, ..Published::now(known.id, known.position) }))
             }
-            Some(_) => Err(Refusal::new(Code::Conflict, "this key was used with another event")),
+            Some(_) => Err(Refusal::key_was_used()),
         }
     }
 

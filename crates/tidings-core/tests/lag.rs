@@ -123,6 +123,35 @@ fn what_is_held_back_of_several_rooms_follows_in_the_order_in_which_it_was_said(
 }
 
 #[test]
+fn what_a_slow_member_asks_for_again_is_followed_by_nothing_older() {
+    for count in [150, 190] {
+        let mut world = World::new();
+        let key = world.client(&["rec:1"]);
+        for number in 0..200 {
+            world.publish("rec:1", number);
+            world.turn();
+        }
+        assert!(world.shard.is_behind(key.slot));
+        let from = From::Newest(count);
+        let again =
+            world.node.join(&mut world.shard, key.slot, plain(), &anyone(), &room("rec:1"), from).unwrap();
+        assert_eq!(again.recovered, Some(true));
+        for missed in &again.missed {
+            world.shard.replay(key.slot, missed, Form { offset: false, ..plain() });
+        }
+        for number in 200..300 {
+            world.publish("rec:1", number);
+        }
+        assert!(world.drain(&[key]).is_empty());
+        let got = world.got(key);
+        // What waited in the queue; then what was asked for, with what was held back before it, and what came since.
+        let steps: Vec<_> = got.windows(2).filter(|pair| pair[1] != pair[0] + 1).collect();
+        assert_eq!((got.first(), got.last()), (Some(&0), Some(&299)));
+        assert!(steps.len() <= 1 && steps.iter().all(|step| step[1] <= step[0]), "{steps:?}");
+    }
+}
+
+#[test]
 fn what_was_read_before_it_was_taken_here_does_not_come_twice() {
     let mut world = World::new();
     let key = world.client(&["rec:1"]);

@@ -209,3 +209,24 @@ fn what_the_engine_says_of_a_room_is_not_paced() {
     }
     assert_eq!(heard(&kept).len(), 3);
 }
+
+#[test]
+fn once_paces_are_lifted_nothing_waits_and_nothing_is_overtaken() {
+    for pacing in [SECOND, BATCH] {
+        let (node, mut shard, kept) = node(pacing);
+        for name in ["vol:1", "rec:1"] {
+            for number in ["1", "2", "3", "4"] {
+                node.publish(of(name, "A", number), None, 10).unwrap();
+            }
+            heard(&kept);
+        }
+        node.lift_paces(20);
+        assert_eq!(heard(&kept), ["price=4", "price=4"]);
+        for name in ["vol:1", "rec:1"] {
+            let published = node.publish(of(name, "A", "5"), Some(&mut shard), 30).unwrap();
+            assert!(!published.held);
+            assert_eq!(heard(&kept), ["price=5"], "behind what was held, by the mailbox");
+        }
+        assert_eq!(node.release(u64::MAX), None);
+    }
+}

@@ -65,6 +65,8 @@ pub(crate) struct Said {
     pub(crate) payload: Payload,
     pub(crate) lane: Option<Lane>,
     pub(crate) key: Option<CompactString>,
+    /// The digest of the batch it is one of.
+    pub(crate) batch: Option<Box<[u8; 32]>>,
     pub(crate) skip: Option<(usize, ConnKey)>,
     /// With what its recipients are asked to acknowledge it.
     pub(crate) ack: Option<u64>,
@@ -79,6 +81,7 @@ impl Said {
             payload: what.payload.clone(),
             lane: what.lane,
             key: what.key.map(CompactString::from),
+            batch: what.batch.map(|batch| Box::new(*batch)),
             skip: what.skip,
             ack: what.ack,
         }
@@ -93,6 +96,7 @@ impl Said {
             lane: self.lane,
             volatile: false,
             key: self.key.as_deref(),
+            batch: self.batch.as_deref(),
             skip: self.skip,
             slot: None,
             ack: self.ack,

@@ -27,6 +27,8 @@ impl Shared {
         since: Option<Position>,
         limit: usize,
     ) -> Result<Vec<u8>, Refusal> {
+        // Who wants none is told whether there would be one.
+        let (wants_none, limit) = (limit == 0, limit.max(1));
         let read = |asker: Asker<'_>| self.node.history(asker, room, since, limit);
         let in_memory = |asker: Asker<'_>| match read(asker) {
             Err(Denied::Load) => Ok(Err(Unread)),
@@ -41,7 +43,8 @@ impl Shared {
             Err(Unread) => {
                 let top = Position::start(self.first_epoch(room).await?);
                 let complete = since.is_none_or(|since| (since.epoch, since.offset) == (top.epoch, 0));
-                return Ok(answer(room, Some(Read { top, events: Vec::new(), complete }), since.is_some()));
+                let read = Read { top, events: Vec::new(), complete };
+                return Ok(answer(room, Some(read), since.is_some(), wants_none));
             }
         };
         let read = match (read, since) {
@@ -49,7 +52,7 @@ impl Shared {
             (Some(read), None) => Some(self.read_back(room, read, limit).await?),
             (None, _) => None,
         };
-        Ok(answer(room, read, since.is_some()))
+        Ok(answer(room, read, since.is_some(), wants_none))
     }
 
     /// Reads on from a position in the log, where memory begins later.
@@ -130,7 +133,7 @@ struct Unread;
 /// Events that are read back from the log at once, before one looks whether they are enough.
 const BACK: u64 = 32;
 
-fn answer(room: &Room, read: Option<Read>, oldest_first: bool) -> Vec<u8> {
+fn answer(room: &Room, read: Option<Read>, oldest_first: bool, wants_none: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(HISTORY_BYTES);
     out.extend_from_slice(b"{\"ok\":true,\"room\":");
     write_string(&mut out, room.name());
@@ -140,7 +143,7 @@ fn answer(room: &Room, read: Option<Read>, oldest_first: bool) -> Vec<u8> {
     };
     out.extend_from_slice(format!(",\"epoch\":\"{}\",\"events\":[", read.top.epoch).as_bytes());
     let whole = !read.events.iter().any(|event| event.is_damaged());
-    let events = what_fits(&read.events, oldest_first);
+    let events = if wants_none { &[] } else { what_fits(&read.events, oldest_first) };
     for (at, event) in events.iter().filter(|event| !event.is_damaged()).enumerate() {
         if at > 0 {
             out.push(b',');
@@ -155,7 +158,8 @@ fn answer(room: &Room, read: Option<Read>, oldest_first: bool) -> Vec<u8> {
         );
     }
     let last = events.last().and_then(|event| event.position);
-    let more = last.is_some_and(|last| last.offset < read.top.offset);
+    let withheld = wants_none && oldest_first && !read.events.is_empty();
+    let more = withheld || last.is_some_and(|last| last.offset < read.top.offset);
     out.extend_from_slice(format!("],\"more\":{more}").as_bytes());
     if oldest_first {
         out.extend_from_slice(format!(",\"complete\":{}", read.complete && whole).as_bytes());

@@ -66,7 +66,7 @@ pub(crate) struct Hooks {
     send_data: bool,
     cache_most: u64,
     /// Questions under way, by purpose, rights and body.
-    flights: Mutex<HashMap<Flight, Arc<OnceCell<Outcome>>>>,
+    flights: Mutex<HashMap<Flight, UnderWay>>,
     started: Instant,
 }
 
@@ -197,8 +197,7 @@ impl Hooks {
     ///
     /// Should who sends it go away, the next who waits sends it.
     async fn share(&self, flight: Flight, line: &Line) -> Outcome {
-        let cell = lock(&self.flights).entry(flight.clone()).or_default().clone();
-        let seat = Seat { hooks: self, flight: &flight, cell };
+        let seat = self.seat(&flight);
         let mut own = false;
         let outcome = seat.cell.get_or_init(|| {
             own = true;
@@ -209,6 +208,13 @@ impl Hooks {
             line.counts.shared.fetch_add(1, Ordering::Relaxed);
         }
         outcome
+    }
+
+    fn seat<'a>(&'a self, flight: &'a Flight) -> Seat<'a> {
+        let mut flights = lock(&self.flights);
+        let shared = flights.entry(flight.clone()).or_default();
+        shared.waiting += 1;
+        Seat { hooks: self, flight, cell: shared.cell.clone() }
     }
 
     /// Sends a question when it is its turn, and judges how that went.
@@ -366,6 +372,13 @@ impl Drop for Attempt<'_> {
     }
 }
 
+/// A question under way, and how many wait for its answer.
+#[derive(Default)]
+struct UnderWay {
+    cell: Arc<OnceCell<Outcome>>,
+    waiting: usize,
+}
+
 /// One who waits for the answer to a question under way.
 struct Seat<'a> {
     hooks: &'a Hooks,
@@ -377,9 +390,10 @@ impl Drop for Seat<'_> {
     /// Once it is answered, or the last has gone, an equal question is a new one.
     fn drop(&mut self) {
         let mut flights = lock(&self.hooks.flights);
-        let known = flights.get(self.flight).is_some_and(|known| Arc::ptr_eq(known, &self.cell));
-        // Two hold it: the map, and this one.
-        if known && (self.cell.initialized() || Arc::strong_count(&self.cell) <= 2) {
+        let known = flights.get_mut(self.flight);
+        let Some(known) = known.filter(|known| Arc::ptr_eq(&known.cell, &self.cell)) else { return };
+        known.waiting -= 1;
+        if self.cell.initialized() || known.waiting == 0 {
             flights.remove(self.flight);
         }
     }

@@ -56,7 +56,7 @@ pub use config::Config;
 pub use front::hello::{Hello, RequestInfo};
 pub use front::paths::paths;
 pub use hooks::is_key_of_hooks;
-pub use live::Live;
+pub use live::{Live, Target};
 pub use server::{Extras, Publisher, Server, StartError};
 pub use settings::{Footing, kinds, trusted_proxies};
 pub use signin::SignIn;

@@ -76,14 +76,6 @@ impl Live {
         self.call_back(org, target, before, Why::Revoked, reason).await
     }
 
-    /// Calls back every token that a user has.
-    ///
-    /// # Errors
-    /// As [`Live::revoke`].
-    pub async fn revoke_user(&self, org: &Org, user: &str, reason: &str) -> Result<(), Refusal> {
-        self.revoke(org, &Target::User(user.into()), None, reason).await
-    }
-
     /// Has nobody believe any more what a user's tokens say, since roles, scopes or verification changed.
     ///
     /// Connections are closed with 4401, to come back with a newer token and resume; a token that

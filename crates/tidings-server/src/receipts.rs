@@ -210,6 +210,11 @@ impl Receipts {
         Some(out)
     }
 
+    /// Forgets what has been over for long.
+    pub(crate) fn sweep(&self) {
+        lock(&self.book).sweep(wall_ms());
+    }
+
     /// Messages that wait for acknowledgements now.
     pub(crate) fn waiting(&self) -> usize {
         lock(&self.book).waiting()

@@ -237,6 +237,8 @@ impl Server {
         self.accepting.clear();
         // Nobody listens for it any more if every listener has failed.
         let _ = self.stop.send(true);
+        // What is held back stands in the mailboxes before the word to leave.
+        self.shared.node.lift_paces(wall_ms());
         let budget = self.drain.min(PER_CONNECTION * self.connections() as u32);
         for inbox in &self.shared.inboxes {
             inbox.push(Mail::Drain(budget.as_millis() as u64));
@@ -484,6 +486,7 @@ async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
         shared.node.presence().sweep(shared.uptime_ms());
         shared.sign_in.revoked().remove_ended(wall_ms() / 1_000);
         shared.gate.sweep();
+        shared.receipts.sweep();
         tracing::trace!(rooms, "swept");
     }
 }

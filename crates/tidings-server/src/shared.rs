@@ -44,9 +44,11 @@ pub(crate) struct Shared {
     pub(crate) gate: Gate,
     /// The identity of clients without a token.
     pub(crate) anonymous: Arc<Identity>,
+    /// The mailbox of each shard.
     pub(crate) inboxes: Vec<Arc<Inbox>>,
+    /// What each shard has counted.
     pub(crate) counts: Vec<Counts>,
-    /// Connections on their way to each shard.
+    /// Who lets clients in and answers their events, if code is mounted for that.
     pub(crate) handler: Option<Arc<dyn Handler>>,
     /// The mounted apps.
     pub(crate) apps: Apps,

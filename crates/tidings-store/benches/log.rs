@@ -53,6 +53,7 @@ async fn append(store: &Store, batch: usize) -> f64 {
             event: "said",
             payload: &payload,
             key: None,
+            batch: None,
         };
         let events: Vec<_> = (rows..rows + batch).map(event).collect();
         let mut tx = store.begin().await.unwrap();

@@ -36,15 +36,6 @@ impl Tx {
         let done = self.run(sql, args![org, &identity.issuer, &identity.subject, user, now_ms]).await;
         done.map(drop).map_err(|error| error.about("the external identity", "user"))
     }
-
-    /// Forgets a subject; `false` if nobody knew it.
-    ///
-    /// # Errors
-    /// [`StoreError`](crate::StoreError)
-    pub async fn unlink_identity(&mut self, org: &Org, identity: &ExternalIdentity) -> Result<bool> {
-        let sql = "DELETE FROM external_identities WHERE org = $1 AND issuer = $2 AND subject = $3";
-        Ok(self.run(sql, args![org, &identity.issuer, &identity.subject]).await? > 0)
-    }
 }
 
 impl Reader {

@@ -4,7 +4,7 @@ use tidings_core::Org;
 
 use crate::args;
 use crate::error::{Result, StoreError};
-use crate::options::{LONG_BYTES, SHORT_BYTES, page};
+use crate::options::{SHORT_BYTES, page};
 use crate::sql::{Reader, Row, Tx, bounded};
 
 /// An organisation.
@@ -42,17 +42,6 @@ impl Tx {
         let sql = "INSERT INTO organisations (org, name, created_ms, settings) VALUES ($1, $1, $2, '{}') \
                    ON CONFLICT (org) DO NOTHING";
         self.run(sql, args![org, now_ms]).await.map(drop)
-    }
-
-    /// Changes an organisation's name and settings.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]
-    pub async fn change_org(&mut self, org: &Org, name: &str, settings: &str) -> Result<()> {
-        bounded(name, SHORT_BYTES, "an organisation's name is 1 to 1024 bytes")?;
-        bounded(settings, LONG_BYTES, "an organisation's settings are 1 to 65536 bytes")?;
-        let sql = "UPDATE organisations SET name = $2, settings = $3 WHERE org = $1";
-        one(self.run(sql, args![org, name, settings]).await?, "organisation")
     }
 }
 

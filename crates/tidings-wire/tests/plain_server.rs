@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidings_wire::plain::server::{
-    AuthOk, Event, Gap, Refusal, ack, auth_ok, behind, event, gap, heartbeat, reconnect, refusal,
-    refusal_body, resumed, skipped, skipped_body,
+    AuthOk, Event, Gap, Refusal, ack, auth_ok, behind, event, gap, heartbeat, reconnect, refusal, resumed,
+    skipped, skipped_body,
 };
 
 fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -45,11 +45,10 @@ fn an_answer_is_the_body_of_a_socket_io_ack_made_flat() {
 }
 
 #[test]
-fn a_refusal_has_one_body_on_every_door() {
+fn a_refusal_is_an_answer_with_its_error() {
     let busy =
         Refusal { code: "rate_limited", message: "too \"fast\"", retryable: true, retry_after_ms: Some(500) };
     let error = r#"{"code":"rate_limited","message":"too \"fast\"","retryable":true,"retryAfterMs":500}"#;
-    assert_eq!(written(|out| refusal_body(out, &busy)), format!(r#"{{"ok":false,"error":{error}}}"#));
     assert_eq!(
         written(|out| refusal(out, Some(7), &busy)),
         format!(r#"{{"type":"ack","id":7,"ok":false,"error":{error}}}"#)

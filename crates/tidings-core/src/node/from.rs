@@ -90,6 +90,11 @@ impl Node {
             let recovered = asks.then_some(false);
             return Ok(Joined { top: entry.top(), missed: Vec::new(), recovered, roll });
         };
+        let held = shard.held_behind(slot, &entry.room, namespace);
+        let read = match held.filter(|_| asks) {
+            Some(held) => and_held(entry, read, held),
+            None => read,
+        };
         let last = read.top.offset;
         let (top, first) = match from {
             From::Moment(Some(_)) if !read.complete => return Err(moved_on()),
@@ -101,6 +106,20 @@ impl Node {
             shard.go_back(slot, &entry.room, namespace, first, last);
         }
         Ok(Joined { top: Some(top), missed: read.events, recovered: asks.then_some(read.complete), roll })
+    }
+}
+
+/// What is read for a member, and before it what is held back from it: that would come behind what is newer.
+fn and_held(entry: &Entry, read: Read, held: Position) -> Read {
+    let first = read.events.first().and_then(|event| event.position);
+    if first.is_none_or(|first| first.offset <= held.offset + 1) {
+        return read;
+    }
+    let wider = entry.history().and_then(|recent| recent.following(held.epoch, held.offset, usize::MAX).ok());
+    match wider.filter(|wider| wider.last().and_then(|last| last.position) == Some(read.top)) {
+        Some(events) => Read { events, ..read },
+        // It is in the log, and comes from there.
+        None => read,
     }
 }
 

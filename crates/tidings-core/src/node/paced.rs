@@ -1,7 +1,7 @@
 //! Rooms whose events are paced: what waits, and how it comes through.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use compact_str::CompactString;
@@ -25,6 +25,8 @@ pub(super) struct Valves {
     /// When something is due next, as far as whoever releases it knows.
     next_ms: AtomicU64,
     wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// Nothing waits any more.
+    lifted: AtomicBool,
     held: AtomicU64,
     replaced: AtomicU64,
     refused: AtomicU64,
@@ -72,6 +74,7 @@ struct Held {
     lane: Option<Lane>,
     volatile: bool,
     key: Option<CompactString>,
+    batch: Option<Box<[u8; 32]>>,
     skip: Option<(usize, ConnKey)>,
     slot: Option<CompactString>,
 }
@@ -82,6 +85,7 @@ impl Default for Valves {
             parts: (0..PARTS).map(|_| Mutex::default()).collect(),
             next_ms: AtomicU64::new(u64::MAX),
             wake: OnceLock::new(),
+            lifted: AtomicBool::new(false),
             held: AtomicU64::new(0),
             replaced: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -158,6 +162,7 @@ impl Held {
             lane: what.lane,
             volatile: what.volatile,
             key: what.key.map(Into::into),
+            batch: what.batch.map(|batch| Box::new(*batch)),
             skip: what.skip,
             slot: what.slot.map(Into::into),
         }
@@ -171,6 +176,7 @@ impl Held {
             lane: self.lane,
             volatile: self.volatile,
             key: self.key.as_deref(),
+            batch: self.batch.as_deref(),
             skip: self.skip,
             slot: self.slot.as_deref(),
             // What is paced may be replaced, and is not tracked.
@@ -210,6 +216,26 @@ impl Node {
         next
     }
 
+    /// Ends all waiting, for good: what is held is published now, and what comes from here on at once. A server that
+    /// leaves has nobody to release it later.
+    pub fn lift_paces(&self, now_ms: u64) {
+        self.valves.lifted.store(true, Ordering::Release);
+        for part in &self.valves.parts {
+            let mut part = lock(part);
+            let rooms: Vec<Room> = part.valves.keys().cloned().collect();
+            rooms.iter().for_each(|room| self.lift_room(&mut part, room, now_ms));
+        }
+    }
+
+    /// Publishes all that a room's valve holds, and takes it away.
+    fn lift_room(&self, part: &mut Part, room: &Room, now_ms: u64) {
+        let Some(mut valve) = part.valves.remove(room) else { return };
+        if let Some(at) = valve.at {
+            part.due.remove(&at);
+        }
+        let _ = self.publish_all(room, valve.pace.take_due(u64::MAX), None, now_ms);
+    }
+
     /// Publishes through the room's valve.
     ///
     /// # Errors
@@ -225,6 +251,11 @@ impl Node {
         let mut part = lock(self.part_of(&what.room));
         if let Some(known) = self.known_key(spec, &what, now_ms)? {
             return Ok(known);
+        }
+        if self.valves.lifted.load(Ordering::Acquire) {
+            self.lift_room(&mut part, &what.room, now_ms);
+            // By the mailbox of the own shard as well: what was held may stand there.
+            return self.publish_now(spec, what, None, None, now_ms);
         }
         let Some(valve) = part.valve(&what.room, pacing) else { return Err(self.too_much_waits(pacing)) };
         if valve.pacing != pacing {

@@ -24,6 +24,8 @@ pub struct Publish<'a> {
     pub volatile: bool,
     /// The idempotency key.
     pub key: Option<&'a str>,
+    /// The digest of the batch the event is one of: its key stands for all of that.
+    pub batch: Option<&'a [u8; 32]>,
     /// Who must not get it.
     pub skip: Option<(usize, ConnKey)>,
     /// What the event is about: of events of one name and slot the newest is what counts.
@@ -42,6 +44,7 @@ impl<'a> Publish<'a> {
             lane: None,
             volatile: false,
             key: None,
+            batch: None,
             skip: None,
             slot: None,
             ack: None,

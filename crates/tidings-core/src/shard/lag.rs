@@ -6,7 +6,7 @@ use super::traced::Held;
 use super::{ConnKey, Shard};
 use crate::lane::Lane;
 use crate::outbox::{Item, Pushed, Skip};
-use crate::publication::{Epoch, Publication};
+use crate::publication::{Epoch, Position, Publication};
 use crate::room::Room;
 
 /// What was done about a connection that does not keep up, in the order of the ladder.
@@ -239,6 +239,26 @@ impl Shard {
             Some(Mark { room, namespace, epoch, offset, from: offset })
         });
         marks.collect()
+    }
+
+    /// The position behind which a room's events are held back from a member, if they are.
+    pub(crate) fn held_behind(&self, slot: u32, room: &Room, namespace: u8) -> Option<Position> {
+        let room = *self.rooms.get(room)?;
+        let conn = self.conns.get(slot as usize).filter(|conn| conn.paused)?;
+        let mut marks = conn.lag.as_deref()?.marks.iter();
+        let mark = marks.find(|mark| mark.room == room && mark.namespace == namespace)?;
+        Some(Position { epoch: mark.epoch, offset: mark.offset, tag: 0 })
+    }
+
+    /// Notes that a member was sent a room's events from `first` to `last`: of what is held back from it, these are not.
+    pub(super) fn is_sent(&mut self, slot: u32, room: u32, namespace: u8, first: u64, last: u64) {
+        let Some(conn) = self.conns.get_mut(slot as usize).filter(|conn| conn.paused) else { return };
+        let marks = conn.lag.as_deref_mut().into_iter().flat_map(|lag| &mut lag.marks);
+        for mark in marks.filter(|mark| mark.room == room && mark.namespace == namespace) {
+            if first <= mark.offset + 1 {
+                mark.offset = mark.offset.max(last);
+            }
+        }
     }
 
     /// Notes that a paused connection has joined a room and read its history so far.

@@ -193,8 +193,8 @@ impl Shard {
         }
     }
 
-    /// Says that a member is sent again what came from `first` to `last`: of that, what is still on its way here does not
-    /// come once more.
+    /// Says that a member is sent again what came from `first` to `last`: of that, what is still on its way here or held
+    /// back does not come once more.
     pub(crate) fn go_back(&mut self, slot: u32, room: &Room, namespace: u8, first: u64, last: u64) {
         let Some(&room) = self.rooms.get(room) else { return };
         // What waits is older.
@@ -207,6 +207,7 @@ impl Shard {
             local.catching_up.retain(|one| !own(one));
             local.catching_up.push(CatchingUp { slot, namespace, read_to: last });
         }
+        self.is_sent(slot, room, namespace, first, last);
     }
 
     /// Has a subscription get only some of the room's events from now on; all of them with a filter that keeps nothing away.

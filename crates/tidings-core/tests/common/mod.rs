@@ -43,8 +43,8 @@ impl Post for Kept {
         fits
     }
 
-    fn announce(&self, publication: Arc<Publication>, _audience: Audience) {
-        self.mail.lock().unwrap().push(publication);
+    fn announce(&self, publication: Arc<Publication>, _audience: Audience) -> bool {
+        self.deliver(publication)
     }
 }
 

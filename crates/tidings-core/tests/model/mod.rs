@@ -39,8 +39,8 @@ impl Post for Slow {
         true
     }
 
-    fn announce(&self, publication: Arc<Publication>, _audience: Audience) {
-        self.deliver(publication);
+    fn announce(&self, publication: Arc<Publication>, _audience: Audience) -> bool {
+        self.deliver(publication)
     }
 }
 
@@ -215,9 +215,16 @@ impl World {
         let client = &mut self.clients[at];
         let shard = &mut self.shards[client.shard];
         let log = &self.logs[&(client.org, room)];
-        let missed = expect_missed(from, log, &self.events, joined, ROOMS[room].starts_with("rec"));
-        // What was held back comes behind that once more, though it is older.
         let behind = shard.is_behind(client.key.slot);
+        let asked = match from {
+            From::Position(position) => log.len().saturating_sub(position.offset as usize),
+            From::Newest(count) => count,
+            _ => unreachable!("one who asks for nothing is given nothing"),
+        };
+        // What was held back comes before that where memory has it, else behind it once more, though it is older.
+        let wider = behind && joined.missed.len() > asked;
+        let from = if wider { From::Newest(joined.missed.len()) } else { from };
+        let missed = expect_missed(from, log, &self.events, joined, ROOMS[room].starts_with("rec"));
         if behind {
             client.abandoned.insert(room);
         }
@@ -287,6 +294,7 @@ impl World {
             payload: payload.clone(),
             lane: Some(lane),
             volatile,
+            batch: None,
             key: None,
             skip,
             slot: None,

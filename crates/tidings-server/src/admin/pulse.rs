@@ -195,8 +195,8 @@ pub(crate) async fn keep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
         }
         let pulse = &shared.admin.pulse;
         let is_watched = shared.node.hub().find(&room).is_some_and(|entry| entry.members() > 0);
-        // A little less than a second, or every other count would be left out.
         delivery::ask(&shared);
+        // A little less than a second, or every other count would be left out.
         pulse.count(&shared, if is_watched { 900 } else { COUNT_EVERY_MS }).await;
         for (alert, over) in pulse.beat(&shared) {
             alert.log(over);

@@ -211,7 +211,7 @@ impl Writer {
 impl Event {
     fn append(&self, at_ms: u64) -> Option<Append<'_>> {
         let Emitted { room, event, payload, .. } = &self.emitted;
-        Some(Append { room, epoch: self.epoch?, id: self.id, at_ms, event, payload, key: None })
+        Some(Append { room, epoch: self.epoch?, id: self.id, at_ms, event, payload, key: None, batch: None })
     }
 }
 

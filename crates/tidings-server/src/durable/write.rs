@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tidings_core::hub::Entry;
-use tidings_core::{Code, Epoch, MessageId, Node, Position, Published, Refusal, Room};
+use tidings_core::{Epoch, MessageId, Node, Position, Published, Refusal, Room};
 use tidings_store::log::{Append, Appended, Appender};
 use tidings_store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -290,7 +290,7 @@ fn settle(node: &Node, letter: Letter, done: Result<Appended, StoreError>) {
             node.note_duplicate(id);
             Ok(published(id, position, true))
         }
-        Ok(Appended::Conflict) => Err(Refusal::new(Code::Conflict, "this key was used with another event")),
+        Ok(Appended::Conflict) => Err(Refusal::key_was_used()),
         Err(error) => Err(Refusal::from(&error)),
     };
     let _ = reply.send(answer);
@@ -310,13 +310,14 @@ impl Letter {
             event: &self.said.event,
             payload: &self.said.payload,
             key: self.said.key.as_deref(),
+            batch: self.said.batch.as_deref(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tidings_core::{Hub, Kinds, Org, Payload, Room};
+    use tidings_core::{Hub, Kinds, Org, Payload, Publish, Room};
     use tidings_store::StoreOptions;
 
     use super::*;
@@ -324,7 +325,7 @@ mod tests {
     fn letter(event: &str) -> Letter {
         let room = Room::new(&Org::default(), "notes:1", 200).unwrap();
         let payload = Payload::json("1");
-        let said = Said { room, event: event.into(), payload, lane: None, key: None, skip: None, ack: None };
+        let said = Said::of(&Publish::new(room, event, payload));
         let (reply, _) = oneshot::channel();
         Letter { said, id: MessageId { node: 1, number: 1 }, epoch: Epoch(7), at_ms: 1, held: None, reply }
     }

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tidings_app::objects::read_body;
 use tidings_core::{Code, Identity, Lane, Org, Payload, Publish, Refusal, Room};
+use tidings_store::Digest;
 use tidings_wire::plain::ReceiptWish;
 use tidings_wire::{json, plain};
 
@@ -72,6 +73,9 @@ struct Message<'a> {
     data: &'a RawValue,
     #[serde(borrow)]
     key: Option<Cow<'a, str>>,
+    /// The digest of the batch it is one of, if that has a key.
+    #[serde(skip)]
+    batch: Option<[u8; 32]>,
     #[serde(borrow)]
     lane: Option<Cow<'a, str>>,
     #[serde(default)]
@@ -138,7 +142,7 @@ async fn publish_one(
     let body = text(shared, &body)?;
     let mut message: Message<'_> = read_body(body)?;
     message.key = one_key(headers, message.key)?;
-    send(shared, caller, &message).await
+    send(shared, caller, &message, &mut false).await
 }
 
 async fn batch(
@@ -179,19 +183,42 @@ async fn publish_batch(
     if batch.messages.iter().map(targets).sum::<usize>() > RESULTS {
         return Err(Refusal::new(Code::TooLarge, "more rooms than a batch may go to"));
     }
-    let mut out = b"{\"ok\":true,\"results\":[".to_vec();
+    let content = batch.key.as_ref().map(|_| content_of(&batch.messages));
+    let (mut out, mut spent) = (b"{\"ok\":true,\"results\":[".to_vec(), false);
     for (at, message) in batch.messages.iter_mut().enumerate() {
         message.key = batch.key.as_ref().map(|key| format!("{key}:{at}").into());
+        message.batch = content;
         if at > 0 {
             out.push(b',');
         }
-        write_result(&mut out, send(shared, caller, message).await);
+        let result = send(shared, caller, message, &mut spent).await;
+        // Nothing of it was published.
+        if let (true, true, Err(refusal)) = (spent, at == 0, &result) {
+            return Err(refusal.clone());
+        }
+        write_result(&mut out, result);
         if at % TURN == TURN - 1 {
             tokio::task::yield_now().await;
         }
     }
     out.extend_from_slice(b"]}");
     Ok(out)
+}
+
+/// The digest of what a batch says to whom: under its key the same is once, and nothing else at all.
+fn content_of(messages: &[Message<'_>]) -> [u8; 32] {
+    let mut all = Vec::new();
+    for message in messages {
+        let one = [&message.room, &message.user_id, &message.org].map(|to| to.as_deref());
+        let rooms = message.rooms.as_ref().map(|rooms| rooms.len().to_string());
+        let many = message.rooms.iter().flatten().map(|room| Some(&**room));
+        let said = [rooms.as_deref(), Some(&*message.event), Some(message.data.get())];
+        for part in one.into_iter().chain(said).chain(many) {
+            all.extend_from_slice(&part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+            all.extend_from_slice(part.unwrap_or_default().as_bytes());
+        }
+    }
+    *Digest::of(&all).as_bytes()
 }
 
 /// The key of a body or of its header: two that differ would leave open which of them it is done once under.
@@ -215,17 +242,26 @@ fn write_result(out: &mut Vec<u8>, result: Result<Vec<u8>, Refusal>) {
     }
 }
 
-async fn send(shared: &Shared, caller: &Caller<'_>, message: &Message<'_>) -> Result<Vec<u8>, Refusal> {
+/// Sends a message to whom it is for. Once a batch's key has proved to stand for another batch (`spent`), no more of
+/// it is sent.
+async fn send(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    message: &Message<'_>,
+    spent: &mut bool,
+) -> Result<Vec<u8>, Refusal> {
     match (&message.room, &message.rooms, &message.user_id, &message.org) {
-        (Some(room), None, None, None) => send_to(shared, caller, message, room).await,
-        (None, None, Some(user), None) => send_to(shared, caller, message, &format!("user:{user}")).await,
+        (Some(room), None, None, None) => send_unless(spent, shared, caller, message, room).await,
+        (None, None, Some(user), None) => {
+            send_unless(spent, shared, caller, message, &format!("user:{user}")).await
+        }
         (None, Some(rooms), None, None) if rooms.len() <= BATCH => {
             let mut out = b"{\"ok\":true,\"results\":[".to_vec();
             for (at, room) in rooms.iter().enumerate() {
                 if at > 0 {
                     out.push(b',');
                 }
-                write_result(&mut out, send_to(shared, caller, message, room).await);
+                write_result(&mut out, send_unless(spent, shared, caller, message, room).await);
             }
             out.extend_from_slice(b"]}");
             Ok(out)
@@ -233,9 +269,25 @@ async fn send(shared: &Shared, caller: &Caller<'_>, message: &Message<'_>) -> Re
         (None, Some(_), None, None) => {
             Err(Refusal::new(Code::TooLarge, "more rooms than one message may go to"))
         }
+        (None, None, None, Some(_)) if *spent => Err(Refusal::key_was_used()),
         (None, None, None, Some(org)) => announce(shared, caller, message, org),
         _ => Err(Refusal::new(Code::BadRequest, "exactly one of room, rooms, userId and org is needed")),
     }
+}
+
+async fn send_unless(
+    spent: &mut bool,
+    shared: &Shared,
+    caller: &Caller<'_>,
+    message: &Message<'_>,
+    name: &str,
+) -> Result<Vec<u8>, Refusal> {
+    if *spent {
+        return Err(Refusal::key_was_used());
+    }
+    let result = send_to(shared, caller, message, name).await;
+    *spent = message.batch.is_some() && result.as_ref().is_err_and(Refusal::is_key_was_used);
+    result
 }
 
 async fn send_to(
@@ -255,6 +307,7 @@ async fn send_to(
         lane,
         volatile: message.volatile,
         key: message.key.as_deref(),
+        batch: message.batch.as_ref(),
         skip: None,
         slot: message.slot.as_deref(),
         ack: None,

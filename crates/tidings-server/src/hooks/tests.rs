@@ -145,6 +145,19 @@ async fn a_question_that_everybody_gave_up_leaves_nothing_behind() {
     assert!(lock(&hooks.flights).is_empty());
 }
 
+#[test]
+fn those_who_give_up_at_the_same_moment_leave_nothing_behind() {
+    let hooks = hooks("http://127.0.0.1:9/".into());
+    let flight: Flight = Default::default();
+    let (first, second) = (hooks.seat(&flight), hooks.seat(&flight));
+    // The first has decided that somebody is left, and has not let go of the cell yet.
+    let cell = first.cell.clone();
+    drop(first);
+    drop(second);
+    assert!(lock(&hooks.flights).is_empty());
+    drop(cell);
+}
+
 #[tokio::test]
 async fn questions_the_backend_takes_for_bad_ones_do_not_keep_others_from_it() {
     for (status, opens) in [

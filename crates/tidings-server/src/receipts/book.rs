@@ -13,6 +13,9 @@ use crate::config::ReceiptsConfig;
 const OVER: usize = 1_000;
 const OVER_RECIPIENTS: usize = 20_000;
 
+/// So long they can be asked about at most.
+const OVER_MS: u64 = 24 * 3_600_000;
+
 /// Recipients of all messages of one organisation that are waited for.
 const WAITING_RECIPIENTS: usize = 100_000;
 
@@ -34,8 +37,25 @@ struct Share {
     waiting: usize,
     recipients: usize,
     bytes: usize,
-    over: VecDeque<(u64, usize)>,
+    over: VecDeque<Over>,
     over_recipients: usize,
+}
+
+/// A message that is over: its recipients, and since when.
+struct Over {
+    ack: u64,
+    recipients: usize,
+    at_ms: u64,
+}
+
+impl Share {
+    /// Takes the oldest out that is over, if it is `too_old` or there are too many.
+    fn outdated(&mut self, too_old: impl Fn(u64) -> bool) -> Option<u64> {
+        let many = self.over.len() > OVER || self.over_recipients > OVER_RECIPIENTS;
+        let oldest = self.over.pop_front_if(|oldest| many || too_old(oldest.at_ms))?;
+        self.over_recipients -= oldest.recipients;
+        Some(oldest.ack)
+    }
 }
 
 impl Book {
@@ -149,7 +169,7 @@ impl Book {
         self.by_id(org, id).is_some_and(|tracked| tracked.outcome.is_none())
     }
 
-    /// Messages to users that are waited for.
+    /// Messages that are waited for, to rooms and to users.
     pub(super) fn open(&self) -> Vec<u64> {
         let open = self.by_ack.iter().filter(|(_, tracked)| tracked.outcome.is_none());
         open.map(|(ack, _)| *ack).collect()
@@ -187,23 +207,27 @@ impl Book {
     }
 
     /// A message is over: it makes room for others, and can be asked about for a while.
-    pub(super) fn over(&mut self, ack: u64) {
+    pub(super) fn over(&mut self, ack: u64, at_ms: u64) {
         let Some(tracked) = self.by_ack.get_mut(&ack) else { return };
         tracked.lighten();
-        let (org, count, bytes) = (tracked.room.org().clone(), tracked.recipients.len(), tracked.bytes);
+        let (org, recipients, bytes) = (tracked.room.org().clone(), tracked.recipients.len(), tracked.bytes);
         let Some(share) = self.orgs.get_mut(&org) else { return };
         share.waiting -= 1;
-        share.recipients -= count;
+        share.recipients -= recipients;
         share.bytes -= bytes;
-        share.over.push_back((ack, count));
-        share.over_recipients += count;
-        let mut forgotten = Vec::new();
-        while share.over.len() > OVER || share.over_recipients > OVER_RECIPIENTS {
-            let Some((oldest, count)) = share.over.pop_front() else { break };
-            share.over_recipients -= count;
-            forgotten.push(oldest);
-        }
+        share.over.push_back(Over { ack, recipients, at_ms });
+        share.over_recipients += recipients;
+        let forgotten: Vec<_> = std::iter::from_fn(|| share.outdated(|_| false)).collect();
         forgotten.into_iter().for_each(|oldest| self.forget(oldest));
+    }
+
+    /// Forgets messages that have been over for too long, and organisations that use up nothing.
+    pub(super) fn sweep(&mut self, now_ms: u64) {
+        let too_old = |at_ms: u64| at_ms.saturating_add(OVER_MS) <= now_ms;
+        let of_each = |share: &mut Share| std::iter::from_fn(|| share.outdated(too_old)).collect::<Vec<_>>();
+        let forgotten: Vec<_> = self.orgs.values_mut().flat_map(of_each).collect();
+        forgotten.into_iter().for_each(|oldest| self.forget(oldest));
+        self.orgs.retain(|_, share| share.waiting > 0 || !share.over.is_empty());
     }
 
     fn forget(&mut self, ack: u64) {
@@ -221,5 +245,51 @@ impl Book {
 fn wake(tracked: &Tracked) {
     if tracked.message.is_some() && tracked.outcome.is_none() && tracked.is_settled() {
         tracked.settled.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidings_core::Room;
+    use tidings_wire::plain::ReceiptWish;
+
+    use super::super::{Asked, Terms};
+    use super::*;
+
+    fn tracked(org: &Org) -> Tracked {
+        let room = Room::of_user(org, "ada");
+        let terms = Terms::of(ReceiptWish::default(), false).unwrap();
+        let asked = Asked {
+            room: &room,
+            key: None,
+            bytes: 10,
+            terms,
+            teller: None,
+            tells_users: false,
+            redriven: false,
+        };
+        Tracked::new(asked, 0, 0)
+    }
+
+    #[test]
+    fn nothing_is_left_of_an_organisation_whose_messages_have_been_over_for_a_day() {
+        let mut book = Book::new(&ReceiptsConfig::default());
+        let (org, id) = (Org::new("acme"), MessageId { node: 1, number: 1 });
+        book.begin(1, tracked(&org)).unwrap();
+        let room = Room::of_user(&org, "ada");
+        book.published(1, Arc::new(Publication::new(room, "said", tidings_core::Payload::json("1"), id, 0)));
+        book.begin(2, tracked(&org)).unwrap();
+        book.cancel(2);
+        book.begin(3, tracked(&Org::new("other"))).unwrap();
+        book.cancel(3);
+        book.sweep(u64::MAX);
+        assert_eq!(book.orgs.len(), 1, "one is waited for");
+        book.close(1, 0);
+        book.over(1, 1_000);
+        book.sweep(OVER_MS + 999);
+        assert!(book.by_id(&org, id).is_some());
+        book.sweep(OVER_MS + 1_000);
+        assert!(book.by_id(&org, id).is_none());
+        assert_eq!((book.orgs.len(), book.by_ack.len(), book.by_id.len()), (0, 0, 0));
     }
 }

@@ -9,7 +9,7 @@ use tidings_wire::json::write_string;
 /// Rooms, and users, of one organisation of which figures are kept; the one that was silent for longest goes.
 const KEPT: usize = 1_000;
 
-/// Organisations of which figures are kept.
+/// Organisations of which figures are kept; the one that was silent for longest goes.
 const ORGS: usize = 1_000;
 
 /// Upper ends of the latencies that are told apart, in milliseconds.
@@ -76,6 +76,7 @@ pub(super) struct AllFigures(HashMap<Org, OfOrg>);
 struct OfOrg {
     rooms: HashMap<CompactString, Figures>,
     users: HashMap<CompactString, Figures>,
+    touched_ms: u64,
 }
 
 /// Of what there are figures.
@@ -89,9 +90,13 @@ impl AllFigures {
     /// Counts something of a room or a user.
     pub(super) fn count(&mut self, org: &Org, of: Of<'_>, now_ms: u64, count: impl FnOnce(&mut Figures)) {
         if !self.0.contains_key(org) && self.0.len() >= ORGS {
-            return;
+            let silent = self.0.iter().min_by_key(|(_, of_org)| of_org.touched_ms);
+            if let Some(silent) = silent.map(|(org, _)| org.clone()) {
+                self.0.remove(&silent);
+            }
         }
         let of_org = self.0.entry(org.clone()).or_default();
+        of_org.touched_ms = now_ms;
         let (map, name) = match of {
             Of::Room(name) => (&mut of_org.rooms, name),
             Of::User(name) => (&mut of_org.users, name),
@@ -150,5 +155,17 @@ mod tests {
         assert_eq!(all.0[&org].rooms.len(), KEPT);
         assert_eq!((all.of(&org, Of::Room("1")).published, all.of(&org, Of::Room("0")).published), (0, 1));
         assert_eq!(all.of(&Org::new("other"), Of::Room("0")).published, 0, "organisations do not meet");
+    }
+
+    #[test]
+    fn the_organisation_that_was_silent_for_longest_goes_when_there_are_too_many() {
+        let mut all = AllFigures::default();
+        let of = |at: u64| Org::new(&at.to_string());
+        for at in 0..=ORGS as u64 {
+            let now_ms = if at == 1 { 1 } else { 1_000 };
+            all.count(&of(at), Of::Room("a"), now_ms, |figures| figures.published += 1);
+        }
+        let published = |at| all.of(&of(at), Of::Room("a")).published;
+        assert_eq!((all.0.len(), published(0), published(1), published(ORGS as u64)), (ORGS, 1, 0, 1));
     }
 }

@@ -70,7 +70,7 @@ impl Receipts {
             shown::write_receipt(&mut body, tracked);
             teller.tell("receipt", body);
         }
-        book.over(ack);
+        book.over(ack, wall_ms());
     }
 
     fn count(&self, ack: u64) {

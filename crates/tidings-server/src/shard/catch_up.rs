@@ -95,6 +95,55 @@ impl ShardLoop {
         Ok(true)
     }
 
+    /// From where a subscription hears a room in which its client catches up already: it is promised what it has not been
+    /// sent, whatever is asked for besides.
+    pub(super) fn begins_behind(&mut self, key: ConnKey, namespace: u8, room: &Room, from: From) -> From {
+        let Some(after) = self.catching_up_in(key, namespace, room).map(|one| one.after) else { return from };
+        let top = self.node.hub().find(room).and_then(|entry| entry.top());
+        let Some(top) = top.filter(|top| top.epoch == after.epoch) else { return from };
+        match from {
+            From::Position(since)
+                if since.epoch == after.epoch && (after.offset..=top.offset).contains(&since.offset) =>
+            {
+                From::Position(after)
+            }
+            From::Newest(count) => match self.node.reaches(room, after) {
+                Some(true) => From::Newest(count.max(top.offset.saturating_sub(after.offset) as usize)),
+                // All that memory has is behind it.
+                _ => From::Position(after),
+            },
+            _ => from,
+        }
+    }
+
+    /// Has a client that catches up in a room go on with other wishes; `false` if it does not catch up.
+    ///
+    /// # Errors
+    /// As a subscription.
+    pub(super) fn goes_on_catching_up(
+        &mut self,
+        key: ConnKey,
+        ack: AckTo,
+        asker: tidings_core::Asker<'_>,
+        room: &Room,
+        filter: Option<Filter>,
+    ) -> Result<bool, Halt> {
+        let Some(top) = self.node.hub().find(room).and_then(|entry| entry.top()) else { return Ok(false) };
+        let node = self.node.clone();
+        let Some(one) = self.catching_up_in(key, ack.namespace(), room) else { return Ok(false) };
+        node.admit(asker, room, Action::Subscribe).map_err(|denied| halt(denied, room, asker.answered))?;
+        (one.filter, one.ack) = (filter, ack);
+        let joined =
+            Joined { top: Some(top), missed: Vec::new(), recovered: None, roll: tidings_core::Roll::Off };
+        self.answer(key, ack, |out| super::written::write_joined(out, room.name(), &joined));
+        Ok(true)
+    }
+
+    fn catching_up_in(&mut self, key: ConnKey, namespace: u8, room: &Room) -> Option<&mut CatchUp> {
+        let all = &mut self.links.get(key)?.catching_up;
+        all.iter_mut().find(|one| one.room == *room && one.ack.namespace() == namespace)
+    }
+
     /// Whether a connection is in as many rooms as it may be, and not in this one.
     pub(super) fn has_all_rooms(&mut self, key: ConnKey, namespace: u8, room: &Room) -> bool {
         let Some(link) = self.links.get(key) else { return false };

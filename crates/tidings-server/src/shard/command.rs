@@ -166,6 +166,7 @@ impl ShardLoop {
             lane: body.lane,
             volatile: body.volatile,
             key: body.key.as_deref(),
+            batch: None,
             skip: body.except_self.then_some((self.shard.index(), key)),
             slot: body.slot.as_deref(),
             ack: None,
@@ -211,6 +212,7 @@ impl ShardLoop {
             lane: body.lane,
             key: body.key.as_deref().map(Into::into),
             skip: body.except_self.then_some((self.shard.index(), key)),
+            batch: None,
             ack: None,
         }
     }
@@ -263,12 +265,15 @@ impl ShardLoop {
             (None, None, Some(snapshot)) => From::Moment(snapshot.moment),
             (None, None, None) => From::Now,
         };
+        let from = self.begins_behind(key, ack.namespace(), &room, from);
         if self.has_to_be_stored(key, ack.namespace(), asker, &room) {
             let behind = matches!(from, From::Position(since) if self.node.behind(&room, since).is_some());
             let need = if behind { Need::StoredBehind } else { Need::StoredWith };
             return Err(Halt::open(&room, need, &answered).keeping(snapshot));
         }
-        self.stop_catching_up(key, &room, ack.namespace());
+        if matches!(from, From::Now) && self.goes_on_catching_up(key, ack, asker, &room, filter(body))? {
+            return Ok(());
+        }
         if let From::Position(since) = from
             && self.subscribe_behind(key, ack, &room, since, filter(body), &answered)?
         {
@@ -279,6 +284,7 @@ impl ShardLoop {
         let (node, again) = (self.node.clone(), self.shard.is_member(key.slot, &room, form.namespace));
         let joined = node.join(&mut self.shard, key.slot, form, asker, &room, from);
         let mut joined = joined.map_err(|denied| halt(denied, &room, &answered).keeping(snapshot.clone()))?;
+        self.stop_catching_up(key, &room, ack.namespace());
         self.follow_kept(key, form.namespace, &who, &room, &joined);
         let filter = filter(body);
         let chooses = filter.is_some();

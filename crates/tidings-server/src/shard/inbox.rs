@@ -163,8 +163,8 @@ pub(crate) struct Inbox {
     waker: mio::Waker,
 }
 
-/// Publications beyond this are refused: the shard is far behind. Once it has taken what is there it looks for those that
-/// were recorded.
+/// While so many letters wait, publications are refused: the shard is far behind. Once it has taken what is there it looks
+/// for those that were recorded.
 const DELIVERIES: usize = 65_536;
 
 impl Inbox {
@@ -173,7 +173,23 @@ impl Inbox {
         Self { mail: Mutex::default(), refused, awake, waker }
     }
 
-    /// Adds a letter and wakes the shard.
+    /// Adds a publication and wakes the shard, unless the mailbox is full.
+    fn offer(&self, letter: Mail) -> bool {
+        {
+            let mut mail = lock(&self.mail);
+            if mail.len() >= DELIVERIES {
+                self.refused.store(true, Ordering::Relaxed);
+                return false;
+            }
+            mail.push(letter);
+        }
+        self.wake();
+        true
+    }
+
+    /// Adds a letter that is no publication, and wakes the shard. None is refused: each belongs to something that is
+    /// bounded where it begins, such as a connection's lane, a request or a session, and to leave one out would leave
+    /// that waiting for ever.
     pub(crate) fn push(&self, letter: Mail) {
         lock(&self.mail).push(letter);
         self.wake();
@@ -214,20 +230,11 @@ pub(crate) struct ShardPost(pub(crate) Arc<Inbox>);
 
 impl Post for ShardPost {
     fn deliver(&self, publication: Arc<Publication>) -> bool {
-        {
-            let mut mail = lock(&self.0.mail);
-            if mail.len() >= DELIVERIES {
-                self.0.refused.store(true, Ordering::Relaxed);
-                return false;
-            }
-            mail.push(Mail::Deliver(publication));
-        }
-        self.0.wake();
-        true
+        self.0.offer(Mail::Deliver(publication))
     }
 
-    fn announce(&self, publication: Arc<Publication>, audience: Audience) {
-        self.0.push(Mail::Announce(publication, audience));
+    fn announce(&self, publication: Arc<Publication>, audience: Audience) -> bool {
+        self.0.offer(Mail::Announce(publication, audience))
     }
 }
 
@@ -252,6 +259,7 @@ mod tests {
         mail.clear();
         assert!((0..DELIVERIES).all(|_| post.deliver(publication.clone())));
         assert!(!post.deliver(publication.clone()));
+        assert!(!post.announce(publication.clone(), Audience::Everybody));
         assert!(inbox.take(&mut mail));
         assert_eq!(mail.len(), DELIVERIES);
         mail.clear();

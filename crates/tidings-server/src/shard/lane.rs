@@ -542,7 +542,7 @@ mod tests {
         let room = Room::new(&Org::default(), "lobby:a", 200).unwrap();
         let payload = Payload::json(vec![b'1'; bytes]);
         let (event, lane, key, skip) = ("e".into(), None, None, None);
-        let said = Box::new(Said { room, event, payload, lane, key, skip, ack: None });
+        let said = Box::new(Said { room, event, payload, lane, key, batch: None, skip, ack: None });
         Job::Publish {
             by: By { ack, sid, who: Arc::new(Identity::anonymous()) },
             said,

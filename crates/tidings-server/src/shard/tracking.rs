@@ -75,6 +75,7 @@ impl ShardLoop {
             lane: body.lane,
             volatile: false,
             key: publisher_key,
+            batch: None,
             skip: body.except_self.then_some((self.shard.index(), key)),
             slot: body.slot.as_deref(),
             ack: Some(tracking),

@@ -20,6 +20,9 @@ const LAST_SECOND: u64 = 253_402_300_799;
 /// Bytes of a user's id and of an organisation's name.
 pub(super) const NAME_BYTES: usize = 200;
 
+/// Bytes of a user's id at most: with it the name of the personal room, `user:ID`, is as long as a room's may be.
+pub(super) const USER_BYTES: usize = NAME_BYTES - "user:".len();
+
 /// Bytes of a token's own id.
 const TOKEN_ID_BYTES: usize = 128;
 
@@ -173,7 +176,7 @@ impl<'a> Claims<'a> {
     fn user(&self, map: &Mapping) -> Result<CompactString, Fault> {
         let value = map.user.iter().find_map(|name| self.at(name)).ok_or(Fault::User)?;
         // Keys are called so, in rules and in the audit log; whoever signs tokens makes none of them.
-        id(value, NAME_BYTES).filter(|user| !user.starts_with(keys::USER)).ok_or(Fault::User)
+        id(value, USER_BYTES).filter(|user| !user.starts_with(keys::USER)).ok_or(Fault::User)
     }
 
     fn org(&self, map: &Mapping, fixed: Option<&Org>) -> Result<Org, Fault> {

@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use sha2::Sha256;
 
-use super::claims::NAME_BYTES;
+use super::claims::{NAME_BYTES, USER_BYTES};
 use super::issuer::Issuer;
 use super::keys::{Key, KeySet};
 
@@ -126,11 +126,10 @@ struct Claims<'a> {
 
 /// Header and claims are as RFC 9068 has them.
 fn sign(key: &OwnKey, issuer: &str, grant: &Grant, now: u64) -> Result<String, String> {
-    let may_be =
-        |name: &String| (1..=NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control);
-    if ![&grant.user, &grant.org].into_iter().all(may_be) {
+    let may_be = |name: &str, most| (1..=most).contains(&name.len()) && !name.chars().any(char::is_control);
+    if !may_be(&grant.user, USER_BYTES) || !may_be(&grant.org, NAME_BYTES) {
         return Err(format!(
-            "a token needs a user and an organisation, of 1 to {NAME_BYTES} printable bytes"
+            "a token needs a user of 1 to {USER_BYTES} and an organisation of 1 to {NAME_BYTES} printable bytes"
         ));
     }
     if grant.scopes.iter().any(|scope| scope.is_empty() || scope.contains(' ')) {

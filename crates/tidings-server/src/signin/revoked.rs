@@ -171,14 +171,6 @@ impl Revoked {
         Ok(widened)
     }
 
-    /// Adds many, as a store does at start.
-    ///
-    /// # Errors
-    /// [`Full`]; those that had a place are in force.
-    pub fn load(&self, all: impl IntoIterator<Item = (Revocation, u64)>, now: u64) -> Result<(), Full> {
-        all.into_iter().try_for_each(|(what, until)| self.add(what, until, now))
-    }
-
     /// Whether a token was called back.
     pub fn concerns(&self, who: &Identity) -> bool {
         self.why(who).is_some()
@@ -386,7 +378,7 @@ mod tests {
     fn a_full_set_refuses_and_drops_nobody_before_its_end() {
         let revoked = Revoked::default();
         let token = |at: usize| Revocation::Token { org: Org::new(&at.to_string()), id: "t".into() };
-        revoked.load((0..REVOCATIONS).map(|at| (token(at), 100)), 10).unwrap();
+        (0..REVOCATIONS).for_each(|at| revoked.add(token(at), 100, 10).unwrap());
         assert_eq!(revoked.add(token(REVOCATIONS), 500, 99), Err(Full));
         assert_eq!(revoked.add_because(token(REVOCATIONS), Why::Revoked, 500, 99), Err(Full));
         assert!(revoked.concerns(&who("0", "u", "t", None)));

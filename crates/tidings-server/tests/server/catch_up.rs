@@ -138,6 +138,43 @@ fn one_who_leaves_a_room_while_it_catches_up_hears_no_more_of_it() {
     });
 }
 
+#[test]
+fn one_who_subscribes_again_while_it_catches_up_loses_nothing() {
+    let disk = disk();
+    let first = disk.served(|addr, _| fill(addr, &["notes:1"], 1..=3_000).remove(0));
+    for again in
+        ["", ",\"since\":{\"epoch\":EPOCH,\"offset\":2990}", ",\"rewind\":5", ",\"events\":[\"said\"]"]
+    {
+        let again = again.replace("EPOCH", &first["epoch"].to_string());
+        let since = json!({"epoch": first["epoch"], "offset": 0});
+        disk.served(move |addr, _| {
+            let (mut bob, _) = plain(addr, &token("bob", 600, json!({})));
+            let subscribe = "\"type\":\"subscribe\",\"room\":\"notes:1\"";
+            bob.say(&format!("{{\"id\":1,{subscribe},\"since\":{since}}}"));
+            bob.say(&format!("{{\"id\":2,{subscribe}{again}}}"));
+            let (mut last, mut answers, mut resumed) = (0, 0, false);
+            while last < 3_000 || answers < 2 || !resumed {
+                let told: Value = serde_json::from_str(&bob.hear("\"")).unwrap();
+                match told["type"].as_str().unwrap() {
+                    "event" => {
+                        let offset = told["offset"].as_u64().unwrap();
+                        assert!(offset <= last + 1, "{offset} after {last}, with {again}");
+                        last = last.max(offset);
+                    }
+                    "ack" => {
+                        assert_eq!(told["ok"], true, "{told}");
+                        let asks = told["id"] == 1 || again.contains("since") || again.contains("rewind");
+                        assert_eq!(told["recovered"], if asks { json!(true) } else { Value::Null }, "{told}");
+                        answers += 1;
+                    }
+                    "resumed" => resumed = true,
+                    _ => panic!("{told}"),
+                }
+            }
+        });
+    }
+}
+
 /// The numbers and offsets of a page of history.
 fn numbers(answer: &Value) -> Vec<u64> {
     let events = answer["events"].as_array().unwrap();

@@ -29,6 +29,43 @@ fn a_draining_server_tells_its_clients_and_closes_them_with_1012() {
 }
 
 #[test]
+fn what_a_pace_held_back_is_heard_before_the_close() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut config = config();
+        for (name, batch, keep) in
+            [("paced", false, "recent"), ("batch", true, "nothing"), ("log", true, "recent")]
+        {
+            let mut kind = config.rooms["open"].clone();
+            kind.keep = Some(keep.into());
+            let long = Some(3_600_000);
+            if batch {
+                kind.batch_ms = long;
+            } else {
+                kind.pace_ms = long;
+            }
+            config.rooms.insert(name.into(), kind);
+        }
+        let server = Server::start(&config, Extras::default()).await.unwrap();
+        let addr = server.addr();
+        let (publisher, rooms) = (server.publisher(), ["paced:1", "batch:1", "log:1"]);
+        let connect = move || rooms.map(|room| Wire::subscribed(addr, room));
+        let clients = tokio::task::spawn_blocking(connect).await.unwrap();
+        for (room, data) in rooms.into_iter().flat_map(|room| (1..=3).map(move |data| (room, data))) {
+            publisher.publish(room, "e", data.to_string()).unwrap();
+        }
+        let read = tokio::task::spawn_blocking(move || {
+            clients.map(|mut wire| {
+                while !wire.hear("\"event\"").contains("\"data\":3,") {}
+                wire.closed()
+            })
+        });
+        server.drain().await;
+        assert_eq!(read.await.unwrap(), [Some(1012); 3]);
+    });
+}
+
+#[test]
 fn a_client_that_comes_while_the_server_drains_is_sent_away() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {

@@ -149,6 +149,59 @@ fn every_door_publishes_to_one_order() {
 }
 
 #[test]
+fn the_key_of_a_batch_stands_for_all_of_it() {
+    let mut disk = Disk::new();
+    disk.config.rooms.get_mut("open").unwrap().history = Some("anyone".into());
+    disk.served(|addr, _, _| {
+        let who = token("ada", 600, json!({}));
+        for kind in ["notes", "open"] {
+            let (room, other) = (format!("{kind}:1"), format!("{kind}:2"));
+            let batch = |all: &[u8]| {
+                let one = |data| json!({"room": room, "event": "said", "data": data});
+                let messages: Vec<_> = all.iter().map(one).collect();
+                post(addr, "/api/publish/batch", &who, &json!({"messages": messages, "key": "k"}).to_string())
+            };
+            assert!(!batch(&[1, 2]).contains("duplicate"));
+            assert_eq!(batch(&[1, 2]).matches("\"duplicate\":true").count(), 2, "the same batch, in {room}");
+            for another in [&[1, 2, 3][..], &[1], &[1, 3], &[3, 2]] {
+                let answer = batch(another);
+                assert!(answer.contains("\"conflict\"") && !answer.contains("messageId"), "{answer}");
+            }
+            let elsewhere = json!({"key": "k", "messages": [{"room": other, "event": "said", "data": 1},
+                {"room": room, "event": "said", "data": 2}, {"room": room, "event": "said", "data": 3}]});
+            let answer = post(addr, "/api/publish/batch", &who, &elsewhere.to_string());
+            assert_eq!(answer.matches("\"conflict\"").count(), 2, "{answer}");
+            let kept = ada(addr).ask(1, &format!("\"type\":\"history\",\"room\":\"{room}\""));
+            let kept: Vec<_> =
+                kept["events"].as_array().unwrap().iter().map(|event| &event["data"]).collect();
+            assert_eq!(kept, [1, 2]);
+        }
+    });
+}
+
+#[test]
+fn who_asks_for_no_event_of_a_history_is_told_whether_there_is_one() {
+    let mut disk = Disk::new();
+    disk.config.rooms.get_mut("open").unwrap().history = Some("anyone".into());
+    disk.served(|addr, _, _| {
+        let mut ada = ada(addr);
+        for room in ["notes:1", "open:1"] {
+            let [first, last] = [1, 2].map(|id| publish(&mut ada, id, room, id));
+            for (told, limit, more, events) in
+                [(&first, 0, true, 0), (&first, 1, false, 1), (&last, 0, false, 0)]
+            {
+                let since = json!({"epoch": told["epoch"], "offset": told["offset"], "tag": told["tag"]});
+                let said = format!("\"room\":\"{room}\",\"since\":{since},\"limit\":{limit}");
+                let answer = ada.ask(9, &format!("\"type\":\"history\",{said}"));
+                let told = (answer["more"].as_bool(), answer["events"].as_array().map(Vec::len));
+                assert_eq!(told, (Some(more), Some(events)), "{answer}");
+                assert_eq!(answer["complete"], true, "{answer}");
+            }
+        }
+    });
+}
+
+#[test]
 fn what_is_said_in_a_row_is_answered_and_heard_in_that_order() {
     Disk::new().served(|addr, _, _| {
         let mut hears = plain_in(addr, &token("bob", 600, json!({})), "notes:1");

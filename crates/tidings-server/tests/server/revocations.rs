@@ -9,7 +9,7 @@ use serde_json::json;
 use tidings_core::Org;
 use tidings_server::config::RoomKindConfig;
 use tidings_server::signin::{Grant, SignIn};
-use tidings_server::{Config, Extras, Live};
+use tidings_server::{Config, Extras, Live, Target};
 use tidings_store::{Store, StoreOptions};
 
 use crate::common::{DEADLINE, Wire, config, with_live, with_server};
@@ -210,7 +210,8 @@ fn a_revocation_outlives_a_restart_and_reaches_other_servers_of_the_same_store()
         with_store(beside, &config(), move |other, _| {
             let (mut wire, _) = plain(other, &shown);
             let asked = Instant::now();
-            block_on(live.revoke_user(&Org::default(), "ada", "left the company")).unwrap();
+            let target = Target::User("ada".into());
+            block_on(live.revoke(&Org::default(), &target, None, "left the company")).unwrap();
             assert_eq!(wire.closed(), Some(4403));
             assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
             let _ = addr;

@@ -16,7 +16,7 @@ use tidings_server::{Config, Extras};
 use tidings_store::audit::AuditFilter;
 use tidings_store::{Store, StoreOptions};
 
-use crate::common::{Wire, config, with_extras, with_server};
+use crate::common::{Wire, config, token, user, with_extras, with_server};
 
 const RSA: &str = "https://rsa.example/";
 const EC: &str = "https://ec.example/";
@@ -86,6 +86,25 @@ fn a_public_key_lets_a_socket_io_client_in() {
             wire.say("421[\"subscribe\",{\"room\":\"user:ada\"}]");
             assert!(wire.hear("431[").contains("\"ok\":true"));
         }
+    });
+}
+
+#[test]
+fn whose_personal_room_would_have_too_long_a_name_is_nobody() {
+    with_server(&config(), |addr, _| {
+        let (longest, longer) = ("a".repeat(195), "a".repeat(196));
+        let (mut wire, _) = crate::people::plain(addr, &user(&longest));
+        let said = json!({"userId": longest, "event": "said", "data": 1}).to_string();
+        let server = token(json!({"sub": "backend", "scope": "publish"}));
+        let answer = crate::people::post(addr, "/api/publish", &server, &said);
+        assert!(answer.contains("\"ok\":true"), "{answer}");
+        assert!(wire.hear("\"said\"").contains(&format!("user:{longest}")));
+        let room = format!("\"type\":\"subscribe\",\"room\":\"user:{longest}\",\"rewind\":1");
+        assert_eq!(wire.ask(1, &room)["recovered"], true);
+
+        let mut wire = Wire::open(addr, "/ws");
+        wire.say(&format!("{{\"type\":\"auth\",\"token\":\"{}\"}}", user(&longer)));
+        assert_eq!(wire.closed(), Some(4401));
     });
 }
 

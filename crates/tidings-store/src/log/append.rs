@@ -35,6 +35,8 @@ pub struct Append<'a> {
     pub payload: &'a Payload,
     /// Under which it is appended once, for [`KEY_MS`].
     pub key: Option<&'a str>,
+    /// The digest of the batch it is one of, for all of which the key stands.
+    pub batch: Option<&'a [u8; 32]>,
 }
 
 impl Append<'_> {
@@ -441,7 +443,8 @@ fn new_room(room: &Room, epoch: Epoch, now_ms: u64) -> [Value<'_>; 9] {
 pub(super) fn body_of(event: &Append<'_>) -> Digest {
     let mut all = Vec::with_capacity(event.event.len() + event.payload.json.len() + 16);
     let parts = [event.event.as_bytes(), &event.payload.json];
-    for part in parts.into_iter().chain(event.payload.attachments.iter().map(|one| &one[..])) {
+    let batch = event.batch.map(|batch| &batch[..]);
+    for part in parts.into_iter().chain(event.payload.attachments.iter().map(|one| &one[..])).chain(batch) {
         all.extend_from_slice(&(part.len() as u64).to_le_bytes());
         all.extend_from_slice(part);
     }

@@ -158,17 +158,6 @@ impl Reader {
         Ok(Some((room, row.count(1)?)))
     }
 
-    /// The message at an offset, if it is kept.
-    ///
-    /// # Errors
-    /// [`StoreError`](crate::StoreError)
-    pub async fn log_id_at(&mut self, room: &RoomHead, offset: u64) -> Result<Option<MessageId>> {
-        let sql = "SELECT node, number FROM log_events WHERE room_id = $1 AND place = $2";
-        let row = self.row(sql, args![room.id, offset]).await?;
-        row.map(|row| Ok(MessageId { node: unsigned(row.int(0)?), number: unsigned(row.int(1)?) }))
-            .transpose()
-    }
-
     /// The highest offset of a room whose event has at most this sequence; what was trimmed counts as such.
     ///
     /// # Errors

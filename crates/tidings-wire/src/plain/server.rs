@@ -101,13 +101,6 @@ pub fn refusal(out: &mut Vec<u8>, id: Option<u64>, refusal: &Refusal<'_>) {
     message.end();
 }
 
-/// Writes the body of a refusal, `{"ok":false,"error":{…}}`: a Socket.IO ack or an HTTP error.
-pub fn refusal_body(out: &mut Vec<u8>, refusal: &Refusal<'_>) {
-    out.extend_from_slice(b"{\"ok\":false,\"error\":");
-    refusal_error(out, refusal);
-    out.push(b'}');
-}
-
 /// Writes the error inside a refusal: `{"code","message","retryable","retryAfterMs"?}`.
 pub fn refusal_error(out: &mut Vec<u8>, refusal: &Refusal<'_>) {
     let mut error = Object::starting(out, "code", refusal.code);

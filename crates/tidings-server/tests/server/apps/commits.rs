@@ -230,6 +230,7 @@ async fn commit_without_a_server(url: &str) {
         event: "taken",
         payload: &payload,
         key: None,
+        batch: None,
     };
     tx.append(&[event]).await.unwrap();
     tx.commit().await.unwrap();
