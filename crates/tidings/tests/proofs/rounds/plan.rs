@@ -85,7 +85,16 @@ impl Plan {
             let (epoch, event) = (Epoch(first + 1), "said");
             let append = |number: u64| {
                 let id = MessageId { node: 7, number };
-                Append { room: &room, epoch, id, at_ms: now_ms(), event, payload: &payload, key: None }
+                Append {
+                    room: &room,
+                    epoch,
+                    id,
+                    at_ms: now_ms(),
+                    event,
+                    payload: &payload,
+                    key: None,
+                    batch: None,
+                }
             };
             let events: Vec<_> = (first..self.stored.min(first + BATCH)).map(append).collect();
             let mut tx = store.begin().await.unwrap();
