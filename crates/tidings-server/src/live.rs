@@ -61,11 +61,12 @@ impl Live {
     ///
     /// Their connections are closed with 4403 and their sessions cannot be resumed. A token's id calls it
     /// back whenever it was made. Tokens do not say more exactly than by the second when they were made:
-    /// "before now" takes the running second in.
+    /// "before now" takes the running second in. Of accounts here the sign-ins of before end as well, so that no
+    /// refresh token of theirs is good for another access token.
     ///
     /// # Errors
-    /// `unavailable` if it could not be written down: here it is in force all the same, but other nodes
-    /// and the next start do not know of it; ask again.
+    /// `unavailable` if it could not be written down: here access tokens are called back all the same, but other nodes
+    /// and the next start do not know of it, and sign-ins live; ask again.
     pub async fn revoke(
         &self,
         org: &Org,
@@ -73,7 +74,10 @@ impl Live {
         before: Option<u64>,
         reason: &str,
     ) -> Result<(), Refusal> {
-        self.call_back(org, target, before, Why::Revoked, reason).await
+        // First, or a refresh between would get a token that counts as made behind it.
+        let ended = self.end_sign_ins(org, target, before, reason).await;
+        self.call_back(org, target, before, Why::Revoked, reason).await?;
+        ended
     }
 
     /// Has nobody believe any more what a user's tokens say, since roles, scopes or verification changed.
@@ -129,6 +133,28 @@ impl Live {
         Ok(replaced.keeping)
     }
 
+    async fn end_sign_ins(
+        &self,
+        org: &Org,
+        target: &Target,
+        before: Option<u64>,
+        reason: &str,
+    ) -> Result<(), Refusal> {
+        let user = match target {
+            Target::User(user) => Some(user.as_str()),
+            Target::Org => None,
+            Target::Token(_) => return Ok(()),
+        };
+        let Some(records) = &self.0.records else { return Ok(()) };
+        let now_ms = wall_ms();
+        let before_ms = before.map_or(now_ms + 1, |seconds| seconds.saturating_mul(1_000));
+        let ended = end_families(&records.store, org, user, before_ms, (reason, now_ms)).await;
+        ended.map_err(|error| {
+            tracing::error!(%error, "sign-ins could not be ended");
+            Refusal::new(Code::Unavailable, "in force on this node, but sign-ins did not end; ask again")
+        })
+    }
+
     async fn call_back(
         &self,
         org: &Org,
@@ -161,6 +187,22 @@ impl Live {
             Refusal::new(Code::Unavailable, "in force on this node, but not written down; ask again")
         })
     }
+}
+
+async fn end_families(
+    store: &Store,
+    org: &Org,
+    user: Option<&str>,
+    before_ms: u64,
+    why: (&str, u64),
+) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    // Whoever refreshes holds the user first, too, so that none waits for the other.
+    if let Some(user) = user {
+        tx.hold_user(org, user).await?;
+    }
+    tx.revoke_families_before(org, user, before_ms, why).await?;
+    tx.commit().await
 }
 
 async fn write(store: &Store, call_back: &CallBack<'_>) -> Result<(), StoreError> {

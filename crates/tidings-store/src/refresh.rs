@@ -182,6 +182,23 @@ impl Tx {
         self.run(sql, args![org, user, now_ms, reason]).await
     }
 
+    /// Ends the families of all who signed in before a moment; of one user, or of everybody in the organisation.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn revoke_families_before(
+        &mut self,
+        org: &Org,
+        user: Option<&str>,
+        before_ms: u64,
+        (reason, now_ms): (&str, u64),
+    ) -> Result<u64> {
+        bounded(reason, SHORT_BYTES, "a reason is 1 to 1024 bytes")?;
+        let sql = "UPDATE refresh_families SET revoked_ms = $4, revoked_reason = $5 \
+                   WHERE org = $1 AND user_id = coalesce($2, user_id) AND created_ms < $3 AND revoked_ms IS NULL";
+        self.run(sql, args![org, user, before_ms, now_ms, reason]).await
+    }
+
     /// Deletes families whose time was over before `before_ms`, of all organisations; at most [`PRUNE_MOST`] a call.
     ///
     /// # Errors

@@ -52,6 +52,39 @@ async fn a_token_that_comes_twice_ends_its_sign_in_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_called_back_refreshes_no_more_until_it_signs_in_anew() {
+    let bed = Bed::new().await;
+    let ada = bed.user("acme", "ada@example.com", &[]).await;
+    bed.user("acme", "bob@example.com", &[]).await;
+    bed.user("other", "ada@example.com", &[]).await;
+    let admin = bed.signed_in("acme", "root@example.com", &["admin"]).await;
+    let mine = bed.login("acme", "ada@example.com").await;
+    let (bob, other) =
+        (bed.login("acme", "bob@example.com").await, bed.login("other", "ada@example.com").await);
+    let revoke = async |what: Value| {
+        assert_eq!(bed.post_as(&admin, "/api/revocations", what).await.status, 200);
+    };
+    // Of before it signed in, and of one token alone: the sign-in lives.
+    revoke(json!({ "userId": ada, "before": 1_000_000_000 })).await;
+    revoke(json!({ "jti": "another" })).await;
+    let (status, mine) = refresh(&bed, &mine["refreshToken"]).await;
+    assert_eq!(status, 200);
+    revoke(json!({ "userId": ada })).await;
+    assert_eq!(refresh(&bed, &mine["refreshToken"]).await.0, 401);
+    let anew = bed.login("acme", "ada@example.com").await;
+    let (status, anew) = refresh(&bed, &anew["refreshToken"]).await;
+    assert_eq!(status, 200, "calling back ends sign-ins, not accounts");
+    let (status, bob) = refresh(&bed, &bob["refreshToken"]).await;
+    assert_eq!(status, 200, "somebody else");
+    revoke(json!({ "org": "acme" })).await;
+    for ended in [anew, bob] {
+        assert_eq!(refresh(&bed, &ended["refreshToken"]).await.0, 401);
+    }
+    assert_eq!(refresh(&bed, &other["refreshToken"]).await.0, 200, "another organisation");
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn signing_out_with_an_older_refresh_token_ends_the_newest_access_token() {
     let bed = Bed::new().await;
     bed.user("default", "ada@example.com", &[]).await;

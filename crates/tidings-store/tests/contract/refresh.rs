@@ -14,6 +14,7 @@ both!(
     within_the_grace_only_the_token_that_was_replaced_last_is_spared,
     a_family_that_ended_or_expired_is_not_renewed,
     a_new_password_ends_all_of_a_users_families,
+    families_of_before_a_moment_end_and_younger_ones_live,
     the_tokens_of_a_family_are_listed_from_the_newest,
     families_are_pruned_by_age,
 );
@@ -149,6 +150,23 @@ async fn a_new_password_ends_all_of_a_users_families(bed: &Bed) {
     let ended = tx!(bed.store, tx => tx.revoke_families(&org, "u", "password", NOW).await.unwrap());
     assert_eq!(ended, 2);
     assert!(matches!(rotate(bed, "f", "f1", NOW).await, Rotation::Revoked(_)));
+}
+
+async fn families_of_before_a_moment_end_and_younger_ones_live(bed: &Bed) {
+    let org = family(bed, "f").await;
+    more(bed, &org, "g").await;
+    let why = ("request", NOW);
+    let end = async |user: Option<&str>, before_ms: u64| tx!(bed.store, tx => tx.revoke_families_before(&org, user, before_ms, why).await.unwrap());
+    assert_eq!(end(Some("u"), NOW).await, 0, "they signed in at that moment");
+    assert_eq!(end(Some("v"), NOW + 1).await, 0, "of somebody else");
+    assert!(rotate(bed, "f", "f1", NOW).await.lasts());
+    assert_eq!(end(Some("u"), NOW + 1).await, 2);
+    let Rotation::Revoked(ended) = rotate(bed, "f1", "f2", NOW).await else { panic!() };
+    assert_eq!(ended.revoked, Some((NOW, "request".into())));
+    more(bed, &org, "h").await;
+    assert_eq!(end(None, NOW).await, 0);
+    assert_eq!(end(None, NOW + 1).await, 1, "whoever it is");
+    assert!(matches!(rotate(bed, "h", "h1", NOW).await, Rotation::Revoked(_)));
 }
 
 async fn the_tokens_of_a_family_are_listed_from_the_newest(bed: &Bed) {

@@ -58,7 +58,7 @@ function Account({ of }: { of: AccountRow }) {
         <div className="row-actions">
           <Ask
             label="Revoke"
-            question={`Call back every token of ${name}? Their connections end. Who may still sign in can come back.`}
+            question={`Call back every token of ${name}? Their connections and sign-ins end; they can sign in again.`}
             done="Called back."
             act={callBack}
           />
