@@ -46,11 +46,11 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
         // A publish that was stored has receipts to wait for, and a batch its other messages.
         .route(
             "/api/publish",
-            post(|shared, remote, head, body| once_begun(publish(shared, remote, head, body))),
+            post(|shared, remote, head, body| once_begun(publish(Form::One, shared, remote, head, body))),
         )
         .route(
             "/api/publish/batch",
-            post(|shared, remote, head, body| once_begun(batch(shared, remote, head, body))),
+            post(|shared, remote, head, body| once_begun(publish(Form::Batch, shared, remote, head, body))),
         );
     at_most(most, routes).with_state(shared)
 }
@@ -120,14 +120,31 @@ struct Batch<'a> {
     key: Option<Cow<'a, str>>,
 }
 
+/// What a body is.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    One,
+    Batch,
+}
+
 async fn publish(
+    form: Form,
     State(shared): State<Arc<Shared>>,
     Extension(remote): Extension<Remote>,
     headers: HeaderMap,
     body: Unread,
 ) -> Response<Body> {
     match who(&shared, &headers).await {
-        Ok(who) => answer(&who, publish_one(&shared, &remote.caller(&who), &headers, body).await),
+        Ok(who) => {
+            let body = body.receive().await;
+            let caller = remote.caller(&who);
+            let published = match (text(&shared, &body), form) {
+                (Ok(body), Form::One) => publish_one(&shared, &caller, &headers, body).await,
+                (Ok(body), Form::Batch) => publish_batch(&shared, &caller, &headers, body).await,
+                (Err(refusal), _) => Err(refusal),
+            };
+            answer(&who, published)
+        }
         Err(refusal) => body.refused(&refusal),
     }
 }
@@ -136,25 +153,11 @@ async fn publish_one(
     shared: &Shared,
     caller: &Caller<'_>,
     headers: &HeaderMap,
-    body: Unread,
+    body: &str,
 ) -> Result<Vec<u8>, Refusal> {
-    let body = body.receive().await;
-    let body = text(shared, &body)?;
     let mut message: Message<'_> = read_body(body)?;
     message.key = one_key(headers, message.key)?;
     send(shared, caller, &message, &mut false).await
-}
-
-async fn batch(
-    State(shared): State<Arc<Shared>>,
-    Extension(remote): Extension<Remote>,
-    headers: HeaderMap,
-    body: Unread,
-) -> Response<Body> {
-    match who(&shared, &headers).await {
-        Ok(who) => answer(&who, publish_batch(&shared, &remote.caller(&who), &headers, body).await),
-        Err(refusal) => body.refused(&refusal),
-    }
 }
 
 /// Publishes in order; each message has its own result, and the batch one key.
@@ -162,10 +165,8 @@ async fn publish_batch(
     shared: &Shared,
     caller: &Caller<'_>,
     headers: &HeaderMap,
-    body: Unread,
+    body: &str,
 ) -> Result<Vec<u8>, Refusal> {
-    let body = body.receive().await;
-    let body = text(shared, &body)?;
     let mut batch: Batch<'_> = read_body(body)?;
     batch.key = one_key(headers, batch.key)?;
     if batch.messages.len() > BATCH {

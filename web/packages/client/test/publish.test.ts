@@ -1,18 +1,10 @@
-import { afterEach, expect, test, vi } from "vitest";
-import { Client, Refusal, type ClientOptions } from "@tidings/client";
+import { expect, test, vi } from "vitest";
+import { Refusal } from "@tidings/client";
+import { opening } from "../../../testing/clients.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
 
 const server = served();
-const clients: Client[] = [];
-
-function open(options: Partial<ClientOptions> = {}): Client {
-  const client = new Client({ url: server.http, token: mint({ sub: unique("user") }), ...options });
-  clients.push(client);
-  client.connect();
-  return client;
-}
-
-afterEach(() => clients.splice(0).forEach((client) => client.disconnect()));
+const open = opening(server);
 
 const refusalOf = async (promise: Promise<unknown>): Promise<Refusal> => {
   const error: unknown = await promise.then(

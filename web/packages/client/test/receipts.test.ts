@@ -1,6 +1,6 @@
-import { afterEach, expect, test, vi } from "vitest";
-import { Client, type ClientOptions } from "@tidings/client";
-import { mint, served, unique } from "../../../testing/server.ts";
+import { expect, test, vi } from "vitest";
+import { opening } from "../../../testing/clients.ts";
+import { served, unique } from "../../../testing/server.ts";
 
 const CONFIG = `
 [rooms.loose]
@@ -9,16 +9,7 @@ publish = "signed-in"
 keep = "nothing"
 `;
 const server = served([], CONFIG);
-const clients: Client[] = [];
-
-function open(options: Partial<ClientOptions> = {}): Client {
-  const client = new Client({ url: server.http, token: mint({ sub: unique("user") }), ...options });
-  clients.push(client);
-  client.connect();
-  return client;
-}
-
-afterEach(() => clients.splice(0).forEach((client) => client.disconnect()));
+const open = opening(server);
 
 for (const name of ["lobby", "loose"]) {
   test(`who hears an event that wants a receipt acknowledges it, and hears it once (${name})`, async () => {

@@ -1,5 +1,6 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
-import { Client, type ClientOptions, type Place, type Room } from "@tidings/client";
+import { describe, expect, test, vi } from "vitest";
+import type { Place, Room } from "@tidings/client";
+import { opening } from "../../../testing/clients.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
 
 // Most of what is said in a room of the kind `log` is in the log alone.
@@ -27,16 +28,7 @@ roster = "members"
 subscribe = "role:nobody"
 `;
 const server = served([], CONFIG);
-const clients: Client[] = [];
-
-function open(options: Partial<ClientOptions> = {}): Client {
-  const client = new Client({ url: server.http, token: mint({ sub: unique("user") }), ...options });
-  clients.push(client);
-  client.connect();
-  return client;
-}
-
-afterEach(() => clients.splice(0).forEach((client) => client.disconnect()));
+const open = opening(server);
 
 const until = (holds: () => void, timeout = 10_000) => vi.waitFor(holds, { timeout, interval: 10 });
 const isLive = (room: Room) => until(() => expect(room.state.status).toBe("live"));

@@ -1,5 +1,6 @@
-import { afterEach, expect, test, vi } from "vitest";
-import { Client, refreshing, Refusal, type GetToken, type Tokens } from "@tidings/client";
+import { expect, test, vi } from "vitest";
+import { refreshing, Refusal, type GetToken, type Tokens } from "@tidings/client";
+import { opening } from "../../../testing/clients.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
 
 const server = served([
@@ -9,16 +10,8 @@ const server = served([
   "--accounts-refresh-grace-seconds",
   "1",
 ]);
-const clients: Client[] = [];
-
-function open(token: string | GetToken): Client {
-  const client = new Client({ url: server.http, token });
-  clients.push(client);
-  client.connect();
-  return client;
-}
-
-afterEach(() => clients.splice(0).forEach((client) => client.disconnect()));
+const opened = opening(server);
+const open = (token: string | GetToken) => opened({ token });
 
 const until = (holds: () => void, timeout = 10_000) => vi.waitFor(holds, { timeout, interval: 10 });
 const inSeconds = (seconds: number) => Math.floor(Date.now() / 1000) + seconds;
