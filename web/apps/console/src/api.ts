@@ -4,10 +4,10 @@ import { useClient } from "@tidings/react";
 /** How often lists are read again while somebody looks at them, in milliseconds. */
 const LIVELY_MS = 5_000;
 
-/** Reads from the server's API; `everyMs` again and again. */
+/** Reads from the server's API; `everyMs` again and again, `once` what never changes. */
 export function useRead<Answer>(
   path: string,
-  { everyMs, enabled = true }: { everyMs?: number; enabled?: boolean } = {},
+  { everyMs, enabled = true, once = false }: { everyMs?: number; enabled?: boolean; once?: boolean } = {},
 ) {
   const client = useClient();
   return useQuery({
@@ -15,6 +15,7 @@ export function useRead<Answer>(
     queryFn: ({ signal }) => client.request(path, { signal }) as Promise<Answer>,
     enabled,
     refetchInterval: everyMs ?? false,
+    staleTime: once ? "static" : 0,
   });
 }
 

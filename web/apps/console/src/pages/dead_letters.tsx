@@ -74,10 +74,10 @@ function Letter({ of }: { of: LetterRow }) {
   );
 }
 
-/** What was said, read when somebody wants to see it. */
+/** What was said, read when somebody wants to see it, and once: behind "Send again" it may be gone. */
 function Data({ path }: { path: string }) {
   const [open, setOpen] = useState(false);
-  const letter = useRead<object>(path, { enabled: open });
+  const letter = useRead<object>(path, { enabled: open, once: true });
   return (
     <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
       <summary>Show</summary>
