@@ -180,6 +180,31 @@ test("an account gets roles, loses its tokens, and may sign in no longer, then a
   await page.close();
 });
 
+test("somebody is invited with roles, once", async () => {
+  const email = `${unique("guest")}@example.com`;
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await window.signIn("/accounts");
+  const invite = async () => {
+    await page.getByLabel("E-mail address").fill(email);
+    await page.getByLabel("Roles, by commas").fill("moderator, helper");
+    await page.getByRole("button", { name: "Invite" }).click();
+  };
+  await invite();
+  await page
+    .getByRole("status")
+    .filter({ hasText: `${email} is sent a link` })
+    .waitFor();
+  const row = page.getByRole("row", { name: new RegExp(email) });
+  await row.getByText("not confirmed").waitFor();
+  await row.locator("summary", { hasText: /helper.*moderator|moderator.*helper/ }).waitFor();
+  expect(await page.getByLabel("E-mail address").inputValue()).toBe("");
+  expect(window.complaints).toEqual([]);
+  await invite();
+  await page.getByRole("alert").filter({ hasText: "has an account" }).waitFor();
+  await page.close();
+});
+
 test("what nobody acknowledged is seen, sent again until it is, or thrown away", async () => {
   const [away, gone] = [unique("away"), unique("gone")];
   const receipt = { timeoutMs: 100, tries: 1 };

@@ -3,7 +3,7 @@ import { useClient } from "@tidings/react";
 import { useAct, usePages, type AccountRow } from "../api.ts";
 import { fieldOf } from "../form.ts";
 import { at } from "../format.ts";
-import { Ask, Head, Mark, More, Note, Table, Who } from "../ui.tsx";
+import { Ask, Card, Head, Mark, More, Note, Table, Who } from "../ui.tsx";
 
 /** Everybody with an account in the organisation, connected or not. */
 export function AccountsPage() {
@@ -13,14 +13,19 @@ export function AccountsPage() {
       <Head title="Accounts" />
       {pages.error ? (
         <Note error={pages.error} />
-      ) : pages.rows.length === 0 ? (
-        <Note>{pages.isPending ? "Reading …" : "Nobody has an account yet."}</Note>
       ) : (
-        <Table caption="Accounts" head={["Name", "E-mail address", "Made", "State", "Roles", "Do"]}>
-          {pages.rows.map((row) => (
-            <Account key={row.id} of={row} />
-          ))}
-        </Table>
+        <>
+          <Invite />
+          {pages.rows.length === 0 ? (
+            <Note>{pages.isPending ? "Reading …" : "Nobody has an account yet."}</Note>
+          ) : (
+            <Table caption="Accounts" head={["Name", "E-mail address", "Made", "State", "Roles", "Do"]}>
+              {pages.rows.map((row) => (
+                <Account key={row.id} of={row} />
+              ))}
+            </Table>
+          )}
+        </>
       )}
       <More pages={pages} />
     </>
@@ -83,15 +88,67 @@ function Account({ of }: { of: AccountRow }) {
   );
 }
 
+/** A form that makes an account for somebody, who is sent a link to set its password. */
+function Invite() {
+  const invite = useAct<{ email: string; name?: string; roles: string[] }>("/api/users");
+  const [invited, setInvited] = useState<string>();
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const form = event.currentTarget;
+    const fields = new FormData(form);
+    const [email, name] = [fieldOf(fields, "email"), fieldOf(fields, "name")];
+    setInvited(undefined);
+    invite.mutate(
+      { email, roles: rolesIn(fields), ...(name === "" ? {} : { name }) },
+      {
+        onSuccess: () => {
+          setInvited(email);
+          form.reset();
+        },
+      },
+    );
+  };
+  return (
+    <Card title="Invite somebody" aside="by e-mail">
+      <form className="line" onSubmit={submit}>
+        <label>
+          E-mail address
+          <input name="email" type="email" required autoComplete="off" />
+        </label>
+        <label>
+          Name, if you know it
+          <input name="name" maxLength={100} autoComplete="off" />
+        </label>
+        <label>
+          Roles, by commas
+          <input name="roles" autoCapitalize="off" spellCheck={false} autoComplete="off" />
+        </label>
+        <button type="submit" disabled={invite.isPending}>
+          Invite
+        </button>
+      </form>
+      <p role="status">{invited && `${invited} is sent a link to set a password.`}</p>
+      <p role="alert" className="refused">
+        {invite.error?.message}
+      </p>
+    </Card>
+  );
+}
+
+/** What stands in a form's field `roles`, each once. */
+function rolesIn(form: FormData): string[] {
+  const words = fieldOf(form, "roles").split(/[\s,]+/);
+  return [...new Set(words.filter((word) => word !== ""))];
+}
+
 /** Which roles somebody has: exactly those that stand in the field. */
 function Roles({ path, name, roles }: { path: string; name: string; roles: string[] }) {
   const give = useAct<{ roles: string[] }>(path);
   const [said, say] = useState<string>();
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
-    const words = fieldOf(new FormData(event.currentTarget), "roles").split(/[\s,]+/);
     give.mutate(
-      { roles: [...new Set(words.filter((word) => word !== ""))] },
+      { roles: rolesIn(new FormData(event.currentTarget)) },
       { onSuccess: () => say("They are set."), onError: (error) => say(error.message) },
     );
   };
