@@ -201,7 +201,7 @@ test("somebody is invited with roles, once", async () => {
   expect(await page.getByLabel("E-mail address").inputValue()).toBe("");
   expect(window.complaints).toEqual([]);
   await invite();
-  await page.getByRole("alert").filter({ hasText: "has an account" }).waitFor();
+  await page.getByRole("alert").filter({ hasText: "address exists already" }).waitFor();
   await page.close();
 });
 
