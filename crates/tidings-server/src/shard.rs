@@ -33,6 +33,7 @@ pub(crate) mod rounds;
 pub(crate) mod sent_out;
 mod sessions;
 mod socketio;
+mod subscribe;
 mod timers;
 mod tracking;
 pub(crate) mod walk;
