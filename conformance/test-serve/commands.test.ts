@@ -158,6 +158,19 @@ function commands(door: Door): void {
     assert.deepEqual(history["events"], []);
   });
 
+  test("history without a position answers the newest, and whether older ones are kept", async () => {
+    const room = lobby();
+    const member = await enter();
+    await publish(member, room, "a", "b", "c");
+    const read = async (limit: number) => {
+      const history = await member.command("history", { room, limit });
+      return [(history["events"] as { data: unknown }[]).map(({ data }) => data), history["more"]];
+    };
+    assert.deepEqual(await read(2), [["b", "c"], true]);
+    assert.deepEqual(await read(3), [["a", "b", "c"], false]);
+    assert.deepEqual(await read(0), [[], true]);
+  });
+
   test("history answers the room's events by offset", async () => {
     const room = lobby();
     const member = await enter();
