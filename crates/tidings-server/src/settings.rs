@@ -341,7 +341,9 @@ fn pacing(wanted: &RoomKindConfig) -> Result<Option<Pacing>, String> {
 const BATCH_EVENTS: usize = 50;
 
 fn keep(base: Keep, wanted: &RoomKindConfig, bytes: usize) -> Result<Keep, String> {
-    let (size, ttl, _) = base.bounds().unwrap_or((1_000, Duration::from_secs(24 * 3_600), bytes));
+    // In memory a tenth of what the log keeps.
+    let size = if wanted.keep.as_deref() == Some("durable") { 10_000 } else { 1_000 };
+    let (size, ttl, _) = base.bounds().unwrap_or((size, Duration::from_secs(24 * 3_600), bytes));
     let (size, ttl) = (wanted.size.unwrap_or(size), wanted.ttl_seconds.map_or(ttl, Duration::from_secs));
     let log_bytes = wanted.bytes.unwrap_or(u64::MAX);
     let (recent, durable) =

@@ -122,11 +122,11 @@ impl Writer {
         commits: &mpsc::Receiver<Commit>,
         pace: &mut Pace,
     ) {
-        let mut stored = Vec::new();
+        let (mut stored, synced) = (Vec::new(), self.store.is_kept());
         loop {
             let (begun, node) = (Instant::now(), self.node.clone());
             // The first goes on its way before the second begins, which is done in one go.
-            let deliver = async { settle_all(&node, std::mem::take(&mut stored)) };
+            let deliver = async { settle_all(&node, std::mem::take(&mut stored), synced) };
             let (written, ()) = tokio::join!(self.write_apart(batch), deliver);
             failpoint::reached("after_commit");
             let size: usize = batch.iter().map(|letter| letter.said.bytes()).sum();
@@ -136,7 +136,7 @@ impl Writer {
             let waits = pace.stored(stored.len(), letters.len(), begun.elapsed());
             // What is not certain is healed first, and that reads what members have heard.
             if !waits || !commits.is_empty() || !self.unsettled.is_empty() || self.health.is_away() {
-                return settle_all(&self.node, stored);
+                return settle_all(&self.node, stored, synced);
             }
             letters.recv_many(batch, BATCH).await;
         }
@@ -262,22 +262,17 @@ impl Writer {
 }
 
 /// Delivers and answers in the order of the log.
-fn settle_all(node: &Node, stored: Vec<(Letter, Result<Appended, StoreError>)>) {
+fn settle_all(node: &Node, stored: Vec<(Letter, Result<Appended, StoreError>)>, synced: bool) {
     for (letter, done) in stored {
-        settle(node, letter, done);
+        settle(node, letter, done, synced);
     }
 }
 
 /// Delivers what was stored, then answers; whoever asked may be gone.
-fn settle(node: &Node, letter: Letter, done: Result<Appended, StoreError>) {
+fn settle(node: &Node, letter: Letter, done: Result<Appended, StoreError>, synced: bool) {
     let Letter { said, id, at_ms, reply, held: _held, .. } = letter;
-    let published = |id, position, duplicate| Published {
-        id,
-        position: Some(position),
-        duplicate,
-        synced: true,
-        held: false,
-    };
+    let published =
+        |id, position, duplicate| Published { id, position: Some(position), duplicate, synced, held: false };
     let answer = match done {
         Ok(Appended::At { position, sequence }) => {
             if let Err(refusal) = node.deliver_logged(said.what(), id, position, sequence, at_ms) {
