@@ -91,6 +91,39 @@ for (const transport of ["websocket", "polling"] as const) {
   });
 }
 
+for (const transport of ["websocket", "polling"] as const) {
+  test(`a client whose engine closed over ${transport} takes its session up, one that left does not`, async () => {
+    const server = await startAgain("127.0.0.1:0");
+    const room = `notes:${unique("r")}`;
+    const socket = io(server.http, {
+      transports: [transport],
+      auth: { token: mint({ sub: unique("user") }) },
+      reconnectionDelay: 50,
+      reconnectionDelayMax: 100,
+    });
+    const { heard, until } = listening(socket);
+    await connected(socket);
+    await socket.emitWithAck("subscribe", { room });
+    await publish(server, room, 1);
+    await until(1);
+    for (const number of [2, 3]) {
+      socket.io.engine.close();
+      await publish(server, room, number);
+      await connected(socket);
+      assert.equal(socket.recovered, true);
+      await until(number);
+    }
+    socket.disconnect();
+    await publish(server, room, 4);
+    socket.connect();
+    await connected(socket);
+    assert.equal(socket.recovered, false);
+    assert.deepEqual(heard, [1, 2, 3]);
+    socket.disconnect();
+    await server.stop();
+  });
+}
+
 /** Has somebody say, unrecorded, what looks like an offset far behind what was said; whoever hears it last would send it back. */
 async function forge(server: Running, room: string, offset: string): Promise<void> {
   const eve = io(server.http, { transports: ["websocket"], auth: { token: mint({ sub: unique("eve") }) } });

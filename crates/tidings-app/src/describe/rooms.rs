@@ -281,6 +281,11 @@ said! {
         /// When the token ends.
         expires_at: String,
     }
+    /// The server stops, and this connection with it.
+    Leaving {
+        /// After how many milliseconds the connection is closed.
+        after_ms: u64,
+    }
     /// Volatile events were left out because the client reads too slowly.
     Skipped {
         /// Of this room; of several or of none without it.
@@ -346,6 +351,7 @@ pub(super) fn rooms(generator: &mut SchemaGenerator) -> AppSaid {
         event::<Resumed>(g, "tidings:resumed", "Everything that was missed has been sent."),
         event::<Gap>(g, "tidings:gap", "Something is missing; for clients that say `auth.gaps: true`."),
         event::<TokenEnds>(g, "tidings:token", "The token ends soon: renew it by `auth`."),
+        event::<Leaving>(g, "tidings:reconnect", "The server stops and will close the connection."),
         event::<Skipped>(
             g,
             "tidings:skipped",
