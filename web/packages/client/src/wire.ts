@@ -300,6 +300,12 @@ export interface LeaderboardUpdated {
   roomId: string;
 }
 
+/** The server stops, and this connection with it. */
+export interface Leaving {
+  /** After how many milliseconds the connection is closed. */
+  afterMs: number;
+}
+
 /** The client was taken out of a room, or may not go back into it. */
 export interface Left {
   /** Whether it is still kept for the user. */
@@ -1326,6 +1332,8 @@ export interface Events {
     "tidings:gap": Gap;
     /** The token ends soon: renew it by `auth`. */
     "tidings:token": TokenEnds;
+    /** The server stops and will close the connection. */
+    "tidings:reconnect": Leaving;
     /** Volatile events were left out; for clients that say `auth.gaps: true`. */
     "tidings:skipped": Skipped;
     /** What was held back follows; for clients that say `auth.gaps: true`. */
