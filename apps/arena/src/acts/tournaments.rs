@@ -45,7 +45,7 @@ pub async fn join(
 ) -> Result<(), Refusal> {
     let session = the_session(tx, org, id).await?;
     let player = the_player(tx, org, player).await?;
-    if !session.open || session.ends_ms.is_some_and(|ends| ends <= tx.now_ms()) {
+    if session.is_over(tx.now_ms()) {
         return Err(Refusal::conflict("this session is over"));
     }
     let ladder = of_session(id);

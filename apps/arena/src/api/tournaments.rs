@@ -48,12 +48,13 @@ struct View {
     created_at: String,
 }
 
-impl From<Session> for View {
-    fn from(session: Session) -> Self {
+impl View {
+    fn of(session: Session, now_ms: u64) -> Self {
+        let is_over = session.is_over(now_ms);
         Self {
             id: session.id,
             name: session.name,
-            status: if session.open { "open" } else { "closed" },
+            status: if is_over { "closed" } else { "open" },
             starts_at: session.starts_ms.map(iso8601),
             ends_at: session.ends_ms.map(iso8601),
             max_players: session.max_players,
@@ -66,8 +67,8 @@ impl From<Session> for View {
     }
 }
 
-async fn view(reader: &mut Reader, org: &Org, id: &str) -> Result<View, Refusal> {
-    the_session(reader, org, id).await.map(View::from)
+async fn view(reader: &mut Reader, org: &Org, id: &str, now_ms: u64) -> Result<View, Refusal> {
+    the_session(reader, org, id).await.map(|session| View::of(session, now_ms))
 }
 
 #[derive(Deserialize)]
@@ -87,13 +88,14 @@ async fn list(
     if !["", "open", "closed"].contains(&status.as_str()) {
         return Err(bad("status: is one of open, closed").into());
     }
-    let mut reader = api.stage.read().await?;
-    let found = sessions::newest(&mut reader, asker.org(), &status, limit(listed.limit)).await?;
-    told(&json!({ "sessions": found.into_iter().map(View::from).collect::<Vec<_>>() }))
+    let (mut reader, now_ms) = (api.stage.read().await?, api.stage.now_ms());
+    let found = sessions::newest(&mut reader, asker.org(), (&status, now_ms), limit(listed.limit)).await?;
+    let views: Vec<View> = found.into_iter().map(|session| View::of(session, now_ms)).collect();
+    told(&json!({ "sessions": views }))
 }
 
 async fn one(State(api): State<Arc<Api>>, asker: Asker, id: AtPath<String>) -> Answer {
-    told(&view(&mut api.stage.read().await?, asker.org(), &path(id)?).await?)
+    told(&view(&mut api.stage.read().await?, asker.org(), &path(id)?, api.stage.now_ms()).await?)
 }
 
 /// A session that is wanted.
@@ -143,7 +145,8 @@ async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
     api.make::<View, _>(&asked, "sessions".into(), move |tx| {
         Box::pin(async move {
             tournaments::create(tx, &org, &new).await?;
-            view(tx, &org, &new.id).await
+            let now_ms = tx.now_ms();
+            view(tx, &org, &new.id, now_ms).await
         })
     })
     .await
@@ -165,7 +168,8 @@ async fn join(State(api): State<Arc<Api>>, id: AtPath<String>, asked: Asked) -> 
     api.commit::<View, _>(&asked, format!("join {id}"), move |tx| {
         Box::pin(async move {
             tournaments::join(&arena, tx, &org, (&id, &player)).await?;
-            view(tx, &org, &id).await
+            let now_ms = tx.now_ms();
+            view(tx, &org, &id, now_ms).await
         })
     })
     .await
@@ -179,7 +183,8 @@ async fn leave(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, asked:
     api.commit::<View, _>(&asked, format!("leave {id}\0{player}"), move |tx| {
         Box::pin(async move {
             tournaments::leave(&arena, tx, &org, (&id, &player)).await?;
-            view(tx, &org, &id).await
+            let now_ms = tx.now_ms();
+            view(tx, &org, &id, now_ms).await
         })
     })
     .await
@@ -191,7 +196,8 @@ async fn close(State(api): State<Arc<Api>>, id: AtPath<String>, asked: Asked) ->
     api.commit::<View, _>(&asked, format!("close {id}"), move |tx| {
         Box::pin(async move {
             tournaments::close(tx, &org, &id).await?;
-            view(tx, &org, &id).await
+            let now_ms = tx.now_ms();
+            view(tx, &org, &id, now_ms).await
         })
     })
     .await

@@ -142,12 +142,17 @@ impl Bed {
 
     /// A session in which all of them play.
     pub(crate) async fn cup(&self, players: &[&str]) {
+        self.cup_until(None, players).await;
+    }
+
+    /// The same with an end.
+    pub(crate) async fn cup_until(&self, ends_ms: Option<u64>, players: &[&str]) {
         let session = Session {
             id: CUP.into(),
             name: "Cup".into(),
             open: true,
             starts_ms: None,
-            ends_ms: None,
+            ends_ms,
             max_players: None,
             max_matches: None,
             initial_rating: 1_200,
@@ -257,6 +262,11 @@ impl Bed {
         self.arena.with(&self.org, |boards| {
             boards.top(scope).into_iter().map(|entry| (entry.player_id, entry.elo_rating)).collect()
         })
+    }
+
+    /// The clock goes on to a moment.
+    pub(crate) fn wait_until(&self, at_ms: u64) {
+        self.ledger.now_ms.fetch_max(at_ms, Ordering::Relaxed);
     }
 
     /// What was said in a room so far, in its order: name and data.

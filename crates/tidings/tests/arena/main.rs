@@ -6,6 +6,7 @@ mod bed;
 mod boards;
 mod crash;
 mod demo;
+mod ends;
 mod games;
 mod kept;
 mod refusals;
