@@ -126,7 +126,7 @@ impl RatingChange {
     }
 }
 
-/// A session in which results count now.
+/// A session in which matches are made and started now.
 ///
 /// # Errors
 /// `not_found`, or `conflict` if it has not begun, or is over.

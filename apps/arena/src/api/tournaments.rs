@@ -1,6 +1,6 @@
 //! Sessions: tournaments with limits and a ladder of their own.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -17,6 +17,7 @@ use crate::arena::the_session;
 use crate::boards::Scope;
 use crate::model::INITIAL_RATING;
 use crate::store::sessions::{self, Session};
+use crate::telling::match_room;
 use crate::wire::Id;
 use tidings_app::time::{self, iso8601};
 
@@ -193,12 +194,20 @@ async fn leave(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, asked:
 async fn close(State(api): State<Arc<Api>>, id: AtPath<String>, asked: Asked) -> Answer {
     let (id, org) = (path(id)?, asked.asker().server()?.org().clone());
     let Nothing {} = asked.read()?;
-    api.commit::<View, _>(&asked, format!("close {id}"), move |tx| {
+    let ended: Arc<OnceLock<Vec<String>>> = Arc::default();
+    let (of, noted) = (org.clone(), ended.clone());
+    let closed = api.commit::<View, _>(&asked, format!("close {id}"), move |tx| {
         Box::pin(async move {
-            tournaments::close(tx, &org, &id).await?;
+            let ended = tournaments::close(tx, &of, &id).await?;
+            // Of a repeat under a key nothing is noted: the rooms are closed.
+            noted.get_or_init(|| ended);
             let now_ms = tx.now_ms();
-            view(tx, &org, &id, now_ms).await
+            view(tx, &of, &id, now_ms).await
         })
-    })
-    .await
+    });
+    let answer = closed.await?;
+    for game in ended.get().into_iter().flatten() {
+        api.stage.close(&match_room(&org, game)?);
+    }
+    Ok(answer)
 }

@@ -14,8 +14,9 @@ use tidings_arena::acts::void::{self, Voided};
 use tidings_arena::arena::Arena;
 use tidings_arena::boards::Scope;
 use tidings_arena::model::Standing;
+use tidings_arena::store::matches::Match;
 use tidings_arena::store::sessions::Session;
-use tidings_arena::store::{MIGRATIONS, ladders};
+use tidings_arena::store::{MIGRATIONS, ladders, matches};
 use tidings_arena::wire::{ResultType, Score};
 use tidings_core::Position;
 use tidings_store::{Store, StoreOptions};
@@ -187,10 +188,12 @@ impl Bed {
         .await
     }
 
-    /// Closes it.
-    pub(crate) async fn close(&self) {
+    /// Closes it; the matches that ends.
+    pub(crate) async fn close(&self) -> Vec<String> {
         let closed = self.act(|_, tx, org| Box::pin(async move { tournaments::close(tx, org, CUP).await }));
-        closed.await.unwrap();
+        let mut ended = closed.await.unwrap();
+        ended.sort();
+        ended
     }
 
     /// Somebody moves to another country.
@@ -204,11 +207,21 @@ impl Bed {
 
     /// Makes a match of the session.
     pub(crate) async fn make(&self, id: &str, players: &[&str]) -> Result<(), Refusal> {
+        self.make_in(Some(CUP), id, players).await
+    }
+
+    /// Makes a match of a session, or of none.
+    pub(crate) async fn make_in(
+        &self,
+        session: Option<&str>,
+        id: &str,
+        players: &[&str],
+    ) -> Result<(), Refusal> {
         let new = NewMatch {
             id: id.to_owned(),
             players: players.iter().map(|player| (*player).to_owned()).collect(),
             format: "bo1".into(),
-            session: Some(CUP.into()),
+            session: session.map(str::to_owned),
             max_score: 10,
         };
         self.act(move |_, tx, org| Box::pin(async move { life::create(tx, org, &new).await })).await
@@ -242,6 +255,19 @@ impl Bed {
         self.make(id, players).await.unwrap();
         self.start(id).await.unwrap();
         self.result(id, winner, &[]).await.unwrap()
+    }
+
+    /// Somebody has a score in a match.
+    pub(crate) async fn score(&self, id: &str, player: &str, score: i64) -> Result<(), Refusal> {
+        let (id, scores) = (id.to_owned(), [Score { player_id: player.to_owned(), score }]);
+        self.act(move |_, tx, org| Box::pin(async move { life::score(tx, org, &id, (&scores, None)).await }))
+            .await
+    }
+
+    /// A match as it is stored.
+    pub(crate) async fn game(&self, id: &str) -> Match {
+        let mut reader = self.stage.read().await.unwrap();
+        matches::find(&mut reader, &self.org, id).await.unwrap().unwrap()
     }
 
     /// Voids a match.
