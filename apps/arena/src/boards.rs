@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use tidings_app::{CompactString, Refusal};
 
+use crate::countries::is_code;
 use crate::ranks::{self, Board, Change, Handle, Moved, Players, Ranking, Row};
 use crate::windows::OpenWindow;
 use crate::wire::{Entry, ScopeKind, Where};
@@ -86,11 +87,6 @@ impl Scope {
             }
         }
     }
-}
-
-/// Whether something is written like a country's code (ISO 3166-1 alpha-2).
-pub fn is_code(code: &str) -> bool {
-    code.len() == 2 && code.bytes().all(|letter| letter.is_ascii_uppercase())
 }
 
 /// Somebody on a board, as everybody sees it.

@@ -119,9 +119,12 @@ fn winner_of(submitted: &Submitted, seats: &[Seat]) -> Result<Option<usize>, Ref
 /// Writes scores into seats.
 ///
 /// # Errors
-/// `bad_request` for somebody who does not play, or a score out of range.
+/// `bad_request` for somebody who does not play or has two of them, or a score out of range.
 pub(crate) fn take_scores(seats: &mut [Seat], scores: &[Score], most: i64) -> Result<(), Refusal> {
-    for score in scores {
+    for (at, score) in scores.iter().enumerate() {
+        if scores[..at].iter().any(|known| known.player_id == score.player_id) {
+            return Err(Refusal::bad_request("scores: expected each player once"));
+        }
         let seat = seats.iter_mut().find(|seat| seat.player == score.player_id);
         let seat = seat.ok_or_else(|| Refusal::bad_request("scores: somebody does not play this match"))?;
         if !(0..=most).contains(&score.score) {
