@@ -120,7 +120,7 @@ pub(crate) fn on_board(
     tx.emit(&board_room(org, scope)?, &event)
 }
 
-/// Calls somebody otherwise, or moves to another country, with the board's place there.
+/// Calls somebody otherwise, or moves to another country, with the board's place there; `Some(None)`: to none.
 ///
 /// # Errors
 /// `not_found`, `bad_request` for what is no country's code or no name.
@@ -129,10 +129,10 @@ pub async fn change(
     tx: &mut Changes,
     org: &Org,
     id: &str,
-    (name, country): (Option<&str>, Option<&str>),
+    (name, country): (Option<&str>, Option<Option<&str>>),
 ) -> Result<(), Refusal> {
     name.map_or(Ok(()), refuse_name)?;
-    refuse_country(country)?;
+    refuse_country(country.flatten())?;
     let before = the_player(tx, org, id).await?;
     let mut after = before.clone();
     let mut changes = Map::new();
@@ -140,8 +140,8 @@ pub async fn change(
         after.name = name.to_owned();
         changes.insert("displayName".into(), Value::from(name));
     }
-    if let Some(country) = country.filter(|country| Some(*country) != before.country.as_deref()) {
-        after.country = Some(country.to_owned());
+    if let Some(country) = country.filter(|country| *country != before.country.as_deref()) {
+        after.country = country.map(str::to_owned);
         changes.insert("country".into(), Value::from(country));
     }
     if changes.is_empty() {

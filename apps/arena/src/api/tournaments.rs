@@ -157,13 +157,15 @@ async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Joining {
-    /// The player.
-    player_id: Id,
+    /// The player; oneself if none is named.
+    player_id: Option<Id>,
 }
 
 async fn join(State(api): State<Arc<Api>>, id: AtPath<String>, asked: Asked) -> Answer {
-    let player = asked.read::<Joining>()?.player_id.into_string();
-    let (id, org) = (path(id)?, asked.asker().himself_or_server(&player)?.org().clone());
+    let (asker, wanted): (_, Joining) = (asked.asker(), asked.read()?);
+    let player = wanted.player_id.map(Id::into_string).or_else(|| asker.user().map(str::to_owned));
+    let player = player.ok_or_else(|| bad("playerId: is needed"))?;
+    let (id, org) = (path(id)?, asker.himself_or_server(&player)?.org().clone());
     let arena = api.arena.clone();
     let _pass = api.arena.pass_to(&api.stage, &org, &Scope::session(&id)).await?;
     api.commit::<View, _>(&asked, format!("join {id}"), move |tx| {

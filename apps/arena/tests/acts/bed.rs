@@ -200,7 +200,9 @@ impl Bed {
     pub(crate) async fn move_to(&self, player: &str, country: &str) -> Result<(), Refusal> {
         let (player, country) = (player.to_owned(), country.to_owned());
         self.act(move |arena, tx, org| {
-            Box::pin(async move { people::change(arena, tx, org, &player, (None, Some(&country))).await })
+            Box::pin(
+                async move { people::change(arena, tx, org, &player, (None, Some(Some(&country)))).await },
+            )
         })
         .await
     }

@@ -9,6 +9,7 @@ mod demo;
 mod ends;
 mod games;
 mod kept;
+mod people;
 mod refusals;
 mod sockets;
 mod voids;
