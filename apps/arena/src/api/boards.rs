@@ -12,7 +12,8 @@ use tidings_routes::{Answer, Asker, bad, path, query, told, told_from};
 
 use super::Api;
 use crate::arena::the_session;
-use crate::boards::{OrgBoards, Scope, TOP, is_code};
+use crate::boards::{OrgBoards, Scope, TOP};
+use crate::countries::{self, is_code};
 use crate::ranks::{Board, Ranking};
 use crate::store::ladders::{self, GLOBAL, of_session};
 use crate::telling::board_room;
@@ -134,7 +135,7 @@ fn of_country(code: &str) -> Result<Scope, Refusal> {
     if is_code(code) {
         Ok(Scope::country(code))
     } else {
-        Err(bad("the path: expected two capital letters (ISO 3166-1)"))
+        Err(bad(&format!("the path: {}", countries::EXPECTED)))
     }
 }
 
