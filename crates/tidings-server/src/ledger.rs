@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::beside::{Beside, Without};
 use crate::ids::{SocketId, id_text};
 use crate::shared::wall_ms;
 
@@ -111,12 +112,13 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Starts to write for a node, on the runtime of the caller.
-    pub(crate) fn start(store: Store, node: String) -> Self {
+    pub(crate) fn start(store: Store, node: String, beside: &Beside) -> Self {
         let (notes, received) = mpsc::channel(NOTES);
         let lost = Arc::new(AtomicU64::new(0));
         let haste = Arc::new(watch::Sender::new(Haste::default()));
         let writer = Writer { store, node, lost: lost.clone(), haste: haste.clone(), answered: true };
-        let writer = Mutex::new(Some(tokio::spawn(writer.run(received))));
+        let writer = beside.run_apart("session_notes", Without::Degraded, writer.run(received));
+        let writer = Mutex::new(Some(writer));
         Self { notes, lost, haste, writer }
     }
 

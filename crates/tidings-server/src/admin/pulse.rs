@@ -179,6 +179,7 @@ impl State {
             hooks_away: overview::hooks_state(shared).is_some_and(|state| state > 0),
             silent_ms: shared.silent_ms(),
             audit_failing: shared.audit.counts().failing.load(Ordering::Relaxed),
+            task_died: shared.deaths.any(),
         }
     }
 }
