@@ -9,6 +9,7 @@
 //! | [`room`] | a room's name and policy |
 //! | [`access`] | who a client is, rules, refusals |
 //! | [`user`] | users, and whose a session is |
+//! | [`lane`] | how urgent an event is |
 //! | [`kinds`] | the declared kinds of rooms, and the one place that decides |
 //! | [`answers`] | what the team's own backend has said, as long as it allowed |
 //! | [`breaker`] | whom one should not ask for a while |
