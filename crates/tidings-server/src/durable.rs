@@ -20,9 +20,8 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 use tidings_app::commit::Work;
-use tidings_core::hub::lock;
 use tidings_core::{
-    Code, ConnKey, Epoch, Lane, Node, Payload, Publication, Publish, Published, Refusal, Room,
+    Code, ConnKey, Epoch, Lane, Node, Payload, Publication, Publish, Published, Refusal, Room, lock,
 };
 use tidings_store::log::Appender;
 use tidings_store::{Store, StoreError};

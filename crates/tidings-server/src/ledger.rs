@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tidings_core::hub::lock;
-use tidings_core::{Identity, Org};
+use tidings_core::{Identity, Org, lock};
 use tidings_store::sessions::{EndedSession, NewSession};
 use tidings_store::{Digest, Store, StoreError, Tx};
 use tokio::sync::{mpsc, oneshot, watch};

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use tidings_core::hub::lock;
-use tidings_core::{Lane, Org, Payload, Publish, Room};
+use tidings_core::{Lane, Org, Payload, Publish, Room, lock};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 

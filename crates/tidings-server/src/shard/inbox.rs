@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use tidings_core::hub::{Audience, lock};
+use tidings_core::hub::Audience;
 use tidings_core::limits::{Account, Place};
 use tidings_core::shard::InLog;
-use tidings_core::{Answered, ConnKey, Identity, Post, Publication, Refusal, Room};
+use tidings_core::{Answered, ConnKey, Identity, Post, Publication, Refusal, Room, lock};
 use tidings_store::subscriptions::Subscription;
 use tidings_store::{Digest, StoreError};
 use tidings_wire::engineio::HandshakeError;
