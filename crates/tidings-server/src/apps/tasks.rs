@@ -4,6 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidings_app::caught;
 use tokio::sync::watch;
 
 use crate::beside::{Beside, Without};
@@ -36,7 +37,7 @@ pub(crate) fn start(shared: &Arc<Shared>, beside: &mut Beside) {
 /// Lets an app be lively until the server stops; one that has shown all it has rests until then.
 async fn until(demo: tidings_app::Pending<'static, ()>, mut stop: watch::Receiver<bool>) {
     let lively = async {
-        tidings_app::registry::caught(demo).await;
+        caught("the demo of an app", demo).await;
         pending::<()>().await;
     };
     tokio::select! {
