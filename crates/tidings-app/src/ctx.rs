@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tidings_core::{Code, Identity, Lane, Org, Position, Refusal, Room};
+use tidings_core::{Code, Identity, Lane, Org, Position, Refusal, Room, lock};
 use tidings_store::Reader;
 
 use crate::Pending;
@@ -49,10 +49,6 @@ impl Calling {
     pub(crate) fn moment(&self) -> Option<Position> {
         *lock(&self.moment)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a channel may do while it answers somebody.

@@ -1,10 +1,7 @@
 //! Who answers what: (namespace, command) and kinds of rooms, to the channel they are of.
 
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
 use std::time::Duration;
 
 use tidings_core::pace::Pacing;
@@ -13,6 +10,7 @@ use tidings_store::{Migration, Store, StoreError};
 
 use crate::Pending;
 use crate::app::{App, Demo, MakeRoutes, RoomKind};
+use crate::caught;
 use crate::command::{AckStyle, Requires};
 use crate::ctx::{Calling, Stage};
 use crate::describe::{self, Description};
@@ -373,25 +371,11 @@ async fn answered_before(calling: &Calling) -> Option<Result<Reply, Refusal>> {
 
 /// Bounds the time of an app's answer, and survives its panic.
 async fn in_time<T>(answer: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
-    match tokio::time::timeout(ANSWER, caught(answer)).await {
+    match tokio::time::timeout(ANSWER, caught("an app", answer)).await {
         Ok(Some(answer)) => answer,
         Ok(None) => Err(Refusal::new(Code::Unavailable, "the app has failed")),
         Err(_) => Err(Refusal::new(Code::Unavailable, "the app took too long")),
     }
-}
-
-/// What a future gives; `None` if it panics, which is logged and ends nothing else.
-pub async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(Poll::Ready(value)) => Poll::Ready(Some(value)),
-        Ok(Poll::Pending) => Poll::Pending,
-        Err(_) => {
-            tracing::error!("an app panicked");
-            Poll::Ready(None)
-        }
-    })
-    .await
 }
 
 impl Reply {

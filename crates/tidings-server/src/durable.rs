@@ -20,9 +20,8 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 use tidings_app::commit::Work;
-use tidings_core::hub::lock;
 use tidings_core::{
-    Code, ConnKey, Epoch, Lane, Node, Payload, Publication, Publish, Published, Refusal, Room,
+    Code, ConnKey, Epoch, Lane, Node, Payload, Publication, Publish, Published, Refusal, Room, lock,
 };
 use tidings_store::log::Appender;
 use tidings_store::{Store, StoreError};
@@ -38,6 +37,7 @@ use pages::Pages;
 pub(crate) use trim::keep_trimmed;
 use write::{Letter, Writer};
 
+use crate::beside::{Beside, Without};
 use crate::failpoint;
 use crate::hooks::Caller;
 use crate::shared::{Shared, wall_ms};
@@ -140,7 +140,7 @@ pub(crate) struct Log {
 
 impl Log {
     /// Starts to write, on the runtime of the caller.
-    pub(crate) fn start(store: Store, node: Arc<Node>) -> Self {
+    pub(crate) fn start(store: Store, node: Arc<Node>, beside: &Beside) -> Self {
         let (letters, received) = mpsc::channel(WAITING);
         let (commits, committed) = mpsc::channel(COMMITS);
         let loading: Arc<Loading> = Arc::new((0..PARTS).map(|_| tokio::sync::Mutex::new(())).collect());
@@ -187,7 +187,8 @@ impl Log {
             committing,
             unsettled,
         };
-        let writing = tokio::spawn(writer.run(received, committed, log.over.subscribe()));
+        let writing = writer.run(received, committed, log.over.subscribe());
+        let writing = beside.run_apart("log", Without::Unready, writing);
         *lock(&log.writing) = Some(writing);
         log
     }
@@ -196,7 +197,7 @@ impl Log {
     pub(crate) async fn finish(&self) {
         self.over.send_replace(true);
         let Some(writing) = lock(&self.writing).take() else { return };
-        if timeout(LAST, writing).await.is_err() {
+        if !matches!(timeout(LAST, writing).await, Ok(Ok(()))) {
             tracing::warn!("what waits to be stored could not all be");
         }
     }

@@ -20,6 +20,7 @@ mod lane;
 mod link;
 pub(crate) mod listed;
 mod mail;
+mod mailbox;
 mod meter;
 mod owing;
 mod persistent;

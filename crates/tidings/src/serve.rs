@@ -209,7 +209,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::{Arc, Mutex};
 
-    use tidings_core::hub::lock;
+    use tidings_core::lock;
     use tidings_store::Store;
 
     use super::*;

@@ -98,11 +98,15 @@ fn dependencies_go_one_way() {
         "tidings-app",
         "tidings-testkit",
         "tidings-fixture",
+        "tidings-sys",
     ];
     let io = ["tokio", "mio", "socket2", "polling"];
     let chance = ["rand", "rand_core", "getrandom"];
-    let above_core = ["tidings", "tidings-server", "tidings-store", "tidings-app", "tidings-testkit"];
-    let above_store = ["tidings", "tidings-server", "tidings-app", "tidings-testkit", "tidings-fixture"];
+    // `tidings-sys` is above nobody, and for the server alone: what calls the system is no part of these.
+    let above_core =
+        ["tidings", "tidings-server", "tidings-store", "tidings-app", "tidings-testkit", "tidings-sys"];
+    let above_store =
+        ["tidings", "tidings-server", "tidings-app", "tidings-testkit", "tidings-fixture", "tidings-sys"];
     let above_app = [
         "tidings",
         "tidings-server",
@@ -112,6 +116,7 @@ fn dependencies_go_one_way() {
         "tidings-arena",
         "tidings-trading",
         "tidings-routes",
+        "tidings-sys",
     ];
     let table: [(&str, Vec<&[&str]>); 11] = [
         ("tidings-sys", vec![&ours, &["tidings-wire"], &io, &HTTP, &STORES, &chance]),
@@ -157,6 +162,33 @@ fn dependencies_go_one_way() {
             complaints.extend(hit.map(|dep| format!("{package} depends on {dep}")));
         }
     }
+    nothing(complaints);
+}
+
+/// Where an app may name axum: in its `api`, and where that is handed to whoever mounts it.
+fn may_name_axum(inside: &Path) -> bool {
+    inside.starts_with("api") || [Path::new("api.rs"), Path::new("lib.rs")].contains(&inside)
+}
+
+#[test]
+fn of_an_app_only_its_routes_know_http() {
+    assert!(may_name_axum(Path::new("api/rooms.rs")) && !may_name_axum(Path::new("apidoc.rs")));
+    let (mut complaints, mut routes) = (Vec::new(), 0);
+    for (path, text) in files(&[".rs"]) {
+        let inside = path.strip_prefix(root().join("apps")).ok().and_then(|path| {
+            let mut parts = path.components().skip(1);
+            (parts.next()?.as_os_str() == "src").then(|| parts.as_path().to_owned())
+        });
+        let Some(inside) = inside else { continue };
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let named = code.filter(|line| line.contains("axum")).count();
+        match may_name_axum(&inside) {
+            true => routes += named,
+            false if named > 0 => complaints.push(format!("{} names axum", shown(&path))),
+            false => {}
+        }
+    }
+    assert!(routes > 10, "the apps were not read");
     nothing(complaints);
 }
 

@@ -32,6 +32,7 @@ mod limits;
 mod limits_of_addresses;
 mod limits_of_requests;
 mod members;
+mod metrics;
 mod once_more;
 mod paces;
 mod people;
