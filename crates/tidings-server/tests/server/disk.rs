@@ -7,7 +7,7 @@ use tidings_server::{Config, Extras, Publisher};
 use tidings_store::{Store, StoreOptions};
 use tidings_testkit::{Place, Postgres};
 
-use crate::common::with_extras;
+use crate::common::{DEADLINE, with_extras};
 
 /// A database, and what the servers over it are configured with.
 pub(crate) struct Disk {
@@ -52,7 +52,8 @@ impl Disk {
     ) -> T {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let store = runtime.block_on(Store::open(&self.url, &StoreOptions::default())).unwrap();
+        let patient = StoreOptions { acquire: DEADLINE, statement: DEADLINE, ..StoreOptions::default() };
+        let store = runtime.block_on(Store::open(&self.url, &patient)).unwrap();
         let extras = Extras { store: Some(store.clone()), ..Extras::default() };
         let for_test = store.clone();
         let done = with_extras(&self.config, extras, move |addr, publisher| test(addr, &for_test, publisher));

@@ -16,8 +16,10 @@ fn from(client: &str) -> String {
 fn the_101st_connection_of_an_address_and_the_201st_of_a_network_are_refused_before_the_101() {
     with_server(&limited(), |addr, _| {
         let open = |client: &str| Wire::open_for(addr, "/ws", client).map(|wire| wire.sign_in(&user(client)));
-        let mut kept: Vec<Wire> =
-            (0..100).map(|_| Wire::open_for(addr, "/ws", "192.0.2.1").unwrap()).collect();
+        // Whoever does not sign in gives its place back in a few seconds.
+        let one =
+            |at: usize| Wire::open_for(addr, "/ws", "192.0.2.1").unwrap().sign_in(&user(&at.to_string()));
+        let mut kept: Vec<Wire> = (0..100).map(one).collect();
         let refused = open("192.0.2.1").map(drop).unwrap_err();
         assert!(refused.starts_with("HTTP/1.1 429") && refused.contains("retry-after:"), "{refused}");
         kept.push(open("192.0.2.2").unwrap());
