@@ -14,6 +14,7 @@ mod bearers;
 mod catch_up;
 mod comeback;
 mod common;
+mod disk;
 mod drain;
 mod durable;
 mod expiry;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::comeback::Disk;
+use crate::comeback::disk;
 use crate::common::{config, user, with_server};
 use crate::people::{plain, socket_io, token};
 
@@ -73,7 +73,7 @@ fn the_answer_comes_first_and_then_what_was_missed_by_socket_io_too() {
 
 #[test]
 fn a_member_that_missed_more_than_memory_keeps_gets_it_from_the_log() {
-    let mut disk = Disk::sqlite();
+    let mut disk = disk();
     disk.config.limits.room_bytes = 1_000;
     disk.served(|addr, _| {
         let (mut ada, _) = plain(addr, &token("ada", 600, json!({})));
