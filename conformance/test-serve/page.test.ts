@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import type { Page } from "playwright-core";
 import { ARTIFACTS, browsing } from "../lib/browser.ts";
+import { ownPort } from "../lib/port.ts";
 import type { Running } from "../lib/process.ts";
 import { startServer } from "../lib/serve.ts";
 
@@ -16,7 +17,7 @@ let page: Page;
 let complaints: string[];
 
 beforeEach(async () => {
-  server = await startServer(FLAGS);
+  server = await startServer(FLAGS, `127.0.0.1:${await ownPort()}`);
   ({ page, complaints } = window());
 });
 
