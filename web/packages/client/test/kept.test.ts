@@ -2,6 +2,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { Client, kept } from "@tidings/client";
 import { mint, served } from "../../../testing/server.ts";
 import { Studio } from "../../../testing/studio.ts";
+import { until } from "../../../testing/until.ts";
 
 const server = served(["--no-limits"]);
 const clients: Client[] = [];
@@ -9,8 +10,6 @@ afterEach(() => {
   clients.splice(0).forEach((client) => client.disconnect());
   vi.restoreAllMocks();
 });
-
-const until = (holds: () => void, timeout = 10_000) => vi.waitFor(holds, { timeout, interval: 10 });
 
 interface Game {
   status: string;

@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from "vitest";
 import type { Place, Room } from "@tidings/client";
 import { opening } from "../../../testing/clients.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
+import { until } from "../../../testing/until.ts";
 
 // Most of what is said in a room of the kind `log` is in the log alone.
 const CONFIG = `
@@ -30,7 +31,6 @@ subscribe = "role:nobody"
 const server = served([], CONFIG);
 const open = opening(server);
 
-const until = (holds: () => void, timeout = 10_000) => vi.waitFor(holds, { timeout, interval: 10 });
 const isLive = (room: Room) => until(() => expect(room.state.status).toBe("live"));
 
 /** Everything a room says from now on. */

@@ -2,6 +2,7 @@ import { expect, test, vi } from "vitest";
 import { refreshing, Refusal, type GetToken, type Tokens } from "@tidings/client";
 import { opening } from "../../../testing/clients.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
+import { until } from "../../../testing/until.ts";
 
 const server = served([
   "--demo",
@@ -13,7 +14,6 @@ const server = served([
 const opened = opening(server);
 const open = (token: string | GetToken) => opened({ token });
 
-const until = (holds: () => void, timeout = 10_000) => vi.waitFor(holds, { timeout, interval: 10 });
 const inSeconds = (seconds: number) => Math.floor(Date.now() / 1000) + seconds;
 const signIn = async (name: string) =>
   (await server.post("/api/auth/login", { email: `${name}@example.com`, password: "password123" })) as Tokens;

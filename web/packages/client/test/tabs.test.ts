@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Client, type Place, type Room } from "@tidings/client";
 import { mint, served, unique } from "../../../testing/server.ts";
 import { Studio } from "../../../testing/studio.ts";
+import { until } from "../../../testing/until.ts";
 import { Locks } from "./locks.ts";
 
 // Most of what is said in a room is in the log alone.
@@ -30,8 +31,6 @@ afterEach(() => {
   tabs.splice(0).forEach((tab) => tab.disconnect());
   vi.unstubAllGlobals();
 });
-
-const until = (holds: () => void, timeout = 10_000) => vi.waitFor(holds, { timeout, interval: 10 });
 
 const isLive = (room: Room) => until(() => expect(room.state.status).toBe("live"));
 

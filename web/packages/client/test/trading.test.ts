@@ -1,8 +1,9 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { Client, followed, type AccountView, type OrderReply } from "@tidings/client";
 import { ACCOUNT, digestOf, ordersLeft, tradingRoom, type TradingRoom } from "@tidings/client/trading";
 import { Exchange } from "../../../testing/exchange.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
+import { until } from "../../../testing/until.ts";
 
 const server = served(["--no-limits"]);
 const forgetful = served(["--no-limits"], "[apps.trading]\nkeep_ended_seconds = 1\n");
@@ -14,9 +15,6 @@ const open = (user: string, at = server) => {
   return client;
 };
 afterEach(() => clients.splice(0).forEach((client) => client.disconnect()));
-
-const until = (holds: () => void | Promise<void>, timeout = 10_000) =>
-  vi.waitFor(holds, { timeout, interval: 10 });
 
 /** Trades in a room as a member; a market order of one lot, unless said otherwise. */
 const order = (symbol: string, side: "buy" | "sell", quantity = "1") =>

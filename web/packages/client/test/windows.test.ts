@@ -10,6 +10,7 @@ import {
 } from "@tidings/client";
 import { mint, served } from "../../../testing/server.ts";
 import { Studio } from "../../../testing/studio.ts";
+import { until } from "../../../testing/until.ts";
 
 const server = served(["--no-limits"]);
 const clients: Client[] = [];
@@ -21,7 +22,6 @@ const open = (user: string) => {
 };
 afterEach(() => clients.splice(0).forEach((client) => client.disconnect()));
 
-const until = (holds: () => void, timeout = 10_000) => vi.waitFor(holds, { timeout, interval: 10 });
 const rows = (window: LeaderboardWindow) =>
   window.state.entries.map(({ playerId, rank, eloRating }) => ({ playerId, rank, eloRating }));
 const GLOBAL: Board = { scope: "global" };
