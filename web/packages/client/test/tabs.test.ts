@@ -260,7 +260,7 @@ test("a room that a tab let go while the connection was away is left with the la
   await until(() => expect(first?.room.state.status).toBe("live"));
   expect(await connections(name)).toBe(1);
   first?.leave();
-  await vi.waitFor(async () => expect(await connections(name)).toBe(0), { timeout: 5_000 });
+  await until(async () => expect(await connections(name)).toBe(0));
 });
 
 test("so is one that the server took all tabs out of, and that one of them entered again", async () => {
@@ -274,5 +274,5 @@ test("so is one that the server took all tabs out of, and that one of them enter
   await until(() => expect(first?.room.state.status).toBe("live"));
   expect(await connections(name)).toBe(1);
   leave?.();
-  await vi.waitFor(async () => expect(await connections(name)).toBe(0), { timeout: 5_000 });
+  await until(async () => expect(await connections(name)).toBe(0));
 });
