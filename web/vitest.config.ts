@@ -43,7 +43,7 @@ export default defineConfig({
           name: "browser",
           include: ["apps/console/browser/**/*.test.ts"],
           fileParallelism: false,
-          testTimeout: 180_000,
+          testTimeout: 300_000,
           hookTimeout: 60_000,
         },
       },
