@@ -14,7 +14,7 @@ test("a server that is told to end says so, closes with 1012 and exits with 0", 
   const exit = ending.stop();
   const notice = await hear(wire, "reconnect");
   assert.equal(typeof notice["afterMs"], "number");
-  assert.equal((await wire.end(10_000)).code, 1012);
+  assert.equal((await wire.end(30_000)).code, 1012);
   assert.equal(await exit, 0);
 });
 

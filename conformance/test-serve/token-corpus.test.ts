@@ -11,6 +11,7 @@ import { closeDoors, openPlain, say, type Message } from "../lib/doors.ts";
 import { ask } from "../lib/http.ts";
 import type { Running } from "../lib/process.ts";
 import { SECRET, startServer } from "../lib/serve.ts";
+import { until } from "../lib/wait.ts";
 import { constant, ecdsa, eddsa, hmac, inSeconds, KEYS, rsa, token, tokenOfTexts } from "../lib/signers.ts";
 
 const RSA = "https://rsa.example/";
@@ -78,9 +79,8 @@ jwks_url = "${fetched.url}"
   );
   running = await startServer(["--no-limits", "--config", config]);
   // A token that came before the first answer would have the server ask once more.
-  while (
-    !(await ask(`${server().http}/metrics`)).body.includes(`tidings_issuer_keys{issuer="${fetched.url}"} 1`)
-  );
+  const known = `tidings_issuer_keys{issuer="${fetched.url}"} 1`;
+  await until(async () => (await ask(`${server().http}/metrics`)).body.includes(known), "the fetched key");
 });
 
 after(async () => {
