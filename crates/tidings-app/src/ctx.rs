@@ -127,6 +127,12 @@ impl<'a, C: Channel> Ctx<'a, C> {
         done
     }
 
+    /// The key it is to be done once under, for a command that shares its transaction with others; what was done before is
+    /// answered as it was when it is refused.
+    pub fn once(&self) -> Option<Once> {
+        self.calling.once.clone()
+    }
+
     /// Takes a connection to read with, which sees one moment for as long as it is held.
     ///
     /// In [`Channel::join`] that moment is the one after which the newcomer hears everything.
@@ -225,6 +231,15 @@ where
     })?;
     once.keep(changes, &text).await?;
     Ok(reply)
+}
+
+/// What was done before under a key. What cannot be read now is not known.
+pub(crate) async fn before(engine: &Arc<dyn Engine>, once: &Once) -> Option<Result<Told, Refusal>> {
+    let mut reader = engine.read().await.ok()?;
+    match once.look(&mut reader, engine.now_ms()).await.ok()?? {
+        Known::Reply(json) => Some(Ok(Told { json, duplicate: true })),
+        Known::Other => Some(Err(once::other())),
+    }
 }
 
 fn unknown() -> Refusal {
@@ -372,6 +387,22 @@ impl Stage {
         let (json, left) = lock(&place).take().ok_or_else(unknown)?;
         self.tell_left(left).await;
         Ok(Told { json, duplicate: false })
+    }
+
+    /// What is to be done once under a key, by whoever asks; `body` as for [`Stage::commit_once`].
+    ///
+    /// # Errors
+    /// As [`Stage::commit_once`] of the key.
+    pub fn once(&self, caller: &Caller, key: &str, body: [&str; 3]) -> Result<Once, Refusal> {
+        Once::new(&caller.who, key, body)
+    }
+
+    /// What was answered to what was done before under a key, if anything was.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] if it was something else.
+    pub async fn answered(&self, once: &Once) -> Option<Result<Told, Refusal>> {
+        before(&self.engine, once).await
     }
 
     /// How a room's place stands in the header `Tidings-Position` of an answer: what is read after this is at least as

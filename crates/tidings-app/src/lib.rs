@@ -46,6 +46,7 @@ pub use commit::Changes;
 pub use ctx::{Ctx, Stage, Told, room};
 pub use dice::Dice;
 pub use engine::{Caller, Engine, Peer};
+pub use once::Once;
 pub use registry::{Call, Registry, RegistryError};
 pub use tells::Tells;
 

@@ -12,11 +12,11 @@ use crate::Pending;
 use crate::app::{App, Demo, MakeRoutes, RoomKind};
 use crate::caught;
 use crate::command::{AckStyle, Requires};
-use crate::ctx::{Calling, Stage};
+use crate::ctx::{Calling, Stage, Told, before};
 use crate::describe::{self, Description};
 use crate::engine::{Caller, Engine};
 use crate::mounted::Mounted;
-use crate::once::{self, Known};
+use crate::once;
 
 /// How long a command, a join or a question may take before it is `unavailable`.
 pub const ANSWER: Duration = Duration::from_secs(30);
@@ -361,12 +361,8 @@ fn told(done: Result<(), Refusal>) {
 /// What a refused command was answered with, if it is another attempt at one that was done: by then the
 /// same may well be refused.
 async fn answered_before(calling: &Calling) -> Option<Result<Reply, Refusal>> {
-    let once = calling.once.as_ref()?;
-    let mut reader = calling.engine.read().await.ok()?;
-    match once.look(&mut reader, calling.engine.now_ms()).await.ok()?? {
-        Known::Reply(json) => Some(Ok(Reply { json, duplicate: true })),
-        Known::Other => Some(Err(once::other())),
-    }
+    let told = before(&calling.engine, calling.once.as_ref()?).await?;
+    Some(told.map(|Told { json, duplicate }| Reply { json, duplicate }))
 }
 
 /// Bounds the time of an app's answer, and survives its panic.

@@ -16,7 +16,9 @@ use super::rooms::account;
 use super::{Api, key};
 use crate::acts;
 use crate::decimal::Dec;
+use crate::misread;
 use crate::order::{Ask, Kind, Side, Status, order_number};
+use crate::rooms::Key;
 use crate::views;
 use crate::wire::AfterMs;
 
@@ -52,20 +54,39 @@ pub(super) struct Placing {
 
 async fn place(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
     let (key, user) = (key(asked.asker(), path(id)?), himself(asked.asker())?);
-    let Placing { client_order_id, symbol, side, kind, quantity, price, stop_price } = asked.read()?;
+    let placing = match asked.read() {
+        Ok(placing) => placing,
+        Err(refusal) => return Err(misread(&api, &asked, (&key, user), refusal).await.into()),
+    };
+    let Placing { client_order_id, symbol, side, kind, quantity, price, stop_price } = placing;
     let (client_order_id, symbol) = (client_order_id.into_string(), symbol.into_string());
     let ask = Ask { client_order_id, symbol, side, kind, quantity, price, stop_price };
-    told_as(StatusCode::CREATED, &acts::order(&api.rooms, &api.stage, key, user, ask).await?)
+    let once = api.once(&asked, "orders", &key)?;
+    match acts::order(&api.rooms, &api.stage, key, (user, once.clone()), ask).await {
+        Ok(reply) => told_as(StatusCode::CREATED, &reply),
+        Err(refusal) => api.refused(once.as_ref(), StatusCode::CREATED, refusal).await,
+    }
+}
+
+/// What is said of an order that cannot be read.
+async fn misread(api: &Api, asked: &Asked, whose: (&Key, &str), refusal: Refusal) -> Refusal {
+    let said = serde_json::from_str(&asked.text()).unwrap_or_default();
+    let placed = misread::text::<64>(&said, "clientOrderId");
+    misread::told(&api.rooms, &api.stage, whose, placed, refusal).await
 }
 
 fn himself(asker: &Asker) -> Result<&str, Refusal> {
     asker.user().ok_or_else(|| Refusal::forbidden("orders are their members'"))
 }
 
-async fn cancel(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, asker: Asker) -> Answer {
+async fn cancel(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, asked: Asked) -> Answer {
     let (id, order) = path(at)?;
-    let reply = acts::cancel(&api.rooms, &api.stage, key(&asker, id), himself(&asker)?, &order).await?;
-    told_as(StatusCode::OK, &reply)
+    let (key, user) = (key(asked.asker(), id), himself(asked.asker())?);
+    let once = api.once(&asked, &format!("orders/{order}/cancel"), &key)?;
+    match acts::cancel(&api.rooms, &api.stage, key, (user, once.clone()), &order).await {
+        Ok(reply) => told_as(StatusCode::OK, &reply),
+        Err(refusal) => api.refused(once.as_ref(), StatusCode::OK, refusal).await,
+    }
 }
 
 /// After how long open orders are cancelled.
@@ -80,7 +101,11 @@ async fn cancel_after(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> 
     let (key, user) = (key(asked.asker(), path(id)?), himself(asked.asker())?);
     let After { after_ms } = asked.read()?;
     let after_ms = after_ms.and_then(|ms| u64::try_from(ms.get()).ok());
-    told_as(StatusCode::OK, &acts::cancel_after(&api.rooms, &api.stage, &key, (user, after_ms)).await?)
+    let once = api.once(&asked, "cancel-after", &key)?;
+    match acts::cancel_after(&api.rooms, &api.stage, &key, (user, after_ms), once.clone()).await {
+        Ok(reply) => told_as(StatusCode::OK, &reply),
+        Err(refusal) => api.refused(once.as_ref(), StatusCode::OK, refusal).await,
+    }
 }
 
 #[derive(Deserialize)]

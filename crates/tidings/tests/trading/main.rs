@@ -10,6 +10,7 @@ mod demo;
 mod digests;
 mod fleet;
 mod images;
+mod keys;
 mod ports;
 mod refusals;
 mod replay;
