@@ -229,3 +229,10 @@ pub(crate) fn refuse(refusal: &Refusal) -> Response<Body> {
     response.extensions_mut().insert(Refused(refusal.code));
     response
 }
+
+/// A refusal with a status that only HTTP knows.
+pub(crate) fn refuse_with(status: StatusCode, refusal: &Refusal) -> Response<Body> {
+    let mut response = refuse(refusal);
+    *response.status_mut() = status;
+    response
+}
