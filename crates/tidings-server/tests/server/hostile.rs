@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::common::{Frame, Wire, config, frame, upgrade, with_server};
+use crate::common::{Frame, Wire, config, frame, limited, upgrade, with_server};
 
 /// What a server answers to raw bytes: the first line of the answer, or nothing.
 fn status(bytes: Vec<u8>) -> String {
@@ -231,7 +231,7 @@ fn a_bad_token_is_refused_and_never_taken_for_anonymous() {
 
 #[test]
 fn more_rooms_and_namespaces_than_allowed_are_refused() {
-    let mut config = config();
+    let mut config = limited();
     config.limits.rooms = 3;
     with_server(&config, |addr, _| {
         let mut wire = Wire::subscribed(addr, "open:1");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::comeback::Disk;
-use crate::common::{config, user, with_server};
+use crate::common::{config, limited, user, with_server};
 use crate::people::{plain, socket_io, token};
 
 /// What the next events say, up to the word that everything missed is sent.
@@ -114,7 +114,7 @@ fn the_newest_subscription_says_what_is_wanted() {
 
 #[test]
 fn who_is_in_as_many_rooms_as_it_may_be_can_still_change_what_it_wants_of_one() {
-    let mut config = config();
+    let mut config = limited();
     config.limits.rooms = 2;
     with_server(&config, |addr, _| {
         let (mut dan, _) = plain(addr, &user("dan"));
