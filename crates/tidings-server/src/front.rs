@@ -15,6 +15,7 @@ mod direct;
 mod etag;
 mod explain;
 mod framing;
+mod generic;
 mod headers;
 mod health;
 pub(crate) mod hello;

@@ -21,7 +21,7 @@ use super::named::Named;
 use super::{Remote, etag, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::history;
-use crate::hooks::Draft;
+use crate::hooks::{Caller, Draft};
 use crate::presence;
 use crate::receipts::Of;
 use crate::shared::Shared;
@@ -30,8 +30,8 @@ use crate::shared::Shared;
 const POSITION: &str = "tidings-position";
 
 /// Events a history answer holds where none are asked for, and at most.
-const HISTORY_DEFAULT: usize = 100;
-const HISTORY_MOST: usize = 1_000;
+pub(super) const HISTORY_DEFAULT: usize = 100;
+pub(super) const HISTORY_MOST: usize = 1_000;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -146,9 +146,17 @@ async fn seen(
     room: Named,
 ) -> Result<(Identity, Room), Refusal> {
     let (who, room) = who_and_room(shared, headers, room).await?;
-    let may = |asker: Asker<'_>| shared.node.admit(asker, &room, Action::Presence).map(drop);
-    shared.settle(&remote.caller(&who), &room, Draft::default(), may).await?;
+    may_see(shared, &remote.caller(&who), &room).await?;
     Ok((who, room))
+}
+
+/// Whether somebody may see who is in a room.
+///
+/// # Errors
+/// The room's rules.
+pub(super) async fn may_see(shared: &Shared, caller: &Caller<'_>, room: &Room) -> Result<(), Refusal> {
+    let may = |asker: Asker<'_>| shared.node.admit(asker, room, Action::Presence).map(drop);
+    shared.settle(caller, room, Draft::default(), may).await
 }
 
 /// Who is in a room: `?page=N`.

@@ -20,6 +20,7 @@ mod expiry;
 mod explain;
 mod explain_slow;
 mod first_bytes;
+mod generic;
 mod handlers;
 mod hook_order;
 mod hooks;
