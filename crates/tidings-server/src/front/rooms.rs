@@ -115,10 +115,13 @@ async fn history(
         Err(refusal) => return refuse(&refusal),
     };
     // Before it is read: what is said meanwhile may be in the answer, and drops it all the same.
-    let place = shared.node.hub().find(&room).and_then(|entry| place(&room, entry.top()?));
-    let mut response = answer(shared.history(&remote.caller(&who), &room, since, limit).await);
-    // Who is refused learns nothing of the room.
-    if let Some(place) = place.filter(|_| response.status() == StatusCode::OK)
+    let top = shared.stands(&room).await;
+    from(answer(shared.history(&remote.caller(&who), &room, since, limit).await), &room, top)
+}
+
+/// Says in an answer where its room stood before it was read; who is refused learns nothing of the room.
+fn from(mut response: Response<Body>, room: &Room, top: Option<Position>) -> Response<Body> {
+    if let Some(place) = top.filter(|_| response.status() == StatusCode::OK).and_then(|top| place(room, top))
         && let Ok(place) = HeaderValue::try_from(place)
     {
         response.headers_mut().insert(POSITION, place);
@@ -191,12 +194,14 @@ async fn stats(
     Extension(remote): Extension<Remote>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let seen = seen(&shared, &headers, remote, room).await;
-    answer(seen.map(|(who, room)| {
-        // How deliveries went tells who is in the room: that is for those who run it.
-        let figures = who.is_server().then(|| shared.receipts.figures(&who.org, Of::Room(room.name())));
-        history::stats(&shared.node, &room, figures.as_ref())
-    }))
+    let (who, room) = match seen(&shared, &headers, remote, room).await {
+        Ok(seen) => seen,
+        Err(refusal) => return refuse(&refusal),
+    };
+    let top = shared.stands(&room).await;
+    // How deliveries went tells who is in the room: that is for those who run it.
+    let figures = who.is_server().then(|| shared.receipts.figures(&who.org, Of::Room(room.name())));
+    from(answer(Ok(history::stats(&shared.node, &room, top, figures.as_ref()))), &room, top)
 }
 
 async fn who_and_room(

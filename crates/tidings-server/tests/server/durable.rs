@@ -12,13 +12,13 @@ use crate::common::{Wire, config, with_extras};
 use crate::people::{plain, plain_in, post, socket_io, socket_io_in, token};
 
 /// A database that outlives servers.
-struct Disk {
+pub(crate) struct Disk {
     place: Place,
-    config: Config,
+    pub(crate) config: Config,
 }
 
 impl Disk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut config = config();
         for kind in ["open", "loose"] {
             config.rooms.insert(
@@ -35,7 +35,7 @@ impl Disk {
     }
 
     /// Runs a server over it until `test` is done.
-    fn served<T: Send + 'static>(
+    pub(crate) fn served<T: Send + 'static>(
         &self,
         test: impl FnOnce(SocketAddr, &Store, Publisher) -> T + Send + 'static,
     ) -> T {

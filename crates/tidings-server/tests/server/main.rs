@@ -36,6 +36,7 @@ mod members;
 mod once_more;
 mod paces;
 mod people;
+mod positions;
 mod presence;
 mod presence_of_many;
 mod pretending;

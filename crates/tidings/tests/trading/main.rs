@@ -11,6 +11,7 @@ mod digests;
 mod fleet;
 mod images;
 mod ports;
+mod positions;
 mod refusals;
 mod replay;
 mod rooms;
