@@ -406,9 +406,10 @@ impl Stage {
     }
 
     /// How a room's place stands in the header `Tidings-Position` of an answer: what is read after this is at least as
-    /// new, so whoever keeps the answer drops it with the next event of the room. `None` if nobody hears the room here.
-    pub fn position(&self, room: &Room) -> Option<String> {
-        place(room, self.engine.top(room)?)
+    /// new, so whoever keeps the answer drops it with the next event of the room. Of a durable room that nobody hears
+    /// the log is asked. `None` of one that keeps nothing, or is kept in memory and is not there, and if it cannot be said.
+    pub async fn position(&self, room: &Room) -> Option<String> {
+        place(room, self.engine.stands(room).await?)
     }
 
     /// Whether what a room has said, or that it has said nothing, is in memory here: if it is not, nobody can come back

@@ -10,6 +10,7 @@ mod origin;
 mod pace;
 mod pages;
 mod read;
+mod stands;
 mod trim;
 mod write;
 
@@ -34,6 +35,7 @@ use commit::{Commit, Loading};
 use health::Health;
 use origin::Origin;
 use pages::Pages;
+use stands::Told;
 pub(crate) use trim::keep_trimmed;
 use write::{Letter, Writer};
 
@@ -131,6 +133,8 @@ pub(crate) struct Log {
     pub(crate) failed: Arc<AtomicU64>,
     /// Transactions with events or commands of apps in them that were committed.
     pub(crate) transactions: Arc<AtomicU64>,
+    /// How far apps know of theirs.
+    told: Arc<Told>,
     /// Pages read from the log, and damaged events among them.
     pub(crate) pages: AtomicU64,
     pub(crate) damaged: AtomicU64,
@@ -147,7 +151,7 @@ impl Log {
         let origin = Arc::new(Origin::new(store.clone()));
         let bytes = Arc::new(AtomicUsize::new(0));
         let (stored, failed, health) = (Arc::default(), Arc::default(), Arc::new(Health::new()));
-        let transactions = Arc::default();
+        let (transactions, told): (_, Arc<Told>) = (Arc::default(), Arc::default());
         // A file is not away; its slow disk has the store's own patience.
         let is_patient = !store.is_postgres() || failpoint::is_off("patience");
         let patience = if is_patient { Duration::MAX } else { health::PATIENCE };
@@ -166,6 +170,7 @@ impl Log {
             stored: Arc::clone(&stored),
             failed: Arc::clone(&failed),
             transactions: Arc::clone(&transactions),
+            told: Arc::clone(&told),
             pages: AtomicU64::new(0),
             damaged: AtomicU64::new(0),
             trimmed: AtomicU64::new(0),
@@ -179,6 +184,7 @@ impl Log {
             stored,
             failed,
             transactions,
+            told,
             answered: true,
             loading,
             origin,

@@ -194,13 +194,12 @@ const ANSWER_BYTES: usize = 1_000_000;
 const HISTORY_BYTES: usize = 256;
 
 /// A room's numbers, as a JSON object: connections on this node, where its history stands, and how deliveries went.
-pub(crate) fn stats(node: &Node, room: &Room, figures: Option<&Figures>) -> Vec<u8> {
-    let entry = node.hub().find(room);
-    let connections = entry.as_ref().map_or(0, |entry| entry.members());
+pub(crate) fn stats(node: &Node, room: &Room, top: Option<Position>, figures: Option<&Figures>) -> Vec<u8> {
+    let connections = node.hub().find(room).map_or(0, |entry| entry.members());
     let mut out = b"{\"ok\":true,\"room\":".to_vec();
     write_string(&mut out, room.name());
     out.extend_from_slice(format!(",\"connections\":{connections}").as_bytes());
-    if let Some(top) = entry.and_then(|entry| entry.top()) {
+    if let Some(top) = top {
         write_position(&mut out, top, true);
     }
     if let Some(figures) = figures {

@@ -145,10 +145,11 @@ async fn show(api: &Api, asker: Asker, scope: Scope, page: Page, player: Option<
     let mut position = None;
     let shown = match &page.at {
         None => {
-            let _pass = api.arena.pass_to(&api.stage, org, &scope).await?;
+            // Before the pass, which boards are read behind that are in doubt.
             if page.is_top() && player.is_none() {
-                position = api.stage.position(&board_room(org, &scope)?);
+                position = api.stage.position(&board_room(org, &scope)?).await;
             }
+            let _pass = api.arena.pass_to(&api.stage, org, &scope).await?;
             api.arena.with(org, |boards| part(boards, &scope, &page, player.as_deref()))?
         }
         Some(at) => {

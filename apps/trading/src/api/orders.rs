@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use tidings_app::{Refusal, Text};
-use tidings_routes::{Answer, Asked, Asker, AtPath, AtQuery, bad, limit, path, query, told, told_as};
+use tidings_routes::{Answer, Asked, Asker, AtPath, AtQuery, bad, limit, path, query, told_as, told_from};
 
 use super::rooms::account;
 use super::{Api, key};
@@ -19,6 +19,7 @@ use crate::decimal::Dec;
 use crate::misread;
 use crate::order::{Ask, Kind, Side, Status, order_number};
 use crate::rooms::Key;
+use crate::telling;
 use crate::views;
 use crate::wire::AfterMs;
 
@@ -125,6 +126,7 @@ async fn list(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, listed: AtQ
         None => u64::MAX,
     };
     let most = limit(listed.limit) as usize;
+    let position = api.stage.position(&telling::place(&key.0, &key.1, Some(&user))?).await;
     let orders = api.look(&asker, &key, |_, room| {
         room.member(&user)?;
         let own = room.orders().iter().rev().filter(|order| order.user == user && order.number < before);
@@ -132,7 +134,7 @@ async fn list(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, listed: AtQ
         Ok(own.take(most).map(views::of_order).collect::<Vec<_>>())
     });
     let orders = orders.await?.map_err(|refused: crate::refused::Refused| Refusal::from(refused))?;
-    told(&json!({ "orders": orders }))
+    told_from(position, &json!({ "orders": orders }))
 }
 
 #[derive(Deserialize)]
@@ -143,9 +145,10 @@ struct Whose {
 
 async fn positions(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, whose: AtQuery<Whose>) -> Answer {
     let (key, user) = (key(&asker, path(id)?), asker.acts_for(query(whose)?.user_id)?);
+    let position = api.stage.position(&telling::place(&key.0, &key.1, Some(&user))?).await;
     let positions = api.look(&asker, &key, |_, room| Ok(views::positions(room, room.member(&user)?)));
     let positions = positions.await?.map_err(|refused: crate::refused::Refused| Refusal::from(refused))?;
-    told(&json!({ "positions": positions }))
+    told_from(position, &json!({ "positions": positions }))
 }
 
 async fn portfolio(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, whose: AtQuery<Whose>) -> Answer {

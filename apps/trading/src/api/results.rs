@@ -44,7 +44,7 @@ struct Paged {
 
 async fn standings(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, paged: AtQuery<Paged>) -> Answer {
     let (key, paged) = (key(&asker, path(id)?), query(paged)?);
-    let position = api.stage.position(&place(&key.0, &key.1, None)?);
+    let position = api.stage.position(&place(&key.0, &key.1, None)?).await;
     let (offset, most) = (paged.offset.unwrap_or(0), limit(paged.limit) as usize);
     let now_ms = api.stage.now_ms();
     let shown = api.look(&asker, &key, |row, room| {

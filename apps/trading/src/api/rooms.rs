@@ -75,7 +75,7 @@ async fn list(State(api): State<Arc<Api>>, asker: Asker, listed: AtQuery<Listed>
 
 async fn one(State(api): State<Arc<Api>>, asker: Asker, id: AtPath) -> Answer {
     let key = key(&asker, path(id)?);
-    let position = api.stage.position(&place(&key.0, &key.1, None)?);
+    let position = api.stage.position(&place(&key.0, &key.1, None)?).await;
     told_from(position, &api.look(&asker, &key, views::of_room).await?)
 }
 
@@ -164,7 +164,7 @@ async fn join(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
 }
 
 pub(super) async fn account(api: &Api, asker: &Asker, key: &crate::rooms::Key, user: &str) -> Answer {
-    let position = api.stage.position(&place(&key.0, &key.1, Some(user))?);
+    let position = api.stage.position(&place(&key.0, &key.1, Some(user))?).await;
     let now_ms = api.stage.now_ms();
     let shown = api.look(asker, key, |row, room| views::of_account(room, user, row.time(now_ms))).await?;
     told_from(position, &shown.map_err(Refusal::from)?)

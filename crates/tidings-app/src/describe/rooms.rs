@@ -10,6 +10,9 @@ use crate::command::AckStyle;
 /// Its name.
 pub const NAME: &str = "rooms";
 
+/// Its commands that are about a connection, and are refused by HTTP.
+pub(super) const OF_CONNECTION: [&str; 3] = ["subscribe", "unsubscribe", "auth"];
+
 macro_rules! said {
     ($strict:meta: $($(#[$about:meta])* $name:ident { $($(#[$field:meta])* $member:ident: $type:ty,)* })*) => {
         $(

@@ -87,6 +87,7 @@ impl Writer {
                     }
                 }
             }
+            self.told.end();
         }
     }
 
@@ -151,6 +152,7 @@ impl Writer {
         let mut tx = changes.into_tx();
         let (places, left) = tx.append_and_tell(&events).await?;
         self.committing = true;
+        self.told.begin();
         tx.commit().await?;
         self.committing = false;
         self.transactions.fetch_add(1, Ordering::Relaxed);

@@ -18,6 +18,7 @@ use super::heal::{Manner, Unsettled};
 use super::health::{self, Health};
 use super::origin::Origin;
 use super::pace::Pace;
+use super::stands::Told;
 use crate::failpoint;
 
 /// Events of one transaction.
@@ -48,6 +49,8 @@ pub(super) struct Writer {
     pub(super) transactions: Arc<AtomicU64>,
     /// The last transaction went through, so that the log tells of a change and not of each.
     pub(super) answered: bool,
+    /// How far apps know of their transactions.
+    pub(super) told: Arc<Told>,
     pub(super) loading: Arc<Loading>,
     pub(super) origin: Arc<Origin>,
     pub(super) health: Arc<Health>,
@@ -338,6 +341,7 @@ mod tests {
             failed: Arc::default(),
             transactions: Arc::default(),
             answered: true,
+            told: Arc::default(),
             loading: Arc::default(),
             health: Arc::new(Health::new()),
             patience: Duration::MAX,

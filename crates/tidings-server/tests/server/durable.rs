@@ -11,7 +11,7 @@ use crate::disk::{Disk, is_in_log};
 use crate::people::{plain, plain_in, post, socket_io, socket_io_in, token};
 
 /// Rooms in the log, of which one is short.
-fn disk() -> Disk {
+pub(crate) fn disk() -> Disk {
     let mut config = config();
     for (kind, size) in [("notes", 1_000), ("short", 5)] {
         let mut room = config.rooms["open"].clone();

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::json;
 
-use crate::common::{Frame, Wire, config, frame, token, upgrade, with_server};
+use crate::common::{Frame, Wire, config, frame, limited, token, upgrade, with_server};
 
 /// What a server answers to raw bytes: the first line of the answer, or nothing.
 fn status(bytes: Vec<u8>) -> String {
@@ -233,7 +233,7 @@ fn a_bad_token_is_refused_and_never_taken_for_anonymous() {
 
 #[test]
 fn more_rooms_and_namespaces_than_allowed_are_refused() {
-    let mut config = config();
+    let mut config = limited();
     config.limits.rooms = 3;
     with_server(&config, |addr, _| {
         let mut wire = Wire::subscribed(addr, "open:1");

@@ -12,6 +12,7 @@ mod fleet;
 mod images;
 mod keys;
 mod ports;
+mod positions;
 mod refusals;
 mod replay;
 mod rooms;
