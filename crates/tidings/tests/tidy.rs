@@ -165,6 +165,14 @@ fn dependencies_go_one_way() {
     nothing(complaints);
 }
 
+/// The path of a file below an app's `src`, if that is where it is.
+fn source_of_an_app(path: &Path) -> Option<&Path> {
+    let apps = root().join("apps");
+    let mut parts = path.strip_prefix(apps).ok()?.components();
+    let (_app, folder) = (parts.next()?, parts.next()?);
+    (folder.as_os_str() == "src").then(|| parts.as_path())
+}
+
 /// Where an app may name axum: in its `api`, and where that is handed to whoever mounts it.
 fn may_name_axum(inside: &Path) -> bool {
     inside.starts_with("api") || [Path::new("api.rs"), Path::new("lib.rs")].contains(&inside)
@@ -175,14 +183,10 @@ fn of_an_app_only_its_routes_know_http() {
     assert!(may_name_axum(Path::new("api/rooms.rs")) && !may_name_axum(Path::new("apidoc.rs")));
     let (mut complaints, mut routes) = (Vec::new(), 0);
     for (path, text) in files(&[".rs"]) {
-        let inside = path.strip_prefix(root().join("apps")).ok().and_then(|path| {
-            let mut parts = path.components().skip(1);
-            (parts.next()?.as_os_str() == "src").then(|| parts.as_path().to_owned())
-        });
-        let Some(inside) = inside else { continue };
+        let Some(inside) = source_of_an_app(&path) else { continue };
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
         let named = code.filter(|line| line.contains("axum")).count();
-        match may_name_axum(&inside) {
+        match may_name_axum(inside) {
             true => routes += named,
             false if named > 0 => complaints.push(format!("{} names axum", shown(&path))),
             false => {}

@@ -134,6 +134,9 @@ fn an_upgrade_with_a_body_or_a_header_given_twice_is_refused_and_a_list_of_proto
     });
 }
 
+/// A handshake at a path, with something against it.
+type Asked<'a> = &'a dyn Fn(&str) -> String;
+
 #[test]
 fn a_handshake_of_the_plain_protocol_is_refused_with_the_refusal_object_and_one_of_engine_io_with_its_own() {
     with_server(&config(), |addr, _| {
@@ -145,7 +148,7 @@ fn a_handshake_of_the_plain_protocol_is_refused_with_the_refusal_object_and_one_
         let engine = "/socket.io/?EIO=4&transport=websocket";
         let with = |path: &str, more: &str| upgrade(path).replace("\r\n\r\n", &format!("\r\n{more}\r\n\r\n"));
         let parameters = "&a=1".repeat(80);
-        let cases: [(u16, &str, &dyn Fn(&str) -> String); 6] = [
+        let cases: [(u16, &str, Asked<'_>); 6] = [
             (403, "forbidden", &|path| with(path, "Origin: https://evil.example")),
             (400, "bad_request", &|path| with(path, "Sec-WebSocket-Version: 13")),
             (400, "bad_request", &|path| upgrade(path).replace("dGhlIHNhbXBsZSBub25jZQ==", "short")),
