@@ -170,7 +170,7 @@ fn source_of_an_app(path: &Path) -> Option<&Path> {
     let apps = root().join("apps");
     let mut parts = path.strip_prefix(apps).ok()?.components();
     let (_app, folder) = (parts.next()?, parts.next()?);
-    (folder.as_os_str() == "src").then(|| parts.as_path())
+    (folder.as_os_str() == "src").then_some(parts.as_path())
 }
 
 /// Where an app may name axum: in its `api`, and where that is handed to whoever mounts it.
