@@ -110,7 +110,7 @@ for (const transport of ["websocket", "polling"] as const) {
 
 for (const transport of ["websocket", "polling"] as const) {
   test(`a client whose engine closed over ${transport} takes its session up, one that left does not`, async () => {
-    const server = await startAgain("127.0.0.1:0");
+    const server = await startAgain();
     const room = `notes:${unique("r")}`;
     const socket = io(server.http, {
       transports: [transport],
