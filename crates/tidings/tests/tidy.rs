@@ -315,7 +315,11 @@ fn test_code<'a>(path: &Path, text: &'a str) -> &'a str {
 }
 
 /// Tests in which something sleeps, and why that is no waiting for what will be so by then.
-const SLEEPERS: [(&str, &str); 3] = [
+const SLEEPERS: [(&str, &str); 4] = [
+    (
+        "crates/tidings-server/src/shard/mailbox.rs",
+        "a mailbox is told that its thread sleeps; no time passes",
+    ),
     (
         "crates/tidings/tests/proofs/rounds/plain.rs",
         "a client whose server is away waits before it comes again",
