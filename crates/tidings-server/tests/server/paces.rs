@@ -92,7 +92,6 @@ fn a_batch_leaves_together_when_it_is_full_or_its_time_has_come() {
                 let text = listener.hear("\"event\"");
                 assert!(text.contains(&format!("\"data\":{number},")), "{text}");
             }
-            // Time runs from the round of the shard in which an event came, which began a little earlier.
             let took = begun.elapsed();
             match heard {
                 4 => assert!(took < wait, "what is full does not wait for its time"),
