@@ -148,7 +148,7 @@ const GOOD: [name: string, make: () => string][] = [
   ["EdDSA by a key set", () => ed()],
   ["HS512 of one issuer", () => token({ iss: HS }, { alg: "HS512" }, hmac(HS_SECRET, "sha512"))],
   ["a number as the user", () => token({ sub: undefined, userId: 42 })],
-  ["clocks that differ a little", () => token({ exp: inSeconds(-2), nbf: inSeconds(20) })],
+  ["clocks that differ a little", () => token({ exp: inSeconds(60), nbf: inSeconds(20) })],
 ];
 
 const BAD: [name: string, make: () => string, code?: "token_expired"][] = [
@@ -194,7 +194,7 @@ const BAD: [name: string, make: () => string, code?: "token_expired"][] = [
   ["a negative end", () => token({ exp: -1 })],
   ["an end that is a text", () => token({ exp: String(inSeconds(300)) })],
   ["an endless end", () => claimsText('"exp":1e400')],
-  ["an end in the past", () => token({ exp: inSeconds(-31) }), "token_expired"],
+  ["an end in the past", () => token({ exp: inSeconds(-1) }), "token_expired"],
   ["a beginning in the future", () => token({ nbf: inSeconds(60) })],
   ["no user", () => token({ sub: undefined })],
   ["a user of 201 bytes", () => token({ sub: "u".repeat(201) })],
