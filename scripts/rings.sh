@@ -5,12 +5,30 @@ logs=.tools/logs
 mkdir -p "$logs"
 passed=0 failed=0 broken=() logs_of_broken=()
 
+# No ring takes longer than this, in seconds, on the slowest machine seen: what hangs is ended, and the others still run.
+most=${RING_SECONDS:-1800}
+running=
+trap '[[ -z $running ]] || kill -TERM -- "-$running" 2>/dev/null; exit 130' INT TERM
+
 # ring NAME COMMAND...: runs a command, shows and keeps what it prints; goes on if it fails.
 ring() {
-  local name=$1 log=$logs/${1// /-}.log status=0 start=$SECONDS
+  local name=$1 log=$logs/${1// /-}.log status=0 start=$SECONDS watch
   shift
   printf '\n== %s\n' "$name"
-  "$@" 2>&1 | tee "$log" || status=$?
+  # A process group of its own, of which nothing is left behind. It prints into a file and not into a pipe: whoever reads a
+  # pipe waits for everybody who has it, a server that a broken test has left behind, too.
+  : >"$log"
+  set -m
+  "$@" >"$log" 2>&1 </dev/null &
+  running=$!
+  (sleep "$most" && echo "-- $name: ended after $most s" >>"$log" && kill -KILL -- "-$running") 2>/dev/null &
+  watch=$!
+  set +m
+  tail -n +1 -s 0.2 --pid="$running" -f "$log"
+  wait "$running" || status=$?
+  kill -KILL -- "-$watch" "-$running" 2>/dev/null || true
+  wait "$watch" 2>/dev/null || true
+  running=
   count "$log" "$status"
   ((status == 0)) || broken+=("$name") logs_of_broken+=("$log")
   printf -- '-- %s: %s s\n' "$name" $((SECONDS - start))
