@@ -6,7 +6,7 @@ mkdir -p "$logs"
 passed=0 failed=0 broken=() logs_of_broken=()
 
 # No ring takes longer than this, in seconds, on the slowest machine seen: what hangs is ended, and the others still run.
-most=${RING_SECONDS:-1800}
+most=${RING_SECONDS:-1500}
 running=
 trap '[[ -z $running ]] || kill -TERM -- "-$running" 2>/dev/null; exit 130' INT TERM
 
