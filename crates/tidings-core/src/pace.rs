@@ -134,6 +134,14 @@ impl<T> Pace<T> {
         }
     }
 
+    /// Whether something is due: that [`Pace::take_due`] has something to do.
+    pub fn is_due(&self, now_ms: u64) -> bool {
+        match self {
+            Self::Throttle(throttle) => throttle.is_due(now_ms),
+            Self::Batch(batch) => batch.is_due(now_ms),
+        }
+    }
+
     /// Takes the events that come through now, the oldest first.
     pub fn take_due(&mut self, now_ms: u64) -> Vec<T> {
         match self {

@@ -65,6 +65,24 @@ fn of_one_slot_the_newest_is_heard_once_an_interval_and_other_slots_do_not_wait(
 }
 
 #[test]
+fn who_has_read_the_clock_a_moment_before_what_waits_came_releases_nothing_and_goes_on() {
+    for pacing in [SECOND, BATCH] {
+        let (node, _shard, kept) = node(pacing);
+        for number in ["1", "2"] {
+            node.publish(of("vol:1", "A", number), None, 50_000).unwrap();
+        }
+        let at_once = heard(&kept).len();
+        for before in [49_999, 49_000, 41_000] {
+            assert!(node.release(before).is_some_and(|due| due > 50_000), "{before}");
+            assert!(heard(&kept).is_empty(), "{before}");
+        }
+        // Put back for good it is noticed, and nothing waits for hours.
+        let _ = node.release(10_000);
+        assert_eq!(at_once + heard(&kept).len(), if pacing == SECOND { 2 } else { 1 });
+    }
+}
+
+#[test]
 fn only_what_comes_through_is_recorded_so_offsets_have_no_holes() {
     let (node, _shard, kept) = node(SECOND);
     let first = node.publish(of("rec:1", "A", "1"), None, 0).unwrap();

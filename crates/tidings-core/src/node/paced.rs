@@ -135,21 +135,10 @@ impl Part {
         Some(due)
     }
 
-    /// The next room for which something is due.
-    fn next_due(&mut self, now_ms: u64) -> Option<Room> {
-        let (&(due, _), room) = self.due.first_key_value()?;
-        let back = self.valves.get(room).is_some_and(|valve| due > now_ms.saturating_add(valve.longest()));
-        (due <= now_ms || back).then(|| room.clone())
-    }
-}
-
-impl Valve {
-    /// The longest that anything waits here.
-    fn longest(&self) -> u64 {
-        match self.pacing {
-            Pacing::Throttle { interval_ms, .. } => interval_ms,
-            Pacing::Batch { wait_ms, .. } => wait_ms,
-        }
+    /// The rooms for which something is due, the earliest first.
+    fn due_rooms(&self, now_ms: u64) -> Vec<Room> {
+        let is_due = |room: &&Room| self.valves.get(*room).is_some_and(|valve| valve.pace.is_due(now_ms));
+        self.due.values().take_while(is_due).cloned().collect()
     }
 }
 
@@ -205,7 +194,8 @@ impl Node {
         self.valves.next_ms.store(u64::MAX, Ordering::Release);
         let next = self.valves.parts.iter().filter_map(|part| {
             let mut part = lock(part);
-            while let Some(room) = part.next_due(now_ms) {
+            // Each once: a room that is due still is for the next call.
+            for room in part.due_rooms(now_ms) {
                 self.release_room(&mut part, &room, None, now_ms);
                 part.sort(&room);
             }

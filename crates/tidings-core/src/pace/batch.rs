@@ -53,10 +53,14 @@ impl<T> Batch<T> {
         self.due_ms
     }
 
+    /// Whether what waits has waited long enough.
+    pub fn is_due(&self, now_ms: u64) -> bool {
+        self.due_ms.is_some_and(|due| is_due(due, now_ms, self.wait_ms))
+    }
+
     /// Takes what has waited long enough.
     pub fn take_due(&mut self, now_ms: u64) -> Vec<T> {
-        let due = self.due_ms.is_some_and(|due| is_due(due, now_ms, self.wait_ms));
-        if due { self.take() } else { Vec::new() }
+        if self.is_due(now_ms) { self.take() } else { Vec::new() }
     }
 
     fn take(&mut self) -> Vec<T> {

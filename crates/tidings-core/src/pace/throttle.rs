@@ -67,11 +67,16 @@ impl<T> Throttle<T> {
         self.ends.front().map(|(end, _)| *end)
     }
 
+    /// Whether an interval is over.
+    pub fn is_due(&self, now_ms: u64) -> bool {
+        self.due_ms().is_some_and(|end| is_due(end, now_ms, self.interval_ms))
+    }
+
     /// Takes what waited for intervals that are over; where something did, the next interval begins.
     pub fn take_due(&mut self, now_ms: u64) -> Vec<T> {
         let mut due = Vec::new();
         for _ in 0..self.ends.len() {
-            if !self.due_ms().is_some_and(|end| is_due(end, now_ms, self.interval_ms)) {
+            if !self.is_due(now_ms) {
                 break;
             }
             let Some((_, scope)) = self.ends.pop_front() else { break };
