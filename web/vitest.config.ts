@@ -4,10 +4,16 @@ import { defineConfig } from "vitest/config";
 /** Packages are tested from their sources. */
 const ssr = { resolve: { conditions: ["tidings-source", "node", "development|production"] } };
 
+/** What a test may take, in milliseconds; each of its waits ends before. */
+const PATIENCE_MS = 60_000;
+
 export default defineConfig({
   test: {
     projects: [
-      { ssr, test: { name: "client", include: ["packages/client/test/**/*.test.ts"], testTimeout: 20_000 } },
+      {
+        ssr,
+        test: { name: "client", include: ["packages/client/test/**/*.test.ts"], testTimeout: PATIENCE_MS },
+      },
       {
         plugins: [react()],
         ssr,
@@ -15,7 +21,8 @@ export default defineConfig({
           name: "react",
           include: ["packages/react/test/**/*.test.{ts,tsx}"],
           environment: "./testing/dom.ts",
-          setupFiles: ["./testing/strict.ts"],
+          setupFiles: ["./testing/strict.ts", "./testing/patience.ts"],
+          testTimeout: PATIENCE_MS,
         },
       },
       {
@@ -25,6 +32,8 @@ export default defineConfig({
           name: "console",
           include: ["apps/console/test/**/*.test.{ts,tsx}"],
           environment: "./testing/dom.ts",
+          setupFiles: ["./testing/patience.ts"],
+          testTimeout: PATIENCE_MS,
         },
       },
       {
@@ -34,7 +43,7 @@ export default defineConfig({
           name: "browser",
           include: ["apps/console/browser/**/*.test.ts"],
           fileParallelism: false,
-          testTimeout: 180_000,
+          testTimeout: 300_000,
           hookTimeout: 60_000,
         },
       },

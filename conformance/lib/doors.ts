@@ -28,6 +28,8 @@ export interface Member {
   resumed: Inbox<Record<string, unknown>>;
   /** What `tidings:gap` or `gap` says. */
   gaps: Inbox<Record<string, unknown>>;
+  /** Settled once the first connection is gone. */
+  ended: Promise<void>;
   close(): void;
 }
 
@@ -63,6 +65,7 @@ function socketIoMember(client: Client): Member {
     events,
     resumed: firstOf(client, "tidings:resumed"),
     gaps: firstOf(client, "tidings:gap"),
+    ended: new Promise((resolve) => client.once("disconnect", () => resolve())),
     close: () => client.disconnect(),
   };
 }
@@ -147,6 +150,7 @@ export function plainMember(wire: Wire): Member {
       say(wire, { type: name, id, ...body });
       return box.next(`ack of ${name}`);
     },
+    ended: wire.ended.then(() => {}),
     close: () => wire.terminate(),
   };
 }

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { resolve as resolvePath } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createInterface } from "node:readline";
-import { within } from "./wait.ts";
+import { until, within } from "./wait.ts";
 
 /** The directory relative paths in the environment are meant from: the root of the repository. */
 export const ROOT = resolvePath(fileURLToPath(import.meta.url), "../../..");
@@ -31,7 +31,7 @@ export async function start(command: string[], line: RegExp, env: NodeJS.Process
     stdio: ["ignore", "pipe", "pipe"],
   });
   const log: string[] = [];
-  const address = await within(announced(child, line, log), `start of ${command.join(" ")}`, 20_000).catch(
+  const address = await within(announced(child, line, log), `start of ${command.join(" ")}`, 60_000).catch(
     (error: unknown) => {
       child.kill("SIGKILL");
       throw new Error(`${String(error)}\n${log.join("\n")}`);
@@ -41,7 +41,7 @@ export async function start(command: string[], line: RegExp, env: NodeJS.Process
     address,
     http: `http://${address}`,
     ws: `ws://${address}`,
-    logged: (pattern) => within(found(log, pattern), `a line like ${pattern.source}`),
+    logged: (pattern) => until(() => captured(log, pattern), `a line like ${pattern.source}`),
     stop: () => stop(child),
     kill: () => kill(child),
   };
@@ -68,15 +68,9 @@ function announced(child: ChildProcess, line: RegExp, log: string[]): Promise<st
   });
 }
 
-/** Looks through the lines again and again, for more come meanwhile; whoever waits bounds the time. */
-async function found(log: string[], pattern: RegExp): Promise<string> {
-  for (;;) {
-    for (const line of log) {
-      const captured = pattern.exec(line)?.[1];
-      if (captured) return captured;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+/** What the first line that matches captures first. */
+function captured(log: string[], pattern: RegExp): string | undefined {
+  return log.map((line) => pattern.exec(line)?.[1]).find((part) => part !== undefined);
 }
 
 async function stop(child: ChildProcess): Promise<number | null> {
@@ -84,7 +78,7 @@ async function stop(child: ChildProcess): Promise<number | null> {
   const exit = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
   child.kill("SIGTERM");
   try {
-    return await within(exit, "exit after SIGTERM", 10_000);
+    return await within(exit, "exit after SIGTERM", 30_000);
   } catch (error) {
     child.kill("SIGKILL");
     throw error;

@@ -21,6 +21,6 @@ export async function python(): Promise<string> {
 /** Runs one of the scripts in `python/` and answers the JSON it prints last. */
 export async function runScript(name: string, args: string[]): Promise<unknown> {
   const script = fileURLToPath(new URL(`../python/${name}`, import.meta.url));
-  const output = await mustRun([await python(), script, ...args], { deadline: 60_000 });
+  const output = await mustRun([await python(), script, ...args], { deadline: 120_000 });
   return JSON.parse(output.trim().split("\n").at(-1) ?? "");
 }

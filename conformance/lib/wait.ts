@@ -1,5 +1,5 @@
 /** What every wait in these tests is bounded by, in milliseconds, unless it says otherwise. */
-export const DEADLINE = 5_000;
+export const DEADLINE = 10_000;
 
 /** Rejects with `what` when `promise` is not settled within `ms`. */
 export async function within<T>(promise: Promise<T>, what: string, ms = DEADLINE): Promise<T> {
@@ -11,6 +11,22 @@ export async function within<T>(promise: Promise<T>, what: string, ms = DEADLINE
     return await Promise.race([promise, late]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** Looks again and again until `look` finds something, which it answers; fails with `what` after `ms`. */
+export async function until<T>(
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+  what: string,
+  ms = DEADLINE,
+): Promise<T> {
+  for (const end = performance.now() + ms; ;) {
+    // A machine that stood still meanwhile is over the time, too: it has looked behind that.
+    const isLast = performance.now() > end;
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    if (isLast) throw new Error(`${what}: nothing within ${ms} ms`);
+    await pause(10);
   }
 }
 
@@ -52,10 +68,10 @@ export class Inbox<T> {
     return items;
   }
 
-  /** Takes items until one fits, and throws the others away. */
-  async until(fits: (item: T) => boolean, what = "fitting item"): Promise<T> {
-    for (;;) {
-      const item = await this.next(what);
+  /** Takes items until one fits, and throws the others away; fails when none fits within `ms`, however many come. */
+  async until(fits: (item: T) => boolean, what = "fitting item", ms = DEADLINE): Promise<T> {
+    for (const end = performance.now() + ms; ;) {
+      const item = await this.next(what, Math.max(end - performance.now(), 0));
       if (fits(item)) return item;
     }
   }

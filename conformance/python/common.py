@@ -3,7 +3,7 @@
 import json
 import sys
 
-DEADLINE = 5.0
+DEADLINE = 10.0
 
 NESTED = {"text": "é😀", "list": [1, -2.5, None, True, [], {}], "deep": {"a": [{"b": ""}]}}
 BYTES = {"whole": bytes([0, 127, 128, 255]), "list": [b"\x09", {"deep": b""}], "plain": "x"}

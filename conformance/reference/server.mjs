@@ -11,8 +11,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     listen: { type: "string", default: "127.0.0.1:0" },
-    "ping-interval": { type: "string", default: "25000" },
-    "ping-timeout": { type: "string", default: "20000" },
+    "ping-interval": { type: "string" },
+    "ping-timeout": { type: "string" },
     "max-payload": { type: "string", default: "1000000" },
     // Node fixes the parser per server; a server that recognises it per session needs no such flag.
     parser: { type: "string", default: "json" },
@@ -35,8 +35,14 @@ await once(http, "listening");
 console.log(`listening ${http.address().address}:${http.address().port}`);
 process.on("SIGTERM", () => process.exit(0));
 
+/** What the flags say, or these milliseconds. */
+function heartbeatOr(interval, timeout) {
+  const { "ping-interval": pingInterval = interval, "ping-timeout": pingTimeout = timeout } = values;
+  return { pingInterval: Number(pingInterval), pingTimeout: Number(pingTimeout) };
+}
+
 function protocol(http) {
-  const heartbeat = { pingInterval: 300, pingTimeout: 200 };
+  const heartbeat = heartbeatOr(300, 200);
   const io = new Server(http, { ...heartbeat, connectTimeout: 1000, cors: { origin: "*" } });
   const onConnection = (socket) => {
     socket.emit("auth", socket.handshake.auth);
@@ -51,8 +57,7 @@ function protocol(http) {
 
 function matrix(http) {
   const io = new Server(http, {
-    pingInterval: Number(values["ping-interval"]),
-    pingTimeout: Number(values["ping-timeout"]),
+    ...heartbeatOr(25_000, 20_000),
     maxHttpBufferSize: Number(values["max-payload"]),
     connectionStateRecovery: {},
     ...(values.parser === "msgpack" && { parser: msgpackParser }),

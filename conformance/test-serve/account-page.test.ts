@@ -6,7 +6,7 @@ import { ARTIFACTS, browsing } from "../lib/browser.ts";
 import { ask } from "../lib/http.ts";
 import type { Running } from "../lib/process.ts";
 import { startServer, unique } from "../lib/serve.ts";
-import { within } from "../lib/wait.ts";
+import { until, within } from "../lib/wait.ts";
 
 const OLD = "a long enough password";
 const NEW = "another one that is long";
@@ -161,10 +161,7 @@ test("leaving the page ends the sign-in, at the server as well", async () => {
   assert.equal((await me()).status, 200);
   await page.reload();
   await says("Sign in, or make an account.");
-  const ended = async () => {
-    while ((await me()).status !== 401);
-  };
-  await within(ended(), "the end of the sign-in");
+  await until(async () => (await me()).status === 401, "the end of the sign-in");
 });
 
 test("the page fits a phone, in the dark as well, and the console's complaints would be seen", async () => {

@@ -60,7 +60,7 @@ const administrator = () => mint({ sub: "root", roles: ["admin"] });
 
 /** Waits for an event that fits; figures come all the time, so that silence alone is no bound. */
 const told = (heard: Inbox<Event>, what: string, fits: (event: Event) => boolean) =>
-  within(heard.until(fits), what, 10_000);
+  heard.until(fits, what, 20_000);
 
 /** Connects as the page does, and keeps what is heard. */
 function asPage(auth: object, options: object = {}): { socket: Socket; heard: Inbox<Event> } {
@@ -86,7 +86,7 @@ async function client(room: string): Promise<{ socket: Socket; user: string }> {
   const socket = io(server.http, { forceNew: true, transports: ["websocket"], auth: { token } });
   open.push(socket);
   await connected(socket);
-  const joined = (await socket.timeout(5_000).emitWithAck("subscribe", { room })) as { ok: boolean };
+  const joined = (await socket.timeout(20_000).emitWithAck("subscribe", { room })) as { ok: boolean };
   assert.equal(joined.ok, true);
   return { socket, user };
 }
@@ -180,12 +180,12 @@ test("the stock page connects, shows clients and figures, and forgets nothing wh
   await dialog.getByLabel("Username").fill("token");
   await dialog.getByLabel("Password").fill("wrong");
   await dialog.getByRole("button", { name: "Connect" }).click();
-  await dialog.getByText("Invalid credentials").waitFor({ timeout: 5_000 });
+  await dialog.getByText("Invalid credentials").waitFor({ timeout: 20_000 });
   await dialog.getByLabel("Password").fill(administrator());
   await dialog.getByRole("button", { name: "Connect" }).click();
-  await dialog.waitFor({ state: "hidden", timeout: 5_000 });
+  await dialog.waitFor({ state: "hidden", timeout: 20_000 });
   const goes = (to: string) => page.locator(`a[href="#/${to}"]`).first().click();
-  const shows = (text: string) => page.locator("main").getByText(text).first().waitFor({ timeout: 8_000 });
+  const shows = (text: string) => page.locator("main").getByText(text).first().waitFor({ timeout: 20_000 });
   await goes("sockets");
   await shows(String(ann.id));
   await page.screenshot({ path: join(ARTIFACTS, "admin-ui-sockets.png") });

@@ -62,7 +62,7 @@ async function enter(namespace: string, sub: string, claims = {}): Promise<Socke
 }
 
 const ask = async (socket: Socket, name: string, data: object) =>
-  (await socket.timeout(5_000).emitWithAck(name, data)) as Answer;
+  (await socket.timeout(20_000).emitWithAck(name, data)) as Answer;
 
 /** The next event of a name that fits. */
 function heard<T>(socket: Socket, name: string, fits: (event: T) => boolean = () => true): Promise<T> {
@@ -74,7 +74,7 @@ function heard<T>(socket: Socket, name: string, fits: (event: T) => boolean = ()
     };
     socket.on(name, listen);
   });
-  return within(coming, name, 10_000);
+  return within(coming, name, 30_000);
 }
 
 /** Two players, and a match between them that has begun. */

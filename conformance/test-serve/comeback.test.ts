@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { io, type Socket } from "socket.io-client";
 import { ask } from "../lib/http.ts";
+import { ownPort } from "../lib/port.ts";
 import { start, type Running } from "../lib/process.ts";
 import { mint, SECRET, serverToken, unique } from "../lib/serve.ts";
 import { within } from "../lib/wait.ts";
@@ -12,8 +13,11 @@ import { within } from "../lib/wait.ts";
 const data = mkdtempSync(join(tmpdir(), "tidings-comeback-"));
 after(() => rmSync(data, { recursive: true, force: true }));
 
+/** Where the server listens each time. */
+const listen = `127.0.0.1:${await ownPort()}`;
+
 /** Starts the server on the same data as before; sessions are stored unless that is switched off. */
-async function startAgain(listen: string, stored = true): Promise<Running> {
+async function startAgain(stored = true): Promise<Running> {
   const command = process.env["TIDINGS_BIN"]?.split(/\s+/).filter(Boolean) ?? [];
   const rooms = `[rooms.notes]\nkeep = "durable"\nsubscribe = "anyone"\npublish = "anyone"\nhistory = "anyone"\n`;
   const config = join(data, "tidings.toml");
@@ -33,6 +37,23 @@ async function publish(server: Running, room: string, number: number): Promise<v
 
 const connected = (socket: Socket) =>
   within(new Promise<void>((resolve) => socket.once("connect", resolve)), "a connection", 20_000);
+
+/** Waits until a client knows that its connection is over, by whatever ends it; it does not come back by itself. */
+async function loses(socket: Socket, end: () => unknown): Promise<void> {
+  socket.io.reconnection(false);
+  const gone = within(
+    new Promise((resolve) => socket.once("disconnect", resolve)),
+    "the end of the connection",
+  );
+  await Promise.all([gone, end()]);
+}
+
+/** Comes back, and from now on by itself again. */
+async function comesBack(socket: Socket): Promise<void> {
+  socket.io.reconnection(true);
+  socket.connect();
+  await connected(socket);
+}
 
 /** What a client has heard, and a way to wait until that is so many events. */
 function listening(socket: Socket) {
@@ -54,7 +75,7 @@ function listening(socket: Socket) {
 
 for (const transport of ["websocket", "polling"] as const) {
   test(`a client over ${transport} goes on where it was after the server was killed`, async () => {
-    let server = await startAgain("127.0.0.1:0");
+    let server = await startAgain();
     const room = `notes:${unique("r")}`;
     const socket = io(server.http, {
       transports: [transport],
@@ -72,20 +93,49 @@ for (const transport of ["websocket", "polling"] as const) {
     await until(3);
 
     for (const round of [1, 2]) {
-      // A connection refused while nobody listens is tried again by the client itself.
-      socket.io.reconnection(false);
-      await server.kill();
-      server = await startAgain(server.address);
+      await loses(socket, () => server.kill());
+      server = await startAgain();
       for (const number of [10, 11]) await publish(server, room, round * 100 + number);
-      socket.io.reconnection(true);
-      if (!socket.connected) socket.connect();
-      await connected(socket);
+      await comesBack(socket);
       assert.equal(socket.recovered, true, `round ${round}`);
       assert.equal(socket.id, id);
       await publish(server, room, round * 100 + 12);
       await until(3 + 3 * round);
     }
     assert.deepEqual(heard, [1, 2, 3, 110, 111, 112, 210, 211, 212]);
+    socket.disconnect();
+    await server.stop();
+  });
+}
+
+for (const transport of ["websocket", "polling"] as const) {
+  test(`a client whose engine closed over ${transport} takes its session up, one that left does not`, async () => {
+    const server = await startAgain();
+    const room = `notes:${unique("r")}`;
+    const socket = io(server.http, {
+      transports: [transport],
+      auth: { token: mint({ sub: unique("user") }) },
+      reconnectionDelay: 50,
+      reconnectionDelayMax: 100,
+    });
+    const { heard, until } = listening(socket);
+    await connected(socket);
+    await socket.emitWithAck("subscribe", { room });
+    await publish(server, room, 1);
+    await until(1);
+    for (const number of [2, 3]) {
+      socket.io.engine.close();
+      await publish(server, room, number);
+      await connected(socket);
+      assert.equal(socket.recovered, true);
+      await until(number);
+    }
+    socket.disconnect();
+    await publish(server, room, 4);
+    socket.connect();
+    await connected(socket);
+    assert.equal(socket.recovered, false);
+    assert.deepEqual(heard, [1, 2, 3]);
     socket.disconnect();
     await server.stop();
   });
@@ -104,13 +154,11 @@ async function forge(server: Running, room: string, offset: string): Promise<voi
 }
 
 test("what somebody else says moves no client's place", async () => {
-  let server = await startAgain("127.0.0.1:0");
+  let server = await startAgain();
   const room = `notes:${unique("r")}`;
   const socket = io(server.http, {
     transports: ["websocket"],
     auth: { token: mint({ sub: unique("user") }) },
-    reconnectionDelay: 300,
-    randomizationFactor: 0,
   });
   const { heard, until } = listening(socket);
   await connected(socket);
@@ -124,22 +172,19 @@ test("what somebody else says moves no client's place", async () => {
   await forge(server, room, offsets[0] ?? "");
   await within(lied, "the lie", 20_000);
   // The transport breaks and comes back; what was said meanwhile follows.
-  socket.io.engine.close();
+  await loses(socket, () => socket.io.engine.close());
   for (const number of [2, 3]) await publish(server, room, number);
-  await connected(socket);
+  await comesBack(socket);
   assert.equal(socket.recovered, true);
   await until(3);
 
   lied = new Promise<string>((resolve) => socket.once("lie", resolve));
   await forge(server, room, offsets[0] ?? "");
   await within(lied, "the lie", 20_000);
-  socket.io.reconnection(false);
-  await server.kill();
-  server = await startAgain(server.address);
+  await loses(socket, () => server.kill());
+  server = await startAgain();
   for (const number of [4, 5]) await publish(server, room, number);
-  socket.io.reconnection(true);
-  if (!socket.connected) socket.connect();
-  await connected(socket);
+  await comesBack(socket);
   assert.equal(socket.recovered, true, "after a kill");
   await until(5);
   assert.deepEqual(heard, [1, 2, 3, 4, 5]);
@@ -148,7 +193,7 @@ test("what somebody else says moves no client's place", async () => {
 });
 
 test("without stored sessions a client begins afresh after a kill", async () => {
-  let server = await startAgain("127.0.0.1:0", false);
+  let server = await startAgain(false);
   const socket = io(server.http, {
     transports: ["websocket"],
     auth: { token: mint({ sub: unique("user") }) },
@@ -159,11 +204,9 @@ test("without stored sessions a client begins afresh after a kill", async () => 
   const { until } = listening(socket);
   await publish(server, room, 1);
   await until(1);
-  socket.io.reconnection(false);
-  await server.kill();
-  server = await startAgain(server.address, false);
-  socket.connect();
-  await connected(socket);
+  await loses(socket, () => server.kill());
+  server = await startAgain(false);
+  await comesBack(socket);
   assert.equal(socket.recovered, false);
   socket.disconnect();
   const { status } = await ask(`${server.http}/readyz`);

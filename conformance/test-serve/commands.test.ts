@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
 import { NEWEST } from "../lib/clients.ts";
 import { byPlain, bySocketIo, closeDoors, type Ack, type Door, type Member } from "../lib/doors.ts";
+import { ask } from "../lib/http.ts";
 import { mint, served, serverToken, stranger, unique } from "../lib/serve.ts";
 
 const server = served(["--no-limits"]);
@@ -156,6 +157,19 @@ function commands(door: Door): void {
     assert.deepEqual(await next(member), ["news", 1]);
     const history = await member.command("history", { room });
     assert.deepEqual(history["events"], []);
+  });
+
+  test("history without a position answers the newest, and whether older ones are kept", async () => {
+    const room = lobby();
+    const member = await enter();
+    await publish(member, room, "a", "b", "c");
+    const read = async (limit: number) => {
+      const history = await member.command("history", { room, limit });
+      return [(history["events"] as { data: unknown }[]).map(({ data }) => data), history["more"]];
+    };
+    assert.deepEqual(await read(2), [["b", "c"], true]);
+    assert.deepEqual(await read(3), [["a", "b", "c"], false]);
+    assert.deepEqual(await read(0), [[], true]);
   });
 
   test("history answers the room's events by offset", async () => {
@@ -378,6 +392,34 @@ function commands(door: Door): void {
     });
   }
 }
+
+test("by HTTP the same commands are acknowledged with the same members", async () => {
+  const room = `lobby:${unique("room")}`;
+  const { token } = stranger();
+  const member = await bySocketIo()(server(), token);
+  await member.command("subscribe", { room });
+  const asked: [name: string, data: object][] = [
+    ["ping", {}],
+    ["publish", { room, event: "news", data: 1 }],
+    ["history", { room, limit: 1 }],
+    ["presence", { room }],
+    ["presence:set", { status: "away" }],
+    ["history", { room: "nothing:1" }],
+  ];
+  for (const [name, data] of asked) {
+    const answer = await ask(`${server().http}/api/commands/root/${name}`, {
+      method: "POST",
+      body: JSON.stringify(data),
+      headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+    });
+    const told = JSON.parse(answer.body) as Ack;
+    const ack = await member.command(name, data);
+    assert.deepEqual(Object.keys(told), Object.keys(ack), `${name}: ${answer.body}`);
+    assert.deepEqual([told.ok, told.error], [ack.ok, ack.error]);
+  }
+  // What the HTTP door published is heard on the socket.
+  assert.deepEqual(await next(member), ["news", 1]);
+});
 
 test("doors share rooms: what one publishes all others hear, at one offset", async () => {
   const room = `lobby:${unique("room")}`;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
+import { io } from "socket.io-client";
 import { closeDoors, hear, openPlain, say } from "../lib/doors.ts";
 import { startServer, stranger } from "../lib/serve.ts";
 
@@ -13,6 +14,24 @@ test("a server that is told to end says so, closes with 1012 and exits with 0", 
   const exit = ending.stop();
   const notice = await hear(wire, "reconnect");
   assert.equal(typeof notice["afterMs"], "number");
-  assert.equal((await wire.end(10_000)).code, 1012);
+  assert.equal((await wire.end(30_000)).code, 1012);
+  assert.equal(await exit, 0);
+});
+
+test("a stock client is told before its connection is closed", async () => {
+  const ending = await startServer();
+  const auth = { token: stranger().token };
+  const socket = io(ending.http, { transports: ["websocket"], reconnection: false, auth });
+  await new Promise<void>((done) => socket.once("connect", done));
+  const said: unknown[] = [];
+  socket.onAny((...event) => said.push(event));
+  const closed = new Promise<string>((done) => socket.once("disconnect", done));
+  const exit = ending.stop();
+  assert.equal(await closed, "transport close");
+  assert.deepEqual(
+    said.map((event) => (event as unknown[])[0]),
+    ["tidings:reconnect"],
+  );
+  assert.equal(typeof (said[0] as { afterMs: number }[])[1]?.afterMs, "number");
   assert.equal(await exit, 0);
 });

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { browsing } from "../lib/browser.ts";
+import { ownPort } from "../lib/port.ts";
 import { ROOT, start, type Running } from "../lib/process.ts";
 import { python } from "../lib/python.ts";
 import { mint, startServer, unique } from "../lib/serve.ts";
@@ -26,7 +26,7 @@ before(async () => {
     rmSync(join(folder, name, "node_modules"), { recursive: true, force: true });
     symlinkSync(join(ROOT, "conformance", "node_modules"), join(folder, name, "node_modules"));
   }
-  port = await freePort();
+  port = await ownPort();
   server = await startServer(["--allow-origin", `http://localhost:${port}`]);
 });
 
@@ -38,15 +38,6 @@ after(async () => {
   await server.stop();
   rmSync(folder, { recursive: true, force: true });
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const taken = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = taken.address() as AddressInfo;
-      taken.close(() => resolve(port));
-    });
-  });
-}
 
 function token(): string {
   return mint({ sub: unique("alice") });

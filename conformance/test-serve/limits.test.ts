@@ -14,8 +14,12 @@ import {
 } from "../lib/doors.ts";
 import { ask, upgradeByHand } from "../lib/http.ts";
 import { served, stranger, unique } from "../lib/serve.ts";
+import { until } from "../lib/wait.ts";
 
-const server = served(["--trusted-proxies", "127.0.0.1"]);
+// Those who are counted before they have signed in stay until all have come.
+const server = served(["--trusted-proxies", "127.0.0.1", "--limits-plain-auth-ms", "120000"]);
+/** Publishes of a user: so many at once, and as many again in a minute. */
+const PUBLISHES = 100;
 
 afterEach(closeDoors);
 
@@ -46,15 +50,16 @@ for (const [name, door] of Object.entries({
     const member = await door(server(), stranger().token);
     const room = `lobby:${unique("room")}`;
     const acks: Ack[] = [];
-    for (let index = 0; index < 120 && acks.at(-1)?.ok !== false; index++) {
+    // Time gives some back: a busy machine needs more of them.
+    for (let index = 0; index < 10 * PUBLISHES && acks.at(-1)?.ok !== false; index++) {
       acks.push(await member.command("publish", { room, event: "e", data: index }));
     }
     const refusal = acks.find(({ ok }) => !ok);
     assert.equal(refusal?.error?.code, "rate_limited");
     assert.equal(refusal.error.retryable, true);
     assert.ok((refusal.error.retryAfterMs ?? 0) > 0);
-    assert.ok(acks.length > 100, `refused after ${acks.length - 1}`);
-    assert.equal(acks[0]?.["remaining"], 99);
+    assert.ok(acks.length > PUBLISHES, `refused after ${acks.length - 1}`);
+    assert.equal(acks[0]?.["remaining"], PUBLISHES - 1);
     assert.equal(refusal["remaining"], 0);
   });
 }
@@ -65,7 +70,8 @@ test("Socket.IO, the plain protocol and HTTP share one bucket of a user", async 
   const publish = { room: `lobby:${unique("room")}`, event: "e", data: 1 };
   let accepted = 0;
   let refused: Ack | undefined;
-  for (let round = 0; round < 40 && !refused; round++) {
+  const begun = performance.now();
+  for (let round = 0; round < 10 * PUBLISHES && !refused; round++) {
     for (const command of [
       ...members.map((member) => () => member.command("publish", publish)),
       () => byHttp(token, publish),
@@ -77,15 +83,19 @@ test("Socket.IO, the plain protocol and HTTP share one bucket of a user", async 
     }
   }
   assert.equal(refused?.error?.code, "rate_limited");
-  // A bucket for each door would have let all 120 pass; time gives a few back.
-  assert.ok(accepted >= 100 && accepted < 115, `${accepted} were accepted`);
+  // A bucket for each door would have let three times as many pass; time gives a few back.
+  const most = PUBLISHES * (1 + (performance.now() - begun) / 60_000) + 1;
+  assert.ok(accepted >= PUBLISHES && accepted <= most, `${accepted} were accepted, at most ${most} may`);
   for (const member of members) {
     assert.equal((await member.command("ping")).ok, true, "ping is not counted");
     assert.equal((await member.command("subscribe", { room: publish.room })).ok, true);
     assert.equal((await member.command("unsubscribe", { room: publish.room })).ok, true);
   }
-  let late = await byHttp(token, publish);
-  while (late.ok) late = await byHttp(token, publish);
+  const isRefused = async () => {
+    const answer = await byHttp(token, publish);
+    return !answer.ok && answer;
+  };
+  const late = await until(isRefused, "a refusal");
   assert.deepEqual([late.status, late.retryAfter, late["remaining"]], [429, "1", 0]);
 });
 

@@ -8,7 +8,7 @@ import { closeDoors, hear, openPlain, say, type Ack } from "../lib/doors.ts";
 import { ask } from "../lib/http.ts";
 import { start, type Running } from "../lib/process.ts";
 import { mint, SECRET, serverToken, stranger, unique } from "../lib/serve.ts";
-import { DEADLINE, Inbox, within } from "../lib/wait.ts";
+import { DEADLINE, Inbox, until } from "../lib/wait.ts";
 
 /** The outcome a publisher is told. */
 interface Receipt {
@@ -98,14 +98,12 @@ async function publish(client: Client, room: string, receipt: unknown): Promise<
 
 /** The message's record once it is over. */
 async function over(messageId: string, fits: (delivery: Receipt) => boolean): Promise<Receipt> {
-  const look = async (): Promise<Receipt> => {
-    for (;;) {
-      const path = `/api/deliveries/${messageId}`;
-      const found = (await request("GET", path, serverToken())) as unknown as Receipt & { state: string };
-      if (found.state === "done" && fits(found)) return found;
-    }
+  const look = async () => {
+    const path = `/api/deliveries/${messageId}`;
+    const found = (await request("GET", path, serverToken())) as unknown as Receipt & { state: string };
+    return found.state === "done" && fits(found) && found;
   };
-  return within(look(), `end of ${messageId}`);
+  return until(look, `end of ${messageId}`);
 }
 
 for (const [name, kind] of Object.entries(KINDS)) {
@@ -168,7 +166,7 @@ test("plain clients acknowledge by message id; who goes meanwhile is gone", asyn
     await hear(wire, "ack");
   }
   const [ada, receipts] = await publisher();
-  const ack = await publish(ada, room, { timeoutMs: 2_000, tries: 1 });
+  const ack = await publish(ada, room, { timeoutMs: 8_000, tries: 1 });
   const [event] = [await hear(one, "event"), await hear(two, "event")];
   assert.deepEqual([event["messageId"], event["ack"]], [ack.messageId, true]);
   say(one, { type: "ack", messageId: ack.messageId });
@@ -195,7 +193,7 @@ test(
   async () => {
     const [away, back] = [unique("away"), unique("back")];
     const room = `notes:${unique("room")}`;
-    const body = { userId: away, ...WORD, key: "k1", receipt: { timeoutMs: 100, tries: 2 } };
+    const body = { userId: away, ...WORD, key: "k1", receipt: { timeoutMs: 3_000, tries: 1 } };
     const { messageId } = await request("POST", "/api/publish", serverToken(), body);
     assert.ok(messageId);
     await over(messageId, ({ deadLetter }) => deadLetter);

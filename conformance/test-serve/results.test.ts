@@ -33,7 +33,7 @@ const PROGRAMS: Record<string, (http: string) => string[]> = {
 async function publish(command: string[], matches: object[], credential = token): Promise<Said> {
   const env = { PATH: process.env["PATH"], TIDINGS_TOKEN: credential };
   const input = Buffer.from(matches.map((match) => `${JSON.stringify(match)}\n`).join(""));
-  const { code, stdout, stderr } = await run(command, { cwd: ROOT, env, input, deadline: 20_000 });
+  const { code, stdout, stderr } = await run(command, { cwd: ROOT, env, input, deadline: 60_000 });
   return { out: Buffer.from(stdout, "latin1").toString(), err: stderr, status: code };
 }
 

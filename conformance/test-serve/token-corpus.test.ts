@@ -11,6 +11,7 @@ import { closeDoors, openPlain, say, type Message } from "../lib/doors.ts";
 import { ask } from "../lib/http.ts";
 import type { Running } from "../lib/process.ts";
 import { SECRET, startServer } from "../lib/serve.ts";
+import { until } from "../lib/wait.ts";
 import { constant, ecdsa, eddsa, hmac, inSeconds, KEYS, rsa, token, tokenOfTexts } from "../lib/signers.ts";
 
 const RSA = "https://rsa.example/";
@@ -78,9 +79,8 @@ jwks_url = "${fetched.url}"
   );
   running = await startServer(["--no-limits", "--config", config]);
   // A token that came before the first answer would have the server ask once more.
-  while (
-    !(await ask(`${server().http}/metrics`)).body.includes(`tidings_issuer_keys{issuer="${fetched.url}"} 1`)
-  );
+  const known = `tidings_issuer_keys{issuer="${fetched.url}"} 1`;
+  await until(async () => (await ask(`${server().http}/metrics`)).body.includes(known), "the fetched key");
 });
 
 after(async () => {
@@ -148,7 +148,7 @@ const GOOD: [name: string, make: () => string][] = [
   ["EdDSA by a key set", () => ed()],
   ["HS512 of one issuer", () => token({ iss: HS }, { alg: "HS512" }, hmac(HS_SECRET, "sha512"))],
   ["a number as the user", () => token({ sub: undefined, userId: 42 })],
-  ["clocks that differ a little", () => token({ exp: inSeconds(-2), nbf: inSeconds(20) })],
+  ["clocks that differ a little", () => token({ exp: inSeconds(60), nbf: inSeconds(20) })],
 ];
 
 const BAD: [name: string, make: () => string, code?: "token_expired"][] = [
@@ -194,7 +194,7 @@ const BAD: [name: string, make: () => string, code?: "token_expired"][] = [
   ["a negative end", () => token({ exp: -1 })],
   ["an end that is a text", () => token({ exp: String(inSeconds(300)) })],
   ["an endless end", () => claimsText('"exp":1e400')],
-  ["an end in the past", () => token({ exp: inSeconds(-31) }), "token_expired"],
+  ["an end in the past", () => token({ exp: inSeconds(-1) }), "token_expired"],
   ["a beginning in the future", () => token({ nbf: inSeconds(60) })],
   ["no user", () => token({ sub: undefined })],
   ["a user of 201 bytes", () => token({ sub: "u".repeat(201) })],

@@ -49,7 +49,7 @@ for (const parser of ["json", "msgpack"] as Parser[]) {
         const result = await within(
           page.evaluate(`session(${JSON.stringify(transports)})`),
           "session in the page",
-          20_000,
+          60_000,
         );
         await page.close();
         assert.deepEqual(result, {

@@ -133,7 +133,7 @@ fact("an upgrade not finished within ten seconds is closed and polling goes on",
   const polling = await Polling.joined(server);
   const wire = await probed(polling);
   const started = performance.now();
-  await wire.end(12_000);
+  await wire.end(20_000);
   assert.ok(performance.now() - started > 8_000, "not before its time");
   await polling.post('429["message-with-ack","here"]');
   await polling.until((packet) => packet === '439["here"]');

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
+import { ownPort } from "../../conformance/lib/port.ts";
 import { start, type Running } from "../../conformance/lib/process.ts";
 import { mint, SECRET, unique } from "../../conformance/lib/serve.ts";
 
@@ -13,7 +14,7 @@ export class Served {
   readonly #data = mkdtempSync(join(tmpdir(), "tidings-web-"));
   readonly #flags: string[];
   #running: Running | undefined;
-  #address = "127.0.0.1:0";
+  #address: string | undefined;
 
   constructor(flags: string[] = [], config = "") {
     const file = join(this.#data, "tidings.toml");
@@ -30,12 +31,12 @@ export class Served {
   async start(): Promise<void> {
     const command = process.env["TIDINGS_BIN"]?.split(/\s+/).filter(Boolean);
     if (!command?.length) throw new Error("TIDINGS_BIN names no server; see web/README.md");
+    this.#address ??= `127.0.0.1:${await ownPort()}`;
     const where = ["--listen", this.#address, "--data-dir", this.#data];
     const line = /listening on http:\/\/(127\.0\.0\.1:\d+)/;
     this.#running = await start([...command, "serve", ...where, ...this.#flags], line, {
       JWT_SECRET: SECRET,
     });
-    this.#address = this.#running.address;
   }
 
   /** Ends it as a crash does. */
@@ -89,7 +90,7 @@ export class Served {
 /** A server that lives as long as the test file that asks for it. */
 export function served(flags: string[] = [], config = ""): Served {
   const server = new Served(flags, config);
-  beforeAll(() => server.start(), 30_000);
-  afterAll(() => server.end(), 30_000);
+  beforeAll(() => server.start(), 90_000);
+  afterAll(() => server.end(), 90_000);
   return server;
 }

@@ -126,7 +126,7 @@ impl RatingChange {
     }
 }
 
-/// A session in which results count now.
+/// A session in which matches are made and started now.
 ///
 /// # Errors
 /// `not_found`, or `conflict` if it has not begun, or is over.
@@ -137,7 +137,7 @@ pub(crate) async fn running_session(
     now_ms: u64,
 ) -> Result<crate::store::sessions::Session, Refusal> {
     let session = crate::arena::the_session(reader, org, id).await?;
-    if !session.open || session.ends_ms.is_some_and(|ends| ends <= now_ms) {
+    if session.is_over(now_ms) {
         return Err(Refusal::conflict("this session is over"));
     }
     if session.starts_ms.is_some_and(|starts| starts > now_ms) {

@@ -55,7 +55,7 @@ impl Arena {
             if *gate && !self.doubt.load(Ordering::Acquire) {
                 continue;
             }
-            let loaded = load(&mut stage.read().await?, &self.in_memory()).await?;
+            let loaded = load(&mut stage.read().await?, &self.in_memory(), stage.now_ms()).await?;
             self.replace(loaded);
             self.doubt.store(false, Ordering::Release);
             *gate = true;
@@ -179,6 +179,7 @@ struct Loaded {
 async fn load(
     reader: &mut Reader,
     in_memory: &HashMap<Org, Vec<Scope>>,
+    now_ms: u64,
 ) -> Result<Vec<(Org, Loaded)>, Refusal> {
     let mut orgs = Vec::new();
     for org in ladders::orgs(reader).await? {
@@ -186,7 +187,7 @@ async fn load(
         let everybody = read_places(reader, &org, GLOBAL).await?;
         let mut scopes: HashSet<Scope> = in_memory.get(&org).into_iter().flatten().cloned().collect();
         scopes.extend(everybody.iter().filter_map(|placed| placed.country.as_deref()).map(Scope::country));
-        let open = sessions::newest(reader, &org, "open", SESSIONS).await?;
+        let open = sessions::newest(reader, &org, ("open", now_ms), SESSIONS).await?;
         scopes.extend(open.iter().map(|session| Scope::session(&session.id)));
         let shown = read_shown(reader, &org, &Scope::Global).await?;
         loaded.boards.push((Scope::Global, everybody, shown));

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use tidings_app::{CompactString, Refusal};
 
+use crate::countries::is_code;
 use crate::ranks::{self, Board, Change, Handle, Moved, Players, Ranking, Row};
 use crate::windows::OpenWindow;
 use crate::wire::{Entry, ScopeKind, Where};
@@ -86,11 +87,6 @@ impl Scope {
             }
         }
     }
-}
-
-/// Whether something is written like a country's code (ISO 3166-1 alpha-2).
-pub fn is_code(code: &str) -> bool {
-    code.len() == 2 && code.bytes().all(|letter| letter.is_ascii_uppercase())
 }
 
 /// Somebody on a board, as everybody sees it.
@@ -230,16 +226,30 @@ impl OrgBoards {
         self.look_ahead(&batch.changes);
         let mut seen = Vec::with_capacity(batch.changes.len());
         for (scope, changes) in &batch.changes {
-            let Some(board) = board_of(&mut self.boards, scope) else { continue };
-            let before =
-                self.open.iter().flat_map(|(_, open)| &open.changes).filter(|(other, _)| other == scope);
-            let undone: Vec<Vec<Moved>> = before.map(|(_, changes)| board.apply(changes)).collect();
-            let moved = board.apply(changes);
-            board.undo(&moved);
-            undone.iter().rev().for_each(|moved| drop(board.undo(moved)));
-            seen.push((scope.clone(), moved));
+            let moved = self.ahead(scope, |board| {
+                let moved = board.apply(changes);
+                board.undo(&moved);
+                moved
+            });
+            seen.extend(moved.map(|moved| (scope.clone(), moved)));
         }
         seen
+    }
+
+    /// The place of somebody as it is once all that is about to be stored is.
+    pub fn rank_ahead(&mut self, scope: &Scope, id: &str) -> Option<u32> {
+        let player = self.find(id)?;
+        self.ahead(scope, |board| board.rank(player))?
+    }
+
+    /// Looks at a board as it is once all that is about to be stored is; whoever looks leaves it as it is.
+    fn ahead<T>(&mut self, scope: &Scope, look: impl FnOnce(&mut Board) -> T) -> Option<T> {
+        let board = board_of(&mut self.boards, scope)?;
+        let open = self.open.iter().flat_map(|(_, open)| &open.changes).filter(|(other, _)| other == scope);
+        let undone: Vec<Vec<Moved>> = open.map(|(_, changes)| board.apply(changes)).collect();
+        let seen = look(board);
+        undone.iter().rev().for_each(|moved| drop(board.undo(moved)));
+        Some(seen)
     }
 
     /// Notes a batch whose transaction is about to be stored; its number.

@@ -8,7 +8,8 @@ use tidings_app::{
 };
 
 use crate::arena::Arena;
-use crate::boards::{OrgBoards, Scope, is_code};
+use crate::boards::{OrgBoards, Scope};
+use crate::countries::{self, is_code};
 use crate::store::{ladders, players};
 use crate::telling::board_room;
 use crate::views;
@@ -158,7 +159,7 @@ fn name_of(wish: &BoardWish, user: &str) -> Result<String, Refusal> {
     let scope = match (wish.scope, &wish.country, &wish.session_id) {
         (ScopeKind::Country, Some(code), _) if is_code(code) => Scope::country(code),
         (ScopeKind::Country, ..) => {
-            return Err(Refusal::bad_request("country: expected two capital letters (ISO 3166-1)"));
+            return Err(Refusal::bad_request(&format!("country: {}", countries::EXPECTED)));
         }
         (ScopeKind::Session, _, Some(id)) => Scope::session(id),
         _ => Scope::Global,

@@ -9,6 +9,7 @@
 //! | [`model`] | the rules of rating, on plain data |
 //! | [`ranks`] | boards in order, and windows of them |
 //! | [`replay`] | results computed again |
+//! | [`countries`] | which countries there are |
 //! | [`store`] | the tables |
 //! | [`boards`], [`windows`], [`arena`] | what is kept in memory, and how it follows the store |
 //! | [`acts`] | what happens: each a transaction |
@@ -21,6 +22,7 @@ pub mod acts;
 pub mod api;
 pub mod arena;
 pub mod boards;
+pub mod countries;
 pub mod demo;
 pub mod leaderboard;
 pub mod matches;

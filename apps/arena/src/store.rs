@@ -40,6 +40,22 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: "",
     },
+    Migration {
+        owner: "arena",
+        number: 4,
+        name: "sessions, the newest first",
+        both: include_str!("../migrations/0004_sessions.sql"),
+        sqlite: "",
+        postgres: "",
+    },
+    Migration {
+        owner: "arena",
+        number: 5,
+        name: "what is closed has nothing that goes on",
+        both: include_str!("../migrations/0005_closed.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// The next number of an organisation: of a result, an entry, a correction.

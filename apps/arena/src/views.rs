@@ -113,6 +113,24 @@ pub async fn of_player(
     })
 }
 
+/// The same behind a change that is about to be stored: with the places there will be.
+///
+/// # Errors
+/// As [`of_player`].
+pub async fn of_changed(
+    arena: &Arena,
+    stage: &Stage,
+    reader: &mut Reader,
+    org: &Org,
+    id: &str,
+) -> Result<PlayerView, Refusal> {
+    let view = of_player(arena, stage, reader, org, id).await?;
+    let place = |scope: &Scope| arena.with(org, |boards| boards.rank_ahead(scope, id));
+    let country = view.country.as_deref().map(Scope::country);
+    let (rank, country_rank) = (place(&Scope::Global), country.as_ref().and_then(place));
+    Ok(PlayerView { rank, country_rank, ..view })
+}
+
 fn achievement((id, at_ms): (String, u64)) -> Reached {
     Reached { title: title(&id).into(), id, at: iso8601(at_ms) }
 }

@@ -7,7 +7,8 @@ mod ending;
 
 use tidings_app::Refusal;
 
-use crate::boards::{OrgBoards, Scope, WINDOWS_MOST, is_code};
+use crate::boards::{OrgBoards, Scope, WINDOWS_MOST};
+use crate::countries::is_code;
 use crate::ranks::{Board, Diff, Handle, Left, Moved, Row, Shift as Step, View, Window};
 use crate::wire::{BoardEvent, BoardSnapshot, PACES_MS, Shift, WindowKind, WindowUpdate, WindowWish};
 

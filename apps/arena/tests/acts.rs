@@ -5,6 +5,8 @@
 mod bed;
 #[path = "acts/doubt.rs"]
 mod doubt;
+#[path = "acts/ends.rs"]
+mod ends;
 #[path = "acts/leaving.rs"]
 mod leaving;
 #[path = "acts/scores.rs"]

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use tidings_app::{Changes, Org, Refusal, Stage, plain_id};
+use tidings_app::{Changes, Once, Org, Refusal, Stage, Told, plain_id};
 
 use crate::journal::Input;
+use crate::keyed::{Answer, Keyed, switch};
 use crate::line;
 use crate::order::{Ask, order_number};
 use crate::refused::{Reason, Refused};
@@ -13,6 +14,7 @@ use crate::rooms::{Key, Rooms};
 use crate::rules::Rules;
 use crate::store::{self, RoomRow};
 use crate::telling::{entries, place};
+use crate::together::Asked;
 use crate::wire::{CancelAfterReply, OrderReply, SnapshotCreated, TradeEvent};
 
 /// Rooms of one user that have not ended, at most.
@@ -83,27 +85,33 @@ pub async fn create(
 pub(crate) async fn turned(tx: &mut Changes, org: &Org, row: &RoomRow, room: &Room) -> Result<(), Refusal> {
     let (running, now_ms) = (room.state() == State::Running, tx.now_ms());
     let due = |after: Option<u64>| after.filter(|_| running).map(|ms| now_ms.saturating_add(row.lasts(ms)));
-    let times = (due(row.rules.duration_ms), due(row.rules.snapshot_every_ms));
+    let ends_ms = room.ends_ms().filter(|_| running).map(|at| row.when(at));
+    let times = (ends_ms, due(row.rules.snapshot_every_ms));
     store::schedule(tx, org, room.id(), times).await?;
     if running {
         crate::replay::rows::begin(tx, org, room.id()).await?;
     }
     if room.state() == State::Ended {
-        keep_standings(tx, org, room).await?;
+        keep_standings(tx, org, (row, room)).await?;
     }
     Ok(())
 }
 
 /// Keeps the standings of this moment; the id by which they are found.
-async fn keep_standings(tx: &mut Changes, org: &Org, room: &Room) -> Result<String, Refusal> {
-    let standings = room.standings();
+async fn keep_standings(
+    tx: &mut Changes,
+    org: &Org,
+    (row, room): (&RoomRow, &Room),
+) -> Result<String, Refusal> {
+    let at_ms = room.time(row.time(tx.now_ms()));
+    let standings = room.standings_at(at_ms);
     let json = serde_json::to_string(&standings)
         .map_err(|_| Refusal::unavailable("the standings cannot be written"))?;
-    let number = store::keep(tx, org, room.id(), (room.seq(), room.at_ms(), &json)).await?;
+    let number = store::keep(tx, org, room.id(), (room.seq(), at_ms, &json)).await?;
     let created = SnapshotCreated {
         room_id: room.id().to_owned(),
         snapshot_id: number.to_string(),
-        at: tidings_app::time::iso8601(room.at_ms()),
+        at: tidings_app::time::iso8601(at_ms),
         entries: entries(&standings),
     };
     tx.emit(&place(org, room.id(), None)?, &TradeEvent::Snapshot(created))?;
@@ -118,7 +126,7 @@ pub async fn snapshot(rooms: &Arc<Rooms>, tx: &mut Changes, key: &Key) -> Result
     let (row, room) = rooms.take(tx, key).await?;
     let running = room.state() == State::Running;
     let kept = if running {
-        keep_standings(tx, &key.0, &room).await
+        keep_standings(tx, &key.0, (&row, &room)).await
     } else {
         Err(Refused::new(Reason::RoomNotRunning, "this room is not running").into())
     };
@@ -139,11 +147,16 @@ pub async fn order(
     rooms: &Arc<Rooms>,
     stage: &Stage,
     key: Key,
-    user: &str,
+    (user, once): (&str, Option<Once>),
     ask: Ask,
 ) -> Result<OrderReply, Refusal> {
-    let placed = line::ask(rooms, stage, &key, vec![Input::Place { user: user.to_owned(), ask }]).await?;
+    let asked = about_order(Input::Place { user: user.to_owned(), ask }, once);
+    let placed = line::ask(rooms, stage, &key, asked).await?;
     placed.reply.ok_or_else(|| Refusal::unavailable("it is not known what became of it"))
+}
+
+fn about_order(input: Input, once: Option<Once>) -> Asked {
+    Asked { inputs: vec![input], keyed: once.map(|once| Keyed::new(once, Answer::Order)) }
 }
 
 /// Cancels what is left of an order.
@@ -154,12 +167,13 @@ pub async fn cancel(
     rooms: &Arc<Rooms>,
     stage: &Stage,
     key: Key,
-    user: &str,
+    (user, once): (&str, Option<Once>),
     order: &str,
 ) -> Result<OrderReply, Refusal> {
     let unknown = || Refusal::from(Refused::new(Reason::UnknownOrder, "there is no such order of yours"));
-    let input = Input::Cancel { user: user.to_owned(), order: order_number(order).ok_or_else(unknown)? };
-    line::ask(rooms, stage, &key, vec![input]).await?.reply.ok_or_else(unknown)
+    // What is no id of an order is asked for too: the room says what it says of one that is not there.
+    let input = Input::Cancel { user: user.to_owned(), order: order_number(order).unwrap_or_default() };
+    line::ask(rooms, stage, &key, about_order(input, once)).await?.reply.ok_or_else(unknown)
 }
 
 /// Arms, puts off or lays down the switch that cancels a member's open orders; when it is due.
@@ -171,43 +185,81 @@ pub async fn cancel_after(
     stage: &Stage,
     key: &Key,
     (user, after_ms): (&str, Option<u64>),
+    once: Option<Once>,
 ) -> Result<CancelAfterReply, Refusal> {
-    let input = Input::CancelAfter { user: user.to_owned(), after_ms };
-    happens(rooms, stage, key, vec![input]).await?;
-    let mut reader = stage.read().await?;
-    let looked = rooms.look(&mut reader, key, |_, room| {
-        room.accounts().get(user).and_then(|account| account.cancel_ms).map(tidings_app::time::iso8601)
-    });
-    Ok(CancelAfterReply { room_id: key.1.clone(), cancel_at: looked.await? })
+    let inputs = vec![Input::CancelAfter { user: user.to_owned(), after_ms }];
+    let keyed = once.map(|once| Keyed::new(once, Answer::Switch(user.to_owned())));
+    line::ask(rooms, stage, key, Asked { inputs, keyed }).await?;
+    rooms.look(&mut stage.read().await?, key, |_, room| switch(room, user)).await
 }
+
+/// The name under which a refusal says how many inputs before it were taken.
+const TAKEN: &str = "taken";
 
 /// Does in a room, in order, what is no order; each input is done or not, and with it those behind it. How many were.
 ///
 /// # Errors
-/// What the room refuses of the first; of a later one nothing is said but that it was not taken.
+/// What the room refuses; `taken` stands beside it if it is not the first.
 pub async fn happens(
     rooms: &Arc<Rooms>,
     stage: &Stage,
     key: &Key,
     inputs: Vec<Input>,
 ) -> Result<usize, Refusal> {
-    let mut taken = 0;
-    while taken < inputs.len() {
-        let done = match line::ask(rooms, stage, key, inputs[taken..].to_vec()).await {
-            Err(no) if taken == 0 => return Err(no.into()),
-            Err(_) => break,
-            Ok(done) => done,
-        };
-        taken += done.taken;
+    let (all, mut taken) = (inputs.len(), 0);
+    happens_so_far(rooms, stage, key, (inputs, None), &mut taken).await.map(|_| all)
+}
+
+/// The same under a key once: how it is answered.
+///
+/// # Errors
+/// As [`happens`]; `conflict` for a key of something else.
+pub async fn happens_once(
+    rooms: &Arc<Rooms>,
+    stage: &Stage,
+    key: &Key,
+    (inputs, keyed): (Vec<Input>, Keyed),
+) -> Result<Told, Refusal> {
+    let (once, mut taken) = (keyed.once.clone(), 0);
+    match happens_so_far(rooms, stage, key, (inputs, Some(keyed)), &mut taken).await {
+        Ok(Some(json)) => Ok(Told { json, duplicate: false }),
+        Ok(None) => Err(Refusal::unavailable("it is not known what became of it")),
+        // What was taken just now was not done before.
+        Err(refusal) if taken > 0 => Err(refusal),
+        Err(refusal) => stage.answered(&once).await.unwrap_or(Err(refusal)),
+    }
+}
+
+/// What is kept for the key, if there is one.
+async fn happens_so_far(
+    rooms: &Arc<Rooms>,
+    stage: &Stage,
+    key: &Key,
+    (mut inputs, keyed): (Vec<Input>, Option<Keyed>),
+    taken: &mut usize,
+) -> Result<Option<String>, Refusal> {
+    let mut kept = None;
+    while !inputs.is_empty() {
+        let keyed = keyed.as_ref().map(|keyed| keyed.behind(*taken));
+        let asked = Asked { inputs: inputs.clone(), keyed };
+        let done = line::ask(rooms, stage, key, asked).await.map_err(|no| so_far(no.into(), *taken))?;
+        *taken += done.taken;
+        inputs.drain(..done.taken);
+        kept = done.kept.or(kept);
         let mut goes_on = done.goes_on;
         while goes_on {
-            goes_on = go_on(rooms, stage, key).await?;
+            goes_on = go_on(rooms, stage, key).await.map_err(|refusal| so_far(refusal, *taken))?;
         }
-        if done.is_refused {
-            break;
+        if let Some(refused) = done.refused {
+            return Err(so_far(refused.into(), *taken));
         }
     }
-    Ok(taken)
+    Ok(kept)
+}
+
+fn so_far(refusal: Refusal, taken: usize) -> Refusal {
+    let taken = u32::try_from(taken).ok().filter(|taken| *taken > 0);
+    Refusal { left: taken.map(|taken| (TAKEN, taken)).or(refusal.left), ..refusal }
 }
 
 /// Orders that have not met the newest price go on to; whether there are still more.
@@ -215,7 +267,8 @@ pub(crate) async fn go_on(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Resul
     let unmet =
         rooms.look(&mut stage.read().await?, key, |_, room| room.unfinished().map(str::to_owned)).await?;
     let Some(symbol) = unmet else { return Ok(false) };
-    match line::ask(rooms, stage, key, vec![Input::GoOn { symbol }]).await {
+    let asked = Asked { inputs: vec![Input::GoOn { symbol }], keyed: None };
+    match line::ask(rooms, stage, key, asked).await {
         // Somebody else's price has seen to it.
         Err(No::Room(_)) => Ok(false),
         done => Ok(done?.goes_on),

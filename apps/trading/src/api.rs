@@ -17,9 +17,13 @@ mod rooms;
 use std::sync::Arc;
 
 use axum::Router;
-use tidings_app::{Refusal, Stage};
-use tidings_routes::Asker;
+use axum::http::StatusCode;
+use tidings_app::{Once, Refusal, Stage, Told};
+use tidings_routes::{Answer as Answered, Asked, Asker, once, told_once};
 
+use crate::acts::{happens, happens_once};
+use crate::journal::Input;
+use crate::keyed::{Answer, Keyed};
 use crate::replay::Tapes;
 use crate::room::{Room, State};
 use crate::rooms::{Key, Rooms};
@@ -67,6 +71,44 @@ impl Api {
             seen.then(|| look(row, room))
         });
         looked.await?.ok_or_else(Refusal::no_such_room)
+    }
+
+    /// Does something in a room; under a key once, and how that is answered: nothing is said where there is none.
+    ///
+    /// # Errors
+    /// What the room refuses.
+    pub(crate) async fn happens(
+        &self,
+        (asked, what): (&Asked, &str),
+        key: &Key,
+        inputs: Vec<Input>,
+        answer: Answer,
+    ) -> Result<Option<Told>, Refusal> {
+        let (rooms, stage) = (&self.rooms, &self.stage);
+        match self.once(asked, what, key)? {
+            None => happens(rooms, stage, key, inputs).await.map(|_| None),
+            Some(once) => happens_once(rooms, stage, key, (inputs, Keyed::new(once, answer))).await.map(Some),
+        }
+    }
+
+    /// The key under which something is done once in a room, if one was sent.
+    ///
+    /// # Errors
+    /// `bad_request` for one that is none.
+    pub(crate) fn once(&self, asked: &Asked, what: &str, key: &Key) -> Result<Option<Once>, Refusal> {
+        once(&self.stage, asked, [NAME, &format!("rooms/{}/{what}", key.1)])
+    }
+
+    /// What a refusal is answered with: what was done before under the key, if it was.
+    pub(crate) async fn refused(
+        &self,
+        once: Option<&Once>,
+        status: StatusCode,
+        refusal: Refusal,
+    ) -> Answered {
+        let Some(once) = once else { return Err(refusal.into()) };
+        let told = self.stage.answered(once).await.unwrap_or(Err(refusal))?;
+        Ok(told_once(status, told))
     }
 
     /// Only who runs a room goes on.

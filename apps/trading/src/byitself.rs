@@ -66,10 +66,22 @@ async fn due(rooms: &Arc<Rooms>, tapes: &Tapes, stage: &Stage) -> Result<(), Ref
         done_or_put_off(stage, key, (Timer::Snapshots, done)).await;
     }
     for key in ends {
-        let done = happens(rooms, stage, &key, vec![Input::End]).await.map(drop);
+        let done = end(rooms, stage, &key).await;
         done_or_put_off(stage, key, (Timer::Ends, done)).await;
     }
     Ok(())
+}
+
+/// Ends a room behind the prices of its file that are of before.
+async fn end(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Result<(), Refusal> {
+    let replay = replay::rows::find(&mut stage.read().await?, key).await?;
+    let now_ms = stage.now_ms();
+    // What could not be given is tried again later, and is not waited for.
+    if replay.is_none_or(|replay| replay.due_ms.is_none_or(|due| due > now_ms)) {
+        return happens(rooms, stage, key, vec![Input::End]).await.map(drop);
+    }
+    let (key, next) = (key.clone(), now_ms.saturating_add(BEAT.as_millis() as u64));
+    stage.commit(move |tx| Box::pin(async move { store::put_off(tx, &key, Timer::Ends, next).await })).await
 }
 
 /// Cancels the orders of those who did not put it off.
@@ -77,7 +89,10 @@ async fn cancel(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Result<(), Refu
     let now_ms = stage.now_ms();
     let mut reader = stage.read().await?;
     let users = rooms.look(&mut reader, key, |row, room| {
-        let due = room.cancels_due(row.time(now_ms)).take(DUE_MOST as usize);
+        // What would be due at its end is cancelled by that.
+        let room_ms = row.time(now_ms);
+        let by_ms = room.over_by(room_ms).map_or(room_ms, |ends| ends - 1);
+        let due = room.cancels_due(by_ms).take(DUE_MOST as usize);
         due.map(str::to_owned).collect::<Vec<_>>()
     });
     let users = users.await?;

@@ -134,8 +134,8 @@ impl Floor {
         let (rooms, stage, key) = (&self.rooms, &self.stage, self.key.clone());
         let done = match trader.wish(&seen, self.stage.now_ms(), dice) {
             None => return Ok(()),
-            Some(Wish::Place(ask)) => acts::order(rooms, stage, key, user, ask).await,
-            Some(Wish::Cancel(order)) => acts::cancel(rooms, stage, key, user, &order).await,
+            Some(Wish::Place(ask)) => acts::order(rooms, stage, key, (user, None), ask).await,
+            Some(Wish::Cancel(order)) => acts::cancel(rooms, stage, key, (user, None), &order).await,
         };
         if let Err(refusal) = done {
             tracing::debug!(%refusal, user, "an order of the demo was refused, as happens");

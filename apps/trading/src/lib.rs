@@ -15,7 +15,9 @@
 //! | [`store`], [`rooms`] | the tables; rooms in memory, and how they follow them |
 //! | [`images`] | what spares a start the reading of whole journals |
 //! | [`acts`], [`byitself`], [`prices`] | what happens, asked for or by itself; prices, which are not kept |
+//! | `misread` | orders that cannot be read |
 //! | [`trail`] | how prices went, for charts |
+//! | [`keyed`] | what is done once under a key |
 //! | `line`, `together` | who waits for a room, and what they ask in one transaction |
 //! | [`replay`] | prices from files |
 //! | [`clean`] | rooms that are over are removed |
@@ -36,8 +38,10 @@ pub mod export;
 pub mod images;
 pub mod instrument;
 pub mod journal;
+pub mod keyed;
 mod line;
 pub mod market;
+mod misread;
 pub mod order;
 pub mod pace;
 pub mod prices;

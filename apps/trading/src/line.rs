@@ -10,19 +10,18 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use crate::acts::No;
-use crate::journal::Input;
 use crate::rooms::{Key, Rooms};
-use crate::together::{Done, together};
+use crate::together::{Asked, Done, together};
 
 /// What may wait for one room at most; more is refused as `unavailable`, to be tried again.
 const WAITING_MOST: usize = 1_024;
 /// How far apart transactions of a room begin that more than one waits for. Who asks alone waits for nobody.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// Inputs, each of which is taken or not, and with it those behind it; and who waits for what became of them.
+/// What one asks, and who waits for what became of it.
 #[derive(Debug)]
 struct Wish {
-    inputs: Vec<Input>,
+    asked: Asked,
     reply: oneshot::Sender<Result<Done, No>>,
 }
 
@@ -72,15 +71,10 @@ impl Lines {
 ///
 /// # Errors
 /// What the room refuses; `unavailable` if too many wait, or it cannot be stored now.
-pub(crate) async fn ask(
-    rooms: &Arc<Rooms>,
-    stage: &Stage,
-    key: &Key,
-    inputs: Vec<Input>,
-) -> Result<Done, No> {
+pub(crate) async fn ask(rooms: &Arc<Rooms>, stage: &Stage, key: &Key, asked: Asked) -> Result<Done, No> {
     rooms.warm(stage, key).await?;
     let (reply, done) = oneshot::channel();
-    if rooms.lines.join(key, Wish { inputs, reply })? {
+    if rooms.lines.join(key, Wish { asked, reply })? {
         // A task of its own: whoever came first may go away, the others wait.
         let turn = Turn { rooms: rooms.clone(), key: key.clone(), is_over: false };
         tokio::spawn(turn.work_off(stage.clone()));
@@ -115,11 +109,12 @@ impl Turn {
     }
 
     async fn once(&self, stage: &Stage, waiting: VecDeque<Wish>) {
-        let (inputs, replies): (Vec<_>, Vec<_>) =
-            waiting.into_iter().map(|Wish { inputs, reply }| (inputs, reply)).unzip();
+        let (asked, replies): (Vec<_>, Vec<_>) =
+            waiting.into_iter().map(|Wish { asked, reply }| (asked, reply)).unzip();
         let (rooms, key) = (self.rooms.clone(), self.key.clone());
-        let stored =
-            stage.commit(move |tx| Box::pin(async move { together(&rooms, tx, &key, inputs).await })).await;
+        let doing =
+            stage.commit(move |tx| Box::pin(async move { together(&rooms, tx, &key, (None, asked)).await }));
+        let stored = doing.await;
         let mut replies = replies.into_iter();
         match stored {
             Ok((answers, left)) => {
@@ -127,7 +122,7 @@ impl Turn {
                     // Whoever asked may be gone, here and below.
                     let _ = reply.send(answer);
                 }
-                let left = left.into_iter().zip(replies).map(|(inputs, reply)| Wish { inputs, reply });
+                let left = left.into_iter().zip(replies).map(|(asked, reply)| Wish { asked, reply });
                 self.rooms.lines.back(&self.key, left.collect());
             }
             Err(refusal) => replies.for_each(|reply| drop(reply.send(Err(refusal.clone().into())))),
@@ -147,13 +142,16 @@ impl Drop for Turn {
 mod tests {
     use tidings_app::{Code, Org};
 
+    use crate::journal::Input;
+
     use super::*;
 
     type Waits = oneshot::Receiver<Result<Done, No>>;
 
     fn wish(inputs: usize) -> (Wish, Waits) {
         let (reply, waits) = oneshot::channel();
-        (Wish { inputs: vec![Input::End; inputs], reply }, waits)
+        let asked = Asked { inputs: vec![Input::End; inputs], keyed: None };
+        (Wish { asked, reply }, waits)
     }
 
     fn key() -> Key {
@@ -161,7 +159,7 @@ mod tests {
     }
 
     fn sizes(waiting: &VecDeque<Wish>) -> Vec<usize> {
-        waiting.iter().map(|wish| wish.inputs.len()).collect()
+        waiting.iter().map(|wish| wish.asked.inputs.len()).collect()
     }
 
     #[test]

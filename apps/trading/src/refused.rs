@@ -29,6 +29,8 @@ pub enum Reason {
     BadTick,
     /// A quantity is out of range or no whole number of lots.
     BadSize,
+    /// It cannot be read as an order: something is missing, or is none of what it may be.
+    BadOrder,
     /// There is not enough cash that is free.
     InsufficientCash,
     /// There is not enough of the position that is free.
@@ -63,6 +65,7 @@ impl Reason {
             Self::NoPrice => "no_price",
             Self::BadTick => "bad_tick",
             Self::BadSize => "bad_size",
+            Self::BadOrder => "bad_order",
             Self::InsufficientCash => "insufficient_cash",
             Self::InsufficientPosition => "insufficient_position",
             Self::PositionLimit => "position_limit",
@@ -80,7 +83,7 @@ impl Reason {
         match self {
             Self::NotAMember => Code::Forbidden,
             Self::UnknownSymbol | Self::UnknownOrder => Code::NotFound,
-            Self::BadTick | Self::BadSize => Code::BadRequest,
+            Self::BadTick | Self::BadSize | Self::BadOrder => Code::BadRequest,
             Self::RateExceeded => Code::RateLimited,
             Self::RoomBusy => Code::Unavailable,
             _ => Code::Conflict,
@@ -89,7 +92,7 @@ impl Reason {
 }
 
 /// The name under which an answer says how many more orders the room takes.
-const ORDERS_REMAINING: &str = "ordersRemaining";
+pub(crate) const ORDERS_REMAINING: &str = "ordersRemaining";
 
 /// A no of a room: nothing has changed by what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -21,7 +21,7 @@ use crate::journal::{Hash, Input};
 use crate::room::State;
 use crate::rooms::{Key, Rooms};
 use crate::store::{self, RoomRow};
-use crate::together::together;
+use crate::together::{Asked, together};
 
 use rows::Replay;
 use tape::{Due, Tape};
@@ -185,12 +185,17 @@ async fn give(rooms: &Arc<Rooms>, tx: &mut Changes, key: &Key, tape: &Tape) -> R
         return Ok(false);
     }
     let (given, rate) = (replay.given as usize, replay.rate);
-    let elapsed_ms = row.time(tx.now_ms()).saturating_sub(started_ms);
+    // What is due before the end is given before it, also where the end is over by now; nothing else is.
+    let ends_ms = row.rules.duration_ms.map(|lasts| started_ms.saturating_add(lasts));
+    let room_ms = row.time(tx.now_ms());
+    let room_ms = ends_ms.map_or(room_ms, |ends| room_ms.min(ends - 1));
+    let elapsed_ms = room_ms.saturating_sub(started_ms);
     let Due { prices, until } = tape.due((given, rate), elapsed_ms, &row.rules.instruments, PRICES_MOST);
     let (places, inputs): (Vec<usize>, Vec<Input>) = prices.into_iter().unzip();
     let (mut done_with, mut goes_on) = (until, false);
     if !inputs.is_empty() {
-        let (answers, _) = together(rooms, tx, key, vec![inputs]).await?;
+        let (answers, _) =
+            together(rooms, tx, key, (Some(room_ms), vec![Asked { inputs, keyed: None }])).await?;
         let done = answers.into_iter().next().ok_or_else(|| Refusal::unavailable("no price was taken"))??;
         goes_on = done.goes_on;
         if done.taken < places.len() {
@@ -200,6 +205,7 @@ async fn give(rooms: &Arc<Rooms>, tx: &mut Changes, key: &Key, tape: &Tape) -> R
     }
     replay.given = done_with as u64;
     let next = tape.after_ms(done_with, rate).map(|after| started_ms.saturating_add(after));
+    let next = next.filter(|next| ends_ms.is_none_or(|ends| *next < ends));
     // A room that is far behind takes its turn with the others: it is due from now on, not from when its price was.
     let due_ms = next.map(|at| row.when(at).max(tx.now_ms()));
     rows::advance(tx, key, (replay.given, due_ms)).await?;

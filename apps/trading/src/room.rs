@@ -302,6 +302,37 @@ impl Room {
         Ok(Applied { entry, told, order })
     }
 
+    /// Takes in what comes from outside: from its announced end on a room refuses what one that has ended refuses, and what was due
+    /// before that is of before it. Only here, since a journal is applied as it stands.
+    ///
+    /// # Errors
+    /// As [`Room::apply`].
+    pub fn take_in(&mut self, now_ms: u64, input: Input) -> Result<Applied, Refused> {
+        let Some(ends_ms) = self.over_by(now_ms) else { return self.apply(now_ms, input) };
+        let reason = match &input {
+            Input::End => return self.apply(ends_ms, input),
+            Input::CancelDue { .. } | Input::GoOn { .. } => return self.apply(ends_ms - 1, input),
+            Input::Place { user, ask } => {
+                self.is_new(user, ask)?;
+                Reason::RoomNotRunning
+            }
+            Input::Open | Input::Start | Input::Join { .. } | Input::Leave { .. } => Reason::RoomState,
+            Input::Price { .. } | Input::Cancel { .. } | Input::CancelAfter { .. } => Reason::RoomNotRunning,
+        };
+        Err(Refused::new(reason, "the time of this room is over"))
+    }
+
+    /// Its announced end, if that is over and it has not ended yet.
+    pub fn over_by(&self, now_ms: u64) -> Option<u64> {
+        self.ends_ms().filter(|ends| self.state == State::Running && *ends <= now_ms)
+    }
+
+    /// The room's time, which stands still at its end.
+    pub fn time(&self, now_ms: u64) -> u64 {
+        let end_ms = self.ended_ms.or_else(|| self.ends_ms());
+        end_ms.map_or(now_ms, |end| now_ms.min(end)).max(self.at_ms)
+    }
+
     /// Applies an entry of the journal again.
     ///
     /// # Errors
@@ -426,9 +457,14 @@ impl Room {
         self.accounts.iter().filter(move |(_, account)| due(account)).map(|(user, _)| user.as_str())
     }
 
-    /// Where everybody stands now; once it has ended, for good.
+    /// Where everybody stands as of the newest entry; once it has ended, for good.
     pub fn standings(&self) -> Vec<Standing> {
-        standings(&self.accounts, &self.rules.ranking, self.rules.starting_cash, self.at_ms)
+        self.standings_at(self.at_ms)
+    }
+
+    /// Where everybody stands at a time of the room that is not before its newest entry.
+    pub fn standings_at(&self, at_ms: u64) -> Vec<Standing> {
+        standings(&self.accounts, &self.rules.ranking, self.rules.starting_cash, at_ms)
     }
 
     /// The digest of what everybody has.

@@ -4,7 +4,7 @@ use tidings_app::time::iso8601;
 use tidings_app::{Lane, Org, Refusal, Room as Place, Tells};
 
 use crate::account::{Holding, Portfolio};
-use crate::order::order_id;
+use crate::order::{Status, order_id};
 use crate::refused::Refused;
 use crate::room::{Applied, Room, State, Told};
 use crate::standing::Standing;
@@ -104,6 +104,12 @@ pub fn tell(tells: &mut Tells, org: &Org, room: &Room, applied: Applied) -> Resu
             Told::Placed { user, order } => {
                 let Some(order) = room.order(order).map(views::of_order) else { continue };
                 (Some(user), TradeEvent::Placed(OrderPlaced { room_id, order }))
+            }
+            // What cannot be paid is told as failed, and by that alone.
+            Told::Cancelled { order, .. }
+                if room.order(order).is_some_and(|order| order.status == Status::Failed) =>
+            {
+                continue;
             }
             Told::Cancelled { user, order, remaining } => {
                 let event = OrderCancelled { room_id, order_id: order_id(order), remaining };

@@ -2,28 +2,53 @@
 //! written once. Each stands and falls by itself, since what a room refuses changes nothing in it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tidings_app::commit::TOGETHER;
 use tidings_app::{Changes, Lane, Org, Refusal, Tells};
 
 use crate::acts::{No, turned};
 use crate::journal::{Entry, Input};
+use crate::keyed::Keyed;
 use crate::order::Ask;
 use crate::refused::{Reason, Refused};
+use crate::replay::rows;
 use crate::room::{FILLS_MOST, Room};
 use crate::rooms::{Key, Rooms};
-use crate::store::{self, Head};
+use crate::store::{self, Head, RoomRow};
 use crate::telling::{self, place};
 use crate::views;
 use crate::wire::OrderReply;
 
 /// Entries of one transaction at most; what waits behind them is for the next.
 const ENTRIES_MOST: usize = 500;
+/// Of those who ask under a key so many at most, and begun within so long: each has statements of its own, and a transaction has
+/// half a second.
+const KEYED_MOST: usize = 50;
+const KEYED_WITHIN: Duration = Duration::from_millis(100);
 /// What an order or a cancellation tells at most, where all have met the newest price: a fill of its own, what is left of
 /// it, why, what its member has then, and a digest of that.
 const ORDER_TELLS: usize = 10;
 /// What anything else tells at most, but for the end of a room: three and a digest for each of its fills.
 const TELLS: usize = 4 * FILLS_MOST + 2;
+
+/// What one asks of a room: inputs, each of which is taken or not, and with it those behind it.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// What is to happen.
+    pub(crate) inputs: Vec<Input>,
+    /// Under which key it is done once, if under one.
+    pub(crate) keyed: Option<Keyed>,
+}
+
+impl Asked {
+    /// Whether it is of the time at which it is asked: an end is of the time that was announced, and what goes before it too.
+    fn is_of_now(&self) -> bool {
+        let by_itself =
+            |input: &Input| matches!(input, Input::End | Input::CancelDue { .. } | Input::GoOn { .. });
+        !self.inputs.first().is_none_or(by_itself)
+    }
+}
 
 /// What came of inputs.
 #[derive(Debug, Default)]
@@ -32,16 +57,18 @@ pub(crate) struct Done {
     pub(crate) reply: Option<OrderReply>,
     /// How many of the inputs were taken.
     pub(crate) taken: usize,
-    /// Whether the one behind them was refused.
-    pub(crate) is_refused: bool,
+    /// Why the one behind them was refused, if it was.
+    pub(crate) refused: Option<Refused>,
     /// Whether orders have not all met a price.
     pub(crate) goes_on: bool,
+    /// What is kept for the key, as it is answered.
+    pub(crate) kept: Option<String>,
 }
 
 /// What was answered, one for one, and what did not fit.
-type Answers = (Vec<Result<Done, No>>, Vec<Vec<Input>>);
+type Answers = (Vec<Result<Done, No>>, Vec<Asked>);
 
-/// Does in a room what several ask, each of whom has a list of inputs.
+/// Does in a room what several ask, each of whom has a list of inputs; now, or at a time of the room.
 ///
 /// # Errors
 /// If it cannot be stored; then nothing of it is done.
@@ -49,18 +76,26 @@ pub(crate) async fn together(
     rooms: &Arc<Rooms>,
     tx: &mut Changes,
     key: &Key,
-    asked: Vec<Vec<Input>>,
+    (at_ms, asked): (Option<u64>, Vec<Asked>),
 ) -> Result<Answers, Refusal> {
     let (row, room) = rooms.take(tx, key).await?;
-    let (before, now_ms) = (room.state(), row.time(tx.now_ms()));
-    let (tells, stored) = (Tells::default(), Vec::new());
-    let mut doing = Doing { org: &key.0, room, now_ms, tells, stored };
+    let now_ms = at_ms.unwrap_or_else(|| row.time(tx.now_ms()));
+    let (before, tells, stored) = (room.state(), Tells::default(), Vec::new());
+    let mut doing =
+        Doing { org: &key.0, row: row.clone(), room, now_ms, tells, stored, keyed: 0, begun: Instant::now() };
     let (mut answers, mut asked) = (Vec::with_capacity(asked.len()), asked.into_iter());
-    while let Some(next) = asked.as_slice().first().and_then(|inputs| inputs.first())
-        && doing.has_space_for(next)
-        && doing.room.state() == before
+    if asked.as_slice().first().is_some_and(Asked::is_of_now)
+        && let Some(ends_ms) = doing.room.over_by(now_ms)
+        && !rows::is_fed(tx, key).await?
     {
-        answers.push(doing.inputs(asked.next().unwrap_or_default())?);
+        doing.end(ends_ms)?;
+    }
+    while let Some(next) = asked.as_slice().first()
+        && doing.has_space_for_all(next)
+        && doing.room.state() == before
+        && let Some(next) = asked.next()
+    {
+        answers.push(doing.asked(tx, next).await?);
     }
     let Doing { room, tells, stored, .. } = doing;
     tx.tell(tells)?;
@@ -96,13 +131,59 @@ async fn save(tx: &mut Changes, org: &Org, room: &Room) -> Result<(), Refusal> {
 /// A room while several things are done in it.
 struct Doing<'a> {
     org: &'a Org,
+    row: Arc<RoomRow>,
     room: Room,
     now_ms: u64,
     tells: Tells,
     stored: Vec<Entry>,
+    /// How many were asked under a key.
+    keyed: usize,
+    begun: Instant,
 }
 
 impl Doing<'_> {
+    /// The time of the room is over, and nothing of before is to come: it ends, before anything that came later.
+    fn end(&mut self, ends_ms: u64) -> Result<(), Refusal> {
+        let due: Vec<String> = self.room.cancels_due(ends_ms - 1).map(str::to_owned).collect();
+        for user in due {
+            // The end cancels the orders of the others as well.
+            if self.tells.len() + TELLS > TOGETHER {
+                break;
+            }
+            let _by_then = self.one(Input::CancelDue { user })?;
+        }
+        self.one(Input::End).map(drop)
+    }
+
+    /// Whether there is space for one more who asks.
+    fn has_space_for_all(&self, asked: &Asked) -> bool {
+        let has_space = asked.inputs.first().is_some_and(|input| self.has_space_for(input));
+        let has_time = || self.keyed < KEYED_MOST && (self.keyed == 0 || self.begun.elapsed() < KEYED_WITHIN);
+        has_space && (asked.keyed.is_none() || has_time())
+    }
+
+    /// What one asks; under a key once, and what was done under it stands in the same transaction. Errors are those of the
+    /// store, here and below.
+    async fn asked(&mut self, tx: &mut Changes, asked: Asked) -> Result<Result<Done, No>, Refusal> {
+        let Asked { inputs, keyed } = asked;
+        let Some(Keyed { once, answer, taken }) = keyed else { return self.inputs(inputs) };
+        self.keyed += 1;
+        if taken == 0 && !once.begin(tx).await? {
+            return Ok(Err(Refusal::conflict("this was done before").into()));
+        }
+        let mut done = self.inputs(inputs)?;
+        match &mut done {
+            Ok(done) if done.taken > 0 => {
+                let json = answer.json((&self.row, &self.room, self.now_ms), (done, taken))?;
+                once.done(tx, &json).await?;
+                done.kept = Some(json);
+            }
+            _ if taken == 0 => once.undo(tx).await?,
+            _ => {}
+        }
+        Ok(done)
+    }
+
     /// Whether what an input may tell fits in the transaction; the first always does.
     fn has_space_for(&self, input: &Input) -> bool {
         let met = self.room.unfinished().is_none();
@@ -114,7 +195,7 @@ impl Doing<'_> {
             || self.tells.len() + tells <= TOGETHER && self.stored.len() < ENTRIES_MOST
     }
 
-    /// What one asks. Errors are those of the store.
+    /// What one asks.
     fn inputs(&mut self, inputs: Vec<Input>) -> Result<Result<Done, No>, Refusal> {
         let mut done = Done::default();
         for input in inputs {
@@ -130,8 +211,8 @@ impl Doing<'_> {
             match self.one(input)? {
                 Ok(reply) => (done.reply, done.taken) = (reply, done.taken + 1),
                 Err(refused) if done.taken == 0 => return Ok(Err(refused.into())),
-                Err(_) => {
-                    done.is_refused = true;
+                Err(refused) => {
+                    done.refused = Some(refused);
                     break;
                 }
             }
@@ -160,7 +241,7 @@ impl Doing<'_> {
             Input::Cancel { order, .. } => Some(*order),
             _ => None,
         };
-        match self.room.apply(self.now_ms, input) {
+        match self.room.take_in(self.now_ms, input) {
             Ok(applied) => {
                 let order = applied.order.or(cancelled).and_then(|number| self.room.order(number));
                 let reply = order.map(|order| views::of_reply(&self.room, order, self.room.at_ms()));

@@ -11,6 +11,7 @@ use crate::acts;
 use crate::byitself::{self, BEAT, CALM};
 use crate::clean::{self, KeptFor};
 use crate::images;
+use crate::misread;
 use crate::refused::Refused;
 use crate::replay::Tapes;
 use crate::room::State;
@@ -70,7 +71,7 @@ impl Channel for Trading {
     fn kinds(&self) -> Vec<RoomKind> {
         let keeps = Keeps::Durable { size: KEPT, ttl: KEPT_FOR };
         let about = "A trading room by its id; behind a second colon, what a member has in it.";
-        vec![RoomKind::new("trade", about, keeps).subscribe(Rule::App)]
+        vec![RoomKind::new("trade", about, keeps).subscribe(Rule::App).publish(Rule::App)]
     }
 
     async fn handle(&self, ctx: Ctx<'_, Self>, command: TradeSay) -> Result<OrderReply, Refusal> {
@@ -78,12 +79,26 @@ impl Channel for Trading {
         match command {
             TradeSay::Place(wanted) => {
                 let (id, ask) = wanted.into_ask();
-                acts::order(&self.rooms, &stage, (org, id), user, ask).await
+                acts::order(&self.rooms, &stage, (org, id), (user, ctx.once()), ask).await
             }
             TradeSay::Cancel(OrderCancel { room_id, order_id }) => {
-                acts::cancel(&self.rooms, &stage, (org, room_id.into_string()), user, &order_id).await
+                let key = (org, room_id.into_string());
+                acts::cancel(&self.rooms, &stage, key, (user, ctx.once()), &order_id).await
             }
         }
+    }
+
+    async fn misread(
+        &self,
+        ctx: Ctx<'_, Self>,
+        (command, data): (&'static str, &str),
+        refusal: Refusal,
+    ) -> Refusal {
+        let said = serde_json::from_str(data).unwrap_or_default();
+        let (Some(id), Ok(user)) = (misread::text::<64>(&said, "roomId"), ctx.user()) else { return refusal };
+        let placed = misread::text::<64>(&said, "clientOrderId").filter(|_| command == "order:place");
+        let key = (ctx.org().clone(), id);
+        misread::told(&self.rooms, &ctx.stage(), (&key, user), placed, refusal).await
     }
 
     async fn join(&self, ctx: Ctx<'_, Self>, place: &Place) -> Result<TradeSnapshot, Refusal> {
@@ -104,7 +119,8 @@ impl Channel for Trading {
     async fn admit(&self, ctx: Ctx<'_, Self>, place: &Place, action: Action) -> Result<(), Refusal> {
         match action {
             Action::Subscribe | Action::History | Action::Presence => self.sees(&ctx, place).await,
-            Action::Publish => Err(Refusal::no_such_room()),
+            // Who may not hear it is told that there is none.
+            Action::Publish => Err(Refusal::forbidden("only the app speaks in its rooms")),
         }
     }
 
@@ -132,7 +148,7 @@ impl Channel for Switches {
         let SwitchSay::CancelAfter(OrderCancelAfter { room_id, after_ms }) = command;
         let key = (ctx.org().clone(), room_id.into_string());
         let after_ms = after_ms.and_then(|ms| u64::try_from(ms.get()).ok());
-        acts::cancel_after(&self.0, &ctx.stage(), &key, (ctx.user()?, after_ms)).await
+        acts::cancel_after(&self.0, &ctx.stage(), &key, (ctx.user()?, after_ms), ctx.once()).await
     }
 }
 

@@ -26,7 +26,7 @@ pub fn of_room(row: &RoomRow, room: &Room) -> TradeRoomView {
         members: room.members(),
         created_at: iso8601(row.created_ms),
         started_at: room.started_ms().map(iso8601),
-        ends_at: room.ended_ms().or_else(|| room.ends_ms()).map(iso8601),
+        ends_at: room.ends_ms().map(iso8601),
         ended_at: room.ended_ms().map(iso8601),
         journal: room.seq(),
         chain: room.chain().to_string(),

@@ -16,6 +16,8 @@ mod charts;
 mod digests;
 #[path = "rooms/due.rs"]
 mod due;
+#[path = "rooms/ends.rs"]
+mod ends;
 #[path = "rooms/exports.rs"]
 mod exports;
 #[path = "rooms/images.rs"]

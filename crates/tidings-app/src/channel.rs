@@ -47,6 +47,18 @@ pub trait Channel: Send + Sync + Sized + 'static {
         command: Self::Command,
     ) -> impl Future<Output = Result<Self::Reply, Refusal>> + Send;
 
+    /// Somebody who may say a command said one that cannot be read: what the client is told. An app whose refusals say more
+    /// than what is wrong adds that to this one.
+    fn misread(
+        &self,
+        ctx: Ctx<'_, Self>,
+        (command, data): (&'static str, &str),
+        refusal: Refusal,
+    ) -> impl Future<Output = Refusal> + Send {
+        let _ = (ctx, command, data);
+        async { refusal }
+    }
+
     /// Somebody wants to hear a room of this channel: how it stands, for the answer. A channel without rooms of its
     /// own leaves it out.
     ///

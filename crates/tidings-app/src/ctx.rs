@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tidings_core::{Code, Identity, Lane, Org, Position, Refusal, Room};
+use tidings_core::{Code, Identity, Lane, Org, Position, Refusal, Room, lock};
 use tidings_store::Reader;
 
 use crate::Pending;
@@ -49,10 +49,6 @@ impl Calling {
     pub(crate) fn moment(&self) -> Option<Position> {
         *lock(&self.moment)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a channel may do while it answers somebody.
@@ -129,6 +125,12 @@ impl<'a, C: Channel> Ctx<'a, C> {
         let done = self.stage().commit(move |changes| Box::pin(keyed(changes, once, found, work))).await;
         *lock(&self.calling.replayed) = lock(&known).take();
         done
+    }
+
+    /// The key it is to be done once under, for a command that shares its transaction with others; what was done before is
+    /// answered as it was when it is refused.
+    pub fn once(&self) -> Option<Once> {
+        self.calling.once.clone()
     }
 
     /// Takes a connection to read with, which sees one moment for as long as it is held.
@@ -229,6 +231,15 @@ where
     })?;
     once.keep(changes, &text).await?;
     Ok(reply)
+}
+
+/// What was done before under a key. What cannot be read now is not known.
+pub(crate) async fn before(engine: &Arc<dyn Engine>, once: &Once) -> Option<Result<Told, Refusal>> {
+    let mut reader = engine.read().await.ok()?;
+    match once.look(&mut reader, engine.now_ms()).await.ok()?? {
+        Known::Reply(json) => Some(Ok(Told { json, duplicate: true })),
+        Known::Other => Some(Err(once::other())),
+    }
 }
 
 fn unknown() -> Refusal {
@@ -378,10 +389,27 @@ impl Stage {
         Ok(Told { json, duplicate: false })
     }
 
+    /// What is to be done once under a key, by whoever asks; `body` as for [`Stage::commit_once`].
+    ///
+    /// # Errors
+    /// As [`Stage::commit_once`] of the key.
+    pub fn once(&self, caller: &Caller, key: &str, body: [&str; 3]) -> Result<Once, Refusal> {
+        Once::new(&caller.who, key, body)
+    }
+
+    /// What was answered to what was done before under a key, if anything was.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] if it was something else.
+    pub async fn answered(&self, once: &Once) -> Option<Result<Told, Refusal>> {
+        before(&self.engine, once).await
+    }
+
     /// How a room's place stands in the header `Tidings-Position` of an answer: what is read after this is at least as
-    /// new, so whoever keeps the answer drops it with the next event of the room. `None` if nobody hears the room here.
-    pub fn position(&self, room: &Room) -> Option<String> {
-        place(room, self.engine.top(room)?)
+    /// new, so whoever keeps the answer drops it with the next event of the room. Of a durable room that nobody hears
+    /// the log is asked. `None` of one that keeps nothing, or is kept in memory and is not there, and if it cannot be said.
+    pub async fn position(&self, room: &Room) -> Option<String> {
+        place(room, self.engine.stands(room).await?)
     }
 
     /// Whether what a room has said, or that it has said nothing, is in memory here: if it is not, nobody can come back

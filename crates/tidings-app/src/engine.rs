@@ -25,6 +25,12 @@ pub trait Engine: Send + Sync + 'static {
     /// Where a room stands, as far as it was delivered here; `None` if nothing of it is in memory.
     fn top(&self, room: &Room) -> Option<Position>;
 
+    /// Where a room stands, in memory or in the log; by then apps know what was committed up to there. `None` of one
+    /// that keeps nothing or is kept in memory and is not there, and if it cannot be said.
+    fn stands<'a>(&'a self, room: &'a Room) -> Pending<'a, Option<Position>> {
+        Box::pin(async move { self.top(room) })
+    }
+
     /// How many subscriptions a room has here.
     fn members(&self, room: &Room) -> usize;
 

@@ -16,12 +16,14 @@
 //! | [`ctx`], [`commit`] | what a channel may do; rows and events in one transaction |
 //! | [`tells`] | what is told of something with more events than a transaction holds |
 //! | [`registry`] | who answers what: the only place where types are erased |
+//! | [`mod@caught`] | what others wrote may panic |
 //! | [`dice`] | chance that can be repeated, for demos |
 //! | [`engine`] | what the server does for apps |
 //! | [`describe`] | manifests, OpenAPI, AsyncAPI, TypeScript, all from the same types |
 
 pub mod app;
 pub mod bounds;
+pub mod caught;
 pub mod channel;
 pub mod command;
 pub mod commit;
@@ -37,12 +39,14 @@ pub mod tells;
 
 pub use app::{App, Keeps, RoomKind};
 pub use bounds::{Many, Text, Whole, plain_id};
+pub use caught::caught;
 pub use channel::Channel;
 pub use command::{AckStyle, Command, Counts, Event, Invalid, Requires};
 pub use commit::Changes;
 pub use ctx::{Ctx, Stage, Told, room};
 pub use dice::Dice;
 pub use engine::{Caller, Engine, Peer};
+pub use once::Once;
 pub use registry::{Call, Registry, RegistryError};
 pub use tells::Tells;
 

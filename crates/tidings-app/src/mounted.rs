@@ -85,7 +85,13 @@ impl<C: Channel> Mounted for Seat<C> {
             } else if who.user.is_none() {
                 return Err(Refusal::needs_sign_in());
             }
-            let command: C::Command = parse(requires.name, data)?;
+            let command: C::Command = match parse(requires.name, data) {
+                Ok(command) => command,
+                Err(refusal) => {
+                    let (ctx, said) = (Ctx::new(calling), (requires.name, data));
+                    return Err(self.0.misread(ctx, said, refusal).await);
+                }
+            };
             if by_owner {
                 judge(&requires.rule, &who, command.owner())?;
             }

@@ -9,6 +9,8 @@ use tidings_store::options::{LONG_BYTES, PRUNE_MOST};
 use tidings_store::sql::bounded;
 use tidings_store::{Digest, Migration, Reader, Store, StoreError, Tx, args};
 
+use crate::commit::Changes;
+
 /// The tables of this crate.
 pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
     owner: "apps",
@@ -28,8 +30,11 @@ const MEANT_BYTES: usize = 64 << 10;
 const MEANT_LEVELS: usize = 128;
 
 /// A command that is to be done once.
+///
+/// [`Ctx::commit`](crate::Ctx::commit) and [`Stage::commit_once`](crate::Stage::commit_once) see to it by themselves. It is at
+/// hand for apps that do what several ask in one transaction: each is begun, and kept or undone, for itself.
 #[derive(Debug, Clone)]
-pub(crate) struct Once {
+pub struct Once {
     org: String,
     user: String,
     key: String,
@@ -62,6 +67,34 @@ impl Once {
         let (body, written) = (digest(&meant(text)), digest(text));
         let user = who.user.as_deref().unwrap_or_default().to_owned();
         Ok(Self { org: who.org.as_str().to_owned(), user, key: key.to_owned(), body, written })
+    }
+
+    /// Takes the key, before anything is done under it; `false` if it was used before, and [`Stage::answered`](crate::Stage::answered)
+    /// knows for what.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] if it cannot be stored, here and below.
+    pub async fn begin(&self, changes: &mut Changes) -> Result<bool, Refusal> {
+        let now_ms = changes.now_ms();
+        Ok(self.claim(changes, now_ms).await?.is_none())
+    }
+
+    /// Keeps what it was answered with, as JSON; what was kept before gives way.
+    ///
+    /// # Errors
+    /// [`Code::TooLarge`] for more than 64 KiB.
+    pub async fn done(&self, changes: &mut Changes, reply: &str) -> Result<(), Refusal> {
+        Ok(self.keep(changes, reply).await?)
+    }
+
+    /// Lets the key go: nothing was done under it.
+    ///
+    /// # Errors
+    /// As [`Once::begin`].
+    pub async fn undo(&self, changes: &mut Changes) -> Result<(), Refusal> {
+        let sql = "DELETE FROM command_keys WHERE org = $1 AND user_id = $2 AND idempotency_key = $3";
+        changes.run(sql, args![&self.org, &self.user, &self.key]).await?;
+        Ok(())
     }
 
     /// Takes the key, for as long as the transaction lasts and then for [`KEY_MS`]; what is known of it if it

@@ -1,10 +1,7 @@
 //! Who answers what: (namespace, command) and kinds of rooms, to the channel they are of.
 
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
 use std::time::Duration;
 
 use tidings_core::pace::Pacing;
@@ -13,12 +10,13 @@ use tidings_store::{Migration, Store, StoreError};
 
 use crate::Pending;
 use crate::app::{App, Demo, MakeRoutes, RoomKind};
+use crate::caught;
 use crate::command::{AckStyle, Requires};
-use crate::ctx::{Calling, Stage};
+use crate::ctx::{Calling, Stage, Told, before};
 use crate::describe::{self, Description};
 use crate::engine::{Caller, Engine};
 use crate::mounted::Mounted;
-use crate::once::{self, Known};
+use crate::once;
 
 /// How long a command, a join or a question may take before it is `unavailable`.
 pub const ANSWER: Duration = Duration::from_secs(30);
@@ -363,35 +361,17 @@ fn told(done: Result<(), Refusal>) {
 /// What a refused command was answered with, if it is another attempt at one that was done: by then the
 /// same may well be refused.
 async fn answered_before(calling: &Calling) -> Option<Result<Reply, Refusal>> {
-    let once = calling.once.as_ref()?;
-    let mut reader = calling.engine.read().await.ok()?;
-    match once.look(&mut reader, calling.engine.now_ms()).await.ok()?? {
-        Known::Reply(json) => Some(Ok(Reply { json, duplicate: true })),
-        Known::Other => Some(Err(once::other())),
-    }
+    let told = before(&calling.engine, calling.once.as_ref()?).await?;
+    Some(told.map(|Told { json, duplicate }| Reply { json, duplicate }))
 }
 
 /// Bounds the time of an app's answer, and survives its panic.
 async fn in_time<T>(answer: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
-    match tokio::time::timeout(ANSWER, caught(answer)).await {
+    match tokio::time::timeout(ANSWER, caught("an app", answer)).await {
         Ok(Some(answer)) => answer,
         Ok(None) => Err(Refusal::new(Code::Unavailable, "the app has failed")),
         Err(_) => Err(Refusal::new(Code::Unavailable, "the app took too long")),
     }
-}
-
-/// What a future gives; `None` if it panics, which is logged and ends nothing else.
-pub async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(Poll::Ready(value)) => Poll::Ready(Some(value)),
-        Ok(Poll::Pending) => Poll::Pending,
-        Err(_) => {
-            tracing::error!("an app panicked");
-            Poll::Ready(None)
-        }
-    })
-    .await
 }
 
 impl Reply {

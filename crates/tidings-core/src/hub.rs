@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use hashbrown::HashMap;
 
 use crate::limits::{Occupancy, Place};
+use crate::lock;
 use crate::pace::Diffs;
 use crate::publication::{Epoch, Mark, Position, Publication};
 use crate::recent::Recent;
@@ -230,11 +231,6 @@ impl Entry {
                 _ => recent.retire(now_ms),
             }
     }
-}
-
-/// Locks a mutex; what it guards is whole even if a thread panicked while holding it.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Hub {

@@ -9,6 +9,7 @@
 //! | [`room`] | a room's name and policy |
 //! | [`access`] | who a client is, rules, refusals |
 //! | [`user`] | users, and whose a session is |
+//! | [`lane`] | how urgent an event is |
 //! | [`kinds`] | the declared kinds of rooms, and the one place that decides |
 //! | [`answers`] | what the team's own backend has said, as long as it allowed |
 //! | [`breaker`] | whom one should not ask for a while |
@@ -20,6 +21,7 @@
 //! | [`recent`] | the newest events of a room, in memory |
 //! | [`hub`] | which shard has members of which room |
 //! | [`limits`] | rates and counts, and what everybody has used up of them |
+//! | [`mod@lock`] | a mutex that is whole whoever panicked |
 //! | [`recorder`] | what happened lately, so that it can be explained |
 //! | [`roster`] | who is in one place with which devices |
 //! | [`presence`] | the rosters of this node, and what is to be told of them |
@@ -33,6 +35,7 @@ pub mod hub;
 pub mod kinds;
 pub mod lane;
 pub mod limits;
+pub mod lock;
 pub mod node;
 pub mod outbox;
 pub mod pace;
@@ -52,6 +55,7 @@ pub use breaker::{Breaker, BreakerPolicy, BreakerState, Permit};
 pub use hub::{Hub, Post};
 pub use kinds::{Action, Asker, Denied, Kinds};
 pub use lane::Lane;
+pub use lock::lock;
 pub use node::{From, Heard, Joined, Node, Publish, Published};
 pub use outbox::{Outbox, QueueLimits};
 pub use presence::Presence;

@@ -17,7 +17,7 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
 use crate::access::Identity;
-use crate::hub::lock;
+use crate::lock;
 use crate::room::{Org, Roll, Room};
 use crate::roster::{Changes, Counts, Device, Page};
 use crate::user::UserKey;

@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use compact_str::CompactString;
 use hashbrown::HashMap;
 
-use crate::hub::{Handed, lock};
+use crate::hub::Handed;
 use crate::lane::Lane;
+use crate::lock;
 use crate::publication::{MessageId, Position, Publication};
 use crate::room::Room;
 use crate::shard::ConnKey;

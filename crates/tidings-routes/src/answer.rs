@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Serialize;
-use tidings_app::{Changes, Code, Pending, Refusal, Stage};
+use tidings_app::{Changes, Code, Once, Pending, Refusal, Stage, Told};
 
 use crate::ask::Asked;
 
@@ -99,12 +99,29 @@ where
         return told_as(StatusCode::OK, &stage.commit(work).await?);
     };
     let body = asked.text();
-    let told = stage.commit_once(&asked.asker().0, key, [what[0], what[1], &body], work).await?;
+    Ok(told_once(
+        StatusCode::OK,
+        stage.commit_once(&asked.asker().0, key, [what[0], what[1], &body], work).await?,
+    ))
+}
+
+/// The key it is to be done once under, if one was sent, where an app shares transactions between those who ask; `what` as for
+/// [`commit`], with what stands in the path.
+///
+/// # Errors
+/// `bad_request` for a key that is none.
+pub fn once(stage: &Stage, asked: &Asked, what: [&str; 2]) -> Result<Option<Once>, Refusal> {
+    let Some(key) = asked.key()? else { return Ok(None) };
+    stage.once(&asked.asker().0, key, [what[0], what[1], &asked.text()]).map(Some)
+}
+
+/// What was done once under a key, as it was answered first.
+pub fn told_once(status: StatusCode, told: Told) -> Response<Body> {
     let mut json = told.json.into_bytes();
     if told.duplicate && json.pop() == Some(b'}') {
         json.extend_from_slice(b",\"duplicate\":true}");
     }
-    Ok(respond(StatusCode::OK, json))
+    respond(status, json)
 }
 
 /// The same for something that is made by it.

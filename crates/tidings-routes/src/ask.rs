@@ -171,7 +171,7 @@ impl Asked {
     }
 
     /// The body as it came.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.body.as_ref().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default()
     }
 }

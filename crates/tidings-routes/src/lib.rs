@@ -19,7 +19,7 @@ use axum::Extension;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 
-pub use answer::{Answer, Refused, commit, make, respond, told, told_as, told_from};
+pub use answer::{Answer, Refused, commit, make, once, respond, told, told_as, told_from, told_once};
 pub use ask::{Asked, Asker, AtPath, AtQuery, Nothing, bad, limit, new_id, path, query};
 
 /// Bytes of a body at most; a longer one is `too_large`.

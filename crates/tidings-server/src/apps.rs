@@ -125,11 +125,18 @@ impl Shared {
         action: Action,
     ) -> Result<Answer, Refusal> {
         let caller = tidings_app::Caller::new(Arc::new(caller.who.clone()));
-        match self.apps.admit(room, action, caller).await {
-            Ok(()) => Ok(Answer::Allow),
-            Err(refusal) if refusal.code == Code::Unavailable => Err(refusal),
-            Err(refusal) => Ok(Answer::Deny(Some(refusal))),
+        let refusal = match self.apps.admit(room, action, caller.clone()).await {
+            Ok(()) => return Ok(Answer::Allow),
+            Err(refusal) => refusal,
+        };
+        // Why one may not speak is told to who may hear the room; others are told that there is none.
+        let is_told = action == Action::Publish
+            && self.app_decides(room, Action::Subscribe)
+            && self.apps.admit(room, Action::Subscribe, caller).await.is_ok();
+        if is_told || refusal.code == Code::Unavailable {
+            return Err(refusal);
         }
+        Ok(Answer::Deny(Some(refusal)))
     }
 
     /// Tells apps who left their rooms.

@@ -26,7 +26,7 @@ mod writer;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tidings_core::hub::lock;
+use tidings_core::lock;
 use tidings_store::audit::AuditEntry;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 

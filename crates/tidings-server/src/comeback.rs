@@ -23,6 +23,7 @@ use find::{Finder, Wanted};
 pub(crate) use pack::{Proof, Subscription, pack};
 use write::{Change, Writer};
 
+use crate::beside::{Beside, Without};
 use crate::ids::SessionKey;
 use crate::shared::Shared;
 
@@ -55,7 +56,7 @@ pub(crate) struct Counts {
 impl Comebacks {
     /// Starts to write and to find, on the runtime of the caller. `process` is drawn at each start: by it one
     /// tells own sessions from those of a process that is gone, which can be taken up for `window`.
-    pub(crate) fn start(store: Store, process: u64, window: Duration) -> Self {
+    pub(crate) fn start(store: Store, process: u64, window: Duration, beside: &Beside) -> Self {
         let (changes, to_write) = mpsc::channel(WAITING);
         let (wanted, to_find) = mpsc::channel(WAITING);
         let counts = Arc::new(Counts::default());
@@ -69,8 +70,10 @@ impl Comebacks {
             answered: true,
             counts: counts.clone(),
         };
-        tokio::spawn(writer.run(to_write));
-        tokio::spawn(Finder { store, process, counts: counts.clone() }.run(to_find));
+        let finder = Finder { store, process, counts: counts.clone() };
+        // They end once nobody can write or ask any more; what waits when the server stops is flushed before.
+        drop(beside.run_apart("session_writer", Without::Unready, writer.run(to_write)));
+        drop(beside.run_apart("session_finder", Without::Unready, finder.run(to_find)));
         Self { changes, wanted, counts }
     }
 

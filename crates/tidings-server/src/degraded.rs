@@ -8,13 +8,15 @@ use crate::admin::delivery::Delivery;
 use crate::shared::Shared;
 
 impl Shared {
-    /// Whether something is left out for now: a breaker is not closed, or the audit log cannot be written.
+    /// Whether something is left out for now: a breaker is not closed, the audit log cannot be written, or a task
+    /// has died.
     pub(crate) fn is_degraded(&self) -> bool {
         let hooks = self.hooks.iter().flat_map(|hooks| hooks.figures()).any(|(_, _, state)| state > 0);
         let store = self.log.as_ref().is_some_and(|log| log.health.is_away());
         hooks
             || store
             || self.delivery() == Delivery::Dead
+            || self.deaths.any()
             || self.audit.counts().failing.load(Ordering::Relaxed)
     }
 

@@ -10,6 +10,7 @@ mod origin;
 mod pace;
 mod pages;
 mod read;
+mod stands;
 mod trim;
 mod write;
 
@@ -20,9 +21,8 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 use tidings_app::commit::Work;
-use tidings_core::hub::lock;
 use tidings_core::{
-    Code, ConnKey, Epoch, Lane, Node, Payload, Publication, Publish, Published, Refusal, Room,
+    Code, ConnKey, Epoch, Lane, Node, Payload, Publication, Publish, Published, Refusal, Room, lock,
 };
 use tidings_store::log::Appender;
 use tidings_store::{Store, StoreError};
@@ -35,9 +35,11 @@ use commit::{Commit, Loading};
 use health::Health;
 use origin::Origin;
 use pages::Pages;
+use stands::Told;
 pub(crate) use trim::keep_trimmed;
 use write::{Letter, Writer};
 
+use crate::beside::{Beside, Without};
 use crate::failpoint;
 use crate::hooks::Caller;
 use crate::shared::{Shared, wall_ms};
@@ -131,6 +133,8 @@ pub(crate) struct Log {
     pub(crate) failed: Arc<AtomicU64>,
     /// Transactions with events or commands of apps in them that were committed.
     pub(crate) transactions: Arc<AtomicU64>,
+    /// How far apps know of theirs.
+    told: Arc<Told>,
     /// Pages read from the log, and damaged events among them.
     pub(crate) pages: AtomicU64,
     pub(crate) damaged: AtomicU64,
@@ -140,14 +144,14 @@ pub(crate) struct Log {
 
 impl Log {
     /// Starts to write, on the runtime of the caller.
-    pub(crate) fn start(store: Store, node: Arc<Node>) -> Self {
+    pub(crate) fn start(store: Store, node: Arc<Node>, beside: &Beside) -> Self {
         let (letters, received) = mpsc::channel(WAITING);
         let (commits, committed) = mpsc::channel(COMMITS);
         let loading: Arc<Loading> = Arc::new((0..PARTS).map(|_| tokio::sync::Mutex::new(())).collect());
         let origin = Arc::new(Origin::new(store.clone()));
         let bytes = Arc::new(AtomicUsize::new(0));
         let (stored, failed, health) = (Arc::default(), Arc::default(), Arc::new(Health::new()));
-        let transactions = Arc::default();
+        let (transactions, told): (_, Arc<Told>) = (Arc::default(), Arc::default());
         // A file is not away; its slow disk has the store's own patience.
         let is_patient = !store.is_postgres() || failpoint::is_off("patience");
         let patience = if is_patient { Duration::MAX } else { health::PATIENCE };
@@ -166,6 +170,7 @@ impl Log {
             stored: Arc::clone(&stored),
             failed: Arc::clone(&failed),
             transactions: Arc::clone(&transactions),
+            told: Arc::clone(&told),
             pages: AtomicU64::new(0),
             damaged: AtomicU64::new(0),
             trimmed: AtomicU64::new(0),
@@ -179,6 +184,7 @@ impl Log {
             stored,
             failed,
             transactions,
+            told,
             answered: true,
             loading,
             origin,
@@ -187,7 +193,8 @@ impl Log {
             committing,
             unsettled,
         };
-        let writing = tokio::spawn(writer.run(received, committed, log.over.subscribe()));
+        let writing = writer.run(received, committed, log.over.subscribe());
+        let writing = beside.run_apart("log", Without::Unready, writing);
         *lock(&log.writing) = Some(writing);
         log
     }
@@ -196,7 +203,7 @@ impl Log {
     pub(crate) async fn finish(&self) {
         self.over.send_replace(true);
         let Some(writing) = lock(&self.writing).take() else { return };
-        if timeout(LAST, writing).await.is_err() {
+        if !matches!(timeout(LAST, writing).await, Ok(Ok(()))) {
             tracing::warn!("what waits to be stored could not all be");
         }
     }

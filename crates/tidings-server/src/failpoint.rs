@@ -3,7 +3,7 @@
 //! They are there with the feature `failpoints` alone, which nothing that is shipped is built with; then
 //! the environment names them: `FAILPOINTS=after_commit:3:abort,unsynced` ends the process as it comes to
 //! `after_commit` for the third time, as a crash would, and leaves out the flushes of the database. `hang`
-//! stops the thread for good instead, and `lose` loses what was about to be learned there.
+//! stops the thread for good instead, `panic` panics, and `lose` loses what was about to be learned there.
 
 /// A place is reached: what is armed for it happens.
 #[cfg(feature = "failpoints")]
@@ -48,8 +48,14 @@ mod armed {
         pub(super) name: String,
         /// At which time it acts.
         at: u64,
-        hangs: bool,
+        fails: Fails,
         times: AtomicU64,
+    }
+
+    enum Fails {
+        Abort,
+        Hang,
+        Panic,
     }
 
     pub(super) static POINTS: LazyLock<Vec<Point>> = LazyLock::new(|| {
@@ -65,7 +71,12 @@ mod armed {
         let mut parts = text.split(':');
         let name = parts.next().unwrap_or_default().to_owned();
         let at = parts.next().and_then(|at| at.parse().ok()).unwrap_or(1);
-        Point { name, at, hangs: parts.next() == Some("hang"), times: AtomicU64::new(0) }
+        let fails = match parts.next() {
+            Some("hang") => Fails::Hang,
+            Some("panic") => Fails::Panic,
+            _ => Fails::Abort,
+        };
+        Point { name, at, fails, times: AtomicU64::new(0) }
     }
 
     /// Once: what is tried again is learned.
@@ -80,11 +91,12 @@ mod armed {
                 continue;
             }
             tracing::warn!(place, "the process fails here on purpose");
-            if !point.hangs {
-                std::process::abort();
-            }
-            loop {
-                std::thread::park();
+            match point.fails {
+                Fails::Abort => std::process::abort(),
+                Fails::Panic => panic!("on purpose"),
+                Fails::Hang => loop {
+                    std::thread::park();
+                },
             }
         }
     }

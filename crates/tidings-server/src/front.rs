@@ -15,6 +15,7 @@ mod direct;
 mod etag;
 mod explain;
 mod framing;
+mod generic;
 mod headers;
 mod health;
 pub(crate) mod hello;
@@ -241,5 +242,12 @@ pub(crate) fn refuse(refusal: &Refusal) -> Response<Body> {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000)));
     }
     response.extensions_mut().insert(Refused(refusal.code));
+    response
+}
+
+/// A refusal with a status that only HTTP knows.
+pub(crate) fn refuse_with(status: StatusCode, refusal: &Refusal) -> Response<Body> {
+    let mut response = refuse(refusal);
+    *response.status_mut() = status;
     response
 }

@@ -27,8 +27,9 @@ impl Shared {
         since: Option<Position>,
         limit: usize,
     ) -> Result<Vec<u8>, Refusal> {
-        // Who wants none is told whether there would be one.
-        let (wants_none, limit) = (limit == 0, limit.max(1));
+        let most = limit;
+        // Who wants none is told whether there would be one, and who wants the newest whether there are older ones.
+        let limit = if since.is_some() { limit.max(1) } else { limit + 1 };
         let read = |asker: Asker<'_>| self.node.history(asker, room, since, limit);
         let in_memory = |asker: Asker<'_>| match read(asker) {
             Err(Denied::Load) => Ok(Err(Unread)),
@@ -44,7 +45,7 @@ impl Shared {
                 let top = Position::start(self.first_epoch(room).await?);
                 let complete = since.is_none_or(|since| (since.epoch, since.offset) == (top.epoch, 0));
                 let read = Read { top, events: Vec::new(), complete };
-                return Ok(answer(room, Some(read), since.is_some(), wants_none));
+                return Ok(answer(room, Some(read), since.is_some(), most));
             }
         };
         let read = match (read, since) {
@@ -52,7 +53,7 @@ impl Shared {
             (Some(read), None) => Some(self.read_back(room, read, limit).await?),
             (None, _) => None,
         };
-        Ok(answer(room, read, since.is_some(), wants_none))
+        Ok(answer(room, read, since.is_some(), most))
     }
 
     /// Reads on from a position in the log, where memory begins later.
@@ -133,7 +134,7 @@ struct Unread;
 /// Events that are read back from the log at once, before one looks whether they are enough.
 const BACK: u64 = 32;
 
-fn answer(room: &Room, read: Option<Read>, oldest_first: bool, wants_none: bool) -> Vec<u8> {
+fn answer(room: &Room, read: Option<Read>, oldest_first: bool, most: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(HISTORY_BYTES);
     out.extend_from_slice(b"{\"ok\":true,\"room\":");
     write_string(&mut out, room.name());
@@ -143,7 +144,7 @@ fn answer(room: &Room, read: Option<Read>, oldest_first: bool, wants_none: bool)
     };
     out.extend_from_slice(format!(",\"epoch\":\"{}\",\"events\":[", read.top.epoch).as_bytes());
     let whole = !read.events.iter().any(|event| event.is_damaged());
-    let events = if wants_none { &[] } else { what_fits(&read.events, oldest_first) };
+    let events = what_fits(&read.events, oldest_first, most);
     for (at, event) in events.iter().filter(|event| !event.is_damaged()).enumerate() {
         if at > 0 {
             out.push(b',');
@@ -158,8 +159,8 @@ fn answer(room: &Room, read: Option<Read>, oldest_first: bool, wants_none: bool)
         );
     }
     let last = events.last().and_then(|event| event.position);
-    let withheld = wants_none && oldest_first && !read.events.is_empty();
-    let more = withheld || last.is_some_and(|last| last.offset < read.top.offset);
+    let withheld = events.len() < read.events.len();
+    let more = withheld || (oldest_first && last.is_some_and(|last| last.offset < read.top.offset));
     out.extend_from_slice(format!("],\"more\":{more}").as_bytes());
     if oldest_first {
         out.extend_from_slice(format!(",\"complete\":{}", read.complete && whole).as_bytes());
@@ -168,8 +169,9 @@ fn answer(room: &Room, read: Option<Read>, oldest_first: bool, wants_none: bool)
     out
 }
 
-/// The events of one answer: the first of them where more can be asked for, else the newest; at least one.
-fn what_fits(events: &[Arc<Publication>], oldest_first: bool) -> &[Arc<Publication>] {
+/// The events of one answer, `most` of them: the first where more can be asked for, else the newest; at least one
+/// unless none is wanted.
+fn what_fits(events: &[Arc<Publication>], oldest_first: bool, most: usize) -> &[Arc<Publication>] {
     let mut left = ANSWER_BYTES;
     let mut fits = |event: &&Arc<Publication>| {
         let bytes = event.bytes();
@@ -178,10 +180,10 @@ fn what_fits(events: &[Arc<Publication>], oldest_first: bool) -> &[Arc<Publicati
         first || left > 0
     };
     if oldest_first {
-        let count = events.iter().take_while(|event| fits(event)).count();
+        let count = events.iter().take(most).take_while(|event| fits(event)).count();
         return &events[..count];
     }
-    let count = events.iter().rev().take_while(|event| fits(event)).count();
+    let count = events.iter().rev().take(most).take_while(|event| fits(event)).count();
     &events[events.len() - count..]
 }
 
@@ -192,13 +194,12 @@ const ANSWER_BYTES: usize = 1_000_000;
 const HISTORY_BYTES: usize = 256;
 
 /// A room's numbers, as a JSON object: connections on this node, where its history stands, and how deliveries went.
-pub(crate) fn stats(node: &Node, room: &Room, figures: Option<&Figures>) -> Vec<u8> {
-    let entry = node.hub().find(room);
-    let connections = entry.as_ref().map_or(0, |entry| entry.members());
+pub(crate) fn stats(node: &Node, room: &Room, top: Option<Position>, figures: Option<&Figures>) -> Vec<u8> {
+    let connections = node.hub().find(room).map_or(0, |entry| entry.members());
     let mut out = b"{\"ok\":true,\"room\":".to_vec();
     write_string(&mut out, room.name());
     out.extend_from_slice(format!(",\"connections\":{connections}").as_bytes());
-    if let Some(top) = entry.and_then(|entry| entry.top()) {
+    if let Some(top) = top {
         write_position(&mut out, top, true);
     }
     if let Some(figures) = figures {

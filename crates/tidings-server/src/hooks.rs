@@ -20,8 +20,7 @@ use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use tidings_core::hub::lock;
-use tidings_core::{Action, Answer, Breaker, BreakerPolicy, Code, Permit, Refusal, Room};
+use tidings_core::{Action, Answer, Breaker, BreakerPolicy, Code, Permit, Refusal, Room, lock};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::config::HooksConfig;

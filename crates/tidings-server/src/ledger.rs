@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tidings_core::hub::lock;
-use tidings_core::{Identity, Org};
+use tidings_core::{Identity, Org, lock};
 use tidings_store::sessions::{EndedSession, NewSession};
 use tidings_store::{Digest, Store, StoreError, Tx};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::beside::{Beside, Without};
 use crate::ids::{SocketId, id_text};
 use crate::shared::wall_ms;
 
@@ -111,12 +111,13 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Starts to write for a node, on the runtime of the caller.
-    pub(crate) fn start(store: Store, node: String) -> Self {
+    pub(crate) fn start(store: Store, node: String, beside: &Beside) -> Self {
         let (notes, received) = mpsc::channel(NOTES);
         let lost = Arc::new(AtomicU64::new(0));
         let haste = Arc::new(watch::Sender::new(Haste::default()));
         let writer = Writer { store, node, lost: lost.clone(), haste: haste.clone(), answered: true };
-        let writer = Mutex::new(Some(tokio::spawn(writer.run(received))));
+        let writer = beside.run_apart("session_notes", Without::Degraded, writer.run(received));
+        let writer = Mutex::new(Some(writer));
         Self { notes, lost, haste, writer }
     }
 

@@ -21,7 +21,7 @@ mod admin;
 mod apps;
 mod asking;
 pub mod audit;
-
+mod beside;
 pub mod client;
 mod comeback;
 pub mod config;

@@ -2,6 +2,7 @@
 
 mod json;
 mod seen;
+mod wishes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::shared::{Shared, wall_ms};
 
 pub(crate) use json::write_view;
 pub(crate) use seen::{keep_seen, write_seen};
+pub(crate) use wishes::{seen_user, wanted, write_wishes};
 
 /// A task that nobody wakes looks after so long all the same.
 const LOOK: Duration = Duration::from_secs(60);

@@ -17,8 +17,7 @@ mod tracked;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tidings_core::hub::lock;
-use tidings_core::{Code, Lane, MessageId, Node, Org, Publication, Publish, Published, Refusal, Room};
+use tidings_core::{Code, Lane, MessageId, Node, Org, Publication, Publish, Published, Refusal, Room, lock};
 use tidings_store::Store;
 
 use crate::audit::Audit;

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use tidings_app::App;
 use tidings_core::{Hub, Node, Org, Payload, Presence, Publish, Recorder, Refusal, Room};
+use tidings_store::audit::AuditEntry;
 use tidings_store::{Store, StoreError};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use crate::accounts::mail::{MailSender, Outbox, ToTheLog};
 use crate::accounts::oidc::Oidc;
@@ -20,7 +20,8 @@ use crate::accounts::{Accounts, Rules};
 use crate::admin::ui::NAMESPACE;
 use crate::admin::{Admin, pulse};
 use crate::apps::{self, Apps, Backing};
-use crate::audit::{Action, Actor, Audit, Entry, Writer, Writing};
+use crate::audit::{Action, Actor, Audit, Entry, Noted, Writer, Writing};
+use crate::beside::{Beside, Without};
 use crate::client::Handler;
 use crate::config::{AdminUiMode, Config, NamespaceConfig};
 use crate::durable::{self, Said};
@@ -48,9 +49,7 @@ pub struct Server {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     accepting: Vec<Accepting>,
-    stop: watch::Sender<bool>,
-    /// What runs beside the shards until the server stops.
-    beside: JoinSet<()>,
+    beside: Beside,
     writing: Writing,
     drain: Duration,
 }
@@ -134,12 +133,14 @@ impl Server {
                 "no browser page may connect: neither accounts.public_url nor allow_origin names one"
             );
         }
-        let (audit, writing, threats) = start_audit(config, extras.store.clone());
+        let (audit, noted) = new_audit(config);
+        let mut beside = Beside::new();
         let kept = extras.store.clone().filter(|_| config.database.session_days > 0);
-        let ledger = kept.map(|store| Ledger::start(store, format!("{}:{}", node_name(), addr.port())));
+        let node = format!("{}:{}", node_name(), addr.port());
+        let ledger = kept.map(|store| Ledger::start(store, node, &beside));
         let outbox = Arc::new(Outbox::default());
         let keepers = Keepers { base: format!("http://{addr}"), outbox: outbox.clone(), ledger, loopback };
-        let (shared, threads) = start_shards(config, &extras, &audit, keepers, apps)?;
+        let (shared, threads) = start_shards(config, &extras, &audit, keepers, apps, &beside)?;
         shared.apps.bind(Arc::new(Backing(Arc::downgrade(&shared))));
 
         let mut revocations = 0;
@@ -147,7 +148,6 @@ impl Server {
             live::load(&shared, &records.store, &mut revocations).await.map_err(StartError::Revocations)?;
         }
 
-        let (stop, stopped) = watch::channel(false);
         let tests = TestDoors { open: extras.conformance, handshake_delay: extras.handshake_delay };
         // An administrators' listener on loopback is not where a proxy leads to.
         let administration = Administration {
@@ -160,29 +160,41 @@ impl Server {
             Accepting::start(socket, Door::new(front.clone(), purpose)).map_err(StartError::Accept)
         };
         let accepting = listeners.all().map(accept).collect::<Result<Vec<_>, _>>()?;
-        shared.sign_in.keep_fresh(&stopped);
-        let mut beside = JoinSet::new();
-        beside.spawn(live::follow(shared.clone(), revocations, stopped.clone()));
-        beside.spawn(tell_threats(shared.clone(), threats, stopped.clone()));
+        let stopped = beside.stopped();
+        for task in shared.sign_in.readers(&stopped) {
+            beside.run("issuer_keys", Without::Degraded, task);
+        }
+        if shared.records.is_some() {
+            let following = live::follow(shared.clone(), revocations, stopped.clone());
+            beside.run("revocations", Without::Unready, following);
+        }
+        let telling = tell_threats(shared.clone(), noted.threats, stopped.clone());
+        beside.run("threats", Without::Degraded, telling);
         if let Some(accounts) = &shared.accounts {
             let sender = extras.mail.clone().unwrap_or_else(|| Arc::new(ToTheLog));
-            beside.spawn(outbox.run(accounts.store.clone(), sender, stopped.clone()));
+            let sending = outbox.run(accounts.store.clone(), sender, stopped.clone());
+            beside.run("mail", Without::Degraded, sending);
         }
-        beside.spawn(durable::keep_trimmed(shared.clone(), stopped.clone()));
-        beside.spawn(presence::tell(shared.clone(), stopped.clone()));
+        if shared.log.is_some() {
+            let trimming = durable::keep_trimmed(shared.clone(), stopped.clone());
+            beside.run("log_trim", Without::Degraded, trimming);
+        }
+        beside.run("presence", Without::Unready, presence::tell(shared.clone(), stopped.clone()));
         if shared.node.presence().times().keeps_seen {
             let days = config.presence.last_seen_days;
-            beside.spawn(presence::keep_seen(shared.clone(), days, stopped.clone()));
+            let keeping = presence::keep_seen(shared.clone(), days, stopped.clone());
+            beside.run("last_seen", Without::Degraded, keeping);
         }
-        apps::start(&shared, &stopped, &mut beside);
-        beside.spawn(sweep(shared.clone(), stopped.clone()));
-        beside.spawn(keep_pace(shared.clone(), stopped.clone()));
-        beside.spawn(pulse::keep(shared.clone(), stopped.clone()));
-        beside.spawn(watch_memory(shared.clone(), stopped));
+        apps::start(&shared, &mut beside);
+        beside.run("sweep", Without::Degraded, sweep(shared.clone(), stopped.clone()));
+        beside.run("paces", Without::Unready, keep_pace(shared.clone(), stopped.clone()));
+        beside.run("figures", Without::Degraded, pulse::keep(shared.clone(), stopped.clone()));
+        beside.run("memory", Without::Degraded, watch_memory(shared.clone(), stopped));
+        let writing = start_writing(config, &audit, noted.entries, extras.store.clone(), &beside);
         extras.happened.into_iter().for_each(|entry| audit.note(entry));
         audit.note(Entry::ok(Action::Start).by(Actor::System).on(addr.to_string()));
         let drain = Duration::from_secs(config.drain.seconds);
-        Ok(Self { addr, ws_addr, admin_addr, shared, threads, accepting, stop, beside, writing, drain })
+        Ok(Self { addr, ws_addr, admin_addr, shared, threads, accepting, beside, writing, drain })
     }
 
     /// The address of the main listener.
@@ -235,8 +247,7 @@ impl Server {
         }
         self.shared.draining.store(true, Ordering::SeqCst);
         self.accepting.clear();
-        // Nobody listens for it any more if every listener has failed.
-        let _ = self.stop.send(true);
+        self.beside.tell();
         // What is held back stands in the mailboxes before the word to leave.
         self.shared.node.lift_paces(wall_ms());
         let budget = self.drain.min(PER_CONNECTION * self.connections() as u32);
@@ -253,7 +264,7 @@ impl Server {
     /// Stops at once.
     pub async fn stop(mut self) {
         self.accepting.clear();
-        let _ = self.stop.send(true);
+        self.beside.tell();
         for inbox in &self.shared.inboxes {
             inbox.push(Mail::Stop);
         }
@@ -269,7 +280,7 @@ impl Server {
             tracing::error!("the shards could not be waited for");
         }
         // Whoever owns the store may close it behind this: nobody is to ask it then.
-        self.end_beside().await;
+        self.beside.end(LEAVING).await;
         self.shared.receipts.finish().await;
         if let Some(log) = &self.shared.log {
             log.finish().await;
@@ -283,16 +294,6 @@ impl Server {
         presence::write_seen(&self.shared).await;
         self.shared.audit.note(Entry::ok(Action::Stop).by(Actor::System));
         self.writing.end().await;
-    }
-}
-
-impl Server {
-    /// Waits until what runs beside the shards has noticed that the server stops, and cuts off the rest.
-    async fn end_beside(&mut self) {
-        let ended = async { while self.beside.join_next().await.is_some() {} };
-        if tokio::time::timeout(LEAVING, ended).await.is_err() {
-            self.beside.shutdown().await;
-        }
     }
 }
 
@@ -365,14 +366,23 @@ async fn prepare(config: &Config, apps: &Apps, store: Option<&Store>) -> Result<
     Ok(config)
 }
 
-fn start_audit(config: &Config, store: Option<Store>) -> (Arc<Audit>, Writing, Receiver<Threat>) {
+/// What happens is noted from here on, and written once the server has started.
+fn new_audit(config: &Config) -> (Arc<Audit>, Noted) {
     let detector = Detector::new(&config.threats);
     let (audit, noted) = Audit::new(&node_name(), config.audit.sample_every, detector);
-    let audit = Arc::new(audit);
+    (Arc::new(audit), noted)
+}
+
+fn start_writing(
+    config: &Config,
+    audit: &Arc<Audit>,
+    entries: Receiver<AuditEntry>,
+    store: Option<Store>,
+    beside: &Beside,
+) -> Writing {
     let retention = (config.audit.retention_days > 0)
         .then(|| Duration::from_secs(config.audit.retention_days.saturating_mul(24 * 3_600)));
-    let writing = Writer::start(audit.clone(), noted.entries, store, retention);
-    (audit, writing, noted.threats)
+    Writer::start(audit.clone(), entries, store, retention, beside)
 }
 
 async fn tell_threats(shared: Arc<Shared>, told: Receiver<Threat>, mut stop: watch::Receiver<bool>) {
@@ -423,6 +433,7 @@ fn start_shards(
     audit: &Arc<Audit>,
     keepers: Keepers,
     apps: Apps,
+    beside: &Beside,
 ) -> Result<(Arc<Shared>, Vec<JoinHandle<()>>), StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let count = if config.shards == 0 { cores } else { config.shards }.clamp(1, tidings_core::hub::SHARDS);
@@ -452,7 +463,7 @@ fn start_shards(
         .with_recorder(recorder);
     let accounts = keepers.accounts(config, extras, &sign_in, audit)?;
     let mut shared =
-        Shared::new(settings, Arc::new(node), sign_in, hooks, gate, inboxes, audit.clone(), extras);
+        Shared::new(settings, Arc::new(node), sign_in, hooks, gate, inboxes, audit.clone(), extras, beside);
     shared.ledger = keepers.ledger;
     shared.accounts = accounts;
     shared.admin = Admin::new(config);

@@ -64,6 +64,8 @@ impl Settings {
     /// Works a configuration out for so many shards; `loopback`: no listener faces a network.
     pub(crate) fn new(config: &Config, shards: usize, loopback: bool, handler: bool) -> Self {
         let limits = &config.limits;
+        // A count: what a room takes of memory is bounded by its kind, and who may enter it by its rule.
+        let rooms = if config.no_limits { u32::MAX } else { limits.rooms };
         let namespaces = Namespaces::new(config.namespaces.keys().map(String::as_str));
         let admin_ui = (config.admin_ui.mode != AdminUiMode::Off)
             .then(|| namespaces.iter().position(|name| name == ui::NAMESPACE))
@@ -78,7 +80,7 @@ impl Settings {
                 attachments: limits.attachments,
                 json_depth: limits.json_depth,
                 namespaces: limits.namespaces,
-                rooms: limits.rooms,
+                rooms,
                 outstanding_acks: limits.outstanding_acks,
                 ..Limits::default()
             },
@@ -101,7 +103,7 @@ impl Settings {
             log_bytes: limits.log_bytes_per_org,
             sessions_per_shard: (config.recovery.sessions / shards).max(1),
             recorded_per_shard: (config.recorder.events / 2 / shards).max(1),
-            rooms_per_connection: limits.rooms as usize,
+            rooms_per_connection: rooms as usize,
             takes_anonymous: match config.auth.anonymous {
                 Anonymous::Always => true,
                 Anonymous::Never => false,
@@ -341,7 +343,9 @@ fn pacing(wanted: &RoomKindConfig) -> Result<Option<Pacing>, String> {
 const BATCH_EVENTS: usize = 50;
 
 fn keep(base: Keep, wanted: &RoomKindConfig, bytes: usize) -> Result<Keep, String> {
-    let (size, ttl, _) = base.bounds().unwrap_or((1_000, Duration::from_secs(24 * 3_600), bytes));
+    // In memory a tenth of what the log keeps.
+    let size = if wanted.keep.as_deref() == Some("durable") { 10_000 } else { 1_000 };
+    let (size, ttl, _) = base.bounds().unwrap_or((size, Duration::from_secs(24 * 3_600), bytes));
     let (size, ttl) = (wanted.size.unwrap_or(size), wanted.ttl_seconds.map_or(ttl, Duration::from_secs));
     let log_bytes = wanted.bytes.unwrap_or(u64::MAX);
     let (recent, durable) =

@@ -20,6 +20,7 @@ mod lane;
 mod link;
 pub(crate) mod listed;
 mod mail;
+mod mailbox;
 mod meter;
 mod owing;
 mod persistent;
@@ -53,7 +54,7 @@ use crate::gate::Limit;
 use crate::ids::Entropy;
 use crate::settings::Settings;
 use crate::shared::Shared;
-pub(crate) use command::AckTo;
+pub(crate) use command::{AckTo, position};
 pub(crate) use socketio::Admission;
 pub(crate) use written::{write_position, write_published, write_remaining};
 

@@ -15,6 +15,7 @@ use crate::admin::delivery::{Beats, DEAD_MS};
 use crate::admin::latency::Latency;
 use crate::apps::Apps;
 use crate::audit::Audit;
+use crate::beside::{Beside, Deaths};
 use crate::client::Handler;
 use crate::comeback::Comebacks;
 use crate::durable::Log;
@@ -78,6 +79,8 @@ pub(crate) struct Shared {
     pub(crate) presence_told: presence::Told,
     /// What administrators ask.
     pub(crate) admin: Admin,
+    /// Which tasks have died.
+    pub(crate) deaths: Arc<Deaths>,
     pub(crate) front: tokio::runtime::Handle,
     /// It does not take anybody in any more.
     pub(crate) draining: AtomicBool,
@@ -96,12 +99,14 @@ impl Shared {
         inboxes: Vec<Arc<Inbox>>,
         audit: Arc<Audit>,
         extras: &Extras,
+        beside: &Beside,
     ) -> Self {
         let stored_keys = extras.store.clone().map(|store| Arc::new(StoredKeys::new(store)));
         let of_store = || stored_keys.clone().map(|keys| keys as Arc<dyn ApiKeys>);
         let api_keys = extras.api_keys.clone().or_else(of_store);
         let comebacks = extras.store.clone().filter(|_| settings.stores_sessions).map(|store| {
-            let comebacks = Comebacks::start(store, node.id(), Duration::from_millis(settings.window_ms));
+            let window = Duration::from_millis(settings.window_ms);
+            let comebacks = Comebacks::start(store, node.id(), window, beside);
             let notes = comebacks.clone();
             node.tell_first_heard(move |room| notes.spoke(room));
             comebacks
@@ -127,12 +132,13 @@ impl Shared {
             handler_only: extras.conformance,
             records: extras.store.clone().map(Records::new),
             audit,
-            log: extras.store.clone().map(|store| Log::start(store, node)),
+            log: extras.store.clone().map(|store| Log::start(store, node, beside)),
             comebacks,
-            subscriptions: Subscriptions::start(extras.store.clone(), most),
+            subscriptions: Subscriptions::start(extras.store.clone(), most, beside),
             receipts,
             ledger: None,
             admin: Admin::default(),
+            deaths: beside.deaths(),
             presence_told: presence::Told::default(),
             front: tokio::runtime::Handle::current(),
             draining: AtomicBool::new(false),

@@ -158,9 +158,18 @@ impl SignIn {
 
     /// Keeps the issuers' keys fresh, on the runtime of the caller, until `stop` changes.
     pub fn keep_fresh(&self, stop: &watch::Receiver<bool>) {
-        for issuer in self.issuers.values() {
-            tokio::spawn(refresh::keep_fresh(issuer.clone(), self.times, stop.clone()));
+        for reader in self.readers(stop) {
+            tokio::spawn(reader);
         }
+    }
+
+    /// What keeps the keys of each issuer fresh that has a source, until `stop` changes.
+    pub(crate) fn readers(
+        &self,
+        stop: &watch::Receiver<bool>,
+    ) -> impl Iterator<Item = impl Future<Output = ()> + Send + use<>> {
+        let read = self.issuers.values().filter(|issuer| issuer.source.is_some());
+        read.map(|issuer| refresh::keep_fresh(issuer.clone(), self.times, stop.clone()))
     }
 
     /// Judges a token as far as that does not keep a shard: all but public keys.

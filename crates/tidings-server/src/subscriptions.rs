@@ -10,6 +10,7 @@ use tidings_store::subscriptions::Subscription;
 use tidings_store::{Store, StoreError};
 use tokio::sync::mpsc;
 
+use crate::beside::{Beside, Without};
 use crate::shared::wall_ms;
 
 /// Places that may wait to be written; one that finds no room there is dropped and counted: the user is then sent
@@ -37,11 +38,16 @@ struct Heard {
 
 impl Subscriptions {
     /// Starts to write, on the runtime of the caller; `most` for each user.
-    pub(crate) fn start(store: Option<Store>, most: u64) -> Self {
+    pub(crate) fn start(store: Option<Store>, most: u64, beside: &Beside) -> Self {
         let (heard, received) = mpsc::channel(WAITING);
         let lost = Arc::new(AtomicU64::new(0));
         if let Some(store) = store.clone() {
-            tokio::spawn(write(store, received, lost.clone()));
+            // It ends once nobody can note anything any more.
+            drop(beside.run_apart(
+                "subscription_places",
+                Without::Degraded,
+                write(store, received, lost.clone()),
+            ));
         }
         Self { store, most, heard, lost }
     }

@@ -57,6 +57,11 @@ impl Store {
         tx.commit().await
     }
 
+    /// Whether what is committed outlives the process: all but `sqlite::memory:`.
+    pub fn is_kept(&self) -> bool {
+        !matches!(&self.pools, Pools::Sqlite { checkpoints: None, .. })
+    }
+
     /// Takes a connection for reading.
     ///
     /// # Errors

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::place::Place;
+use crate::ports::free_port;
 
 mod outage;
 
@@ -95,7 +95,7 @@ impl Postgres {
             given.unwrap_or_else(|error| panic!("cannot give {} away: {error}", place.path().display()));
         }
         init(programs, &place.path().join("data"), owner);
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).ok()?.port();
+        let port = free_port();
         let keeper = serve(programs, place.path(), owner, port, flushes)?;
         Some(Self { keepers: vec![keeper], port, flushes, databases: AtomicU32::new(0), place })
     }

@@ -248,6 +248,48 @@ fn a_bad_field_is_refused_under_the_commands_id_and_named() {
 }
 
 #[test]
+fn a_generic_command_is_the_same_flat_and_as_a_command_of_the_root() {
+    for (flat, data) in [
+        ("subscribe", json!({"room": "a", "since": {"epoch": "e", "offset": 3}})),
+        ("unsubscribe", json!({"room": "a"})),
+        ("publish", json!({"room": "a", "event": "e", "data": [1], "key": "k"})),
+        ("history", json!({"room": "a", "limit": 2})),
+        ("presence", json!({"room": "a", "page": 1})),
+        ("presence:set", json!({"status": "away"})),
+        ("ping", json!({})),
+    ] {
+        let mut flat = json!({"type": flat, "id": 7});
+        let mut commands = [
+            json!({"type": "command", "id": 7, "name": flat["type"], "data": data}),
+            json!({"type": "command", "id": 7, "ns": "/", "name": flat["type"], "data": data}),
+        ];
+        flat.as_object_mut().unwrap().extend(data.as_object().unwrap().clone());
+        for command in &mut commands {
+            assert_eq!(read(&command.to_string()), read(&flat.to_string()), "{command}");
+            // Elsewhere it is an app's own.
+            command["ns"] = "/app".into();
+            assert!(matches!(read(&command.to_string()), Ok(ClientMessage::Command { .. })), "{command}");
+        }
+    }
+    let publish = |key: &str, beside: &str| {
+        let data = format!(r#"{{"room":"a","event":"e","data":1{key}}}"#);
+        format!(r#"{{"type":"command","id":1,"name":"publish","data":{data}{beside}}}"#)
+    };
+    let key = |text: &str| match read(text) {
+        Ok(ClientMessage::Publish { body, .. }) => body.key.map(Cow::into_owned),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(key(&publish("", r#","key":"k""#)).as_deref(), Some("k"));
+    assert_eq!(key(&publish(r#","key":"k""#, r#","key":"k""#)).as_deref(), Some("k"));
+    let two = publish(r#","key":"k""#, r#","key":"other""#);
+    assert_eq!(refusal(&two), (Some(1), "key is another than that of the data".to_owned()));
+    // What is left out is nothing, and nothing is not enough everywhere.
+    assert_eq!(read(r#"{"type":"command","name":"ping"}"#), Ok(ClientMessage::Ping { id: None }));
+    let nothing = r#"{"type":"command","id":1,"name":"history","data":null}"#;
+    assert_eq!(refusal(nothing), (Some(1), "room is missing".to_owned()));
+}
+
+#[test]
 fn a_name_may_be_as_long_as_its_limit_and_no_longer() {
     let limits = Limits::default();
     let publish = |room: usize, event: usize, key: usize| {

@@ -47,7 +47,7 @@ pub(crate) fn run(line: ServeLine) -> Result<()> {
     for warning in resolved.warnings.iter().chain(secrets).chain(&open).chain(&doubts) {
         tracing::warn!("{warning}");
     }
-    tracing::info!(secret = secret.origin, "signing secret found");
+    tracing::info!(secret = secret.origin, "signing secret {}", if secret.made { "made" } else { "found" });
     let url = config::database_url(&resolved)?;
     url.warning.iter().for_each(|warning| tracing::warn!("{warning}"));
     let data_dir = &resolved.config.data_dir;
@@ -209,7 +209,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::{Arc, Mutex};
 
-    use tidings_core::hub::lock;
+    use tidings_core::lock;
     use tidings_store::Store;
 
     use super::*;

@@ -287,7 +287,7 @@ async fn what_the_engine_is_asked_for_has_a_tag_and_a_history_the_place_it_is_dr
         (format!("{room}/history"), Some(&place)),
         // Of somebody who is there it is said when, which is new each time.
         ("/api/rooms/lobby:empty/presence".to_owned(), None),
-        (format!("{room}/stats"), None),
+        (format!("{room}/stats"), Some(&place)),
         ("/api/rooms".to_owned(), None),
         ("/api/users/bob/presence".to_owned(), None),
         ("/api/apps".to_owned(), None),

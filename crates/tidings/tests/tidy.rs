@@ -98,11 +98,15 @@ fn dependencies_go_one_way() {
         "tidings-app",
         "tidings-testkit",
         "tidings-fixture",
+        "tidings-sys",
     ];
     let io = ["tokio", "mio", "socket2", "polling"];
     let chance = ["rand", "rand_core", "getrandom"];
-    let above_core = ["tidings", "tidings-server", "tidings-store", "tidings-app", "tidings-testkit"];
-    let above_store = ["tidings", "tidings-server", "tidings-app", "tidings-testkit", "tidings-fixture"];
+    // `tidings-sys` is above nobody, and for the server alone: what calls the system is no part of these.
+    let above_core =
+        ["tidings", "tidings-server", "tidings-store", "tidings-app", "tidings-testkit", "tidings-sys"];
+    let above_store =
+        ["tidings", "tidings-server", "tidings-app", "tidings-testkit", "tidings-fixture", "tidings-sys"];
     let above_app = [
         "tidings",
         "tidings-server",
@@ -112,6 +116,7 @@ fn dependencies_go_one_way() {
         "tidings-arena",
         "tidings-trading",
         "tidings-routes",
+        "tidings-sys",
     ];
     let table: [(&str, Vec<&[&str]>); 11] = [
         ("tidings-sys", vec![&ours, &["tidings-wire"], &io, &HTTP, &STORES, &chance]),
@@ -157,6 +162,37 @@ fn dependencies_go_one_way() {
             complaints.extend(hit.map(|dep| format!("{package} depends on {dep}")));
         }
     }
+    nothing(complaints);
+}
+
+/// The path of a file below an app's `src`, if that is where it is.
+fn source_of_an_app(path: &Path) -> Option<&Path> {
+    let apps = root().join("apps");
+    let mut parts = path.strip_prefix(apps).ok()?.components();
+    let (_app, folder) = (parts.next()?, parts.next()?);
+    (folder.as_os_str() == "src").then_some(parts.as_path())
+}
+
+/// Where an app may name axum: in its `api`, and where that is handed to whoever mounts it.
+fn may_name_axum(inside: &Path) -> bool {
+    inside.starts_with("api") || [Path::new("api.rs"), Path::new("lib.rs")].contains(&inside)
+}
+
+#[test]
+fn of_an_app_only_its_routes_know_http() {
+    assert!(may_name_axum(Path::new("api/rooms.rs")) && !may_name_axum(Path::new("apidoc.rs")));
+    let (mut complaints, mut routes) = (Vec::new(), 0);
+    for (path, text) in files(&[".rs"]) {
+        let Some(inside) = source_of_an_app(&path) else { continue };
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let named = code.filter(|line| line.contains("axum")).count();
+        match may_name_axum(inside) {
+            true => routes += named,
+            false if named > 0 => complaints.push(format!("{} names axum", shown(&path))),
+            false => {}
+        }
+    }
+    assert!(routes > 10, "the apps were not read");
     nothing(complaints);
 }
 
@@ -278,14 +314,53 @@ fn test_code<'a>(path: &Path, text: &'a str) -> &'a str {
     text.find("#[cfg(test)]").map_or("", |at| &text[at..])
 }
 
+/// Tests in which something sleeps, and why that is no waiting for what will be so by then.
+const SLEEPERS: [(&str, &str); 4] = [
+    (
+        "crates/tidings-server/src/shard/mailbox.rs",
+        "a mailbox is told that its thread sleeps; no time passes",
+    ),
+    (
+        "crates/tidings/tests/proofs/rounds/plain.rs",
+        "a client whose server is away waits before it comes again",
+    ),
+    (
+        "crates/tidings/tests/proofs/rounds/publishers.rs",
+        "a publisher that is refused waits before it says it again",
+    ),
+    (
+        "crates/tidings/tests/trading/fleet/bot.rs",
+        "a bot trades by a schedule, and waits before it comes again",
+    ),
+];
+
+/// Whether a text calls a function of this name, however it is imported.
+fn calls(text: &str, name: &str) -> bool {
+    let call = format!("{name}(");
+    let mut before = text.match_indices(&call).map(|(at, _)| text[..at].chars().next_back());
+    before.any(|before| !before.is_some_and(|before| before.is_alphanumeric() || before == '_'))
+}
+
 #[test]
 fn no_test_sleeps_and_none_is_switched_off() {
     // Written in two halves, or this file would be the first to be found.
-    let (sleeping, ignored) = (["thread::", "sleep"].concat(), ["#[", "ignore"].concat());
+    let (sleeping, ignored) = (["sle", "ep"].concat(), ["#[", "ignore"].concat());
+    let asleep = |text: &str| calls(text, &sleeping) || calls(text, &format!("{sleeping}_until"));
+    assert!(
+        ["thread::X(D)", "time::X(D).await", " X(D)"]
+            .iter()
+            .all(|text| asleep(&text.replace('X', &sleeping)))
+    );
+    assert!(!asleep(&"SELECT pg_X(1)".replace('X', &sleeping)));
     let mut complaints = Vec::new();
     for (path, text) in files(&[".rs"]) {
         let test = test_code(&path, &text);
-        if test.contains(&sleeping) {
+        let may = SLEEPERS.iter().any(|(sleeper, _)| *sleeper == shown(&path));
+        if may && !asleep(test) {
+            complaints.push(format!("{}: no test sleeps there any more", shown(&path)));
+        }
+        // Where the clock stands still nothing takes its time: sleeping moves the clock.
+        if !may && asleep(test) && !test.contains("start_paused") {
             complaints.push(format!("{}: a test sleeps", shown(&path)));
         }
         if text.contains(&ignored) {

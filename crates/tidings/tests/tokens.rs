@@ -114,7 +114,7 @@ fn an_issuer_that_cannot_be_meant_ends_the_start_with_code_2_and_a_reason() {
         ("issuer = \"https://a.example/\"", "jwks_url"),
         ("issuer = \"https://a.example/\"\njwks_url = \"http://a.example/\"", "https"),
         ("issuer = \"https://a.example/\"\njwks_file = \"missing.json\"", "missing.json"),
-        ("issuer = \"https://a.example/\"\nsecret_file = \"weak\"", "repeats itself"),
+        ("issuer = \"https://a.example/\"\nsecret_file = \"weak\"", "a well-known sample"),
         ("issuer = \"https://a.example/\"\nsecret_file = \"same\"", "another purpose"),
     ];
     for (table, why) in cases {

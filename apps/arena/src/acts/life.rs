@@ -100,7 +100,7 @@ async fn may_play(tx: &mut Changes, org: &Org, session: &str, players: &[String]
 /// Starts a match.
 ///
 /// # Errors
-/// `not_found`, `conflict` if it was started.
+/// `not_found`, `conflict` if it was started, or its session is over.
 pub async fn start(tx: &mut Changes, org: &Org, id: &str) -> Result<(), Refusal> {
     let mut game = the_match(tx, org, id).await?;
     if !matches!(game.status, Status::Created | Status::Ready) {
@@ -111,6 +111,9 @@ pub async fn start(tx: &mut Changes, org: &Org, id: &str) -> Result<(), Refusal>
         }));
     }
     let now_ms = tx.now_ms();
+    if let Some(session) = &game.session {
+        running_session(tx, org, session, now_ms).await?;
+    }
     game.status = Status::Started;
     game.started_ms = Some(now_ms);
     matches::change(tx, org, &game).await?;

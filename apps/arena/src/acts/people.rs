@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 use tidings_app::{Changes, CompactString, Org, Refusal};
 
 use crate::arena::{Arena, number, the_player};
-use crate::boards::{Batch, Person, Scope, is_code};
+use crate::boards::{Batch, Person, Scope};
+use crate::countries::{self, is_code};
 use crate::model::{INITIAL_RATING, Standing};
 use crate::ranks::{Change, Entry};
 use crate::store::ladders::{self, GLOBAL, Past};
@@ -31,8 +32,9 @@ pub struct NewPlayer {
 /// Takes somebody in, who stands on the boards of everybody and of the country at once.
 ///
 /// # Errors
-/// `bad_request` for what is no country's code, `conflict` for somebody who is there.
+/// `bad_request` for what is no country's code or no name, `conflict` for somebody who is there.
 pub async fn create(arena: &Arc<Arena>, tx: &mut Changes, org: &Org, new: &NewPlayer) -> Result<(), Refusal> {
+    refuse_name(&new.name)?;
     refuse_country(new.country.as_deref())?;
     let (came, now_ms) = (next_number(tx, org).await?, tx.now_ms());
     let NewPlayer { id, name, country, rating } = new.clone();
@@ -79,10 +81,21 @@ pub(crate) async fn enter(
     ladders::write_past(tx, org, &[past]).await
 }
 
+/// A name stands in one line on every board.
+fn refuse_name(name: &str) -> Result<(), Refusal> {
+    if name.chars().any(char::is_control) {
+        return Err(Refusal::bad_request("displayName: control characters are not taken"));
+    }
+    if name.chars().all(char::is_whitespace) {
+        return Err(Refusal::bad_request("displayName: has nothing but blanks"));
+    }
+    Ok(())
+}
+
 fn refuse_country(country: Option<&str>) -> Result<(), Refusal> {
     match country {
         Some(code) if !is_code(code) => {
-            Err(Refusal::bad_request("country: expected two capital letters (ISO 3166-1)"))
+            Err(Refusal::bad_request(&format!("country: {}", countries::EXPECTED)))
         }
         _ => Ok(()),
     }
@@ -107,18 +120,19 @@ pub(crate) fn on_board(
     tx.emit(&board_room(org, scope)?, &event)
 }
 
-/// Calls somebody otherwise, or moves to another country, with the board's place there.
+/// Calls somebody otherwise, or moves to another country, with the board's place there; `Some(None)`: to none.
 ///
 /// # Errors
-/// `not_found`, `bad_request` for what is no country's code.
+/// `not_found`, `bad_request` for what is no country's code or no name.
 pub async fn change(
     arena: &Arc<Arena>,
     tx: &mut Changes,
     org: &Org,
     id: &str,
-    (name, country): (Option<&str>, Option<&str>),
+    (name, country): (Option<&str>, Option<Option<&str>>),
 ) -> Result<(), Refusal> {
-    refuse_country(country)?;
+    name.map_or(Ok(()), refuse_name)?;
+    refuse_country(country.flatten())?;
     let before = the_player(tx, org, id).await?;
     let mut after = before.clone();
     let mut changes = Map::new();
@@ -126,8 +140,8 @@ pub async fn change(
         after.name = name.to_owned();
         changes.insert("displayName".into(), Value::from(name));
     }
-    if let Some(country) = country.filter(|country| Some(*country) != before.country.as_deref()) {
-        after.country = Some(country.to_owned());
+    if let Some(country) = country.filter(|country| *country != before.country.as_deref()) {
+        after.country = country.map(str::to_owned);
         changes.insert("country".into(), Value::from(country));
     }
     if changes.is_empty() {

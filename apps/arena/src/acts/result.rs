@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use tidings_app::{Changes, Org, Refusal, Tells};
 
-use super::{Rated, RatingChange, Turn, batch_of, rank_changes, running_session};
-use crate::arena::{Arena, the_match, the_player};
+use super::{Rated, RatingChange, Turn, batch_of, rank_changes};
+use crate::arena::{Arena, the_match, the_player, the_session};
 use crate::model::{self, earned};
 use crate::store::ladders::{self, Past};
 use crate::store::matches::{self, Match, Seat};
@@ -48,8 +48,8 @@ pub struct Settled {
 /// Takes a result.
 ///
 /// # Errors
-/// `not_found` for a match or session that is not there, `conflict` for a match that is not played or a session
-/// that is over, `bad_request` for a winner or scores that cannot be.
+/// `not_found` for a match that is not there, `conflict` for one that is not played, `bad_request` for a winner or
+/// scores that cannot be.
 pub async fn submit(
     arena: &Arc<Arena>,
     tx: &mut Changes,
@@ -119,9 +119,12 @@ fn winner_of(submitted: &Submitted, seats: &[Seat]) -> Result<Option<usize>, Ref
 /// Writes scores into seats.
 ///
 /// # Errors
-/// `bad_request` for somebody who does not play, or a score out of range.
+/// `bad_request` for somebody who does not play or has two of them, or a score out of range.
 pub(crate) fn take_scores(seats: &mut [Seat], scores: &[Score], most: i64) -> Result<(), Refusal> {
-    for score in scores {
+    for (at, score) in scores.iter().enumerate() {
+        if scores[..at].iter().any(|known| known.player_id == score.player_id) {
+            return Err(Refusal::bad_request("scores: expected each player once"));
+        }
         let seat = seats.iter_mut().find(|seat| seat.player == score.player_id);
         let seat = seat.ok_or_else(|| Refusal::bad_request("scores: somebody does not play this match"))?;
         if !(0..=most).contains(&score.score) {
@@ -151,11 +154,11 @@ async fn rate(
     seats: &[Seat],
     (winner, number): (Option<usize>, i64),
 ) -> Result<Vec<Rated>, Refusal> {
-    let now_ms = tx.now_ms();
     let mut rated = vec![Rated { session: None, turns: Vec::new() }];
     let mut factors = vec![None];
     if let Some(session) = &game.session {
-        factors.push(running_session(tx, org, session, now_ms).await?.k);
+        // A match that began in time counts also behind the session's end: closing it voids what goes on.
+        factors.push(the_session(tx, org, session).await?.k);
         rated.push(Rated { session: Some(session.clone()), turns: Vec::new() });
     }
     for (ladder, k) in rated.iter_mut().zip(factors) {

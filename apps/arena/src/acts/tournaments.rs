@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use tidings_app::{Changes, Org, Refusal, plain_id};
+use tidings_app::{Changes, Org, Refusal, Tells, plain_id};
 
 use super::people::{enter, on_board};
+use super::void::is_voided;
 use crate::arena::{Arena, number, the_player, the_session};
 use crate::boards::{Batch, Scope};
 use crate::model::Standing;
@@ -13,6 +14,9 @@ use crate::store::ladders::{self, of_session};
 use crate::store::matches;
 use crate::store::next_number;
 use crate::store::sessions::{self, Session};
+
+/// Why a match does not count that went on when its session was closed.
+const CLOSED: &str = "the session was closed";
 
 /// Makes a session.
 ///
@@ -45,7 +49,7 @@ pub async fn join(
 ) -> Result<(), Refusal> {
     let session = the_session(tx, org, id).await?;
     let player = the_player(tx, org, player).await?;
-    if !session.open || session.ends_ms.is_some_and(|ends| ends <= tx.now_ms()) {
+    if session.is_over(tx.now_ms()) {
         return Err(Refusal::conflict("this session is over"));
     }
     let ladder = of_session(id);
@@ -108,14 +112,19 @@ pub async fn leave(
     Ok(())
 }
 
-/// Results of a session count no more.
+/// Results of a session count no more: its matches that are not over are voided, so that none goes on for ever and
+/// the board is the last one. Their ids; nothing more is said in their rooms.
 ///
 /// # Errors
 /// `not_found`, `conflict` if it was closed.
-pub async fn close(tx: &mut Changes, org: &Org, id: &str) -> Result<(), Refusal> {
+pub async fn close(tx: &mut Changes, org: &Org, id: &str) -> Result<Vec<String>, Refusal> {
     the_session(tx, org, id).await?;
     if !sessions::close(tx, org, id).await? {
         return Err(Refusal::conflict("this session was closed before"));
     }
-    Ok(())
+    let ended = matches::void_not_over(tx, org, id, CLOSED).await?;
+    let mut tells = Tells::default();
+    ended.iter().try_for_each(|game| is_voided(&mut tells, org, game))?;
+    tx.tell(tells)?;
+    Ok(ended)
 }

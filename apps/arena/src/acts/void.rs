@@ -61,10 +61,8 @@ pub async fn void(
     game.ended_ms = game.ended_ms.or(Some(tx.now_ms()));
     game.void_reason = reason.map(str::to_owned);
     matches::change(tx, org, &game).await?;
-    let update = MatchChange { status: Some(Status::Voided), ..MatchChange::default() };
-    let event = MatchEvent::Updated(MatchUpdated { match_id: id.to_owned(), update });
     let mut tells = Tells::default();
-    tells.say(&match_room(org, id)?, &event)?;
+    is_voided(&mut tells, org, id)?;
     let mut voided = Voided { match_id: id.to_owned(), recomputed: 0, corrections: Vec::new() };
     let Some(number) = counted else {
         tx.tell(tells)?;
@@ -90,6 +88,13 @@ pub async fn void(
     tx.tell(tells)?;
     arena.settle_after(tx, org, batch);
     Ok(voided)
+}
+
+/// Tells a match's room that it does not count.
+pub(crate) fn is_voided(tells: &mut Tells, org: &Org, id: &str) -> Result<(), Refusal> {
+    let update = MatchChange { status: Some(Status::Voided), ..MatchChange::default() };
+    let event = MatchEvent::Updated(MatchUpdated { match_id: id.to_owned(), update });
+    tells.say(&match_room(org, id)?, &event)
 }
 
 /// Computes every ladder of a match again, that of everybody first, and writes it.

@@ -12,7 +12,8 @@ use tidings_routes::{Answer, Asker, bad, path, query, told, told_from};
 
 use super::Api;
 use crate::arena::the_session;
-use crate::boards::{OrgBoards, Scope, TOP, is_code};
+use crate::boards::{OrgBoards, Scope, TOP};
+use crate::countries::{self, is_code};
 use crate::ranks::{Board, Ranking};
 use crate::store::ladders::{self, GLOBAL, of_session};
 use crate::telling::board_room;
@@ -134,7 +135,7 @@ fn of_country(code: &str) -> Result<Scope, Refusal> {
     if is_code(code) {
         Ok(Scope::country(code))
     } else {
-        Err(bad("the path: expected two capital letters (ISO 3166-1)"))
+        Err(bad(&format!("the path: {}", countries::EXPECTED)))
     }
 }
 
@@ -144,10 +145,11 @@ async fn show(api: &Api, asker: Asker, scope: Scope, page: Page, player: Option<
     let mut position = None;
     let shown = match &page.at {
         None => {
-            let _pass = api.arena.pass_to(&api.stage, org, &scope).await?;
+            // Before the pass, which boards are read behind that are in doubt.
             if page.is_top() && player.is_none() {
-                position = api.stage.position(&board_room(org, &scope)?);
+                position = api.stage.position(&board_room(org, &scope)?).await;
             }
+            let _pass = api.arena.pass_to(&api.stage, org, &scope).await?;
             api.arena.with(org, |boards| part(boards, &scope, &page, player.as_deref()))?
         }
         Some(at) => {

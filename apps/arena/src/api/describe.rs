@@ -44,7 +44,7 @@ const LINES: &[Line] = &[
     ("get", "/leaderboards/country/{code}/around/{player}", "Those around a player of it.", AROUND, None),
     ("get", "/leaderboards/session/{id}", "The board of a session.", BOARD, None),
     ("get", "/leaderboards/session/{id}/around/{player}", "Those around a player of it.", AROUND, None),
-    ("get", "/sessions", "Sessions, the newest first.", &[LIMIT, ("status", "open or closed.")], None),
+    ("get", "/sessions", "Sessions, the newest first.", &[LIMIT, ("status", "open, or closed: those whose time is up, too.")], None),
     ("post", "/sessions", "Makes a session; for servers.", &[], Some(schema::<tournaments::Wanted>)),
     ("get", "/sessions/{id}", "A session.", &[], None),
     ("post", "/sessions/{id}/players", "Takes a player in: oneself, or for servers anybody.", &[], Some(schema::<tournaments::Joining>)),

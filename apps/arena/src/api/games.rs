@@ -62,7 +62,7 @@ async fn list(
 
 async fn one(State(api): State<Arc<Api>>, asker: Asker, id: AtPath) -> Answer {
     let id = path(id)?;
-    let position = api.stage.position(&match_room(asker.org(), &id)?);
+    let position = api.stage.position(&match_room(asker.org(), &id)?).await;
     told_from(position, &views::of_match(&mut api.stage.read().await?, asker.org(), &id).await?)
 }
 

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::routing::{get, put};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use tidings_app::{Org, Text};
 use tidings_routes::{Answer, Asked, Asker, bad, limit, path, query, told};
@@ -106,8 +106,7 @@ async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
     api.make::<PlayerView, _>(&asked, "players".into(), move |tx| {
         Box::pin(async move {
             people::create(&arena, tx, &org, &new).await?;
-            // Places follow once it is stored; they are asked for by those who want them.
-            views::of_player(&arena, &stage, tx, &org, &new.id).await
+            views::of_changed(&arena, &stage, tx, &org, &new.id).await
         })
     })
     .await
@@ -125,8 +124,16 @@ async fn one(State(api): State<Arc<Api>>, asker: Asker, id: AtPath<String>) -> A
 pub(super) struct Changed {
     /// The name that is shown.
     display_name: Option<Text<1, 64>>,
-    /// The country's code (ISO 3166-1 alpha-2).
-    country: Option<Text<2, 2>>,
+    /// The country's code (ISO 3166-1 alpha-2); null takes it away.
+    #[serde(default, deserialize_with = "said")]
+    // What is not said stays as it is: that is not what null does.
+    #[schemars(!default)]
+    country: Option<Option<Text<2, 2>>>,
+}
+
+/// A field that was said, be it null.
+fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(reader: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(reader).map(Some)
 }
 
 async fn change(State(api): State<Arc<Api>>, id: AtPath<String>, asked: Asked) -> Answer {
@@ -137,9 +144,9 @@ async fn change(State(api): State<Arc<Api>>, id: AtPath<String>, asked: Asked) -
     let (arena, org, stage) = (api.arena.clone(), asker.org().clone(), api.stage.clone());
     api.commit::<PlayerView, _>(&asked, format!("change {id}"), move |tx| {
         Box::pin(async move {
-            let what = (changed.display_name.as_deref(), changed.country.as_deref());
-            people::change(&arena, tx, &org, &id, what).await?;
-            views::of_player(&arena, &stage, tx, &org, &id).await
+            let country = changed.country.as_ref().map(Option::as_deref);
+            people::change(&arena, tx, &org, &id, (changed.display_name.as_deref(), country)).await?;
+            views::of_changed(&arena, &stage, tx, &org, &id).await
         })
     })
     .await

@@ -1,6 +1,6 @@
 //! Sessions: tournaments with limits and a ladder of their own.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -17,6 +17,7 @@ use crate::arena::the_session;
 use crate::boards::Scope;
 use crate::model::INITIAL_RATING;
 use crate::store::sessions::{self, Session};
+use crate::telling::match_room;
 use crate::wire::Id;
 use tidings_app::time::{self, iso8601};
 
@@ -48,12 +49,13 @@ struct View {
     created_at: String,
 }
 
-impl From<Session> for View {
-    fn from(session: Session) -> Self {
+impl View {
+    fn of(session: Session, now_ms: u64) -> Self {
+        let is_over = session.is_over(now_ms);
         Self {
             id: session.id,
             name: session.name,
-            status: if session.open { "open" } else { "closed" },
+            status: if is_over { "closed" } else { "open" },
             starts_at: session.starts_ms.map(iso8601),
             ends_at: session.ends_ms.map(iso8601),
             max_players: session.max_players,
@@ -66,8 +68,8 @@ impl From<Session> for View {
     }
 }
 
-async fn view(reader: &mut Reader, org: &Org, id: &str) -> Result<View, Refusal> {
-    the_session(reader, org, id).await.map(View::from)
+async fn view(reader: &mut Reader, org: &Org, id: &str, now_ms: u64) -> Result<View, Refusal> {
+    the_session(reader, org, id).await.map(|session| View::of(session, now_ms))
 }
 
 #[derive(Deserialize)]
@@ -87,13 +89,14 @@ async fn list(
     if !["", "open", "closed"].contains(&status.as_str()) {
         return Err(bad("status: is one of open, closed").into());
     }
-    let mut reader = api.stage.read().await?;
-    let found = sessions::newest(&mut reader, asker.org(), &status, limit(listed.limit)).await?;
-    told(&json!({ "sessions": found.into_iter().map(View::from).collect::<Vec<_>>() }))
+    let (mut reader, now_ms) = (api.stage.read().await?, api.stage.now_ms());
+    let found = sessions::newest(&mut reader, asker.org(), (&status, now_ms), limit(listed.limit)).await?;
+    let views: Vec<View> = found.into_iter().map(|session| View::of(session, now_ms)).collect();
+    told(&json!({ "sessions": views }))
 }
 
 async fn one(State(api): State<Arc<Api>>, asker: Asker, id: AtPath<String>) -> Answer {
-    told(&view(&mut api.stage.read().await?, asker.org(), &path(id)?).await?)
+    told(&view(&mut api.stage.read().await?, asker.org(), &path(id)?, api.stage.now_ms()).await?)
 }
 
 /// A session that is wanted.
@@ -143,7 +146,8 @@ async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
     api.make::<View, _>(&asked, "sessions".into(), move |tx| {
         Box::pin(async move {
             tournaments::create(tx, &org, &new).await?;
-            view(tx, &org, &new.id).await
+            let now_ms = tx.now_ms();
+            view(tx, &org, &new.id, now_ms).await
         })
     })
     .await
@@ -153,19 +157,22 @@ async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Joining {
-    /// The player.
-    player_id: Id,
+    /// The player; oneself if none is named.
+    player_id: Option<Id>,
 }
 
 async fn join(State(api): State<Arc<Api>>, id: AtPath<String>, asked: Asked) -> Answer {
-    let player = asked.read::<Joining>()?.player_id.into_string();
-    let (id, org) = (path(id)?, asked.asker().himself_or_server(&player)?.org().clone());
+    let (asker, wanted): (_, Joining) = (asked.asker(), asked.read()?);
+    let player = wanted.player_id.map(Id::into_string).or_else(|| asker.user().map(str::to_owned));
+    let player = player.ok_or_else(|| bad("playerId: is needed"))?;
+    let (id, org) = (path(id)?, asker.himself_or_server(&player)?.org().clone());
     let arena = api.arena.clone();
     let _pass = api.arena.pass_to(&api.stage, &org, &Scope::session(&id)).await?;
     api.commit::<View, _>(&asked, format!("join {id}"), move |tx| {
         Box::pin(async move {
             tournaments::join(&arena, tx, &org, (&id, &player)).await?;
-            view(tx, &org, &id).await
+            let now_ms = tx.now_ms();
+            view(tx, &org, &id, now_ms).await
         })
     })
     .await
@@ -179,7 +186,8 @@ async fn leave(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, asked:
     api.commit::<View, _>(&asked, format!("leave {id}\0{player}"), move |tx| {
         Box::pin(async move {
             tournaments::leave(&arena, tx, &org, (&id, &player)).await?;
-            view(tx, &org, &id).await
+            let now_ms = tx.now_ms();
+            view(tx, &org, &id, now_ms).await
         })
     })
     .await
@@ -188,11 +196,20 @@ async fn leave(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, asked:
 async fn close(State(api): State<Arc<Api>>, id: AtPath<String>, asked: Asked) -> Answer {
     let (id, org) = (path(id)?, asked.asker().server()?.org().clone());
     let Nothing {} = asked.read()?;
-    api.commit::<View, _>(&asked, format!("close {id}"), move |tx| {
+    let ended: Arc<OnceLock<Vec<String>>> = Arc::default();
+    let (of, noted) = (org.clone(), ended.clone());
+    let closed = api.commit::<View, _>(&asked, format!("close {id}"), move |tx| {
         Box::pin(async move {
-            tournaments::close(tx, &org, &id).await?;
-            view(tx, &org, &id).await
+            let ended = tournaments::close(tx, &of, &id).await?;
+            // Of a repeat under a key nothing is noted: the rooms are closed.
+            noted.get_or_init(|| ended);
+            let now_ms = tx.now_ms();
+            view(tx, &of, &id, now_ms).await
         })
-    })
-    .await
+    });
+    let answer = closed.await?;
+    for game in ended.get().into_iter().flatten() {
+        api.stage.close(&match_room(&org, game)?);
+    }
+    Ok(answer)
 }

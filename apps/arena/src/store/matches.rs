@@ -161,6 +161,20 @@ pub async fn not_over(
     Ok(row.map(|row| row.text(0)).transpose()?)
 }
 
+/// Voids every match of a session that is not over; their ids.
+pub async fn void_not_over(
+    tx: &mut Changes,
+    org: &Org,
+    session: &str,
+    reason: &str,
+) -> Result<Vec<String>, Refusal> {
+    let sql = "UPDATE arena_matches SET status = 'voided', ended_ms = $3, void_reason = $4 \
+               WHERE org = $1 AND session = $2 AND status NOT IN ('completed', 'voided') RETURNING id";
+    let now_ms = tx.now_ms();
+    let rows = tx.rows(sql, args![org, session, now_ms, reason]).await?;
+    Ok(rows.iter().map(|row| row.text(0)).collect::<Result<_, StoreError>>()?)
+}
+
 /// What leaves matches out of a list; empty texts leave none out.
 #[derive(Debug, Default)]
 pub struct Which<'a> {

@@ -10,7 +10,7 @@ pub struct Session {
     pub id: String,
     /// Its name for people.
     pub name: String,
-    /// Whether results count.
+    /// Whether nobody has closed it.
     pub open: bool,
     /// When it begins, in milliseconds since 1970.
     pub starts_ms: Option<u64>,
@@ -28,6 +28,13 @@ pub struct Session {
     pub players: u64,
     /// When it was made.
     pub created_ms: u64,
+}
+
+impl Session {
+    /// Whether nobody comes in or begins a match any more: it was closed, or its time is up.
+    pub fn is_over(&self, now_ms: u64) -> bool {
+        !self.open || self.ends_ms.is_some_and(|ends| ends <= now_ms)
+    }
 }
 
 /// Columns of a session, in the order of [`session`].
@@ -60,19 +67,22 @@ pub async fn find(reader: &mut Reader, org: &Org, id: &str) -> Result<Option<Ses
     Ok(row.map(|row| session(&row)).transpose()?)
 }
 
-/// The newest sessions; `status` leaves others out.
+/// The newest sessions; those that are over (`closed`) or are not (`open`) alone, unless `status` is empty.
 pub async fn newest(
     reader: &mut Reader,
     org: &Org,
-    status: &str,
+    (status, now_ms): (&str, u64),
     most: u64,
 ) -> Result<Vec<Session>, Refusal> {
+    // As `is_over` has it.
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM arena_sessions WHERE org = $1 AND ($2 = '' OR status = $2) ORDER BY created_ms DESC, id LIMIT $3"
+        " FROM arena_sessions WHERE org = $1 AND ($2 = '' OR $2 = \
+         CASE WHEN status <> 'open' OR ends_ms <= $3 THEN 'closed' ELSE 'open' END) \
+         ORDER BY created_ms DESC, id LIMIT $4"
     );
-    let rows = reader.rows(sql, args![org, status, most]).await?;
+    let rows = reader.rows(sql, args![org, status, now_ms, most]).await?;
     Ok(rows.iter().map(session).collect::<Result<_, _>>()?)
 }
 

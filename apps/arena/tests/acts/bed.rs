@@ -14,8 +14,9 @@ use tidings_arena::acts::void::{self, Voided};
 use tidings_arena::arena::Arena;
 use tidings_arena::boards::Scope;
 use tidings_arena::model::Standing;
+use tidings_arena::store::matches::Match;
 use tidings_arena::store::sessions::Session;
-use tidings_arena::store::{MIGRATIONS, ladders};
+use tidings_arena::store::{MIGRATIONS, ladders, matches};
 use tidings_arena::wire::{ResultType, Score};
 use tidings_core::Position;
 use tidings_store::{Store, StoreOptions};
@@ -142,12 +143,17 @@ impl Bed {
 
     /// A session in which all of them play.
     pub(crate) async fn cup(&self, players: &[&str]) {
+        self.cup_until(None, players).await;
+    }
+
+    /// The same with an end.
+    pub(crate) async fn cup_until(&self, ends_ms: Option<u64>, players: &[&str]) {
         let session = Session {
             id: CUP.into(),
             name: "Cup".into(),
             open: true,
             starts_ms: None,
-            ends_ms: None,
+            ends_ms,
             max_players: None,
             max_matches: None,
             initial_rating: 1_200,
@@ -182,28 +188,42 @@ impl Bed {
         .await
     }
 
-    /// Closes it.
-    pub(crate) async fn close(&self) {
+    /// Closes it; the matches that ends.
+    pub(crate) async fn close(&self) -> Vec<String> {
         let closed = self.act(|_, tx, org| Box::pin(async move { tournaments::close(tx, org, CUP).await }));
-        closed.await.unwrap();
+        let mut ended = closed.await.unwrap();
+        ended.sort();
+        ended
     }
 
     /// Somebody moves to another country.
     pub(crate) async fn move_to(&self, player: &str, country: &str) -> Result<(), Refusal> {
         let (player, country) = (player.to_owned(), country.to_owned());
         self.act(move |arena, tx, org| {
-            Box::pin(async move { people::change(arena, tx, org, &player, (None, Some(&country))).await })
+            Box::pin(
+                async move { people::change(arena, tx, org, &player, (None, Some(Some(&country)))).await },
+            )
         })
         .await
     }
 
     /// Makes a match of the session.
     pub(crate) async fn make(&self, id: &str, players: &[&str]) -> Result<(), Refusal> {
+        self.make_in(Some(CUP), id, players).await
+    }
+
+    /// Makes a match of a session, or of none.
+    pub(crate) async fn make_in(
+        &self,
+        session: Option<&str>,
+        id: &str,
+        players: &[&str],
+    ) -> Result<(), Refusal> {
         let new = NewMatch {
             id: id.to_owned(),
             players: players.iter().map(|player| (*player).to_owned()).collect(),
             format: "bo1".into(),
-            session: Some(CUP.into()),
+            session: session.map(str::to_owned),
             max_score: 10,
         };
         self.act(move |_, tx, org| Box::pin(async move { life::create(tx, org, &new).await })).await
@@ -239,6 +259,19 @@ impl Bed {
         self.result(id, winner, &[]).await.unwrap()
     }
 
+    /// Somebody has a score in a match.
+    pub(crate) async fn score(&self, id: &str, player: &str, score: i64) -> Result<(), Refusal> {
+        let (id, scores) = (id.to_owned(), [Score { player_id: player.to_owned(), score }]);
+        self.act(move |_, tx, org| Box::pin(async move { life::score(tx, org, &id, (&scores, None)).await }))
+            .await
+    }
+
+    /// A match as it is stored.
+    pub(crate) async fn game(&self, id: &str) -> Match {
+        let mut reader = self.stage.read().await.unwrap();
+        matches::find(&mut reader, &self.org, id).await.unwrap().unwrap()
+    }
+
     /// Voids a match.
     pub(crate) async fn void(&self, id: &str) -> Result<Voided, Refusal> {
         let id = id.to_owned();
@@ -257,6 +290,11 @@ impl Bed {
         self.arena.with(&self.org, |boards| {
             boards.top(scope).into_iter().map(|entry| (entry.player_id, entry.elo_rating)).collect()
         })
+    }
+
+    /// The clock goes on to a moment.
+    pub(crate) fn wait_until(&self, at_ms: u64) {
+        self.ledger.now_ms.fetch_max(at_ms, Ordering::Relaxed);
     }
 
     /// What was said in a room so far, in its order: name and data.

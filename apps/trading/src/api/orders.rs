@@ -10,13 +10,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use tidings_app::{Refusal, Text};
-use tidings_routes::{Answer, Asked, Asker, AtPath, AtQuery, bad, limit, path, query, told, told_as};
+use tidings_routes::{Answer, Asked, Asker, AtPath, AtQuery, bad, limit, path, query, told_as, told_from};
 
 use super::rooms::account;
 use super::{Api, key};
 use crate::acts;
 use crate::decimal::Dec;
+use crate::misread;
 use crate::order::{Ask, Kind, Side, Status, order_number};
+use crate::rooms::Key;
+use crate::telling;
 use crate::views;
 use crate::wire::AfterMs;
 
@@ -52,20 +55,39 @@ pub(super) struct Placing {
 
 async fn place(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
     let (key, user) = (key(asked.asker(), path(id)?), himself(asked.asker())?);
-    let Placing { client_order_id, symbol, side, kind, quantity, price, stop_price } = asked.read()?;
+    let placing = match asked.read() {
+        Ok(placing) => placing,
+        Err(refusal) => return Err(misread(&api, &asked, (&key, user), refusal).await.into()),
+    };
+    let Placing { client_order_id, symbol, side, kind, quantity, price, stop_price } = placing;
     let (client_order_id, symbol) = (client_order_id.into_string(), symbol.into_string());
     let ask = Ask { client_order_id, symbol, side, kind, quantity, price, stop_price };
-    told_as(StatusCode::CREATED, &acts::order(&api.rooms, &api.stage, key, user, ask).await?)
+    let once = api.once(&asked, "orders", &key)?;
+    match acts::order(&api.rooms, &api.stage, key, (user, once.clone()), ask).await {
+        Ok(reply) => told_as(StatusCode::CREATED, &reply),
+        Err(refusal) => api.refused(once.as_ref(), StatusCode::CREATED, refusal).await,
+    }
+}
+
+/// What is said of an order that cannot be read.
+async fn misread(api: &Api, asked: &Asked, whose: (&Key, &str), refusal: Refusal) -> Refusal {
+    let said = serde_json::from_str(&asked.text()).unwrap_or_default();
+    let placed = misread::text::<64>(&said, "clientOrderId");
+    misread::told(&api.rooms, &api.stage, whose, placed, refusal).await
 }
 
 fn himself(asker: &Asker) -> Result<&str, Refusal> {
     asker.user().ok_or_else(|| Refusal::forbidden("orders are their members'"))
 }
 
-async fn cancel(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, asker: Asker) -> Answer {
+async fn cancel(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, asked: Asked) -> Answer {
     let (id, order) = path(at)?;
-    let reply = acts::cancel(&api.rooms, &api.stage, key(&asker, id), himself(&asker)?, &order).await?;
-    told_as(StatusCode::OK, &reply)
+    let (key, user) = (key(asked.asker(), id), himself(asked.asker())?);
+    let once = api.once(&asked, &format!("orders/{order}/cancel"), &key)?;
+    match acts::cancel(&api.rooms, &api.stage, key, (user, once.clone()), &order).await {
+        Ok(reply) => told_as(StatusCode::OK, &reply),
+        Err(refusal) => api.refused(once.as_ref(), StatusCode::OK, refusal).await,
+    }
 }
 
 /// After how long open orders are cancelled.
@@ -80,7 +102,11 @@ async fn cancel_after(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> 
     let (key, user) = (key(asked.asker(), path(id)?), himself(asked.asker())?);
     let After { after_ms } = asked.read()?;
     let after_ms = after_ms.and_then(|ms| u64::try_from(ms.get()).ok());
-    told_as(StatusCode::OK, &acts::cancel_after(&api.rooms, &api.stage, &key, (user, after_ms)).await?)
+    let once = api.once(&asked, "cancel-after", &key)?;
+    match acts::cancel_after(&api.rooms, &api.stage, &key, (user, after_ms), once.clone()).await {
+        Ok(reply) => told_as(StatusCode::OK, &reply),
+        Err(refusal) => api.refused(once.as_ref(), StatusCode::OK, refusal).await,
+    }
 }
 
 #[derive(Deserialize)]
@@ -100,6 +126,7 @@ async fn list(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, listed: AtQ
         None => u64::MAX,
     };
     let most = limit(listed.limit) as usize;
+    let position = api.stage.position(&telling::place(&key.0, &key.1, Some(&user))?).await;
     let orders = api.look(&asker, &key, |_, room| {
         room.member(&user)?;
         let own = room.orders().iter().rev().filter(|order| order.user == user && order.number < before);
@@ -107,7 +134,7 @@ async fn list(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, listed: AtQ
         Ok(own.take(most).map(views::of_order).collect::<Vec<_>>())
     });
     let orders = orders.await?.map_err(|refused: crate::refused::Refused| Refusal::from(refused))?;
-    told(&json!({ "orders": orders }))
+    told_from(position, &json!({ "orders": orders }))
 }
 
 #[derive(Deserialize)]
@@ -118,9 +145,10 @@ struct Whose {
 
 async fn positions(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, whose: AtQuery<Whose>) -> Answer {
     let (key, user) = (key(&asker, path(id)?), asker.acts_for(query(whose)?.user_id)?);
+    let position = api.stage.position(&telling::place(&key.0, &key.1, Some(&user))?).await;
     let positions = api.look(&asker, &key, |_, room| Ok(views::positions(room, room.member(&user)?)));
     let positions = positions.await?.map_err(|refused: crate::refused::Refused| Refusal::from(refused))?;
-    told(&json!({ "positions": positions }))
+    told_from(position, &json!({ "positions": positions }))
 }
 
 async fn portfolio(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, whose: AtQuery<Whose>) -> Answer {

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::routing::get;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidings_app::time::iso8601;
 use tidings_app::{Refusal, Text, Whole};
-use tidings_routes::{Answer, Asked, Asker, AtPath, at_most, bad, path, told, told_as};
+use tidings_routes::{Answer, Asked, Asker, AtPath, at_most, bad, make, path, told};
 
-use super::{Api, key};
+use super::{Api, NAME, key};
 use crate::replay::rows::Replay;
 use crate::replay::tape::{BYTES_MOST, Tape};
 use crate::replay::{self, RATE_MOST, rows};
@@ -85,8 +84,9 @@ async fn set(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
         _ => return Err(bad("expected either tape or csv").into()),
     };
     let rate = rate.and_then(|rate| u64::try_from(rate.get()).ok()).unwrap_or(1);
-    let set = api.stage.commit(move |tx| {
-        Box::pin(async move { replay::set(tx, &key, (&name, &text), (&tape, rate)).await })
-    });
-    told_as(StatusCode::CREATED, &View::of(set.await?))
+    let what = format!("rooms/{}/replay", key.1);
+    make(&api.stage, &asked, [NAME, &what], move |tx| {
+        Box::pin(async move { replay::set(tx, &key, (&name, &text), (&tape, rate)).await.map(View::of) })
+    })
+    .await
 }

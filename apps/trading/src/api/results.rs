@@ -13,10 +13,10 @@ use serde_json::value::RawValue;
 use tidings_app::Refusal;
 use tidings_app::time::iso8601;
 use tidings_routes::{
-    Answer, Asked, Asker, AtPath, AtQuery, Nothing, limit, path, query, respond, told, told_as, told_from,
+    Answer, Asked, Asker, AtPath, AtQuery, Nothing, limit, make, path, query, respond, told, told_from,
 };
 
-use super::{Api, key};
+use super::{Api, NAME, key};
 use crate::acts;
 use crate::export;
 use crate::journal::Hash;
@@ -44,13 +44,15 @@ struct Paged {
 
 async fn standings(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, paged: AtQuery<Paged>) -> Answer {
     let (key, paged) = (key(&asker, path(id)?), query(paged)?);
-    let position = api.stage.position(&place(&key.0, &key.1, None)?);
+    let position = api.stage.position(&place(&key.0, &key.1, None)?).await;
     let (offset, most) = (paged.offset.unwrap_or(0), limit(paged.limit) as usize);
-    let shown = api.look(&asker, &key, |_, room| {
-        let all = room.standings();
+    let now_ms = api.stage.now_ms();
+    let shown = api.look(&asker, &key, |row, room| {
+        let at_ms = room.time(row.time(now_ms));
+        let all = room.standings_at(at_ms);
         let total = all.len();
         let page: Vec<_> = all.into_iter().skip(offset).take(most).collect();
-        json!({"state": room.state(), "journal": room.seq(), "at": iso8601(room.at_ms()), "total": total, "standings": page})
+        json!({"state": room.state(), "journal": room.seq(), "at": iso8601(at_ms), "total": total, "standings": page})
     });
     told_from(position, &shown.await?)
 }
@@ -88,9 +90,14 @@ async fn keep(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
     api.owner(asked.asker(), &key).await?;
     api.rooms.warm(&api.stage, &key).await?;
     let rooms = api.rooms.clone();
-    let kept =
-        api.stage.commit(move |tx| Box::pin(async move { acts::snapshot(&rooms, tx, &key).await })).await?;
-    told_as(StatusCode::CREATED, &json!({ "snapshotId": kept }))
+    let what = format!("rooms/{}/snapshots", key.1);
+    make(&api.stage, &asked, [NAME, &what], move |tx| {
+        Box::pin(async move {
+            let kept = acts::snapshot(&rooms, tx, &key).await?;
+            Ok(json!({ "snapshotId": kept }))
+        })
+    })
+    .await
 }
 
 #[derive(Deserialize)]

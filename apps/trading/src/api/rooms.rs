@@ -13,13 +13,15 @@ use tidings_app::time::iso8601;
 use tidings_app::{Many, Refusal, Text};
 use tidings_routes::{
     Answer, Asked, Asker, AtPath, AtQuery, Nothing, bad, limit, make, new_id, path, query, told, told_as,
-    told_from,
+    told_from, told_once,
 };
 
 use super::{Api, NAME, key};
-use crate::acts::{self, happens};
+use crate::acts;
 use crate::decimal::Dec;
 use crate::journal::Input;
+use crate::keyed::Answer as Shows;
+use crate::room::Room;
 use crate::rules::Rules;
 use crate::store;
 use crate::telling::place;
@@ -73,7 +75,7 @@ async fn list(State(api): State<Arc<Api>>, asker: Asker, listed: AtQuery<Listed>
 
 async fn one(State(api): State<Arc<Api>>, asker: Asker, id: AtPath) -> Answer {
     let key = key(&asker, path(id)?);
-    let position = api.stage.position(&place(&key.0, &key.1, None)?);
+    let position = api.stage.position(&place(&key.0, &key.1, None)?).await;
     told_from(position, &api.look(&asker, &key, views::of_room).await?)
 }
 
@@ -99,7 +101,7 @@ async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
     let asker = asked.asker();
     let (org, owner) = (asker.org().clone(), asker.user().unwrap_or_default().to_owned());
     let Wanted { id, name, rules } = asked.read()?;
-    let id = id.map_or_else(|| new_id("room"), RoomId::into_string);
+    let (id, name) = (id.map_or_else(|| new_id("room"), RoomId::into_string), named(name)?);
     make(&api.stage, &asked, [NAME, "rooms"], move |tx| {
         Box::pin(async move {
             let row = acts::create(tx, &org, (&id, &name, &owner), rules).await?;
@@ -110,24 +112,26 @@ async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
 }
 
 async fn open(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
-    run(&api, id, &asked, Input::Open).await
+    run(&api, id, &asked, ("open", Input::Open)).await
 }
 
 async fn start(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
-    run(&api, id, &asked, Input::Start).await
+    run(&api, id, &asked, ("start", Input::Start)).await
 }
 
 async fn end(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
-    run(&api, id, &asked, Input::End).await
+    run(&api, id, &asked, ("end", Input::End)).await
 }
 
 /// What its owner does with a room.
-async fn run(api: &Api, id: AtPath, asked: &Asked, input: Input) -> Answer {
+async fn run(api: &Api, id: AtPath, asked: &Asked, (what, input): (&str, Input)) -> Answer {
     let Nothing {} = asked.read()?;
     let key = key(asked.asker(), path(id)?);
     api.owner(asked.asker(), &key).await?;
-    happens(&api.rooms, &api.stage, &key, vec![input]).await?;
-    told_as(StatusCode::OK, &api.look(asked.asker(), &key, views::of_room).await?)
+    match api.happens((asked, what), &key, vec![input], Shows::Room).await? {
+        Some(told) => Ok(told_once(StatusCode::OK, told)),
+        None => told_as(StatusCode::OK, &api.look(asked.asker(), &key, views::of_room).await?),
+    }
 }
 
 /// Who joins.
@@ -147,14 +151,20 @@ async fn join(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
     // The room's own name has a colon before it: what is behind it is who.
     place(&key.0, &key.1, Some(&user))?;
     api.look(asker, &key, |_, _| ()).await?;
-    let own = || asker.name().filter(|_| !asker.is_server()).unwrap_or(&user);
-    let name = name.map_or_else(|| own().chars().take(NAME_MOST).collect(), Text::into_string);
-    happens(&api.rooms, &api.stage, &key, vec![Input::Join { user: user.clone(), name }]).await?;
-    account(&api, asker, &key, &user).await
+    let own = asker.name().filter(|name| !asker.is_server() && is_name(name)).unwrap_or(&user);
+    let name = match name {
+        Some(name) => named(name)?,
+        None => own.chars().take(NAME_MOST).collect(),
+    };
+    let inputs = vec![Input::Join { user: user.clone(), name }];
+    match api.happens((&asked, "join"), &key, inputs, Shows::Account(user.clone())).await? {
+        Some(told) => Ok(told_once(StatusCode::OK, told)),
+        None => account(&api, asker, &key, &user).await,
+    }
 }
 
 pub(super) async fn account(api: &Api, asker: &Asker, key: &crate::rooms::Key, user: &str) -> Answer {
-    let position = api.stage.position(&place(&key.0, &key.1, Some(user))?);
+    let position = api.stage.position(&place(&key.0, &key.1, Some(user))?).await;
     let now_ms = api.stage.now_ms();
     let shown = api.look(asker, key, |row, room| views::of_account(room, user, row.time(now_ms))).await?;
     told_from(position, &shown.map_err(Refusal::from)?)
@@ -172,8 +182,11 @@ async fn leave(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer 
     let (asker, key) = (asked.asker(), key(asked.asker(), path(id)?));
     let Leaving { user_id } = asked.read()?;
     let user = asker.acts_for(user_id.map(Text::into_string))?;
-    happens(&api.rooms, &api.stage, &key, vec![Input::Leave { user }]).await?;
-    told_as(StatusCode::OK, &json!({"ok": true}))
+    let told = api.happens((&asked, "leave"), &key, vec![Input::Leave { user }], Shows::Done).await?;
+    told.map_or_else(
+        || told_as(StatusCode::OK, &json!({"ok": true})),
+        |told| Ok(told_once(StatusCode::OK, told)),
+    )
 }
 
 #[derive(Deserialize)]
@@ -216,8 +229,42 @@ pub(super) struct Tick {
 async fn prices(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {
     let key = key(asked.asker().server()?, path(id)?);
     let Prices { prices } = asked.read()?;
+    let prices = prices.into_vec();
+    // What is looked at never changes: the database is asked only for a room that is not in memory.
+    match api.rooms.glance(&key, |room| all_fit(room, &prices)) {
+        Some(fit) => fit?,
+        None => api.look(asked.asker(), &key, |_, room| all_fit(room, &prices)).await??,
+    }
     let input = |Tick { symbol, price, volume }| Input::Price { symbol: symbol.into_string(), price, volume };
-    let inputs: Vec<Input> = prices.into_vec().into_iter().map(input).collect();
-    let taken = happens(&api.rooms, &api.stage, &key, inputs).await?;
-    told_as(StatusCode::OK, &json!({"ok": true, "taken": taken}))
+    let inputs: Vec<Input> = prices.into_iter().map(input).collect();
+    let all = inputs.len();
+    let told = api.happens((&asked, "prices"), &key, inputs, Shows::Taken).await?;
+    told.map_or_else(
+        || told_as(StatusCode::OK, &json!({"ok": true, "taken": all})),
+        |told| Ok(told_once(StatusCode::OK, told)),
+    )
+}
+
+/// Whether a room takes prices as far as it can be said before: all of them or none.
+fn all_fit(room: &Room, prices: &[Tick]) -> Result<(), Refusal> {
+    for (at, Tick { symbol, price, volume }) in prices.iter().enumerate() {
+        if let Err(refused) = room.market_at(symbol, (*price, *volume)) {
+            let message = format!("prices[{at}]: {refused}");
+            return Err(Refusal::new(refused.reason.code(), &message));
+        }
+    }
+    Ok(())
+}
+
+/// A name for people, which is a line of its own.
+fn named<const MOST: usize>(name: Text<1, MOST>) -> Result<String, Refusal> {
+    if is_name(&name) {
+        Ok(name.into_string())
+    } else {
+        Err(bad("name: expected more than blanks, on one line"))
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.trim().is_empty() && !name.chars().any(char::is_control)
 }

@@ -71,6 +71,11 @@ pub async fn find(reader: &mut Reader, key: &Key) -> Result<Option<Replay>, Refu
     Ok(row.map(replay).transpose()?)
 }
 
+/// Whether prices of a file are still to come in a room.
+pub async fn is_fed(reader: &mut Reader, key: &Key) -> Result<bool, Refusal> {
+    Ok(find(reader, key).await?.is_some_and(|replay| replay.due_ms.is_some()))
+}
+
 /// When trading began in a room, in its time.
 pub async fn started_ms(reader: &mut Reader, key: &Key) -> Result<Option<u64>, Refusal> {
     let sql = "SELECT started_ms FROM trading_rooms WHERE org = $1 AND id = $2";

@@ -8,6 +8,20 @@ use crate::order::{Side, Status};
 use crate::refused::{Reason, Refused};
 
 impl Room {
+    /// Which instrument has a price, if there is one that it can have, however the room stands.
+    pub(crate) fn market_at(
+        &self,
+        symbol: &str,
+        (price, volume): (Dec, Option<Dec>),
+    ) -> Result<usize, Refused> {
+        let market = self.market_of(symbol)?;
+        self.rules.instruments[market].check_price("price", price)?;
+        if volume.is_some_and(|volume| volume < Dec::ZERO) {
+            return Err(Refused::new(Reason::BadSize, "volume: expected 0 or more"));
+        }
+        Ok(market)
+    }
+
     /// A price comes: positions are worth it, orders that sleep may wake, and those that wait are filled.
     pub(super) fn price(
         &mut self,
@@ -17,15 +31,11 @@ impl Room {
         effects: &mut Effects,
     ) -> Result<(), Refused> {
         self.is(&[State::Open, State::Running], Reason::RoomNotRunning)?;
-        let market = self.market_of(symbol)?;
-        let instrument = &self.rules.instruments[market];
+        let market = self.market_at(symbol, (price, volume))?;
         if self.unfinished.contains(&market) {
             return Err(Refused::new(Reason::RoomBusy, "orders still meet the price before this one"));
         }
-        instrument.check_price("price", price)?;
-        if volume.is_some_and(|volume| volume < Dec::ZERO) {
-            return Err(Refused::new(Reason::BadSize, "volume: expected 0 or more"));
-        }
+        let instrument = &self.rules.instruments[market];
         // What is less than a lot can be traded by nobody.
         let volume = volume.map(|volume| volume.floor_to(instrument.lot_size));
         let book = &mut self.markets[market];

@@ -279,7 +279,7 @@ pub struct TradeEnded {
     pub room_id: String,
     /// When, in the room's time.
     pub ended_at: String,
-    /// The place in the room's journal at which it ended: what is before it counts.
+    /// The number of the entry of the room's journal at which it ended: what is before it counts. It is no offset of an event.
     pub final_offset: u64,
     /// The first hundred, in order.
     pub standings: Vec<LeaderboardEntry>,

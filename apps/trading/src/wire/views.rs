@@ -42,7 +42,7 @@ pub struct TradeRoomView {
     pub created_at: String,
     /// When trading began, in the room's time.
     pub started_at: Option<String>,
-    /// When it is to end, or has ended.
+    /// When it ends by itself, in the room's time, where its rules say so; that stays, also if it was ended before.
     pub ends_at: Option<String>,
     /// When it ended.
     pub ended_at: Option<String>,

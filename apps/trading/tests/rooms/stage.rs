@@ -170,7 +170,7 @@ impl Bed {
 
     /// An order of a member; whether it was placed before.
     pub(crate) async fn order(&self, key: &Key, user: &str, ask: Ask) -> Result<bool, Refusal> {
-        let placed = acts::order(&self.rooms, &self.stage, key.clone(), user, ask).await?;
+        let placed = acts::order(&self.rooms, &self.stage, key.clone(), (user, None), ask).await?;
         Ok(placed.duplicate == Some(true))
     }
 

@@ -39,10 +39,11 @@ pub fn openapi(description: &Description, version: &str, own: &[Path]) -> Value 
         item[path.method] = operation(path, &format!("/{app}{}", path.path));
     }
     for app in &description.apps {
-        for channel in
-            app.channels.iter().filter(|channel| app.name != super::rooms::NAME || channel.namespace != "/")
-        {
-            for command in &channel.commands {
+        for channel in &app.channels {
+            let of_connection = |command: &CommandSaid| {
+                app.name == super::rooms::NAME && super::rooms::OF_CONNECTION.contains(&command.name.as_str())
+            };
+            for command in channel.commands.iter().filter(|command| !of_connection(command)) {
                 paths.insert(
                     door(channel, command),
                     json!({ "post": of_command(&app.name, channel, command) }),

@@ -10,6 +10,9 @@ use crate::command::AckStyle;
 /// Its name.
 pub const NAME: &str = "rooms";
 
+/// Its commands that are about a connection, and are refused by HTTP.
+pub(super) const OF_CONNECTION: [&str; 3] = ["subscribe", "unsubscribe", "auth"];
+
 macro_rules! said {
     ($strict:meta: $($(#[$about:meta])* $name:ident { $($(#[$field:meta])* $member:ident: $type:ty,)* })*) => {
         $(
@@ -281,6 +284,11 @@ said! {
         /// When the token ends.
         expires_at: String,
     }
+    /// The server stops, and this connection with it.
+    Leaving {
+        /// After how many milliseconds the connection is closed.
+        after_ms: u64,
+    }
     /// Volatile events were left out because the client reads too slowly.
     Skipped {
         /// Of this room; of several or of none without it.
@@ -346,6 +354,7 @@ pub(super) fn rooms(generator: &mut SchemaGenerator) -> AppSaid {
         event::<Resumed>(g, "tidings:resumed", "Everything that was missed has been sent."),
         event::<Gap>(g, "tidings:gap", "Something is missing; for clients that say `auth.gaps: true`."),
         event::<TokenEnds>(g, "tidings:token", "The token ends soon: renew it by `auth`."),
+        event::<Leaving>(g, "tidings:reconnect", "The server stops and will close the connection."),
         event::<Skipped>(
             g,
             "tidings:skipped",

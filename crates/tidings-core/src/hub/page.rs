@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{Entry, Hub, lock};
+use super::{Entry, Hub};
+use crate::lock;
 use crate::room::Org;
 
 impl Hub {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use hashbrown::HashMap;
 
 use super::account::Account;
-use crate::hub::lock;
+use crate::lock;
 
 /// The accounts of one sort: of users, organisations, addresses or networks.
 ///

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Node, Publish, full, refuse_large};
 use crate::access::Refusal;
-use crate::hub::lock;
 use crate::kinds::Denied;
+use crate::lock;
 use crate::publication::{Epoch, Mark, MessageId, Position};
 use crate::recent::Recent;
 use crate::room::{Keep, Org, Room, RoomSpec};

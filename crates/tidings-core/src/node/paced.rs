@@ -9,8 +9,8 @@ use hashbrown::HashMap;
 
 use super::{KeyRecord, Node, Publish, Published, full};
 use crate::access::{Code, Refusal};
-use crate::hub::lock;
 use crate::lane::Lane;
+use crate::lock;
 use crate::pace::{Out, Pace, Pacing, Topic};
 use crate::publication::{MessageId, Payload};
 use crate::room::{Keep, Room, RoomSpec};

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
 
-use crate::hub::lock;
+use crate::lock;
 use crate::room::{Org, Room};
 
 /// A place that is to be looked at.

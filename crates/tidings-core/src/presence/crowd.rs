@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::agenda::{Agenda, Due, Spot};
 use super::{BATCH_MS, News, Presence, interval_ms};
 use crate::access::Identity;
-use crate::hub::lock;
+use crate::lock;
 use crate::room::Org;
 use crate::roster::{Change, Changes, Device, Gathered, Roster, Seen, Wishes};
 use crate::user::UserKey;

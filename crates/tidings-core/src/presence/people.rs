@@ -8,7 +8,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::{PARTS, Presence};
 use crate::access::{Code, Refusal};
-use crate::hub::lock;
+use crate::lock;
 use crate::room::{Roll, Room};
 use crate::roster::{Info, Seen, Wish, Wishes};
 use crate::user::UserKey;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::lag::{Lag, Lost, Mark};
-use crate::hub::{Entry, Sequence, lock};
+use crate::hub::{Entry, Sequence};
+use crate::lock;
 use crate::publication::{Epoch, Mark as Point, Position, Publication};
 use crate::room::Room;
 

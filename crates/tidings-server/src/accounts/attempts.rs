@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use tidings_core::hub::lock;
-use tidings_core::{Code, Org, Refusal};
+use tidings_core::{Code, Org, Refusal, lock};
 use tidings_store::Digest;
 use tidings_store::users::email_key;
 

@@ -7,8 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tidings_core::hub::lock;
-use tidings_core::{Code, Identity, Org, Refusal};
+use tidings_core::{Code, Identity, Org, Refusal, lock};
 use tidings_store::keys::{ApiKey as Kept, NewKey};
 use tidings_store::revocations::{NewRevocation, Revoked};
 use tidings_store::{Digest, Store, StoreError, Tx};

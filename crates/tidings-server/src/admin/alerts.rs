@@ -34,10 +34,12 @@ pub(crate) enum Kind {
     Hooks,
     /// The audit log cannot be written.
     Audit,
+    /// A task has died.
+    Tasks,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Latency,
         Self::Memory,
         Self::Growth,
@@ -46,6 +48,7 @@ impl Kind {
         Self::Store,
         Self::Hooks,
         Self::Audit,
+        Self::Tasks,
     ];
 
     /// The word for it.
@@ -59,6 +62,7 @@ impl Kind {
             Self::Store => "store",
             Self::Hooks => "hooks",
             Self::Audit => "audit",
+            Self::Tasks => "tasks",
         }
     }
 
@@ -72,6 +76,7 @@ impl Kind {
             Self::Store => "the database does not answer: durable rooms and sign-ins are refused",
             Self::Hooks => "the team's backend does not answer: what it decides is refused",
             Self::Audit => "the audit log cannot be written, or loses entries",
+            Self::Tasks => "a task has died, which the log names: the server has to be restarted",
         }
     }
 }
@@ -110,6 +115,7 @@ pub(crate) struct Facts {
     pub(crate) store_away: bool,
     pub(crate) hooks_away: bool,
     pub(crate) audit_failing: bool,
+    pub(crate) task_died: bool,
 }
 
 /// Something that is wrong.
@@ -248,6 +254,7 @@ fn find(kind: Kind, config: &AlertsConfig, facts: &Facts) -> Option<Finding> {
         Kind::Store => away(facts.store_away, Level::Critical),
         Kind::Hooks => away(facts.hooks_away, Level::Warning),
         Kind::Audit => away(facts.audit_failing, Level::Critical),
+        Kind::Tasks => away(facts.task_died, Level::Critical),
     }
 }
 
@@ -303,13 +310,14 @@ mod tests {
             store_away: true,
             hooks_away: true,
             audit_failing: true,
+            task_died: true,
         };
         let config = AlertsConfig::default();
         let found = |config: &AlertsConfig, facts: &Facts| -> Vec<&'static str> {
             let found = Kind::ALL.into_iter().filter_map(|kind| find(kind, config, facts));
             found.map(|finding| finding.level.as_str()).collect()
         };
-        let mut all = ["critical"; 8];
+        let mut all = ["critical"; 9];
         all[6] = "warning";
         assert_eq!(found(&config, &facts), all);
         assert_eq!(found(&config, &Facts::default()), [""; 0]);
@@ -323,6 +331,6 @@ mod tests {
             buffered_warning_mb: 0,
             buffered_critical_mb: 0,
         };
-        assert_eq!(found(&off, &facts).len(), 4, "what is away is away");
+        assert_eq!(found(&off, &facts).len(), 5, "what is away is away");
     }
 }

@@ -176,6 +176,7 @@ fn health(shared: &Shared) -> Value {
             { "name": "store", "status": word(shared.store_breaker()) },
             { "name": "hooks", "status": word(hooks_state(shared)) },
             { "name": "audit", "status": audit },
+            { "name": "tasks", "status": if shared.deaths.any() { "away" } else { "ok" } },
         ],
     })
 }

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use tidings_core::hub::lock;
-use tidings_core::{Lane, Org, Payload, Publish, Room};
+use tidings_core::{Lane, Org, Payload, Publish, Room, lock};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -179,6 +178,7 @@ impl State {
             hooks_away: overview::hooks_state(shared).is_some_and(|state| state > 0),
             silent_ms: shared.silent_ms(),
             audit_failing: shared.audit.counts().failing.load(Ordering::Relaxed),
+            task_died: shared.deaths.any(),
         }
     }
 }

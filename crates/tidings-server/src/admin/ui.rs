@@ -13,8 +13,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tidings_core::hub::lock;
-use tidings_core::{Code, Refusal};
+use tidings_core::{Code, Refusal, lock};
 
 use crate::client::Client;
 use crate::config::{AdminUiConfig, AdminUiMode};

@@ -52,6 +52,10 @@ impl Engine for Backing {
         self.0.upgrade()?.node.hub().find(room)?.top()
     }
 
+    fn stands<'a>(&'a self, room: &'a Room) -> Pending<'a, Option<Position>> {
+        Box::pin(async move { self.0.upgrade()?.stands_for_apps(room).await })
+    }
+
     fn members(&self, room: &Room) -> usize {
         self.0.upgrade().map_or(0, |shared| shared.node.members(room))
     }

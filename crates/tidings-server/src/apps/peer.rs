@@ -4,8 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use tidings_app::{Peer, Pending};
-use tidings_core::hub::lock;
-use tidings_core::{Answered, Denied, Refusal, Room};
+use tidings_core::{Answered, Denied, Refusal, Room, lock};
 use tokio::sync::oneshot;
 
 use crate::asking::{ROUNDS, unsettled};

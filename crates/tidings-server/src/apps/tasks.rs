@@ -1,11 +1,13 @@
 //! What runs for apps by itself: their timers, and the forgetting of keys.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidings_app::caught;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
+use crate::beside::{Beside, Without};
 use crate::shared::{Shared, wall_ms};
 
 /// How often keys of commands whose time is over are deleted.
@@ -14,26 +16,32 @@ const PRUNE: Duration = Duration::from_secs(30);
 /// A channel is not woken again before this, whatever it asks for.
 const LEAST: Duration = Duration::from_millis(1);
 
-/// Starts what runs by itself, until `stop` changes.
-pub(crate) fn start(shared: &Arc<Shared>, stop: &watch::Receiver<bool>, beside: &mut JoinSet<()>) {
+/// Starts what runs by itself, until the server stops.
+pub(crate) fn start(shared: &Arc<Shared>, beside: &mut Beside) {
     if shared.apps.is_empty() {
         return;
     }
     for at in shared.apps.channels() {
-        beside.spawn(wake(shared.clone(), at, stop.clone()));
+        beside.run("app_timers", Without::Degraded, wake(shared.clone(), at, beside.stopped()));
     }
-    beside.spawn(prune(shared.clone(), stop.clone()));
+    if shared.records.is_some() {
+        beside.run("app_keys", Without::Degraded, prune(shared.clone(), beside.stopped()));
+    }
     if shared.settings.demo {
         for demo in shared.apps.demos() {
-            beside.spawn(until(demo, stop.clone()));
+            beside.run("app_demos", Without::Degraded, until(demo, beside.stopped()));
         }
     }
 }
 
-/// Lets an app be lively until the server stops.
+/// Lets an app be lively until the server stops; one that has shown all it has rests until then.
 async fn until(demo: tidings_app::Pending<'static, ()>, mut stop: watch::Receiver<bool>) {
+    let lively = async {
+        caught("the demo of an app", demo).await;
+        pending::<()>().await;
+    };
     tokio::select! {
-        _ = tidings_app::registry::caught(demo) => {}
+        () = lively => {}
         _ = stop.changed() => {}
     }
 }
@@ -45,9 +53,15 @@ async fn wake(shared: Arc<Shared>, at: (usize, usize), mut stop: watch::Receiver
             next = shared.apps.wake(at) => next,
             _ = stop.changed() => return,
         };
-        let Some(next) = next else { return };
+        let pause = async {
+            match next {
+                Some(next) => tokio::time::sleep(next.max(LEAST)).await,
+                // It does not want to be woken any more.
+                None => pending().await,
+            }
+        };
         tokio::select! {
-            () = tokio::time::sleep(next.max(LEAST)) => {}
+            () = pause => {}
             _ = stop.changed() => return,
         }
     }

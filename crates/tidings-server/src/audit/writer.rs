@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::{Action, Actor, Audit, Entry, line, members};
+use crate::beside::{Beside, Without};
 use crate::shared::wall_ms;
 
 /// The store gets so long for one batch.
@@ -40,8 +41,8 @@ impl Writing {
     pub(crate) async fn end(self) {
         // The task may have ended by itself.
         let _ = self.stop.send(true);
-        if timeout(2 * FAREWELL, self.task).await.is_err() {
-            tracing::error!("the audit log could not be finished in time");
+        if !matches!(timeout(2 * FAREWELL, self.task).await, Ok(Ok(()))) {
+            tracing::error!("the audit log could not be finished");
         }
     }
 }
@@ -65,10 +66,11 @@ impl Writer {
         queue: Receiver<AuditEntry>,
         store: Option<Store>,
         retention: Option<Duration>,
+        beside: &Beside,
     ) -> Writing {
         let (stop, stopped) = watch::channel(false);
         let writer = Self { audit, queue, store, retention, stop: stopped, lines: Lines::default(), told: 0 };
-        Writing { stop, task: tokio::spawn(writer.run()) }
+        Writing { stop, task: beside.run_apart("audit", Without::Unready, writer.run()) }
     }
 
     async fn run(mut self) {

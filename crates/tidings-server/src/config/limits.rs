@@ -18,8 +18,6 @@ pub struct LimitsConfig {
     pub json_depth: u32,
     /// Namespaces of one connection.
     pub namespaces: u32,
-    /// Rooms of one connection.
-    pub rooms: u32,
     /// Acknowledgements one connection may leave open.
     pub outstanding_acks: u32,
     /// Bytes that may wait for one connection before it is closed as too slow.
@@ -34,6 +32,8 @@ pub struct LimitsConfig {
     pub plain_auth_ms: u64,
     /// Milliseconds a Socket.IO client may take to join a namespace.
     pub connect_ms: u64,
+    /// Rooms of one connection.
+    pub rooms: u32,
     /// Connections of the server; 0: 80 % of the descriptors the process may have.
     pub connections: usize,
     /// Connections from one address.
@@ -101,7 +101,6 @@ impl Default for LimitsConfig {
             attachments: 10,
             json_depth: 32,
             namespaces: 10,
-            rooms: 128,
             outstanding_acks: 1_000,
             queue_bytes: 1 << 20,
             queue_messages: 1_024,
@@ -109,6 +108,7 @@ impl Default for LimitsConfig {
             lag_ms: 10_000,
             plain_auth_ms: 5_000,
             connect_ms: 10_000,
+            rooms: 128,
             connections: 0,
             connections_per_address: 100,
             connections_per_network: 200,

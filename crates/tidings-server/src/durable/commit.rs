@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tidings_app::Changes;
+use tidings_app::caught;
 use tidings_app::commit::{After, Emitted, Work};
-use tidings_app::registry::caught;
 use tidings_core::{Code, Epoch, MessageId, Publish, Refusal, Room};
 use tidings_store::StoreError;
 use tidings_store::log::{Append, Appended};
@@ -87,6 +87,7 @@ impl Writer {
                     }
                 }
             }
+            self.told.end();
         }
     }
 
@@ -151,6 +152,7 @@ impl Writer {
         let mut tx = changes.into_tx();
         let (places, left) = tx.append_and_tell(&events).await?;
         self.committing = true;
+        self.told.begin();
         tx.commit().await?;
         self.committing = false;
         self.transactions.fetch_add(1, Ordering::Relaxed);
@@ -174,7 +176,7 @@ impl Writer {
         let mut places = places.into_iter();
         for Done { reply, events, after } in group {
             for change in after {
-                caught(async { change() }).await;
+                caught("an app", async { change() }).await;
             }
             for Event { emitted, id, epoch } in events {
                 let place = if epoch.is_some() { places.next() } else { None };
@@ -226,7 +228,7 @@ enum Failed {
 /// Does one command, or undoes it.
 async fn one(changes: &mut Changes, work: Work) -> Result<(), Failed> {
     changes.savepoint().await.map_err(Failed::All)?;
-    let refusal = match timeout(WORK, caught(work.run(changes))).await {
+    let refusal = match timeout(WORK, caught("an app", work.run(changes))).await {
         Ok(Some(Ok(()))) if !changes.has_failed() => {
             return changes.release().await.map_err(Failed::All);
         }

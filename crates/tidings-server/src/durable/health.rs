@@ -4,8 +4,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use tidings_core::breaker::Permit;
-use tidings_core::hub::lock;
-use tidings_core::{Breaker, BreakerPolicy, BreakerState, Code, Refusal};
+use tidings_core::{Breaker, BreakerPolicy, BreakerState, Code, Refusal, lock};
 use tidings_store::StoreError;
 use tokio::sync::watch;
 

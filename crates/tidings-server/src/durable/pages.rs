@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tidings_core::hub::lock;
-use tidings_core::{Epoch, Publication, Room};
+use tidings_core::{Epoch, Publication, Room, lock};
 use tidings_store::StoreError;
 
 use super::Log;

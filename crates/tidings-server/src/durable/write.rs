@@ -18,6 +18,7 @@ use super::heal::{Manner, Unsettled};
 use super::health::{self, Health};
 use super::origin::Origin;
 use super::pace::Pace;
+use super::stands::Told;
 use crate::failpoint;
 
 /// Events of one transaction.
@@ -48,6 +49,8 @@ pub(super) struct Writer {
     pub(super) transactions: Arc<AtomicU64>,
     /// The last transaction went through, so that the log tells of a change and not of each.
     pub(super) answered: bool,
+    /// How far apps know of their transactions.
+    pub(super) told: Arc<Told>,
     pub(super) loading: Arc<Loading>,
     pub(super) origin: Arc<Origin>,
     pub(super) health: Arc<Health>,
@@ -122,11 +125,11 @@ impl Writer {
         commits: &mpsc::Receiver<Commit>,
         pace: &mut Pace,
     ) {
-        let mut stored = Vec::new();
+        let (mut stored, synced) = (Vec::new(), self.store.is_kept());
         loop {
             let (begun, node) = (Instant::now(), self.node.clone());
             // The first goes on its way before the second begins, which is done in one go.
-            let deliver = async { settle_all(&node, std::mem::take(&mut stored)) };
+            let deliver = async { settle_all(&node, std::mem::take(&mut stored), synced) };
             let (written, ()) = tokio::join!(self.write_apart(batch), deliver);
             failpoint::reached("after_commit");
             let size: usize = batch.iter().map(|letter| letter.said.bytes()).sum();
@@ -136,7 +139,7 @@ impl Writer {
             let waits = pace.stored(stored.len(), letters.len(), begun.elapsed());
             // What is not certain is healed first, and that reads what members have heard.
             if !waits || !commits.is_empty() || !self.unsettled.is_empty() || self.health.is_away() {
-                return settle_all(&self.node, stored);
+                return settle_all(&self.node, stored, synced);
             }
             letters.recv_many(batch, BATCH).await;
         }
@@ -262,22 +265,17 @@ impl Writer {
 }
 
 /// Delivers and answers in the order of the log.
-fn settle_all(node: &Node, stored: Vec<(Letter, Result<Appended, StoreError>)>) {
+fn settle_all(node: &Node, stored: Vec<(Letter, Result<Appended, StoreError>)>, synced: bool) {
     for (letter, done) in stored {
-        settle(node, letter, done);
+        settle(node, letter, done, synced);
     }
 }
 
 /// Delivers what was stored, then answers; whoever asked may be gone.
-fn settle(node: &Node, letter: Letter, done: Result<Appended, StoreError>) {
+fn settle(node: &Node, letter: Letter, done: Result<Appended, StoreError>, synced: bool) {
     let Letter { said, id, at_ms, reply, held: _held, .. } = letter;
-    let published = |id, position, duplicate| Published {
-        id,
-        position: Some(position),
-        duplicate,
-        synced: true,
-        held: false,
-    };
+    let published =
+        |id, position, duplicate| Published { id, position: Some(position), duplicate, synced, held: false };
     let answer = match done {
         Ok(Appended::At { position, sequence }) => {
             if let Err(refusal) = node.deliver_logged(said.what(), id, position, sequence, at_ms) {
@@ -343,6 +341,7 @@ mod tests {
             failed: Arc::default(),
             transactions: Arc::default(),
             answered: true,
+            told: Arc::default(),
             loading: Arc::default(),
             health: Arc::new(Health::new()),
             patience: Duration::MAX,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use bytes::Bytes;
 use tidings_app::Counts;
 use tidings_app::describe::{asyncapi, manifests, openapi};
@@ -16,7 +16,8 @@ use tidings_core::{Identity, Refusal};
 use tidings_wire::json;
 
 use super::body::{Received, Unread, at_most, bad, idempotency, received};
-use super::{ByServer, etag, paths, refuse, respond, signed_in};
+use super::generic::Generic;
+use super::{ByServer, Remote, etag, paths, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::apps::{SaidCommand, no_such_command, refused_as};
 use crate::audit::request;
@@ -54,10 +55,19 @@ async fn apps(State(shared): State<Arc<Shared>>) -> Response<Body> {
 async fn command(
     State(shared): State<Arc<Shared>>,
     place: Result<Path<(String, String)>, PathRejection>,
+    Extension(remote): Extension<Remote>,
     headers: HeaderMap,
     body: Unread,
 ) -> Response<Body> {
-    let who = match who(&shared, &headers).await {
+    let place = place.map(|Path((namespace, name))| {
+        (if namespace == "root" { "/".to_owned() } else { format!("/{namespace}") }, name)
+    });
+    if let Ok((namespace, name)) = &place
+        && let Some(generic) = Generic::named(namespace, name)
+    {
+        return generic.answer(shared, remote, headers, body).await;
+    }
+    let who = match who(&shared, &headers, Some("publish")).await {
         Ok(who) => who,
         Err(refusal) => return body.refused(&refusal),
     };
@@ -94,27 +104,23 @@ async fn done(shared: &Shared, said: SaidCommand, who: Identity) -> Response<Bod
     }
 }
 
-/// Who says it: by token or key, or nobody in particular where the plain protocol takes such, too.
-async fn who(shared: &Shared, headers: &HeaderMap) -> Result<Identity, Refusal> {
+/// Who says it: by token or key, which may need a scope, or nobody in particular where the plain protocol takes such, too.
+pub(super) async fn who(
+    shared: &Shared,
+    headers: &HeaderMap,
+    scope: Option<&str>,
+) -> Result<Identity, Refusal> {
     let shows = headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-api-key");
     if !shows && shared.settings.takes_anonymous {
         return Ok(Identity::anonymous());
     }
     let who = signed_in(shared, headers).await?;
-    keys::allows(&who, "publish")?;
+    scope.map_or(Ok(()), |scope| keys::allows(&who, scope))?;
     Ok(who)
 }
 
-/// What was said, once it is counted.
-fn said(
-    shared: &Shared,
-    who: &Identity,
-    place: Result<Path<(String, String)>, PathRejection>,
-    headers: &HeaderMap,
-    body: &Received,
-) -> Result<SaidCommand, Refusal> {
-    let Ok(Path((namespace, name))) = place else { return Err(bad("the path is not UTF-8")) };
-    let namespace = if namespace == "root" { "/".to_owned() } else { format!("/{namespace}") };
+/// The data of a command as it was sent, checked.
+pub(super) fn data<'a>(shared: &Shared, headers: &HeaderMap, body: &'a Received) -> Result<&'a str, Refusal> {
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(bad("an encoded body is not taken"));
     }
@@ -122,6 +128,19 @@ fn said(
     if !data.trim().is_empty() {
         json::check(data, shared.settings.limits.json_depth).map_err(|violation| bad(violation.detail))?;
     }
+    Ok(data)
+}
+
+/// What was said, once it is counted.
+fn said(
+    shared: &Shared,
+    who: &Identity,
+    place: Result<(String, String), PathRejection>,
+    headers: &HeaderMap,
+    body: &Received,
+) -> Result<SaidCommand, Refusal> {
+    let (namespace, name) = place.map_err(|_| bad("the path is not UTF-8"))?;
+    let data = data(shared, headers, body)?;
     let key = idempotency(headers)?.map(str::to_owned);
     let found = shared.apps.find(&namespace, &name).ok_or_else(no_such_command)?;
     let own = shared.apps.rate(found.requires);

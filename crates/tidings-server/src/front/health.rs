@@ -11,8 +11,8 @@ use axum::routing::get;
 use crate::admin::delivery::Delivery;
 use crate::shared::Shared;
 
-/// `/healthz`: the process answers. `/readyz`: it takes clients, its shards deliver, and its store answers; whether everything
-/// else it leans on is there as well stands in a line of its own.
+/// `/healthz`: the process answers. `/readyz`: it takes clients, its shards deliver, the tasks it cannot be without live,
+/// and its store answers; whether everything else it leans on is there as well stands in a line of its own.
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).with_state(shared)
 }
@@ -29,6 +29,9 @@ async fn readiness(shared: &Shared) -> (StatusCode, &'static str) {
     }
     if shared.delivery() == Delivery::Dead {
         return (StatusCode::SERVICE_UNAVAILABLE, "a shard does not deliver");
+    }
+    if shared.deaths.is_unready() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "a task has died");
     }
     match &shared.records {
         Some(records) if !records.answers().await => {

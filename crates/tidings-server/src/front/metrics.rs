@@ -124,6 +124,7 @@ impl Collector for Engine {
         }
         let about = "1 while something this server leans on is away and it goes on without.";
         gauge(&mut encoder, "degraded", about, i64::from(shared.is_degraded()))?;
+        self.deaths(&mut encoder)?;
         if let Some(ledger) = &shared.ledger {
             let about = "Notes of sessions that were not written down.";
             counter(&mut encoder, "session_notes_lost", about, ledger.lost())?;
@@ -142,6 +143,16 @@ impl Collector for Engine {
 }
 
 impl Engine {
+    /// The tasks that run until the server stops, and what of them is gone before.
+    fn deaths(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let about = "Tasks that have died; the server has to be restarted.";
+        let mut family = encoder.encode_descriptor("task_deaths", about, None, MetricType::Counter)?;
+        for (task, count) in self.0.deaths.counts() {
+            labelled(&mut family, &[("task", Label::word(task))], ConstCounter::new(count))?;
+        }
+        Ok(())
+    }
+
     /// Who is there, and what it costs to tell.
     fn presence(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let (presence, told) = (self.0.node.presence(), &self.0.presence_told);

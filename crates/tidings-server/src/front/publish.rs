@@ -160,6 +160,21 @@ async fn publish_one(
     send(shared, caller, &message, &mut false).await
 }
 
+/// The command `publish`, which names one room.
+pub(super) async fn by_command(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    headers: &HeaderMap,
+    body: &str,
+) -> Result<Vec<u8>, Refusal> {
+    let mut message: Message<'_> = read_body(body)?;
+    if message.room.is_none() {
+        return Err(bad("room: is missing"));
+    }
+    message.key = one_key(headers, message.key)?;
+    send(shared, caller, &message, &mut false).await
+}
+
 /// Publishes in order; each message has its own result, and the batch one key.
 async fn publish_batch(
     shared: &Shared,

@@ -21,7 +21,7 @@ use super::named::Named;
 use super::{Remote, etag, refuse, respond, signed_in};
 use crate::accounts::keys;
 use crate::history;
-use crate::hooks::Draft;
+use crate::hooks::{Caller, Draft};
 use crate::presence;
 use crate::receipts::Of;
 use crate::shared::Shared;
@@ -30,8 +30,8 @@ use crate::shared::Shared;
 const POSITION: &str = "tidings-position";
 
 /// Events a history answer holds where none are asked for, and at most.
-const HISTORY_DEFAULT: usize = 100;
-const HISTORY_MOST: usize = 1_000;
+pub(super) const HISTORY_DEFAULT: usize = 100;
+pub(super) const HISTORY_MOST: usize = 1_000;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -115,10 +115,13 @@ async fn history(
         Err(refusal) => return refuse(&refusal),
     };
     // Before it is read: what is said meanwhile may be in the answer, and drops it all the same.
-    let place = shared.node.hub().find(&room).and_then(|entry| place(&room, entry.top()?));
-    let mut response = answer(shared.history(&remote.caller(&who), &room, since, limit).await);
-    // Who is refused learns nothing of the room.
-    if let Some(place) = place.filter(|_| response.status() == StatusCode::OK)
+    let top = shared.stands(&room).await;
+    from(answer(shared.history(&remote.caller(&who), &room, since, limit).await), &room, top)
+}
+
+/// Says in an answer where its room stood before it was read; who is refused learns nothing of the room.
+fn from(mut response: Response<Body>, room: &Room, top: Option<Position>) -> Response<Body> {
+    if let Some(place) = top.filter(|_| response.status() == StatusCode::OK).and_then(|top| place(room, top))
         && let Ok(place) = HeaderValue::try_from(place)
     {
         response.headers_mut().insert(POSITION, place);
@@ -146,9 +149,17 @@ async fn seen(
     room: Named,
 ) -> Result<(Identity, Room), Refusal> {
     let (who, room) = who_and_room(shared, headers, room).await?;
-    let may = |asker: Asker<'_>| shared.node.admit(asker, &room, Action::Presence).map(drop);
-    shared.settle(&remote.caller(&who), &room, Draft::default(), may).await?;
+    may_see(shared, &remote.caller(&who), &room).await?;
     Ok((who, room))
+}
+
+/// Whether somebody may see who is in a room.
+///
+/// # Errors
+/// The room's rules.
+pub(super) async fn may_see(shared: &Shared, caller: &Caller<'_>, room: &Room) -> Result<(), Refusal> {
+    let may = |asker: Asker<'_>| shared.node.admit(asker, room, Action::Presence).map(drop);
+    shared.settle(caller, room, Draft::default(), may).await
 }
 
 /// Who is in a room: `?page=N`.
@@ -183,12 +194,14 @@ async fn stats(
     Extension(remote): Extension<Remote>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let seen = seen(&shared, &headers, remote, room).await;
-    answer(seen.map(|(who, room)| {
-        // How deliveries went tells who is in the room: that is for those who run it.
-        let figures = who.is_server().then(|| shared.receipts.figures(&who.org, Of::Room(room.name())));
-        history::stats(&shared.node, &room, figures.as_ref())
-    }))
+    let (who, room) = match seen(&shared, &headers, remote, room).await {
+        Ok(seen) => seen,
+        Err(refusal) => return refuse(&refusal),
+    };
+    let top = shared.stands(&room).await;
+    // How deliveries went tells who is in the room: that is for those who run it.
+    let figures = who.is_server().then(|| shared.receipts.figures(&who.org, Of::Room(room.name())));
+    from(answer(Ok(history::stats(&shared.node, &room, top, figures.as_ref()))), &room, top)
 }
 
 async fn who_and_room(

@@ -15,9 +15,8 @@ use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioTimer;
-use tidings_core::hub::lock;
 use tidings_core::limits::plain_address;
-use tidings_core::{Code, Refusal};
+use tidings_core::{Code, Refusal, lock};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -27,7 +26,8 @@ use super::origin::{Verdict, add_cors};
 use super::replay::{Replay, STALL_TIME};
 use super::upgrade::{Handover, Switch};
 use super::{
-    Front, Limited, Refused, Remote, budget, direct, framing, headers, refuse, respond, socketio, upgrade,
+    Front, Limited, Refused, Remote, budget, direct, framing, headers, refuse, refuse_with, respond,
+    socketio, upgrade,
 };
 use crate::gate::Arrival;
 
@@ -171,8 +171,8 @@ impl Service<Request<Incoming>> for Requests {
 impl Requests {
     async fn answer(mut self, request: Request<Incoming>) -> Response<Body> {
         lock(&self.arrival).has_spoken();
-        if let Err(refused) = framing::check(request.version(), request.headers()) {
-            return *refused;
+        if let Err(fault) = framing::check(request.version(), request.headers()) {
+            return fault.told(self.is_socket_io(request.uri().path()));
         }
         let front = self.door.front.clone();
         let trusted = front.proxies.trusts(self.remote);
@@ -190,10 +190,15 @@ impl Requests {
         response
     }
 
+    /// Whether a path is one of Socket.IO, whose refusals have bodies of their own.
+    fn is_socket_io(&self, path: &str) -> bool {
+        self.door.purpose != Purpose::Plain && path.starts_with("/socket.io/")
+    }
+
     async fn judge(self, request: Request<Incoming>) -> Response<Body> {
         let front = self.door.front.clone();
         let verdict = front.origins.judge(request.headers());
-        let socket_io = request.uri().path().starts_with("/socket.io/");
+        let socket_io = self.is_socket_io(request.uri().path());
         let upgrade = upgrade::wanted(request.headers());
         if verdict == Verdict::Refused {
             if let Err(refusal) = front.shared.gate.request(self.remote) {
@@ -297,13 +302,6 @@ fn wrong_method(routed: &Response<Body>) -> Response<Body> {
     if let Some(allow) = routed.headers().get(header::ALLOW) {
         response.headers_mut().insert(header::ALLOW, allow.clone());
     }
-    response
-}
-
-/// A refusal with a status that only HTTP knows.
-fn refuse_with(status: StatusCode, refusal: &Refusal) -> Response<Body> {
-    let mut response = refuse(refusal);
-    *response.status_mut() = status;
     response
 }
 

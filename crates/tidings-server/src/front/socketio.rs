@@ -11,8 +11,7 @@ use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
-use tidings_core::hub::lock;
-use tidings_core::{Code, Refusal};
+use tidings_core::{Code, Refusal, lock};
 use tidings_wire::engineio::{HandshakeError, Query, Transport};
 use tidings_wire::limits::STRANGER_BYTES;
 use tokio::sync::oneshot;
@@ -60,11 +59,11 @@ fn unknown(error: &HandshakeError) -> bool {
 /// Refuses a page of a foreign origin.
 pub(super) fn refused_origin(socket_io: bool, websocket: bool) -> Response<Body> {
     const SENTENCE: &str = "this origin is not allowed";
-    if websocket {
-        return respond(StatusCode::FORBIDDEN, "text/plain", SENTENCE);
-    }
     if !socket_io {
         return refuse(&Refusal::new(Code::Forbidden, SENTENCE));
+    }
+    if websocket {
+        return respond(StatusCode::FORBIDDEN, "text/plain", SENTENCE);
     }
     refused(&HandshakeError::Forbidden("Forbidden".into()))
 }
@@ -164,7 +163,8 @@ fn switch(
     speaks: Speaks,
 ) -> Result<Switch, Box<Response<Body>>> {
     let deflate = shared.settings.deflate.as_ref();
-    let accepted = upgrade::accept(&parts.method, parts.version, &parts.headers, deflate)?;
+    let accepted = upgrade::accept(&parts.method, parts.version, &parts.headers, deflate);
+    let accepted = accepted.map_err(|fault| Box::new(fault.sentence()))?;
     let gate = &shared.gate;
     let admitted = match speaks {
         Speaks::Upgrade(_) => gate.probe(hello.remote).map(Admitted::Probe),

@@ -7,12 +7,13 @@ use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header};
 use bytes::Bytes;
+use tidings_core::{Code, Refusal};
 use tidings_wire::engineio::Query;
 use tidings_wire::websocket::{self, Accepted, Deflate, DeflateConfig, UpgradeRequest};
 use tokio::net::TcpStream;
 
 use super::hello::Hello;
-use super::{Front, Limited, refuse, respond, turned_away};
+use super::{Front, Limited, refuse, refuse_with, respond, turned_away};
 use crate::shard::inbox::{Admitted, Mail, NewSocket, Speaks};
 use crate::shared::Shared;
 
@@ -64,18 +65,17 @@ pub(super) fn echo(front: &Front, parts: &Parts, remote: IpAddr) -> Result<Switc
 
 fn open(front: &Front, parts: &Parts, remote: IpAddr, speaks: Speaks) -> Result<Switch, Box<Response<Body>>> {
     if front.shared.draining.load(Ordering::Relaxed) {
-        let text = "the server is draining";
-        return Err(Box::new(respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain", text)));
+        return Err(Box::new(refuse(&Refusal::new(Code::Unavailable, "the server is draining"))));
     }
     if !wanted(&parts.headers) {
         return Err(Box::new(upgrade_required()));
     }
     let settings = &front.shared.settings;
     let Ok(query) = Query::parse(parts.uri.query().unwrap_or("")) else {
-        let text = "the query has too many parameters";
-        return Err(Box::new(respond(StatusCode::BAD_REQUEST, "text/plain", text)));
+        return Err(Box::new(refuse(&Refusal::new(Code::BadRequest, "the query has too many parameters"))));
     };
-    let accepted = accept(&parts.method, parts.version, &parts.headers, settings.deflate.as_ref())?;
+    let accepted = accept(&parts.method, parts.version, &parts.headers, settings.deflate.as_ref());
+    let accepted = accepted.map_err(|fault| Box::new(refused(&fault)))?;
     let gate = &front.shared.gate;
     let visit = gate.visit(remote).map_err(|limit| Box::new(turned_away(limit)))?;
     let admitted = Admitted::Visit(visit);
@@ -97,20 +97,44 @@ pub(super) fn counted(front: &Front, remote: IpAddr, refused: Response<Body>) ->
     }
 }
 
+/// Why a handshake is refused, for doors that say it each in their own way.
+pub(super) struct Fault {
+    status: StatusCode,
+    sentence: &'static str,
+}
+
+impl Fault {
+    /// The refusal with the body `write` makes of its sentence; the connection ends with it.
+    fn told(&self, write: impl FnOnce(StatusCode, &'static str) -> Response<Body>) -> Response<Body> {
+        let mut response = write(self.status, self.sentence);
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
+        response
+    }
+
+    /// As Engine.IO says it: the sentence is the body.
+    pub(super) fn sentence(&self) -> Response<Body> {
+        self.told(|status, sentence| respond(status, "text/html", sentence))
+    }
+}
+
+/// As our own door says it: with the refusal object.
+fn refused(fault: &Fault) -> Response<Body> {
+    fault.told(|status, sentence| refuse_with(status, &Refusal::new(Code::BadRequest, sentence)))
+}
+
 /// Judges an upgrade request by RFC 6455.
 pub(super) fn accept(
     method: &Method,
     version: Version,
     headers: &HeaderMap,
     deflate: Option<&DeflateConfig>,
-) -> Result<Accepted, Box<Response<Body>>> {
-    let refused = |status, sentence| {
-        let mut response = respond(status, "text/html", sentence);
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        response
-    };
+) -> Result<Accepted, Fault> {
     if let Some(sentence) = against(headers) {
-        return Err(Box::new(refused(StatusCode::BAD_REQUEST, sentence)));
+        return Err(Fault { status: StatusCode::BAD_REQUEST, sentence });
     }
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let joined = |name: HeaderName| {
@@ -131,11 +155,7 @@ pub(super) fn accept(
     };
     websocket::accept(&request, deflate).map_err(|fault| {
         let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
-        let mut response = refused(status, fault.message);
-        if fault.status == 426 {
-            response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        }
-        Box::new(response)
+        Fault { status, sentence: fault.message }
     })
 }
 
@@ -183,7 +203,8 @@ pub(super) fn to_shard(
 }
 
 fn upgrade_required() -> Response<Body> {
-    let mut response = respond(StatusCode::UPGRADE_REQUIRED, "text/plain", "this is a WebSocket endpoint");
+    let refusal = Refusal::new(Code::BadRequest, "this is a WebSocket endpoint");
+    let mut response = refuse_with(StatusCode::UPGRADE_REQUIRED, &refusal);
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));

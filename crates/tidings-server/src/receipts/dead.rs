@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tidings_core::hub::lock;
-use tidings_core::{Code, MessageId, Org, Publication, Publish, Refusal, Room};
+use tidings_core::{Code, MessageId, Org, Publication, Publish, Refusal, Room, lock};
 use tidings_store::StoreError;
 use tidings_store::dead_letters::DeadLetter;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tidings_core::hub::lock;
+use tidings_core::lock;
 use tokio::time::timeout;
 
 use super::tracked::Outcome;

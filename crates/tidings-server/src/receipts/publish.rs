@@ -33,7 +33,7 @@ impl Shared {
                 key: what.key,
                 bytes: what.payload.bytes(),
                 terms,
-                teller: tidings_core::hub::lock(&teller).take(),
+                teller: tidings_core::lock(&teller).take(),
                 tells_users: caller.who.is_server(),
                 redriven: false,
             };

@@ -144,14 +144,21 @@ impl ShardLoop {
         all.iter_mut().find(|one| one.room == *room && one.ack.namespace() == namespace)
     }
 
-    /// Whether a connection is in as many rooms as it may be, and not in this one.
+    /// Whether a connection is in as many rooms as it may be, and not in this one. The personal room it did not ask
+    /// for does not count.
     pub(super) fn has_all_rooms(&mut self, key: ConnKey, namespace: u8, room: &Room) -> bool {
         let Some(link) = self.links.get(key) else { return false };
         let rooms = self.shard.rooms_of(key.slot) + link.catching_up.len();
         let of_this = |one: &CatchUp| one.room == *room && one.ack.namespace() == namespace;
-        rooms >= self.settings.rooms_per_connection
-            && !link.catching_up.iter().any(of_this)
-            && !self.shard.is_member(key.slot, room, namespace)
+        if rooms < self.settings.rooms_per_connection
+            || link.catching_up.iter().any(of_this)
+            || self.shard.is_member(key.slot, room, namespace)
+        {
+            return false;
+        }
+        let own = link.seats.iter().filter_map(|seat| Some((seat.namespace, seat.who.user_key()?.room())));
+        let own = own.filter(|(namespace, room)| self.shard.is_member(key.slot, room, *namespace));
+        rooms - own.count() >= self.settings.rooms_per_connection
     }
 
     /// Has a client catch up from the log. A member goes back: it comes into the room again behind what it missed.

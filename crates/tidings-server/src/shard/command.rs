@@ -382,7 +382,8 @@ pub(super) fn halt(denied: Denied, room: &Room, answered: &[Answered]) -> Halt {
     Halt::open(room, need, answered)
 }
 
-pub(super) fn position(since: &plain::Since<'_>) -> Position {
+/// Where a client says that it stands.
+pub(crate) fn position(since: &plain::Since<'_>) -> Position {
     // An epoch or a tag that cannot be ours matches none, which is told as a gap.
     let epoch = Epoch::parse(&since.epoch).unwrap_or(Epoch(0));
     match since.tag.as_deref().map(|tag| u32::from_str_radix(tag, 16)) {

@@ -1,10 +1,6 @@
 //! What the mounted handler is given to do, and what becomes of it if it panics.
 
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
-
+use tidings_app::caught;
 use tidings_core::Room;
 
 use crate::client::{Call, Client, ConnectRefused, Handler};
@@ -36,13 +32,6 @@ pub(super) async fn asked(
 /// Does something with the handler. Its panic is logged and ends nothing: neither the commands of others that are
 /// worked off with this one nor what the same client says later.
 async fn survived<F: Future>(begin: impl FnOnce() -> F) -> Option<F::Output> {
-    let mut doing = pin!(async { begin().await });
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| doing.as_mut().poll(cx))) {
-        Ok(done) => done.map(Some),
-        Err(_) => {
-            tracing::error!("a handler panicked");
-            Poll::Ready(None)
-        }
-    })
-    .await
+    // It may panic before there is a future as well.
+    caught("a handler", async { begin().await }).await
 }

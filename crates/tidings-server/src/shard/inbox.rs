@@ -1,10 +1,9 @@
 //! A shard's mailbox: what other threads want of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use tidings_core::hub::{Audience, lock};
+use tidings_core::hub::Audience;
 use tidings_core::limits::{Account, Place};
 use tidings_core::shard::InLog;
 use tidings_core::{Answered, ConnKey, Identity, Post, Publication, Refusal, Room};
@@ -17,6 +16,7 @@ use super::command::AckTo;
 use super::explained::{Inquiry, Told};
 use super::kept::Asking;
 use super::lane::{Answer, Worked};
+use super::mailbox::{Left, Mailbox};
 use super::polling::PollAnswer;
 use super::recovery::{Parked, Resume};
 use super::rounds::Errand;
@@ -156,10 +156,7 @@ pub(crate) enum Speaks {
 
 /// A shard's mailbox; pushing wakes the shard if it sleeps.
 pub(crate) struct Inbox {
-    mail: Mutex<Vec<Mail>>,
-    /// Publications were refused since it was last emptied; changed under the lock of the mail.
-    refused: AtomicBool,
-    awake: AtomicBool,
+    mail: Mailbox<Mail>,
     waker: mio::Waker,
 }
 
@@ -169,59 +166,45 @@ const DELIVERIES: usize = 65_536;
 
 impl Inbox {
     pub(crate) fn new(waker: mio::Waker) -> Self {
-        let (refused, awake) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { mail: Mutex::default(), refused, awake, waker }
+        Self { mail: Mailbox::default(), waker }
     }
 
     /// Adds a publication and wakes the shard, unless the mailbox is full.
     fn offer(&self, letter: Mail) -> bool {
-        {
-            let mut mail = lock(&self.mail);
-            if mail.len() >= DELIVERIES {
-                self.refused.store(true, Ordering::Relaxed);
-                return false;
-            }
-            mail.push(letter);
-        }
-        self.wake();
-        true
+        self.leave(letter, DELIVERIES)
     }
 
     /// Adds a letter that is no publication, and wakes the shard. None is refused: each belongs to something that is
     /// bounded where it begins, such as a connection's lane, a request or a session, and to leave one out would leave
     /// that waiting for ever.
     pub(crate) fn push(&self, letter: Mail) {
-        lock(&self.mail).push(letter);
-        self.wake();
+        self.leave(letter, usize::MAX);
     }
 
     /// Takes everything; whether publications were refused behind it.
     #[must_use]
     pub(crate) fn take(&self, into: &mut Vec<Mail>) -> bool {
-        let mut mail = lock(&self.mail);
-        std::mem::swap(&mut *mail, into);
-        self.refused.swap(false, Ordering::Relaxed)
+        self.mail.take(into)
     }
 
     /// Announces that the shard is about to sleep; `false` if there is mail after all.
     pub(crate) fn sleep(&self) -> bool {
-        self.awake.store(false, Ordering::SeqCst);
-        lock(&self.mail).is_empty()
+        self.mail.sleep()
     }
 
     /// Says that the shard is awake and will look into the mailbox before it sleeps.
     pub(crate) fn wakes(&self) {
-        self.awake.store(true, Ordering::SeqCst);
+        self.mail.wakes();
     }
 
-    fn wake(&self) {
-        // Who sees the shard awake has put its letter in before the shard looks again: most letters need no more.
-        if !self.awake.load(Ordering::SeqCst)
-            && !self.awake.swap(true, Ordering::SeqCst)
+    fn leave(&self, letter: Mail, most: usize) -> bool {
+        let left = self.mail.leave(letter, most);
+        if left == Left::Asleep
             && let Err(error) = self.waker.wake()
         {
             tracing::error!(%error, "a shard could not be woken");
         }
+        left != Left::Refused
     }
 }
 
@@ -247,6 +230,10 @@ mod tests {
 
     #[test]
     fn whoever_empties_a_mailbox_is_told_once_that_it_has_refused() {
+        shuttle::check_random(refuses_and_tells, 1);
+    }
+
+    fn refuses_and_tells() {
         let poll = mio::Poll::new().unwrap();
         let inbox = Arc::new(Inbox::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap()));
         let post = ShardPost(inbox.clone());

@@ -397,16 +397,23 @@ impl ShardLoop {
         let count = keys.len().max(1) as u64;
         for (at, key) in keys.into_iter().enumerate() {
             let after_ms = NOTICE_MS + budget_ms * at as u64 / count;
-            if let Some(link) = self.links.get(key)
-                && matches!(link.session, Session::Plain(_))
-            {
-                self.say_plain(key, |out| tidings_wire::plain::server::reconnect(out, after_ms));
-            }
+            self.tell_leaving(key, after_ms);
             self.leaving.push((self.now_ms + after_ms, key));
         }
         self.leave_by_ms = self.now_ms + NOTICE_MS + budget_ms + OWED_MS;
         // The last to leave stands first, so that those whose time has come are at the end.
         self.leaving.reverse();
+    }
+
+    /// Says when a connection will be closed because the server stops.
+    fn tell_leaving(&mut self, key: ConnKey, after_ms: u64) {
+        let Some(link) = self.links.get(key) else { return };
+        if matches!(link.session, Session::Plain(_)) {
+            self.say_plain(key, |out| tidings_wire::plain::server::reconnect(out, after_ms));
+        } else if let Some(namespace) = link.seats.first().map(|seat| seat.namespace) {
+            let body = format!("{{\"afterMs\":{after_ms}}}");
+            self.send_event(key, namespace, "tidings:reconnect", body.as_bytes());
+        }
     }
 
     /// Closes the connections whose time to leave has come.

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use tidings_core::presence::Change;
-use tidings_core::roster::{Device, Status, Wish, Wishes};
+use tidings_core::roster::Device;
 use tidings_core::{Code, ConnKey, Identity, Org, Refusal, Room};
-use tidings_wire::plain::{PresenceSetBody, WantedStatus};
+use tidings_wire::plain::PresenceSetBody;
 
 use super::ShardLoop;
 use super::command::AckTo;
 use super::link::{Link, Seat};
 use super::rounds::Errand;
-use crate::presence::write_view;
-use crate::shared::wall_ms;
+use crate::presence::{seen_user, wanted, write_view, write_wishes};
 
 impl ShardLoop {
     /// A client said something that is no sign of life alone: somebody is there.
@@ -110,8 +109,7 @@ impl ShardLoop {
         let seat = self.links.get(key).and_then(|link| link.seat(ack.namespace()));
         let who = seat.map(|seat| seat.who.clone());
         let who = who.ok_or_else(|| Refusal::new(Code::Unauthorized, "sign in first"))?;
-        let user =
-            who.user_key().ok_or_else(|| Refusal::new(Code::Forbidden, "only users are seen by others"))?;
+        let user = seen_user(&who)?;
         let change = wanted(body)?;
         let wishes = if change == Change::default() {
             self.node.presence().wishes(&user, self.now_ms)
@@ -130,39 +128,4 @@ impl ShardLoop {
 
 fn seat_of(link: &Link, org: &Org, namespace: u8) -> Option<Arc<Identity>> {
     link.seat(namespace).filter(|seat| seat.who.org == *org).map(|seat| seat.who.clone())
-}
-
-fn wanted(body: &PresenceSetBody<'_>) -> Result<Change, Refusal> {
-    let for_ms = match body.until {
-        None => None,
-        Some(until) => {
-            let left = until.checked_sub(wall_ms()).filter(|left| *left > 0);
-            Some(left.ok_or_else(|| Refusal::new(Code::BadRequest, "until is over"))?)
-        }
-    };
-    if for_ms.is_some() && body.status.is_none() {
-        return Err(Refusal::new(Code::BadRequest, "until belongs to a status"));
-    }
-    let shown = body.status.map(|status| match status {
-        WantedStatus::Online => Some(Wish::Status(Status::Online)),
-        WantedStatus::Away => Some(Wish::Status(Status::Away)),
-        WantedStatus::Invisible => Some(Wish::Invisible),
-        WantedStatus::Auto => None,
-    });
-    let info = body.info.map(|info| (info != "null").then(|| info.into()));
-    Ok(Change { shown, for_ms, info })
-}
-
-/// Appends what a user has set, and until when.
-fn write_wishes(out: &mut Vec<u8>, wishes: &Wishes, now_ms: u64) {
-    let word = match wishes.shown {
-        None => "auto",
-        Some((Wish::Invisible, _)) => "invisible",
-        Some((Wish::Status(status), _)) => status.as_str(),
-    };
-    out.extend_from_slice(format!(",\"status\":\"{word}\"").as_bytes());
-    if let Some((_, until_ms)) = wishes.shown {
-        let until_ms = wall_ms().saturating_add(until_ms.saturating_sub(now_ms));
-        out.extend_from_slice(format!(",\"until\":{until_ms}").as_bytes());
-    }
 }

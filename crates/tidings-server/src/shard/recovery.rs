@@ -165,6 +165,15 @@ impl ShardLoop {
         }
     }
 
+    /// Takes what may be taken up again from a link that stays for its last poll; answers who sat there.
+    pub(super) fn park_seats(&mut self, key: ConnKey) -> Vec<Seat> {
+        let Some(mut link) = self.links.remove(key) else { return Vec::new() };
+        self.park(&mut link, true);
+        let seats = std::mem::take(&mut link.seats);
+        self.links.insert(link);
+        seats
+    }
+
     /// A session comes home, or is over.
     pub(super) fn come_home(&mut self, pid: SessionKey, parked: Option<Parked>) {
         match parked {

@@ -333,31 +333,32 @@ impl ShardLoop {
         self.unseated(key, &seat);
     }
 
-    /// A client ends its session; its open poll is answered with a noop, as the reference does.
+    /// A client closes its transport; its open poll is answered with a noop, as the reference does.
     ///
-    /// The poll may still be on its way, on another connection: then the session is kept for it a
-    /// moment longer, without anything in it.
+    /// Who leaves for good has left its namespaces before it: whoever is still in one may take the session up again, as
+    /// if the connection had broken. The poll may still be on its way, on another connection: then the link is kept for
+    /// it a moment longer, without anybody in it.
     fn ended_by_client(&mut self, key: ConnKey) {
         let by_ms = self.now_ms + LAST_POLL_MS;
         let Some(link) = self.links.get(key) else { return };
         match &link.transport {
             Transport::Polling(polling) if polling.waiting.is_none() => {
                 link.session = Session::Ended { by_ms };
-                let seats = std::mem::take(&mut link.seats);
+                let seats = self.park_seats(key);
                 let left = self.node.leave_all(&mut self.shard, key.slot, None);
                 if let Some(seat) = seats.first() {
                     self.tell_left(&seat.who, &left);
                 }
                 for seat in seats {
-                    self.is_over(key, &seat);
-                    self.note_closed(key, &seat, "left", false);
+                    self.note_closed(key, &seat, "lost", seat.pid.is_some());
                     self.unseated(key, &seat);
                 }
                 self.schedule(key);
             }
             _ => {
+                let left = link.seats.is_empty();
                 self.end_poll(key);
-                self.ended(key);
+                if left { self.ended(key) } else { self.gone(key) }
             }
         }
     }

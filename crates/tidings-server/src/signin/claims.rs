@@ -11,8 +11,8 @@ use super::strict::{Members, members};
 use crate::accounts::keys;
 use crate::config::IssuerConfig;
 
-/// Seconds by which clocks may differ.
-pub(super) const LEEWAY_SECONDS: u64 = 30;
+/// Seconds by which the clock of whoever made a token may be ahead.
+const LEEWAY_SECONDS: u64 = 30;
 
 /// No token is valid beyond the year 9999; a later end is a mistake or milliseconds.
 const LAST_SECOND: u64 = 253_402_300_799;
@@ -47,6 +47,16 @@ const KNOWN: [&str; 15] = [
 
 /// Claims by which issuers say what a token is for.
 const PURPOSES: [&str; 4] = ["typ", "use", "token_use", "token_type"];
+
+/// The second of a NumericDate, which may have a fraction (RFC 7519 section 2).
+fn whole_second(literal: &str) -> Option<u64> {
+    match literal.split_once('.') {
+        Some((whole, fraction)) => {
+            json::unsigned(whole).filter(|_| fraction.bytes().all(|byte| byte.is_ascii_digit()))
+        }
+        None => json::unsigned(literal),
+    }
+}
 
 /// The claims of one token.
 #[derive(Debug)]
@@ -118,14 +128,15 @@ impl<'a> Claims<'a> {
     pub(super) fn times(&self, now: u64) -> Result<(u64, Option<u64>), Fault> {
         let second = |name| match self.top(name) {
             None => Ok(None),
-            Some(value) => match json::unsigned(value) {
+            Some(value) => match whole_second(value) {
                 Some(second) if second <= LAST_SECOND => Ok(Some(second)),
                 _ => Err(Fault::Claims),
             },
         };
         let ends = second("exp")?.ok_or(Fault::Claims)?;
         let (begins, made) = (second("nbf")?, second("iat")?);
-        if ends.saturating_add(LEEWAY_SECONDS) < now {
+        // No leeway: whoever comes with a token that is over is told so, and gets a fresh one.
+        if ends <= now {
             return Err(Fault::Expired);
         }
         if begins.max(made).is_some_and(|second| second > now + LEEWAY_SECONDS) {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tidings_core::hub::lock;
+use tidings_core::lock;
 use tokio::sync::{Notify, watch};
 
 use super::issuer::Issuer;

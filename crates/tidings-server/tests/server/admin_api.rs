@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use serde_json::{Value, json};
 use tidings_server::Config;
+use tidings_testkit::eventually_told;
 
-use crate::common::{DEADLINE, Wire, config, http, with_server};
+use crate::common::{Wire, config, http, with_server};
 use crate::people::{plain, plain_in, socket_io, socket_io_in, token};
 
 /// Somebody of an organisation, with more in the token.
@@ -69,14 +69,7 @@ fn texts(rows: &[Value], field: &str) -> Vec<String> {
 
 /// Asks until it is so.
 fn wait_for(addr: SocketAddr, who: &str, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let begun = Instant::now();
-    loop {
-        let told = ok(get(addr, who, path));
-        if wanted(&told) {
-            return told;
-        }
-        assert!(begun.elapsed() < DEADLINE, "never as wanted: {told}");
-    }
+    eventually_told("as wanted", || ok(get(addr, who, path)), wanted)
 }
 
 pub(crate) fn two_shards() -> Config {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use tidings_server::Config;
 use tidings_server::config::AdminUiMode;
+use tidings_testkit::eventually;
 
 use crate::common::{DEADLINE, Wire, config, limited, with_server};
 use crate::people::{plain_in, socket_io, socket_io_in, token};
@@ -111,10 +112,7 @@ fn who_guesses_is_kept_out_for_a_while() {
     config.admin_ui.mode = AdminUiMode::Production;
     with_server(&config, |addr, _| {
         let guess = || knock(addr, &json!({ "username": "token", "password": "nonsense" })).1;
-        let begun = Instant::now();
-        while !guess().contains("rate_limited") {
-            assert!(begun.elapsed() < DEADLINE, "never kept out");
-        }
+        eventually("kept out", || guess().contains("rate_limited"));
         let right = knock(addr, &json!({ "username": "token", "password": admin("default") })).1;
         assert!(right.contains("rate_limited"), "the right one has to wait as well: {right}");
     });

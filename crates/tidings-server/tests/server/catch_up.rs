@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
+use tidings_testkit::eventually_told;
 
-use crate::comeback::{Disk, ada};
+use crate::comeback::{self, ada};
 use crate::common::{Frame, Wire, http};
+use crate::disk::{Disk, is_in_log};
 use crate::people::{plain, socket_io, socket_io_in, token};
 
 /// Bytes of each event's data: a few of them are more than memory keeps.
@@ -13,7 +15,7 @@ const BYTES: usize = 1_000;
 
 /// A database whose rooms keep more than memory does.
 fn disk() -> Disk {
-    let mut disk = Disk::sqlite();
+    let mut disk = comeback::disk();
     disk.config.limits.room_bytes = 64 * 1_024;
     let room = disk.config.rooms.get_mut("notes").unwrap();
     room.size = Some(100_000);
@@ -260,7 +262,7 @@ fn a_stock_client_gets_more_than_memory_keeps_of_many_rooms_in_one_order() {
 
 #[test]
 fn looking_into_a_room_in_which_nobody_was_does_not_make_it() {
-    disk().served(|addr, stored| {
+    disk().served(|addr, store| {
         let mut ada = ada(addr);
         let nothing = ada.ask(1, "\"type\":\"history\",\"room\":\"notes:none\"");
         assert_eq!(
@@ -270,10 +272,10 @@ fn looking_into_a_room_in_which_nobody_was_does_not_make_it() {
         let since = json!({"epoch": "00000000000000ab", "offset": 0});
         let body = format!("\"type\":\"history\",\"room\":\"notes:none\",\"since\":{since}");
         assert_eq!(ada.ask(2, &body)["complete"], false);
-        assert!(!stored.knows("notes:none"));
+        assert!(!is_in_log(store, "notes:none"));
         let rooms = ada.ask(3, "\"type\":\"subscribe\",\"room\":\"notes:none\"");
         assert_eq!((&rooms["ok"], &rooms["epoch"]), (&json!(true), &nothing["epoch"]), "{rooms}");
-        assert!(!stored.knows("notes:none"), "nor does who enters it and says nothing");
+        assert!(!is_in_log(store, "notes:none"), "nor does who enters it and says nothing");
     });
 }
 
@@ -428,19 +430,15 @@ fn numbers_of(answer: &Value) -> Vec<u64> {
 
 /// Asks until the log of a room begins where it should.
 fn trimmed_to(addr: SocketAddr, room: &str, at_most: usize) -> Value {
-    let mut ada = ada(addr);
-    let deadline = std::time::Instant::now() + crate::common::DEADLINE;
-    for id in 1.. {
+    let (mut ada, mut id) = (ada(addr), 0);
+    let ask = || {
+        id += 1;
         let answer = ada.ask(id, &format!("\"type\":\"history\",\"room\":\"{room}\",\"limit\":1000"));
         let since = json!({"epoch": answer["epoch"], "offset": 0});
         let body = format!("\"type\":\"history\",\"room\":\"{room}\",\"limit\":1000,\"since\":{since}");
-        let answer = ada.ask(1_000_000 + id, &body);
-        if numbers_of(&answer).len() <= at_most {
-            return answer;
-        }
-        assert!(std::time::Instant::now() < deadline, "{} are kept", numbers_of(&answer).len());
-    }
-    unreachable!()
+        ada.ask(1_000_000 + id, &body)
+    };
+    eventually_told("trimmed", ask, |answer| numbers_of(answer).len() <= at_most)
 }
 
 #[test]

@@ -2,75 +2,18 @@
 //! is started over the same database, and clients go on where they were.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Instant;
 
 use serde_json::{Value, json};
-use tidings_server::{Config, Extras};
-use tidings_store::{Store, StoreOptions};
-use tidings_testkit::{Place, Postgres, settings};
+use tidings_server::Config;
+use tidings_testkit::{eventually, settings};
 
-use crate::common::{DEADLINE, Frame, Wire, config, http, with_extras, with_server};
+use crate::common::{Frame, Wire, config, http, with_server};
+use crate::disk::Disk;
 use crate::people::{plain, post, socket_io, socket_io_in, token};
 
-/// A database that outlives servers.
-pub(crate) struct Disk {
-    url: String,
-    pub(crate) config: Config,
-    _place: Option<Place>,
-}
-
-impl Disk {
-    pub(crate) fn sqlite() -> Self {
-        let place = Place::new();
-        let url = format!("sqlite:{}", place.path().join("tidings.db").display());
-        Self { url, config: durable(), _place: Some(place) }
-    }
-
-    fn postgres() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let url = runtime.block_on(Postgres::shared().database());
-        Self { url, config: durable(), _place: None }
-    }
-
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// Runs a server over it until `test` is done; then it stops as if it were killed: its connections are
-    /// cut, and nothing is written any more.
-    pub(crate) fn served<T: Send + 'static>(
-        &self,
-        test: impl FnOnce(SocketAddr, Arc<Stored>) -> T + Send + 'static,
-    ) -> T {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let store = runtime.block_on(Store::open(&self.url, &StoreOptions::default())).unwrap();
-        let extras = Extras { store: Some(store.clone()), ..Extras::default() };
-        let stored = Arc::new(Stored { store: store.clone(), handle: runtime.handle().clone() });
-        let done = with_extras(&self.config, extras, move |addr, _| test(addr, stored));
-        runtime.block_on(store.close());
-        done
-    }
-}
-
-/// The store of a running server.
-pub(crate) struct Stored {
-    store: Store,
-    handle: tokio::runtime::Handle,
-}
-
-impl Stored {
-    /// Whether the log knows a room.
-    pub(crate) fn knows(&self, room: &str) -> bool {
-        let room = tidings_core::Room::new(&tidings_core::Org::default(), room, 200).unwrap();
-        let read = async { self.store.read().await.unwrap().log_room(&room).await.unwrap() };
-        self.handle.block_on(read).is_some()
-    }
-
-    pub(crate) fn close(&self) {
-        self.handle.block_on(self.store.close());
-    }
+/// A file, for servers with rooms in the log.
+pub(crate) fn disk() -> Disk {
+    Disk::sqlite(durable())
 }
 
 /// Rooms in the log, to be entered and read by anyone.
@@ -163,17 +106,17 @@ fn goes_on_in_another_process(disk: &Disk) {
 
 #[test]
 fn a_stock_client_goes_on_in_another_process() {
-    goes_on_in_another_process(&Disk::sqlite());
+    goes_on_in_another_process(&disk());
 }
 
 #[test]
 fn a_stock_client_goes_on_in_another_process_over_postgresql() {
-    goes_on_in_another_process(&Disk::postgres());
+    goes_on_in_another_process(&Disk::postgres(durable()));
 }
 
 #[test]
 fn without_stored_sessions_it_begins_afresh() {
-    let mut disk = Disk::sqlite();
+    let mut disk = disk();
     disk.config.recovery.stored = false;
     let (pid, offset) = one_who_has_heard(&disk, &["notes:1"]);
     disk.served(move |addr, _| assert!(!come_back(addr, &bob(), &pid, &offset).1));
@@ -181,7 +124,7 @@ fn without_stored_sessions_it_begins_afresh() {
 
 #[test]
 fn who_has_heard_nothing_yet_gets_what_came_after_it_subscribed() {
-    let disk = Disk::sqlite();
+    let disk = disk();
     let pid = disk.served(|addr, _| {
         let mut ada = ada(addr);
         publish(&mut ada, "notes:1", 1);
@@ -197,7 +140,7 @@ fn who_has_heard_nothing_yet_gets_what_came_after_it_subscribed() {
 
 #[test]
 fn a_session_outlives_many_processes_and_is_found_whatever_the_number_of_shards() {
-    let mut disk = Disk::sqlite();
+    let mut disk = disk();
     disk.config.shards = 3;
     let (pid, mut offset) = one_who_has_heard(&disk, &["notes:1"]);
     for (shards, data) in [(1, 2), (2, 3), (5, 4), (1, 5)] {
@@ -216,7 +159,7 @@ fn a_session_outlives_many_processes_and_is_found_whatever_the_number_of_shards(
 
 #[test]
 fn a_session_has_one_holder_and_the_newest_wins() {
-    let disk = Disk::sqlite();
+    let disk = disk();
     let (pid, offset) = one_who_has_heard(&disk, &["notes:1"]);
     disk.served(move |addr, _| {
         let stranger = token("eve", 600, json!({}));
@@ -249,7 +192,7 @@ fn a_session_has_one_holder_and_the_newest_wins() {
 
 #[test]
 fn a_session_that_its_client_ended_is_over_and_a_room_it_left_is_left() {
-    let disk = Disk::sqlite();
+    let disk = disk();
     let (ended, left) = disk.served(|addr, _| {
         let (mut first, ended) = socket_io_in(addr, &bob(), "notes:1");
         first.say("41");
@@ -272,7 +215,7 @@ fn a_session_that_its_client_ended_is_over_and_a_room_it_left_is_left() {
 
 #[test]
 fn a_session_whose_token_was_called_back_is_not_taken_up() {
-    let disk = Disk::sqlite();
+    let disk = disk();
     let pid = disk.served(|addr, _| {
         let who = token("bob", 600, json!({"jti": "a"}));
         socket_io_in(addr, &who, "notes:1").1
@@ -286,7 +229,7 @@ fn a_session_whose_token_was_called_back_is_not_taken_up() {
 
 #[test]
 fn a_room_one_may_no_longer_enter_is_left_out() {
-    let mut disk = Disk::sqlite();
+    let mut disk = disk();
     let (pid, offset) = one_who_has_heard(&disk, &["notes:1"]);
     disk.config.rooms.get_mut("notes").unwrap().subscribe = Some("role:member".into());
     disk.served(move |addr, _| {
@@ -301,7 +244,7 @@ fn a_room_one_may_no_longer_enter_is_left_out() {
 
 #[test]
 fn what_was_said_in_memory_alone_is_told_as_lost() {
-    let disk = Disk::sqlite();
+    let disk = disk();
     let (pid, offset) = disk.served(|addr, _| {
         let (mut bob, pid) = socket_io_in(addr, &bob(), "open:1");
         subscribe(&mut bob, "notes:1");
@@ -330,33 +273,26 @@ fn what_was_said_in_memory_alone_is_told_as_lost() {
 
 #[test]
 fn who_does_not_ask_for_gaps_begins_afresh_where_something_in_memory_was_lost() {
-    let disk = Disk::sqlite();
+    let disk = disk();
     let (pid, offset) = one_who_has_heard(&disk, &["notes:1", "open:1"]);
     disk.served(move |addr, _| assert!(!come_back(addr, &bob(), &pid, &offset).1));
 }
 
 #[test]
 fn an_offset_that_was_spoilt_proves_nothing_to_another_process() {
-    let disk = Disk::sqlite();
+    let disk = disk();
     let (pid, _) = one_who_has_heard(&disk, &["notes:1"]);
     disk.served(move |addr, _| assert!(!come_back(addr, &bob(), &pid, "a word").1));
 }
 
 #[test]
 fn an_idle_client_has_missed_nothing_though_nothing_is_kept() {
-    let disk = Disk::sqlite();
+    let disk = disk();
     let (pid, offset) = one_who_has_heard(&disk, &["brief:1"]);
     disk.served(move |addr, _| {
         let mut ada = ada(addr);
-        let deadline = std::time::Instant::now() + DEADLINE;
-        // Until the event is older than its room keeps it.
-        for id in 100.. {
-            let kept = ada.ask(id, "\"type\":\"history\",\"room\":\"brief:1\",\"limit\":9");
-            if kept["events"] == json!([]) {
-                break;
-            }
-            assert!(std::time::Instant::now() < deadline);
-        }
+        let mut kept = || ada.ask(100, "\"type\":\"history\",\"room\":\"brief:1\",\"limit\":9");
+        eventually("older than its room keeps it", || kept()["events"] == json!([]));
         let (mut wire, recovered) = come_back(addr, &bob(), &pid, &offset);
         assert!(recovered);
         publish(&mut ada, "brief:1", 2);
@@ -366,12 +302,12 @@ fn an_idle_client_has_missed_nothing_though_nothing_is_kept() {
 
 #[test]
 fn while_the_store_is_away_nobody_is_told_that_its_session_is_gone() {
-    let disk = Disk::sqlite();
+    let disk = disk();
     let (pid, offset) = one_who_has_heard(&disk, &["notes:1"]);
     let (again, before) = (pid.clone(), offset.clone());
     disk.served(move |addr, store| {
         let (mut there, _) = socket_io_in(addr, &bob(), "loose:1");
-        store.close();
+        tokio::runtime::Handle::current().block_on(store.close());
         let mut wire = Wire::open(addr, "/socket.io/?EIO=4&transport=websocket");
         wire.hear("0{");
         wire.say(&format!("40{{\"token\":\"{}\",\"pid\":\"{again}\",\"offset\":\"{before}\"}}", bob()));
@@ -414,7 +350,7 @@ fn room_of(number: u64) -> u64 {
 fn heard_over_many_cuts(by_room: bool) -> (Vec<u64>, u64) {
     const A_ROUND: u64 = 10;
     let rounds = settings::number("RESUMES").unwrap_or(150);
-    Disk::sqlite().served(move |addr, _| {
+    disk().served(move |addr, _| {
         let (mut wire, pid) = socket_io_in(addr, &bob(), "notes:0");
         (1..ROOMS).for_each(|room| subscribe(&mut wire, &format!("notes:{room}")));
         let (mut ada, mut heard, mut offset) = (ada(addr), Vec::new(), String::new());
@@ -460,11 +396,8 @@ fn if_what_was_missed_came_room_after_room_the_same_cuts_would_lose_some() {
 fn a_session_that_its_client_ended_after_taking_it_up_is_known_no_more() {
     with_server(&config(), |addr, _| {
         let kept = |wanted: &str| {
-            let begun = Instant::now();
-            while !http(addr, "GET /metrics", "", "").1.contains(&format!("tidings_sessions_kept {wanted}\n"))
-            {
-                assert!(begun.elapsed() < DEADLINE, "not {wanted} sessions");
-            }
+            let line = format!("tidings_sessions_kept {wanted}\n");
+            eventually(&line, || http(addr, "GET /metrics", "", "").1.contains(&line));
         };
         let (bob_wire, pid) = socket_io_in(addr, &bob(), "lobby:1");
         drop(bob_wire);

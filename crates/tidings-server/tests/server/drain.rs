@@ -4,6 +4,9 @@ use tidings_server::{Extras, Server};
 
 use crate::common::{Wire, config};
 
+/// What a server says that is ready.
+const READY: &str = "ready\ndegraded: no\n";
+
 #[test]
 fn a_draining_server_tells_its_clients_and_closes_them_with_1012() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -71,21 +74,25 @@ fn a_client_that_comes_while_the_server_drains_is_sent_away() {
     runtime.block_on(async {
         let server = Server::start(&config(), Extras::default()).await.unwrap();
         let addr = server.addr();
-        // It was accepted before, and asks only now.
-        let waiting = tokio::task::spawn_blocking(move || {
-            let mut first = Wire::connect(addr);
-            first.send(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-            assert!(first.head().starts_with("HTTP/1.1 200"));
-            first.read.clear();
-            first
-        });
-        let mut kept = waiting.await.unwrap();
-        server.drain().await;
-        let last = tokio::task::spawn_blocking(move || {
+        let connect = move || {
+            // So many that it does not leave in a moment.
+            let crowd: Vec<Wire> = (0..200).map(|_| Wire::subscribed(addr, "open:1")).collect();
+            // It is accepted before, and asks for an upgrade only then.
+            let mut kept = Wire::connect(addr);
+            kept.send(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+            assert!(kept.head().starts_with("HTTP/1.1 200"));
+            assert_eq!(kept.exactly(READY.len()), READY);
+            (crowd, kept)
+        };
+        let (mut crowd, mut kept) = tokio::task::spawn_blocking(connect).await.unwrap();
+        let draining = tokio::spawn(server.drain());
+        let head = tokio::task::spawn_blocking(move || {
+            crowd[0].hear("reconnect");
             kept.send(crate::common::upgrade("/ws").as_bytes());
             kept.head()
         });
-        let head = last.await.unwrap();
-        assert!(head.is_empty() || head.starts_with("HTTP/1.1 503"), "{head}");
+        let head = head.await.unwrap();
+        assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+        draining.await.unwrap();
     });
 }

@@ -4,62 +4,25 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 use tidings_core::{Org, Room};
-use tidings_server::{Config, Extras, Publisher};
-use tidings_store::{Store, StoreOptions};
-use tidings_testkit::Place;
+use tidings_testkit::eventually;
 
-use crate::common::{Wire, config, with_extras};
+use crate::common::{Wire, config};
+use crate::disk::{Disk, is_in_log};
 use crate::people::{plain, plain_in, post, socket_io, socket_io_in, token};
 
-/// A database that outlives servers.
-struct Disk {
-    place: Place,
-    config: Config,
-}
-
-impl Disk {
-    fn new() -> Self {
-        let mut config = config();
-        for kind in ["open", "loose"] {
-            config.rooms.insert(
-                kind.replace("open", "notes").replace("loose", "short"),
-                config.rooms["open"].clone(),
-            );
-        }
-        for (kind, size) in [("notes", 1_000), ("short", 5)] {
-            let room = config.rooms.get_mut(kind).unwrap();
-            (room.keep, room.size, room.history) =
-                (Some("durable".into()), Some(size), Some("anyone".into()));
-        }
-        Self { place: Place::new(), config }
+/// Rooms in the log, of which one is short.
+pub(crate) fn disk() -> Disk {
+    let mut config = config();
+    for (kind, size) in [("notes", 1_000), ("short", 5)] {
+        let mut room = config.rooms["open"].clone();
+        (room.keep, room.size, room.history) = (Some("durable".into()), Some(size), Some("anyone".into()));
+        config.rooms.insert(kind.into(), room);
     }
-
-    /// Runs a server over it until `test` is done.
-    fn served<T: Send + 'static>(
-        &self,
-        test: impl FnOnce(SocketAddr, &Store, Publisher) -> T + Send + 'static,
-    ) -> T {
-        let url = format!("sqlite:{}", self.place.path().join("tidings.db").display());
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let store = runtime.block_on(Store::open(&url, &StoreOptions::default())).unwrap();
-        let extras = Extras { store: Some(store.clone()), ..Extras::default() };
-        let for_test = store.clone();
-        let done = with_extras(&self.config, extras, move |addr, publisher| test(addr, &for_test, publisher));
-        runtime.block_on(store.close());
-        done
-    }
+    Disk::sqlite(config)
 }
 
 fn ada(addr: SocketAddr) -> Wire {
     plain(addr, &token("ada", 600, json!({}))).0
-}
-
-/// Whether the log knows a room.
-fn is_in_log(store: &Store, name: &str) -> bool {
-    let room = Room::new(&Org::default(), name, 200).unwrap();
-    let read = async { store.read().await.unwrap().log_room(&room).await.unwrap() };
-    tokio::runtime::Handle::current().block_on(read).is_some()
 }
 
 fn publish(wire: &mut Wire, id: u64, room: &str, data: u64) -> Value {
@@ -75,8 +38,8 @@ fn history(wire: &mut Wire, id: u64, room: &str) -> Vec<(u64, Value)> {
 
 #[test]
 fn an_event_is_acknowledged_as_synced_and_is_there_after_a_restart() {
-    let disk = Disk::new();
-    let before = disk.served(|addr, _, _| {
+    let disk = disk();
+    let before = disk.served(|addr, _| {
         let mut hears = plain_in(addr, &token("bob", 600, json!({})), "notes:1");
         let mut ada = ada(addr);
         let acks: Vec<Value> = (1..=3).map(|data| publish(&mut ada, data, "notes:1", data)).collect();
@@ -89,7 +52,7 @@ fn an_event_is_acknowledged_as_synced_and_is_there_after_a_restart() {
         }
         acks
     });
-    disk.served(move |addr, _, _| {
+    disk.served(move |addr, _| {
         let mut ada = ada(addr);
         assert_eq!(history(&mut ada, 1, "notes:1"), [(1, json!(1)), (2, json!(2)), (3, json!(3))]);
         // Who comes back with a position hears what it missed, and the room goes on in its epoch.
@@ -106,10 +69,10 @@ fn an_event_is_acknowledged_as_synced_and_is_there_after_a_restart() {
 
 #[test]
 fn a_position_of_a_room_that_was_lost_is_told_as_a_gap() {
-    let first = Disk::new();
-    let ack = first.served(|addr, _, _| publish(&mut ada(addr), 1, "notes:1", 1));
-    let second = Disk::new();
-    second.served(move |addr, _, _| {
+    let first = disk();
+    let ack = first.served(|addr, _| publish(&mut ada(addr), 1, "notes:1", 1));
+    let second = disk();
+    second.served(move |addr, _| {
         let mut ada = ada(addr);
         publish(&mut ada, 1, "notes:1", 1);
         let since = json!({"epoch": ack["epoch"], "offset": ack["offset"], "tag": ack["tag"]});
@@ -121,7 +84,7 @@ fn a_position_of_a_room_that_was_lost_is_told_as_a_gap() {
 
 #[test]
 fn every_door_publishes_to_one_order() {
-    Disk::new().served(|addr, _, publisher| {
+    disk().served_with(|addr, _, publisher| {
         let who = token("ada", 600, json!({}));
         let mut hears = plain_in(addr, &token("bob", 600, json!({})), "notes:1");
         assert_eq!(publish(&mut ada(addr), 1, "notes:1", 1)["offset"], 1);
@@ -150,9 +113,9 @@ fn every_door_publishes_to_one_order() {
 
 #[test]
 fn the_key_of_a_batch_stands_for_all_of_it() {
-    let mut disk = Disk::new();
+    let mut disk = disk();
     disk.config.rooms.get_mut("open").unwrap().history = Some("anyone".into());
-    disk.served(|addr, _, _| {
+    disk.served(|addr, _| {
         let who = token("ada", 600, json!({}));
         for kind in ["notes", "open"] {
             let (room, other) = (format!("{kind}:1"), format!("{kind}:2"));
@@ -181,9 +144,9 @@ fn the_key_of_a_batch_stands_for_all_of_it() {
 
 #[test]
 fn who_asks_for_no_event_of_a_history_is_told_whether_there_is_one() {
-    let mut disk = Disk::new();
+    let mut disk = disk();
     disk.config.rooms.get_mut("open").unwrap().history = Some("anyone".into());
-    disk.served(|addr, _, _| {
+    disk.served(|addr, _| {
         let mut ada = ada(addr);
         for room in ["notes:1", "open:1"] {
             let [first, last] = [1, 2].map(|id| publish(&mut ada, id, room, id));
@@ -203,7 +166,7 @@ fn who_asks_for_no_event_of_a_history_is_told_whether_there_is_one() {
 
 #[test]
 fn what_is_said_in_a_row_is_answered_and_heard_in_that_order() {
-    Disk::new().served(|addr, _, _| {
+    disk().served(|addr, _| {
         let mut hears = plain_in(addr, &token("bob", 600, json!({})), "notes:1");
         let mut ada = ada(addr);
         for id in 1..=300 {
@@ -233,14 +196,14 @@ fn what_is_said_in_a_row_is_answered_and_heard_in_that_order() {
 
 #[test]
 fn a_key_is_known_after_a_restart() {
-    let disk = Disk::new();
+    let disk = disk();
     let say = |wire: &mut Wire, id: u64, data: u64| {
         let body = format!(
             "\"type\":\"publish\",\"room\":\"notes:1\",\"event\":\"said\",\"data\":{data},\"key\":\"k\""
         );
         wire.ask(id, &body)
     };
-    let first = disk.served(move |addr, _, _| {
+    let first = disk.served(move |addr, _| {
         let mut ada = ada(addr);
         let first = say(&mut ada, 1, 1);
         let again = say(&mut ada, 2, 1);
@@ -251,7 +214,7 @@ fn a_key_is_known_after_a_restart() {
         );
         first
     });
-    disk.served(move |addr, _, _| {
+    disk.served(move |addr, _| {
         let mut ada = ada(addr);
         let again = say(&mut ada, 1, 1);
         assert_eq!(
@@ -268,7 +231,7 @@ fn a_key_is_known_after_a_restart() {
 
 #[test]
 fn while_nothing_can_be_stored_publishes_are_refused_and_volatile_rooms_go_on() {
-    Disk::new().served(|addr, store, _| {
+    disk().served(|addr, store| {
         let mut hears = plain_in(addr, &token("bob", 600, json!({})), "notes:1");
         let mut loose = plain_in(addr, &token("bob", 600, json!({})), "loose:1");
         let mut ada = ada(addr);
@@ -294,8 +257,8 @@ fn while_nothing_can_be_stored_publishes_are_refused_and_volatile_rooms_go_on() 
 
 #[test]
 fn who_has_heard_nothing_in_an_empty_room_has_missed_nothing_after_a_restart() {
-    let disk = Disk::new();
-    let told = disk.served(|addr, store, _| {
+    let disk = disk();
+    let told = disk.served(|addr, store| {
         let told = ada(addr).ask(1, "\"type\":\"subscribe\",\"room\":\"notes:1\"");
         assert!(!is_in_log(store, "notes:1"), "one who listens writes nothing");
         told
@@ -304,7 +267,7 @@ fn who_has_heard_nothing_in_an_empty_room_has_missed_nothing_after_a_restart() {
     let since = json!({"epoch": told["epoch"], "offset": 0});
     let back = format!("\"room\":\"notes:1\",\"since\":{since}");
     let (epoch, again) = (told["epoch"].clone(), back.clone());
-    disk.served(move |addr, store, _| {
+    disk.served(move |addr, store| {
         let mut ada = ada(addr);
         // Nobody has it in memory: who looks into it is told the same as who enters it.
         for command in ["history", "subscribe"] {
@@ -316,7 +279,7 @@ fn who_has_heard_nothing_in_an_empty_room_has_missed_nothing_after_a_restart() {
         assert_eq!(publish(&mut ada, 2, "notes:1", 1)["epoch"], epoch);
         assert!(is_in_log(store, "notes:1"));
     });
-    disk.served(move |addr, _, _| {
+    disk.served(move |addr, _| {
         let mut ada = ada(addr);
         let again = ada.ask(1, &format!("\"type\":\"subscribe\",{again}"));
         assert_eq!((&again["recovered"], &again["epoch"]), (&json!(true), &told["epoch"]), "{again}");
@@ -326,7 +289,7 @@ fn who_has_heard_nothing_in_an_empty_room_has_missed_nothing_after_a_restart() {
 
 #[test]
 fn a_stock_client_takes_its_session_up_again_and_hears_what_was_stored_meanwhile() {
-    Disk::new().served(|addr, _, _| {
+    disk().served(|addr, _| {
         let who = token("bob", 600, json!({}));
         let mut ada = ada(addr);
         publish(&mut ada, 1, "notes:1", 1);
@@ -347,20 +310,17 @@ fn a_stock_client_takes_its_session_up_again_and_hears_what_was_stored_meanwhile
 
 #[test]
 fn what_a_kind_does_not_keep_is_deleted_and_the_room_stays_known() {
-    let disk = Disk::new();
-    disk.served(|addr, _, _| {
+    let disk = disk();
+    disk.served(|addr, _| {
         let mut ada = ada(addr);
         (1..=8).for_each(|data| drop(publish(&mut ada, data, "short:1", data)));
     });
-    disk.served(|addr, store, _| {
+    disk.served(|addr, store| {
         let room = Room::new(&Org::default(), "short:1", 100).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let trimmed =
             || runtime.block_on(async { store.read().await.unwrap().log_room(&room).await.unwrap() });
-        let deadline = std::time::Instant::now() + crate::common::DEADLINE;
-        while trimmed().unwrap().trimmed < 3 {
-            assert!(std::time::Instant::now() < deadline, "nothing was deleted");
-        }
+        eventually("deleted", || trimmed().unwrap().trimmed >= 3);
         assert_eq!(trimmed().unwrap().top.offset, 8);
         assert_eq!(history(&mut ada(addr), 1, "short:1").len(), 5);
     });
@@ -368,15 +328,15 @@ fn what_a_kind_does_not_keep_is_deleted_and_the_room_stays_known() {
 
 #[test]
 fn a_room_keeps_as_many_events_as_its_kind_says() {
-    let disk = Disk::new();
-    disk.served(|addr, _, _| {
+    let disk = disk();
+    disk.served(|addr, _| {
         let mut ada = ada(addr);
         for data in 1..=8 {
             publish(&mut ada, data, "short:1", data);
         }
         assert_eq!(history(&mut ada, 9, "short:1").first(), Some(&(4, json!(4))));
     });
-    disk.served(|addr, _, _| {
+    disk.served(|addr, _| {
         assert_eq!(
             history(&mut ada(addr), 1, "short:1").iter().map(|(at, _)| *at).collect::<Vec<_>>(),
             [4, 5, 6, 7, 8]
@@ -386,10 +346,10 @@ fn a_room_keeps_as_many_events_as_its_kind_says() {
 
 #[test]
 fn what_memory_does_not_keep_for_its_bytes_is_read_from_the_log_now_and_after_a_restart() {
-    let mut disk = Disk::new();
+    let mut disk = disk();
     disk.config.limits.room_bytes = 64 * 1_024;
     let counted = |addr| history(&mut ada(addr), 99, "notes:1").iter().map(|(at, _)| *at).collect::<Vec<_>>();
-    disk.served(move |addr, _, _| {
+    disk.served(move |addr, _| {
         let mut ada = ada(addr);
         for id in 1..=8 {
             let text = "x".repeat(20 * 1_024);
@@ -399,12 +359,12 @@ fn what_memory_does_not_keep_for_its_bytes_is_read_from_the_log_now_and_after_a_
         }
         assert_eq!(counted(addr), (1..=8).collect::<Vec<_>>());
     });
-    disk.served(move |addr, _, _| assert_eq!(counted(addr), (1..=8).collect::<Vec<_>>()));
+    disk.served(move |addr, _| assert_eq!(counted(addr), (1..=8).collect::<Vec<_>>()));
 }
 
 #[test]
 fn an_event_that_cannot_be_stored_is_refused_alone() {
-    Disk::new().served(|addr, _, _| {
+    disk().served(|addr, _| {
         let mut ada = ada(addr);
         publish(&mut ada, 100, "notes:1", 0);
         for id in 1..=40 {
@@ -430,10 +390,10 @@ fn an_event_that_cannot_be_stored_is_refused_alone() {
 
 #[test]
 fn a_room_too_many_is_refused_at_once_at_every_door_and_costs_no_row() {
-    let mut disk = Disk::new();
-    disk.served(|addr, _, _| assert_eq!(publish(&mut ada(addr), 1, "notes:old", 1)["ok"], true));
+    let mut disk = disk();
+    disk.served(|addr, _| assert_eq!(publish(&mut ada(addr), 1, "notes:old", 1)["ok"], true));
     (disk.config.no_limits, disk.config.limits.rooms_per_org) = (false, 2);
-    disk.served(|addr, store, _| {
+    disk.served(|addr, store| {
         let mut ada = ada(addr);
         // With a room of her own that is all there may be.
         assert_eq!(ada.ask(1, "\"type\":\"subscribe\",\"room\":\"notes:1\"")["ok"], true);
@@ -457,13 +417,13 @@ fn a_room_too_many_is_refused_at_once_at_every_door_and_costs_no_row() {
 
 #[test]
 fn one_user_makes_so_many_rooms_of_the_log_and_enters_those_that_are_there() {
-    let mut disk = Disk::new();
-    disk.served(|addr, _, _| {
+    let mut disk = disk();
+    disk.served(|addr, _| {
         (1..=3).for_each(|at| drop(publish(&mut ada(addr), at, &format!("notes:{at}"), at)));
     });
     disk.config.no_limits = false;
     (disk.config.limits.new_rooms_per_minute, disk.config.limits.new_rooms_burst) = (1, 2);
-    disk.served(|addr, _, _| {
+    disk.served(|addr, _| {
         let mut ada = ada(addr);
         let enter = |wire: &mut Wire, id: u64, room: &str| {
             wire.ask(id, &format!("\"type\":\"subscribe\",\"room\":\"{room}\""))
@@ -487,7 +447,7 @@ fn one_user_makes_so_many_rooms_of_the_log_and_enters_those_that_are_there() {
 
 #[test]
 fn a_volatile_event_is_heard_and_not_stored() {
-    Disk::new().served(|addr, _, _| {
+    disk().served(|addr, _| {
         let mut hears = plain_in(addr, &token("bob", 600, json!({})), "notes:1");
         let mut ada = ada(addr);
         let body =
@@ -500,12 +460,12 @@ fn a_volatile_event_is_heard_and_not_stored() {
 
 #[test]
 fn many_who_enter_at_once_read_a_room_once_and_miss_nothing() {
-    let disk = Disk::new();
-    disk.served(|addr, _, _| {
+    let disk = disk();
+    disk.served(|addr, _| {
         let mut ada = ada(addr);
         (1..=50).for_each(|data| drop(publish(&mut ada, data, "notes:1", data)));
     });
-    disk.served(|addr, _, _| {
+    disk.served(|addr, _| {
         let who = token("bob", 600, json!({}));
         let mut wires: Vec<Wire> = (0..40).map(|_| plain(addr, &who).0).collect();
         for wire in &mut wires {

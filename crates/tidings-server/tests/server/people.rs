@@ -7,7 +7,7 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use tidings_server::signin::now_seconds;
 
-use crate::common::{Frame, Wire, config};
+use crate::common::{DEADLINE, Frame, Wire, config};
 
 /// A token of the tests' secret, over in so many seconds, that says `more`.
 pub(crate) fn token(user: &str, seconds: i64, more: Value) -> String {
@@ -76,9 +76,11 @@ pub(crate) struct Ended {
 
 /// Reads to the end.
 pub(crate) fn read_to_the_end(wire: &mut Wire) -> Ended {
-    let mut ended = Ended { code: None, at: Instant::now(), last_event: None, events: 0 };
+    let begun = Instant::now();
+    let mut ended = Ended { code: None, at: begun, last_event: None, events: 0 };
     loop {
         let frame = wire.next();
+        assert!(begun.elapsed() < 3 * DEADLINE, "it is not closed: {ended:?}");
         ended.at = Instant::now();
         match frame {
             Frame::Text(text) if text.contains("\"tick\"") => {

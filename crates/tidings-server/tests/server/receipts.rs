@@ -1,16 +1,15 @@
 //! Receipts: who acknowledged what, how often it is sent, and what becomes of what nobody acknowledged.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use socket2::SockRef;
-use tidings_server::{Config, Extras};
-use tidings_store::{Store, StoreOptions};
-use tidings_testkit::Place;
+use tidings_testkit::{eventually, eventually_told};
 use tokio::runtime::Handle;
 
-use crate::common::{DEADLINE, Frame, Wire, config, http, with_extras, with_server};
+use crate::common::{Frame, Wire, config, http, with_server};
+use crate::disk::Disk;
 use crate::people::{plain, plain_in, post, socket_io_in, token};
 
 fn server_token() -> String {
@@ -112,11 +111,11 @@ fn one_who_never_acknowledges_is_sent_it_as_often_as_asked_and_nobody_else_is() 
         let mut silent = plain_in(addr, &user("silent"), "open:1");
         let mut quick = plain_in(addr, &user("quick"), "open:1");
         let (mut ada, _) = plain(addr, &server_token());
-        let told = publish(&mut ada, 2, "open:1", "{\"timeoutMs\":200,\"tries\":3}");
+        let told = publish(&mut ada, 2, "open:1", "{\"timeoutMs\":3000,\"tries\":2}");
         let id = message_id(&quick.hear("\"said\""));
         quick.say(&format!("{{\"type\":\"ack\",\"messageId\":\"{id}\"}}"));
         let receipt = receipt(&mut ada);
-        assert_eq!((&receipt["outcome"], &receipt["tries"]), (&json!("partly"), &json!(3)));
+        assert_eq!((&receipt["outcome"], &receipt["tries"]), (&json!("partly"), &json!(2)));
         assert_eq!(
             (&receipt["counts"]["acknowledged"], &receipt["counts"]["timedOut"]),
             (&json!(1), &json!(1))
@@ -125,7 +124,7 @@ fn one_who_never_acknowledges_is_sent_it_as_often_as_asked_and_nobody_else_is() 
         assert_eq!(receipt["users"], users);
         // What comes after the last try marks the end for both.
         ada.ask(3, "\"type\":\"publish\",\"room\":\"open:1\",\"event\":\"end\",\"data\":1");
-        assert_eq!(said_until_end(&mut silent), vec![told["messageId"].as_str().unwrap().to_owned(); 3]);
+        assert_eq!(said_until_end(&mut silent), vec![told["messageId"].as_str().unwrap().to_owned(); 2]);
         assert_eq!(said_until_end(&mut quick), Vec::<String>::new());
     });
 }
@@ -149,7 +148,7 @@ fn one_who_leaves_or_is_cut_off_meanwhile_is_gone_and_not_waited_for() {
         let (mut cut, _) = socket_io_in(addr, &user("cut"), "open:1");
         let mut leaves = plain_in(addr, &user("leaves"), "open:1");
         let (mut ada, _) = plain(addr, &server_token());
-        publish(&mut ada, 2, "open:1", "{\"timeoutMs\":400,\"tries\":2}");
+        publish(&mut ada, 2, "open:1", "{\"timeoutMs\":5000,\"tries\":2}");
         cut.hear("\"said\"");
         drop(cut);
         leaves.hear("\"said\"");
@@ -261,43 +260,20 @@ fn figures_of_rooms_and_users_are_counted_for_servers() {
     });
 }
 
-/// A database that outlives servers.
-pub(crate) struct Disk {
-    place: Place,
-    pub(crate) config: Config,
-}
-
-impl Disk {
-    pub(crate) fn new() -> Self {
-        Self { place: Place::new(), config: config() }
-    }
-
-    /// Runs a server over it until `test` is done.
-    pub(crate) fn served<T: Send + 'static>(
-        &self,
-        test: impl FnOnce(SocketAddr, &Store) -> T + Send + 'static,
-    ) -> T {
-        let url = format!("sqlite:{}", self.place.path().join("tidings.db").display());
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let store = runtime.block_on(Store::open(&url, &StoreOptions::default())).unwrap();
-        let extras = Extras { store: Some(store.clone()), ..Extras::default() };
-        let for_test = store.clone();
-        let done = with_extras(&self.config, extras, move |addr, _| test(addr, &for_test));
-        runtime.block_on(store.close());
-        done
-    }
-}
-
 fn admin() -> String {
     token("root", 600, json!({"roles": ["admin"]}))
 }
 
-/// Publishes to a user; the message's id.
+/// Publishes to a user who acknowledges nothing, so that it is over soon; the message's id.
 fn publish_to(addr: SocketAddr, user: &str, more: &str) -> String {
+    publish_for(addr, user, 100, more)
+}
+
+/// The same for so many milliseconds a try.
+fn publish_for(addr: SocketAddr, user: &str, timeout_ms: u64, more: &str) -> String {
     let body = format!(
         "{{\"userId\":\"{user}\",\"event\":\"said\",\"data\":{{\"n\":1}},\
-         \"receipt\":{{\"timeoutMs\":100,\"tries\":2}}{more}}}"
+         \"receipt\":{{\"timeoutMs\":{timeout_ms},\"tries\":2}}{more}}}"
     );
     let told = ask(addr, "POST /api/publish", &server_token(), &body);
     assert_eq!(told["ok"], true, "{told}");
@@ -306,16 +282,11 @@ fn publish_to(addr: SocketAddr, user: &str, more: &str) -> String {
 
 /// Waits until a message is over.
 fn over(addr: SocketAddr, id: &str) -> Value {
-    let deadline = std::time::Instant::now() + crate::common::DEADLINE;
-    loop {
-        let delivery = ask(addr, &format!("GET /api/deliveries/{id}"), &server_token(), "");
-        if delivery["state"] == "done"
-            && (delivery["deadLetter"] == true || delivery["outcome"] == "acknowledged")
-        {
-            return delivery;
-        }
-        assert!(std::time::Instant::now() < deadline, "{delivery}");
-    }
+    let delivery = || ask(addr, &format!("GET /api/deliveries/{id}"), &server_token(), "");
+    eventually_told("over", delivery, |delivery| {
+        let settled = delivery["deadLetter"] == true || delivery["outcome"] == "acknowledged";
+        delivery["state"] == "done" && settled
+    })
 }
 
 fn letters(addr: SocketAddr) -> Vec<Value> {
@@ -325,10 +296,10 @@ fn letters(addr: SocketAddr) -> Vec<Value> {
 
 #[test]
 fn a_message_to_a_user_is_acknowledged_by_any_device_and_is_no_dead_letter() {
-    Disk::new().served(|addr, _| {
+    Disk::sqlite(config()).served(|addr, _| {
         let (mut one, _) = plain(addr, &user("bob"));
         let (mut two, _) = plain(addr, &user("bob"));
-        let id = publish_to(addr, "bob", "");
+        let id = publish_for(addr, "bob", 5_000, "");
         two.hear(&id);
         one.hear(&id);
         one.say(&format!("{{\"type\":\"ack\",\"messageId\":\"{id}\"}}"));
@@ -343,9 +314,9 @@ fn a_message_to_a_user_is_acknowledged_by_any_device_and_is_no_dead_letter() {
 
 #[test]
 fn a_user_who_comes_between_two_tries_gets_the_message_then() {
-    Disk::new().served(|addr, _| {
+    Disk::sqlite(config()).served(|addr, _| {
         let body =
-            "{\"userId\":\"bob\",\"event\":\"said\",\"data\":1,\"receipt\":{\"timeoutMs\":500,\"tries\":5}}";
+            "{\"userId\":\"bob\",\"event\":\"said\",\"data\":1,\"receipt\":{\"timeoutMs\":1000,\"tries\":10}}";
         let told = ask(addr, "POST /api/publish", &server_token(), body);
         let (mut bob, _) = plain(addr, &user("bob"));
         let id = message_id(&bob.hear("\"ack\":true"));
@@ -359,7 +330,7 @@ fn a_user_who_comes_between_two_tries_gets_the_message_then() {
 
 #[test]
 fn a_dead_letter_survives_a_restart_and_arrives_when_it_is_redriven_under_its_id() {
-    let disk = Disk::new();
+    let disk = Disk::sqlite(config());
     let (away, silent) = disk.served(|addr, _| {
         let (mut bob, _) = plain(addr, &user("bob"));
         let away = publish_to(addr, "eve", ",\"key\":\"k1\"");
@@ -414,10 +385,10 @@ fn a_dead_letter_survives_a_restart_and_arrives_when_it_is_redriven_under_its_id
         assert_eq!((message_id(&event), event.contains("\"ack\":true")), (away.clone(), true));
         eve.say(&format!("{{\"type\":\"ack\",\"messageId\":\"{away}\"}}"));
         over(addr, &away);
-        let deadline = std::time::Instant::now() + crate::common::DEADLINE;
-        while letters(addr).iter().any(|letter| letter["messageId"] == away.as_str()) {
-            assert!(std::time::Instant::now() < deadline, "what was acknowledged is no dead letter any more");
-        }
+        // What was acknowledged is no dead letter any more.
+        let of_away =
+            |letters: &Vec<Value>| letters.iter().any(|letter| letter["messageId"] == away.as_str());
+        eventually_told("gone", || letters(addr), |letters| !of_away(letters));
         assert_eq!(ask(addr, &format!("DELETE /api/dead-letters/{silent}"), &admin(), "")["purged"], 1);
         assert_eq!(letters(addr), Vec::<Value>::new());
         let audit = ask(addr, "GET /api/audit?limit=100", &admin(), "").to_string();
@@ -427,7 +398,7 @@ fn a_dead_letter_survives_a_restart_and_arrives_when_it_is_redriven_under_its_id
 
 #[test]
 fn dead_letters_are_bounded_and_what_is_thrown_away_is_counted_and_audited() {
-    let mut disk = Disk::new();
+    let mut disk = Disk::sqlite(config());
     disk.config.receipts.dead_letters_per_org = 2;
     disk.served(|addr, _| {
         let ids: Vec<_> = (0..3).map(|_| publish_to(addr, "eve", "")).collect();
@@ -435,17 +406,14 @@ fn dead_letters_are_bounded_and_what_is_thrown_away_is_counted_and_audited() {
         assert_eq!(letters(addr).len(), 2);
         let metrics = http(addr, "GET /metrics", "", "").1;
         assert!(metrics.contains("tidings_dead_letters_total{outcome=\"overflowed\"} 1"), "{metrics}");
-        let deadline = std::time::Instant::now() + crate::common::DEADLINE;
-        while !ask(addr, "GET /api/audit?limit=100", &admin(), "").to_string().contains("deadletter.overflow")
-        {
-            assert!(std::time::Instant::now() < deadline, "the overflow is audited");
-        }
+        let audit = || ask(addr, "GET /api/audit?limit=100", &admin(), "").to_string();
+        eventually_told("audited", audit, |audit| audit.contains("deadletter.overflow"));
     });
 }
 
 #[test]
 fn a_message_that_is_waited_for_when_the_server_stops_becomes_a_dead_letter() {
-    let disk = Disk::new();
+    let disk = Disk::sqlite(config());
     let id = disk.served(|addr, _| {
         let body = "{\"userId\":\"bob\",\"event\":\"said\",\"data\":1,\"receipt\":{\"timeoutMs\":60000}}";
         ask(addr, "POST /api/publish", &server_token(), body)["messageId"].as_str().unwrap().to_owned()
@@ -458,7 +426,7 @@ fn a_message_that_is_waited_for_when_the_server_stops_becomes_a_dead_letter() {
 
 #[test]
 fn an_event_of_a_durable_room_is_tracked_once_it_is_stored() {
-    let mut disk = Disk::new();
+    let mut disk = Disk::sqlite(config());
     let mut notes = disk.config.rooms["open"].clone();
     (notes.keep, notes.history) = (Some("durable".into()), Some("anyone".into()));
     disk.config.rooms.insert("notes".into(), notes);
@@ -480,7 +448,7 @@ fn an_event_of_a_durable_room_is_tracked_once_it_is_stored() {
 
 #[test]
 fn who_asks_by_http_and_goes_leaves_nothing_waiting() {
-    let mut disk = Disk::new();
+    let mut disk = Disk::sqlite(config());
     let mut notes = disk.config.rooms["open"].clone();
     notes.keep = Some("durable".into());
     disk.config.rooms.insert("notes".into(), notes);
@@ -492,11 +460,8 @@ fn who_asks_by_http_and_goes_leaves_nothing_waiting() {
             body.len()
         );
         let waiting = |count: usize| {
-            let begun = Instant::now();
             let line = format!("tidings_receipts_waiting {count}\n");
-            while !http(addr, "GET /metrics", "", "").1.contains(&line) {
-                assert!(begun.elapsed() < DEADLINE, "not {count} messages are waited for");
-            }
+            eventually(&line, || http(addr, "GET /metrics", "", "").1.contains(&line));
         };
         let mut one = plain_in(addr, &user("one"), "notes:1");
         // While nobody else can write their events are not stored yet.

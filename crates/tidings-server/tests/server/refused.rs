@@ -134,6 +134,45 @@ fn an_upgrade_with_a_body_or_a_header_given_twice_is_refused_and_a_list_of_proto
     });
 }
 
+/// A handshake at a path, with something against it.
+type Asked<'a> = &'a dyn Fn(&str) -> String;
+
+#[test]
+fn a_handshake_of_the_plain_protocol_is_refused_with_the_refusal_object_and_one_of_engine_io_with_its_own() {
+    with_server(&config(), |addr, _| {
+        let sent = |request: &str| {
+            let mut wire = Wire::connect(addr);
+            wire.send(request.as_bytes());
+            (wire.head(), wire.rest())
+        };
+        let engine = "/socket.io/?EIO=4&transport=websocket";
+        let with = |path: &str, more: &str| upgrade(path).replace("\r\n\r\n", &format!("\r\n{more}\r\n\r\n"));
+        let parameters = "&a=1".repeat(80);
+        let cases: [(u16, &str, Asked<'_>); 6] = [
+            (403, "forbidden", &|path| with(path, "Origin: https://evil.example")),
+            (400, "bad_request", &|path| with(path, "Sec-WebSocket-Version: 13")),
+            (400, "bad_request", &|path| upgrade(path).replace("dGhlIHNhbXBsZSBub25jZQ==", "short")),
+            (426, "bad_request", &|path| upgrade(path).replace("Version: 13", "Version: 7")),
+            (400, "bad_request", &|path| upgrade(path).replace("Host: 127.0.0.1\r\n", "")),
+            (400, "bad_request", &|path| {
+                upgrade(&format!("{path}{}{parameters}", if path.contains('?') { "" } else { "?" }))
+            }),
+        ];
+        for (at, (status, code, request)) in cases.iter().enumerate() {
+            let (head, body) = sent(&request("/ws"));
+            assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{at}: {head}");
+            assert!(head.contains("content-type: application/json"), "{at}: {head}");
+            let said: Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{at}: {body}"));
+            assert_eq!((&said["ok"], said["error"]["code"].as_str()), (&false.into(), Some(*code)), "{at}");
+            let (_, body) = sent(&request(engine));
+            assert!(!body.starts_with('{') && !body.is_empty(), "{at}: a sentence: {body}");
+        }
+        let (head, code) = refused(addr, "GET /ws", "");
+        assert!(head.starts_with("HTTP/1.1 426") && head.contains("upgrade: websocket"), "{head}");
+        assert_eq!(code, "bad_request");
+    });
+}
+
 #[test]
 fn an_encoded_body_of_a_polling_session_is_refused() {
     with_server(&config(), |addr, _| {

@@ -2,11 +2,11 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use serde_json::json;
 use tidings_server::Config;
 use tidings_server::config::{NamespaceAuth, NamespaceConfig};
+use tidings_testkit::eventually_told;
 
 use crate::common::{DEADLINE, Wire, config, frame, http, limited, upgrade, user, with_server};
 
@@ -187,14 +187,11 @@ fn strangers_of_ten_addresses_leave_places_for_others() {
                 let _ = wire.stream.write_all(begin.as_bytes());
             }
             // Each of them has been taken in or turned away.
-            let began = Instant::now();
             let known = || {
                 figure(addr, "tidings_limit_occupancy{of=\"unauthenticated\"}")
                     + figure(addr, "tidings_limit_refusals_total{limit=\"unauthenticated\"}")
             };
-            while known() < crowd.len() {
-                assert!(began.elapsed() < DEADLINE, "{begin:?}: {} of {}", known(), crowd.len());
-            }
+            eventually_told("all known", known, |known| *known >= crowd.len());
             let taken = figure(addr, "tidings_limit_occupancy{of=\"unauthenticated\"}");
             assert!((500..950).contains(&taken), "{begin:?}: {taken}");
             let mut health = connect_from(addr, 98);

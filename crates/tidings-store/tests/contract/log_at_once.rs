@@ -6,10 +6,15 @@ use std::time::Duration;
 use tidings_core::{Epoch, Payload, Position, Room};
 use tidings_store::log::{Append, Appended, Appender, KEY_MS, Kept};
 use tidings_store::{Store, StoreError};
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use crate::bed::{Bed, NOW, both, tx};
 use crate::log::{all_after, append, event, id, places, room};
+
+/// Longer than anything takes that is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(5);
 
 both!(
     what_was_foreseen_stands_as_if_it_had_gone_the_long_way,
@@ -194,6 +199,25 @@ async fn an_append_that_is_given_up_leaves_an_appender_that_works(bed: &Bed) {
     assert_eq!((places(&done), at_once), (vec![(3, 3)], bed.store.is_postgres()));
 }
 
+/// Whether others of the database wait for somebody who holds a row, those of them who settle, and whether others work.
+const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+const SETTLING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+    AND wait_event_type = 'Lock' AND query LIKE 'SELECT sequence FROM log_orgs %'";
+const WORKING: &str = "SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'active'";
+
+/// Waits until PostgreSQL counts so many.
+async fn until(bed: &Bed, counted: &'static str, count: u64) {
+    let looking = async {
+        let (mut reader, mut looks) = (bed.store.read().await.unwrap(), interval(LOOK));
+        while reader.row(counted, &[]).await.unwrap().unwrap().count(0).unwrap() != count {
+            looks.tick().await;
+        }
+    };
+    timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("never {count}: {counted}"));
+}
+
 /// Gives an append up while somebody holds its organisation's row, and says how many events the room has in the end.
 async fn given_up(bed: &Bed, name: &str, settles: bool) -> usize {
     let (payload, here) = (Payload::json("1"), room(name, "r:1"));
@@ -204,15 +228,20 @@ async fn given_up(bed: &Bed, name: &str, settles: bool) -> usize {
     let mut holds = bed.store.begin().await.unwrap();
     let hold = "UPDATE log_orgs SET sequence = sequence WHERE org = $1";
     assert_eq!(holds.run(hold, &[name.into()]).await.unwrap(), 1);
-    let patience = Duration::from_millis(300);
-    assert!(timeout(patience, appender.append(foreseen)).await.is_err(), "somebody holds the row");
+    tokio::select! {
+        outcome = appender.append(foreseen) => panic!("somebody holds the row: {outcome:?}"),
+        () = until(bed, WAITING, 1) => {}
+    }
     if settles {
-        let settled = timeout(patience, appender.settle(&[here.org()])).await;
-        assert!(settled.is_err(), "a transaction that holds the row may still commit");
+        let orgs = [here.org()];
+        tokio::select! {
+            settled = appender.settle(&orgs) => panic!("what holds the row may still commit: {settled:?}"),
+            () = until(bed, SETTLING, 1) => {}
+        }
     }
     holds.commit().await.unwrap();
-    // Whoever takes the row now comes behind the statement, if that is there.
-    append(&bed.store, &[event(&room(name, "r:2"), 3, &payload)]).await;
+    // What was given up and is on its way is done then.
+    until(bed, WORKING, 0).await;
     all_after(&bed.store, &here, 0).await.len()
 }
 

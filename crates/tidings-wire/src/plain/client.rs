@@ -59,7 +59,7 @@ pub enum ClientMessage<'a> {
         /// The number of the answer.
         id: Option<u64>,
     },
-    /// A command of an app.
+    /// A command of an app; a generic one is decoded as itself, whichever way it is said.
     Command {
         /// The number of the answer.
         id: Option<u64>,
@@ -124,15 +124,11 @@ fn read<'a>(
     limits: &Limits,
 ) -> Result<ClientMessage<'a>, BadField> {
     let name = json::string(kind.required()?).ok_or(kind.bad("must be a string"))?;
+    if let Some(generic) = generic(&name, text, id, limits)? {
+        return Ok(generic);
+    }
     Ok(match name.as_ref() {
         "auth" => ClientMessage::Auth(AuthBody::parse(text)?),
-        "subscribe" => ClientMessage::Subscribe { id, body: SubscribeBody::parse(text, limits)? },
-        "unsubscribe" => ClientMessage::Unsubscribe { id, body: RoomBody::parse(text, limits)? },
-        "publish" => ClientMessage::Publish { id, body: PublishBody::parse(text, limits)? },
-        "history" => ClientMessage::History { id, body: HistoryBody::parse(text, limits)? },
-        "presence" => ClientMessage::Presence { id, body: PresenceBody::parse(text, limits)? },
-        "presence:set" => ClientMessage::PresenceSet { id, body: PresenceSetBody::parse(text)? },
-        "ping" => ClientMessage::Ping { id },
         "command" => command(text, id, limits)?,
         "heartbeat" => ClientMessage::Heartbeat,
         "ack" => {
@@ -143,6 +139,26 @@ fn read<'a>(
     })
 }
 
+/// A generic command, if it is one of that name.
+fn generic<'a>(
+    name: &str,
+    body: &'a str,
+    id: Option<u64>,
+    limits: &Limits,
+) -> Result<Option<ClientMessage<'a>>, BadField> {
+    Ok(Some(match name {
+        "subscribe" => ClientMessage::Subscribe { id, body: SubscribeBody::parse(body, limits)? },
+        "unsubscribe" => ClientMessage::Unsubscribe { id, body: RoomBody::parse(body, limits)? },
+        "publish" => ClientMessage::Publish { id, body: PublishBody::parse(body, limits)? },
+        "history" => ClientMessage::History { id, body: HistoryBody::parse(body, limits)? },
+        "presence" => ClientMessage::Presence { id, body: PresenceBody::parse(body, limits)? },
+        "presence:set" => ClientMessage::PresenceSet { id, body: PresenceSetBody::parse(body)? },
+        "ping" => ClientMessage::Ping { id },
+        _ => return Ok(None),
+    }))
+}
+
+/// A command of an app; one of `/` that is generic is the same as if it were flat.
 fn command<'a>(text: &'a str, id: Option<u64>, limits: &Limits) -> Result<ClientMessage<'a>, BadField> {
     let [ns, name, data, key] = pick(text, ["ns", "name", "data", "key"])?;
     let namespace = ns.optional_name(limits.room_name_bytes)?.unwrap_or(Cow::Borrowed("/"));
@@ -150,7 +166,19 @@ fn command<'a>(text: &'a str, id: Option<u64>, limits: &Limits) -> Result<Client
         return Err(ns.bad("must start with a slash"));
     }
     let name = name.name(limits.event_name_bytes)?;
-    let key = key.optional_name(limits.key_bytes)?;
+    let beside = key.optional_name(limits.key_bytes)?;
+    let body = data.raw().filter(|data| *data != "null").unwrap_or("{}");
+    if namespace == "/"
+        && let Some(mut generic) = generic(&name, body, id, limits)?
+    {
+        if let (ClientMessage::Publish { body, .. }, Some(beside)) = (&mut generic, beside)
+            && *body.key.get_or_insert_with(|| beside.clone()) != beside
+        {
+            return Err(key.bad("is another than that of the data"));
+        }
+        return Ok(generic);
+    }
+    let key = beside;
     Ok(ClientMessage::Command { id, namespace, name, data: data.raw().unwrap_or("null"), key })
 }
 

@@ -3,11 +3,12 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, WaitOptions};
+use tidings_core::lock;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{self, SignalKind};
 
@@ -107,10 +108,6 @@ impl Drop for OwnServer {
         self.stop();
         std::fs::remove_dir_all(&self.directory).ok();
     }
-}
-
-fn lock(over: &Over) -> MutexGuard<'_, bool> {
-    over.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The signals that tell a run to end.

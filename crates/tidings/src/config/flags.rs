@@ -123,7 +123,11 @@ fn arg(setting: &'static Setting, defaults: &Table) -> Option<Arg> {
         .help(format!("{}{} [env: {}]", setting.about, shown_default(setting, defaults), setting.env_name()))
         .help_heading(heading(setting))
         .value_parser(move |text: &str| kind.read(text));
-    let arg = if setting.key == "auth.jwt_secret_file" { arg.visible_alias("jwt-secret-file") } else { arg };
+    let arg = match setting.key {
+        "auth.jwt_secret_file" => arg.visible_alias("jwt-secret-file"),
+        "recovery.mode" => arg.visible_alias("recovery"),
+        _ => arg,
+    };
     Some(match kind {
         Kind::Switch => arg
             .value_name("BOOL")

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::check::{self, DEFAULT_PORT};
-use super::settings::Setting;
+use super::settings::{Setting, whole};
 use super::{KeyPath, Layer, Origin, Resolved, Sourced, refuse};
 
 /// The file that is read when none is named.
@@ -105,7 +105,8 @@ fn parse_file(path: &Path, text: &str) -> Result<Layer> {
     let mut layer = Layer::new();
     flatten(&values, &mut Vec::new(), &mut |key, value| {
         let line = lines.get(key).copied().unwrap_or(1);
-        layer.insert(key.to_vec(), Sourced { value: value.clone(), origin: Origin::File(path.into(), line) });
+        let key = if value.is_table() { key.to_vec() } else { whole(key.to_vec()) };
+        layer.insert(key, Sourced { value: value.clone(), origin: Origin::File(path.into(), line) });
     });
     for (key, sourced) in &layer {
         refuse_unknown(key, sourced)?;
@@ -162,7 +163,7 @@ fn env_layer(inputs: &Inputs, below: &Layer) -> Result<Layer> {
         if is_service_link(name) {
             continue;
         }
-        let path: KeyPath = key.split("__").map(str::to_lowercase).collect();
+        let path = whole(key.split("__").map(str::to_lowercase).collect());
         let Some(setting) = Setting::find(&path) else {
             refuse!("unknown key `{}` (env {name})", path.join("."));
         };

@@ -13,6 +13,8 @@ use std::sync::LazyLock;
 
 use toml::Value;
 
+use super::KeyPath;
+
 /// Every setting, in the order in which it is printed.
 pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
     [
@@ -133,6 +135,14 @@ impl Kind {
             Self::Choice(_) => "a word",
         }
     }
+}
+
+/// The whole key of one that has a short form: `recovery = "always"` says `recovery.mode`.
+pub(crate) fn whole(mut path: KeyPath) -> KeyPath {
+    if path == ["recovery"] {
+        path.push("mode".into());
+    }
+    path
 }
 
 impl Setting {

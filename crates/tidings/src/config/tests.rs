@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use tidings_server::config::RecoveryMode;
+
 use super::settings::{SETTINGS, Setting};
 use super::*;
 
@@ -116,6 +118,16 @@ fn a_flag_wins_over_the_environment_over_the_file_over_the_default() {
     let config = resolved(file, &env, &[("heartbeat.interval_ms", "4000")]).unwrap().config;
     assert_eq!((config.heartbeat.interval_ms, config.heartbeat.timeout_ms), (4000, 3000));
     assert_eq!((config.limits.rooms, config.limits.namespaces), (2, 10));
+}
+
+#[test]
+fn recovery_may_be_one_word_in_every_layer() {
+    let mode = |file: &str, env: &[(&str, &str)]| resolved(file, env, &[]).unwrap().config.recovery.mode;
+    assert_eq!(mode("recovery = \"always\"\n", &[]), RecoveryMode::Always);
+    assert_eq!(mode("recovery = \"always\"\n", &[("TIDINGS_RECOVERY", "never")]), RecoveryMode::Never);
+    assert_eq!(mode("[recovery]\nmode = \"always\"\n", &[]), RecoveryMode::Always);
+    let refused = refusal("recovery = \"sometimes\"\n", &[]);
+    assert!(refused.contains("`recovery.mode`") && refused.ends_with("found \"sometimes\""), "{refused}");
 }
 
 #[test]

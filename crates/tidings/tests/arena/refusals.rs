@@ -1,6 +1,7 @@
 //! What is refused, with which code, and that nothing of it is stored.
 
 use serde_json::{Value, json};
+use tidings_testkit::client::Heard;
 
 use crate::bed::{Bed, Rest, code, listens, say, subscribe};
 
@@ -18,6 +19,9 @@ async fn what_cannot_be_is_refused_with_a_code_and_leaves_nothing() {
         let score = |score: i64| json!({"scores": [{"playerId": "ada", "score": score}]});
         let mut scored = win("ada");
         scored["scores"] = score(11)["scores"].clone();
+        let twice = json!({"scores": [{"playerId": "ada", "score": 1}, {"playerId": "ada", "score": 2}]});
+        let mut won_twice = win("ada");
+        won_twice["scores"] = twice["scores"].clone();
         let table = [
             // A forged result, by one who plays and one who does not.
             (&bob, "POST /matches/m1/result", win("bob"), 403, "forbidden"),
@@ -71,6 +75,21 @@ async fn what_cannot_be_is_refused_with_a_code_and_leaves_nothing() {
                 400,
                 "bad_request",
             ),
+            (
+                &studio,
+                "POST /players",
+                json!({"id": "x", "displayName": "X", "country": "ZZ"}),
+                400,
+                "bad_request",
+            ),
+            (&bob, "PATCH /players/bob", json!({"country": "ZZ"}), 400, "bad_request"),
+            (&studio, "GET /leaderboards/country/ZZ", Value::Null, 400, "bad_request"),
+            (&studio, "POST /players", json!({"id": "x", "displayName": " \u{a0} "}), 400, "bad_request"),
+            (&studio, "POST /players", json!({"id": "x", "displayName": "X\nY"}), 400, "bad_request"),
+            (&bob, "PATCH /players/bob", json!({"displayName": " "}), 400, "bad_request"),
+            (&bob, "PATCH /players/bob", json!({"displayName": "a\tb"}), 400, "bad_request"),
+            (&studio, "POST /matches/m1/score", twice, 400, "bad_request"),
+            (&studio, "POST /matches/m1/result", won_twice, 400, "bad_request"),
             (&studio, "GET /players/nobody", Value::Null, 404, "not_found"),
             (&studio, "GET /leaderboards/session/nothing", Value::Null, 404, "not_found"),
             (&studio, "GET /leaderboards/global?ranking=1", Value::Null, 400, "bad_request"),
@@ -87,6 +106,8 @@ async fn what_cannot_be_is_refused_with_a_code_and_leaves_nothing() {
         assert_eq!(studio.get("/leaderboards/global").await["entries"], before["entries"]);
         assert_eq!(studio.get("/matches/m1").await["status"], "started");
         assert_eq!(studio.get("/matches/m1").await["players"][0]["score"], 0);
+        let bob_is = studio.get("/players/bob").await;
+        assert_eq!((&bob_is["displayName"], &bob_is["country"]), (&json!("bob"), &json!("US")));
 
         // What players say: only those of the match, and only while it goes on.
         let mut eve = listens(server.addr(), "cleo").await;
@@ -108,6 +129,7 @@ async fn what_cannot_be_is_refused_with_a_code_and_leaves_nothing() {
             json!({"scope": "global", "country": "FR"}),
             json!({"scope": "moon"}),
             json!({"scope": "country", "country": "fr"}),
+            json!({"scope": "country", "country": "ZZ"}),
         ] {
             assert_eq!(
                 code(&say(&mut ada, "/leaderboard", "subscribe", wrong.clone()).await),
@@ -151,7 +173,7 @@ async fn a_session_holds_its_limits() {
     studio.done("POST /sessions/cup/close", json!({})).await;
     let late =
         studio.refused("POST /matches/m1/result", json!({"winnerId": "ada", "resultType": "win"})).await;
-    assert_eq!(late, (409, "conflict".into()), "it is over");
+    assert_eq!(late, (409, "conflict".into()), "it was voided");
     assert_eq!(studio.get("/players/ada").await["games"], 0);
     let later = json!({"id": "next", "name": "Next", "startsAt": "2100-01-01T00:00:00Z"});
     studio.done("POST /sessions", later).await;
@@ -201,9 +223,24 @@ async fn an_organisation_sees_nothing_of_another() {
     assert_eq!(subscribe(&mut ada, "leaderboard:global").await["ok"], true);
     studio.win("m1", "ada").await;
     other.play("m2", &["ada", "bob"], "bob").await;
-    let change = crate::bed::hear(&mut ada, "matchCompleted");
-    let heard = tokio::time::timeout(std::time::Duration::from_millis(300), change).await;
-    assert!(heard.is_err(), "a board's room hears no match of anybody");
+    // What comes behind all of it marks the end.
+    let rival = tidings_testkit::bed::Rest::new(
+        server.addr(),
+        "/api",
+        "rival",
+        &json!({"org": "rivals", "scope": "publish"}),
+    );
+    rival.done("POST /publish", json!({"userId": "ada", "event": "end", "data": 1})).await;
+    loop {
+        match ada.hear().await.unwrap() {
+            Heard::Event { body, .. } if body["event"] == "end" => break,
+            Heard::Event { body, .. } => {
+                assert_ne!(body["event"], "matchCompleted", "a board's room hears no match of anybody");
+            }
+            Heard::Closed(code) => panic!("closed ({code:?}) before the end"),
+            _ => {}
+        }
+    }
     let nobody =
         tidings_testkit::client::http(server.addr(), "GET /api/arena/players", "", "").await.unwrap();
     assert_eq!(nobody.0, 401, "{}", nobody.1);

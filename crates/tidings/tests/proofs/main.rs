@@ -11,6 +11,7 @@ mod away;
 mod bed;
 mod crash;
 mod crowd;
+mod died;
 mod disk;
 mod drain;
 mod retry;

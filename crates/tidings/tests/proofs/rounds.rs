@@ -7,13 +7,13 @@ mod plan;
 mod publishers;
 mod stock;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tidings_testkit::history::{Demand, Fault, History, Verdict};
-use tidings_testkit::{Place, Serving};
+use tidings_testkit::{Place, Serving, free_port};
 use tokio::sync::watch;
 
 use self::plain::Crowd;
@@ -63,7 +63,7 @@ fn serve(place: &Place, addr: SocketAddr) -> (Serving, Duration) {
 async fn rounds(plan: Plan) -> Outcome {
     let place = place("");
     plan.fill(&place).await;
-    let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let (mut server, _) = serve(&place, addr);
     let history = Arc::new(Mutex::new(History::new()));
     let run = Run { plan, addr, history, quiet: watch::Sender::new(false) };

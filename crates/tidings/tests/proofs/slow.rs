@@ -6,8 +6,8 @@ use tidings_testkit::history::{Demand, History, Verdict};
 use crate::bed::{ORG, Publisher, hear_up_to, place, run, serve_without};
 
 const ROOM: &str = "notes:1";
-/// Memory keeps some tens of messages.
-const MEMORY: &str = "[limits]\nroom_bytes = 65536\n";
+/// Memory keeps some tens of messages, and who reads nothing meanwhile may take its time.
+const MEMORY: &str = "[limits]\nroom_bytes = 65536\nlag_ms = 600000\n[heartbeat]\ninterval_ms = 600000\n";
 const MESSAGES: u64 = 6_000;
 /// Letters of each: all of them are more than the kernel and a queue hold.
 const LETTERS: usize = 2_000;

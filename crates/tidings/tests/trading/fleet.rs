@@ -13,13 +13,13 @@ mod orders;
 mod plan;
 mod report;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidings_testkit::Serving;
+use tidings_testkit::{Serving, free_port};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -99,7 +99,7 @@ async fn killed(bed: &Bed, fleet: &Fleet, mut server: Serving, begun: Duration) 
 
 /// One run.
 async fn fleet(bed: &Bed, plan: Plan) -> Outcome {
-    let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let server = bed.serve_at(addr);
     room(addr, &plan).await;
     let (settled, idle, changed, ends) =

@@ -1,24 +1,18 @@
 //! REST on one port and the plain protocol on another, by two variables (B1), and what is known of who listens (B7).
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use tidings_testkit::Serving;
 use tidings_testkit::bed::token;
 use tidings_testkit::client::{Heard, PlainClient, http};
+use tidings_testkit::{Serving, free_port};
 
 use crate::bed::{Bed, Rest, hear, order, say, subscribe};
-
-/// Two ports that nobody has just now.
-fn free_ports() -> [u16; 2] {
-    let held = [TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap()];
-    held.map(|listener| listener.local_addr().unwrap().port())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rest_is_on_port_and_the_plain_protocol_on_ws_port_and_one_trades_by_both() {
     for bed in Bed::both().await {
-        let [rest, sockets] = free_ports();
+        let (rest, sockets) = (free_port(), free_port());
         let mut command = bed.command();
         command.arg("serve").envs([("PORT", rest.to_string()), ("WS_PORT", sockets.to_string())]);
         // Not each 25 seconds. That who says nothing is closed after five is tested in `serve.rs`.

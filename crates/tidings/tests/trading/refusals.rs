@@ -1,8 +1,10 @@
 //! Who may not do what, and with which code it is said.
 
 use serde_json::{Value, json};
+use tidings_testkit::bed;
+use tidings_testkit::client::PlainClient;
 
-use crate::bed::{Bed, Rest, listens, order, rules, say, subscribe};
+use crate::bed::{Bed, Rest, hear, listens, order, rules, say, subscribe, token};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_room_refuses_is_said_by_its_code() {
@@ -30,17 +32,47 @@ async fn what_a_room_refuses_is_said_by_its_code() {
             let left = if reason == "no such room" { Value::Null } else { json!(2) };
             assert_eq!(refused["ordersRemaining"], left, "{refused}");
         }
-        for wrong in
+        let mut hears = listens(server.addr(), "ada").await;
+        subscribe(&mut hears, "trade:r1:ada").await;
+        for (at, wrong) in
             [json!({"quantity": 1}), json!({"price": 10.5}), json!({"extra": 1}), json!({"side": "hold"})]
+                .into_iter()
+                .enumerate()
         {
-            let refused = say(&mut ada, "order:place", order("a", "buy", "1", wrong.clone())).await;
+            let id = format!("wrong{at}");
+            let mut said = order(&id, "buy", "1", wrong.clone());
+            let mut refused = say(&mut ada, "order:place", said.clone()).await;
+            if at == 3 {
+                // By HTTP it is the same.
+                said.as_object_mut().unwrap().remove("roomId");
+                hear(&mut hears, "order:failed").await;
+                refused = Rest::user(server.addr(), "ada").ask("POST /rooms/r1/orders", said).await.1;
+            }
             assert_eq!(refused["error"]["code"], "bad_request", "{wrong} {refused}");
+            assert_eq!(refused["ordersRemaining"], 2, "{refused}");
+            let failed = hear(&mut hears, "order:failed").await["data"].clone();
+            let reason = json!({"code": "bad_order", "message": refused["error"]["message"]});
+            assert_eq!(failed, json!({"roomId": "r1", "clientOrderId": id, "reason": reason}));
         }
+        let none = say(&mut ada, "order:cancel", json!({"roomId": "r1", "orderId": "zz"})).await;
+        assert_eq!(
+            (&none["error"]["code"], &none["ordersRemaining"]),
+            (&json!("not_found"), &json!(2)),
+            "{none}"
+        );
+        let none = say(&mut ada, "order:cancel", json!({"roomId": "r1", "orderId": 1})).await;
+        assert_eq!(
+            (&none["error"]["code"], &none["ordersRemaining"]),
+            (&json!("bad_request"), &json!(2)),
+            "{none}"
+        );
         let mut eve = listens(server.addr(), "eve").await;
         let refused = say(&mut eve, "order:place", order("a", "buy", "1", Value::Null)).await;
         assert_eq!(refused["error"]["code"], "forbidden", "{refused}");
         assert_eq!(refused["error"]["message"], "not_a_member: this is for members of the room");
         assert_eq!(refused["ordersRemaining"], Value::Null, "a room takes none of who is no member");
+        let refused = say(&mut eve, "order:place", order("a", "buy", "1", json!({"quantity": 1}))).await;
+        assert_eq!(refused["ordersRemaining"], Value::Null, "{refused}");
 
         let placed = say(&mut ada, "order:place", order("a", "buy", "1", Value::Null)).await;
         assert_eq!((&placed["orderId"], &placed["ordersRemaining"]), (&json!("o1"), &json!(1)));
@@ -120,7 +152,65 @@ async fn rooms_are_run_by_their_owner_and_accounts_are_their_members() {
             assert_eq!(subscribe(&mut bob, room).await["error"]["code"], answer, "{room}");
         }
         assert_eq!(subscribe(&mut bob, "trade:r1:bob").await["ok"], true);
-        let spoken = json!({"type": "publish", "room": "trade:r1", "event": "order:executed", "data": {}});
-        assert_eq!(bob.ask(spoken).await.unwrap()["ok"], false, "only the app speaks in its rooms");
+        let service = token("exchange", &json!({"scope": "publish"}));
+        let mut service = PlainClient::sign_in(server.addr(), Some(&service)).await.unwrap();
+        for (room, code) in [
+            ("trade:r1", "forbidden"),
+            ("trade:r1:bob", "forbidden"),
+            ("trade:r1:ada", "not_found"),
+            ("trade:mine", "not_found"),
+            ("trade:none", "not_found"),
+        ] {
+            let spoken = json!({"type": "publish", "room": room, "event": "order:executed", "data": {}});
+            let refused = bob.ask(spoken.clone()).await.unwrap();
+            assert_eq!(refused["error"]["code"], code, "{room}: only the app speaks in its rooms");
+            let code = if room == "trade:none" { code } else { "forbidden" };
+            assert_eq!(
+                service.ask(spoken).await.unwrap()["error"]["code"],
+                code,
+                "{room}: a server sees them all"
+            );
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prices_of_which_one_cannot_be_are_refused_together_and_it_is_named() {
+    for bed in Bed::both().await {
+        let server = bed.serve();
+        let exchange = Rest::server(server.addr());
+        exchange.room("r1", &["ada"], Value::Null).await;
+        exchange.price("r1", "10", None).await;
+        for (wrong, status, message) in [
+            (json!({"symbol": "NO", "price": "2"}), 404, "prices[1]: unknown_symbol: "),
+            (json!({"symbol": "ACME", "price": "2.001"}), 400, "prices[1]: bad_tick: "),
+            (json!({"symbol": "ACME", "price": "2", "volume": "-1"}), 400, "prices[1]: bad_size: "),
+            (json!({"symbol": "ACME", "price": 2}), 400, "prices[1].price: "),
+        ] {
+            let good = json!({"symbol": "ACME", "price": "3"});
+            let refused =
+                exchange.refused("POST /rooms/r1/prices", json!({"prices": [good, wrong, good]})).await;
+            assert!(refused.0 == status && refused.1.starts_with(message), "{wrong}: {refused:?}");
+        }
+        let shown = exchange.get("/rooms/r1").await;
+        assert_eq!(shown["prices"][0]["price"], "10", "nothing of them was taken");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_for_people_are_more_than_blanks_and_stand_on_one_line() {
+    let bed = Bed::sqlite();
+    let server = bed.serve();
+    let exchange = Rest::server(server.addr());
+    for name in ["", "   ", "\t", "two\nlines", "zero\0"] {
+        let wrong = json!({"name": name, "rules": rules(Value::Null)});
+        let refused = exchange.refused("POST /rooms", wrong).await;
+        assert!(refused.0 == 400 && refused.1.starts_with("name: "), "{name:?}: {refused:?}");
+    }
+    exchange.room("r1", &[], json!({"lateJoin": true})).await;
+    let wrong = json!({"userId": "ada", "name": " "});
+    assert_eq!(exchange.refused("POST /rooms/r1/join", wrong).await.0, 400);
+    let blank = bed::Rest::new(server.addr(), "/api/trading", "ada", &json!({"name": " \n "}));
+    let joined = blank.done("POST /rooms/r1/join", Value::Null).await;
+    assert_eq!(joined["name"], "ada", "a token without a name that can be shown: {joined}");
 }

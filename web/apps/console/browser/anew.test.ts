@@ -1,7 +1,8 @@
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { Exchange } from "../../../testing/exchange.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
+import { until } from "../../../testing/until.ts";
 import { openBrowser, Window } from "./browsers.ts";
 
 const server = served(["--no-limits"], "[apps.trading]\nkeep_ended_seconds = 1\n");
@@ -39,7 +40,7 @@ test("a room that is removed and made anew is another one: who was a member of t
   await exchange.post("end");
   await page.getByRole("alert").filter({ hasText: "no such room" }).waitFor();
   // The id is taken until all of the first is gone.
-  await vi.waitFor(() => exchange.run([unique("bob")], { lateJoin: true }), { timeout: 20_000 });
+  await until(() => exchange.run([unique("bob")], { lateJoin: true }), 60_000);
   await isForStrangers(window);
   await page.getByRole("button", { name: "Join" }).click();
   await page.getByText("In step").waitFor();
@@ -51,7 +52,7 @@ test("so it is in the demo, where the next round follows by itself", async () =>
   const guest = unique("guest");
   const window = await Window.open(browser, demo);
   const { page } = window;
-  await vi.waitFor(() => demo.post("/api/trading/rooms/demo/join", {}, tokenOf(guest)), { timeout: 20_000 });
+  await until(() => demo.post("/api/trading/rooms/demo/join", {}, tokenOf(guest)));
   await window.signIn("/trading/demo", tokenOf(guest));
   await page.getByText("In step").waitFor();
   await demo.post("/api/trading/rooms/demo/end", {});
@@ -77,11 +78,11 @@ test("fills and the newest price are there when the page is loaded again, and ea
   };
   await page.getByText("In step").waitFor();
   await buys("o1");
-  await vi.waitFor(async () => expect(await fills()).toEqual(["o1"]));
+  await until(async () => expect(await fills()).toEqual(["o1"]));
   await page.reload();
-  await vi.waitFor(async () => expect(await fills()).toEqual(["o1"]), { timeout: 10_000 });
+  await until(async () => expect(await fills()).toEqual(["o1"]));
   await page.getByRole("img", { name: "Price of ACME: ACME 10.00" }).waitFor();
   await buys("o2");
-  await vi.waitFor(async () => expect(await fills()).toEqual(["o2", "o1"]));
+  await until(async () => expect(await fills()).toEqual(["o2", "o1"]));
   await page.close();
 });

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 import { expect } from "vitest";
-import { mint, type Served } from "../../../testing/server.ts";
+import { mint, within, type Served } from "../../../testing/server.ts";
 
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -27,6 +27,16 @@ export async function openBrowser(): Promise<Browser> {
   mkdirSync(ARTIFACTS, { recursive: true });
   const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"];
   return chromium.launch({ executablePath: CHROMIUM, args });
+}
+
+/**
+ * Prints how late, in milliseconds, something was, and bounds it where the variable says by what: a busy machine would decide it
+ * otherwise. `BROWSER_MS` is about what is said until it is seen, `BROWSER_FRAME_MS` about the time without a picture.
+ */
+export function isInTime(what: string, late: number[], variable: "BROWSER_MS" | "BROWSER_FRAME_MS"): void {
+  console.log(`${what} ${late.map(Math.round).join(", ")} ms`);
+  const most = process.env[variable];
+  if (most) expect(Math.max(...late), variable).toBeLessThan(Number(most));
 }
 
 /** An administrator's token, good for the time of a test run. */
@@ -67,11 +77,11 @@ export class Window {
   }
 
   /** The connection is up. */
-  async isLive(timeout = 15_000): Promise<void> {
+  async isLive(timeout = 30_000): Promise<void> {
     await this.page.locator('.status[data-state="connected"]').waitFor({ timeout });
   }
 
-  /** When a text is first there, in milliseconds since 1970; the promise is in the page from the call on. */
+  /** When a text is first there, in milliseconds since 1970, however soon it is gone: it is looked for from the call on. */
   async seesAt(text: string): Promise<() => Promise<number>> {
     // The page's policy forbids eval, so this is a function that is called, and asked for again later.
     await this.page.evaluate((wanted) => {
@@ -87,11 +97,12 @@ export class Window {
         look();
       });
     }, text);
-    return () =>
+    const seen = () =>
       this.page.evaluate(
         (wanted) => (window as unknown as Record<string, Promise<number>>)[`seen ${wanted}`],
         text,
       ) as Promise<number>;
+    return () => within(seen(), `"${text}" on the page`, 30_000);
   }
 
   /**

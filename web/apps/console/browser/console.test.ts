@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Client } from "@tidings/client";
 import { mint, served, unique } from "../../../testing/server.ts";
-import { adminToken, ARTIFACTS, LOOKS, openBrowser, Window } from "./browsers.ts";
+import { until } from "../../../testing/until.ts";
+import { adminToken, ARTIFACTS, isInTime, LOOKS, openBrowser, Window } from "./browsers.ts";
 
 const server = served(["--demo"]);
 let browser: Browser;
@@ -141,7 +142,7 @@ test("files are kept for ever, the page is asked for again, and neither is sent 
 });
 
 describe("what is said", () => {
-  test("reaches two browsers within 200 ms of the request that says it, and both are right after a crash", async () => {
+  test("reaches two browsers, and both are right after a crash", async () => {
     const second = await openBrowser();
     const room = `lobby:${unique("crash")}`;
     const windows = [await Window.open(browser, server), await Window.open(second, server)];
@@ -155,8 +156,7 @@ describe("what is said", () => {
       await server.publish(room, `event-${n}-x`, { n });
       for (const when of seen) late.push((await when()) - began);
     }
-    console.log(`seen after ${late.join(", ")} ms`);
-    expect(Math.max(...late)).toBeLessThan(200);
+    isInTime("seen after", late, "BROWSER_MS");
 
     await server.kill();
     await Promise.all(
@@ -168,7 +168,7 @@ describe("what is said", () => {
     const all = [8, 7, 6, 5, 4, 3, 2, 1].map((n) => `event-${n}-x`);
     for (const window of windows) {
       await window.isLive();
-      await vi.waitFor(async () => expect(await shown(window)).toEqual(all), { timeout: 10_000 });
+      await until(async () => expect(await shown(window)).toEqual(all));
       expect(window.complaints).toEqual([]);
     }
     await Promise.all(windows.map((window) => window.page.close()));
@@ -178,6 +178,8 @@ describe("what is said", () => {
   test("can be explained for a user from the page", async () => {
     const window = await Window.open(browser, server);
     await window.signIn("/messages?room=lobby:welcome", adminToken("curious"));
+    // The server was killed before: nothing is sent to who is not back yet.
+    await until(() => expect(visitor.room("lobby:welcome").state.status).toBe("live"));
     const { messageId } = (await server.publish("lobby:welcome", "said", { text: "explain me" })) as {
       messageId: string;
     };
@@ -222,7 +224,8 @@ test("tabs of one browser share a connection, and when the one that has it is cl
     "second-event",
     "first-event",
   ]);
-  expect(await members()).toBe(1);
+  // That of the tab that is closed ends when the server hears of it.
+  await until(async () => expect(await members()).toBe(1));
   await context.close();
 });
 
@@ -238,11 +241,11 @@ test("a tab that was put to sleep while it had the connection is replaced by one
   await devtools.send("Page.setWebLifecycleState", { state: "frozen" });
   await server.publish(room, "said-while-frozen", 1);
   await second.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
-  await second.page.getByText("said-while-frozen").waitFor({ timeout: 10_000 });
+  await second.page.getByText("said-while-frozen").waitFor();
   await devtools.send("Page.setWebLifecycleState", { state: "active" });
   await server.publish(room, "said-afterwards", 2);
   for (const tab of [first, second]) {
-    await tab.page.getByText("said-afterwards").waitFor({ timeout: 10_000 });
+    await tab.page.getByText("said-afterwards").waitFor();
     expect(await tab.page.locator(".events summary b").allTextContents()).toEqual([
       "said-afterwards",
       "said-while-frozen",
@@ -291,7 +294,7 @@ test("an administrator takes somebody out of a room, and closes a connection", a
   const guest = new Client({ url: server.http, token: mint({ sub: name, name }) });
   guest.connect();
   guest.room(room).enter();
-  await vi.waitFor(() => expect(guest.room(room).state.status).toBe("live"), { timeout: 5_000 });
+  await until(() => expect(guest.room(room).state.status).toBe("live"));
   const window = await Window.open(browser, server);
   await window.signIn(`/rooms/${room}`);
   const confirm = async (label: string) => {
@@ -303,11 +306,11 @@ test("an administrator takes somebody out of a room, and closes a connection", a
     await window.page.getByRole("dialog").getByRole("button", { name: label }).click();
   };
   await confirm("Kick");
-  await vi.waitFor(() => expect(guest.room(room).state.status).toBe("left"), { timeout: 5_000 });
+  await until(() => expect(guest.room(room).state.status).toBe("left"));
   await window.go("/users");
   const { session } = guest.state;
   await confirm("Disconnect");
-  await vi.waitFor(() => expect(guest.state.session).not.toBe(session), { timeout: 5_000 });
+  await until(() => expect(guest.state.session).not.toBe(session));
   guest.disconnect();
   await window.page.close();
 });
@@ -320,7 +323,7 @@ test("an administrator says something to a user, takes him out of a room and end
   const told: unknown[] = [];
   guest.on("hello", (data) => void told.push(data));
   guest.room(room).enter();
-  await vi.waitFor(() => expect(guest.room(room).state.status).toBe("live"), { timeout: 5_000 });
+  await until(() => expect(guest.room(room).state.status).toBe("live"));
   const window = await Window.open(browser, server);
   await window.signIn("/users");
   const dialog = window.page.getByRole("dialog");
@@ -334,7 +337,7 @@ test("an administrator says something to a user, takes him out of a room and end
   // A dialog takes the focus as it opens: who presses before that presses what it chose.
   const confirm = async (name: string) => {
     const isInside = () => dialog.evaluate((open) => open.contains(document.activeElement));
-    await vi.waitFor(async () => expect(await isInside()).toBe(true), { timeout: 5_000 });
+    await until(async () => expect(await isInside()).toBe(true));
     await press("button", name, dialog);
     // Until it is answered nothing behind it can be pressed.
     await dialog.waitFor({ state: "hidden" });
@@ -351,7 +354,7 @@ test("an administrator says something to a user, takes him out of a room and end
   await window.page.keyboard.press("Tab");
   await window.page.keyboard.press("Enter");
   await window.page.getByText(/^Published as /).waitFor();
-  await vi.waitFor(() => expect(told).toEqual([{ to: "Gus" }]), { timeout: 5_000 });
+  await until(() => expect(told).toEqual([{ to: "Gus" }]));
 
   const row = window.page.getByRole("row", { name: new RegExp(room) });
   await press("button", "Kick", row);
@@ -363,14 +366,14 @@ test("an administrator says something to a user, takes him out of a room and end
   expect(guest.room(room).state.status).toBe("live");
   await window.page.keyboard.press("Enter");
   await confirm("Kick");
-  await vi.waitFor(() => expect(guest.room(room).state.status).toBe("left"), { timeout: 5_000 });
+  await until(() => expect(guest.room(room).state.status).toBe("left"));
 
   const { session } = guest.state;
   await press("button", "Disconnect", window.page.locator(".head"));
   await confirm("Disconnect");
-  await vi.waitFor(() => expect(guest.state.session).not.toBe(session), { timeout: 5_000 });
+  await until(() => expect(guest.state.session).not.toBe(session));
   guest.disconnect();
-  await window.page.getByText("There is none now.").waitFor({ timeout: 15_000 });
+  await window.page.getByText("There is none now.").waitFor();
   expect(window.complaints).toEqual([]);
   await window.page.close();
 });
@@ -399,11 +402,8 @@ test("what is said on sockets is drawn from its document: commands, events, payl
       headers: { authorization: `Bearer ${adminToken()}` },
     })
   ).json()) as { operations: object };
-  await vi.waitFor(
-    async () =>
-      expect(await window.page.locator(".operation").count()).toBe(Object.keys(document.operations).length),
-    { timeout: 5_000 },
-  );
+  const all = Object.keys(document.operations).length;
+  await until(async () => expect(await window.page.locator(".operation").count()).toBe(all));
   expect(window.complaints).toEqual([]);
   await window.page.close();
 });
@@ -414,7 +414,7 @@ test("who uses the server how much is seen at one look, by minute and by hour, b
   const guest = new Client({ url: server.http, token: mint({ sub: id, name: "Busy Bea" }) });
   guest.connect();
   guest.room(room).enter();
-  await vi.waitFor(() => expect(guest.room(room).state.status).toBe("live"), { timeout: 5_000 });
+  await until(() => expect(guest.room(room).state.status).toBe("live"));
   for (let n = 0; n < 60; n += 1) await guest.publish(room, "said", { n });
   await fetch(`${server.http}/api/admin/usage`);
   const window = await Window.open(browser, server);
@@ -432,13 +432,13 @@ test("who uses the server how much is seen at one look, by minute and by hour, b
   };
   await region("Users by events")
     .getByRole("row", { name: /Busy Bea/ })
-    .waitFor({ timeout: 15_000 });
+    .waitFor();
   expect(await events(/Busy Bea/, 0)).toBe(1);
-  expect(await events(/Busy Bea/, 1)).toBeGreaterThanOrEqual(60);
+  await until(async () => expect(await events(/Busy Bea/, 1)).toBeGreaterThanOrEqual(60));
   await region("Busiest rooms")
     .getByRole("row", { name: new RegExp(`${room}.*60.*1`) })
     .waitFor();
-  await region("Refused, by code").getByText("unauthorized").waitFor({ timeout: 15_000 });
+  await region("Refused, by code").getByText("unauthorized").waitFor();
   const chart = window.page.getByRole("img", { name: /^Events: delivered/ });
   await chart.waitFor();
   await window.page.getByText("Kept in memory for 2 h;").waitFor();
@@ -460,7 +460,7 @@ test("script in names and data is shown as the text it is", async () => {
   });
   guest.connect();
   guest.room(room).enter();
-  await vi.waitFor(() => expect(guest.room(room).state.status).toBe("live"), { timeout: 5_000 });
+  await until(() => expect(guest.room(room).state.status).toBe("live"));
   await server.publish(room, script, { [script]: script });
   const window = await Window.open(browser, server);
   await window.signIn(`/messages?room=${room}`);

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { runScript } from "../../../../conformance/lib/python.ts";
 import { Exchange } from "../../../testing/exchange.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
+import { until } from "../../../testing/until.ts";
 import { openBrowser } from "./browsers.ts";
 
 /** An event as it was heard: in which room, what, with what, and at which place if it is kept. */
@@ -67,7 +68,7 @@ async function inBrowser({ exchange, user, end }: Where): Promise<Follower> {
   const heard = async () => {
     const look = () =>
       page.evaluate(() => (window as unknown as { page: { heard: Heard[]; over: boolean } }).page);
-    await vi.waitFor(async () => expect((await look()).over).toBe(true), { timeout: 20_000, interval: 50 });
+    await until(async () => expect((await look()).over).toBe(true), 60_000);
     return (await look()).heard;
   };
   return { heard };
@@ -88,12 +89,12 @@ async function onNamespace({ exchange, user, end }: Where): Promise<Follower> {
   socket.onAny((event: string, data: unknown, place?: { room?: string; offset?: number }) => {
     if (place?.room !== undefined) events.push([place.room, event, data, place.offset ?? null]);
   });
-  const told = (await socket.timeout(10_000).emitWithAck("subscribe", { roomId: exchange.id })) as object;
+  const told = (await socket.timeout(20_000).emitWithAck("subscribe", { roomId: exchange.id })) as object;
   expect(told).toMatchObject({ ok: true, rooms: [`trade:${exchange.id}`, `trade:${exchange.id}:${user}`] });
   // The end is said on the same connection.
   const root = socket.io.socket("/", { auth });
   const over = new Promise<void>((resolve) => root.once("end", () => resolve()));
-  expect(await root.timeout(10_000).emitWithAck("subscribe", { room: end })).toMatchObject({ ok: true });
+  expect(await root.timeout(20_000).emitWithAck("subscribe", { room: end })).toMatchObject({ ok: true });
   const heard = async () => {
     await over;
     socket.io.engine.close();
@@ -197,5 +198,5 @@ async function told(exchange: Exchange, isSo: (standings: string[]) => boolean):
     const newest = events.findLast(({ event }) => event === "leaderboard:updated");
     expect(isSo(newest?.data.entries.map(({ userId }) => userId) ?? [])).toBe(true);
   };
-  await vi.waitFor(look, { timeout: 10_000, interval: 100 });
+  await until(look);
 }

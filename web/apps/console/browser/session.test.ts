@@ -21,7 +21,8 @@ test("who signed in with a token that ends is told so where they are, and nothin
   await page.clock.install();
   const token = (seconds: number) =>
     mint({ sub: unique("brief"), scope: "admin publish", exp: inSeconds(seconds) });
-  await window.signIn("/rooms", token(4));
+  // The page is loaded and signs in before that.
+  await window.signIn("/rooms", token(15));
   await page.getByRole("heading", { name: "Rooms" }).waitFor();
   await ended(window).waitFor();
   expect(await page.getByRole("heading", { name: "Rooms" }).count()).toBe(0);

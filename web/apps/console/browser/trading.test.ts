@@ -1,7 +1,8 @@
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { Exchange } from "../../../testing/exchange.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
+import { until } from "../../../testing/until.ts";
 import { ARTIFACTS, LOOKS, openBrowser, Window } from "./browsers.ts";
 
 const server = served(["--no-limits"]);
@@ -15,8 +16,6 @@ afterAll(() => browser.close());
 /** A member's token, good for the time of a test run. */
 const tokenOf = (user: string) =>
   mint({ sub: user, name: user, exp: Math.floor(Date.now() / 1_000) + 3_600 });
-
-const soon = (holds: () => Promise<void>) => vi.waitFor(holds, { timeout: 10_000, interval: 50 });
 
 /** Signs a member in. He may not list the server's rooms, and Chromium writes that the page has asked. */
 async function signedIn(window: Window, path: string, user: string): Promise<void> {
@@ -50,22 +49,24 @@ test("an order that is placed in the page is seen executed, with its position an
   // By keyboard alone: the ticket is a form like any other.
   await page.getByLabel(/^Quantity/).focus();
   await page.keyboard.type("40");
+  // For a second only: then the room takes as many as before.
+  const fewer = await window.seesAt("19 of 20 orders left");
   await page.keyboard.press("Enter");
   await page.getByText("Order o1 is open, 10 of it waits.").waitFor();
-  await soon(async () => expect(await rows(window, "Positions")).toEqual(["ACME|30|10|10|0"]));
+  await until(async () => expect(await rows(window, "Positions")).toEqual(["ACME|30|10|10|0"]));
   expect(await rows(window, "Open orders")).toEqual([
     expect.stringMatching(/^o1\|buy ACME\|10 of 40\|any price\|/),
   ]);
   expect(await rows(window, "Filled")).toEqual([expect.stringMatching(/^o1\|buy ACME\|30\|10\|0\.3\|/)]);
-  await page.getByText("19 of 20 orders left").waitFor();
+  await fewer();
   await page.getByText("20 of 20 orders left").waitFor();
   await page.getByRole("button", { name: "Cancel order o1" }).click();
   await page.getByText("None of your orders waits.").waitFor();
 
   await exchange.price("ACME", "12");
-  await soon(async () => expect(await rows(window, "Positions")).toEqual(["ACME|30|10|12|+60"]));
+  await until(async () => expect(await rows(window, "Positions")).toEqual(["ACME|30|10|12|+60"]));
   await page.getByRole("img", { name: "Price of ACME: ACME 12.00" }).waitFor();
-  await soon(async () => expect((await rows(window, "Standings"))[0]).toBe(`1|${ada}|5.97 %|1,059.7`));
+  await until(async () => expect((await rows(window, "Standings"))[0]).toBe(`1|${ada}|5.97 %|1,059.7`));
   expect(await page.locator("tr[aria-current]").innerText()).toContain(ada);
 
   await page.getByLabel("Buy", { exact: true }).focus();
@@ -83,7 +84,7 @@ test("an order that is placed in the page is seen executed, with its position an
   await page.getByRole("alert").filter({ hasText: "The price does not go with this order" }).waitFor();
   await page.getByLabel("Price", { exact: true }).fill("20");
   await page.getByRole("button", { name: "Sell ACME" }).click();
-  await soon(async () =>
+  await until(async () =>
     expect(await rows(window, "Open orders")).toEqual([
       expect.stringMatching(/^o2\|sell ACME\|3 of 3\|20\|/),
     ]),
@@ -91,7 +92,7 @@ test("an order that is placed in the page is seen executed, with its position an
 
   // Whoever trades for her elsewhere is seen here, digests hold, and so it is after a crash.
   for (let n = 0; n < 6; n += 1) await orderBy(ada, exchange, unique("bot"));
-  await soon(async () =>
+  await until(async () =>
     expect(await rows(window, "Positions")).toEqual([expect.stringMatching(/^ACME\|36\|/)]),
   );
   await page.getByText("1 digest held, 0 resyncs").waitFor();
@@ -101,7 +102,7 @@ test("an order that is placed in the page is seen executed, with its position an
   await server.start();
   await window.isLive();
   await exchange.price("ACME", "20");
-  await soon(async () =>
+  await until(async () =>
     expect(await rows(window, "Positions")).toEqual([expect.stringMatching(/^ACME\|33\|.*\|20\|/)]),
   );
   await exchange.post("end");
@@ -232,7 +233,7 @@ for (const [colorScheme, size, width] of LOOKS) {
       await window.page.getByLabel("Quantity").fill("5000");
       await window.page.getByRole("button", { name: "Buy ACME" }).click();
       await window.page.getByRole("alert").filter({ hasText: "outside of what is traded" }).waitFor();
-      await soon(async () => expect((await rows(window, "Standings")).length).toBe(3));
+      await until(async () => expect((await rows(window, "Standings")).length).toBe(3));
       await window.page.getByText("1 digest held").waitFor();
       await look("trading-room");
       await window.go("/trading");

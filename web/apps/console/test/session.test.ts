@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { mint } from "../../../testing/server.ts";
+import { until } from "../../../testing/until.ts";
 import { session, signInByPassword, signOut } from "../src/session.ts";
 
 /** What the server was asked, and how it answers: a sign-in whose token is about to end. */
@@ -34,7 +35,7 @@ test("signing out leaves no token behind, though one has to be renewed for it", 
   expect(kept()).toContain("refresh-ada");
   answers.set("/api/auth/refresh", () => Response.json(tokens("ada", 900)));
   signOut();
-  await vi.waitFor(() => expect(asked("/api/auth/logout")).toBe(1));
+  await until(() => expect(asked("/api/auth/logout")).toBe(1));
   expect(asked("/api/auth/refresh")).toBe(1);
   expect(kept()).toBeNull();
 });
@@ -45,7 +46,7 @@ test("a sign-in that is over ends nobody else's", async () => {
   answers.set("/api/auth/refresh", () => new Promise<Response>((resolve) => (answer = resolve)));
   const leaving = session()?.client;
   signOut();
-  await vi.waitFor(() => expect(asked("/api/auth/refresh")).toBe(1));
+  await until(() => expect(asked("/api/auth/refresh")).toBe(1));
   await signIn("bob", 900);
   const renewed = leaving?.request("/api/rooms");
   answer(Response.json({ ok: false, error: { code: "unauthorized", message: "over", retryable: false } }));

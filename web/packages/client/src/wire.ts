@@ -300,6 +300,12 @@ export interface LeaderboardUpdated {
   roomId: string;
 }
 
+/** The server stops, and this connection with it. */
+export interface Leaving {
+  /** After how many milliseconds the connection is closed. */
+  afterMs: number;
+}
+
 /** The client was taken out of a room, or may not go back into it. */
 export interface Left {
   /** Whether it is still kept for the user. */
@@ -1078,7 +1084,7 @@ export interface TokenEnds {
 export interface TradeEnded {
   /** When, in the room's time. */
   endedAt: string;
-  /** The place in the room's journal at which it ended: what is before it counts. */
+  /** The number of the entry of the room's journal at which it ended: what is before it counts. It is no offset of an event. */
   finalOffset: number;
   /** In which room. */
   roomId: string;
@@ -1118,7 +1124,7 @@ export interface TradeRanking {
 }
 
 /** Why a room says no. The name on the wire is what programs branch on. */
-export type TradeRefusal = "not_a_member" | "already_a_member" | "room_not_running" | "room_state" | "room_busy" | "room_full" | "unknown_symbol" | "no_price" | "bad_tick" | "bad_size" | "insufficient_cash" | "insufficient_position" | "position_limit" | "too_many_orders" | "rate_exceeded" | "duplicate_client_order_id" | "unknown_order" | "already_cancelled" | "already_filled";
+export type TradeRefusal = "not_a_member" | "already_a_member" | "room_not_running" | "room_state" | "room_busy" | "room_full" | "unknown_symbol" | "no_price" | "bad_tick" | "bad_size" | "bad_order" | "insufficient_cash" | "insufficient_position" | "position_limit" | "too_many_orders" | "rate_exceeded" | "duplicate_client_order_id" | "unknown_order" | "already_cancelled" | "already_filled";
 
 /** A room as it stands. */
 export interface TradeRoomView {
@@ -1130,7 +1136,7 @@ export interface TradeRoomView {
   digest: string;
   /** When it ended. */
   endedAt?: string | null;
-  /** When it is to end, or has ended. */
+  /** When it ends by itself, in the room's time, where its rules say so; that stays, also if it was ended before. */
   endsAt?: string | null;
   /** Its id. */
   id: string;
@@ -1326,6 +1332,8 @@ export interface Events {
     "tidings:gap": Gap;
     /** The token ends soon: renew it by `auth`. */
     "tidings:token": TokenEnds;
+    /** The server stops and will close the connection. */
+    "tidings:reconnect": Leaving;
     /** Volatile events were left out; for clients that say `auth.gaps: true`. */
     "tidings:skipped": Skipped;
     /** What was held back follows; for clients that say `auth.gaps: true`. */

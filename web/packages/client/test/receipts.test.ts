@@ -1,6 +1,7 @@
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { opening } from "../../../testing/clients.ts";
 import { served, unique } from "../../../testing/server.ts";
+import { until } from "../../../testing/until.ts";
 
 const CONFIG = `
 [rooms.loose]
@@ -18,12 +19,12 @@ for (const name of ["lobby", "loose"]) {
     const heard: unknown[][] = [];
     hearer.room(room).on("said", (data, place) => heard.push([data, place]));
     hearer.room(room).enter();
-    await vi.waitFor(() => expect(hearer.room(room).state.status).toBe("live"));
+    await until(() => expect(hearer.room(room).state.status).toBe("live"));
     const receipts: unknown[] = [];
     publisher.on("tidings:receipt", (receipt) => receipts.push(receipt));
-    const receipt = { timeoutMs: 200, tries: 3 };
+    const receipt = { timeoutMs: 10_000, tries: 3 };
     const { messageId } = await publisher.publish(room, "said", { n: 1 }, { receipt });
-    await vi.waitFor(() => expect(receipts).toHaveLength(1));
+    await until(() => expect(receipts).toHaveLength(1));
     expect(receipts).toMatchObject([
       { messageId, outcome: "acknowledged", counts: { acknowledged: 1 }, tries: 1 },
     ]);

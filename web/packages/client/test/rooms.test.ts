@@ -1,7 +1,8 @@
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Place, Room } from "@tidings/client";
 import { opening } from "../../../testing/clients.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
+import { until } from "../../../testing/until.ts";
 
 // Most of what is said in a room of the kind `log` is in the log alone.
 const CONFIG = `
@@ -30,7 +31,6 @@ subscribe = "role:nobody"
 const server = served([], CONFIG);
 const open = opening(server);
 
-const until = (holds: () => void, timeout = 10_000) => vi.waitFor(holds, { timeout, interval: 10 });
 const isLive = (room: Room) => until(() => expect(room.state.status).toBe("live"));
 
 /** Everything a room says from now on. */
@@ -70,7 +70,7 @@ describe("rooms", () => {
     await server.start();
     // Said by somebody else while this client is perhaps still away.
     for (const n of [4, 5, 6]) await server.publish(room.name, "said", n);
-    await until(() => expect(heard.length).toBeGreaterThanOrEqual(6), 15_000);
+    await until(() => expect(heard.length).toBeGreaterThanOrEqual(6));
     await client.publish(room.name, "said", 7);
     await until(() => expect(heard.length).toBeGreaterThanOrEqual(7));
     expect(numbers(heard)).toEqual([1, 2, 3, 4, 5, 6, 7]);
@@ -90,8 +90,8 @@ describe("rooms", () => {
     await until(() => expect(heard).toHaveLength(1));
 
     await server.kill();
+    await until(() => expect(client.state.status).toBe("reconnecting"));
     await server.start();
-    await until(() => expect(client.state.status).toBe("connected"), 15_000);
     await isLive(room);
     await client.publish(room.name, "said", "after");
     await until(() => expect(heard).toHaveLength(2));
@@ -150,7 +150,7 @@ describe("rooms", () => {
     expect(room.state.status).toBe("live");
     third();
     await until(() => expect(room.state.status).toBe("idle"));
-    await vi.waitFor(async () => expect(await members()).toBe(0), { timeout: 5_000 });
+    await until(async () => expect(await members()).toBe(0));
   });
 
   test("a room one may not enter says so, and is not asked for again and again", async () => {

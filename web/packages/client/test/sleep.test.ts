@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Client } from "@tidings/client";
 import { watchSleep } from "../src/sleep.ts";
 import { mint, Served, unique } from "../../../testing/server.ts";
+import { until } from "../../../testing/until.ts";
 import { FrozenRelay } from "./frozen_relay.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -55,15 +56,15 @@ test("a connection that is dead and does not know it is replaced within seconds,
     const heard: unknown[] = [];
     room.on("said", (data) => void heard.push(data));
     room.enter();
-    await vi.waitFor(() => expect(room.state.status).toBe("live"), { timeout: 5_000 });
+    await until(() => expect(room.state.status).toBe("live"));
     // Nothing comes through the old connection any more, and nobody closes it: so it is after a sleep.
     relay.freeze();
     await server.publish(room.name, "said", "while asleep");
     client.check();
-    await vi.waitFor(() => expect(heard).toEqual(["while asleep"]), { timeout: 8_000 });
+    await until(() => expect(heard).toEqual(["while asleep"]));
   } finally {
     client.disconnect();
     relay.end();
     await server.end();
   }
-}, 30_000);
+});

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Client, type Place, type Room } from "@tidings/client";
 import { mint, served, unique } from "../../../testing/server.ts";
 import { Studio } from "../../../testing/studio.ts";
+import { until } from "../../../testing/until.ts";
 import { Locks } from "./locks.ts";
 
 // Most of what is said in a room is in the log alone.
@@ -30,8 +31,6 @@ afterEach(() => {
   tabs.splice(0).forEach((tab) => tab.disconnect());
   vi.unstubAllGlobals();
 });
-
-const until = (holds: () => void, timeout = 10_000) => vi.waitFor(holds, { timeout, interval: 10 });
 
 const isLive = (room: Room) => until(() => expect(room.state.status).toBe("live"));
 
@@ -261,7 +260,7 @@ test("a room that a tab let go while the connection was away is left with the la
   await until(() => expect(first?.room.state.status).toBe("live"));
   expect(await connections(name)).toBe(1);
   first?.leave();
-  await vi.waitFor(async () => expect(await connections(name)).toBe(0), { timeout: 5_000 });
+  await until(async () => expect(await connections(name)).toBe(0));
 });
 
 test("so is one that the server took all tabs out of, and that one of them entered again", async () => {
@@ -275,5 +274,5 @@ test("so is one that the server took all tabs out of, and that one of them enter
   await until(() => expect(first?.room.state.status).toBe("live"));
   expect(await connections(name)).toBe(1);
   leave?.();
-  await vi.waitFor(async () => expect(await connections(name)).toBe(0), { timeout: 5_000 });
+  await until(async () => expect(await connections(name)).toBe(0));
 });

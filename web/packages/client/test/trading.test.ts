@@ -1,8 +1,9 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { Client, followed, type AccountView, type OrderReply } from "@tidings/client";
 import { ACCOUNT, digestOf, ordersLeft, tradingRoom, type TradingRoom } from "@tidings/client/trading";
 import { Exchange } from "../../../testing/exchange.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
+import { until } from "../../../testing/until.ts";
 
 const server = served(["--no-limits"]);
 const forgetful = served(["--no-limits"], "[apps.trading]\nkeep_ended_seconds = 1\n");
@@ -14,9 +15,6 @@ const open = (user: string, at = server) => {
   return client;
 };
 afterEach(() => clients.splice(0).forEach((client) => client.disconnect()));
-
-const until = (holds: () => void | Promise<void>, timeout = 10_000) =>
-  vi.waitFor(holds, { timeout, interval: 10 });
 
 /** Trades in a room as a member; a market order of one lot, unless said otherwise. */
 const order = (symbol: string, side: "buy" | "sell", quantity = "1") =>
@@ -100,7 +98,7 @@ test("an account, its orders and the room follow events alone, every digest hold
   await server.kill();
   await until(() => expect(room.state.own).toBe("joining"));
   await server.start();
-  await until(() => expect(room.state.own).toBe("live"), 20_000);
+  await until(() => expect(room.state.own).toBe("live"));
   const { held } = room.state.proof;
   await trade();
   await until(() => expect(room.state.proof.held).toBeGreaterThan(held));
@@ -113,7 +111,7 @@ test("an account, its orders and the room follow events alone, every digest hold
   await until(() => expect(room.state.ticks["ACME"]?.length).toBeGreaterThan(0));
   await exchange.post("end");
   await until(() => expect(room.state.room?.state).toBe("ended"));
-}, 60_000);
+}, 120_000);
 
 test("who lost an event finds it at the next digest, asks anew once, and is right; who does not check stays wrong", async () => {
   const ada = unique("ada");
@@ -179,14 +177,18 @@ test("how many orders the room takes is known from its answers, and comes back w
   const room = await entered(exchange, ada);
   expect(ordersLeft(room.state)).toBe(3);
   await expect(room.place(order("ACME", "sell"))).rejects.toMatchObject({ ordersRemaining: 3 });
-  const replies: OrderReply[] = [];
-  for (let n = 0; n < 3; n += 1) replies.push(await room.place(order("ACME", "buy")));
-  expect(replies.at(-1)?.ordersRemaining).toBe(0);
+  // Time gives some back: on a busy machine they are more than three.
+  let reply: OrderReply;
+  do reply = await room.place(order("ACME", "buy"));
+  while (reply.ordersRemaining > 0);
   const { budget } = room.state;
   expect(ordersLeft(room.state, budget?.at)).toBe(0);
   expect(ordersLeft(room.state, (budget?.at ?? 0) + 1_100)).toBe(2);
   expect(ordersLeft(room.state, (budget?.at ?? 0) + 60_000)).toBe(3);
-  await expect(room.place(order("ACME", "buy"))).rejects.toMatchObject({ code: "rate_limited" });
+  const placesMore = async () => {
+    for (;;) await room.place(order("ACME", "buy"));
+  };
+  await expect(placesMore()).rejects.toMatchObject({ code: "rate_limited" });
 });
 
 describe("a room that is removed", () => {
@@ -203,7 +205,7 @@ describe("a room that is removed", () => {
 
   /** The id is taken until all of the one before is gone. */
   const anew = (exchange: Exchange) =>
-    until(() => exchange.run([unique("bob")], { lateJoin: true, startingCash: "500" }), 20_000);
+    until(() => exchange.run([unique("bob")], { lateJoin: true, startingCash: "500" }), 30_000);
 
   const own = ({ state: { account, fills, budget, proof } }: TradingRoom) => [
     account,
@@ -224,7 +226,7 @@ describe("a room that is removed", () => {
     expect(own(room)).toEqual([undefined, [], undefined, undefined]);
     await exchange.post("join", { userId: ada });
     await until(() => expect(room.state.account).toMatchObject({ cash: "500", positions: [] }));
-  }, 60_000);
+  }, 120_000);
 
   test("is forgotten as well by who was away as it was made anew", async () => {
     const [room, exchange] = await ended(unique("ada"));
@@ -233,8 +235,8 @@ describe("a room that is removed", () => {
     await exchange.post("end");
     await anew(exchange);
     client?.connect();
-    await until(() => expect(room.state.room?.rules.startingCash).toBe("500"), 20_000);
+    await until(() => expect(room.state.room?.rules.startingCash).toBe("500"));
     await until(() => expect(room.state.own).toBe("refused"));
     expect(own(room)).toEqual([undefined, [], undefined, undefined]);
-  }, 60_000);
+  }, 120_000);
 });

@@ -1,4 +1,5 @@
 import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { useLayoutEffect } from "react";
 import { afterEach, expect, test } from "vitest";
 import { Client } from "@tidings/client";
 import { TidingsProvider, useOrders, usePortfolio, useTradingRoom } from "@tidings/react";
@@ -7,8 +8,18 @@ import { mint, served, unique } from "../../../testing/server.ts";
 
 const server = served(["--no-limits"]);
 afterEach(cleanup);
-const soon = (holds: () => void) => waitFor(holds, { timeout: 10_000 });
 const text = (id: string) => screen.getByTestId(id).textContent;
+
+/** Each text of the orders, as they were rendered: some are there for a second, and nobody may look meanwhile. */
+const rendered: string[] = [];
+
+/** Waits until the orders were seen to be so, one after the other, whatever came between. */
+const saw = (...texts: string[]) =>
+  waitFor(() => {
+    let next = 0;
+    for (const seen of rendered) if (seen === texts[next]) next += 1;
+    expect(texts.slice(next), rendered.join(", ")).toEqual([]);
+  });
 
 function Page({ room }: { room: string }) {
   const { room: seen, standings, me, proof, live } = useTradingRoom(room);
@@ -41,9 +52,11 @@ function Orders({ room }: { room: string }) {
       quantity: "2",
       ...(type === "limit" ? { price: "1" } : {}),
     });
+  const said = [left, open.length, ...fills.map(({ price }) => price)].join(" ");
+  useLayoutEffect(() => void rendered.push(said), [said]);
   return (
     <>
-      <p data-testid="orders">{[left, open.length, ...fills.map(({ price }) => price)].join(" ")}</p>
+      <p data-testid="orders">{said}</p>
       <button onClick={() => buy("market")}>market</button>
       <button onClick={() => buy("limit")}>limit</button>
       <button onClick={() => void cancel(open[0]?.orderId ?? "")}>cancel</button>
@@ -65,20 +78,19 @@ test("three hooks of one room share one subscription, and show an order, what it
       <Page room={exchange.id} />
     </TidingsProvider>,
   );
-  await soon(() => expect(text("room")).toBe(`running ${ada} true true`));
+  await waitFor(() => expect(text("room")).toBe(`running ${ada} true true`));
   expect(asked).toEqual([{ room: `trade:${exchange.id}` }, { room: `trade:${exchange.id}:${ada}` }]);
   expect(text("orders")).toBe("2 0");
   fireEvent.click(screen.getByText("market"));
-  await soon(() => expect(text("portfolio")).toBe("99979.98 2 ACME"));
+  await waitFor(() => expect(text("portfolio")).toBe("99979.98 2 ACME"));
   // What becomes of an order is heard before its answer, which says how many are left.
-  await soon(() => expect(text("orders")).toBe("1 0 10"));
-  await soon(() => expect(text("orders")).toBe("2 0 10"));
+  await saw("2 0", "1 0 10", "2 0 10");
   fireEvent.click(screen.getByText("limit"));
-  await soon(() => expect(text("orders")).toBe("1 1 10"));
+  await saw("2 0", "1 0 10", "2 0 10", "1 1 10");
   fireEvent.click(screen.getByText("cancel"));
-  await soon(() => expect(text("orders")).toMatch(/ 0 10$/));
-  await soon(() => expect(text("standings")).toBe(ada));
+  await waitFor(() => expect(text("orders")).toMatch(/ 0 10$/));
+  await waitFor(() => expect(text("standings")).toBe(ada));
   view.unmount();
-  await soon(() => expect(client.room(`trade:${exchange.id}`).state.status).toBe("idle"));
+  await waitFor(() => expect(client.room(`trade:${exchange.id}`).state.status).toBe("idle"));
   client.disconnect();
 });

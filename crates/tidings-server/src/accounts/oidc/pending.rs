@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use tidings_core::hub::lock;
-use tidings_core::{Code, Refusal};
+use tidings_core::{Code, Refusal, lock};
 use tidings_store::Digest;
 
 /// A bounded number of things that wait; one more is refused, since dropping another would end its sign-in.

@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use serde::Deserialize;
-use tidings_core::hub::lock;
-use tidings_core::{Code, Identity, Org, Refusal};
+use tidings_core::{Code, Identity, Org, Refusal, lock};
 
 use super::super::sight::Sight;
 use crate::accounts::input;

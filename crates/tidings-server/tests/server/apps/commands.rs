@@ -82,8 +82,11 @@ fn a_command_that_nobody_has_is_refused_on_every_door() {
         assert_eq!(code(&say(&mut ada, 1, "give", &json!({}))), "not_found");
         let elsewhere = ada.ask(2, "\"type\":\"command\",\"ns\":\"/\",\"name\":\"take\",\"data\":{}");
         assert_eq!(code(&elsewhere), "not_found");
-        let generic =
-            ada.ask(3, "\"type\":\"command\",\"name\":\"subscribe\",\"data\":{\"room\":\"lobby:1\"}");
+        // Those of the engine are in the root alone.
+        let generic = ada.ask(
+            3,
+            "\"type\":\"command\",\"ns\":\"/shop\",\"name\":\"history\",\"data\":{\"room\":\"lobby:1\"}",
+        );
         assert_eq!(code(&generic), "not_found");
         let (mut io, _) = socket_io(addr, &token("ada", 600, json!({})), "");
         io.say("427[\"take\",{}]");

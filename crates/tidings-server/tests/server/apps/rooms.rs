@@ -67,7 +67,8 @@ fn an_app_decides_where_the_rule_leaves_it_to_it() {
         let publish =
             |room: u64| format!("\"type\":\"publish\",\"room\":\"till:{room}\",\"event\":\"x\",\"data\":1");
         assert_eq!(ada.ask(2, &publish(1))["ok"], true);
-        assert_eq!(code(&ada.ask(3, &publish(2))), "not_found");
+        let told = ada.ask(3, &publish(2));
+        assert_eq!((code(&told), &told["error"]["message"]), ("forbidden", &json!("this till is Ada's")));
         assert_eq!(code(&bob.ask(2, &publish(1))), "not_found");
     });
 }

@@ -18,7 +18,11 @@ pub(super) static SETTINGS: &[Setting] = &[
         "What a room keeps of its events: nothing, the recent ones in memory, or those in the database: then a \
          publish is answered once it is stored.",
     ),
-    row("rooms.KIND.size", Kind::Count(1, 1 << 24), "Events kept per room. More take memory."),
+    row(
+        "rooms.KIND.size",
+        Kind::Count(1, 1 << 24),
+        "Events kept per room; where the kind names none, 10,000 in durable and 1,000 in recent ones. More take memory.",
+    ),
     row(
         "rooms.KIND.ttl_seconds",
         Kind::Count(1, 31_536_000),

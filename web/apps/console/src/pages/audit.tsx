@@ -137,7 +137,9 @@ function Entry({ of }: { of: AuditRow }) {
   const { seq, at: when, actorKind, actor, org, action, object, result, reason, address } = of;
   return (
     <tr>
-      <th scope="row">{at(when)}</th>
+      <th scope="row" className="when">
+        {at(when)}
+      </th>
       <td className="words">
         {actor ?? actorKind}
         {org !== null && ` of ${org}`}

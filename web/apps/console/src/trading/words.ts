@@ -12,6 +12,7 @@ const WORDS: Record<TradeRefusal, string> = {
   unknown_symbol: "This is not traded here.",
   no_price: "It has no price yet.",
   bad_tick: "The price does not go with this order or its steps.",
+  bad_order: "The order cannot be read.",
   bad_size: "The quantity is outside of what is traded at once.",
   insufficient_cash: "There is not enough free cash.",
   insufficient_position: "There is not enough of it that is free to sell.",

@@ -77,7 +77,7 @@ export const MARKET: Rules<Market> = {
     "room:started": (before, { startedAt, endsAt }: TradeStarted) =>
       inRoom(before, { startedAt, endsAt: endsAt ?? null }),
     "room:ended": (before, { endedAt, finalOffset, standings }: TradeEnded) =>
-      inRoom(before, { state: "ended", endedAt, endsAt: endedAt, journal: finalOffset, standings }),
+      inRoom(before, { state: "ended", endedAt, journal: finalOffset, standings }),
     "room:member_joined": (before) => counted(before, 1),
     "room:member_left": (before) => counted(before, -1),
   },
@@ -127,8 +127,11 @@ export const ACCOUNT: Rules<Own> = {
       })),
     "order:executed": executed,
     "order:cancelled": (before, { orderId }: OrderCancelled) => withoutOrder(before, orderId),
+    // What waited and cannot be paid is told by this alone.
     "order:failed": (before, failed: OrderFailed) => ({
-      ...before,
+      ...ofAccount(before, ({ openOrders }) => ({
+        openOrders: openOrders.filter(({ clientOrderId }) => clientOrderId !== failed.clientOrderId),
+      })),
       failures: [failed, ...before.failures].slice(0, HAPPENED),
     }),
     "position:updated": (before, position: PositionUpdated) =>
