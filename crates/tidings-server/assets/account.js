@@ -1,6 +1,6 @@
 // The page of one's account: what links in mails lead to, signing in and out, making an account, passwords.
 
-import { post, Refusal, Session } from "./session.js";
+import { post, providers, Refusal, sentBack, Session } from "./session.js";
 
 const byId = (id) => document.getElementById(id);
 const VIEWS = ["sign-in", "register", "forgot", "confirm", "choose", "signed-in"].map(byId);
@@ -31,10 +31,26 @@ let link = null;
 
 // Views.
 
+// What is said of mails; without anybody who sends them the server writes them to its log, and says so in the page.
+const MAILS = {
+  sent: {
+    register: "A mail will ask you to confirm the address.",
+    registered: "A mail is on its way. Its link confirms the address; then you can sign in.",
+    forgot: "A link to choose a new password comes by mail.",
+    asked: "If there is such an account, a mail with a link is on its way.",
+  },
+  logged: {
+    register: "This server sends no mail: a link in its log will confirm the address.",
+    registered: "This server sends no mail. The link that confirms the address is in its log; then you can sign in.",
+    forgot: "This server sends no mail: a link to choose a new password will be in its log.",
+    asked: "This server sends no mail. If there is such an account, a link is in its log.",
+  },
+}[document.querySelector("main").dataset.mails];
+
 const INVITES = {
   "sign-in": "Sign in, or make an account.",
-  register: "A mail will ask you to confirm the address.",
-  forgot: "A link to choose a new password comes by mail.",
+  register: MAILS.register,
+  forgot: MAILS.forgot,
 };
 
 function say(says, isRefusal = false) {
@@ -61,12 +77,20 @@ function showUser(says) {
 
 function start() {
   const [kind, token] = location.hash.slice(1).split("=");
+  const back = new URLSearchParams(location.search);
   // It neither stays in the address bar nor in the history.
   history.replaceState(null, "", location.pathname);
   link = Object.hasOwn(LINKS, kind) && token ? { ...LINKS[kind], token } : null;
   if (link) show(link.view, link.says);
   else if (kind) show("sign-in", "The link is not complete. Take all of it from the mail.", true);
   else if (session.user) showUser("You are signed in.");
+  else if (back.has("code")) {
+    show("sign-in");
+    void attempt(async () => {
+      await session.exchange(back.get("code"));
+      showUser("You are signed in.");
+    });
+  } else if (back.has("error")) show("sign-in", sentBack(back.get("error")), true);
   else show("sign-in", INVITES["sign-in"]);
 }
 
@@ -86,11 +110,11 @@ const DEEDS = {
   },
   async register(fields) {
     await post("/api/auth/register", fields);
-    show("sign-in", "A mail is on its way. Its link confirms the address; then you can sign in.");
+    show("sign-in", MAILS.registered);
   },
   async forgot(fields) {
     await post("/api/auth/password", fields);
-    show("sign-in", "If there is such an account, a mail with a link is on its way.");
+    show("sign-in", MAILS.asked);
   },
   confirm: follow,
   choose: follow,
@@ -99,6 +123,21 @@ const DEEDS = {
     showUser("The password is changed. Everywhere else you are signed out.");
   },
 };
+
+async function offerProviders() {
+  const here = encodeURIComponent(location.pathname);
+  const buttons = (await providers()).map(({ name, label }) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = `Sign in with ${label}`;
+    button.addEventListener("click", () =>
+      location.assign(`/api/auth/oidc/${encodeURIComponent(name)}/start?returnTo=${here}`),
+    );
+    return button;
+  });
+  byId("providers").replaceChildren(...buttons);
+  byId("providers").hidden = buttons.length === 0;
+}
 
 // What was written into a form; what was left empty is not said.
 function fieldsOf(form) {
@@ -146,3 +185,4 @@ addEventListener("pagehide", () => {
   show("sign-in", "You are signed out.");
 });
 start();
+void offerProviders();

@@ -24,6 +24,25 @@ export async function post(path, body, { token, ...options } = {}) {
   return answer;
 }
 
+// At whom one may sign in elsewhere; nobody where the server does not say.
+export async function providers() {
+  try {
+    const response = await fetch("/api/auth/providers");
+    return response.ok ? (await response.json()).providers : [];
+  } catch {
+    return [];
+  }
+}
+
+// Why a provider has sent somebody back without a code, by the code of the refusal; what else stands in the address is
+// not repeated, for anybody can write it there.
+const SENT_BACK = new Map([
+  ["forbidden", "The provider did not let you in, or nobody with that account may sign in here."],
+  ["unauthorized", "What the provider said of you is not valid. Try again."],
+  ["unavailable", "The provider cannot be asked now. Try again in a moment."],
+]);
+export const sentBack = (code) => SENT_BACK.get(code) ?? "Signing in at the provider did not work.";
+
 export class Session {
   #send;
   #now;
@@ -43,6 +62,11 @@ export class Session {
 
   async signIn(body) {
     this.#take(await this.#send("/api/auth/login", body));
+  }
+
+  // With the code with which a provider's sign-in comes back.
+  async exchange(code) {
+    this.#take(await this.#send("/api/auth/oidc/exchange", { code }));
   }
 
   // Every other sign-in of this user ends; this one goes on with new tokens.

@@ -70,6 +70,8 @@ pub(crate) struct Accounts {
     sign_in: Arc<SignIn>,
     audit: Arc<Audit>,
     pub(crate) rules: Rules,
+    /// Mails are sent; without anybody to do so they are written to the log.
+    pub(crate) sends_mail: bool,
     passwords: Passwords,
     failures: Attempts,
     mails: Attempts,
@@ -139,6 +141,7 @@ impl Accounts {
             sign_in,
             audit,
             rules,
+            sends_mail: false,
             passwords: Passwords::new(),
             failures: Attempts::new(FAILURES, FAILURES_TIME),
             mails: Attempts::new(MAILS, MAILS_TIME),

@@ -46,6 +46,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tidings_core::{Code, Identity, Refusal};
 
@@ -111,6 +112,7 @@ impl Front {
         let names = apps.iter().map(|(name, _)| *name).collect();
         let clients = for_clients(&shared).merge(apps::routes(&shared, apps));
         let admin = clients.clone().merge(for_administrators(&shared, administration.guarded, &origins));
+        let admin = admin.fallback(async |request| nothing_here(&request, "/"));
         let public = if administration.apart { clients } else { admin.clone() };
         let request_ids = RequestIds::default();
         Arc::new(Self { shared, origins, proxies, request_ids, apps: names, public, admin, tests })
@@ -134,6 +136,7 @@ impl Front {
 
 fn for_clients(shared: &Arc<Shared>) -> Router {
     let least = shared.accounts.as_ref().map_or(LEAST_SAFE, |accounts| accounts.rules.password_least);
+    let sends_mail = shared.accounts.as_ref().is_none_or(|accounts| accounts.sends_mail);
     Router::new()
         .merge(health::routes(shared.clone()))
         .merge(publish::routes(shared.clone()))
@@ -143,8 +146,8 @@ fn for_clients(shared: &Arc<Shared>) -> Router {
         .merge(deliveries::routes(shared.clone()))
         .merge(explain::routes(shared.clone()))
         .merge(sessions::own_routes(shared.clone()))
-        .merge(page::account(least))
-        .fallback(nothing_here)
+        .merge(page::account(least, sends_mail))
+        .fallback(async |request| nothing_here(&request, "/account"))
 }
 
 /// What has a listener of its own with `--admin-listen`.
@@ -160,8 +163,19 @@ fn for_administrators(shared: &Arc<Shared>, guards_metrics: bool, origins: &Orig
         .merge(page::host())
 }
 
-async fn nothing_here() -> Response<Body> {
-    refuse(&Refusal::new(Code::NotFound, "there is nothing at this path"))
+/// Programs are told in JSON, people by a page with a way on.
+fn nothing_here(request: &Request, way: &str) -> Response<Body> {
+    let refused = refuse(&Refusal::new(Code::NotFound, "there is nothing at this path"));
+    let path = request.uri().path();
+    let is_api = path == "/api" || path.starts_with("/api/");
+    if is_api || !page::shows_pages(request.headers()) {
+        return refused;
+    }
+    let mut response = page::nothing(way);
+    *response.status_mut() = refused.status();
+    // It counts as the same refusal.
+    response.extensions_mut().extend(refused.into_parts().0.extensions);
+    response
 }
 
 pub(crate) use origin::Origins as AllowedOrigins;

@@ -421,7 +421,8 @@ impl Keepers {
         let oidc = Oidc::new(config, &self.base).map_err(StartError::Config)?;
         let Some(store) = extras.store.clone().filter(|_| config.accounts.enabled) else { return Ok(None) };
         let outbox = self.outbox.clone();
-        let accounts = Accounts::new(store, sign_in.clone(), audit.clone(), rules, outbox, oidc);
+        let mut accounts = Accounts::new(store, sign_in.clone(), audit.clone(), rules, outbox, oidc);
+        accounts.sends_mail = extras.mail.is_some();
         Ok(Some(Arc::new(accounts)))
     }
 }

@@ -463,13 +463,14 @@ fn administrators_have_a_listener_of_their_own_where_one_is_named() {
 }
 
 #[test]
-fn the_page_of_accounts_says_how_long_a_password_has_to_be_on_this_server() {
+fn the_page_of_accounts_says_how_long_a_password_has_to_be_on_this_server_and_where_mails_are() {
     let rule = |least: &str| format!("New password, {least} characters or more<input");
     for (flags, least) in [(&[][..], "12"), (&["--accounts-password-least", "14"], "14"), (&["--demo"], "8")]
     {
         let place = Place::new("least");
         let page = get(&place.serve(flags).address, "/account");
         assert_eq!(page.matches(&rule(least)).count(), 2, "{flags:?} {page}");
+        assert!(page.contains("data-mails=\"logged\""), "nobody sends mails for it: {page}");
     }
 }
 

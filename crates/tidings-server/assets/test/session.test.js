@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Refusal, Session } from "../session.js";
+import { providers, Refusal, sentBack, Session } from "../session.js";
 
 const HOUR = 3_600;
 
@@ -33,6 +33,22 @@ test("a password is changed in the name of who is signed in, and the new tokens 
   await session.signOut();
   assert.deepEqual(asked.at(-1), ["/api/auth/logout", { refreshToken: "refresh-2" }, "access-2"]);
   assert.equal(session.user, null);
+});
+
+test("who comes back from a provider is signed in by its code, and is told why without one", async () => {
+  const { session, asked } = place();
+  await session.exchange("of the address");
+  assert.deepEqual(asked, [["/api/auth/oidc/exchange", { code: "of the address" }, undefined]]);
+  assert.equal(session.user.name, "Ada");
+  assert.match(sentBack("forbidden"), /did not let you in/);
+  assert.equal(sentBack("toString"), sentBack("Call +1 555"), "nothing of the address is repeated");
+});
+
+test("where the server does not say which providers there are, there are none", async (t) => {
+  const listed = [{ name: "one", label: "One" }];
+  const answers = [() => Response.json({ providers: listed }), () => new Response("", { status: 502 })];
+  t.mock.method(globalThis, "fetch", async () => (answers.shift() ?? assert.fail)());
+  assert.deepEqual([await providers(), await providers(), await providers()], [listed, [], []]);
 });
 
 test("a token that is about to end is renewed before it is used, and one that is good is not", async () => {

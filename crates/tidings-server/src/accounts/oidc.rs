@@ -8,6 +8,7 @@ mod provider;
 
 use std::time::Duration;
 
+use serde::Serialize;
 use subtle::ConstantTimeEq as _;
 use tidings_core::{Code, Org, Refusal};
 use tidings_store::identities::ExternalIdentity;
@@ -32,7 +33,7 @@ pub(crate) const FLOW_TIME: Duration = Duration::from_secs(600);
 const FLOWS: usize = 50_000;
 
 /// A page may take so long to exchange its code, and as many may wait.
-const CODE_TIME: Duration = Duration::from_secs(60);
+pub(crate) const CODE_TIME: Duration = Duration::from_secs(60);
 const CODES: usize = 10_000;
 
 /// Bytes of a page's address.
@@ -42,7 +43,7 @@ const RETURN_BYTES: usize = 2_000;
 pub(crate) struct Oidc {
     providers: Vec<Provider>,
     flows: Pending<Flow>,
-    codes: Pending<(Org, String)>,
+    codes: Pending<Finished>,
     /// Origins that a browser may be sent back to.
     origins: Vec<String>,
 }
@@ -57,6 +58,15 @@ struct Flow {
     return_to: Option<String>,
 }
 
+/// A sign-in whose page has not exchanged its code yet.
+struct Finished {
+    org: Org,
+    user: String,
+    /// Of the cookie of its browser, for a page of this server: whoever is sent to such a page with somebody else's code
+    /// would be signed in as that one. Pages of other origins send no cookies.
+    browser: Option<Digest>,
+}
+
 /// Where to send a browser, and what it has to bring back.
 pub(crate) struct Begun {
     pub(crate) location: String,
@@ -64,12 +74,21 @@ pub(crate) struct Begun {
     pub(crate) cookie: String,
 }
 
+/// Somebody who says who people are, as pages show them.
+#[derive(Serialize)]
+pub(crate) struct Listed<'a> {
+    /// In our paths.
+    name: &'a str,
+    /// For people.
+    label: &'a str,
+}
+
 /// How a sign-in ended.
 pub(crate) enum Ended {
     /// With tokens.
     SignedIn(Box<SignedIn>),
-    /// With a page's address that has a code in it.
-    Return(String),
+    /// With a page's address that has a code in it; pages of this server get tokens for that with this cookie alone.
+    Return { page: String, cookie: Option<(String, String)> },
 }
 
 /// A sign-in that failed, and the page that wants to know.
@@ -113,6 +132,11 @@ impl Oidc {
         Ok(Self { providers, flows, codes, origins })
     }
 
+    /// Everybody at whom people may sign in, as configured.
+    pub(crate) fn listed(&self) -> Vec<Listed<'_>> {
+        self.providers.iter().map(|Provider { name, label, .. }| Listed { name, label }).collect()
+    }
+
     fn provider(&self, name: &str) -> Result<&Provider, Refusal> {
         let found = self.providers.iter().find(|provider| provider.name == name);
         found.ok_or_else(no_provider)
@@ -122,16 +146,21 @@ impl Oidc {
     ///
     /// # Errors
     /// `not_found` for the provider, `bad_request` for a page that is not ours, `unavailable`.
-    pub(crate) async fn begin(&self, name: &str, return_to: Option<String>) -> Result<Begun, Refusal> {
+    pub(crate) async fn begin(&self, name: &str, return_to: Option<String>) -> Result<Begun, Failed> {
         let provider = self.provider(name)?;
         if return_to.as_ref().is_some_and(|page| !self.may_return_to(page)) {
-            return Err(Refusal::new(Code::BadRequest, "returnTo: is on no origin that is allowed"));
+            return Err(Refusal::new(Code::BadRequest, "returnTo: is on no origin that is allowed").into());
         }
+        let begun = self.begin_at(provider, return_to.clone()).await;
+        begun.map_err(|refusal| Failed { refusal, return_to })
+    }
+
+    async fn begin_at(&self, provider: &Provider, return_to: Option<String>) -> Result<Begun, Refusal> {
         let (state, nonce, verifier, cookie) =
             (secret::make()?, secret::make()?, secret::make()?, secret::make()?);
         let location = provider.authorize_url(&state, &nonce, &verifier).await?;
         let flow = Flow {
-            provider: name.to_owned(),
+            provider: provider.name.clone(),
             nonce,
             verifier,
             browser: Digest::of(cookie.as_bytes()),
@@ -167,9 +196,7 @@ impl Oidc {
         let unknown = || Refusal::new(Code::BadRequest, "this sign-in was not begun here, or is over");
         let provider = self.provider(name)?;
         let flow = self.flows.take(&Digest::of(state.as_bytes())).ok_or_else(unknown)?;
-        let brought = Digest::of(cookie.unwrap_or_default().as_bytes());
-        let same: bool = brought.as_bytes().ct_eq(flow.browser.as_bytes()).into();
-        if flow.provider != name || !same {
+        if flow.provider != name || !is_of(cookie, &flow.browser) {
             return Err(unknown().into());
         }
         let said = async {
@@ -187,9 +214,15 @@ pub(crate) fn no_provider() -> Refusal {
     Refusal::new(Code::NotFound, "there is no such provider")
 }
 
-/// The cookie of one sign-in, so that two windows do not disturb each other.
-pub(crate) fn cookie_name(state: &str) -> String {
-    let short: String = state.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+/// Whether a cookie is the one with this digest.
+fn is_of(cookie: Option<&str>, browser: &Digest) -> bool {
+    let brought = Digest::of(cookie.unwrap_or_default().as_bytes());
+    brought.as_bytes().ct_eq(browser.as_bytes()).into()
+}
+
+/// The cookie of one sign-in by its state, and of its code, so that two windows do not disturb each other.
+pub(crate) fn cookie_name(secret: &str) -> String {
+    let short: String = secret.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
     format!("tidings_oidc_{short}")
 }
 
@@ -231,8 +264,11 @@ impl Accounts {
         };
         self.commit(tx, called_back).await?;
         let code = secret::make()?;
-        self.oidc.codes.put(Digest::of(code.as_bytes()), (provider.org.clone(), user.id))?;
-        Ok(Ended::Return(with_parameters(page, &[("code", &code)])))
+        let cookie = if page.starts_with('/') { Some((cookie_name(&code), secret::make()?)) } else { None };
+        let browser = cookie.as_ref().map(|(_, value)| Digest::of(value.as_bytes()));
+        let finished = Finished { org: provider.org.clone(), user: user.id, browser };
+        self.oidc.codes.put(Digest::of(code.as_bytes()), finished)?;
+        Ok(Ended::Return { page: with_parameters(page, &[("code", &code)]), cookie })
     }
 
     /// The user somebody is: known from before, known by a proved address, or new; held by the transaction, with the
@@ -301,18 +337,28 @@ impl Accounts {
         Ok(id)
     }
 
-    /// Exchanges the code that a page was sent; it works once, for a minute.
+    /// Exchanges the code that a page was sent; it works once, for a minute, and for a page of this server in the browser
+    /// that was sent it.
     ///
     /// # Errors
     /// `unauthorized`
-    pub(crate) async fn exchange(&self, code: &str) -> Result<SignedIn, Refusal> {
+    pub(crate) async fn exchange(&self, code: &str, cookie: Option<&str>) -> Result<SignedIn, Refusal> {
         let wrong = || Refusal::new(Code::Unauthorized, "the code is not valid");
-        let (org, id) = self.oidc.codes.take(&Digest::of(code.as_bytes())).ok_or_else(wrong)?;
+        let finished = self.oidc.codes.take(&Digest::of(code.as_bytes())).ok_or_else(wrong)?;
+        let Finished { org, user: id, browser } = finished;
+        if browser.is_some_and(|browser| !is_of(cookie, &browser)) {
+            return Err(wrong());
+        }
         let mut tx = self.store.begin().await.map_err(stored)?;
         let user = self.held(&mut tx, &org, &id).await?.ok_or_else(wrong)?;
         let signed_in = self.begin_session(&mut tx, &org, &user).await?;
         tx.commit().await.map_err(stored)?;
         Ok(signed_in)
+    }
+
+    /// Everybody at whom people may sign in.
+    pub(crate) fn providers(&self) -> Vec<Listed<'_>> {
+        self.oidc.listed()
     }
 
     /// Begins a sign-in at a provider.
@@ -323,7 +369,7 @@ impl Accounts {
         &self,
         name: &str,
         return_to: Option<String>,
-    ) -> Result<Begun, Refusal> {
+    ) -> Result<Begun, Failed> {
         self.oidc.begin(name, return_to).await
     }
 }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct ProviderConfig {
     /// Its name in our paths: lower-case letters, digits and hyphens.
     pub name: String,
+    /// What people know it by, for the buttons of pages; empty: its name.
+    pub label: String,
     /// Its issuer, as its tokens say it; https, or http on loopback.
     pub issuer: String,
     /// What it calls this server.
@@ -28,6 +30,7 @@ impl Default for ProviderConfig {
     fn default() -> Self {
         Self {
             name: String::new(),
+            label: String::new(),
             issuer: String::new(),
             client_id: String::new(),
             client_secret_file: String::new(),

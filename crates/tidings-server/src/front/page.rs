@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::routing::get;
 
 use super::{console, respond};
@@ -14,6 +14,8 @@ type File = (&'static str, &'static str, &'static str);
 const ACCOUNT_PAGE: &str = include_str!("../../assets/account.html");
 /// Where it says how many characters a new password has at least.
 const LEAST: &str = "<!-- least -->";
+/// What becomes of mails, for its script.
+const MAILS: &str = "<!-- mails -->";
 /// What both pages need.
 const SHARED: [File; 4] = [
     ("/assets/account.js", SCRIPT, include_str!("../../assets/account.js")),
@@ -39,10 +41,30 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 pub(super) const CONTENT_SECURITY_POLICY: &str =
     "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
-/// `/account` and what it shows; for everybody. Passwords have `least` characters.
-pub(super) fn account(least: usize) -> Router {
-    let page = Bytes::from(ACCOUNT_PAGE.replace(LEAST, &least.to_string()));
+/// `/account` and what it shows; for everybody. Passwords have `least` characters, mails are sent or only logged.
+pub(super) fn account(least: usize, sends_mail: bool) -> Router {
+    let page = ACCOUNT_PAGE.replace(LEAST, &least.to_string());
+    let page = Bytes::from(page.replace(MAILS, if sends_mail { "sent" } else { "logged" }));
     files(&SHARED).route("/account", get(move || async move { file(HTML, page) }))
+}
+
+/// What stands where nothing is, with a way on.
+pub(super) fn nothing(way: &str) -> Response<Body> {
+    let mut response = file(HTML, NOTHING_PAGE.replace(WAY, way));
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+    response
+}
+
+const NOTHING_PAGE: &str = include_str!("../../assets/nothing.html");
+/// Where its link leads.
+const WAY: &str = "<!-- way -->";
+
+/// Whether it is a browser that asks for a page, not for something in one: programs take anything (`*/*`).
+pub(super) fn shows_pages(asked: &HeaderMap) -> bool {
+    let values = asked.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|one| one.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html"))
 }
 
 /// `/host` and what it shows, and the console at `/`, or this in its place; for administrators, where they have a

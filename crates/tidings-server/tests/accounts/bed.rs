@@ -40,6 +40,8 @@ impl MailSender for Caught {
 /// A running server.
 pub(crate) struct Bed {
     pub(crate) addr: SocketAddr,
+    /// Where administrators are served, if they have a listener of their own.
+    pub(crate) admin: Option<SocketAddr>,
     pub(crate) store: Store,
     pub(crate) mail: Arc<Caught>,
     server: Server,
@@ -71,7 +73,7 @@ impl Bed {
         let mail = Arc::new(Caught::default());
         let extras = Extras { store: Some(store.clone()), mail: Some(mail.clone()), ..Extras::default() };
         let server = Server::start(&config, extras).await.unwrap();
-        Self { addr: server.addr(), store, mail, server, place }
+        Self { addr: server.addr(), admin: server.admin_addr(), store, mail, server, place }
     }
 
     /// Answers the place of the database, which is gone with it.

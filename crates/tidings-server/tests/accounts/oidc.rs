@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tidings_server::Config;
 use tidings_server::config::ProviderConfig;
 
-use crate::bed::{Answer, Bed, PASSWORD, ask};
+use crate::bed::{Answer, Bed, PASSWORD, ask, text};
 use crate::provider::{CLIENT, CLIENT_SECRET, Provider, Signing, parameters};
 use crate::signin::TempFile;
 
@@ -93,6 +93,72 @@ async fn a_page_gets_a_code_that_it_exchanges_once() {
     let signed_in = exchange().await;
     assert_eq!((signed_in.status, &signed_in.body["user"]["email"]), (200, &json!("ada@example.com")));
     assert_eq!(exchange().await.code(), "unauthorized");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_for_a_page_of_this_server_is_worth_something_in_its_own_browser_alone() {
+    let scene = Scene::new().await;
+    let begin = async || {
+        let (path, cookie) = scene.sent_back("?returnTo=%2Faccount").await;
+        let back = scene.come_back(&path, &cookie).await;
+        let code = back.header("location").unwrap().strip_prefix("/account?code=").unwrap().to_owned();
+        let set: Vec<_> = back.head.lines().filter_map(|line| line.strip_prefix("set-cookie: ")).collect();
+        let [over, own] = set[..] else { panic!("{set:?}") };
+        assert!(
+            over.contains("Max-Age=0") && own.contains("Max-Age=60") && own.contains("HttpOnly"),
+            "{set:?}"
+        );
+        (json!({ "code": code }).to_string(), own.split(';').next().unwrap().to_owned())
+    };
+    let exchange = async |body: &str, cookie: &str| {
+        let cookie = format!("Cookie: {cookie}\r\n");
+        scene.bed.ask("POST", "/api/auth/oidc/exchange", &cookie, body).await
+    };
+    let ((first, cookie), (second, other)) = (begin().await, begin().await);
+    assert_eq!(exchange(&first, &cookie).await.body["user"]["email"], "ada@example.com");
+    assert_eq!(exchange(&second, "").await.code(), "unauthorized", "somebody who was sent the link");
+    assert_eq!(exchange(&second, &other).await.code(), "unauthorized", "it works once, also in vain");
+    let (third, _) = begin().await;
+    assert_eq!(exchange(&third, &other).await.code(), "unauthorized", "the cookie of another sign-in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_told_which_providers_there_are() {
+    let scene = Scene::with(|config| {
+        let named = ProviderConfig {
+            name: "named".into(),
+            label: "Company".into(),
+            ..config.auth.providers[0].clone()
+        };
+        config.auth.providers.push(named);
+        config.admin_listen = "127.0.0.1:0".into();
+    });
+    let scene = scene.await;
+    let told = scene.bed.ask("GET", "/api/auth/providers", "", "").await;
+    let both = json!([{"name": "local", "label": "local"}, {"name": "named", "label": "Company"}]);
+    assert_eq!((told.status, &told.body), (200, &json!({"ok": true, "providers": both})));
+    let known = format!("If-None-Match: {}\r\n", told.header("etag").unwrap());
+    assert_eq!(scene.bed.ask("GET", "/api/auth/providers", &known, "").await.status, 304);
+    let none = json!({"ok": true, "providers": []});
+    let apart = ask(scene.bed.admin.unwrap(), "GET", "/api/auth/providers", "", "").await;
+    assert_eq!(apart.body, none, "whoever signs in there comes back elsewhere");
+    let closed = Scene::with(|config| config.accounts.enabled = false).await;
+    assert_eq!(closed.bed.ask("GET", "/api/auth/providers", "", "").await.body, none);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_sends_somebody_to_a_provider_that_is_away_is_told_so() {
+    let scene = Scene::with(|config| config.auth.providers[0].issuer = "http://127.0.0.1:1".into()).await;
+    let begun = scene.bed.ask("GET", &format!("{START}?returnTo=%2Faccount"), "", "").await;
+    assert_eq!((begun.status, begun.header("location")), (302, Some("/account?error=unavailable")));
+    assert_eq!(scene.bed.ask("GET", START, "", "").await.code(), "unavailable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_accounts_knows_that_there_is_somebody_who_sends_mails() {
+    let bed = Bed::new().await;
+    let page = text(bed.addr, "/account").await;
+    assert!(page.contains("data-mails=\"sent\""), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -112,6 +112,30 @@ fn what_administrators_are_served_at_their_listener_does_not_exist_at_the_main_o
 }
 
 #[test]
+fn a_dead_path_is_a_page_with_a_way_on_for_browsers_and_json_for_programs() {
+    const BROWSER: &str = "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n";
+    with_doors(apart, |main, admin| {
+        for (addr, way) in [(main, "/account"), (admin.unwrap(), "/")] {
+            let (head, body) = http(addr, "GET /nonexistent", BROWSER, "");
+            assert!(head.starts_with("HTTP/1.1 404") && head.contains("content-type: text/html"), "{head}");
+            assert!(head.contains("content-security-policy: default-src 'self'"), "{head}");
+            assert!(
+                body.contains("There is nothing here") && body.contains(&format!("href=\"{way}\"")),
+                "{body}"
+            );
+            assert_eq!(status(addr, "GET", way), 200);
+            for (path, accept) in
+                [("/nonexistent", "Accept: */*\r\n"), ("/nonexistent", ""), ("/api/x", BROWSER)]
+            {
+                let (head, body) = http(addr, &format!("GET {path}"), accept, "");
+                assert!(head.starts_with("HTTP/1.1 404"), "{head}");
+                assert!(body.contains("there is nothing at this path"), "{path} {accept} {body}");
+            }
+        }
+    });
+}
+
+#[test]
 fn sockets_are_served_at_the_administrators_listener_as_well() {
     with_doors(apart, |main, admin| {
         for addr in [main, admin.unwrap()] {

@@ -3,12 +3,15 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Boundary } from "./boundary.tsx";
 import { router } from "./router.tsx";
+import { arrive } from "./session.ts";
 import "./style/base.css";
 import "./style/frame.css";
 import "./style/parts.css";
 import "./style/pages.css";
 import "./style/trading.css";
 import "./style/small.css";
+
+void arrive();
 
 const place = document.getElementById("root");
 if (place) {

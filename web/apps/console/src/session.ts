@@ -27,6 +27,10 @@ export interface SignedIn {
 const PLACE = "tidings:sign-in";
 /** With these the server says that a sign-in is good no more. */
 const OVER = ["unauthorized", "token_expired"];
+/** With what a provider has sent somebody here; read once, before anything else looks at the address. */
+const sent = sentHere();
+/** How it goes with whoever was sent here by a provider: they are being signed in, or this is why not. */
+let arrival: { refused?: string } | undefined;
 let current: SignedIn | undefined = restore();
 /** Whoever was the last here did not sign out: the server takes the sign-in no more. */
 let ended = false;
@@ -39,6 +43,9 @@ function watch(watcher: () => void): () => void {
 
 /** Who has signed in here, or nobody. */
 export const useSession = () => useSyncExternalStore(watch, () => current);
+
+/** How it goes with whoever was sent here by a provider, as long as nobody is signed in. */
+export const useArrival = () => useSyncExternalStore(watch, () => arrival);
 
 /** Whether nobody is signed in because a sign-in has ended by itself. */
 export const useHasEnded = () => useSyncExternalStore(watch, () => ended);
@@ -55,6 +62,80 @@ export async function signInByPassword(email: string, password: string, org: str
     by: "password",
     tokens: (await visitor.request("/api/auth/login", { method: "POST", body })) as Tokens,
   });
+}
+
+/** Somebody at whom one may sign in, by the name it has in paths and the one people know. */
+export interface Provider {
+  name: string;
+  label: string;
+}
+
+let providers: Promise<Provider[]> | undefined;
+
+/** At whom one may sign in here, which is asked once; nobody while the server does not say. */
+export function providersHere(): Promise<Provider[]> {
+  providers ??= new Client({ url: location.origin }).request("/api/auth/providers").then(
+    (answer) => (answer as { providers: Provider[] }).providers,
+    () => {
+      providers = undefined;
+      return [];
+    },
+  );
+  return providers;
+}
+
+/** Leaves for a provider, which sends one back to this page. */
+export function signInAt({ name }: Provider): void {
+  const back = encodeURIComponent(location.pathname + location.search);
+  location.assign(`/api/auth/oidc/${encodeURIComponent(name)}/start?returnTo=${back}`);
+}
+
+/** What a provider's sign-in came back with. Neither stays in the address bar: a code is a secret, and good once. */
+function sentHere(): { code: string | null; error: string | null } {
+  const address = new URL(location.href);
+  const [code, error] = ["code", "error"].map((name) => address.searchParams.get(name)) as [
+    string | null,
+    string | null,
+  ];
+  if (code === null && error === null) return { code, error };
+  address.searchParams.delete("code");
+  address.searchParams.delete("error");
+  history.replaceState(history.state, "", address);
+  return { code, error };
+}
+
+/** Why a provider has sent somebody back without a code. What else stands in the address anybody can have written. */
+const SENT_BACK: Record<string, string> = {
+  forbidden: "The provider did not let you in, or nobody with that account may sign in here.",
+  unauthorized: "What the provider said of you is not valid. Try again.",
+  unavailable: "The provider cannot be asked now. Try again in a moment.",
+};
+
+/** Signs in whoever a provider has sent here; who is signed in stays so. */
+export async function arrive({ code, error } = sent): Promise<void> {
+  if (current) return;
+  if (code === null) {
+    if (error === null) return;
+    const known = Object.hasOwn(SENT_BACK, error) ? SENT_BACK[error] : undefined;
+    return come({ refused: known ?? "Signing in at the provider did not work." });
+  }
+  come({});
+  try {
+    const body = JSON.stringify({ code });
+    const visitor = new Client({ url: location.origin });
+    const tokens = (await visitor.request("/api/auth/oidc/exchange", { method: "POST", body })) as Tokens;
+    // From here on it is as with a password.
+    if (!current) begin({ by: "password", tokens });
+    come(undefined);
+  } catch (reason) {
+    const why = reason instanceof Refusal ? reason.message : "the server does not answer";
+    come({ refused: `Signing in at the provider did not work: ${why}.` });
+  }
+}
+
+function come(next: typeof arrival): void {
+  arrival = next;
+  watchers.forEach((watcher) => watcher());
 }
 
 /** Signs in with a token, if the server takes it; throws a `Refusal`. */
@@ -99,6 +180,7 @@ function begin(kept: Kept): void {
 function become(next: SignedIn | undefined, hasEnded = false): void {
   current?.queries.clear();
   current = next;
+  arrival = undefined;
   ended = hasEnded;
   if (!next) sessionStorage.removeItem(PLACE);
   watchers.forEach((watcher) => watcher());

@@ -11,6 +11,7 @@ afterEach(() => {
 function refusing(status: number, error: object) {
   const asked: { path: string; body: unknown }[] = [];
   const answer = (url: URL, init: RequestInit) => {
+    if (url.pathname === "/api/auth/providers") return Promise.resolve(Response.json({ providers: [] }));
     asked.push({
       path: url.pathname,
       body: init.body === undefined ? undefined : JSON.parse(init.body as string),

@@ -25,9 +25,13 @@ const QUESTIONS: usize = 64;
 /// Bytes of a code; providers send a few hundred at most.
 const CODE_BYTES: usize = 4_096;
 
+/// Letters of what people know it by.
+const LABEL: usize = 60;
+
 /// Somebody who says who people are.
 pub(super) struct Provider {
     pub(super) name: String,
+    pub(super) label: String,
     pub(super) issuer: String,
     pub(super) org: Org,
     pub(super) creates: bool,
@@ -83,6 +87,9 @@ impl Provider {
         if config.name.is_empty() || config.name.len() > 40 || !config.name.chars().all(fits) {
             return Err(wrong("`name` is 1 to 40 lower-case letters, digits and hyphens"));
         }
+        if config.label.chars().count() > LABEL || config.label.contains(char::is_control) {
+            return Err(wrong("`label` is a line of 60 letters at most"));
+        }
         if config.client_id.is_empty() {
             return Err(wrong("`client_id` is empty"));
         }
@@ -96,6 +103,7 @@ impl Provider {
         };
         Ok(Self {
             name: config.name.clone(),
+            label: if config.label.is_empty() { &config.name } else { &config.label }.clone(),
             issuer: config.issuer.clone(),
             org: input::org(Some(&config.org).filter(|org| !org.is_empty()).map(String::as_str))
                 .map_err(|why| wrong(&why.message))?,

@@ -18,7 +18,7 @@ use crate::accounts::keys::{KeyView, StoredKeys};
 use crate::accounts::session::SignedIn;
 use crate::audit::{Action, Actor, Entry, Outcome};
 use crate::front::body::{self, Received};
-use crate::front::{Remote, signed_in};
+use crate::front::{Purpose, Remote, signed_in};
 use crate::shared::Shared;
 use crate::signin::revoked::Revoked;
 
@@ -26,6 +26,7 @@ use crate::signin::revoked::Revoked;
 pub(super) struct Asked {
     shared: Arc<Shared>,
     remote: Remote,
+    purpose: Option<Purpose>,
     pub(super) headers: HeaderMap,
 }
 
@@ -34,7 +35,8 @@ impl FromRequestParts<Arc<Shared>> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Self::Rejection> {
         let Extension(remote) = Extension::from_request_parts(parts, shared).await?;
-        Ok(Self { shared: shared.clone(), remote, headers: parts.headers.clone() })
+        let purpose = parts.extensions.get().copied();
+        Ok(Self { shared: shared.clone(), remote, purpose, headers: parts.headers.clone() })
     }
 }
 
@@ -43,6 +45,11 @@ impl Asked {
     pub(super) fn accounts(&self) -> Result<&Accounts, Refusal> {
         let none = || Refusal::new(Code::NotFound, "this server keeps no accounts");
         self.shared.accounts.as_deref().ok_or_else(none)
+    }
+
+    /// It came in at the listener that administrators have for themselves.
+    pub(super) fn is_at_admin_door(&self) -> bool {
+        self.purpose == Some(Purpose::Admin)
     }
 
     /// The keys of programs, if there are any here.

@@ -1,4 +1,4 @@
-//! `/api/auth/oidc`: to a provider and back.
+//! `/api/auth/oidc`: to a provider and back; `/api/auth/providers`: which there are.
 
 use std::sync::Arc;
 
@@ -6,17 +6,20 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::RawQuery;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use serde::Deserialize;
+use serde_json::json;
 use tidings_core::{Code, Refusal};
 use tidings_wire::engineio::Query;
 
 use super::asked::Asked;
-use crate::accounts::oidc::{Ended, FLOW_TIME, cookie_name, no_provider, with_parameters};
+use crate::accounts::Accounts;
+use crate::accounts::oidc::{CODE_TIME, Ended, FLOW_TIME, Failed, cookie_name, no_provider, with_parameters};
 use crate::front::body::{Received, bad, told};
 use crate::front::named::Named;
 use crate::front::to_the_end::to_the_end;
-use crate::front::{refuse, respond};
+use crate::front::{etag, refuse, respond};
 use crate::shared::Shared;
 
 /// The path the cookie is for.
@@ -24,9 +27,19 @@ const PATH: &str = "/api/auth/oidc";
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
+        .route("/api/auth/providers", get(providers).layer(from_fn(etag::tagged)))
         .route("/api/auth/oidc/{name}/start", get(start))
         .route("/api/auth/oidc/{name}/callback", get(|a, name, q| to_the_end(callback(a, name, q))))
         .route("/api/auth/oidc/exchange", post(|asked, body| to_the_end(exchange(asked, body))))
+}
+
+/// None where there are no accounts, so that a page asks on every server without being refused; and at the listener of
+/// administrators none, since providers send people back to the other.
+async fn providers(asked: Asked) -> Response<Body> {
+    let accounts = asked.accounts().ok().filter(|_| !asked.is_at_admin_door());
+    let providers = accounts.map(Accounts::providers).unwrap_or_default();
+    let body = json!({ "ok": true, "providers": providers }).to_string();
+    respond(StatusCode::OK, "application/json", body)
 }
 
 /// One parameter of a query; one that stands twice is none, for nobody knows which is meant.
@@ -43,12 +56,18 @@ async fn start(asked: Asked, name: Named, RawQuery(query): RawQuery) -> Response
         let query = Query::parse(query.as_deref().unwrap_or("")).map_err(|_| bad("too many parameters"))?;
         let begun = accounts.begin_elsewhere(&name, parameter(&query, "returnTo")).await?;
         let cookie = cookie(&begun.cookie_name, &begun.cookie, FLOW_TIME.as_secs(), accounts.rules.secure);
-        Ok((begun.location, cookie))
+        Ok::<_, Failed>((begun.location, cookie))
     };
     match begun.await {
-        Ok((location, cookie)) => redirect(&location, &cookie),
-        Err(refusal) => refuse(&refusal),
+        Ok((location, cookie)) => redirect(&location, &[cookie]),
+        Err(failed) => failure(failed, &[]),
     }
+}
+
+/// Tells the page that waits for it with which code it failed, or whoever asks.
+fn failure(failed: Failed, cookies: &[String]) -> Response<Body> {
+    let Some(page) = failed.return_to else { return refuse(&failed.refusal) };
+    redirect(&with_parameters(&page, &[("error", failed.refusal.code.as_str())]), cookies)
 }
 
 /// Lax, since the browser comes back from another site; for this path and no script.
@@ -57,14 +76,17 @@ fn cookie(name: &str, value: &str, seconds: u64, secure: bool) -> String {
     format!("{name}={value}; Path={PATH}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }
 
-fn redirect(location: &str, cookie: &str) -> Response<Body> {
-    let (Ok(location), Ok(cookie)) = (HeaderValue::from_str(location), HeaderValue::from_str(cookie)) else {
+fn redirect(location: &str, cookies: &[String]) -> Response<Body> {
+    let cookies: Result<Vec<_>, _> = cookies.iter().map(|cookie| HeaderValue::from_str(cookie)).collect();
+    let (Ok(location), Ok(cookies)) = (HeaderValue::from_str(location), cookies) else {
         return refuse(&Refusal::new(Code::Unavailable, "the provider names an address that cannot be one"));
     };
     let mut response = respond(StatusCode::FOUND, "text/plain", "");
     let headers = response.headers_mut();
     headers.insert(header::LOCATION, location);
-    headers.insert(header::SET_COOKIE, cookie);
+    for cookie in cookies {
+        headers.append(header::SET_COOKIE, cookie);
+    }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
@@ -94,7 +116,12 @@ async fn callback(asked: Asked, name: Named, RawQuery(query): RawQuery) -> Respo
     let of_flow = cookie_name(&state);
     let over = cookie(&of_flow, "", 0, accounts.rules.secure);
     match accounts.finish(&name, &state, code, brought(&asked.headers, &of_flow)).await {
-        Ok(Ended::Return(page)) => redirect(&page, &over),
+        Ok(Ended::Return { page, cookie: of_code }) => {
+            let secure = accounts.rules.secure;
+            let of_code = of_code.map(|(name, value)| cookie(&name, &value, CODE_TIME.as_secs(), secure));
+            let cookies: Vec<String> = [Some(over), of_code].into_iter().flatten().collect();
+            redirect(&page, &cookies)
+        }
         Ok(Ended::SignedIn(signed_in)) => {
             let signed_in = Ok(*signed_in);
             asked.note_login(None, &signed_in);
@@ -106,12 +133,7 @@ async fn callback(asked: Asked, name: Named, RawQuery(query): RawQuery) -> Respo
         }
         Err(failed) => {
             asked.note_login(None, &Err(failed.refusal.clone()));
-            match failed.return_to {
-                Some(page) => {
-                    redirect(&with_parameters(&page, &[("error", failed.refusal.code.as_str())]), &over)
-                }
-                None => refuse(&failed.refusal),
-            }
+            failure(failed, &[over])
         }
     }
 }
@@ -125,7 +147,8 @@ struct Exchange {
 async fn exchange(asked: Asked, body: Received) -> Response<Body> {
     let signed_in = async {
         let (accounts, wanted): (_, Exchange) = (asked.accounts()?, asked.read(&body)?);
-        accounts.exchange(&wanted.code).await
+        let cookie = brought(&asked.headers, &cookie_name(&wanted.code));
+        accounts.exchange(&wanted.code, cookie).await
     };
     let signed_in = signed_in.await;
     asked.note_login(None, &signed_in);

@@ -344,8 +344,8 @@ pub(super) static SETTINGS: &[Setting] = &[
     row(
         "auth.providers",
         Kind::Tables,
-        "OpenID Connect providers at which people sign in: name, issuer, client_id, client_secret_file, scopes, org, \
-         create, domains. Whoever has an account there gets one here, unless create or domains say otherwise.",
+        "OpenID Connect providers at which people sign in: name, label, issuer, client_id, client_secret_file, scopes, \
+         org, create, domains. Whoever has an account there gets one here, unless create or domains say otherwise.",
     ),
     row(
         "accounts.enabled",

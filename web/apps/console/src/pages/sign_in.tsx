@@ -1,15 +1,24 @@
-import { useId, useState, type FormEvent } from "react";
+import { useEffect, useId, useState, type FormEvent } from "react";
 import { Refusal } from "@tidings/client";
 import { fieldOf } from "../form.ts";
 import { lasting } from "../format.ts";
-import { signInByPassword, signInByToken, useHasEnded } from "../session.ts";
+import {
+  providersHere,
+  signInAt,
+  signInByPassword,
+  signInByToken,
+  useArrival,
+  useHasEnded,
+  type Provider,
+} from "../session.ts";
 import { Head } from "../ui.tsx";
 
-/** Asks who it is: by password, or by a token of the command line. */
+/** Asks who it is: by password, at a provider, or by a token of the command line. */
 export function SignIn() {
   const [error, setError] = useState<string>();
   const [busy, setBusy] = useState(false);
   const hasEnded = useHasEnded();
+  const arrival = useArrival();
   const go = (signIn: (form: FormData) => Promise<void>) => (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     setError(undefined);
@@ -30,6 +39,12 @@ export function SignIn() {
           Your sign-in has ended: sign in again.
         </p>
       )}
+      {arrival?.refused !== undefined && (
+        <p role="alert" className="alert">
+          {arrival.refused}
+        </p>
+      )}
+      {arrival && arrival.refused === undefined && <p role="status">Signing you in …</p>}
       <form
         className="card"
         onSubmit={go((form) =>
@@ -50,6 +65,7 @@ export function SignIn() {
           Sign in
         </button>
       </form>
+      <Providers />
       <form className="card" onSubmit={go((form) => signInByToken(fieldOf(form, "token")))}>
         <h2>With a token</h2>
         <p>
@@ -67,6 +83,29 @@ export function SignIn() {
         <a href="/account">Sign up, or forgot your password?</a> · <a href="/host">This machine’s figures</a>
       </p>
     </main>
+  );
+}
+
+/** A way to each provider, where there are any. */
+function Providers() {
+  const [those, show] = useState<Provider[]>([]);
+  useEffect(() => {
+    let shown = true;
+    void providersHere().then((found) => shown && show(found));
+    return () => {
+      shown = false;
+    };
+  }, []);
+  if (those.length === 0) return null;
+  return (
+    <div className="card">
+      <h2>At a provider</h2>
+      {those.map((one) => (
+        <button key={one.name} type="button" onClick={() => signInAt(one)}>
+          Sign in with {one.label}
+        </button>
+      ))}
+    </div>
   );
 }
 
