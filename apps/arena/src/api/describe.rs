@@ -30,7 +30,7 @@ const LINES: &[Line] = &[
     ("get", "/players/{id}/friends", "Friends, and who is there of them.", &[], None),
     ("put", "/players/{id}/friends/{friend}", "Wishes somebody for a friend; two wishes are a friendship.", &[], None),
     ("delete", "/players/{id}/friends/{friend}", "Wishes it no more.", &[], None),
-    ("get", "/matches", "Matches, the newest first.", &[LIMIT, ("status", "Only those that stand so."), ("sessionId", "Only those of a session.")], None),
+    ("get", "/matches", "Matches, the newest first.", &[LIMIT, ("status", "Only those that stand so."), ("sessionId", "Only those of a session."), ("before", "Those older than this match.")], None),
     ("post", "/matches", "Makes a match; for servers.", &[], Some(schema::<games::Wanted>)),
     ("get", "/matches/{id}", "A match.", &[], None),
     ("post", "/matches/{id}/start", "Starts it; for servers.", &[], Some(schema::<Nothing>)),

@@ -15,6 +15,7 @@ use super::Api;
 use crate::acts::ending::Ending;
 use crate::acts::life::{self, NewMatch, SCORE_MOST};
 use crate::acts::{result, void};
+use crate::arena::the_match;
 use crate::store::matches::{self, Which};
 use crate::telling::match_room;
 use crate::views;
@@ -37,6 +38,7 @@ type AtPath = Result<axum::extract::Path<String>, axum::extract::rejection::Path
 struct Listed {
     status: Option<String>,
     session_id: Option<String>,
+    before: Option<String>,
     limit: Option<u64>,
 }
 
@@ -52,12 +54,20 @@ async fn list(
     }
     let session = listed.session_id.unwrap_or_default();
     let mut reader = api.stage.read().await?;
-    let which = Which { status: &status, session: &session };
+    let before = match &listed.before {
+        Some(id) => Some(the_match(&mut reader, asker.org(), id).await?),
+        None => None,
+    };
+    let which = Which { status: &status, session: &session, before: before.as_ref() };
+    let most = limit(listed.limit);
+    let mut found = matches::newest(&mut reader, asker.org(), &which, most + 1).await?;
+    let more = found.len() as u64 > most;
+    found.truncate(most as usize);
     let mut views = Vec::new();
-    for game in matches::newest(&mut reader, asker.org(), &which, limit(listed.limit)).await? {
+    for game in found {
         views.push(views::match_of(&mut reader, asker.org(), game).await?);
     }
-    told(&json!({ "matches": views }))
+    told(&json!({ "matches": views, "more": more }))
 }
 
 async fn one(State(api): State<Arc<Api>>, asker: Asker, id: AtPath) -> Answer {

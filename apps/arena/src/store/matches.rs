@@ -182,6 +182,8 @@ pub struct Which<'a> {
     pub status: &'a str,
     /// Of which session.
     pub session: &'a str,
+    /// Those listed behind this one.
+    pub before: Option<&'a Match>,
 }
 
 /// The newest matches.
@@ -195,9 +197,12 @@ pub async fn newest(
         "SELECT ",
         columns!(),
         " FROM arena_matches WHERE org = $1 AND ($2 = '' OR status = $2) AND ($3 = '' OR session = $3) \
-         ORDER BY created_ms DESC, id LIMIT $4"
+         AND created_ms <= $4 AND (created_ms < $4 OR id > $5) ORDER BY created_ms DESC, id LIMIT $6"
     );
-    let rows = reader.rows(sql, args![org, which.status, which.session, most]).await?;
+    let Which { status, session, before } = *which;
+    // What the database has for a time is a signed number.
+    let (at, id) = before.map_or((i64::MAX as u64, ""), |last| (last.created_ms, last.id.as_str()));
+    let rows = reader.rows(sql, args![org, status, session, at, id, most]).await?;
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
 }
 

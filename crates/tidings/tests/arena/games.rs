@@ -154,3 +154,39 @@ async fn of_two_submissions_under_one_key_one_counts() {
         assert_eq!((&shown["games"], &shown["eloRating"]), (&json!(1), &json!(1220)));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn matches_are_listed_in_pages_the_newest_first_each_once() {
+    for bed in Bed::both().await {
+        let server = bed.serve();
+        let studio = Rest::server(server.addr());
+        studio.people(&[("ada", "GB"), ("bob", "US")]).await;
+        // Some of them in the same millisecond, as it may happen: then their ids decide.
+        for n in 0..7 {
+            studio.done("POST /matches", json!({"id": format!("m{n}"), "players": ["ada", "bob"]})).await;
+        }
+        studio.done("POST /matches/m3/void", json!({})).await;
+        let all = ids(&studio.get("/matches").await);
+        assert_eq!((all.len(), all.contains(&"m0".to_owned())), (7, true), "{all:?}");
+        let (mut seen, mut last, mut path) = (Vec::new(), false, "/matches?limit=3".to_owned());
+        while !last {
+            let page = studio.get(&path).await;
+            seen.push(ids(&page));
+            last = page["more"] == false;
+            path = format!("/matches?limit=3&before={}", seen.last().unwrap().last().unwrap());
+        }
+        assert_eq!(seen.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 1]);
+        assert_eq!(seen.concat(), all);
+        let page = studio.get(&format!("/matches?status=voided&before={}", all[0])).await;
+        assert_eq!((ids(&page), &page["more"]), (vec!["m3".to_owned()], &json!(false)));
+        assert_eq!(
+            studio.refused("GET /matches?before=nobody", Value::Null).await,
+            (404, "not_found".into())
+        );
+    }
+}
+
+fn ids(page: &Value) -> Vec<String> {
+    let matches = page["matches"].as_array().unwrap();
+    matches.iter().map(|game| game["id"].as_str().unwrap().to_owned()).collect()
+}

@@ -1,24 +1,47 @@
 import { Link } from "@tanstack/react-router";
+import { useState } from "react";
 import type { Match } from "@tidings/react";
 import { useRead } from "../api.ts";
 import { Head, Mark, Note, Table } from "../ui.tsx";
 import { InArena } from "./leaderboard.tsx";
 
-/** The newest matches. */
+/** How long those that are older are shown as they were read. */
+const OLD_MS = 60_000;
+
+/** Matches, the newest first. */
 export function MatchesPage() {
   return (
     <InArena title="Matches">
-      <Newest />
+      <Pages />
     </InArena>
   );
 }
 
-function Newest() {
-  const matches = useRead<{ matches: Match[] }>("/api/arena/matches?limit=50", { everyMs: 3_000 });
+function Pages() {
+  // The last match of each page that was gone through.
+  const [behind, go] = useState<string[]>([]);
+  const before = behind.at(-1);
+  const path = `/api/arena/matches?limit=50${before === undefined ? "" : `&before=${encodeURIComponent(before)}`}`;
+  const { data, error } = useRead<{ matches: Match[]; more: boolean }>(path, {
+    everyMs: before === undefined ? 3_000 : OLD_MS,
+  });
+  const last = data?.matches.at(-1)?.id;
   return (
     <>
       <Head title="Matches" />
-      {matches.error ? <Note error={matches.error} /> : <MatchTable matches={matches.data?.matches} />}
+      {error ? <Note error={error} /> : <MatchTable matches={data?.matches} />}
+      <div className="row-actions">
+        {before !== undefined && (
+          <button type="button" onClick={() => go(behind.slice(0, -1))}>
+            Newer
+          </button>
+        )}
+        {data?.more && last !== undefined && (
+          <button type="button" onClick={() => go([...behind, last])}>
+            Older
+          </button>
+        )}
+      </div>
     </>
   );
 }
@@ -28,6 +51,8 @@ const KINDS: Record<string, "good" | "busy" | "bad" | "plain"> = {
   paused: "busy",
   voided: "bad",
 };
+
+const isOver = ({ status }: Match) => status === "completed" || status === "voided";
 
 /** How far a match is. */
 export const MatchStatus = ({ status }: { status: string }) => (
@@ -49,7 +74,7 @@ export function MatchTable({ matches }: { matches: Match[] | undefined }) {
           </td>
           <td>
             <Link to="/matches/$matchId" params={{ matchId: match.id }}>
-              Watch{" "}
+              {isOver(match) ? "Look at" : "Watch"}{" "}
               <span className="quiet">
                 {match.players.map(({ displayName }) => displayName).join(" against ")}
               </span>

@@ -23,11 +23,10 @@ export function Feed({ room }: { room: TradeRoomView }) {
   const feed = useAct<{ tape: string; rate: number }>(path);
   const [rate, choose] = useState<Rate>("525600");
   const isIn = room.rules.instruments.some(({ symbol }) => SAMPLE.includes(symbol));
-  // A room that is not fed is refused as not found, which is an answer as well.
-  const fed = useRead<{ tape?: string | null; rate: number }>(path, { enabled: isIn });
+  const fed = useRead<{ tape: string; rate: number } | { tape: null }>(path, { enabled: isIn });
   return (
     <Card title="Where prices come from">
-      {fed.data ? (
+      {fed.data?.tape ? (
         <p role="status">
           From {fed.data.tape === "sample" ? "the sample prices" : "a file"}, {whole(fed.data.rate)} times as
           fast as they came, once trading has started.
