@@ -8,15 +8,22 @@ import { start, type Running } from "./process.ts";
 /** The key the server under test and the tokens of the tests share. */
 export const SECRET = "conformance-key-of-more-than-32-bytes";
 
-/** Starts `tidings serve`, on a free port unless told which, with an empty data directory of its own. */
-export async function startServer(flags: string[] = [], listen = "127.0.0.1:0"): Promise<Running> {
+/**
+ * Starts `tidings serve`, on a free port unless told which, with an empty data directory of its own; without a secret in
+ * `env` it makes one there, as at every first start.
+ */
+export async function startServer(
+  flags: string[] = [],
+  listen = "127.0.0.1:0",
+  env: NodeJS.ProcessEnv = { JWT_SECRET: SECRET },
+): Promise<Running> {
   const command = process.env["TIDINGS_BIN"]?.split(/\s+/).filter(Boolean);
   if (!command?.length) throw new Error("TIDINGS_BIN names no server; see conformance/README.md");
   const data = mkdtempSync(join(tmpdir(), "tidings-conformance-"));
   const running = await start(
     [...command, "serve", "--listen", listen, "--data-dir", data, ...flags],
     /listening on http:\/\/(127\.0\.0\.1:\d+)/,
-    { JWT_SECRET: SECRET },
+    env,
   );
   const emptied = async <T>(ending: Promise<T>): Promise<T> => {
     try {

@@ -53,7 +53,7 @@ async function joins(email: string): Promise<void> {
   await fill({ "E-mail address": email, Name: "Ada", Password: OLD });
   await shot("register");
   await press("Make it");
-  await says("A mail is on its way.");
+  await says("The link that confirms the address is in its log;");
   const link = await mailed("verify");
   await page.goto(link);
   await says("One click, and the address is confirmed.");
@@ -112,7 +112,7 @@ test("who forgot the password gets a link that sets a new one, once", async () =
   await press("Forgot the password");
   await fill({ "E-mail address": email });
   await press("Send a link");
-  await says("If there is such an account, a mail with a link is on its way.");
+  await says("If there is such an account, a link is in its log.");
   const link = await mailed("reset");
   await page.goto(link);
   await says("Choose a password.");
@@ -140,7 +140,7 @@ test("an address that is not confirmed, a short password and half a link are ref
   await says("That did not work: ");
   await fill({ Password: OLD });
   await press("Make it");
-  await says("A mail is on its way.");
+  await says("The link that confirms the address is in its log;");
   await signsIn(email, OLD);
   await says("That did not work: the e-mail address is not verified yet.");
   await page.goto(`${server.http}/account#verify`);
@@ -148,6 +148,31 @@ test("an address that is not confirmed, a short password and half a link are ref
   await page.goto(`${server.http}/account#verify=${"x".repeat(43)}`);
   await press("Confirm this address");
   await says("That did not work: the link is unknown, used or expired.");
+});
+
+test("the link of the first start makes the administrator, who signs in to the console", async () => {
+  const fresh = await startServer([], "127.0.0.1:0", {});
+  try {
+    const link = await fresh.logged(/^to set this server up .*(http:\S+\/account#setup=[\w-]{43})$/);
+    await page.goto(link);
+    await says("You will be the administrator of this server.");
+    assert.equal(page.url(), `${fresh.http}/account`, "the secret is not left in the address bar");
+    await shot("set-up");
+    const email = `${unique("ada")}@example.com`;
+    await fill({ "E-mail address": email, Name: "Ada", Password: OLD });
+    await press("Make the administrator");
+    await says("You are the administrator of this server.");
+    await page.goto(link);
+    await fill({ "E-mail address": email, Password: OLD });
+    await press("Make the administrator");
+    await says("That did not work: the link is unknown, used or expired.");
+    await page.goto(`${fresh.http}/account`);
+    await signsIn(email, OLD);
+    await says("You are signed in.");
+    assert.equal(await page.locator("#user-roles").innerText(), "admin, operator");
+  } finally {
+    await fresh.stop();
+  }
 });
 
 test("leaving the page ends the sign-in, at the server as well", async () => {

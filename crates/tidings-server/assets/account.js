@@ -3,7 +3,7 @@
 import { post, providers, Refusal, sentBack, Session } from "./session.js";
 
 const byId = (id) => document.getElementById(id);
-const VIEWS = ["sign-in", "register", "forgot", "confirm", "choose", "signed-in"].map(byId);
+const VIEWS = ["sign-in", "register", "set-up", "set-up-done", "forgot", "confirm", "choose", "signed-in"].map(byId);
 const session = new Session();
 
 // What a link in a mail is for: its secret stands behind #, which no server sees.
@@ -25,6 +25,14 @@ const LINKS = {
     says: "Choose a password.",
     send: (token, { password }) => post("/api/auth/register", { token, password }),
     done: "The account is yours. You can sign in.",
+  },
+  // Not in a mail: the server prints it at its first start.
+  setup: {
+    view: "set-up",
+    says: "You will be the administrator of this server.",
+    send: (token, fields) => post("/api/auth/setup", { token, ...fields }),
+    done: "You are the administrator of this server.",
+    then: "set-up-done",
   },
 };
 let link = null;
@@ -82,7 +90,7 @@ function start() {
   history.replaceState(null, "", location.pathname);
   link = Object.hasOwn(LINKS, kind) && token ? { ...LINKS[kind], token } : null;
   if (link) show(link.view, link.says);
-  else if (kind) show("sign-in", "The link is not complete. Take all of it from the mail.", true);
+  else if (kind) show("sign-in", "The link is not complete. Take all of it.", true);
   else if (session.user) showUser("You are signed in.");
   else if (back.has("code")) {
     show("sign-in");
@@ -98,9 +106,9 @@ function start() {
 
 async function follow(fields) {
   await link.send(link.token, fields);
-  const { done } = link;
+  const { done, then = "sign-in" } = link;
   link = null;
-  show("sign-in", done);
+  show(then, done);
 }
 
 const DEEDS = {
@@ -116,6 +124,7 @@ const DEEDS = {
     await post("/api/auth/password", fields);
     show("sign-in", MAILS.asked);
   },
+  "set-up": follow,
   confirm: follow,
   choose: follow,
   async "signed-in"({ oldPassword, newPassword }) {

@@ -8,6 +8,7 @@
 //! | `password` | slow hashes, few at a time |
 //! | `attempts` | how often somebody may fail |
 //! | `secret` | refresh tokens and links: 256 random bits, of which a digest is kept |
+//! | `set_up` | the first administrator |
 //! | `register`, `login`, `session`, `change` | what people do |
 //! | `oidc` | signing in elsewhere |
 //! | `members`, `keys` | what administrators do; keys of programs |
@@ -25,6 +26,7 @@ pub mod password;
 pub(crate) mod register;
 pub(crate) mod secret;
 pub(crate) mod session;
+pub mod set_up;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -77,6 +79,7 @@ pub(crate) struct Accounts {
     mails: Attempts,
     outbox: Arc<Outbox>,
     oidc: Oidc,
+    set_up: set_up::Pending,
 }
 
 /// What is configured.
@@ -147,7 +150,14 @@ impl Accounts {
             mails: Attempts::new(MAILS, MAILS_TIME),
             outbox,
             oidc,
+            set_up: set_up::Pending::default(),
         }
+    }
+
+    /// With a link that makes its reader the first administrator.
+    pub(crate) fn with_set_up(mut self, link: Option<set_up::SetUp>) -> Self {
+        self.set_up = set_up::Pending::new(link);
+        self
     }
 
     /// Passwords that were hashed to be compared since the start.

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::accounts::mail::{MailSender, Outbox, ToTheLog};
 use crate::accounts::oidc::Oidc;
+use crate::accounts::set_up::SetUp;
 use crate::accounts::{Accounts, Rules};
 use crate::admin::ui::NAMESPACE;
 use crate::admin::{Admin, pulse};
@@ -69,6 +70,8 @@ pub struct Extras {
     pub store: Option<Store>,
     /// What happened before the server was there to note it, such as a secret that was made.
     pub happened: Vec<Entry>,
+    /// What makes its reader the first administrator.
+    pub set_up: Option<SetUp>,
     /// Who sends mail to people with accounts; none: it is written to the log.
     pub mail: Option<Arc<dyn MailSender>>,
     /// Socket.IO handshakes are answered so much later (conformance suites).
@@ -421,7 +424,8 @@ impl Keepers {
         let oidc = Oidc::new(config, &self.base).map_err(StartError::Config)?;
         let Some(store) = extras.store.clone().filter(|_| config.accounts.enabled) else { return Ok(None) };
         let outbox = self.outbox.clone();
-        let mut accounts = Accounts::new(store, sign_in.clone(), audit.clone(), rules, outbox, oidc);
+        let accounts = Accounts::new(store, sign_in.clone(), audit.clone(), rules, outbox, oidc);
+        let mut accounts = accounts.with_set_up(extras.set_up.clone());
         accounts.sends_mail = extras.mail.is_some();
         Ok(Some(Arc::new(accounts)))
     }

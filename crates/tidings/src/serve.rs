@@ -5,11 +5,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use tidings_core::Org;
+use tidings_server::accounts::set_up::SetUp;
 use tidings_server::audit::{Action, Actor, Entry};
 use tidings_server::config::{Config, LogConfig, LogFormat};
 use tidings_server::server::StartError;
 use tidings_server::{Extras, Publisher, Server};
-use tidings_store::StoreOptions;
+use tidings_store::{Store, StoreOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -58,8 +60,8 @@ pub(crate) fn run(line: ServeLine) -> Result<()> {
     config.database.url = url.text;
     config.hooks.secret = hooks_secret;
     let made = Entry::ok(Action::SecretCreate).by(Actor::System).on("the signing secret");
-    let happened = if secret.made { vec![made] } else { Vec::new() };
-    serve(Started { inputs, values: resolved.values, config }, happened)
+    let first = secret.made.then_some(made);
+    serve(Started { inputs, values: resolved.values, config }, first)
 }
 
 /// Keeps memory in small pages: of a huge page that is needed in part, all 2 MB are resident.
@@ -72,7 +74,8 @@ fn keep_pages_small() {
     }
 }
 
-fn serve(started: Started, happened: Vec<Entry>) -> Result<()> {
+/// `first` is what is to be noted of a first start.
+fn serve(started: Started, first: Option<Entry>) -> Result<()> {
     keep_pages_small();
     let config = started.config.clone();
     let _alone = records::alone(&config.database.url)?;
@@ -84,7 +87,13 @@ fn serve(started: Started, happened: Vec<Entry>) -> Result<()> {
         let store = records::open(&config.database.url, store_options()).await?;
         people::arrange_demo(&store, config.demo).await?;
         let apps = crate::apps::apps(&config).map_err(Misconfigured)?;
-        let extras = Extras { store: Some(store.clone()), apps, happened, ..Extras::default() };
+        let set_up = match first {
+            Some(_) => set_up(&config, &store).await?,
+            None => None,
+        };
+        let (secret, set_up) = set_up.unzip();
+        let happened = first.into_iter().collect();
+        let extras = Extras { store: Some(store.clone()), apps, happened, set_up, ..Extras::default() };
         let server = match Server::start(&config, extras).await {
             Err(StartError::Config(problem)) => return Err(Misconfigured(problem).into()),
             started => started?,
@@ -100,23 +109,38 @@ fn serve(started: Started, happened: Vec<Entry>) -> Result<()> {
         tokio::spawn(reload::on_signal(hangup, server.live(), started));
         // Whoever reads that it listens may already tell it to leave.
         let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        announce(&server, &config)?;
+        announce(&server, &config, secret.as_deref())?;
         leave(server, lively, signals).await?;
         store.close().await;
         Ok(())
     })
 }
 
+/// The link by which the first administrator is made, and its secret; `None` where there are people already, as with the
+/// demo, and behind a proxy: this server is on loopback then and not, and whoever asks may be anywhere.
+async fn set_up(config: &Config, store: &Store) -> Result<Option<(String, SetUp)>> {
+    let nobody = store.read().await?.users(&Org::default(), "", 1).await?.is_empty();
+    let wanted = nobody && config.accounts.enabled && !config.behind_proxy;
+    wanted.then(SetUp::make).transpose().map_err(anyhow::Error::msg)
+}
+
 /// Says on standard output where the server listens; tools read these lines.
 ///
 /// All of it at once: a tool may read one line and hang up.
-fn announce(server: &Server, config: &Config) -> Result<()> {
+fn announce(server: &Server, config: &Config, set_up: Option<&str>) -> Result<()> {
     let mut said = format!("listening on http://{}\n", server.addr());
     if let Some(addr) = server.ws_addr() {
         said += &format!("plain protocol on ws://{addr}\n");
     }
     if let Some(addr) = server.admin_addr() {
         said += &format!("administration on http://{addr}\n");
+    }
+    if let Some(secret) = set_up {
+        said += &format!(
+            "to set this server up open this link on this machine, once and within 15 minutes: \
+             http://{}/account#setup={secret}\n",
+            server.addr()
+        );
     }
     if let Some(token) = administrator(config)? {
         said +=
@@ -210,7 +234,6 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use tidings_core::lock;
-    use tidings_store::Store;
 
     use super::*;
 

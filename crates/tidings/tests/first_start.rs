@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -34,10 +34,11 @@ impl Place {
         let near = ["serve", "--listen", "127.0.0.1:0"];
         let flags = if more.is_empty() { near.to_vec() } else { [&["serve"], more].concat() };
         let mut child = self.command(&flags).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        said.read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://").expect(&line).to_owned();
-        Running { child, address }
+        Running { child, address, said }
     }
 
     fn mode(&self, path: &str) -> u32 {
@@ -55,6 +56,8 @@ impl Drop for Place {
 struct Running {
     child: Child,
     address: String,
+    /// What else it says, which ends when it does.
+    said: BufReader<ChildStdout>,
 }
 
 impl Running {
@@ -81,9 +84,19 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Ends it, and answers what it has said since it was first heard.
+    fn everything_else(&mut self) -> String {
+        self.child.kill().unwrap();
+        let mut said = String::new();
+        self.said.read_to_string(&mut said).unwrap();
+        said
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        self.child.kill().unwrap();
+        self.child.kill().ok();
         self.child.wait().unwrap();
     }
 }
@@ -114,6 +127,46 @@ fn what_is_made_is_for_its_owner_alone_and_the_log_says_that_it_was_made() {
     let secret = secrets.split('"').nth(1).unwrap();
     assert!(secret.len() >= 43 && !logged.contains(secret));
     assert!(place.command(&["verify", "audit"]).output().unwrap().status.success());
+}
+
+#[test]
+fn the_first_start_prints_a_link_that_makes_the_administrator_once() {
+    let place = Place::new("set-up");
+    let mut server = place.serve(&[]);
+    let mut line = String::new();
+    server.said.read_line(&mut line).unwrap();
+    let start = format!("http://{}/account#setup=", server.address);
+    let token = line.trim().split_once(&start).expect(&line).1;
+    assert_eq!(token.len(), 43, "256 bits");
+    assert_eq!(server.ask("GET /account").0, "200");
+    let wanted = |token: &str, password: &str| json!({"token": token, "email": "ada@example.com", "password": password});
+    let set_up = |token: &str, password: &str| {
+        let (status, _, body) = server.send("POST /api/auth/setup", &wanted(token, password).to_string());
+        (status, body)
+    };
+    let good = "a long one, chosen here";
+    assert_eq!(set_up(&"A".repeat(43), good).0, "404", "not this link");
+    assert_eq!(set_up(token, "short").0, "400", "which does not use it up");
+    assert_eq!(set_up(token, good).0, "201");
+    assert_eq!(set_up(token, good).0, "404", "it was used");
+    let login = json!({"email": "ada@example.com", "password": good}).to_string();
+    let (status, _, body) = server.send("POST /api/auth/login", &login);
+    let roles = &serde_json::from_str::<Value>(&body).unwrap()["user"]["roles"];
+    assert_eq!((status.as_str(), roles), ("200", &json!(["admin", "operator"])), "{body}");
+
+    let mut again = {
+        drop(server);
+        place.serve(&[])
+    };
+    assert_eq!(again.everything_else(), "", "the second start has no link");
+}
+
+#[test]
+fn where_somebody_is_already_or_others_may_ask_there_is_no_link() {
+    let has_people = Place::new("set-up-demo");
+    assert!(!has_people.serve(&["--demo", "--listen", "127.0.0.1:0"]).everything_else().contains("#setup="));
+    let proxied = Place::new("set-up-proxy");
+    assert_eq!(proxied.serve(&["--listen", "127.0.0.1:0", "--behind-proxy"]).everything_else(), "");
 }
 
 #[test]

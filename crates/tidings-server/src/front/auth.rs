@@ -18,7 +18,7 @@ use super::body::{Received, at_most, bad, done, signed_in_first, told};
 use super::to_the_end::to_the_end;
 use crate::accounts::input;
 use crate::accounts::register::NewAccount;
-use crate::audit::Action;
+use crate::audit::{Action, Actor};
 use crate::shared::Shared;
 use asked::{Asked, Whose};
 
@@ -28,6 +28,7 @@ const BODY: usize = 16 * 1_024;
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     let routes = Router::new()
         .route("/api/auth/register", post(|asked, body| to_the_end(register(asked, body))))
+        .route("/api/auth/setup", post(|asked, body| to_the_end(set_up(asked, body))))
         .route("/api/auth/verify", post(|asked, body| to_the_end(verify(asked, body))))
         .route("/api/auth/login", post(|asked, body| to_the_end(login(asked, body))))
         .route("/api/auth/refresh", post(|asked, body| to_the_end(refresh(asked, body))))
@@ -78,6 +79,29 @@ fn apart(done: Result<impl Into<Whose>, Refusal>) -> (Option<Whose>, Result<(), 
         Ok(whose) => (Some(whose.into()), Ok(())),
         Err(refusal) => (None, Err(refusal)),
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Of the link that the server printed.
+    token: String,
+    email: String,
+    password: String,
+    name: Option<String>,
+}
+
+async fn set_up(asked: Asked, body: Received) -> Response<Body> {
+    let made = async {
+        let (accounts, wanted): (_, Wanted) = (asked.accounts()?, asked.read(&body)?);
+        let Wanted { token, email, password, name } = &wanted;
+        let new = NewAccount { email, password, name: name.as_deref(), org: None };
+        let id = accounts.set_up(token, &new, asked.from()).await?;
+        Ok(Whose::User(Org::default(), Actor::User(id.into())))
+    };
+    let (whose, made) = apart(made.await);
+    asked.note_of(Action::Register, whose, &made);
+    done(made, StatusCode::CREATED)
 }
 
 #[derive(Deserialize)]

@@ -101,6 +101,7 @@ const LINES: &[Line] = &[
     ("get", "/api/rooms/{room}/stats", "rooms", "How many are there, and where the history stands.", true, &[], &[]),
     ("get", "/api/explain", "rooms", "What became of a message for a user, hop by hop, for servers and administrators.", true, EXPLAIN, &[]),
     ("post", "/api/auth/register", "accounts", "Makes an account.", false, &[], REGISTER),
+    ("post", "/api/auth/setup", "accounts", "Makes the first administrator, by the link that the server printed at its first start; from the server's own machine alone.", false, &[], &[("token", "string", true), ("email", "string", true), ("password", "string", true), ("name", "string", false)]),
     ("post", "/api/auth/verify", "accounts", "Confirms an address by the token of a mail.", false, &[], &[("token", "string", true)]),
     ("post", "/api/auth/login", "accounts", "Signs in by password.", false, &[], &[("email", "string", true), ("password", "string", true), ("org", "string", false)]),
     ("post", "/api/auth/refresh", "accounts", "Gives fresh tokens for a refresh token.", false, &[], &[("refreshToken", "string", true)]),

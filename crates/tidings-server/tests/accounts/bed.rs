@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tidings_core::Org;
 use tidings_server::accounts::mail::MailSender;
 use tidings_server::accounts::password;
+use tidings_server::accounts::set_up::SetUp;
 use tidings_server::{Config, Extras, Server};
 use tidings_store::mail::Mail;
 use tidings_store::users::NewUser;
@@ -54,16 +55,25 @@ impl Bed {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::on_sqlite(None, change).await
+    }
+
+    /// With the link of a first start.
+    pub(crate) async fn to_set_up(link: SetUp, change: impl FnOnce(&mut Config)) -> Self {
+        Self::on_sqlite(Some(link), change).await
+    }
+
+    async fn on_sqlite(set_up: Option<SetUp>, change: impl FnOnce(&mut Config)) -> Self {
         let place = Place::new();
         let url = format!("sqlite:{}", place.path().join("test.db").display());
-        Self::at(&url, place, change).await
+        Self::at(&url, place, set_up, change).await
     }
 
     pub(crate) async fn postgres(change: impl FnOnce(&mut Config)) -> Self {
-        Self::at(&Postgres::shared().database().await, Place::new(), change).await
+        Self::at(&Postgres::shared().database().await, Place::new(), None, change).await
     }
 
-    async fn at(url: &str, place: Place, change: impl FnOnce(&mut Config)) -> Self {
+    async fn at(url: &str, place: Place, set_up: Option<SetUp>, change: impl FnOnce(&mut Config)) -> Self {
         let patient = StoreOptions { acquire: DEADLINE, statement: DEADLINE, ..StoreOptions::default() };
         let store = Store::open(url, &patient).await.unwrap();
         let mut config =
@@ -71,7 +81,8 @@ impl Bed {
         config.auth.jwt_secret = "a secret of the account tests, long enough".into();
         change(&mut config);
         let mail = Arc::new(Caught::default());
-        let extras = Extras { store: Some(store.clone()), mail: Some(mail.clone()), ..Extras::default() };
+        let extras =
+            Extras { store: Some(store.clone()), mail: Some(mail.clone()), set_up, ..Extras::default() };
         let server = Server::start(&config, extras).await.unwrap();
         Self { addr: server.addr(), admin: server.admin_addr(), store, mail, server, place }
     }

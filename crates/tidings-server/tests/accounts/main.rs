@@ -10,6 +10,7 @@ mod oidc;
 mod people;
 mod provider;
 mod refresh;
+mod set_up;
 #[allow(dead_code, unused_imports)]
 #[path = "../signin/common.rs"]
 mod signin;

@@ -1,5 +1,6 @@
 //! A request about accounts: who asks, from where, and what is noted of it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -50,6 +51,11 @@ impl Asked {
     /// It came in at the listener that administrators have for themselves.
     pub(super) fn is_at_admin_door(&self) -> bool {
         self.purpose == Some(Purpose::Admin)
+    }
+
+    /// The address it came from.
+    pub(super) fn from(&self) -> IpAddr {
+        self.remote.0
     }
 
     /// The keys of programs, if there are any here.
