@@ -1,4 +1,4 @@
-import type { Browser } from "playwright-core";
+import type { Browser, WebSocketRoute } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Exchange } from "../../../testing/exchange.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
@@ -62,6 +62,7 @@ test("an order that is placed in the page is seen executed, with its position an
   await page.getByText("20 of 20 orders left").waitFor();
   await page.getByRole("button", { name: "Cancel order o1" }).click();
   await page.getByText("None of your orders waits.").waitFor();
+  await page.getByText("Order o1 waits no more.").waitFor();
 
   await exchange.price("ACME", "12");
   await until(async () => expect(await rows(window, "Positions")).toEqual(["ACME|30|10|12|+60"]));
@@ -164,6 +165,45 @@ test("a room is made, opened, joined, started, ended and left in the page, by th
   await page.getByText("Trading has ended.").waitFor();
   expect([...window.complaints, ...other.complaints]).toEqual([]);
   await context.close();
+  await page.close();
+});
+
+test("the chart of a price begins before the page, goes on as it is heard, and has what came during a break", async () => {
+  const exchange = new Exchange(server);
+  await exchange.run([unique("ada")]);
+  for (const price of ["10", "11", "12"]) await exchange.price("ACME", price);
+  await exchange.price("BETA", "5");
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  let away = false;
+  const sockets: WebSocketRoute[] = [];
+  await page.route("**/socket.io/**", (route) => (away ? route.abort() : route.continue()));
+  await page.routeWebSocket(/socket\.io/, (socket) => {
+    if (away) return socket.close();
+    socket.connectToServer();
+    sockets.push(socket);
+  });
+  await signedIn(window, `/trading/${exchange.id}`, unique("eve"));
+  const drawn = async (newest: string, prices: string) => {
+    await page.getByRole("img", { name: `Price of ACME: ACME ${newest}` }).waitFor();
+    await page.getByText(prices).waitFor();
+  };
+  await drawn("12.00", ", 3 prices since ");
+  await exchange.price("ACME", "13");
+  await drawn("13.00", ", 4 prices since ");
+
+  away = true;
+  await Promise.all(sockets.map((socket) => socket.close()));
+  await page.locator('.status[data-state="reconnecting"]').waitFor();
+  for (const price of ["14", "15"]) await exchange.price("ACME", price);
+  away = false;
+  await window.isLive(60_000);
+  await drawn("15.00", ", 6 prices since ");
+  await exchange.price("ACME", "16");
+  await drawn("16.00", ", 7 prices since ");
+
+  await page.getByLabel("Instrument of the chart").selectOption("BETA");
+  await page.getByText(", 1 price since ").waitFor();
   await page.close();
 });
 

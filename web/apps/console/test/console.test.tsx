@@ -19,6 +19,7 @@ import {
   signed,
 } from "../src/format.ts";
 import { Fields } from "../src/schema.tsx";
+import { byNamespace } from "../src/pages/apps.tsx";
 import { ACTIONS } from "../src/pages/audit.tsx";
 import { outcome } from "../src/pages/match.tsx";
 import { told } from "../src/pages/messages.tsx";
@@ -231,4 +232,19 @@ describe("amounts of money", () => {
     expect(refused("no_price: this instrument had no price yet")).toBe("It has no price yet.");
     expect(refusalWords("nothing one can read")).toBe("It did not work.");
   });
+});
+
+test("a namespace of an app stands once, with all that is said there", () => {
+  const kind = (name: string) => ({ kind: name, about: "", keep: "", subscribe: "", publish: "" });
+  const channel = (namespace: string, room: string, ...events: string[]) => ({
+    namespace,
+    commands: [],
+    events: events.map((name) => ({ name })),
+    rooms: [kind(room)],
+  });
+  const those = [channel("/a", "one", "x"), channel("/b", "two", "x"), channel("/a", "three", "x", "y")];
+  expect(byNamespace(those)).toEqual([
+    { ...channel("/a", "one", "x", "y"), rooms: [kind("one"), kind("three")] },
+    channel("/b", "two", "x"),
+  ]);
 });

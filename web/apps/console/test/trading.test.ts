@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { AccountView, OrderExecuted, TradeRoomView } from "@tidings/client";
 import { ACCOUNT, MARKET, type Market, type Own } from "@tidings/client/trading";
 import { allOf } from "../src/trading/fills.ts";
+import { joined } from "../src/trading/trail.ts";
 
 const room = (createdAt: string, state = "running") =>
   ({ createdAt, state, prices: [], standings: [{}], members: 17, rules: {} }) as unknown as TradeRoomView;
@@ -65,4 +66,25 @@ test("fills that were heard and read are there once, the newest first, those of 
   const heard = ["o3", "o2"].map((id) => ({ ...fill(id), messageId: `m-${id}` }));
   const all = allOf(heard, past, "2026-01-01T00:00:01Z");
   expect(all.map(({ orderId }) => orderId)).toEqual(["o3", "o2", "o1"]);
+});
+
+describe("how a price went", () => {
+  const tick = (at: number, price: string) => ({ at, price });
+  const past = [tick(1, "10"), tick(5, "11")];
+
+  test("is what was read, and behind that what was heard, each once", () => {
+    const heard = [tick(1, "10"), tick(4, "10.5"), tick(5, "11"), tick(7, "12"), tick(9, "11")];
+    expect(joined(past, heard)).toEqual([...past, tick(7, "12"), tick(9, "11")]);
+    expect(joined(past, [tick(5, "11")])).toEqual(past);
+    expect(joined(past, [])).toEqual(past);
+  });
+
+  test("has what came in the moment in which it was read, and what is told late once", () => {
+    expect(joined(past, [tick(5, "11"), tick(5, "12")])).toEqual([...past, tick(5, "12")]);
+    expect(joined(past, [tick(6, "11"), tick(8, "12")])).toEqual([...past, tick(8, "12")]);
+  });
+
+  test("is what was heard as long as nothing was read", () => {
+    expect(joined([], past)).toEqual(past);
+  });
 });

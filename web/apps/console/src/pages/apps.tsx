@@ -11,17 +11,19 @@ interface Said {
   requires?: string;
 }
 
+interface Channel {
+  namespace: string;
+  commands: Said[];
+  events: Said[];
+  rooms: RoomKind[];
+}
+
 interface Manifest {
   name: string;
   version: string;
   about: string;
   namespaces: string[];
-  channels: {
-    namespace: string;
-    commands: Said[];
-    events: Said[];
-    rooms: RoomKind[];
-  }[];
+  channels: Channel[];
 }
 
 interface Manifests {
@@ -52,7 +54,7 @@ function App({ app, all }: { app: Manifest; all: Record<string, Schema> }) {
       <p>
         <Words of={app.about} />
       </p>
-      {app.channels.map((channel) => (
+      {byNamespace(app.channels).map((channel) => (
         <section key={channel.namespace} className="channel" aria-label={`Namespace ${channel.namespace}`}>
           <h3>
             Namespace <code>{channel.namespace}</code>
@@ -65,6 +67,24 @@ function App({ app, all }: { app: Manifest; all: Record<string, Schema> }) {
     </Card>
   );
 }
+
+/** What is said on each namespace: an app may have several kinds of rooms there, each of which is a channel. */
+export function byNamespace(channels: Channel[]): Channel[] {
+  const found = new Map<string, Channel>();
+  for (const { namespace, commands, events, rooms } of channels) {
+    const before = found.get(namespace) ?? { commands: [], events: [], rooms: [] };
+    found.set(namespace, {
+      namespace,
+      commands: named([...before.commands, ...commands]),
+      events: named([...before.events, ...events]),
+      rooms: [...before.rooms, ...rooms],
+    });
+  }
+  return [...found.values()];
+}
+
+/** Each once: in several kinds of rooms the same may be heard. */
+const named = (said: Said[]) => [...new Map(said.map((one) => [one.name, one])).values()];
 
 function Names({ title, those, all }: { title: string; those: Said[]; all: Record<string, Schema> }) {
   if (those.length === 0) return null;

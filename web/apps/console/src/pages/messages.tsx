@@ -5,7 +5,7 @@ import { useRoom } from "@tidings/react";
 import { useRead } from "../api.ts";
 import { fieldOf } from "../form.ts";
 import { at, whole } from "../format.ts";
-import { session } from "../session.ts";
+import { session, useSession } from "../session.ts";
 import { Card, Head, Json, Mark, Note, Preview } from "../ui.tsx";
 
 /** Events that are shown at most. */
@@ -37,10 +37,12 @@ export function MessagesPage() {
     change(Object.fromEntries(names.map((name) => [name, fieldOf(form, name) || undefined])));
   };
   const [room, message, user] = [useId(), useId(), useId()];
+  // For others there is no such thing: the server says so of its path.
+  const mayExplain = useSession()?.isServer === true;
   return (
     <>
       <Head title="Messages" />
-      <div className="pair wide-first">
+      <div className={mayExplain ? "pair wide-first" : undefined}>
         <Card title="As it happens">
           <form className="line" onSubmit={(event) => submit(event, ["room"])}>
             <label htmlFor={room}>
@@ -58,45 +60,51 @@ export function MessagesPage() {
           {search.room === undefined ? (
             <Note>Choose a room to watch.</Note>
           ) : (
-            <Tail key={search.room} room={search.room} explain={(messageId) => change({ messageId })} />
+            <Tail
+              key={search.room}
+              room={search.room}
+              explain={mayExplain ? (messageId) => change({ messageId }) : undefined}
+            />
           )}
         </Card>
-        <Card title="Explain" aside="what became of it, hop by hop">
-          <form className="line" onSubmit={(event) => submit(event, ["messageId", "userId"])}>
-            <label htmlFor={message}>
-              Message
-              <input
-                key={search.messageId}
-                id={message}
-                name="messageId"
-                defaultValue={search.messageId}
-                placeholder="the newest moments"
-              />
-            </label>
-            <label htmlFor={user}>
-              For user
-              <input
-                key={search.userId}
-                id={user}
-                name="userId"
-                defaultValue={search.userId ?? session()?.userId}
-                required
-              />
-            </label>
-            <button type="submit">Explain</button>
-          </form>
-          {(search.messageId ?? search.userId) === undefined ? (
-            <Note>Choose a message, or paste its id.</Note>
-          ) : (
-            <Explained messageId={search.messageId} userId={search.userId ?? session()?.userId ?? ""} />
-          )}
-        </Card>
+        {mayExplain && (
+          <Card title="Explain" aside="what became of it, hop by hop">
+            <form className="line" onSubmit={(event) => submit(event, ["messageId", "userId"])}>
+              <label htmlFor={message}>
+                Message
+                <input
+                  key={search.messageId}
+                  id={message}
+                  name="messageId"
+                  defaultValue={search.messageId}
+                  placeholder="the newest moments"
+                />
+              </label>
+              <label htmlFor={user}>
+                For user
+                <input
+                  key={search.userId}
+                  id={user}
+                  name="userId"
+                  defaultValue={search.userId ?? session()?.userId}
+                  required
+                />
+              </label>
+              <button type="submit">Explain</button>
+            </form>
+            {(search.messageId ?? search.userId) === undefined ? (
+              <Note>Choose a message, or paste its id.</Note>
+            ) : (
+              <Explained messageId={search.messageId} userId={search.userId ?? session()?.userId ?? ""} />
+            )}
+          </Card>
+        )}
       </div>
     </>
   );
 }
 
-function Tail({ room, explain }: { room: string; explain: (messageId: string) => void }) {
+function Tail({ room, explain }: { room: string; explain: ((messageId: string) => void) | undefined }) {
   const [seen, see] = useReducer((before: Seen[], next: Seen) => [next, ...before].slice(0, SHOWN), []);
   const { status, error, gap } = useRoom(room, {
     rewind: REWIND,
@@ -125,9 +133,11 @@ function Tail({ room, explain }: { room: string; explain: (messageId: string) =>
               <p>
                 <code>{one.place.messageId}</code>
               </p>
-              <button type="button" onClick={() => explain(one.place.messageId)}>
-                Explain
-              </button>
+              {explain && (
+                <button type="button" onClick={() => explain(one.place.messageId)}>
+                  Explain
+                </button>
+              )}
             </details>
           </li>
         ))}

@@ -3,6 +3,7 @@ import { useClient } from "@tidings/react";
 import { usePages, useRead, type RoomRow, type SocketRow } from "../api.ts";
 import { at, bytes, orDash, short, whole } from "../format.ts";
 import { Publish } from "../publish.tsx";
+import { useSession } from "../session.ts";
 import { Ask, Card, Head, Json, Note, Preview, Table, Tile, Who } from "../ui.tsx";
 
 const route = getRouteApi("/rooms/$room");
@@ -14,6 +15,8 @@ interface Past {
 /** One room: who is in it, what was said, and what can be done. */
 export function RoomPage() {
   const { room } = route.useParams();
+  // What is refused to somebody is not offered.
+  const isServer = useSession()?.isServer === true;
   const found = usePages<RoomRow>("/api/admin/rooms", "rooms", { q: room });
   const row = found.rows.find((it) => it.room === room);
   return (
@@ -34,10 +37,12 @@ export function RoomPage() {
         <Tile name="Events a second" value={orDash(row?.eventsPerSecond, short)} />
       </dl>
       <Members room={room} />
-      <Card title="Publish">
-        <Publish to={{ room }} />
-      </Card>
-      <History room={room} />
+      {isServer && (
+        <Card title="Publish">
+          <Publish to={{ room }} />
+        </Card>
+      )}
+      <History room={room} mayExplain={isServer} />
     </>
   );
 }
@@ -82,7 +87,7 @@ function Members({ room }: { room: string }) {
   );
 }
 
-function History({ room }: { room: string }) {
+function History({ room, mayExplain }: { room: string; mayExplain: boolean }) {
   const past = useRead<Past>(`/api/rooms/${encodeURIComponent(room)}/history?limit=20`, { everyMs: 5_000 });
   return (
     <Card title="History" aside="the newest 20">
@@ -100,9 +105,11 @@ function History({ room }: { room: string }) {
                   <Preview value={event.data} />
                 </summary>
                 <Json value={event.data} />
-                <Link to="/messages" search={{ messageId: event.messageId, room }}>
-                  Explain
-                </Link>
+                {mayExplain && (
+                  <Link to="/messages" search={{ messageId: event.messageId, room }}>
+                    Explain
+                  </Link>
+                )}
               </details>
             </li>
           ))}

@@ -68,7 +68,7 @@ function Run({ roomId, anew }: { roomId: string; anew: () => void }) {
       {runs && (room.state === "draft" || room.state === "open") && <Feed room={room} />}
       {isMember && <Worth roomId={roomId} room={room} me={seen.me} />}
       {isMember && <InStep proof={proof} live={live} />}
-      <Parts roomId={roomId} room={room} isMember={isMember} seen={seen} />
+      <Parts roomId={roomId} room={room} live={live} isMember={isMember} seen={seen} />
     </>
   );
 }
@@ -76,16 +76,17 @@ function Run({ roomId, anew }: { roomId: string; anew: () => void }) {
 function Parts(props: {
   roomId: string;
   room: TradeRoomView;
+  live: boolean;
   isMember: boolean;
   seen: Pick<ReturnType<typeof useTradingRoom>, "ticks" | "standings" | "me">;
 }) {
-  const { roomId, room, isMember, seen } = props;
+  const { roomId, room, live, isMember, seen } = props;
   const [chosen, choose] = useState<string>();
   const symbol = chosen ?? room.rules.instruments[0]?.symbol ?? "";
   return (
     <div className="pair">
       <Boundary about="Prices">
-        <Prices room={room} ticks={seen.ticks} symbol={symbol} choose={choose} />
+        <Prices room={room} live={live} ticks={seen.ticks} symbol={symbol} choose={choose} />
       </Boundary>
       <Boundary about="Orders">
         <Orders roomId={roomId} room={room} isMember={isMember} symbol={symbol} choose={choose} />
@@ -138,7 +139,7 @@ function Orders(props: {
   choose: (symbol: string) => void;
 }) {
   const { roomId, room, isMember, symbol, choose } = props;
-  const { left, place } = useOrders(roomId);
+  const { left, open, fills, place } = useOrders(roomId);
   if (room.state !== "running" || !isMember) {
     return (
       <Card title="Order">
@@ -152,5 +153,6 @@ function Orders(props: {
       </Card>
     );
   }
-  return <Ticket rules={room.rules} symbol={symbol} choose={choose} left={left} place={place} />;
+  const orders = { left, open, fills, place };
+  return <Ticket rules={room.rules} symbol={symbol} choose={choose} {...orders} />;
 }

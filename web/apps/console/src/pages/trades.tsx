@@ -70,7 +70,7 @@ function RoomTable({ rooms }: { rooms: RoomRow[] | undefined }) {
           <td>
             <RoomState state={state} />
           </td>
-          <td>{owner}</td>
+          <td>{owner === "" ? "the server" : owner}</td>
           <td>{at(createdAt)}</td>
         </tr>
       ))}

@@ -3,6 +3,7 @@ import { useClient } from "@tidings/react";
 import { usePages, type SocketRow } from "../api.ts";
 import { at, bytes } from "../format.ts";
 import { Publish } from "../publish.tsx";
+import { useSession } from "../session.ts";
 import { Ask, Card, Head, Mark, More, Note, Table } from "../ui.tsx";
 
 const route = getRouteApi("/users/$userId");
@@ -11,6 +12,8 @@ const route = getRouteApi("/users/$userId");
 export function UserPage() {
   const { userId } = route.useParams();
   const client = useClient();
+  // What is refused to somebody is not offered.
+  const { watches = false, isServer = false } = useSession() ?? {};
   const pages = usePages<SocketRow>("/api/admin/sockets", "sockets", { user: userId });
   const post = (path: string, body: object = {}) =>
     client.request(path, { method: "POST", body: JSON.stringify(body) });
@@ -20,18 +23,24 @@ export function UserPage() {
   return (
     <>
       <Head title={name}>
-        <Mark kind={rows.length > 0 ? "good" : "plain"}>
-          {rows.length > 0 ? "connected" : "not connected"}
-        </Mark>
-        <Link to="/messages" search={{ userId }}>
-          Explain
-        </Link>
-        <Ask
-          label="Disconnect"
-          question={`Close every connection of ${name}? They may come back at once.`}
-          done="Closed."
-          act={() => post(`/api/admin/users/${encodeURIComponent(userId)}/disconnect`)}
-        />
+        {watches && (
+          <Mark kind={rows.length > 0 ? "good" : "plain"}>
+            {rows.length > 0 ? "connected" : "not connected"}
+          </Mark>
+        )}
+        {isServer && (
+          <Link to="/messages" search={{ userId }}>
+            Explain
+          </Link>
+        )}
+        {watches && (
+          <Ask
+            label="Disconnect"
+            question={`Close every connection of ${name}? They may come back at once.`}
+            done="Closed."
+            act={() => post(`/api/admin/users/${encodeURIComponent(userId)}/disconnect`)}
+          />
+        )}
       </Head>
       <Card title="Connections" aside={<code>{userId}</code>}>
         {pages.error ? (
@@ -63,16 +72,20 @@ export function UserPage() {
         )}
         <More pages={pages} />
       </Card>
-      <Card title="Rooms">
-        <RoomsOf
-          rows={rows}
-          kick={(room, socketId) => post(`/api/admin/rooms/${encodeURIComponent(room)}/kick`, { socketId })}
-          name={name}
-        />
-      </Card>
-      <Card title="Publish" aside="to all connections of this user">
-        <Publish to={{ userId }} />
-      </Card>
+      {watches && (
+        <Card title="Rooms">
+          <RoomsOf
+            rows={rows}
+            kick={(room, socketId) => post(`/api/admin/rooms/${encodeURIComponent(room)}/kick`, { socketId })}
+            name={name}
+          />
+        </Card>
+      )}
+      {isServer && (
+        <Card title="Publish" aside="to all connections of this user">
+          <Publish to={{ userId }} />
+        </Card>
+      )}
     </>
   );
 }

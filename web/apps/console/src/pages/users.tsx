@@ -3,12 +3,14 @@ import { useState } from "react";
 import { useClient } from "@tidings/react";
 import { usePages, type UserRow } from "../api.ts";
 import { at, whole } from "../format.ts";
+import { useSession } from "../session.ts";
 import { Ask, Filter, Head, More, Note, Table, Who } from "../ui.tsx";
 
 /** People who are connected now. */
 export function UsersPage() {
   const client = useClient();
   const [q, setQ] = useState("");
+  const mayExplain = useSession()?.isServer === true;
   const pages = usePages<UserRow>("/api/admin/users", "users", { q });
   const disconnect = (id: string) =>
     client.request(`/api/admin/users/${encodeURIComponent(id)}/disconnect`, { method: "POST", body: "{}" });
@@ -44,9 +46,11 @@ export function UsersPage() {
               </td>
               <td>
                 <div className="row-actions">
-                  <Link to="/messages" search={{ userId: row.userId }}>
-                    Explain
-                  </Link>
+                  {mayExplain && (
+                    <Link to="/messages" search={{ userId: row.userId }}>
+                      Explain
+                    </Link>
+                  )}
                   <Ask
                     label="Disconnect"
                     question={`Close every connection of ${row.name ?? row.userId}? They may come back at once.`}

@@ -1,6 +1,7 @@
 import { useState, type FormEvent } from "react";
 import type { TradeRules } from "@tidings/client";
-import type { Order } from "@tidings/client/trading";
+import type { OrderExecuted } from "@tidings/client";
+import type { OpenOrder, Order } from "@tidings/client/trading";
 import { fieldOf } from "../form.ts";
 import { whole } from "../format.ts";
 import { Card, Choice } from "../ui.tsx";
@@ -12,10 +13,7 @@ const SIDES = { buy: "Buy", sell: "Sell" } as const;
 type Side = keyof typeof SIDES;
 
 /** What became of the newest order: an answer, or a refusal in words. */
-interface Said {
-  text: string;
-  isRefusal: boolean;
-}
+type Said = { orderId: string; status: string; remainingQuantity: string } | { refused: string };
 
 /** Places orders. */
 export function Ticket(props: {
@@ -23,9 +21,11 @@ export function Ticket(props: {
   symbol: string;
   choose: (symbol: string) => void;
   left: number | undefined;
+  open: OpenOrder[];
+  fills: OrderExecuted[];
   place: (order: Order) => Promise<{ orderId: string; status: string; remainingQuantity: string }>;
 }) {
-  const { rules, symbol, choose, left, place } = props;
+  const { rules, symbol, choose, left, open, fills, place } = props;
   const [type, setType] = useState<Type>("market");
   const [side, setSide] = useState<Side>("buy");
   const [said, say] = useState<Said>();
@@ -36,13 +36,9 @@ export function Ticket(props: {
     setBusy(true);
     say(undefined);
     try {
-      const { orderId, status, remainingQuantity } = await place(
-        orderOf(event.currentTarget, { symbol, side, type }),
-      );
-      const rest = status === "open" ? `, ${remainingQuantity} of it waits` : "";
-      say({ text: `Order ${orderId} is ${status}${rest}.`, isRefusal: false });
+      say(await place(orderOf(event.currentTarget, { symbol, side, type })));
     } catch (error) {
-      say({ text: refusalWords(error), isRefusal: true });
+      say({ refused: refusalWords(error) });
     }
     setBusy(false);
   };
@@ -91,13 +87,32 @@ export function Ticket(props: {
         </button>
       </form>
       <p role="status" className="said">
-        {said?.isRefusal === false && said.text}
+        {said && "orderId" in said && <Stands answer={said} open={open} fills={fills} />}
       </p>
       <p role="alert" className="refused">
-        {said?.isRefusal && said.text}
+        {said && "refused" in said && said.refused}
       </p>
     </Card>
   );
+}
+
+/** How an order stands: as it was answered, and from when the room tells of it as that tells. */
+function Stands(props: {
+  answer: Exclude<Said, { refused: string }>;
+  open: OpenOrder[];
+  fills: OrderExecuted[];
+}) {
+  const { answer, open, fills } = props;
+  const { orderId, status } = answer;
+  const waiting = open.find((one) => one.orderId === orderId);
+  // The answer may come before the room tells that it waits.
+  const [told, tell] = useState<string>();
+  if (waiting && told !== orderId) tell(orderId);
+  if (status !== "open") return `Order ${orderId} is ${status}.`;
+  if (fills.some((fill) => fill.orderId === orderId && fill.remaining === "0"))
+    return `Order ${orderId} is filled.`;
+  if (!waiting && told === orderId) return `Order ${orderId} waits no more.`;
+  return `Order ${orderId} is open, ${waiting?.remaining ?? answer.remainingQuantity} of it waits.`;
 }
 
 function Amount({ name, label, required }: { name: string; label: string; required: boolean }) {
