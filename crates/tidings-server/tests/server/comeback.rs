@@ -257,17 +257,44 @@ fn what_was_said_in_memory_alone_is_told_as_lost() {
     });
     disk.served(move |addr, _| {
         publish(&mut ada(addr), "notes:1", 3);
+        publish(&mut ada(addr), "open:1", 4);
         let (mut wire, told) =
             socket_io(addr, &bob(), &format!(",\"gaps\":true,\"pid\":\"{pid}\",\"offset\":\"{offset}\""));
         assert!(told.contains(&pid), "{told}");
         let gap = wire.hear("tidings:gap");
         assert_eq!(gap, "42[\"tidings:gap\",{\"room\":\"open:1\",\"reason\":\"epoch\"}]");
-        assert_eq!(said(&mut wire).0, 3);
+        assert_eq!((said(&mut wire).0, said(&mut wire).0), (3, 4), "what has been said since is there");
         drop(wire);
         // Known now, the session goes on from here.
         let (mut wire, recovered) = come_back(addr, &bob(), &pid, &offset);
         assert!(recovered);
-        assert_eq!(said(&mut wire).0, 3);
+        assert_eq!((said(&mut wire).0, said(&mut wire).0), (3, 4));
+    });
+}
+
+#[test]
+fn what_the_next_process_says_in_a_silent_room_before_one_is_back_is_heard() {
+    let disk = disk();
+    let (pid, offset) = disk.served(|addr, _| {
+        let (mut bob, pid) = socket_io_in(addr, &bob(), "notes:1");
+        subscribe(&mut bob, "open:silent");
+        publish(&mut ada(addr), "notes:1", 1);
+        (pid, said(&mut bob).1)
+    });
+    disk.served(move |addr, _| {
+        let mut ada = ada(addr);
+        publish(&mut ada, "notes:1", 2);
+        publish(&mut ada, "open:silent", 3);
+        publish(&mut ada, "notes:1", 4);
+        let (mut wire, recovered) = come_back(addr, &bob(), &pid, &offset);
+        assert!(recovered);
+        let heard = everything(&mut wire);
+        assert_eq!(heard.iter().map(|(data, _)| *data).collect::<Vec<_>>(), [2, 3, 4]);
+        drop(wire);
+        // Cut in the middle of that, it goes on behind what it has heard, each event once.
+        let (mut wire, recovered) = come_back(addr, &bob(), &pid, &heard[1].1);
+        assert!(recovered);
+        assert_eq!(everything(&mut wire).iter().map(|(data, _)| *data).collect::<Vec<_>>(), [4]);
     });
 }
 

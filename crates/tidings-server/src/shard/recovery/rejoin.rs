@@ -209,6 +209,12 @@ impl ShardLoop {
             (Proof::Log, Some(heard)) if self.node.is_durable(&kept.room) => {
                 From::Sequence { heard, since: Mark { memory: now.memory, ..kept.since } }
             }
+            // It was in this room when this process began, and has heard nothing of what was said there since.
+            (Proof::Silent | Proof::Gone, _)
+                if parked.flushed.is_none() && !self.node.is_durable(&kept.room) =>
+            {
+                From::Sequence { heard: Heard::To(Mark::default()), since: Mark::default() }
+            }
             _ => From::Now,
         };
         let rooms: Vec<_> = parked.rooms.iter().map(|kept| (kept.room.clone(), from(kept))).collect();
@@ -252,6 +258,9 @@ impl ShardLoop {
             let span = place(joined.missed.first()).zip(place(joined.missed.last()));
             rejoined.spans.extend(span.map(|span| (kept.room.clone(), span)));
             let in_log = self.node.is_durable(&kept.room);
+            if let Some(first) = joined.missed.first().filter(|_| !in_log) {
+                rejoined.heard = rejoined.heard.min(first.sequence.saturating_sub(1));
+            }
             missed.extend(joined.missed.into_iter().map(|event| (in_log, event)));
         }
         // An event that is in memory alone stands behind those of the log that were delivered before it.
@@ -284,7 +293,7 @@ struct Unread;
 /// Why something was missed for good in a room, if it was.
 fn lost(kept: &Kept, joined: &Joined, from: From) -> Option<&'static str> {
     match (kept.proof, from) {
-        (Proof::Volatile | Proof::Silent, _) => None,
+        (Proof::Volatile, _) => None,
         (Proof::Gone, _) => Some("epoch"),
         _ if joined.top.is_none() => None,
         (_, From::Sequence { .. }) if joined.missed.iter().any(|event| event.is_damaged()) => Some("corrupt"),
