@@ -213,7 +213,7 @@ for (const [colorScheme, size, width] of LOOKS) {
       // Somebody who has played: the demo does so all the time.
       await window.go("/matches");
       await window.page
-        .getByRole("link", { name: /^Watch / })
+        .getByRole("link", { name: /^(Watch|Look at) / })
         .nth(8)
         .click();
       await window.page.locator(".score a").first().click();
@@ -222,7 +222,7 @@ for (const [colorScheme, size, width] of LOOKS) {
       await look("player");
       await window.go("/matches");
       await window.page
-        .getByRole("link", { name: /^Watch / })
+        .getByRole("link", { name: /^(Watch|Look at) / })
         .first()
         .click();
       await window.page.locator(".score").waitFor();
