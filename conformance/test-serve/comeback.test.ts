@@ -109,6 +109,52 @@ for (const transport of ["websocket", "polling"] as const) {
 }
 
 for (const transport of ["websocket", "polling"] as const) {
+  test(`a client over ${transport} misses nothing of its personal room when the server is stopped in order`, async () => {
+    let server = await startAgain();
+    const user = unique("user");
+    const say = async (number: number): Promise<void> => {
+      const body = JSON.stringify({ userId: user, event: "said", data: number });
+      const headers = { Authorization: `Bearer ${backend}`, "Content-Type": "application/json" };
+      const answer = await fetch(`${server.http}/api/publish`, { method: "POST", headers, body });
+      assert.equal(answer.status, 200, await answer.text());
+    };
+    const socket = io(server.http, { transports: [transport], auth: { token: mint({ sub: user }) } });
+    const { heard, until } = listening(socket);
+    await connected(socket);
+    const id = socket.id;
+    await say(1);
+    await until(1);
+    // It is away when something is said, and the server is gone before it is back.
+    await loses(socket, () => {
+      socket.io.engine.close();
+    });
+    await say(2);
+    await server.stop();
+    server = await startAgain();
+    await say(3);
+    await comesBack(socket);
+    assert.equal(socket.recovered, true);
+    assert.equal(socket.id, id);
+    await until(3);
+    // And connected until the end, it hears nothing twice.
+    await loses(socket, () => server.stop());
+    server = await startAgain();
+    await comesBack(socket);
+    assert.equal(socket.recovered, true);
+    await say(4);
+    await until(4);
+    assert.deepEqual(heard, [1, 2, 3, 4]);
+    // What is in memory alone does not outlive a crash, and that is told.
+    await loses(socket, () => server.kill());
+    server = await startAgain();
+    await comesBack(socket);
+    assert.equal(socket.recovered, false);
+    socket.disconnect();
+    await server.stop();
+  });
+}
+
+for (const transport of ["websocket", "polling"] as const) {
   test(`a client whose engine closed over ${transport} takes its session up, one that left does not`, async () => {
     const server = await startAgain();
     const room = `notes:${unique("r")}`;

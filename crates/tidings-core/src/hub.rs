@@ -193,6 +193,11 @@ impl Entry {
         recent.map(|recent| lock(recent))
     }
 
+    /// The history as far as one was ever needed, locked.
+    pub(crate) fn known_history(&self) -> Option<MutexGuard<'_, Recent>> {
+        self.recent.get().map(|recent| lock(recent))
+    }
+
     /// Whether the room's history is in the log and not here yet.
     pub fn wants_loading(&self) -> bool {
         self.spec.keep.is_durable() && self.recent.get().is_none()
@@ -414,6 +419,14 @@ impl Hub {
     /// The numbering of an organisation's recorded events.
     pub fn sequence(&self, org: &Org) -> Arc<Sequence> {
         lock(&self.sequences).entry(org.clone()).or_default().clone()
+    }
+
+    /// How many recorded events each organisation has had in which there were any.
+    pub(crate) fn counted(&self) -> Vec<(Org, u64)> {
+        let sequences: Vec<_> =
+            lock(&self.sequences).iter().map(|(org, numbers)| (org.clone(), numbers.clone())).collect();
+        let counted = sequences.into_iter().map(|(org, numbers)| (org, lock(&numbers).memory));
+        counted.filter(|(_, count)| *count > 0).collect()
     }
 
     fn make(&self, room: &Room, spec: &Arc<RoomSpec>, epoch: Epoch) -> Result<Entry, Full> {

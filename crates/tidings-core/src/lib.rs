@@ -56,7 +56,7 @@ pub use hub::{Hub, Post};
 pub use kinds::{Action, Asker, Denied, Kinds};
 pub use lane::Lane;
 pub use lock::lock;
-pub use node::{From, Heard, Joined, Node, Publish, Published};
+pub use node::{Bodies, Carried, From, Heard, Joined, Node, Publish, Published};
 pub use outbox::{Outbox, QueueLimits};
 pub use presence::Presence;
 pub use publication::{Epoch, Mark, MessageId, Payload, Position, Publication};

@@ -1,6 +1,7 @@
 //! The only place where hub, history and rights meet: join, leave, publish.
 
 mod attendance;
+mod carried;
 mod diffed;
 mod from;
 mod logged;
@@ -10,7 +11,7 @@ mod recorded;
 mod tracked;
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::access::{Code, Identity, Refusal};
@@ -28,6 +29,8 @@ use crate::room::{Keep, Org, Room, RoomSpec};
 use crate::shard::{Left, Shard};
 use crate::shuffle::Shuffle;
 
+use carried::Before;
+pub use carried::{Bodies, Carried};
 use diffed::Saying;
 use from::moved_on;
 pub use from::{From, Heard, Joined};
@@ -48,8 +51,14 @@ pub struct Node {
     message_order: Shuffle,
     epochs: AtomicU64,
     epoch_order: Shuffle,
-    /// Of the bodies of keyed publishes.
+    /// Of what volatile events are about, and of what only this process compares.
     hasher: foldhash::fast::RandomState,
+    /// Of the bodies of keyed publishes; drawn with the first one, unless the process before has handed it on.
+    bodies: OnceLock<Bodies>,
+    /// The processes whose memory this one went on with.
+    before: OnceLock<Before>,
+    /// What is in memory was handed on; nothing more is recorded there.
+    closed: AtomicBool,
     /// What the team's backend has said, as long as it allowed.
     answers: Mutex<Answers>,
     presence: Presence,
@@ -78,6 +87,9 @@ impl Node {
             epochs: AtomicU64::new(1),
             epoch_order: Shuffle::default(),
             hasher: foldhash::fast::RandomState::default(),
+            bodies: OnceLock::new(),
+            before: OnceLock::new(),
+            closed: AtomicBool::new(false),
             answers: Mutex::new(Answers::new(ANSWERS)),
             presence: Presence::default(),
             recorder: None,
@@ -451,6 +463,7 @@ impl Node {
     ) -> Result<Published, Refusal> {
         let sequence = self.hub.sequence(what.room.org());
         let mut sequence = lock(&sequence);
+        self.is_open()?;
         loop {
             let entry = self.hub.entry(&what.room, spec, || self.epoch()).map_err(full)?;
             let Some(recent) = entry.history() else { return Err(Refusal::no_such_room()) };
@@ -474,7 +487,7 @@ impl Node {
     ) -> Result<Published, Refusal> {
         recent.expire(now_ms);
         // The key of one that was held back was looked at when it came.
-        let body = what.key.filter(|_| released.is_none()).map(|_| self.body_of(&what));
+        let body = what.key.filter(|_| released.is_none()).map(|_| self.bodies().of(&what));
         if let Some(known) = self.known(&recent, &what, body)? {
             self.note_duplicate(known.id);
             return Ok(known);
@@ -505,11 +518,6 @@ impl Node {
             entry.want_whole();
         }
         Ok(Published::now(id, position))
-    }
-
-    /// A hash of what a key stands for.
-    fn body_of(&self, what: &Publish<'_>) -> u64 {
-        self.hasher.hash_one((what.event, &what.payload, what.batch))
     }
 
     /// What the first publish with the same key became.

@@ -44,6 +44,32 @@ pub struct Read {
     pub complete: bool,
 }
 
+/// All that a history in memory is made of.
+#[derive(Debug, Clone)]
+pub struct Contents {
+    /// The newest position.
+    pub top: Position,
+    /// The numbers of the newest event that is no longer kept.
+    pub trimmed: Mark,
+    /// When the newest event was accepted, in milliseconds since 1970.
+    pub newest_at_ms: u64,
+    /// What is kept, oldest first.
+    pub events: Vec<Arc<Publication>>,
+    /// The idempotency keys seen, oldest first.
+    pub keys: Vec<(CompactString, KeyRecord)>,
+}
+
+impl Contents {
+    /// The bytes it takes, about.
+    pub fn bytes(&self) -> usize {
+        let events = self.events.iter().map(|event| event.bytes()).sum::<usize>();
+        events + self.keys.iter().map(|(key, _)| key.len() + KEY_BYTES).sum::<usize>()
+    }
+}
+
+/// What a key takes besides its text.
+const KEY_BYTES: usize = 64;
+
 impl Recent {
     /// An empty history that keeps `size` events for `ttl` each, of `most` bytes together.
     pub fn new(epoch: Epoch, size: usize, ttl: Duration, most: usize) -> Self {
@@ -86,6 +112,32 @@ impl Recent {
         recent
     }
 
+    /// All it is made of, for another process; what is too old is left out.
+    pub fn contents(&mut self, now_ms: u64) -> Contents {
+        self.expire(now_ms);
+        let known = self.keys.order.iter();
+        let keys = known.filter_map(|(_, key)| Some((key.clone(), *self.keys.known.get(key)?)));
+        Contents {
+            top: self.top,
+            trimmed: self.trimmed,
+            newest_at_ms: self.newest_at_ms,
+            events: self.events.iter().cloned().collect(),
+            keys: keys.collect(),
+        }
+    }
+
+    /// A history as another process had it.
+    pub fn of(contents: Contents, size: usize, ttl: Duration, most: usize, now_ms: u64) -> Self {
+        let Contents { top, trimmed, newest_at_ms, events, keys } = contents;
+        let mut recent = Self { top, trimmed, newest_at_ms, ..Self::new(top.epoch, size, ttl, most) };
+        recent.bytes = events.iter().map(|event| event.bytes()).sum();
+        recent.events = events.into();
+        keys.into_iter().for_each(|(key, record)| recent.keys.remember(&key, record));
+        recent.shorten();
+        recent.expire(now_ms);
+        recent
+    }
+
     /// The newest position.
     pub fn top(&self) -> Position {
         self.top
@@ -116,6 +168,11 @@ impl Recent {
         }
         self.bytes += publication.bytes();
         self.events.push_back(publication);
+        self.shorten();
+    }
+
+    /// Drops what is more than is kept.
+    fn shorten(&mut self) {
         while self.events.len() > self.size || (self.bytes > self.most && self.events.len() > 1) {
             self.trim();
         }

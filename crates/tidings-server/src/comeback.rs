@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tidings_core::{Code, Refusal, Room};
+use tidings_core::{Code, Node, Refusal, Room};
 use tidings_store::comebacks::{Comeback, ROOMS_BYTES};
 use tidings_store::{Digest, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -54,15 +54,15 @@ pub(crate) struct Counts {
 }
 
 impl Comebacks {
-    /// Starts to write and to find, on the runtime of the caller. `process` is drawn at each start: by it one
+    /// Starts to write and to find, on the runtime of the caller. By the node's id, drawn at each start, one
     /// tells own sessions from those of a process that is gone, which can be taken up for `window`.
-    pub(crate) fn start(store: Store, process: u64, window: Duration, beside: &Beside) -> Self {
+    pub(crate) fn start(store: Store, node: Arc<Node>, window: Duration, beside: &Beside) -> Self {
         let (changes, to_write) = mpsc::channel(WAITING);
         let (wanted, to_find) = mpsc::channel(WAITING);
         let counts = Arc::new(Counts::default());
         let writer = Writer {
             store: store.clone(),
-            process,
+            process: node.id(),
             window,
             due: HashMap::new(),
             spoken: HashSet::new(),
@@ -70,7 +70,7 @@ impl Comebacks {
             answered: true,
             counts: counts.clone(),
         };
-        let finder = Finder { store, process, counts: counts.clone() };
+        let finder = Finder { store, node, counts: counts.clone() };
         // They end once nobody can write or ask any more; what waits when the server stops is flushed before.
         drop(beside.run_apart("session_writer", Without::Unready, writer.run(to_write)));
         drop(beside.run_apart("session_finder", Without::Unready, finder.run(to_find)));

@@ -22,6 +22,7 @@ mod apps;
 mod asking;
 pub mod audit;
 mod beside;
+mod carried;
 pub mod client;
 mod comeback;
 pub mod config;

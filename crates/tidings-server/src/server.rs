@@ -23,6 +23,7 @@ use crate::admin::{Admin, pulse};
 use crate::apps::{self, Apps, Backing};
 use crate::audit::{Action, Actor, Audit, Entry, Noted, Writer, Writing};
 use crate::beside::{Beside, Without};
+use crate::carried;
 use crate::client::Handler;
 use crate::config::{AdminUiMode, Config, NamespaceConfig};
 use crate::durable::{self, Said};
@@ -103,6 +104,9 @@ pub enum StartError {
     /// The tables of an app cannot be brought to their shape.
     #[error("cannot prepare the tables of the apps: {0}")]
     Apps(StoreError),
+    /// What the server before has left could not be read: found later it would be old.
+    #[error("cannot read what the server before has left: {0}")]
+    Carried(StoreError),
     /// The revocations could not be read: without them people would be let in who must not.
     #[error("cannot read the revocations: {0}")]
     Revocations(StoreError),
@@ -148,6 +152,7 @@ impl Server {
 
         let mut revocations = 0;
         if let Some(records) = &shared.records {
+            carried::take(&shared.node, &records.store).await.map_err(StartError::Carried)?;
             live::load(&shared, &records.store, &mut revocations).await.map_err(StartError::Revocations)?;
         }
 
@@ -241,13 +246,14 @@ impl Server {
     }
 
     /// Leaves: takes nobody in any more, closes connections one after the other so that they do
-    /// not all come back at once, and stops.
+    /// not all come back at once, stops, and leaves what is in memory alone to the next process.
     ///
     /// Small servers are done in a moment; large ones take the whole drain time.
     pub async fn drain(mut self) {
         if failpoint::is_off("drain") {
             return self.stop().await;
         }
+        let hands_on = !failpoint::is_off("hand_on");
         self.shared.draining.store(true, Ordering::SeqCst);
         self.accepting.clear();
         self.beside.tell();
@@ -261,11 +267,15 @@ impl Server {
         while self.connections() > 0 && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        self.stop().await;
+        self.end(hands_on).await;
     }
 
-    /// Stops at once.
-    pub async fn stop(mut self) {
+    /// Stops at once; what is in memory alone is gone.
+    pub async fn stop(self) {
+        self.end(false).await;
+    }
+
+    async fn end(mut self, hands_on: bool) {
         self.accepting.clear();
         self.beside.tell();
         for inbox in &self.shared.inboxes {
@@ -287,6 +297,9 @@ impl Server {
         self.shared.receipts.finish().await;
         if let Some(log) = &self.shared.log {
             log.finish().await;
+        }
+        if hands_on {
+            carried::leave(&self.shared).await;
         }
         if let Some(comebacks) = &self.shared.comebacks {
             comebacks.finish().await;

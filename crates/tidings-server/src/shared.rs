@@ -106,7 +106,7 @@ impl Shared {
         let api_keys = extras.api_keys.clone().or_else(of_store);
         let comebacks = extras.store.clone().filter(|_| settings.stores_sessions).map(|store| {
             let window = Duration::from_millis(settings.window_ms);
-            let comebacks = Comebacks::start(store, node.id(), window, beside);
+            let comebacks = Comebacks::start(store, node.clone(), window, beside);
             let notes = comebacks.clone();
             node.tell_first_heard(move |room| notes.spoke(room));
             comebacks

@@ -67,10 +67,10 @@ static SPOKE: ManyRows = ManyRows::new(
 );
 
 static SPOKEN: ManyRows = ManyRows::new(
-    "WITH asked (of_process, of_org, of_room) AS (VALUES ",
+    "WITH asked (here, of_org, of_room) AS (VALUES ",
     3,
-    ") SELECT process, org, room FROM spoken_rooms \
-     JOIN asked ON process = of_process AND org = of_org AND room = of_room",
+    ") SELECT DISTINCT org, room FROM spoken_rooms \
+     JOIN asked ON org = of_org AND room = of_room AND process <> here",
 );
 
 impl Comeback {
@@ -149,15 +149,14 @@ impl Tx {
 }
 
 impl Reader {
-    /// Of rooms of processes those in which something was said that was in memory alone.
+    /// Of rooms those in which something was said that was in memory alone, in any process but one.
     ///
     /// # Errors
     /// [`StoreError`](crate::StoreError)
-    pub async fn spoken(&mut self, rooms: &[(u64, &Room)]) -> Result<Vec<(u64, Org, String)>> {
-        let values =
-            rooms.iter().flat_map(|(process, room)| *args![signed(*process), room.org(), room.name()]);
+    pub async fn spoken(&mut self, but: u64, rooms: &[&Room]) -> Result<Vec<(Org, String)>> {
+        let values = rooms.iter().flat_map(|room| *args![signed(but), room.org(), room.name()]);
         let found = self.rows_of(&SPOKEN, &values.collect::<Vec<_>>()).await?;
-        found.iter().map(|row| Ok((unsigned(row.int(0)?), row.org(1)?, row.text(2)?))).collect()
+        found.iter().map(|row| Ok((row.org(0)?, row.text(1)?))).collect()
     }
 
     /// Finds sessions, in no order; those that are not there are left out.

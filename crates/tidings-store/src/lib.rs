@@ -24,10 +24,12 @@
 //! | [`sessions`], [`mail`] | who is connected from where; what waits to be sent |
 //! | [`log`] | events of durable rooms, numbered without holes |
 //! | [`comebacks`] | sessions that another process can go on with |
+//! | [`carried`] | what a process has left of its memory for the next |
 //! | [`dead_letters`], [`subscriptions`] | what reached nobody; the rooms users want to be in |
 //! | [`audit`] | what happened, in a chain that shows what was done to it |
 
 pub mod audit;
+pub mod carried;
 mod checkpoint;
 pub mod comebacks;
 pub mod dead_letters;

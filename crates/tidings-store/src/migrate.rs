@@ -88,6 +88,14 @@ pub(crate) const OURS: &[Migration] = &[
         sqlite: "",
         postgres: "",
     },
+    Migration {
+        owner: "core",
+        number: 9,
+        name: "rooms in memory over an orderly restart",
+        both: include_str!("../migrations/0009_carried.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// A number of our own for the lock under which PostgreSQL is migrated: `tidings` in ASCII.

@@ -332,7 +332,7 @@ impl Node {
         let entry = self.hub.entry(&what.room, spec, || self.epoch()).map_err(full)?;
         let Some(mut recent) = entry.history() else { return Ok(None) };
         recent.expire(now_ms);
-        self.known(&recent, what, Some(self.body_of(what)))
+        self.known(&recent, what, Some(self.bodies().of(what)))
     }
 
     /// Remembers the key of an event that waits: a repeat is no second event.
@@ -341,7 +341,7 @@ impl Node {
         let Some(key) = what.key.filter(|_| keeps) else { return };
         let Ok(entry) = self.hub.entry(&what.room, spec, || self.epoch()) else { return };
         if let Some(mut recent) = entry.history() {
-            let record = KeyRecord { body: self.body_of(what), id, position: None, at_ms: now_ms };
+            let record = KeyRecord { body: self.bodies().of(what), id, position: None, at_ms: now_ms };
             recent.remember(key, record);
         }
     }

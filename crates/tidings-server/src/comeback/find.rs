@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tidings_core::{Node, Room};
 use tidings_store::comebacks::Comeback;
 use tidings_store::{Digest, Reader, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -29,7 +30,7 @@ pub(crate) struct Found {
 
 pub(super) struct Finder {
     pub(super) store: Store,
-    pub(super) process: u64,
+    pub(super) node: Arc<Node>,
     pub(super) counts: Arc<Counts>,
 }
 
@@ -55,31 +56,36 @@ impl Finder {
         digests.dedup();
         let mut reader = self.store.read().await?;
         let found = reader.comebacks(&digests).await?;
+        let process = self.node.id();
         // One of this process that is not in its memory is over; that is only not written yet.
-        let theirs = found.into_iter().filter(|session| session.process != self.process);
+        let theirs = found.into_iter().filter(|session| session.process != process);
         let unpacked = theirs.filter_map(|session| {
             let rooms = unpack(&session.org, &session.rooms)?;
             Some(Found { session, rooms })
         });
         let mut found: Vec<Found> = unpacked.collect();
-        judge_memory(&mut reader, &mut found).await?;
+        judge_memory(&self.node, &mut reader, &mut found).await?;
         self.counts.found.fetch_add(found.len() as u64, Ordering::Relaxed);
         Ok(found.into_iter().map(|found| (found.session.digest, found)).collect())
     }
 }
 
-/// Of rooms that were in memory alone: where nothing had been said nothing is lost.
-async fn judge_memory(reader: &mut Reader, found: &mut [Found]) -> Result<(), StoreError> {
-    let in_memory = found.iter().flat_map(|found| {
-        let rooms = found.rooms.iter().filter(|one| one.proof == Proof::Memory);
-        rooms.map(|one| (found.session.process, &one.room))
+/// Of rooms that were in memory alone: nothing is lost where their process has handed them on, or where nothing had been
+/// said, then or since.
+async fn judge_memory(node: &Node, reader: &mut Reader, found: &mut [Found]) -> Result<(), StoreError> {
+    let in_memory = found.iter_mut().flat_map(|found| {
+        let process = found.session.process;
+        let rooms = found.rooms.iter_mut().filter(|one| one.proof == Proof::Memory);
+        rooms.map(move |one| (process, one))
     });
-    let spoken: HashSet<_> = reader.spoken(&in_memory.collect::<Vec<_>>()).await?.into_iter().collect();
-    for Found { session, rooms } in found {
-        for one in rooms.iter_mut().filter(|one| one.proof == Proof::Memory) {
-            let place = (session.process, one.room.org().clone(), one.room.name().to_owned());
-            one.proof = if spoken.contains(&place) { Proof::Gone } else { Proof::Silent };
-        }
+    let (carried, others): (Vec<_>, Vec<_>) =
+        in_memory.partition(|(process, one)| node.has_carried(*process, &one.room));
+    carried.into_iter().for_each(|(_, one)| one.proof = Proof::Carried);
+    let asked: Vec<&Room> = others.iter().map(|(_, one)| &one.room).collect();
+    let spoken: HashSet<_> = reader.spoken(node.id(), &asked).await?.into_iter().collect();
+    for (_, one) in others {
+        let place = (one.room.org().clone(), one.room.name().to_owned());
+        one.proof = if spoken.contains(&place) { Proof::Gone } else { Proof::Silent };
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tidings_core::shard::Filter;
-use tidings_core::{Lane, Org, Room};
+use tidings_core::{Lane, Mark, Org, Room};
 
 /// A room a session is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,8 +10,8 @@ pub(crate) struct Subscription {
     pub(crate) room: Room,
     /// By what it can be shown that nothing was missed in it.
     pub(crate) proof: Proof,
-    /// The number in the organisation's log when it subscribed.
-    pub(crate) since: u64,
+    /// The point in its organisation's events when it subscribed.
+    pub(crate) since: Mark,
     /// Which events it wants; `None`: all.
     pub(crate) filter: Option<Box<Filter>>,
 }
@@ -26,6 +26,8 @@ pub(crate) enum Proof {
     Volatile,
     /// It keeps the newest in memory.
     Memory,
+    /// The same, and its process has handed it on to this one.
+    Carried,
     /// The same, and nothing had been said in it when its process ended.
     Silent,
     /// The same, and it is gone.
@@ -36,7 +38,11 @@ pub(crate) enum Proof {
 struct Packed {
     room: String,
     proof: Proof,
+    /// The number in the log.
     since: u64,
+    /// The number in the memory of its process.
+    #[serde(default)]
+    heard: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     events: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,7 +56,8 @@ pub(crate) fn pack(rooms: &[Subscription]) -> Vec<u8> {
         Packed {
             room: one.room.name().into(),
             proof: one.proof,
-            since: one.since,
+            since: one.since.durable,
+            heard: one.since.memory,
             events: events.map(|names| names.iter().map(ToString::to_string).collect()),
             lane: one.filter.as_ref().and_then(|filter| filter.min_lane).map(|lane| lane.as_str().into()),
         }
@@ -62,7 +69,7 @@ pub(crate) fn pack(rooms: &[Subscription]) -> Vec<u8> {
 /// Unpacks the rooms of a session of `org`; `None` if they are not as this version writes them.
 pub(crate) fn unpack(org: &Org, packed: &[u8]) -> Option<Vec<Subscription>> {
     let packed: Vec<Packed> = serde_json::from_slice(packed).ok()?;
-    let rooms = packed.into_iter().map(|Packed { room, proof, since, events, lane }| {
+    let rooms = packed.into_iter().map(|Packed { room, proof, since, heard, events, lane }| {
         let min_lane = match lane {
             Some(lane) => Some(Lane::parse(&lane)?),
             None => None,
@@ -70,6 +77,7 @@ pub(crate) fn unpack(org: &Org, packed: &[u8]) -> Option<Vec<Subscription>> {
         let events = events.map(|names| names.into_iter().map(Into::into).collect());
         let filter = (events.is_some() || min_lane.is_some())
             .then(|| Box::new(Filter { events, min_lane, blind: false }));
+        let since = Mark { memory: heard, durable: since };
         Some(Subscription { room: Room::new(org, &room, usize::MAX).ok()?, proof, since, filter })
     });
     rooms.collect()
@@ -83,6 +91,7 @@ mod tests {
     fn rooms_come_back_as_they_were() {
         let org = Org::new("acme");
         let room = |name: &str| Room::new(&org, name, 200).unwrap();
+        let mark = |memory, durable| Mark { memory, durable };
         let filter = Filter {
             events: Some(Box::new(["said".into(), "ü".into()])),
             min_lane: Some(Lane::High),
@@ -90,14 +99,24 @@ mod tests {
         };
         let least = Filter { events: None, min_lane: Some(Lane::Low), blind: false };
         let rooms = [
-            Subscription { room: room("notes:\"1\""), proof: Proof::Log, since: u64::MAX, filter: None },
+            Subscription {
+                room: room("notes:\"1\""),
+                proof: Proof::Log,
+                since: mark(0, u64::MAX),
+                filter: None,
+            },
             Subscription {
                 room: room("a:b"),
                 proof: Proof::Memory,
-                since: 0,
+                since: mark(u64::MAX, 0),
                 filter: Some(Box::new(filter)),
             },
-            Subscription { room: room("c:d"), proof: Proof::Silent, since: 7, filter: Some(Box::new(least)) },
+            Subscription {
+                room: room("c:d"),
+                proof: Proof::Silent,
+                since: mark(1, 7),
+                filter: Some(Box::new(least)),
+            },
         ];
         assert_eq!(unpack(&org, &pack(&rooms)).unwrap(), rooms);
         assert_eq!(unpack(&org, &pack(&[])), Some(vec![]));

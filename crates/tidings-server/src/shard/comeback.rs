@@ -1,6 +1,6 @@
 //! What the store has to know of a session, so that another process can go on with it.
 
-use tidings_core::{Action, Asker, Code, ConnKey, Keep, Refusal, Room};
+use tidings_core::{Action, Asker, Code, ConnKey, Identity, Keep, Mark, Refusal, Room};
 use tidings_store::comebacks::Comeback;
 
 use super::ShardLoop;
@@ -23,7 +23,8 @@ pub(crate) struct Kept {
 impl ShardLoop {
     /// Whether a session has to be stored with a room before its client may join it.
     ///
-    /// Only rooms in the log are worth it: of others nothing outlives the process anyway.
+    /// Only rooms in the log are worth it: of others nothing outlives a crash, and a server that stops in order
+    /// stores all sessions ([`ShardLoop::store_sessions`]).
     pub(super) fn has_to_be_stored(
         &mut self,
         key: ConnKey,
@@ -176,9 +177,7 @@ impl ShardLoop {
         namespace: u8,
         joining: Option<(&Room, Proof)>,
     ) -> Option<(SessionKey, Option<Comeback>)> {
-        let process = self.node.id();
         let subscriptions = self.shard.subscriptions(key.slot, namespace);
-        let name = self.settings.namespaces.name(namespace).to_owned();
         let behind = self.links.get(key)?.catching_up.iter().filter(|one| one.ack.namespace() == namespace);
         let behind: Vec<Room> = behind.map(|one| one.room.clone()).collect();
         let seat = self.seat_of(key, namespace)?;
@@ -192,7 +191,7 @@ impl ShardLoop {
                     Keep::Recent { .. } => Proof::Memory,
                     Keep::Nothing => Proof::Volatile,
                 },
-                since: since.durable,
+                since,
                 filter,
             })
             .collect();
@@ -200,28 +199,39 @@ impl ShardLoop {
         rooms.extend(behind.into_iter().map(|room| Subscription {
             room,
             proof: Proof::Gone,
-            since: 0,
+            since: Mark::default(),
             filter: None,
         }));
         if let Some((room, proof)) = joining {
-            let since = self.node.mark_of(room.org()).durable;
+            let since = self.node.mark_of(room.org());
             rooms.push(Subscription { room: room.clone(), proof, since, filter: None });
         }
         if !rooms.iter().any(|one| matches!(one.proof, Proof::Log | Proof::Gone)) {
             return Some((pid, None));
         }
-        let session = Comeback {
+        Some((pid, Some(self.row_of(pid, namespace, &socket, &who, &rooms))))
+    }
+
+    /// A session as it stands in the store.
+    pub(super) fn row_of(
+        &self,
+        pid: SessionKey,
+        namespace: u8,
+        socket: &str,
+        who: &Identity,
+        rooms: &[Subscription],
+    ) -> Comeback {
+        Comeback {
             digest: digest_of(pid),
             org: who.org.clone(),
             user: who.user.as_ref().map(ToString::to_string),
             token_id: who.token_id.as_ref().map(ToString::to_string),
             issued_at: who.issued_at,
-            namespace: name,
-            socket,
-            process,
-            rooms: pack(&rooms),
-        };
-        Some((pid, Some(session)))
+            namespace: self.settings.namespaces.name(namespace).to_owned(),
+            socket: socket.to_owned(),
+            process: self.node.id(),
+            rooms: pack(rooms),
+        }
     }
 
     fn seat_of(&mut self, key: ConnKey, namespace: u8) -> Option<&mut Seat> {

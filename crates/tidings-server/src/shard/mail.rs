@@ -393,6 +393,7 @@ impl ShardLoop {
     /// Closes a part of the connections now and the rest by and by.
     fn drain(&mut self, budget_ms: u64) {
         self.draining = true;
+        self.store_sessions();
         let keys = self.links.keys();
         let count = keys.len().max(1) as u64;
         for (at, key) in keys.into_iter().enumerate() {

@@ -1,6 +1,7 @@
 //! Sessions of connections that broke: kept for a while, taken up once.
 
 mod earlier;
+mod outlive;
 mod rejoin;
 
 use std::collections::{HashMap, VecDeque};
@@ -179,6 +180,9 @@ impl ShardLoop {
         match parked {
             Some(mut parked) => {
                 parked.at_ms = self.now_ms;
+                if self.draining {
+                    self.outlives(pid, &mut parked);
+                }
                 let forgotten = self.sessions.park(pid, parked);
                 forgotten.into_iter().for_each(|pid| self.forget_comeback(pid));
             }
@@ -271,7 +275,7 @@ impl ShardLoop {
         });
         let kept = |one: Subscription| Kept {
             proof: one.proof,
-            since: Mark { memory: 0, durable: one.since },
+            since: one.since,
             room: one.room,
             filter: one.filter,
         };

@@ -17,7 +17,7 @@ pub(crate) fn disk() -> Disk {
 }
 
 /// Rooms in the log, to be entered and read by anyone.
-fn durable() -> Config {
+pub(crate) fn durable() -> Config {
     let mut config = config();
     let mut room = config.rooms["open"].clone();
     (room.keep, room.size, room.history) = (Some("durable".into()), Some(1_000), Some("anyone".into()));
@@ -31,7 +31,7 @@ pub(crate) fn ada(addr: SocketAddr) -> Wire {
     plain(addr, &token("ada", 600, json!({}))).0
 }
 
-fn bob() -> String {
+pub(crate) fn bob() -> String {
     token("bob", 600, json!({}))
 }
 
@@ -41,20 +41,20 @@ pub(crate) fn publish(wire: &mut Wire, room: &str, data: u64) {
 }
 
 /// Subscribes a stock client to one room more.
-fn subscribe(wire: &mut Wire, room: &str) {
+pub(crate) fn subscribe(wire: &mut Wire, room: &str) {
     wire.say(&format!("427[\"subscribe\",{{\"room\":\"{room}\"}}]"));
     assert!(wire.hear("437[").contains("\"ok\":true"));
 }
 
 /// An event that a stock client has heard: its data, and the offset behind it.
-fn said(wire: &mut Wire) -> (u64, String) {
+pub(crate) fn said(wire: &mut Wire) -> (u64, String) {
     let event = wire.hear("[\"said\"");
     let body: Value = serde_json::from_str(event.trim_start_matches("42")).unwrap();
     (body[1].as_u64().unwrap(), body[2].as_str().unwrap_or_default().to_owned())
 }
 
 /// Comes back with a private id, and the offset of what was heard last if there is one.
-fn come_back(addr: SocketAddr, who: &str, pid: &str, offset: &str) -> (Wire, bool) {
+pub(crate) fn come_back(addr: SocketAddr, who: &str, pid: &str, offset: &str) -> (Wire, bool) {
     let offset = if offset.is_empty() { String::new() } else { format!(",\"offset\":\"{offset}\"") };
     let (wire, told) = socket_io(addr, who, &format!(",\"pid\":\"{pid}\"{offset}"));
     assert!(told.starts_with("40{"), "{told}");
@@ -306,6 +306,14 @@ fn who_does_not_ask_for_gaps_begins_afresh_where_something_in_memory_was_lost() 
 }
 
 #[test]
+fn what_a_process_in_between_said_in_a_silent_room_is_told_as_lost() {
+    let disk = disk();
+    let (pid, offset) = one_who_has_heard(&disk, &["open:1", "notes:1"]);
+    disk.served(|addr, _| publish(&mut ada(addr), "open:1", 2));
+    disk.served(move |addr, _| assert!(!come_back(addr, &bob(), &pid, &offset).1));
+}
+
+#[test]
 fn an_offset_that_was_spoilt_proves_nothing_to_another_process() {
     let disk = disk();
     let (pid, _) = one_who_has_heard(&disk, &["notes:1"]);
@@ -346,7 +354,7 @@ fn while_the_store_is_away_nobody_is_told_that_its_session_is_gone() {
 }
 
 /// Everything a client is sent at once, up to the answer to a ping behind it.
-fn everything(wire: &mut Wire) -> Vec<(u64, String)> {
+pub(crate) fn everything(wire: &mut Wire) -> Vec<(u64, String)> {
     wire.say("4299[\"ping\"]");
     let mut all = Vec::new();
     loop {
@@ -356,7 +364,7 @@ fn everything(wire: &mut Wire) -> Vec<(u64, String)> {
         }
         if let Some(body) = text.strip_prefix("42").filter(|body| body.starts_with("[\"said\"")) {
             let body: Value = serde_json::from_str(body).unwrap();
-            all.push((body[1].as_u64().unwrap(), body[2].as_str().unwrap().to_owned()));
+            all.push((body[1].as_u64().unwrap(), body[2].as_str().unwrap_or_default().to_owned()));
         }
     }
 }

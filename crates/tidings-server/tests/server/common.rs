@@ -58,10 +58,29 @@ pub(crate) fn with_extras<T: Send + 'static>(
     with_live(config, extras, |addr, _, publisher| test(addr, publisher))
 }
 
+/// How the server of a test ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// At once, as if it were killed.
+    AtOnce,
+    /// In order, as it does when it is told to.
+    InOrder,
+}
+
 /// The same for tests that change who may do what.
 pub(crate) fn with_live<T: Send + 'static>(
     config: &Config,
     extras: Extras,
+    test: impl FnOnce(SocketAddr, tidings_server::Live, tidings_server::Publisher) -> T + Send + 'static,
+) -> T {
+    with_end(config, extras, End::AtOnce, test)
+}
+
+/// The same for tests of what is there after a server has ended.
+pub(crate) fn with_end<T: Send + 'static>(
+    config: &Config,
+    extras: Extras,
+    end: End,
     test: impl FnOnce(SocketAddr, tidings_server::Live, tidings_server::Publisher) -> T + Send + 'static,
 ) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -69,7 +88,10 @@ pub(crate) fn with_live<T: Send + 'static>(
         let server = Server::start(config, extras).await.unwrap();
         let (addr, live, publisher) = (server.addr(), server.live(), server.publisher());
         let done = tokio::task::spawn_blocking(move || test(addr, live, publisher)).await.unwrap();
-        server.stop().await;
+        match end {
+            End::AtOnce => server.stop().await,
+            End::InOrder => server.drain().await,
+        }
         done
     })
 }

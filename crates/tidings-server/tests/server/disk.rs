@@ -7,7 +7,7 @@ use tidings_server::{Config, Extras, Publisher};
 use tidings_store::{Store, StoreOptions};
 use tidings_testkit::{Place, Postgres};
 
-use crate::common::{DEADLINE, with_extras};
+use crate::common::{DEADLINE, End, with_end};
 
 /// A database, and what the servers over it are configured with.
 pub(crate) struct Disk {
@@ -45,9 +45,25 @@ impl Disk {
         self.served_with(|addr, store, _| test(addr, store))
     }
 
+    /// The same, but it stops in order; who is connected still is so then.
+    pub(crate) fn served_to_the_end<T: Send + 'static>(
+        &self,
+        test: impl FnOnce(SocketAddr) -> T + Send + 'static,
+    ) -> T {
+        self.served_until(End::InOrder, |addr, _, _| test(addr))
+    }
+
     /// The same for a test that publishes for the process itself.
     pub(crate) fn served_with<T: Send + 'static>(
         &self,
+        test: impl FnOnce(SocketAddr, &Store, Publisher) -> T + Send + 'static,
+    ) -> T {
+        self.served_until(End::AtOnce, test)
+    }
+
+    fn served_until<T: Send + 'static>(
+        &self,
+        end: End,
         test: impl FnOnce(SocketAddr, &Store, Publisher) -> T + Send + 'static,
     ) -> T {
         let runtime =
@@ -56,7 +72,7 @@ impl Disk {
         let store = runtime.block_on(Store::open(&self.url, &patient)).unwrap();
         let extras = Extras { store: Some(store.clone()), ..Extras::default() };
         let for_test = store.clone();
-        let done = with_extras(&self.config, extras, move |addr, publisher| test(addr, &for_test, publisher));
+        let done = with_end(&self.config, extras, end, move |addr, _, said| test(addr, &for_test, said));
         runtime.block_on(store.close());
         done
     }

@@ -22,6 +22,7 @@ mod explain;
 mod explain_slow;
 mod first_bytes;
 mod generic;
+mod handed_on;
 mod handlers;
 mod hook_order;
 mod hooks;

@@ -4,6 +4,7 @@
 mod accounts;
 mod audit;
 mod bed;
+mod carried;
 mod comebacks;
 mod dead_letters;
 mod isolation;

@@ -173,17 +173,18 @@ impl ShardLoop {
 
     /// How far the client has heard; `None` if nobody can say.
     ///
-    /// Its own word counts where it is one of ours; of another process's only what it says of the log. A word
+    /// Its own word counts where it is one of ours; of that of a process whose memory is not here only what it says of the log. A word
     /// that is not ours was spoilt by some event's last argument: then it is what was flushed here. No word at
     /// all means that nothing was heard since the session began.
     pub(super) fn heard(&self, resume: &Resume, parked: &Parked) -> Option<Heard> {
         let Some(text) = resume.offset.as_deref() else { return Some(Heard::To(Mark::default())) };
         match parse_resume_offset(text) {
             Some((node, mark)) if node == self.node.id() => Some(Heard::To(mark)),
-            Some((_, mark)) => {
+            Some((node, mark)) => {
                 // Nobody has heard what the log does not have: it was moved back.
                 let known = self.node.mark_of(&parked.who.org).durable;
-                (mark.durable <= known).then_some(Heard::To(Mark { memory: 0, ..mark }))
+                let memory = if self.node.counts_as(node) { mark.memory } else { 0 };
+                (mark.durable <= known).then_some(Heard::To(Mark { memory, ..mark }))
             }
             None => parked.flushed.map(Heard::Flushed),
         }
@@ -209,6 +210,10 @@ impl ShardLoop {
             (Proof::Log, Some(heard)) if self.node.is_durable(&kept.room) => {
                 From::Sequence { heard, since: Mark { memory: now.memory, ..kept.since } }
             }
+            // The process before has handed it on, with the numbers.
+            (Proof::Carried, Some(heard)) if parked.flushed.is_none() => {
+                From::Sequence { heard, since: kept.since }
+            }
             // It was in this room when this process began, and has heard nothing of what was said there since.
             (Proof::Silent | Proof::Gone, _)
                 if parked.flushed.is_none() && !self.node.is_durable(&kept.room) =>
@@ -226,7 +231,7 @@ impl ShardLoop {
             spans: Vec::new(),
             gaps: Vec::new(),
             heard: match heard {
-                Some(Heard::To(mark)) if parked.flushed.is_some() => mark.memory,
+                Some(Heard::To(mark)) if parked.flushed.is_some() || mark.memory > 0 => mark.memory,
                 Some(Heard::Flushed(flushed)) => flushed,
                 _ => now.memory,
             },
