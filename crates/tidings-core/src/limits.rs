@@ -14,7 +14,7 @@ mod rate;
 
 pub use account::Account;
 pub use accounts::{Accounts, NoRoom};
-pub use bucket::{Bucket, SharedBucket};
+pub use bucket::{Bucket, Line, SharedBucket};
 pub use network::{BadNetwork, Network, network_of, plain_address};
 pub use occupancy::{Occupancy, Place};
 pub use rate::{OWN_RATES, OwnRate, Rate, Wait};

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use proptest::prelude::*;
 use tidings_core::hub::Full;
 use tidings_core::limits::{
-    Account, Accounts, Bucket, Network, NoRoom, OwnRate, Place, Rate, SharedBucket, Wait, network_of,
+    Account, Accounts, Bucket, Line, Network, NoRoom, OwnRate, Place, Rate, SharedBucket, Wait, network_of,
     plain_address,
 };
 use tidings_core::{Epoch, Hub, Keep, Org, Room};
@@ -139,6 +139,26 @@ fn threads_whose_time_runs_get_exactly_the_burst_and_the_rate() {
     let (given, left) = (passed.into_inner(), bucket.left(rate, end));
     let most = 500 + end / rate.interval_ns();
     assert!(given + left == most || given + left + 1 == most, "{given} and {left} of {most}");
+}
+
+#[test]
+fn those_who_are_refused_together_come_again_one_after_the_other() {
+    let rate = Rate::per_second(50, 100);
+    let (mut bucket, mut line) = (Bucket::default(), Line::default());
+    let waits: Vec<u64> =
+        (0..160).filter_map(|_| bucket.take(rate, 0).err()).map(|wait| line.join(wait, rate, 0).0).collect();
+    assert_eq!(waits.len(), 60);
+    for wait in &waits {
+        assert!(bucket.take(rate, *wait).is_ok(), "who waits so long is let through: {wait}");
+    }
+    // Once they have come, the next waits for itself alone.
+    let last = waits[59];
+    let alone = bucket.take(rate, last).unwrap_err();
+    assert_eq!(line.join(alone, rate, last), alone);
+
+    // Who does not come as it is told keeps nobody waiting for ever.
+    let longest = (0..10_000).map(|_| line.join(alone, rate, last).0).max().unwrap();
+    assert_eq!(longest, alone.0 + rate.span_ns());
 }
 
 #[test]

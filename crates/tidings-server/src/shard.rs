@@ -47,7 +47,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 use tidings_core::limits::Wait;
-use tidings_core::{Answered, ConnKey, Node, Shard};
+use tidings_core::{ConnKey, Node, Shard};
 
 use crate::admin::rates::own_thread;
 use crate::gate::Limit;
@@ -60,6 +60,7 @@ pub(crate) use written::{write_position, write_published, write_remaining};
 
 use closing::Lingering;
 use inbox::Inbox;
+use kept::CarriedOut;
 use link::Links;
 use owing::Owing;
 use persistent::Persistent;
@@ -110,8 +111,8 @@ pub(crate) struct ShardLoop {
     catching_up: Vec<ConnKey>,
     /// Connections whose commands wait for the front.
     laned: Vec<ConnKey>,
-    /// Whose command is being carried out after it waited, and what was answered for it.
-    carried: Option<(ConnKey, Vec<Answered>)>,
+    /// The command that is being carried out after it waited.
+    carried: Option<CarriedOut>,
     /// How the room stands that is joined by it, from its app.
     snapshot: Option<Box<Snapshot>>,
     /// Acknowledgements its clients owe for tracked messages.

@@ -26,6 +26,22 @@ impl Bucket {
     }
 }
 
+/// When those who found a bucket empty were told to come again, one after the other: told the same moment, all but one of
+/// them would come in vain.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Line(u64);
+
+impl Line {
+    /// How long one is to wait who would have to wait so long if it were alone; never longer than until the bucket is
+    /// full, however many stand in line.
+    pub fn join(&mut self, alone: Wait, rate: Rate, now_ns: u64) -> Wait {
+        let first = now_ns.saturating_add(alone.0);
+        let last = first.saturating_add(rate.span_ns());
+        self.0 = self.0.saturating_add(rate.interval_ns()).clamp(first, last);
+        Wait(self.0 - now_ns)
+    }
+}
+
 /// The same for all threads: one word, changed by compare and swap.
 ///
 /// Threads whose clocks differ a little, because each reads it once a turn, can only be refused

@@ -148,8 +148,8 @@ impl ShardLoop {
         }
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
         let answered = self.answered_for(key);
-        let remaining = self.take_publish(key, ack, &who, Some(&room), !answered.is_empty())?;
-        if answered.is_empty() && !body.volatile {
+        let remaining = self.take_publish(key, ack, &who, Some(&room), self.is_counted(key))?;
+        if !self.is_counted(key) && !body.volatile {
             self.may_make(key, &who, &room)?;
         }
         let what = Publish {

@@ -39,6 +39,16 @@ pub(crate) enum Kept {
     SignIn,
 }
 
+/// A command that is being carried out after it waited.
+pub(super) struct CarriedOut {
+    /// Whose it is.
+    key: ConnKey,
+    /// What was answered for it.
+    answered: Vec<Answered>,
+    /// It was carried out before, up to what it had to wait for.
+    again: bool,
+}
+
 impl Kept {
     pub(super) fn ack(&self) -> AckTo {
         match self {
@@ -78,7 +88,7 @@ impl ShardLoop {
     pub(super) fn must_wait(&mut self, key: ConnKey) -> bool {
         let waits_for_none =
             self.shared.hooks.is_none() && self.shared.log.is_none() && self.shared.apps.is_empty();
-        if waits_for_none || self.carried.as_ref().is_some_and(|carried| carried.0 == key) {
+        if waits_for_none || self.is_carried_out(key) {
             return false;
         }
         let lane = self.links.get(key).and_then(|link| link.lane.as_deref());
@@ -123,7 +133,7 @@ impl ShardLoop {
                 }
                 known.extend(answered);
                 self.snapshot = snapshot;
-                self.carry_out(key, kept, known);
+                self.carry_out(key, kept, Some(known));
                 self.snapshot = None;
             }
             (kept, Err(_)) if !self.still_sits(key, &kept) => {}
@@ -135,16 +145,17 @@ impl ShardLoop {
         self.laned.push(key);
     }
 
-    /// Carries out a command that has waited, with what was answered for it.
+    /// Carries out a command that has waited: for others, or for what was answered for it.
     ///
     /// Somebody else may sit in the namespace by now: what its predecessor said is not done.
-    pub(super) fn carry_out(&mut self, key: ConnKey, kept: Kept, answered: Vec<Answered>) {
+    pub(super) fn carry_out(&mut self, key: ConnKey, kept: Kept, answered: Option<Vec<Answered>>) {
         if !self.still_sits(key, &kept) {
             return;
         }
         // It was counted when it was said.
         self.over = None;
-        self.carried = Some((key, answered));
+        let again = answered.is_some();
+        self.carried = Some(CarriedOut { key, answered: answered.unwrap_or_default(), again });
         match kept {
             Kept::SocketIo { namespace, id, data, attachments, .. } => {
                 if let Some(event) = socketio::event(&data) {
@@ -173,8 +184,18 @@ impl ShardLoop {
 
     /// What was answered for the command that is being carried out.
     pub(super) fn answered_for(&self, key: ConnKey) -> Vec<Answered> {
-        let carried = self.carried.as_ref().filter(|carried| carried.0 == key);
-        carried.map(|carried| carried.1.clone()).unwrap_or_default()
+        let carried = self.carried.as_ref().filter(|carried| carried.key == key);
+        carried.map(|carried| carried.answered.clone()).unwrap_or_default()
+    }
+
+    /// Whether a command of this connection is being carried out that has waited.
+    pub(super) fn is_carried_out(&self, key: ConnKey) -> bool {
+        self.carried.as_ref().is_some_and(|carried| carried.key == key)
+    }
+
+    /// Whether that was carried out before, so that what it takes of its limits was taken.
+    pub(super) fn is_counted(&self, key: ConnKey) -> bool {
+        self.carried.as_ref().is_some_and(|carried| carried.key == key && carried.again)
     }
 
     /// A client as the core judges it.

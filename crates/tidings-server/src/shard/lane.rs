@@ -177,7 +177,7 @@ impl Lane {
 impl ShardLoop {
     /// Puts a command into a connection's lane; one that is being carried out goes first.
     pub(super) fn queue(&mut self, key: ConnKey, job: Job) {
-        let first = self.carried.as_ref().is_some_and(|carried| carried.0 == key);
+        let first = self.is_carried_out(key);
         let Some(link) = self.links.get(key) else { return };
         let lane = link.lane.get_or_insert_default();
         if !first && lane.is_full(&job) {
@@ -218,7 +218,7 @@ impl ShardLoop {
                 }
                 Some(Job::Later(kept)) => {
                     lane.take_out(&kept);
-                    self.carry_out(key, *kept, Vec::new());
+                    self.carry_out(key, *kept, None);
                 }
                 Some(job) => {
                     lane.jobs.push_front(job);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidings_app::Counts;
 use tidings_core::limits::OwnRate;
-use tidings_core::limits::{Account, Bucket, Place, Wait};
+use tidings_core::limits::{Account, Bucket, Line, Place, Wait};
 use tidings_core::{ConnKey, Identity, Refusal, Room};
 use tidings_wire::CloseReason;
 
@@ -24,6 +24,8 @@ pub(super) struct Meter {
     _probe: Option<Place<Account>>,
     messages: Bucket,
     joins: Bucket,
+    /// Of messages and of subscriptions, those who were told to come again.
+    told: [Line; 2],
     /// Messages over a limit since it last had a rest.
     offences: u32,
     /// Messages it has said, as far as can be counted.
@@ -71,7 +73,7 @@ impl Meter {
             self.offences = 0;
         }
         let own = self.messages.take(bounds.connection, now_ns);
-        own.map_err(|wait| (Limit::ConnectionMessages, wait))?;
+        own.map_err(|wait| (Limit::ConnectionMessages, self.told[0].join(wait, bounds.connection, now_ns)))?;
         for standing in standings {
             standing.take(bounds, now_ns)?;
         }
@@ -129,7 +131,10 @@ impl ShardLoop {
         let gate = &self.shared.gate;
         let (Some(bounds), Some(link)) = (gate.bounds(), self.links.get(key)) else { return Ok(()) };
         let taken = link.meter.joins.take(bounds.joins, self.now_ns);
-        taken.map(drop).map_err(|wait| gate.refuse(Limit::Joins, link.meter.remote(), wait))
+        taken.map(drop).map_err(|wait| {
+            let wait = link.meter.told[1].join(wait, bounds.joins, self.now_ns);
+            gate.refuse(Limit::Joins, link.meter.remote(), wait)
+        })
     }
 
     /// Takes one room that memory would keep and does not have, of who enters it or speaks in it.

@@ -27,8 +27,8 @@ impl ShardLoop {
     ) -> Result<(), Halt> {
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
         let answered = self.answered_for(key);
-        if answered.is_empty() && self.snapshot.is_none() && !self.is_restoring() {
-            // One that waited for the backend was counted before; one that is taken up nobody asked for.
+        if !self.is_counted(key) && !self.is_restoring() {
+            // One that waited was counted before; one that is taken up nobody asked for.
             self.take_join(key)?;
             self.may_make(key, &who, &room)?;
         }

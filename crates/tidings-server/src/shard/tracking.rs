@@ -31,8 +31,8 @@ impl ShardLoop {
         let terms = Terms::of(wish, body.volatile)?;
         let (who, room) = self.who_and_room(key, ack, &body.room)?;
         let answered = self.answered_for(key);
-        let remaining = self.take_publish(key, ack, &who, Some(&room), !answered.is_empty())?;
-        if answered.is_empty() {
+        let remaining = self.take_publish(key, ack, &who, Some(&room), self.is_counted(key))?;
+        if !self.is_counted(key) {
             self.may_make(key, &who, &room)?;
         }
         let (node, receipts) = (self.node.clone(), self.shared.receipts.clone());

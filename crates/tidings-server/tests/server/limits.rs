@@ -9,6 +9,7 @@ use tidings_server::config::{Anonymous, RoomKindConfig};
 
 use crate::backend::{Backend, allow};
 use crate::common::{DEADLINE, Frame, Wire, frame, http, limited, token, user, with_server};
+use crate::disk::Disk;
 use crate::hooks;
 use crate::people::{self, post};
 
@@ -408,5 +409,62 @@ fn everybody_who_sits_on_a_connection_is_counted() {
         let more = (0..20).filter(|id| passes(&mut alone, *id)).count();
         assert!(more < 12, "her bucket is the same from everywhere: {more}");
         assert!(passed + more < 16, "{passed} and {more}: the bucket has eight, and one a second");
+    });
+}
+
+/// Rooms in the log that nobody has read yet, each entered and spoken in.
+fn stored_rooms_are_counted_once(door: fn(SocketAddr) -> Wire, subscribe: fn(&mut Wire, u64) -> bool) {
+    let mut config = limited();
+    let mut notes = config.rooms["open"].clone();
+    notes.keep = Some("durable".into());
+    config.rooms.insert("notes".into(), notes);
+    (config.limits.joins_per_second, config.limits.joins_burst) = (1, 10);
+    Disk::sqlite(config).served(move |addr, _| {
+        let mut wire = door(addr);
+        let entered = (0..10).filter(|room| subscribe(&mut wire, *room)).count();
+        assert_eq!(entered, 10, "each waits for the log, and counts once");
+    });
+}
+
+#[test]
+fn a_subscription_that_waits_for_the_log_counts_once() {
+    let open = |addr| Wire::open(addr, "/ws").sign_in(&user("alice"));
+    stored_rooms_are_counted_once(open, |wire, room| {
+        wire.ask(room, &format!("\"type\":\"subscribe\",\"room\":\"notes:{room}\""))["ok"] == true
+    });
+}
+
+#[test]
+fn a_subscription_of_a_stock_client_that_waits_to_be_stored_counts_once() {
+    let open = |addr| crate::people::socket_io(addr, &user("alice"), "").0;
+    stored_rooms_are_counted_once(open, |wire, room| {
+        wire.say(&format!("42{room}[\"subscribe\",{{\"room\":\"notes:{room}\"}}]"));
+        wire.hear(&format!("43{room}[")).contains("\"ok\":true")
+    });
+}
+
+#[test]
+fn a_subscription_that_is_kept_for_its_user_counts_once() {
+    let open = |addr| Wire::open(addr, "/ws").sign_in(&user("alice"));
+    stored_rooms_are_counted_once(open, |wire, room| {
+        let body = format!("\"type\":\"subscribe\",\"room\":\"notes:{room}\",\"persist\":true");
+        wire.ask(room, &body)["ok"] == true
+    });
+}
+
+#[test]
+fn a_publish_to_a_room_that_is_read_first_counts_once() {
+    let mut config = limited();
+    let mut notes = config.rooms["open"].clone();
+    notes.keep = Some("durable".into());
+    config.rooms.insert("notes".into(), notes);
+    config.limits.publish_per_minute = 5;
+    Disk::sqlite(config).served(|addr, _| {
+        let mut wire = Wire::open(addr, "/ws").sign_in(&user("alice"));
+        let left = |wire: &mut Wire, room: u64| {
+            let body = format!("\"type\":\"publish\",\"room\":\"notes:{room}\",\"event\":\"e\",\"data\":1");
+            wire.ask(room, &body)["remaining"].as_u64()
+        };
+        assert_eq!([1, 2, 3].map(|room| left(&mut wire, room)), [Some(4), Some(3), Some(2)]);
     });
 }

@@ -56,6 +56,19 @@ describe("rooms", () => {
     expect(heard[0][0]?.place).toMatchObject({ room: left.name, offset: 1 });
   });
 
+  test("who wants many rooms at once is in all of them soon, and is not cut off for asking", async () => {
+    const client = open();
+    const states: string[] = [];
+    client.watch(() => states.push(client.state.status));
+    const name = unique("many");
+    const rooms = Array.from({ length: 120 }, (_, n) => client.room(`lobby:${name}-${n}`));
+    rooms.forEach((room) => room.enter());
+    await until(() =>
+      expect(rooms.map((room) => room.state.status)).toEqual(Array.from(rooms, () => "live")),
+    );
+    expect(states.filter((state) => state !== "connecting" && state !== "connected")).toEqual([]);
+  });
+
   test("a room goes on where it was after the server was killed, nothing lost and nothing twice", async () => {
     const client = open();
     const room = client.room(`lobby:${unique("durable")}`);
