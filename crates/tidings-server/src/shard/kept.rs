@@ -101,6 +101,10 @@ impl ShardLoop {
         let Some(who) = seat.map(|seat| seat.who.clone()) else { return };
         let stored = match self.store_for(key, kept.ack().namespace(), &open) {
             Ok(stored) => stored,
+            Err(_) if open.need == Need::StoredWithout => {
+                self.rooms_changed(key, kept.ack().namespace());
+                None
+            }
             Err(refusal) => return self.answer_refused(key, kept.ack(), &kept.name(), &refusal),
         };
         self.queue(key, Job::Ask(Box::new(Asking { kept, who, open: Some(open), stored })));

@@ -508,10 +508,19 @@ async fn answer(shared: &Shared, place: Place, asking: &mut Asking) -> Result<Op
             Ok(None)
         }
         Need::Page(epoch, after) => shared.read_behind(&open.room, epoch, after).await.map(|_| None),
-        Need::StoredWith | Need::StoredBehind | Need::StoredWithout => match stored {
+        Need::StoredWith | Need::StoredBehind => match stored {
             Some(stored) => stored.done().await.map(|()| None),
             None => Ok(None),
         },
+        Need::StoredWithout => {
+            // It has left; what cannot be written now is written later, behind its back.
+            if let Some(stored) = stored
+                && let Err(refusal) = stored.done().await
+            {
+                tracing::debug!(%refusal, "that a room was left is not stored yet");
+            }
+            Ok(None)
+        }
         Need::Keep => {
             if shared.node.wants_loading(&open.room) {
                 shared.load_for(maker, &open.room).await?;

@@ -130,6 +130,11 @@ impl ShardLoop {
         self.leave_room(key, namespace, room);
         self.rooms_changed(key, namespace);
         self.shard.drop_volatile(key.slot);
+        self.tell_out(key, namespace, room, reason);
+    }
+
+    /// Tells a client that it is not in a room any more.
+    pub(super) fn tell_out(&mut self, key: ConnKey, namespace: u8, room: &Room, reason: &str) {
         let Some(link) = self.links.get(key) else { return };
         if link.dialect() == Dialect::Plain {
             return self.say_plain(key, |out| plain::server::left(out, room.name(), reason));
@@ -161,6 +166,8 @@ fn may_the_same(was: &Identity, now: &Identity) -> bool {
 pub(super) const FORBIDDEN: &str = "forbidden";
 /// See [`FORBIDDEN`].
 const CLOSED: &str = "closed";
+/// See [`FORBIDDEN`]: others have taken the last place while its connection was broken.
+pub(super) const FULL: &str = "full";
 
 fn write_expiry(out: &mut Vec<u8>, who: &Identity) {
     if let Some(seconds) = who.expires_at {

@@ -237,9 +237,57 @@ fn a_room_one_may_no_longer_enter_is_left_out() {
         publish(&mut plain(addr, &admin).0, "notes:1", 2);
         let (mut wire, recovered) = come_back(addr, &bob(), &pid, &offset);
         assert!(recovered);
+        let told = wire.next();
+        let left = "42[\"tidings:left\",{\"room\":\"notes:1\",\"reason\":\"forbidden\"}]";
+        assert_eq!(told, Frame::Text(left.into()));
         wire.say("428[\"ping\"]");
         assert!(matches!(wire.next(), Frame::Text(text) if text.starts_with("438")));
     });
+}
+
+/// A client that comes back to find that others have taken its place in one of its rooms: whether its session goes on,
+/// and what it hears.
+fn comes_back_to_a_full_room(gaps: bool) -> (bool, Vec<String>) {
+    let mut disk = disk();
+    disk.config.rooms.get_mut("notes").unwrap().members = Some(1);
+    disk.served(move |addr, _| {
+        let (mut wire, pid) = socket_io_in(addr, &bob(), "notes:1");
+        subscribe(&mut wire, "brief:1");
+        publish(&mut ada(addr), "notes:1", 1);
+        let offset = said(&mut wire).1;
+        drop(wire);
+        let mut ada = ada(addr);
+        let enter = "\"type\":\"subscribe\",\"room\":\"notes:1\"";
+        eventually("the place is free", || ada.ask(5, enter)["ok"] == true);
+        publish(&mut ada, "notes:1", 2);
+        publish(&mut ada, "brief:1", 3);
+        let (mut wire, told) =
+            socket_io(addr, &bob(), &format!(",\"gaps\":{gaps},\"pid\":\"{pid}\",\"offset\":\"{offset}\""));
+        wire.say("4299[\"ping\"]");
+        let mut heard = Vec::new();
+        loop {
+            match wire.next() {
+                Frame::Text(text) if text.starts_with("4399[") => return (told.contains(&pid), heard),
+                Frame::Text(text) => heard.push(text),
+                other => panic!("{other:?}"),
+            }
+        }
+    })
+}
+
+#[test]
+fn one_who_comes_back_to_a_full_room_is_told_that_it_is_out() {
+    let (goes_on, heard) = comes_back_to_a_full_room(true);
+    assert!(goes_on);
+    assert_eq!(heard[0], "42[\"tidings:gap\",{\"room\":\"notes:1\",\"reason\":\"overflow\"}]");
+    assert_eq!(heard[1], "42[\"tidings:left\",{\"room\":\"notes:1\",\"reason\":\"full\"}]");
+    assert!(heard[2].starts_with("42[\"said\",3,"), "{heard:?}");
+    assert_eq!(heard.len(), 3, "{heard:?}");
+}
+
+#[test]
+fn one_who_does_not_ask_for_gaps_begins_afresh_where_a_room_is_full() {
+    assert_eq!(comes_back_to_a_full_room(false), (false, Vec::new()));
 }
 
 #[test]
@@ -351,6 +399,16 @@ fn while_the_store_is_away_nobody_is_told_that_its_session_is_gone() {
         subscribe(&mut there, "open:1");
     });
     disk.served(move |addr, _| assert!(come_back(addr, &bob(), &pid, &offset).1));
+}
+
+#[test]
+fn while_the_store_is_away_a_room_can_be_left() {
+    disk().served(move |addr, store| {
+        let (mut wire, _) = socket_io_in(addr, &bob(), "notes:1");
+        tokio::runtime::Handle::current().block_on(store.close());
+        wire.say("428[\"unsubscribe\",{\"room\":\"notes:1\"}]");
+        assert_eq!(wire.hear("438["), "438[{\"ok\":true}]");
+    });
 }
 
 /// Everything a client is sent at once, up to the answer to a ping behind it.

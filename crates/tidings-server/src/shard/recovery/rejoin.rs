@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidings_core::frame::parse_resume_offset;
 use tidings_core::node::{From, Heard};
-use tidings_core::{Action, ConnKey, Denied, Joined, Mark, Position, Publication, Room};
+use tidings_core::{Action, Code, ConnKey, Denied, Joined, Mark, Position, Publication, Room};
 use tidings_wire::CloseReason;
 use tidings_wire::json::write_string;
 
@@ -13,6 +13,7 @@ use crate::comeback::Proof;
 use crate::hooks::{Caller, Draft};
 use crate::shard::ShardLoop;
 use crate::shard::inbox::Mail;
+use crate::shard::renewal::{FORBIDDEN, FULL};
 
 /// Who missed more than so many bytes in all rooms together begins afresh: what is kept for a session
 /// must not become a queue of any length.
@@ -75,6 +76,9 @@ impl ShardLoop {
         }
         for (room, reason) in &rejoined.gaps {
             self.tell_missed(key, namespace, room.as_ref(), reason);
+        }
+        for (room, reason) in &rejoined.left {
+            self.tell_out(key, namespace, room, reason);
         }
         self.note_resumed(key, namespace, &parked.who, rejoined.spans);
         self.replay_merged(key, namespace, rejoined.missed);
@@ -230,6 +234,7 @@ impl ShardLoop {
             missed: Vec::new(),
             spans: Vec::new(),
             gaps: Vec::new(),
+            left: Vec::new(),
             heard: match heard {
                 Some(Heard::To(mark)) if parked.flushed.is_some() || mark.memory > 0 => mark.memory,
                 Some(Heard::Flushed(flushed)) => flushed,
@@ -241,8 +246,17 @@ impl ShardLoop {
             let mut joined = match joined {
                 Ok(joined) => joined,
                 Err(Denied::Load) => return Err(Unread),
+                // Others have taken its place: what was missed there is not to be had.
+                Err(Denied::No(refusal)) if refusal.code == Code::Unavailable => {
+                    rejoined.gaps.push((Some(kept.room.clone()), "overflow"));
+                    rejoined.left.push((kept.room.clone(), FULL));
+                    continue;
+                }
                 // A room one may no longer enter is left out; rights are judged anew.
-                Err(_) => continue,
+                Err(_) => {
+                    rejoined.left.push((kept.room.clone(), FORBIDDEN));
+                    continue;
+                }
             };
             let earlier = resume.earlier.of(&kept.room);
             if earlier.is_some() && joined.recovered == Some(false) {
@@ -288,6 +302,8 @@ struct Rejoined {
     spans: Vec<(Room, (Position, Position))>,
     /// Rooms in which something was missed for good, and why; `None`: in any of them.
     gaps: Vec<(Option<Room>, &'static str)>,
+    /// Rooms it is not in any more, and why.
+    left: Vec<(Room, &'static str)>,
     /// The last recorded event of this process that it has heard.
     heard: u64,
 }
