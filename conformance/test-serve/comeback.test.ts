@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -186,6 +186,55 @@ for (const transport of ["websocket", "polling"] as const) {
     await server.stop();
   });
 }
+
+test("a client is told that it missed something when an older copy of the database is put in its place", async () => {
+  let server = await startAgain();
+  const room = `notes:${unique("r")}`;
+  const token = mint({ sub: unique("user") });
+  const socket = io(server.http, { transports: ["websocket"], auth: { token } });
+  const { heard, until } = listening(socket);
+  await connected(socket);
+  const entered = (await socket.emitWithAck("subscribe", { room })) as { epoch: string };
+  for (const number of [1, 2, 3]) await publish(server, room, number);
+  await until(3);
+  await loses(socket, () => server.stop());
+  const files = ["tidings.db", "tidings.db-wal", "tidings.db-shm"].map((name) => join(data, name));
+  const copies = files.filter((file) => existsSync(file)).map((file) => [file, `${file}.copy`] as const);
+  for (const [file, copy] of copies) copyFileSync(file, copy);
+
+  server = await startAgain();
+  await comesBack(socket);
+  assert.equal(socket.recovered, true);
+  for (const number of [4, 5]) await publish(server, room, number);
+  await until(5);
+  await loses(socket, () => server.kill());
+  for (const file of files) rmSync(file, { force: true });
+  for (const [file, copy] of copies) copyFileSync(copy, file);
+  server = await startAgain();
+  // More is said than was lost, so that all numbers are as high as they were.
+  for (const number of [14, 15, 16, 17]) await publish(server, room, number);
+  await comesBack(socket);
+  assert.equal(socket.recovered, false);
+  const since = { epoch: entered.epoch, offset: 5 };
+  const again = (await socket.emitWithAck("subscribe", { room, since })) as {
+    recovered: boolean;
+    epoch: string;
+  };
+  assert.equal(again.recovered, false);
+  assert.notEqual(again.epoch, entered.epoch);
+  // Told so, it is sent what there is.
+  await until(12);
+  assert.deepEqual(heard, [1, 2, 3, 4, 5, 1, 2, 3, 14, 15, 16, 17]);
+  const admin = mint({ sub: "root", roles: ["operator"] });
+  const audit = await fetch(`${server.http}/api/audit?action=database.moved_back`, {
+    headers: { Authorization: `Bearer ${admin}` },
+  });
+  const { entries } = (await audit.json()) as { entries: { object: string }[] };
+  assert.equal(entries.length, 1);
+  assert.match(entries[0]?.object ?? "", /^\d+ events of \d+$/);
+  socket.disconnect();
+  await server.stop();
+});
 
 /** Has somebody say, unrecorded, what looks like an offset far behind what was said; whoever hears it last would send it back. */
 async function forge(server: Running, room: string, offset: string): Promise<void> {

@@ -324,6 +324,11 @@ const PER_CONNECTION: Duration = Duration::from_millis(10);
 pub struct Publisher(Arc<Shared>);
 
 impl Publisher {
+    /// How many events this process has stored in the log.
+    pub fn events_stored(&self) -> u64 {
+        self.0.log.as_ref().map_or(0, |log| log.stored.load(Ordering::Relaxed))
+    }
+
     /// Publishes an event with JSON data in the default organisation's room.
     ///
     /// # Errors

@@ -25,6 +25,7 @@
 //! | [`log`] | events of durable rooms, numbered without holes |
 //! | [`comebacks`] | sessions that another process can go on with |
 //! | [`carried`] | what a process has left of its memory for the next |
+//! | [`progress`] | how far a database has come, and what changes where an older copy is in its place |
 //! | [`dead_letters`], [`subscriptions`] | what reached nobody; the rooms users want to be in |
 //! | [`audit`] | what happened, in a chain that shows what was done to it |
 
@@ -47,6 +48,7 @@ mod open;
 pub mod options;
 pub mod orgs;
 mod origin;
+pub mod progress;
 pub mod refresh;
 pub mod revocations;
 pub mod sessions;

@@ -15,6 +15,7 @@ mod reload;
 mod serve;
 mod token;
 mod verify;
+mod witness;
 
 use std::process::ExitCode;
 

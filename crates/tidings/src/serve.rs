@@ -21,6 +21,7 @@ use crate::config::{self, Misconfigured, SettingFlags};
 use crate::demo::Demo;
 use crate::host::Host;
 use crate::reload::{self, Started};
+use crate::witness::Witness;
 use crate::{people, records, token};
 
 /// `tidings serve`.
@@ -92,13 +93,15 @@ fn serve(started: Started, first: Option<Entry>) -> Result<()> {
             None => None,
         };
         let (secret, set_up) = set_up.unzip();
-        let happened = first.into_iter().collect();
+        let (witness, moved_back) = Witness::call(&store, &config.data_dir).await?;
+        let happened = first.into_iter().chain(moved_back).collect();
         let extras = Extras { store: Some(store.clone()), apps, happened, set_up, ..Extras::default() };
         let server = match Server::start(&config, extras).await {
             Err(StartError::Config(problem)) => return Err(Misconfigured(problem).into()),
             started => started?,
         };
         let mut lively = JoinSet::new();
+        lively.spawn(witness.watch(store.clone(), server.publisher()));
         if config.host.publish {
             lively.spawn(publish_host(server.publisher(), config.clone()));
         }

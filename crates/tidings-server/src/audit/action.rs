@@ -7,6 +7,8 @@ pub enum Action {
     Start,
     /// The server stopped.
     Stop,
+    /// The database is an older copy of itself; every room began another epoch.
+    MovedBack,
     /// The configuration changed; before and after say how, without secrets.
     ConfigChange,
     /// A secret was made.
@@ -85,9 +87,10 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Start,
         Self::Stop,
+        Self::MovedBack,
         Self::ConfigChange,
         Self::SecretCreate,
         Self::KeyCreate,
@@ -132,6 +135,7 @@ impl Action {
         match self {
             Self::Start => "start",
             Self::Stop => "stop",
+            Self::MovedBack => "database.moved_back",
             Self::ConfigChange => "config.change",
             Self::SecretCreate => "secret.create",
             Self::KeyCreate => "key.create",

@@ -12,6 +12,7 @@ mod last_seen;
 mod log;
 mod log_at_once;
 mod opening;
+mod progress;
 mod refresh;
 mod revocations;
 mod sessions;

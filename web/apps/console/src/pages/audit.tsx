@@ -9,6 +9,7 @@ import { Card, Head, Json, Mark, More, Note, Table } from "../ui.tsx";
 export const ACTIONS = [
   "start",
   "stop",
+  "database.moved_back",
   "config.change",
   "secret.create",
   "key.create",

@@ -1,0 +1,4 @@
+CREATE TABLE starts (
+    id BIGINT NOT NULL PRIMARY KEY,
+    count BIGINT NOT NULL
+);
