@@ -17,6 +17,7 @@ use super::body::{Received, at_most, bad, received, signed_in_first};
 use super::named::Named;
 use super::to_the_end::to_the_end;
 use super::{refuse, respond, signed_in};
+use crate::accounts::keys;
 use crate::accounts::members::no_user;
 use crate::audit::{Action, Entry, Outcome};
 use crate::live::{Live, Target};
@@ -106,9 +107,14 @@ async fn disconnect_user(shared: &Arc<Shared>, user: Named, headers: &HeaderMap)
     Ok(format!("{{\"ok\":true,\"disconnected\":{disconnected}}}"))
 }
 
-/// One who may end others' connections in its organisation: an administrator, or a server.
+/// One who may end others' connections in its organisation: an administrator, a key with scope `admin`, or a server with a token.
 async fn operator(shared: &Shared, headers: &HeaderMap, action: Action) -> Result<Identity, Refusal> {
     let who = signed_in(shared, headers).await?;
+    // A key does what its scopes say, and to publish is not to end an organisation's connections.
+    if let Err(refusal) = keys::allows(&who, "admin") {
+        shared.audit.note(Entry::refused(action).by_identity(&who).because("scope"));
+        return Err(refusal);
+    }
     if who.is_server() {
         return Ok(who);
     }

@@ -17,6 +17,7 @@ use tidings_store::audit::AuditFilter;
 use tidings_store::{Store, StoreOptions};
 
 use crate::common::{Wire, config, token, user, with_extras, with_server};
+use crate::people::post;
 
 const RSA: &str = "https://rsa.example/";
 const EC: &str = "https://ec.example/";
@@ -302,8 +303,8 @@ fn an_api_key_opens_the_http_door_to_what_its_scopes_allow() {
         let who = Identity { user, org: Org::new("acme"), scopes, ..Identity::anonymous() };
         (text, (key.prefix().to_owned(), (*key.hash(), who)))
     };
-    let ((publish, first), (read, second)) = (key("publish"), key("read"));
-    let kept = Kept([first, second].into());
+    let ((publish, first), (read, second), (admin, third)) = (key("publish"), key("read"), key("admin"));
+    let kept = Kept([first, second, third].into());
     let extras = Extras { api_keys: Some(Arc::new(kept)), ..Extras::default() };
     with_extras(&believing(), extras, move |addr, _| {
         let asked = |header: String| get(addr, "/api/rooms", &header)[9..12].to_owned();
@@ -316,6 +317,15 @@ fn an_api_key_opens_the_http_door_to_what_its_scopes_allow() {
         assert_eq!(asked(format!("X-API-Key: tk_aaaaaaaaaaaa_{secret}")), "401", "another prefix");
         assert_eq!(asked("X-API-Key: tk_".into()), "401");
         assert_eq!(asked(format!("X-API-Key: {publish}\r\nAuthorization: Bearer {}", es256())), "401");
+        for (path, body) in [("/api/revocations", "{\"userId\":\"eve\"}"), ("/api/users/eve/disconnect", "")]
+        {
+            let ended = |key: &str| post(addr, path, key, body);
+            assert!(
+                ended(&publish).contains("\"code\":\"forbidden\""),
+                "a key that publishes ends nobody: {path}"
+            );
+            assert!(ended(&admin).contains("\"ok\":true"), "{path}");
+        }
         let mut wire = socket_io(addr, &format!("&token={publish}"));
         wire.say("40");
         wire.hear("44{");
