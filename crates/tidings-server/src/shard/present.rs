@@ -11,7 +11,7 @@ use super::ShardLoop;
 use super::command::AckTo;
 use super::link::{Link, Seat};
 use super::rounds::Errand;
-use crate::presence::{seen_user, wanted, write_view, write_wishes};
+use crate::presence::{self, seen_user, wanted, write_view, write_wishes};
 
 impl ShardLoop {
     /// A client said something that is no sign of life alone: somebody is there.
@@ -115,7 +115,7 @@ impl ShardLoop {
             self.node.presence().wishes(&user, self.now_ms)
         } else {
             self.take_publish(key, ack, &who, None, false)?;
-            self.node.presence().set(&user, change, self.now_ms)?
+            presence::set(&self.shared, (&who, &user), change, self.now_ms)?
         };
         if body.active == Some(false) && self.shard.make_idle(key.slot) {
             self.signal(key, true);

@@ -42,6 +42,7 @@ mod people;
 mod positions;
 mod presence;
 mod presence_of_many;
+mod presence_reads;
 mod pretending;
 mod receipts;
 mod refused;
