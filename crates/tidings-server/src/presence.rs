@@ -18,7 +18,7 @@ use crate::records::Records;
 use crate::shard::inbox::Mail;
 use crate::shared::{Shared, wall_ms};
 
-pub(crate) use json::write_view;
+pub(crate) use json::{room_news, write_view};
 pub(crate) use seen::{keep_seen, write_seen};
 pub(crate) use wishes::{seen_user, wanted, write_wishes};
 

@@ -17,7 +17,7 @@ pub(super) fn user(user: &UserKey) -> Vec<u8> {
 }
 
 /// The data of `tidings:presence`.
-pub(super) fn room_news(shared: &Shared, news: &RoomNews) -> Vec<u8> {
+pub(crate) fn room_news(shared: &Shared, news: &RoomNews) -> Vec<u8> {
     let mut out = b"{\"room\":".to_vec();
     write_string(&mut out, news.room.name());
     out.extend_from_slice(format!(",\"version\":{}", news.version).as_bytes());

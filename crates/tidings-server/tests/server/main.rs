@@ -47,6 +47,7 @@ mod pretending;
 mod receipts;
 mod refused;
 mod revocations;
+mod rewinds;
 mod seats;
 mod sessions;
 mod slow_clients;
