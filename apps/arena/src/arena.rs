@@ -10,6 +10,7 @@ use tokio::sync::{Notify, RwLock, RwLockReadGuard};
 use tokio::time::timeout;
 
 use crate::boards::{Batch, OrgBoards, Person, Scope};
+use crate::players::Minds;
 use crate::ranks::{Board, Entry, Moved, Ranking};
 use crate::store::ladders::{self, GLOBAL, Placed};
 use crate::store::{matches, players, sessions};
@@ -34,6 +35,8 @@ pub struct Arena {
     doubt: AtomicBool,
     /// Some board may have something to tell.
     stirred: Notify,
+    /// Who has changed his mind about being seen.
+    pub minds: Minds,
 }
 
 /// While one has this, boards are those of the store.

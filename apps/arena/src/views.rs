@@ -76,13 +76,13 @@ fn outcome(game: &Match, seats: &[Seat], changes: &[(String, i64)]) -> Outcome {
     }
 }
 
-/// A player with everything that is known of him.
+/// A player with everything that is known of him, as `asker` may see it.
 ///
 /// # Errors
 /// `not_found`
 pub async fn of_player(
     arena: &Arena,
-    stage: &Stage,
+    (stage, asker): (&Stage, Option<&str>),
     reader: &mut Reader,
     org: &Org,
     id: &str,
@@ -107,7 +107,7 @@ pub async fn of_player(
         best_streak: standing.best_streak,
         peak_rating: standing.peak,
         glicko2: glicko(standing.glicko),
-        online: is_online(stage, org, &id),
+        online: is_online(stage, org, &id, asker),
         achievements: reached.into_iter().map(achievement).collect(),
         id,
     })
@@ -119,12 +119,12 @@ pub async fn of_player(
 /// As [`of_player`].
 pub async fn of_changed(
     arena: &Arena,
-    stage: &Stage,
+    (stage, asker): (&Stage, Option<&str>),
     reader: &mut Reader,
     org: &Org,
     id: &str,
 ) -> Result<PlayerView, Refusal> {
-    let view = of_player(arena, stage, reader, org, id).await?;
+    let view = of_player(arena, (stage, asker), reader, org, id).await?;
     let place = |scope: &Scope| arena.with(org, |boards| boards.rank_ahead(scope, id));
     let country = view.country.as_deref().map(Scope::country);
     let (rank, country_rank) = (place(&Scope::Global), country.as_ref().and_then(place));
@@ -146,8 +146,14 @@ pub fn rank(arena: &Arena, org: &Org, scope: &Scope, id: &str) -> Option<u32> {
     arena.with(org, |boards| boards.board(scope)?.rank(boards.find(id)?))
 }
 
-/// Whether somebody is connected.
-pub fn is_online(stage: &Stage, org: &Org, id: &str) -> bool {
+/// Whether somebody is connected, as `asker` may see it: who is invisible is seen by nobody but himself.
+pub fn is_online(stage: &Stage, org: &Org, id: &str, asker: Option<&str>) -> bool {
+    let is_seen = asker == Some(id) || !stage.is_invisible(org, id);
+    is_seen && is_there(stage, org, id)
+}
+
+/// Whether somebody is connected, seen or not.
+pub fn is_there(stage: &Stage, org: &Org, id: &str) -> bool {
     player_room(org, id).is_ok_and(|room| stage.members(&room) > 0)
 }
 

@@ -103,6 +103,13 @@ pub trait Channel: Send + Sync + Sized + 'static {
         async {}
     }
 
+    /// A user has said that others are not to see it any more, or are to see it again, wherever it is connected;
+    /// [`Stage::is_invisible`] says which. That a wish is over by its time is not told.
+    fn shown(&self, ctx: Ctx<'_, Self>) -> impl Future<Output = ()> + Send {
+        let _ = ctx;
+        async {}
+    }
+
     /// Called once the server runs, then again whenever the time it asked for is over.
     fn wake(&self, stage: Stage) -> impl Future<Output = Option<Duration>> + Send {
         let _ = stage;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tidings_core::{Code, Identity, Lane, Org, Position, Refusal, Room, lock};
+use tidings_core::{Code, Identity, Lane, Org, Position, Refusal, Room, UserKey, lock};
 use tidings_store::Reader;
 
 use crate::Pending;
@@ -418,9 +418,14 @@ impl Stage {
         self.engine.top(room).is_some()
     }
 
-    /// How many subscriptions a room has on this server.
+    /// How many subscriptions a room has on this server, those of the invisible among them.
     pub fn members(&self, room: &Room) -> usize {
         self.engine.members(room)
+    }
+
+    /// Whether a user wishes to be seen by nobody but itself: an app tells nobody else that it is there.
+    pub fn is_invisible(&self, org: &Org, user: &str) -> bool {
+        self.engine.is_invisible(&UserKey::new(org, user))
     }
 
     /// Takes everybody out of a room, behind what was said in it: each is told `tidings:left` with the reason

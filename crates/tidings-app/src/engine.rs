@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidings_core::{Identity, Position, Refusal, Room};
+use tidings_core::{Identity, Position, Refusal, Room, UserKey};
 use tidings_store::Reader;
 
 use crate::Pending;
@@ -33,6 +33,12 @@ pub trait Engine: Send + Sync + 'static {
 
     /// How many subscriptions a room has here.
     fn members(&self, room: &Room) -> usize;
+
+    /// Whether a user wishes to be seen by nobody but itself.
+    fn is_invisible(&self, user: &UserKey) -> bool {
+        let _ = user;
+        false
+    }
 
     /// Takes everybody out of a room, behind what was said in it, and tells them so.
     fn close(&self, room: &Room);

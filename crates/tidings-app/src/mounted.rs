@@ -39,6 +39,7 @@ pub(crate) trait Mounted: Send + Sync {
     ) -> Pending<'a, Result<(), Refusal>>;
     fn leave<'a>(&'a self, calling: &'a Calling, room: &'a Room) -> Pending<'a, ()>;
     fn connected<'a>(&'a self, calling: &'a Calling) -> Pending<'a, ()>;
+    fn shown<'a>(&'a self, calling: &'a Calling) -> Pending<'a, ()>;
     fn wake(&self, stage: Stage) -> Pending<'_, Option<Duration>>;
 }
 
@@ -122,6 +123,10 @@ impl<C: Channel> Mounted for Seat<C> {
 
     fn connected<'a>(&'a self, calling: &'a Calling) -> Pending<'a, ()> {
         Box::pin(self.0.connected(Ctx::new(calling)))
+    }
+
+    fn shown<'a>(&'a self, calling: &'a Calling) -> Pending<'a, ()> {
+        Box::pin(self.0.shown(Ctx::new(calling)))
     }
 
     fn wake(&self, stage: Stage) -> Pending<'_, Option<Duration>> {

@@ -322,6 +322,15 @@ impl Registry {
         }
     }
 
+    /// A user has become invisible to others, or visible again.
+    pub async fn shown(&self, caller: Caller) {
+        for (_, channel) in self.channels().into_iter().filter_map(|at| Some((at, self.at(at)?))) {
+            let Ok(engine) = self.engine() else { return };
+            let calling = Calling::new(engine, caller.clone());
+            told(in_time(done(channel.shown(&calling))).await);
+        }
+    }
+
     /// What makes apps lively where a server runs as a demo.
     pub fn demos(&self) -> Vec<Pending<'static, ()>> {
         let Some(stage) = self.stage() else { return Vec::new() };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidings_core::frame::plain_data;
 use tidings_core::recent::Read;
-use tidings_core::{Asker, Denied, Epoch, Node, Position, Publication, Refusal, Room};
+use tidings_core::{Asker, Denied, Epoch, Position, Publication, Refusal, Room};
 use tidings_wire::json::write_string;
 
 use crate::hooks::{Caller, Draft};
@@ -193,9 +193,13 @@ const ANSWER_BYTES: usize = 1_000_000;
 /// Room for an answer with a few events, so that it is not moved while it grows.
 const HISTORY_BYTES: usize = 256;
 
-/// A room's numbers, as a JSON object: connections on this node, where its history stands, and how deliveries went.
-pub(crate) fn stats(node: &Node, room: &Room, top: Option<Position>, figures: Option<&Figures>) -> Vec<u8> {
-    let connections = node.hub().find(room).map_or(0, |entry| entry.members());
+/// A room's numbers, as a JSON object: its connections, where its history stands, and how deliveries went.
+pub(crate) fn stats(
+    room: &Room,
+    connections: usize,
+    top: Option<Position>,
+    figures: Option<&Figures>,
+) -> Vec<u8> {
     let mut out = b"{\"ok\":true,\"room\":".to_vec();
     write_string(&mut out, room.name());
     out.extend_from_slice(format!(",\"connections\":{connections}").as_bytes());

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_core::presence::{EVENT, News, PAGE, RoomNews, Times, View};
-use tidings_core::roster::{Counts, Page, Seen, Status, Wish};
+use tidings_core::presence::{Change, EVENT, News, PAGE, RoomNews, Times, View};
+use tidings_core::roster::{Counts, Page, Seen, Status, Wish, Wishes};
 use tidings_core::{Code, Identity, Lane, Payload, Publish, Refusal, Room, UserKey};
 use tokio::sync::{Notify, oneshot, watch};
 
@@ -18,7 +18,7 @@ use crate::records::Records;
 use crate::shard::inbox::Mail;
 use crate::shared::{Shared, wall_ms};
 
-pub(crate) use json::write_view;
+pub(crate) use json::{room_news, write_view};
 pub(crate) use seen::{keep_seen, write_seen};
 pub(crate) use wishes::{seen_user, wanted, write_wishes};
 
@@ -103,10 +103,13 @@ async fn walk(shared: &Shared, asker: Option<UserKey>, room: &Room, page: usize)
     for inbox in &shared.inboxes {
         let (reply, members) = oneshot::channel();
         inbox.push(Mail::Members(room.clone(), reply));
-        for who in members.await.unwrap_or_default() {
+        for (who, since_ms) in members.await.unwrap_or_default() {
             connections += 1;
             if let Some(user) = who.user_key() {
-                users.entry(user).or_insert((who, 0)).1 += 1;
+                let (_, devices, seen_ms) = users.entry(user).or_insert((who, 0, 0));
+                *devices += 1;
+                // Nobody notes what is said in such a room: known is when they came.
+                *seen_ms = since_ms.max(*seen_ms);
             }
         }
     }
@@ -115,23 +118,55 @@ async fn walk(shared: &Shared, asker: Option<UserKey>, room: &Room, page: usize)
         let shown = presence.wishes(user, now_ms).shown;
         Some(user) != asker.as_ref() && matches!(shown, Some((Wish::Invisible, _)))
     };
-    users.retain(|user, (_, devices)| {
+    users.retain(|user, (_, devices, _)| {
         let shown = !hidden(user);
         connections -= if shown { 0 } else { *devices };
         shown
     });
     let counts = Counts { connections, users: users.len() };
     let listed = users.into_iter().skip(page.saturating_mul(PAGE)).take(PAGE);
-    let seen = |(user, (who, devices)): (UserKey, (Arc<Identity>, usize))| {
+    let seen = |(user, (who, devices, seen_ms)): (UserKey, (Arc<Identity>, usize, u64))| {
         let status = match presence.wishes(&user, now_ms).shown {
             Some((Wish::Status(status), _)) => status,
             _ => Status::Online,
         };
-        Seen { user, name: who.name.clone(), status, devices, seen_ms: now_ms, info: None }
+        Seen { user, name: who.name.clone(), status, devices, seen_ms, info: None }
     };
     let members = listed.map(seen).collect();
     let more = counts.users > page.saturating_add(1).saturating_mul(PAGE);
     View { counts, version: 0, page: Some(Page { members, more }) }
+}
+
+/// Whether a user wishes to be seen by nobody but itself.
+pub(crate) fn is_invisible(shared: &Shared, user: &UserKey) -> bool {
+    shared.node.presence().wishes(user, shared.uptime_ms()).is_invisible()
+}
+
+/// How many connections are in a room, as one sees it: servers and keys all of them, others those that presence shows.
+pub(crate) async fn connections(shared: &Shared, who: &Identity, room: &Room) -> usize {
+    if who.is_server() || who.is_key {
+        return shared.node.members(room);
+    }
+    view(shared, who, room, 0).await.counts.connections
+}
+
+/// A user sets something for itself; apps are told if others see it otherwise than before.
+///
+/// # Errors
+/// As [`tidings_core::presence::Presence::set`].
+pub(crate) fn set(
+    shared: &Arc<Shared>,
+    (who, user): (&Identity, &UserKey),
+    change: Change,
+    now_ms: u64,
+) -> Result<Wishes, Refusal> {
+    let before = is_invisible(shared, user);
+    let wishes = shared.node.presence().set(user, change, now_ms)?;
+    if before != wishes.is_invisible() && !shared.apps.is_empty() {
+        let (shared, caller) = (shared.clone(), tidings_app::Caller::new(Arc::new(who.clone())));
+        shared.front.clone().spawn(async move { shared.apps.shown(caller).await });
+    }
+    Ok(wishes)
 }
 
 /// Whether a user is there, and when it last was as far as that is known; the store knows it of those

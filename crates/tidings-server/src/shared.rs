@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) hooks: Option<Hooks>,
     /// From here on the milliseconds of shards and of kept answers are counted.
     pub(crate) started: Instant,
+    /// When that was, in milliseconds since 1970.
+    began_ms: AtomicU64,
     /// Limits of rate and count.
     pub(crate) gate: Gate,
     /// The identity of clients without a token.
@@ -120,6 +122,7 @@ impl Shared {
             sign_in,
             hooks,
             started: Instant::now(),
+            began_ms: AtomicU64::new(wall_ms()),
             gate,
             anonymous: Arc::new(Identity::anonymous()),
             counts: inboxes.iter().map(|_| Counts::default()).collect(),
@@ -183,6 +186,14 @@ impl Shared {
     pub(crate) fn uptime_ms(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
     }
+
+    /// A time of the shards' clock in milliseconds since 1970, the same whenever it is asked for.
+    pub(crate) fn wall_of(&self, at_ms: u64) -> u64 {
+        let began_ms =
+            began(self.began_ms.load(Ordering::Relaxed), wall_ms().saturating_sub(self.uptime_ms()));
+        self.began_ms.store(began_ms, Ordering::Relaxed);
+        began_ms.saturating_add(at_ms)
+    }
 }
 
 /// One shard's numbers, as other threads may read them.
@@ -240,7 +251,33 @@ fn store(into: &[AtomicU64], values: &[u64]) {
     }
 }
 
+/// When the server began, as it was taken to be and as two clocks say now: they are read one after the other and round
+/// each for itself, so a little between them is nothing. More is a clock that was set.
+fn began(known_ms: u64, now_ms: u64) -> u64 {
+    if known_ms.abs_diff(now_ms) > CLOCKS_APART_MS { now_ms } else { known_ms }
+}
+
+/// Two clocks that run apart by more than that tell another time.
+const CLOCKS_APART_MS: u64 = 1_000;
+
 /// Milliseconds since 1970.
 pub(crate) fn wall_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::began;
+
+    #[test]
+    fn two_clocks_that_round_for_themselves_tell_one_time_and_one_that_was_set_is_followed() {
+        let began_ms = 1_700_000_000_000;
+        for waver in [-1_000, -1, 0, 1, 1_000] {
+            assert_eq!(began(began_ms, began_ms.saturating_add_signed(waver)), began_ms, "{waver}");
+        }
+        for set in [-3_600_000, -1_001, 1_001, 3_600_000] {
+            let now_ms = began_ms.saturating_add_signed(set);
+            assert_eq!(began(began_ms, now_ms), now_ms, "{set}");
+        }
+    }
 }

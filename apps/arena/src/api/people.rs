@@ -103,10 +103,11 @@ async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
     let new = NewPlayer { id, name, country: wanted.country.map(Text::into_string), rating: None };
     let _pass = api.arena.pass(&api.stage).await?;
     let (arena, org, stage) = (api.arena.clone(), asker.org().clone(), api.stage.clone());
+    let asker = asker.user().map(str::to_owned);
     api.make::<PlayerView, _>(&asked, "players".into(), move |tx| {
         Box::pin(async move {
             people::create(&arena, tx, &org, &new).await?;
-            views::of_changed(&arena, &stage, tx, &org, &new.id).await
+            views::of_changed(&arena, (&stage, asker.as_deref()), tx, &org, &new.id).await
         })
     })
     .await
@@ -115,7 +116,8 @@ async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
 async fn one(State(api): State<Arc<Api>>, asker: Asker, id: AtPath<String>) -> Answer {
     let _pass = api.arena.pass(&api.stage).await?;
     let mut reader = api.stage.read().await?;
-    told(&views::of_player(&api.arena, &api.stage, &mut reader, asker.org(), &path(id)?).await?)
+    let seen = (&api.stage, asker.user());
+    told(&views::of_player(&api.arena, seen, &mut reader, asker.org(), &path(id)?).await?)
 }
 
 /// What is to be otherwise.
@@ -142,11 +144,12 @@ async fn change(State(api): State<Arc<Api>>, id: AtPath<String>, asked: Asked) -
     let changed: Changed = asked.read()?;
     let _pass = api.arena.pass(&api.stage).await?;
     let (arena, org, stage) = (api.arena.clone(), asker.org().clone(), api.stage.clone());
+    let asker = asker.user().map(str::to_owned);
     api.commit::<PlayerView, _>(&asked, format!("change {id}"), move |tx| {
         Box::pin(async move {
             let country = changed.country.as_ref().map(Option::as_deref);
             people::change(&arena, tx, &org, &id, (changed.display_name.as_deref(), country)).await?;
-            views::of_changed(&arena, &stage, tx, &org, &id).await
+            views::of_changed(&arena, (&stage, asker.as_deref()), tx, &org, &id).await
         })
     })
     .await
@@ -187,7 +190,7 @@ async fn friends(State(api): State<Arc<Api>>, asker: Asker, id: AtPath<String>) 
     for (friend, mutual) in players::friends(&mut reader, asker.org(), &id).await? {
         let Some(player) = players::find(&mut reader, asker.org(), &friend).await? else { continue };
         // Who is there is for friends, not for whoever wishes to be one.
-        let online = mutual.then(|| views::is_online(&api.stage, asker.org(), &friend));
+        let online = mutual.then(|| views::is_online(&api.stage, asker.org(), &friend, asker.user()));
         lines.push(Line { online, mutual: Some(mutual), ..line(&api, asker.org(), player) });
     }
     told(&json!({ "friends": lines }))

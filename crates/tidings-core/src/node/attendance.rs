@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use crate::frame::Form;
 use crate::hub::Entry;
 use crate::kinds::{Action, Asker};
 use crate::lane::Lane;
-use crate::presence::Presence;
+use crate::presence::{EVENT, Presence};
 use crate::publication::{Payload, Publication};
 use crate::room::{Roll, Room, RoomSpec};
 use crate::roster::Device;
-use crate::shard::{ConnKey, Left, Shard};
+use crate::shard::{ConnKey, Filter, Left, Shard};
 use crate::user::UserKey;
 
 use super::Node;
@@ -53,6 +54,28 @@ impl Node {
     pub(super) fn visible_roll(&self, asker: &Asker<'_>, room: &Room, spec: &RoomSpec) -> Roll {
         let sees = spec.roll.is_on() && self.admit_event(asker, room, Action::Presence, "").is_ok();
         if sees { spec.roll } else { Roll::Off }
+    }
+
+    /// What one who is not in a room yet may see of the others once it is.
+    pub fn roll_for<'a>(&self, who: impl Into<Asker<'a>>, room: &Room) -> Roll {
+        let entry = self.hub.find(room);
+        entry.map_or(Roll::Off, |entry| self.visible_roll(&who.into(), room, &entry.spec))
+    }
+
+    /// Tells one connection alone who is in a room, unless its subscription leaves that out.
+    pub fn tell_presence(
+        &self,
+        shard: &mut Shard,
+        (slot, form, filter): (u32, Form, Option<&Filter>),
+        room: &Room,
+        payload: Payload,
+        now_ms: u64,
+    ) {
+        let news = Publication::new(room.clone(), EVENT, payload, self.message_id(), now_ms);
+        let news = Publication { lane: Lane::Low, ..news };
+        if filter.is_none_or(|filter| filter.passes(&news)) {
+            shard.push_to([(slot, form)], &news);
+        }
     }
 
     /// Somebody is in a room that keeps a roster; what it may see of the others. One who may see nothing

@@ -129,6 +129,12 @@ impl Shard {
         conn.memberships.iter().map(|membership| membership.joined.1).min()
     }
 
+    /// When a connection entered a room, in milliseconds of the shard.
+    pub fn joined_ms(&self, slot: u32, room: &Room, namespace: u8) -> Option<u64> {
+        let at = self.find(slot, room, namespace)?;
+        Some(self.conns.get(slot as usize)?.memberships.get(at)?.joined.1)
+    }
+
     /// The names of the rooms a connection is in through a namespace.
     pub fn room_names(&self, slot: u32, namespace: u8) -> Vec<Room> {
         let Some(conn) = self.conns.get(slot as usize) else { return Vec::new() };

@@ -4,10 +4,11 @@ use std::sync::{Arc, Weak};
 
 use tidings_app::commit::{Emitted, Work};
 use tidings_app::{Engine, Pending};
-use tidings_core::{Code, Position, Publish, Refusal, Room};
+use tidings_core::{Code, Position, Publish, Refusal, Room, UserKey};
 use tidings_store::Reader;
 
 use crate::durable::Said;
+use crate::presence;
 use crate::shard::inbox::Mail;
 use crate::shared::{Shared, wall_ms};
 
@@ -58,6 +59,10 @@ impl Engine for Backing {
 
     fn members(&self, room: &Room) -> usize {
         self.0.upgrade().map_or(0, |shared| shared.node.members(room))
+    }
+
+    fn is_invisible(&self, user: &UserKey) -> bool {
+        self.0.upgrade().is_some_and(|shared| presence::is_invisible(&shared, user))
     }
 
     fn close(&self, room: &Room) {

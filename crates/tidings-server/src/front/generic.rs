@@ -86,7 +86,7 @@ impl Generic {
 
     async fn done(
         self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         caller: &Caller<'_>,
         headers: &HeaderMap,
         body: &Received,
@@ -120,17 +120,17 @@ impl Generic {
 }
 
 /// Sets what others are to see of a user, which nobody can say of a device here.
-fn set(shared: &Shared, caller: &Caller<'_>, body: &PresenceSetBody<'_>) -> Result<Vec<u8>, Refusal> {
+fn set(shared: &Arc<Shared>, caller: &Caller<'_>, body: &PresenceSetBody<'_>) -> Result<Vec<u8>, Refusal> {
     let (user, change) = (seen_user(caller.who)?, wanted(body)?);
     if body.active.is_some() {
         return Err(bad("active: this needs a connection"));
     }
-    let (presence, now_ms) = (shared.node.presence(), shared.uptime_ms());
+    let now_ms = shared.uptime_ms();
     let wishes = if change == Change::default() {
-        presence.wishes(&user, now_ms)
+        shared.node.presence().wishes(&user, now_ms)
     } else {
         shared.gate.publish_by_request(caller.who, None, caller.address)?;
-        presence.set(&user, change, now_ms)?
+        presence::set(shared, (caller.who, &user), change, now_ms)?
     };
     let mut out = b"{\"ok\":true".to_vec();
     write_wishes(&mut out, &wishes, now_ms);

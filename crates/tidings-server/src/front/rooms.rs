@@ -201,7 +201,8 @@ async fn stats(
     let top = shared.stands(&room).await;
     // How deliveries went tells who is in the room: that is for those who run it.
     let figures = who.is_server().then(|| shared.receipts.figures(&who.org, Of::Room(room.name())));
-    from(answer(Ok(history::stats(&shared.node, &room, top, figures.as_ref()))), &room, top)
+    let connections = presence::connections(&shared, &who, &room).await;
+    from(answer(Ok(history::stats(&room, connections, top, figures.as_ref()))), &room, top)
 }
 
 async fn who_and_room(

@@ -5,7 +5,7 @@ use tidings_core::roster::{Counts, Seen};
 use tidings_core::{Room, UserKey};
 use tidings_wire::json::write_string;
 
-use crate::shared::{Shared, wall_ms};
+use crate::shared::Shared;
 use crate::time::iso8601;
 
 /// The data of `userOnline` and `userOffline`.
@@ -17,7 +17,7 @@ pub(super) fn user(user: &UserKey) -> Vec<u8> {
 }
 
 /// The data of `tidings:presence`.
-pub(super) fn room_news(shared: &Shared, news: &RoomNews) -> Vec<u8> {
+pub(crate) fn room_news(shared: &Shared, news: &RoomNews) -> Vec<u8> {
     let mut out = b"{\"room\":".to_vec();
     write_string(&mut out, news.room.name());
     out.extend_from_slice(format!(",\"version\":{}", news.version).as_bytes());
@@ -42,7 +42,7 @@ pub(super) fn of_user(shared: &Shared, user: &UserKey, seen: Option<&Seen>, stor
     write_string(&mut out, user.id());
     let (status, devices) = seen.map_or(("offline", 0), |seen| (seen.status.as_str(), seen.devices));
     out.extend_from_slice(format!(",\"status\":\"{status}\",\"devices\":{devices}").as_bytes());
-    if let Some(at_ms) = seen.map(|seen| wall_of(shared, seen.seen_ms)).or(stored) {
+    if let Some(at_ms) = seen.map(|seen| shared.wall_of(seen.seen_ms)).or(stored) {
         out.extend_from_slice(format!(",\"lastSeen\":\"{}\"", iso8601(at_ms)).as_bytes());
     }
     out.push(b'}');
@@ -102,16 +102,11 @@ fn write_seen(shared: &Shared, out: &mut Vec<u8>, seen: &Seen, here: bool) {
         let (status, devices) = (seen.status.as_str(), seen.devices);
         out.extend_from_slice(format!(",\"status\":\"{status}\",\"devices\":{devices}").as_bytes());
     }
-    let at_ms = wall_of(shared, seen.seen_ms);
+    let at_ms = shared.wall_of(seen.seen_ms);
     out.extend_from_slice(format!(",\"lastSeen\":\"{}\"", iso8601(at_ms)).as_bytes());
     if let Some(info) = seen.info.as_deref().filter(|_| here) {
         out.extend_from_slice(b",\"info\":");
         out.extend_from_slice(info.as_bytes());
     }
     out.push(b'}');
-}
-
-/// A time of the shards' clock in milliseconds since 1970.
-pub(super) fn wall_of(shared: &Shared, at_ms: u64) -> u64 {
-    wall_ms().saturating_sub(shared.uptime_ms().saturating_sub(at_ms))
 }

@@ -9,7 +9,6 @@ use tidings_store::last_seen::LastSeen;
 use tidings_store::{Store, StoreError};
 use tokio::sync::watch;
 
-use super::json::wall_of;
 use crate::shared::{Shared, wall_ms};
 
 /// Time between two rounds of writing.
@@ -55,7 +54,7 @@ pub(crate) async fn write_seen(shared: &Shared) {
 
 async fn write(shared: &Shared, store: &Store, batch: &[(UserKey, u64)]) -> Result<(), StoreError> {
     let seen = batch.iter().map(|(user, at_ms)| {
-        let (org, user, at_ms) = (user.org(), user.id(), wall_of(shared, *at_ms));
+        let (org, user, at_ms) = (user.org(), user.id(), shared.wall_of(*at_ms));
         LastSeen { org, user, at_ms }
     });
     let mut tx = store.begin().await?;

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use tidings_app::registry::Snapshot;
 use tidings_core::frame::Form;
 use tidings_core::node::From;
 use tidings_core::shard::{Filter, InLog};
@@ -15,6 +16,7 @@ use super::ShardLoop;
 use super::command::{AckTo, Halt, halt};
 use super::inbox::Mail;
 use super::renewal::FORBIDDEN;
+use super::written::{write_joined, write_snapshot};
 use crate::asking::Need;
 
 /// The next page is made once less than this waits for the connection, of what it missed.
@@ -31,6 +33,8 @@ pub(crate) struct CatchUp {
     pub(super) after: Position,
     /// Which events it wants; `None`: all.
     pub(super) filter: Option<Filter>,
+    /// The version of the presence it was answered, if it may see any.
+    pub(super) presence: Option<u64>,
     /// The front reads for it.
     reading: bool,
     /// What it has read, and is not sent yet.
@@ -40,7 +44,7 @@ pub(crate) struct CatchUp {
 impl CatchUp {
     /// Goes on behind a position; `ack` says to whom it speaks.
     pub(super) fn new(room: Room, ack: AckTo, after: Position, filter: Option<Filter>) -> Self {
-        Self { room, ack, after, filter, reading: false, page: Vec::new() }
+        Self { room, ack, after, filter, presence: None, reading: false, page: Vec::new() }
     }
 }
 
@@ -65,7 +69,7 @@ impl ShardLoop {
         room: &Room,
         since: Position,
         filter: Option<Filter>,
-        answered: &[tidings_core::Answered],
+        (answered, snapshot): (&[tidings_core::Answered], Option<&Snapshot>),
     ) -> Result<bool, Halt> {
         let Some(trimmed) = self.node.behind(room, since) else { return Ok(false) };
         let Some(who) = self.who_of(key, ack.namespace()) else { return Ok(false) };
@@ -88,10 +92,17 @@ impl ShardLoop {
         }
         let Some(top) = self.node.hub().find(room).and_then(|entry| entry.top()) else { return Ok(false) };
         let whole = since.offset >= trimmed;
-        let roll = tidings_core::Roll::Off;
+        let roll = self.node.roll_for(asker, room);
         let joined = Joined { top: Some(top), missed: Vec::new(), recovered: Some(whole), roll };
-        self.answer(key, ack, |out| super::written::write_joined(out, room.name(), &joined));
-        self.begin_catch_up(key, CatchUp::new(room.clone(), ack, since, filter));
+        let mut seen = Vec::new();
+        let presence = self.write_presence_ahead(&mut seen, &who, room, roll);
+        self.answer(key, ack, |out| {
+            write_joined(out, room.name(), &joined);
+            out.extend_from_slice(&seen);
+            write_snapshot(out, snapshot);
+        });
+        let catch_up = CatchUp { presence, ..CatchUp::new(room.clone(), ack, since, filter) };
+        self.begin_catch_up(key, catch_up);
         Ok(true)
     }
 
@@ -133,10 +144,29 @@ impl ShardLoop {
         let Some(one) = self.catching_up_in(key, ack.namespace(), room) else { return Ok(false) };
         node.admit(asker, room, Action::Subscribe).map_err(|denied| halt(denied, room, asker.answered))?;
         (one.filter, one.ack) = (filter, ack);
-        let joined =
-            Joined { top: Some(top), missed: Vec::new(), recovered: None, roll: tidings_core::Roll::Off };
-        self.answer(key, ack, |out| super::written::write_joined(out, room.name(), &joined));
+        let roll = node.roll_for(asker, room);
+        let joined = Joined { top: Some(top), missed: Vec::new(), recovered: None, roll };
+        let mut seen = Vec::new();
+        let presence = self.write_presence_ahead(&mut seen, asker.who, room, roll);
+        if let Some(one) = self.catching_up_in(key, ack.namespace(), room) {
+            one.presence = presence;
+        }
+        self.answer(key, ack, |out| {
+            write_joined(out, room.name(), &joined);
+            out.extend_from_slice(&seen);
+        });
         Ok(true)
+    }
+
+    /// From where a subscription hears a room whose newest it wants more of than memory has: from the log, as one who
+    /// has heard what came before them.
+    pub(super) fn rewinds_behind(&self, room: &Room, from: From) -> From {
+        let From::Newest(count) = from else { return from };
+        let Some(top) = self.node.hub().find(room).and_then(|entry| entry.top()) else { return from };
+        let Some(trimmed) = self.node.behind(room, Position::start(top.epoch)) else { return from };
+        let offset = top.offset.saturating_sub(count as u64).max(trimmed);
+        let since = Position { offset, ..Position::start(top.epoch) };
+        if self.node.behind(room, since).is_some() { From::Position(since) } else { from }
     }
 
     fn catching_up_in(&mut self, key: ConnKey, namespace: u8, room: &Room) -> Option<&mut CatchUp> {
@@ -318,6 +348,10 @@ impl ShardLoop {
             Err(_) => self.send_out(key, ack.namespace(), &room, FORBIDDEN),
             Ok(mut joined) => {
                 let chooses = one.filter.is_some();
+                if let Some(known) = one.presence.filter(|_| joined.roll.is_on()) {
+                    let to = (key.slot, form, one.filter.as_ref());
+                    self.tell_presence_since(to, &who, &room, known);
+                }
                 if let Some(filter) = one.filter.take() {
                     joined.missed.retain(|missed| missed.is_damaged() || filter.passes(missed));
                     self.shard.set_filter(key.slot, &room, form.namespace, filter);

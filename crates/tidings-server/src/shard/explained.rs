@@ -6,7 +6,6 @@ use tidings_core::{ConnKey, Identity, Position, Refusal, Room, UserKey};
 use super::ShardLoop;
 use super::link::Seat;
 use crate::ids::id_text;
-use crate::shared::wall_ms;
 
 /// Connections of one user that a shard answers for, the newest first.
 const CONNECTIONS: usize = 64;
@@ -138,13 +137,16 @@ impl ShardLoop {
     }
 
     fn connection(&self, name: String, story: &Story, noted: &Noted) -> Connection {
-        let closed = story.closed.map(|closed| (self.wall(closed.at.1), closed.reason, closed.is_parked));
+        let closed =
+            story.closed.map(|closed| (self.shared.wall_of(closed.at.1), closed.reason, closed.is_parked));
         let last = story.memberships.last();
         Connection {
             name,
             fates: story.fates(noted),
-            joined_ms: last.map(|membership| self.wall(membership.joined.1)),
-            left_ms: last.and_then(|membership| membership.left).map(|(_, left_ms)| self.wall(left_ms)),
+            joined_ms: last.map(|membership| self.shared.wall_of(membership.joined.1)),
+            left_ms: last
+                .and_then(|membership| membership.left)
+                .map(|(_, left_ms)| self.shared.wall_of(left_ms)),
             closed,
         }
     }
@@ -154,16 +156,11 @@ impl ShardLoop {
         notes.sort_by_key(|note| std::cmp::Reverse(note.moment));
         notes.truncate(MOMENTS);
         let told = notes.into_iter().map(|note| Moment {
-            at_ms: self.wall(note.at_ms),
+            at_ms: self.shared.wall_of(note.at_ms),
             room: note.room.as_ref().map(|room| room.name().to_owned()),
             what: note.what.clone(),
         });
         told.collect()
-    }
-
-    /// A time of the shard's clock in milliseconds since 1970.
-    fn wall(&self, at_ms: u64) -> u64 {
-        wall_ms().saturating_sub(self.elapsed_ms().saturating_sub(at_ms))
     }
 }
 

@@ -90,7 +90,7 @@ pub(crate) enum Mail {
     /// What is kept for the user of a seat.
     Restore(ConnKey, AckTo, SocketId, Vec<Subscription>),
     /// Who is in a room, of this shard's connections?
-    Members(Room, oneshot::Sender<Vec<Arc<Identity>>>),
+    Members(Room, oneshot::Sender<Vec<(Arc<Identity>, u64)>>),
     /// What is known of a user's connections, and what became of a message for each?
     Explain(Box<Inquiry>, oneshot::Sender<Told>),
     /// Something to be done for every connection it concerns.

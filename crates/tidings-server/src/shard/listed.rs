@@ -13,7 +13,6 @@ use super::link::{Link, Seat};
 use super::walk::{Walk, door};
 use crate::admin::sight::Sight;
 use crate::ids::SocketId;
-use crate::shared::wall_ms;
 
 /// Connections of a user that are told one by one.
 const DEVICES: usize = 16;
@@ -209,6 +208,6 @@ impl ShardLoop {
     /// where that is not written down.
     fn first_joined(&self, key: ConnKey) -> Option<u64> {
         let joined_ms = self.shard.first_joined_ms(key.slot)?;
-        Some(wall_ms().saturating_sub(self.elapsed_ms().saturating_sub(joined_ms)))
+        Some(self.shared.wall_of(joined_ms))
     }
 }

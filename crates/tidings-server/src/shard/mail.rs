@@ -380,12 +380,13 @@ impl ShardLoop {
         }
     }
 
-    /// Who is in a room on this shard.
-    fn members_of(&mut self, room: &tidings_core::Room) -> Vec<std::sync::Arc<tidings_core::Identity>> {
+    /// Who is in a room on this shard, and since when.
+    fn members_of(&mut self, room: &tidings_core::Room) -> Vec<(Arc<tidings_core::Identity>, u64)> {
         let members: Vec<_> = self.shard.members(room).collect();
         let seats = members.into_iter().filter_map(|(key, form)| {
+            let since_ms = self.shard.joined_ms(key.slot, room, form.namespace)?;
             let seat = self.links.get(key)?.seat(form.namespace)?;
-            Some(seat.who.clone())
+            Some((seat.who.clone(), since_ms))
         });
         seats.collect()
     }

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use tidings_core::presence::Change;
-use tidings_core::roster::Device;
-use tidings_core::{Code, ConnKey, Identity, Org, Refusal, Room};
+use tidings_core::frame::Form;
+use tidings_core::presence::{Change, RoomNews, View};
+use tidings_core::roster::{Counts, Device, Page};
+use tidings_core::shard::Filter;
+use tidings_core::{Code, ConnKey, Identity, Org, Payload, Refusal, Roll, Room};
 use tidings_wire::plain::PresenceSetBody;
 
 use super::ShardLoop;
 use super::command::AckTo;
 use super::link::{Link, Seat};
 use super::rounds::Errand;
-use crate::presence::{seen_user, wanted, write_view, write_wishes};
+use crate::presence::{self, room_news, seen_user, wanted, write_view, write_wishes};
+use crate::shared::wall_ms;
 
 impl ShardLoop {
     /// A client said something that is no sign of life alone: somebody is there.
@@ -45,6 +48,45 @@ impl ShardLoop {
         if let Some(view) = view {
             write_view(&self.shared, out, &view);
         }
+    }
+
+    /// Appends who is in a room for one that may see it and comes in later, as `roll` says; the version of what it is shown.
+    pub(super) fn write_presence_ahead(
+        &self,
+        out: &mut Vec<u8>,
+        who: &Identity,
+        room: &Room,
+        roll: Roll,
+    ) -> Option<u64> {
+        if !roll.is_on() {
+            return None;
+        }
+        let view = self.node.presence().view_of_newcomer(room, who.user_key().as_ref());
+        let nobody = || View {
+            counts: Counts::default(),
+            version: 0,
+            page: (roll.full() > 0).then(|| Page { members: Vec::new(), more: false }),
+        };
+        let view = view.unwrap_or_else(nobody);
+        write_view(&self.shared, out, &view);
+        Some(view.version)
+    }
+
+    /// Tells one who was shown a version of a room before it came in that there is a newer one by now, if there is.
+    pub(super) fn tell_presence_since(
+        &mut self,
+        (slot, form, filter): (u32, Form, Option<&Filter>),
+        who: &Identity,
+        room: &Room,
+        known: u64,
+    ) {
+        let view = self.node.presence().view_of_newcomer(room, who.user_key().as_ref());
+        let Some(view) = view.filter(|view| view.version != known) else { return };
+        let View { counts, version, .. } = view;
+        let news = RoomNews { room: room.clone(), version, counts, changes: None, reread: true };
+        let payload = Payload::json(room_news(&self.shared, &news));
+        let to = (slot, form, filter);
+        self.node.tell_presence(&mut self.shard, to, room, payload, wall_ms());
     }
 
     /// Whether members of a room are shown each other.
@@ -115,7 +157,7 @@ impl ShardLoop {
             self.node.presence().wishes(&user, self.now_ms)
         } else {
             self.take_publish(key, ack, &who, None, false)?;
-            self.node.presence().set(&user, change, self.now_ms)?
+            presence::set(&self.shared, (&who, &user), change, self.now_ms)?
         };
         if body.active == Some(false) && self.shard.make_idle(key.slot) {
             self.signal(key, true);

@@ -68,6 +68,7 @@ impl ShardLoop {
             (None, None, None) => From::Now,
         };
         let from = self.begins_behind(key, ack.namespace(), &room, from);
+        let from = self.rewinds_behind(&room, from);
         if self.has_to_be_stored(key, ack.namespace(), asker, &room) {
             let behind = matches!(from, From::Position(since) if self.node.behind(&room, since).is_some());
             let need = if behind { Need::StoredBehind } else { Need::StoredWith };
@@ -76,8 +77,10 @@ impl ShardLoop {
         if matches!(from, From::Now) && self.goes_on_catching_up(key, ack, asker, &room, filter(body))? {
             return Ok(());
         }
+        // Who was told everything it missed knows how the room stands; who goes back has missed nothing of it.
+        let shown = snapshot.as_deref().filter(|_| body.since.is_none());
         if let From::Position(since) = from
-            && self.subscribe_behind(key, ack, &room, since, filter(body), &answered)?
+            && self.subscribe_behind(key, ack, &room, since, filter(body), (&answered, shown))?
         {
             return Ok(());
         }

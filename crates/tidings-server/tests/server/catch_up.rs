@@ -14,7 +14,7 @@ use crate::people::{plain, socket_io, socket_io_in, token};
 const BYTES: usize = 1_000;
 
 /// A database whose rooms keep more than memory does.
-fn disk() -> Disk {
+pub(crate) fn disk() -> Disk {
     let mut disk = comeback::disk();
     disk.config.limits.room_bytes = 64 * 1_024;
     let room = disk.config.rooms.get_mut("notes").unwrap();
@@ -23,7 +23,7 @@ fn disk() -> Disk {
 }
 
 /// Publishes numbered events to rooms in turn, many at once; the epoch and tag of each room's first.
-fn fill(addr: SocketAddr, rooms: &[&str], numbers: std::ops::RangeInclusive<u64>) -> Vec<Value> {
+pub(crate) fn fill(addr: SocketAddr, rooms: &[&str], numbers: std::ops::RangeInclusive<u64>) -> Vec<Value> {
     let mut wire = ada(addr);
     let text = "x".repeat(BYTES);
     let (mut firsts, mut open) = (vec![Value::Null; rooms.len()], 0);
@@ -51,7 +51,7 @@ fn fill(addr: SocketAddr, rooms: &[&str], numbers: std::ops::RangeInclusive<u64>
 }
 
 /// The number and the offset of an event of the plain protocol.
-fn event(text: &str) -> (u64, u64) {
+pub(crate) fn event(text: &str) -> (u64, u64) {
     let event: Value = serde_json::from_str(text).unwrap();
     (event["data"][0].as_u64().unwrap(), event["offset"].as_u64().unwrap())
 }

@@ -37,6 +37,11 @@ fn user(id: &str) -> String {
     token(json!({ "sub": id, "name": format!("The {id}") }))
 }
 
+/// A server's token.
+fn shop() -> String {
+    token(json!({ "sub": "shop", "scope": "publish" }))
+}
+
 /// A plain client in the room, and the answer to its `subscribe`.
 fn member(addr: SocketAddr, token: &str) -> (Wire, Value) {
     let (mut wire, _) = plain(addr, token);
@@ -83,7 +88,7 @@ fn get(addr: SocketAddr, path: &str, token: &str) -> Value {
 
 /// Waits until so many connections are in the room; what is shown of it may lag behind.
 fn wait_for_connections(addr: SocketAddr, count: u64) {
-    let stats = || get(addr, &format!("/api/rooms/{ROOM}/stats"), &user("ann"));
+    let stats = || get(addr, &format!("/api/rooms/{ROOM}/stats"), &shop());
     eventually_told("so many connections", stats, |stats| stats["connections"] == count);
 }
 

@@ -287,6 +287,7 @@ fn a_parked_session_does_not_bring_back_a_room_that_was_closed_meanwhile() {
         live.reload_rooms(&staff("nobody")).unwrap();
         let (mut again, told) = socket_io(addr, &ada, &format!(",\"pid\":\"{pid}\",\"offset\":\"\""));
         assert!(told.contains(&pid), "{told}");
+        assert!(again.hear("4").contains("tidings:left"), "it is told that it is out");
         again.say("425[\"ping\"]");
         assert!(again.hear("4").contains("435["), "what was missed there came all the same");
     });

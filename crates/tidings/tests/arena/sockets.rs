@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::bed::{Bed, Rest, token};
+use crate::bed::{Bed, Rest, listens, token};
 
 /// A client in one namespace.
 struct SocketIo {
@@ -130,6 +130,50 @@ async fn friends_are_told_who_comes_and_who_goes() {
     let SocketIo { mut socket, .. } = bob;
     socket.send(Message::text("41/players,")).await.unwrap();
     assert_eq!(ada.hear("friendActivity").await["activity"]["type"], "offline");
+}
+
+/// Says what others are to see of somebody.
+async fn shows(addr: SocketAddr, user: &str, status: &str) {
+    let mut client = listens(addr, user).await;
+    let said = client.ask(json!({"type": "presence:set", "status": status})).await.unwrap();
+    assert_eq!(said["ok"], true, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_invisible_is_offline_for_everybody_else_and_friends_are_told_no_more() {
+    let bed = Bed::sqlite();
+    let server = bed.serve();
+    let addr = server.addr();
+    let studio = Rest::server(addr);
+    studio.people(&[("ada", "GB"), ("bob", "US")]).await;
+    studio.done("PUT /players/ada/friends/bob", Value::Null).await;
+    let online = async |asker: &Rest| asker.get("/players/bob").await["online"].clone();
+    let (as_ada, as_bob) = (Rest::player(addr, "ada"), Rest::player(addr, "bob"));
+    let mut ada = SocketIo::enter(addr, "/players", "ada").await;
+    ada.ask("nothing", &json!({})).await;
+    shows(addr, "bob", "invisible").await;
+
+    // He comes and nobody hears of it; then he is seen, which is the first that friends are told.
+    let mut bob = SocketIo::enter(addr, "/players", "bob").await;
+    bob.ask("nothing", &json!({})).await;
+    ada.ask("nothing", &json!({})).await;
+    let seen = (online(&as_ada).await, online(&studio).await, online(&as_bob).await);
+    assert_eq!(seen, (json!(false), json!(false), json!(true)));
+    let friends = as_ada.get("/players/ada/friends").await;
+    assert_eq!(friends["friends"][0]["online"], false, "{friends}");
+    assert!(ada.kept.iter().all(|text| !text.contains("friendActivity")), "{:?}", ada.kept);
+    shows(addr, "bob", "auto").await;
+    assert_eq!(ada.hear("friendActivity").await["activity"]["type"], "online");
+    assert_eq!(online(&as_ada).await, true);
+
+    // He goes for them when he becomes invisible, and not once more when he is gone.
+    shows(addr, "bob", "invisible").await;
+    assert_eq!(ada.hear("friendActivity").await["activity"]["type"], "offline");
+    bob.say("41/players,").await;
+    studio.start("m1", &["ada", "bob"], Value::Null).await;
+    studio.win("m1", "ada").await;
+    ada.hear("eloUpdate").await;
+    assert!(ada.kept.iter().all(|text| !text.contains("friendActivity")), "{:?}", ada.kept);
 }
 
 #[tokio::test(flavor = "multi_thread")]
