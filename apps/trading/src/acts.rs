@@ -156,7 +156,7 @@ pub async fn order(
 }
 
 fn about_order(input: Input, once: Option<Once>) -> Asked {
-    Asked { inputs: vec![input], keyed: once.map(|once| Keyed::new(once, Answer::Order)) }
+    Asked::now(vec![input], once.map(|once| Keyed::new(once, Answer::Order)))
 }
 
 /// Cancels what is left of an order.
@@ -189,7 +189,7 @@ pub async fn cancel_after(
 ) -> Result<CancelAfterReply, Refusal> {
     let inputs = vec![Input::CancelAfter { user: user.to_owned(), after_ms }];
     let keyed = once.map(|once| Keyed::new(once, Answer::Switch(user.to_owned())));
-    line::ask(rooms, stage, key, Asked { inputs, keyed }).await?;
+    line::ask(rooms, stage, key, Asked::now(inputs, keyed)).await?;
     rooms.look(&mut stage.read().await?, key, |_, room| switch(room, user)).await
 }
 
@@ -241,7 +241,7 @@ async fn happens_so_far(
     let mut kept = None;
     while !inputs.is_empty() {
         let keyed = keyed.as_ref().map(|keyed| keyed.behind(*taken));
-        let asked = Asked { inputs: inputs.clone(), keyed };
+        let asked = Asked::now(inputs.clone(), keyed);
         let done = line::ask(rooms, stage, key, asked).await.map_err(|no| so_far(no.into(), *taken))?;
         *taken += done.taken;
         inputs.drain(..done.taken);
@@ -267,7 +267,7 @@ pub(crate) async fn go_on(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Resul
     let unmet =
         rooms.look(&mut stage.read().await?, key, |_, room| room.unfinished().map(str::to_owned)).await?;
     let Some(symbol) = unmet else { return Ok(false) };
-    let asked = Asked { inputs: vec![Input::GoOn { symbol }], keyed: None };
+    let asked = Asked::now(vec![Input::GoOn { symbol }], None);
     match line::ask(rooms, stage, key, asked).await {
         // Somebody else's price has seen to it.
         Err(No::Room(_)) => Ok(false),
