@@ -19,6 +19,8 @@ use crate::wire::{CancelAfterReply, OrderReply, SnapshotCreated, TradeEvent};
 
 /// Rooms of one user that have not ended, at most.
 pub const ROOMS_OF_ONE_MOST: u64 = 20;
+/// Rooms of one service that have not ended, at most. Services that name no user have these together.
+pub const ROOMS_OF_A_SERVICE_MOST: u64 = 10_000;
 
 /// A no: of the room, or of the store.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl From<No> for Refusal {
     }
 }
 
-/// Makes a room.
+/// Makes a room, whose owner may have so many that have not ended.
 ///
 /// # Errors
 /// `bad_request` for rules that make no sense, `conflict` if the id is taken or the owner has too many.
@@ -58,11 +60,11 @@ pub async fn create(
     tx: &mut Changes,
     org: &Org,
     (id, name, owner): (&str, &str, &str),
-    rules: Rules,
+    (rules, most): (Rules, u64),
 ) -> Result<RoomRow, Refusal> {
     plain_id(id, "id")?;
     let room = Room::new(id, rules).map_err(|problem| Refusal::bad_request(&problem))?;
-    if !owner.is_empty() && store::unended(tx, org, owner).await? >= ROOMS_OF_ONE_MOST {
+    if store::unended(tx, org, owner).await? >= most {
         return Err(Refusal::conflict("you have as many rooms as one may have"));
     }
     let row = RoomRow {

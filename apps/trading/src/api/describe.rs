@@ -11,7 +11,7 @@ const WHOSE: (&str, &str) = ("userId", "Whose, where a server asks.");
 
 #[rustfmt::skip]
 const LINES: &[Line] = &[
-    ("get", "/rooms", "Rooms, the newest first.", &[LIMIT, ("state", "draft, open, running or ended.")], None),
+    ("get", "/rooms", "Rooms, the newest first.", &[LIMIT, ("state", "draft, open, running or ended."), ("before", "Those older than this room.")], None),
     ("post", "/rooms", "Makes a room, which is its maker's.", &[], Some(schema::<rooms::Wanted>)),
     ("get", "/rooms/{id}", "A room, with prices and the first of the standings.", &[], None),
     ("post", "/rooms/{id}/open", "Lets members come; for its owner and servers.", &[], Some(schema::<Nothing>)),
@@ -30,7 +30,7 @@ const LINES: &[Line] = &[
     ("get", "/rooms/{id}/positions", "One's positions.", &[WHOSE], None),
     ("get", "/rooms/{id}/portfolio", "What one has, with a digest of it.", &[WHOSE], None),
     ("get", "/rooms/{id}/standings", "Where everybody stands.", &[LIMIT, ("offset", "How many are left out from the top.")], None),
-    ("get", "/rooms/{id}/snapshots", "Standings that were kept, the newest first.", &[LIMIT], None),
+    ("get", "/rooms/{id}/snapshots", "Standings that were kept, the newest first.", &[LIMIT, ("offset", "How many of the newest are left out.")], None),
     ("post", "/rooms/{id}/snapshots", "Keeps the standings of this moment; for its owner and servers.", &[], Some(schema::<Nothing>)),
     ("get", "/rooms/{id}/snapshots/{snapshot}", "One of them.", &[], None),
     ("get", "/rooms/{id}/export", "The journal of a room that has ended, as lines of JSON.", &[("after", "What follows this entry."), ("chain", "That entry's link.")], None),
