@@ -7,6 +7,8 @@ mod bed;
 mod doubt;
 #[path = "acts/ends.rs"]
 mod ends;
+#[path = "acts/ids.rs"]
+mod ids;
 #[path = "acts/leaving.rs"]
 mod leaving;
 #[path = "acts/scores.rs"]
