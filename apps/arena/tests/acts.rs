@@ -3,6 +3,8 @@
 
 #[path = "acts/bed.rs"]
 mod bed;
+#[path = "acts/called.rs"]
+mod called;
 #[path = "acts/doubt.rs"]
 mod doubt;
 #[path = "acts/ends.rs"]
