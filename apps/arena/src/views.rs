@@ -146,9 +146,9 @@ pub fn rank(arena: &Arena, org: &Org, scope: &Scope, id: &str) -> Option<u32> {
     arena.with(org, |boards| boards.board(scope)?.rank(boards.find(id)?))
 }
 
-/// Whether somebody is connected.
+/// Whether somebody is connected, wherever: who hears a board or trades is there as much as who hears of himself.
 pub fn is_online(stage: &Stage, org: &Org, id: &str) -> bool {
-    player_room(org, id).is_ok_and(|room| stage.members(&room) > 0)
+    stage.is_connected(org, id) || player_room(org, id).is_ok_and(|room| stage.members(&room) > 0)
 }
 
 /// How a board stands, for a newcomer: as everybody was told last, or as it is if something waits to be told,

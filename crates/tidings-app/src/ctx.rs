@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tidings_core::{Code, Identity, Lane, Org, Position, Refusal, Room, lock};
+use tidings_core::{Code, Identity, Lane, Org, Position, Refusal, Room, UserKey, lock};
 use tidings_store::Reader;
 
 use crate::Pending;
@@ -435,6 +435,12 @@ impl Stage {
     /// [`Code::Unavailable`] if there is no database, or it does not answer.
     pub async fn read(&self) -> Result<Reader, Refusal> {
         self.engine.read().await
+    }
+
+    /// Whether a user has a connection to this server, seen by others or not: one that has its personal room, is in a room
+    /// with a roster, or is announced, as `GET /api/users/ID/presence` knows it.
+    pub fn is_connected(&self, org: &Org, user: &str) -> bool {
+        self.engine.is_connected(&UserKey::new(org, user))
     }
 
     /// Says something in a room that has no rows.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use tidings_app::commit::{Emitted, Work};
 use tidings_app::{Engine, Pending};
-use tidings_core::{Code, Position, Publish, Refusal, Room};
+use tidings_core::{Code, Position, Publish, Refusal, Room, UserKey};
 use tidings_store::Reader;
 
 use crate::durable::Said;
@@ -64,6 +64,13 @@ impl Engine for Backing {
         if let Some(shared) = self.0.upgrade() {
             shared.inboxes.iter().for_each(|inbox| inbox.push(Mail::Close(room.clone())));
         }
+    }
+
+    fn is_connected(&self, user: &UserKey) -> bool {
+        self.0.upgrade().is_some_and(|shared| {
+            let node = &shared.node;
+            node.members(&user.room()) > 0 || node.presence().of_user(user, true).is_some()
+        })
     }
 
     fn now_ms(&self) -> u64 {

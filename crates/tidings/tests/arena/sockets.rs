@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::bed::{Bed, Rest, token};
+use crate::bed::{Bed, Rest, listens, token};
 
 /// A client in one namespace.
 struct SocketIo {
@@ -130,6 +130,25 @@ async fn friends_are_told_who_comes_and_who_goes() {
     let SocketIo { mut socket, .. } = bob;
     socket.send(Message::text("41/players,")).await.unwrap();
     assert_eq!(ada.hear("friendActivity").await["activity"]["type"], "offline");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_connected_anywhere_is_online() {
+    let bed = Bed::sqlite();
+    let server = bed.serve();
+    let studio = Rest::server(server.addr());
+    studio.people(&[("ada", "GB"), ("bob", "US"), ("cleo", "FR")]).await;
+    for friend in ["bob", "cleo"] {
+        studio.done(&format!("PUT /players/ada/friends/{friend}"), Value::Null).await;
+    }
+    let _bob = listens(server.addr(), "bob").await;
+    let mut cleo = SocketIo::enter(server.addr(), "/leaderboard", "cleo").await;
+    cleo.ask("subscribe", &json!({"scope": "global"})).await;
+    for (player, online) in [("ada", false), ("bob", true), ("cleo", true)] {
+        assert_eq!(studio.get(&format!("/players/{player}")).await["online"], online, "{player}");
+    }
+    let friends = studio.get("/players/ada/friends").await;
+    assert_eq!([&friends["friends"][0]["online"], &friends["friends"][1]["online"]], [true, true]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
