@@ -191,10 +191,14 @@ impl OrgBoards {
         self.people.get(handle.0 as usize)
     }
 
-    /// Says who a player is, while everything is loaded.
+    /// Says who a player is; windows that show the player tell it if it is another name or country.
     pub fn name(&mut self, handle: Handle, person: Person) {
-        if let Some(known) = self.people.get_mut(handle.0 as usize) {
-            *known = person;
+        let Some(known) = self.people.get_mut(handle.0 as usize).filter(|known| **known != person) else {
+            return;
+        };
+        // Nobody has seen one who was not known.
+        if std::mem::replace(known, person) != Person::default() {
+            self.windows.values_mut().for_each(|open| open.called(handle));
         }
     }
 

@@ -9,7 +9,7 @@ use tidings_app::{Channel, Ctx, Identity, Keeps, Org, Refusal, Room, RoomKind, R
 
 use crate::arena::Arena;
 use crate::store::players::mutual;
-use crate::telling::player_room;
+use crate::telling::{emit_to_player, player_room};
 use crate::views;
 use crate::wire::{Activity, FriendActivity, PlayerEvent, PlayerView};
 
@@ -125,7 +125,7 @@ async fn tell_friends(stage: &Stage, org: &Org, player: &str, activity: Activity
                         let activity = activity.clone();
                         let event =
                             PlayerEvent::Friend(FriendActivity { player_id: player.clone(), activity });
-                        tx.emit(&player_room(&org, &friend)?, &event)?;
+                        emit_to_player(tx, &org, &friend, &event)?;
                     }
                     Ok(())
                 })

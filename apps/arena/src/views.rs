@@ -152,9 +152,10 @@ pub fn is_online(stage: &Stage, org: &Org, id: &str, asker: Option<&str>) -> boo
     is_seen && is_there(stage, org, id)
 }
 
-/// Whether somebody is connected, seen or not.
+/// Whether somebody is connected, seen or not, wherever: who hears a board or trades is there as much as who hears of
+/// himself.
 pub fn is_there(stage: &Stage, org: &Org, id: &str) -> bool {
-    player_room(org, id).is_ok_and(|room| stage.members(&room) > 0)
+    stage.is_connected(org, id) || player_room(org, id).is_ok_and(|room| stage.members(&room) > 0)
 }
 
 /// How a board stands, for a newcomer: as everybody was told last, or as it is if something waits to be told,

@@ -7,10 +7,10 @@ mod ending;
 
 use tidings_app::Refusal;
 
-use crate::boards::{OrgBoards, Scope, WINDOWS_MOST};
+use crate::boards::{OrgBoards, Person, Scope, WINDOWS_MOST};
 use crate::countries::is_code;
 use crate::ranks::{Board, Diff, Handle, Left, Moved, Row, Shift as Step, View, Window};
-use crate::wire::{BoardEvent, BoardSnapshot, PACES_MS, Shift, WindowKind, WindowUpdate, WindowWish};
+use crate::wire::{BoardEvent, BoardSnapshot, Called, PACES_MS, Shift, WindowKind, WindowUpdate, WindowWish};
 
 /// The kind of rooms.
 pub const KIND: &str = "window";
@@ -114,6 +114,8 @@ pub struct OpenWindow {
     window: Window,
     /// What its viewers see, if others are to be seen from now on.
     replaced: Option<Vec<Row>>,
+    /// Who of those they see is to be shown by another name or country from now on.
+    called: Vec<Handle>,
     every_ms: u64,
     due_ms: u64,
     /// When somebody was last seen in its room, or wanted to come.
@@ -124,6 +126,14 @@ impl OpenWindow {
     /// Places have changed.
     pub fn note(&mut self, moved: &[Moved]) {
         self.window.note(moved);
+    }
+
+    /// Somebody is called otherwise, or is of another country.
+    pub fn called(&mut self, player: Handle) {
+        let mut seen = self.replaced.iter().flatten().chain(self.window.rows());
+        if seen.any(|row| row.player == player) && !self.called.contains(&player) {
+            self.called.push(player);
+        }
     }
 
     /// Everybody who is in it for any of its viewers.
@@ -140,11 +150,22 @@ impl OpenWindow {
         self.replaced.get_or_insert_with(|| before.rows().to_vec());
     }
 
-    /// What has changed since its viewers were told last.
-    fn take(&mut self, board: &Board) -> Option<Diff> {
+    /// What has changed since its viewers were told last, and who is shown otherwise.
+    fn take(&mut self, board: &Board) -> Option<(Diff, Vec<Handle>)> {
         let diff = self.window.refresh(board);
-        let Some(before) = self.replaced.take() else { return diff };
-        Some(between(&before, self.window.rows())).filter(|diff| !is_empty(diff))
+        let mut diff = match self.replaced.take() {
+            Some(before) => between(&before, self.window.rows()),
+            None => diff.unwrap_or_default(),
+        };
+        let called = std::mem::take(&mut self.called);
+        for row in self.window.rows().iter().filter(|row| called.contains(&row.player)) {
+            let enters = diff.enter.iter().any(|other| other.player == row.player);
+            if !enters && !diff.moved.iter().any(|step| step.row.player == row.player) {
+                diff.moved.push(Step { row: *row, old_rank: row.rank, old_position: row.position });
+            }
+        }
+        diff.moved.sort_by_key(|step| step.row.position);
+        (!is_empty(&diff)).then_some((diff, called))
     }
 }
 
@@ -193,8 +214,16 @@ impl OrgBoards {
         let board = self.board(&name.scope).ok_or_else(Refusal::no_such_room)?;
         let (window, scope) = (Window::open(view.clone(), board), name.scope.clone());
         let every_ms = name.every_ms.into();
-        let open =
-            OpenWindow { scope, view, window, replaced: None, every_ms, due_ms: now_ms, seen_ms: now_ms };
+        let open = OpenWindow {
+            scope,
+            view,
+            window,
+            replaced: None,
+            called: Vec::new(),
+            every_ms,
+            due_ms: now_ms,
+            seen_ms: now_ms,
+        };
         self.windows.insert(name.room(), open);
         Ok(())
     }
@@ -245,15 +274,15 @@ impl OrgBoards {
         let mut told = Vec::new();
         for (room, open) in windows.iter_mut().filter(|(_, open)| open.due_ms <= now_ms) {
             let Some(board) = self.board(&open.scope) else { continue };
-            let Some(diff) = open.take(board) else { continue };
+            let Some((diff, called)) = open.take(board) else { continue };
             open.due_ms = now_ms + open.every_ms;
-            told.push((room.clone(), self.message(room, &open.scope, &diff)));
+            told.push((room.clone(), self.message(room, &open.scope, (&diff, &called))));
         }
         self.windows = windows;
         told
     }
 
-    fn message(&self, room: &str, scope: &Scope, diff: &Diff) -> BoardEvent {
+    fn message(&self, room: &str, scope: &Scope, (diff, called): (&Diff, &[Handle])) -> BoardEvent {
         let total = self.total(scope);
         let enter = self.board(scope).map(|board| self.entries(board, &diff.enter)).unwrap_or_default();
         let leave = diff.leave.iter().map(|left| self.id(left.player).to_owned()).collect();
@@ -262,6 +291,10 @@ impl OrgBoards {
             from: shift.old_rank,
             to: shift.row.rank,
             elo_rating: shift.row.score,
+            called: Some(shift.row.player).filter(|player| called.contains(player)).and_then(|player| {
+                let Person { name, country } = self.person(player)?.clone();
+                Some(Called { display_name: name.into(), country: country.map(String::from) })
+            }),
         });
         let (window, place) = (room.to_owned(), scope.place());
         BoardEvent::Window(WindowUpdate { window, place, total, enter, leave, moved: moved.collect() })

@@ -3,10 +3,14 @@
 
 #[path = "acts/bed.rs"]
 mod bed;
+#[path = "acts/called.rs"]
+mod called;
 #[path = "acts/doubt.rs"]
 mod doubt;
 #[path = "acts/ends.rs"]
 mod ends;
+#[path = "acts/ids.rs"]
+mod ids;
 #[path = "acts/leaving.rs"]
 mod leaving;
 #[path = "acts/scores.rs"]

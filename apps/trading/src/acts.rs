@@ -19,6 +19,8 @@ use crate::wire::{CancelAfterReply, OrderReply, SnapshotCreated, TradeEvent};
 
 /// Rooms of one user that have not ended, at most.
 pub const ROOMS_OF_ONE_MOST: u64 = 20;
+/// Rooms of one service that have not ended, at most. Services that name no user have these together.
+pub const ROOMS_OF_A_SERVICE_MOST: u64 = 10_000;
 
 /// A no: of the room, or of the store.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl From<No> for Refusal {
     }
 }
 
-/// Makes a room.
+/// Makes a room, whose owner may have so many that have not ended.
 ///
 /// # Errors
 /// `bad_request` for rules that make no sense, `conflict` if the id is taken or the owner has too many.
@@ -58,11 +60,11 @@ pub async fn create(
     tx: &mut Changes,
     org: &Org,
     (id, name, owner): (&str, &str, &str),
-    rules: Rules,
+    (rules, most): (Rules, u64),
 ) -> Result<RoomRow, Refusal> {
     plain_id(id, "id")?;
     let room = Room::new(id, rules).map_err(|problem| Refusal::bad_request(&problem))?;
-    if !owner.is_empty() && store::unended(tx, org, owner).await? >= ROOMS_OF_ONE_MOST {
+    if store::unended(tx, org, owner).await? >= most {
         return Err(Refusal::conflict("you have as many rooms as one may have"));
     }
     let row = RoomRow {
@@ -156,7 +158,7 @@ pub async fn order(
 }
 
 fn about_order(input: Input, once: Option<Once>) -> Asked {
-    Asked { inputs: vec![input], keyed: once.map(|once| Keyed::new(once, Answer::Order)) }
+    Asked::now(vec![input], once.map(|once| Keyed::new(once, Answer::Order)))
 }
 
 /// Cancels what is left of an order.
@@ -189,7 +191,7 @@ pub async fn cancel_after(
 ) -> Result<CancelAfterReply, Refusal> {
     let inputs = vec![Input::CancelAfter { user: user.to_owned(), after_ms }];
     let keyed = once.map(|once| Keyed::new(once, Answer::Switch(user.to_owned())));
-    line::ask(rooms, stage, key, Asked { inputs, keyed }).await?;
+    line::ask(rooms, stage, key, Asked::now(inputs, keyed)).await?;
     rooms.look(&mut stage.read().await?, key, |_, room| switch(room, user)).await
 }
 
@@ -241,7 +243,7 @@ async fn happens_so_far(
     let mut kept = None;
     while !inputs.is_empty() {
         let keyed = keyed.as_ref().map(|keyed| keyed.behind(*taken));
-        let asked = Asked { inputs: inputs.clone(), keyed };
+        let asked = Asked::now(inputs.clone(), keyed);
         let done = line::ask(rooms, stage, key, asked).await.map_err(|no| so_far(no.into(), *taken))?;
         *taken += done.taken;
         inputs.drain(..done.taken);
@@ -267,7 +269,7 @@ pub(crate) async fn go_on(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Resul
     let unmet =
         rooms.look(&mut stage.read().await?, key, |_, room| room.unfinished().map(str::to_owned)).await?;
     let Some(symbol) = unmet else { return Ok(false) };
-    let asked = Asked { inputs: vec![Input::GoOn { symbol }], keyed: None };
+    let asked = Asked::now(vec![Input::GoOn { symbol }], None);
     match line::ask(rooms, stage, key, asked).await {
         // Somebody else's price has seen to it.
         Err(No::Room(_)) => Ok(false),

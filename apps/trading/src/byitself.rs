@@ -4,7 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_app::{Changes, Lane, Org, Refusal, Stage};
+use tidings_app::{Changes, Lane, Org, Reader, Refusal, Stage};
 
 use crate::acts::{happens, snapshot};
 use crate::journal::Input;
@@ -74,20 +74,34 @@ async fn due(rooms: &Arc<Rooms>, tapes: &Tapes, stage: &Stage) -> Result<(), Ref
 
 /// Ends a room behind the prices of its file that are of before.
 async fn end(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Result<(), Refusal> {
-    let replay = replay::rows::find(&mut stage.read().await?, key).await?;
-    let now_ms = stage.now_ms();
-    // What could not be given is tried again later, and is not waited for.
-    if replay.is_none_or(|replay| replay.due_ms.is_none_or(|due| due > now_ms)) {
-        return happens(rooms, stage, key, vec![Input::End]).await.map(drop);
+    if is_behind(&mut stage.read().await?, stage, key).await? {
+        return next_beat(stage, key, Timer::Ends).await;
     }
-    let (key, next) = (key.clone(), now_ms.saturating_add(BEAT.as_millis() as u64));
-    stage.commit(move |tx| Box::pin(async move { store::put_off(tx, &key, Timer::Ends, next).await })).await
+    happens(rooms, stage, key, vec![Input::End]).await.map(drop)
 }
 
-/// Cancels the orders of those who did not put it off.
+/// Whether prices of a room's file are due that were not given yet. What could not be given is tried again later, and is not
+/// waited for.
+async fn is_behind(reader: &mut Reader, stage: &Stage, key: &Key) -> Result<bool, Refusal> {
+    let replay = replay::rows::find(reader, key).await?;
+    Ok(replay.and_then(|replay| replay.due_ms).is_some_and(|due| due <= stage.now_ms()))
+}
+
+/// What comes behind prices of a room's file is looked at again when more of those were given.
+async fn next_beat(stage: &Stage, key: &Key, timer: Timer) -> Result<(), Refusal> {
+    let (key, next) = (key.clone(), stage.now_ms().saturating_add(BEAT.as_millis() as u64));
+    stage.commit(move |tx| Box::pin(async move { store::put_off(tx, &key, timer, next).await })).await
+}
+
+/// Cancels the orders of those who did not put it off, behind the prices of the room's file that are of before; those that come
+/// between are given with them.
 async fn cancel(rooms: &Arc<Rooms>, stage: &Stage, key: &Key) -> Result<(), Refusal> {
     let now_ms = stage.now_ms();
     let mut reader = stage.read().await?;
+    if is_behind(&mut reader, stage, key).await? {
+        drop(reader);
+        return next_beat(stage, key, Timer::Cancels).await;
+    }
     let users = rooms.look(&mut reader, key, |row, room| {
         // What would be due at its end is cancelled by that.
         let room_ms = row.time(now_ms);

@@ -100,7 +100,9 @@ impl Floor {
         let (org, rules) = (self.key.0.clone(), rules(&tape()?)?);
         let made = self.stage.commit(move |tx| {
             let name = "Ten years in ten minutes";
-            Box::pin(async move { acts::create(tx, &org, (ID, name, ""), rules).await.map(drop) })
+            Box::pin(async move {
+                acts::create(tx, &org, (ID, name, ""), (rules, acts::ROOMS_OF_A_SERVICE_MOST)).await.map(drop)
+            })
         });
         made.await
     }

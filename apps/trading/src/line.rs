@@ -112,8 +112,7 @@ impl Turn {
         let (asked, replies): (Vec<_>, Vec<_>) =
             waiting.into_iter().map(|Wish { asked, reply }| (asked, reply)).unzip();
         let (rooms, key) = (self.rooms.clone(), self.key.clone());
-        let doing =
-            stage.commit(move |tx| Box::pin(async move { together(&rooms, tx, &key, (None, asked)).await }));
+        let doing = stage.commit(move |tx| Box::pin(async move { together(&rooms, tx, &key, asked).await }));
         let stored = doing.await;
         let mut replies = replies.into_iter();
         match stored {
@@ -150,7 +149,7 @@ mod tests {
 
     fn wish(inputs: usize) -> (Wish, Waits) {
         let (reply, waits) = oneshot::channel();
-        let asked = Asked { inputs: vec![Input::End; inputs], keyed: None };
+        let asked = Asked::now(vec![Input::End; inputs], None);
         (Wish { asked, reply }, waits)
     }
 

@@ -191,11 +191,13 @@ async fn give(rooms: &Arc<Rooms>, tx: &mut Changes, key: &Key, tape: &Tape) -> R
     let room_ms = ends_ms.map_or(room_ms, |ends| room_ms.min(ends - 1));
     let elapsed_ms = room_ms.saturating_sub(started_ms);
     let Due { prices, until } = tape.due((given, rate), elapsed_ms, &row.rules.instruments, PRICES_MOST);
-    let (places, inputs): (Vec<usize>, Vec<Input>) = prices.into_iter().unzip();
+    let (places, given_at): (Vec<usize>, Vec<(u64, Input)>) = prices
+        .into_iter()
+        .map(|(until, after_ms, input)| (until, (started_ms.saturating_add(after_ms), input)))
+        .unzip();
     let (mut done_with, mut goes_on) = (until, false);
-    if !inputs.is_empty() {
-        let (answers, _) =
-            together(rooms, tx, key, (Some(room_ms), vec![Asked { inputs, keyed: None }])).await?;
+    if !given_at.is_empty() {
+        let (answers, _) = together(rooms, tx, key, vec![Asked::of(given_at)]).await?;
         let done = answers.into_iter().next().ok_or_else(|| Refusal::unavailable("no price was taken"))??;
         goes_on = done.goes_on;
         if done.taken < places.len() {

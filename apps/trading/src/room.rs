@@ -221,6 +221,8 @@ pub struct Room {
     markets: Vec<Market>,
     accounts: BTreeMap<String, Account>,
     orders: Vec<Order>,
+    /// When whose open orders are to be cancelled, the first first.
+    switches: BTreeSet<(u64, String)>,
     /// Instruments of which orders have not all met the newest price.
     unfinished: BTreeSet<usize>,
 }
@@ -254,6 +256,7 @@ impl Room {
             markets,
             accounts: BTreeMap::new(),
             orders: Vec::new(),
+            switches: BTreeSet::new(),
             unfinished: BTreeSet::new(),
         })
     }
@@ -302,12 +305,17 @@ impl Room {
         Ok(Applied { entry, told, order })
     }
 
-    /// Takes in what comes from outside: from its announced end on a room refuses what one that has ended refuses, and what was due
-    /// before that is of before it. Only here, since a journal is applied as it stands.
+    /// Takes in what comes from outside: from its announced end on a room refuses what one that has ended refuses, what was due
+    /// before that is of before it, and a switch cancels at its time. Only here, since a journal is applied as it stands.
     ///
     /// # Errors
     /// As [`Room::apply`].
     pub fn take_in(&mut self, now_ms: u64, input: Input) -> Result<Applied, Refused> {
+        if let Input::CancelDue { user } = &input {
+            let by_ms = self.over_by(now_ms).map_or(now_ms, |ends_ms| ends_ms - 1);
+            let due_ms = self.accounts.get(user).and_then(|account| account.cancel_ms);
+            return self.apply(due_ms.map_or(by_ms, |due_ms| due_ms.min(by_ms)), input);
+        }
         let Some(ends_ms) = self.over_by(now_ms) else { return self.apply(now_ms, input) };
         let reason = match &input {
             Input::End => return self.apply(ends_ms, input),
@@ -448,13 +456,14 @@ impl Room {
     /// When the next member's open orders are to be cancelled, in the room's time.
     pub fn next_cancel_ms(&self) -> Option<u64> {
         let armed = self.state == State::Running;
-        self.accounts.values().filter_map(|account| account.cancel_ms).min().filter(|_| armed)
+        self.switches.first().map(|(at, _)| *at).filter(|_| armed)
     }
 
-    /// Members whose open orders are to be cancelled by now.
+    /// Members whose open orders are to be cancelled by now, those first whose time was first.
     pub fn cancels_due(&self, now_ms: u64) -> impl Iterator<Item = &str> {
-        let due = move |account: &Account| account.cancel_ms.is_some_and(|at| at <= now_ms);
-        self.accounts.iter().filter(move |(_, account)| due(account)).map(|(user, _)| user.as_str())
+        let armed = self.state == State::Running;
+        let due = self.switches.iter().take_while(move |(at, _)| armed && *at <= now_ms);
+        due.map(|(_, user)| user.as_str())
     }
 
     /// Where everybody stands as of the newest entry; once it has ended, for good.

@@ -131,24 +131,40 @@ pub async fn hold(tx: &mut Changes, org: &Org, id: &str) -> Result<Option<Top>, 
     Ok(row.map(top).transpose()?)
 }
 
-/// The newest rooms; `state` and `owner` leave others out where they are not empty.
+/// Which rooms are listed.
+#[derive(Debug, Default)]
+pub struct Which<'a> {
+    /// Only those that stand so, if it is not empty.
+    pub state: &'a str,
+    /// Whose drafts are among them; everybody's, if nobody is named.
+    pub drafts_of: Option<&'a str>,
+    /// Only those that come behind this one.
+    pub before: Option<&'a RoomRow>,
+}
+
+/// The newest rooms.
 pub async fn newest(
     reader: &mut Reader,
     org: &Org,
-    (state, owner): (&str, &str),
+    which: &Which<'_>,
     most: u64,
 ) -> Result<Vec<RoomRow>, Refusal> {
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM trading_rooms WHERE org = $1 AND ($2 = '' OR state = $2) AND ($3 = '' OR owner = $3) \
-         ORDER BY created_ms DESC, id LIMIT $4"
+        " FROM trading_rooms WHERE org = $1 AND ($2 = '' OR state = $2) \
+         AND ($3 = 1 OR state <> 'draft' OR (owner <> '' AND owner = $4)) \
+         AND created_ms <= $5 AND (created_ms < $5 OR id > $6) ORDER BY created_ms DESC, id LIMIT $7"
     );
-    let rows = reader.rows(sql, args![org, state, owner, most]).await?;
+    let Which { state, drafts_of, before } = *which;
+    let (all, owner) = (u64::from(drafts_of.is_none()), drafts_of.unwrap_or_default());
+    // What the database has for a time is a signed number.
+    let (at, id) = before.map_or((i64::MAX as u64, ""), |last| (last.created_ms, last.id.as_str()));
+    let rows = reader.rows(sql, args![org, state, all, owner, at, id, most]).await?;
     Ok(rows.iter().map(room).collect::<Result<_, _>>()?)
 }
 
-/// How many rooms of a user have not ended.
+/// How many rooms of an owner have not ended.
 pub async fn unended(reader: &mut Reader, org: &Org, owner: &str) -> Result<u64, Refusal> {
     let sql = "SELECT count(*) FROM trading_rooms WHERE org = $1 AND owner = $2 AND state <> 'ended'";
     let row = reader.row(sql, args![org, owner]).await?;
@@ -345,7 +361,7 @@ pub struct Kept {
     pub seq: u64,
     /// When, in the room's time.
     pub at_ms: u64,
-    /// Everybody in order, as JSON.
+    /// Everybody in order, as JSON; nothing where they are only listed.
     pub entries: String,
 }
 
@@ -369,19 +385,34 @@ pub async fn keep(
     Ok(number)
 }
 
-/// Standings that were kept, the newest first; `number` leaves others out where it is not 0.
-pub async fn kept(
-    reader: &mut Reader,
-    org: &Org,
-    id: &str,
-    (number, most): (u64, u64),
-) -> Result<Vec<Kept>, Refusal> {
+/// Standings that were kept, by number.
+pub async fn kept(reader: &mut Reader, org: &Org, id: &str, number: u64) -> Result<Option<Kept>, Refusal> {
     let sql = "SELECT number, seq, at_ms, entries FROM trading_snapshots \
-               WHERE org = $1 AND room = $2 AND ($3 = 0 OR number = $3) ORDER BY number DESC LIMIT $4";
-    let rows = reader.rows(sql, args![org, id, number, most]).await?;
-    let one = |row: &Row| {
+               WHERE org = $1 AND room = $2 AND number = $3";
+    let row = reader.row(sql, args![org, id, number]).await?;
+    let one = |row: Row| {
         let (number, seq) = (row.count(0)?, row.count(1)?);
         Ok::<_, StoreError>(Kept { number, seq, at_ms: row.count(2)?, entries: row.text(3)? })
     };
-    Ok(rows.iter().map(one).collect::<Result<_, _>>()?)
+    Ok(row.map(one).transpose()?)
+}
+
+/// Which standings were kept and when, without them: so many of the newest behind others, and how many there are in all.
+pub async fn all_kept(
+    reader: &mut Reader,
+    org: &Org,
+    id: &str,
+    (offset, most): (u64, u64),
+) -> Result<(Vec<Kept>, u64), Refusal> {
+    let sql = "SELECT count(*) FROM trading_snapshots WHERE org = $1 AND room = $2";
+    let total = reader.row(sql, args![org, id]).await?.map_or(Ok(0), |row| row.count(0))?;
+    let sql = "SELECT number, seq, at_ms FROM trading_snapshots \
+               WHERE org = $1 AND room = $2 ORDER BY number DESC LIMIT $3 OFFSET $4";
+    // No more are kept, and what the database has for a number is a signed one.
+    let rows = reader.rows(sql, args![org, id, most, offset.min(total)]).await?;
+    let one = |row: &Row| {
+        let (number, seq, at_ms) = (row.count(0)?, row.count(1)?, row.count(2)?);
+        Ok::<_, StoreError>(Kept { number, seq, at_ms, entries: String::new() })
+    };
+    Ok((rows.iter().map(one).collect::<Result<_, _>>()?, total))
 }

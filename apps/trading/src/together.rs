@@ -37,16 +37,29 @@ const TELLS: usize = 4 * FILLS_MOST + 2;
 pub(crate) struct Asked {
     /// What is to happen.
     pub(crate) inputs: Vec<Input>,
+    /// When each of them was due, in the room's time; nothing where all of them are of now.
+    due_ms: Vec<u64>,
     /// Under which key it is done once, if under one.
     pub(crate) keyed: Option<Keyed>,
 }
 
 impl Asked {
+    /// What is of the time at which it is done.
+    pub(crate) fn now(inputs: Vec<Input>, keyed: Option<Keyed>) -> Self {
+        Self { inputs, due_ms: Vec::new(), keyed }
+    }
+
+    /// What was due at times of the room that are over, the earliest first.
+    pub(crate) fn of(due: Vec<(u64, Input)>) -> Self {
+        let (due_ms, inputs) = due.into_iter().unzip();
+        Self { inputs, due_ms, keyed: None }
+    }
+
     /// Whether it is of the time at which it is asked: an end is of the time that was announced, and what goes before it too.
     fn is_of_now(&self) -> bool {
         let by_itself =
             |input: &Input| matches!(input, Input::End | Input::CancelDue { .. } | Input::GoOn { .. });
-        !self.inputs.first().is_none_or(by_itself)
+        self.due_ms.is_empty() && !self.inputs.first().is_none_or(by_itself)
     }
 }
 
@@ -68,7 +81,7 @@ pub(crate) struct Done {
 /// What was answered, one for one, and what did not fit.
 type Answers = (Vec<Result<Done, No>>, Vec<Asked>);
 
-/// Does in a room what several ask, each of whom has a list of inputs; now, or at a time of the room.
+/// Does in a room what several ask, each of whom has a list of inputs.
 ///
 /// # Errors
 /// If it cannot be stored; then nothing of it is done.
@@ -76,21 +89,24 @@ pub(crate) async fn together(
     rooms: &Arc<Rooms>,
     tx: &mut Changes,
     key: &Key,
-    (at_ms, asked): (Option<u64>, Vec<Asked>),
+    asked: Vec<Asked>,
 ) -> Result<Answers, Refusal> {
     let (row, room) = rooms.take(tx, key).await?;
-    let now_ms = at_ms.unwrap_or_else(|| row.time(tx.now_ms()));
+    let now_ms = row.time(tx.now_ms());
     let (before, tells, stored) = (room.state(), Tells::default(), Vec::new());
     let mut doing =
         Doing { org: &key.0, row: row.clone(), room, now_ms, tells, stored, keyed: 0, begun: Instant::now() };
     let (mut answers, mut asked) = (Vec::with_capacity(asked.len()), asked.into_iter());
-    if asked.as_slice().first().is_some_and(Asked::is_of_now)
-        && let Some(ends_ms) = doing.room.over_by(now_ms)
-        && !rows::is_fed(tx, key).await?
-    {
-        doing.end(ends_ms)?;
+    let mut is_up_to_now = true;
+    if asked.as_slice().first().is_some_and(Asked::is_of_now) {
+        match doing.room.over_by(now_ms) {
+            Some(_) if rows::is_fed(tx, key).await? => {}
+            Some(ends_ms) => doing.end(ends_ms)?,
+            None => is_up_to_now = doing.switches()?,
+        }
     }
-    while let Some(next) = asked.as_slice().first()
+    while is_up_to_now
+        && let Some(next) = asked.as_slice().first()
         && doing.has_space_for_all(next)
         && doing.room.state() == before
         && let Some(next) = asked.next()
@@ -155,6 +171,22 @@ impl Doing<'_> {
         self.one(Input::End).map(drop)
     }
 
+    /// Orders are cancelled that were to be by now, those first whose time was first; whether that was all of them.
+    fn switches(&mut self) -> Result<bool, Refusal> {
+        loop {
+            let next = self.room.cancels_due(self.now_ms).next().map(str::to_owned);
+            let Some(user) = next else { return Ok(true) };
+            let due = Input::CancelDue { user };
+            if !self.has_space_for(&due) {
+                return Ok(false);
+            }
+            // A room whose journal is full refuses the others as well, and what comes behind them.
+            if self.one(due)?.is_err() {
+                return Ok(true);
+            }
+        }
+    }
+
     /// Whether there is space for one more who asks.
     fn has_space_for_all(&self, asked: &Asked) -> bool {
         let has_space = asked.inputs.first().is_some_and(|input| self.has_space_for(input));
@@ -165,13 +197,13 @@ impl Doing<'_> {
     /// What one asks; under a key once, and what was done under it stands in the same transaction. Errors are those of the
     /// store, here and below.
     async fn asked(&mut self, tx: &mut Changes, asked: Asked) -> Result<Result<Done, No>, Refusal> {
-        let Asked { inputs, keyed } = asked;
-        let Some(Keyed { once, answer, taken }) = keyed else { return self.inputs(inputs) };
+        let Asked { inputs, due_ms, keyed } = asked;
+        let Some(Keyed { once, answer, taken }) = keyed else { return self.inputs(inputs, due_ms) };
         self.keyed += 1;
         if taken == 0 && !once.begin(tx).await? {
             return Ok(Err(Refusal::conflict("this was done before").into()));
         }
-        let mut done = self.inputs(inputs)?;
+        let mut done = self.inputs(inputs, due_ms)?;
         match &mut done {
             Ok(done) if done.taken > 0 => {
                 let json = answer.json((&self.row, &self.room, self.now_ms), (done, taken))?;
@@ -195,9 +227,9 @@ impl Doing<'_> {
             || self.tells.len() + tells <= TOGETHER && self.stored.len() < ENTRIES_MOST
     }
 
-    /// What one asks.
-    fn inputs(&mut self, inputs: Vec<Input>) -> Result<Result<Done, No>, Refusal> {
-        let mut done = Done::default();
+    /// What one asks, each at its time; what switches cancel goes between.
+    fn inputs(&mut self, inputs: Vec<Input>, due_ms: Vec<u64>) -> Result<Result<Done, No>, Refusal> {
+        let (mut done, mut due_ms) = (Done::default(), due_ms.into_iter());
         for input in inputs {
             let is_price = matches!(input, Input::Price { .. });
             if is_price && done.taken == 0 {
@@ -207,6 +239,12 @@ impl Doing<'_> {
             let waits = is_price && self.room.unfinished().is_some();
             if waits || done.taken > 0 && !self.has_space_for(&input) {
                 break;
+            }
+            if let Some(due_ms) = due_ms.next() {
+                self.now_ms = due_ms;
+                if !self.switches()? || !self.has_space_for(&input) {
+                    break;
+                }
             }
             match self.one(input)? {
                 Ok(reply) => (done.reply, done.taken) = (reply, done.taken + 1),

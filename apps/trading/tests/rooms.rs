@@ -34,5 +34,7 @@ mod removals;
 mod repeats;
 #[path = "rooms/stage.rs"]
 mod stage;
+#[path = "rooms/switches.rs"]
+mod switches;
 #[path = "rooms/trades.rs"]
 mod trades;

@@ -9,7 +9,7 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use tidings_core::Refusal;
 
-/// A text of `LEAST` to `MOST` characters without control characters but line breaks and tabs.
+/// A text of `LEAST` to `MOST` characters on one line: none of them is a control character, be it a line break or a tab.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Text<const LEAST: usize, const MOST: usize>(String);
@@ -25,7 +25,7 @@ impl<const LEAST: usize, const MOST: usize> Text<LEAST, MOST> {
         if !(LEAST..=MOST).contains(&count) {
             return Err(format!("expected {LEAST} to {MOST} characters, found {count}"));
         }
-        if text.chars().any(|letter| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t')) {
+        if text.chars().any(char::is_control) {
             return Err("control characters are not taken".into());
         }
         Ok(Self(text))
@@ -204,6 +204,14 @@ pub fn plain_id(id: &str, field: &str) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_on_one_line() {
+        assert_eq!(&*Text::<1, 4>::new("a ä€").unwrap(), "a ä€");
+        for text in ["a\n", "\ra", "a\tb", "\u{0}", "\u{85}", "\u{7f}", "", "abcde"] {
+            assert!(Text::<1, 4>::new(text).is_err(), "{text:?}");
+        }
+    }
 
     #[test]
     fn an_id_can_stand_in_a_path() {

@@ -442,6 +442,12 @@ impl Stage {
         self.engine.read().await
     }
 
+    /// Whether a user has a connection to this server, seen by others or not: one that has its personal room, is in a room
+    /// with a roster, or is announced, as `GET /api/users/ID/presence` knows it.
+    pub fn is_connected(&self, org: &Org, user: &str) -> bool {
+        self.engine.is_connected(&UserKey::new(org, user))
+    }
+
     /// Says something in a room that has no rows.
     ///
     /// # Errors

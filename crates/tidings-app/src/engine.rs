@@ -43,6 +43,11 @@ pub trait Engine: Send + Sync + 'static {
     /// Takes everybody out of a room, behind what was said in it, and tells them so.
     fn close(&self, room: &Room);
 
+    /// Whether a user has a connection here, seen by others or not, as far as that is known.
+    fn is_connected(&self, user: &UserKey) -> bool {
+        self.members(&user.room()) > 0
+    }
+
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64;
 

@@ -13,7 +13,7 @@ use crate::ranks::{Change, Entry};
 use crate::store::ladders::{self, GLOBAL, Past};
 use crate::store::next_number;
 use crate::store::players::{self, FRIENDS_MOST, Player};
-use crate::telling::{board_room, player_room};
+use crate::telling::{board_room, emit_to_player, player_room};
 use crate::wire::{BoardEvent, OnBoard, PlayerEvent, ProfileUpdated};
 
 /// Somebody who wants to play.
@@ -32,8 +32,10 @@ pub struct NewPlayer {
 /// Takes somebody in, who stands on the boards of everybody and of the country at once.
 ///
 /// # Errors
-/// `bad_request` for what is no country's code or no name, `conflict` for somebody who is there.
+/// `bad_request` for what is no country's code, no name, or an id that cannot be in a room's name, `conflict` for somebody
+/// who is there.
 pub async fn create(arena: &Arc<Arena>, tx: &mut Changes, org: &Org, new: &NewPlayer) -> Result<(), Refusal> {
+    refuse_id(org, &new.id)?;
     refuse_name(&new.name)?;
     refuse_country(new.country.as_deref())?;
     let (came, now_ms) = (next_number(tx, org).await?, tx.now_ms());
@@ -79,6 +81,16 @@ pub(crate) async fn enter(
         standing: *standing,
     };
     ladders::write_past(tx, org, &[past]).await
+}
+
+/// Of a player is told in a room of its own, whose name has the id in it.
+fn refuse_id(org: &Org, id: &str) -> Result<(), Refusal> {
+    let cannot = |_| {
+        Refusal::bad_request(
+            "id: cannot be in the name of a room, as it is too long or has control characters",
+        )
+    };
+    player_room(org, id).map(drop).map_err(cannot)
 }
 
 /// A name stands in one line on every board.
@@ -149,7 +161,7 @@ pub async fn change(
     }
     players::change(tx, org, &after).await?;
     let updated = ProfileUpdated { player_id: id.to_owned(), changes: changes.into() };
-    tx.emit(&player_room(org, id)?, &PlayerEvent::Profile(updated))?;
+    emit_to_player(tx, org, id, &PlayerEvent::Profile(updated))?;
     let batch = moves(arena, tx, org, &before, &after).await?;
     arena.settle_after(tx, org, batch);
     Ok(())

@@ -11,7 +11,7 @@ use crate::model::{self, earned};
 use crate::store::ladders::{self, Past};
 use crate::store::matches::{self, Match, Seat};
 use crate::store::{next_number, players};
-use crate::telling::{board_room, match_room, player_room};
+use crate::telling::{board_room, match_room, say_to_player};
 use crate::wire::{
     Activity, BoardEvent, EloChange, EloUpdate, FriendActivity, MatchChange, MatchCompleted, MatchEvent,
     MatchUpdated, Outcome, PlayerEvent, RankChange, Reached, ResultType, Score, Status, Unlocked,
@@ -246,7 +246,7 @@ pub(crate) fn elo_updates(
         let RatingChange { player_id, old_rating, new_rating, change } = rating.clone();
         let reason = reason.to_owned();
         let update = EloUpdate { player_id, old_rating, new_rating, change, reason };
-        tells.say(&player_room(org, &rating.player_id)?, &PlayerEvent::Elo(update))
+        say_to_player(tells, org, &rating.player_id, &PlayerEvent::Elo(update))
     })
 }
 
@@ -282,13 +282,13 @@ async fn personal(
         let reached =
             Reached { id: achievement.id.into(), title: achievement.title.into(), at: iso8601(now_ms) };
         let unlocked = Unlocked { player_id: turn.player.clone(), achievement: reached.clone() };
-        tells.say(&player_room(org, &turn.player)?, &PlayerEvent::Achievement(unlocked))?;
+        say_to_player(tells, org, &turn.player, &PlayerEvent::Achievement(unlocked))?;
         activities.push(Activity::Achievement { achievement: reached });
     }
     for friend in &friends {
         for activity in activities.clone() {
             let told = FriendActivity { player_id: turn.player.clone(), activity };
-            tells.say(&player_room(org, friend)?, &PlayerEvent::Friend(told))?;
+            say_to_player(tells, org, friend, &PlayerEvent::Friend(told))?;
         }
     }
     Ok(())

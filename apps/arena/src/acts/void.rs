@@ -16,7 +16,7 @@ use crate::replay::Replay;
 use crate::store::ladders::{self, GLOBAL, Past, of_session};
 use crate::store::matches::{self, Match, Played};
 use crate::store::{players, sessions};
-use crate::telling::{match_room, player_room};
+use crate::telling::{match_room, say_to_player};
 use crate::wire::{
     MatchChange, MatchEvent, MatchUpdated, PLAYERS_MOST, PlayerEvent, ProfileUpdated, Reached, Status,
     Unlocked,
@@ -209,7 +209,7 @@ async fn reached_again(tells: &mut Tells, tx: &mut Changes, org: &Org, turn: &Tu
         players::reach(tx, org, &turn.player, id, now_ms).await?;
         let achievement = Reached { id: (*id).to_owned(), title: title(id).into(), at: iso8601(now_ms) };
         let unlocked = Unlocked { player_id: turn.player.clone(), achievement };
-        tells.say(&player_room(org, &turn.player)?, &PlayerEvent::Achievement(unlocked))?;
+        say_to_player(tells, org, &turn.player, &PlayerEvent::Achievement(unlocked))?;
     }
     let lost: Vec<&String> =
         known.iter().map(|(id, _)| id).filter(|id| !now.contains(&id.as_str())).collect();
@@ -224,7 +224,7 @@ async fn reached_again(tells: &mut Tells, tx: &mut Changes, org: &Org, turn: &Tu
             .collect();
         let changes = serde_json::json!({ "achievements": left });
         let updated = ProfileUpdated { player_id: turn.player.clone(), changes };
-        tells.say(&player_room(org, &turn.player)?, &PlayerEvent::Profile(updated))?;
+        say_to_player(tells, org, &turn.player, &PlayerEvent::Profile(updated))?;
     }
     Ok(())
 }

@@ -63,7 +63,7 @@ pub async fn page(reader: &mut Reader, org: &Org, after: &str, most: u64) -> Res
 
 /// Somebody's wishes: whom, and whether it is wished back.
 pub async fn friends(reader: &mut Reader, org: &Org, id: &str) -> Result<Vec<(String, bool)>, Refusal> {
-    let sql = "SELECT f.friend, CASE WHEN b.player IS NULL THEN 0 ELSE 1 END FROM arena_friends f \
+    let sql = "SELECT f.friend, CAST(CASE WHEN b.player IS NULL THEN 0 ELSE 1 END AS BIGINT) FROM arena_friends f \
                LEFT JOIN arena_friends b ON b.org = f.org AND b.player = f.friend AND b.friend = f.player \
                WHERE f.org = $1 AND f.player = $2 ORDER BY f.friend LIMIT $3";
     let rows = reader.rows(sql, args![org, id, FRIENDS_MOST as u64]).await?;

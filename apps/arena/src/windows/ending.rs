@@ -40,7 +40,7 @@ impl OrgBoards {
         let over: Vec<_> = self.windows.extract_if(is_over).collect();
         let end = |(room, open): (String, OpenWindow)| {
             let diff = Diff { leave: open.seen(), ..Diff::default() };
-            Ended { event: self.message(&room, &open.scope, &diff), room, open }
+            Ended { event: self.message(&room, &open.scope, (&diff, &[])), room, open }
         };
         over.into_iter().map(end).collect()
     }
@@ -54,7 +54,7 @@ impl OrgBoards {
     pub fn begins(&self, name: &WindowName) -> Option<BoardEvent> {
         let (room, open) = self.windows.get_key_value(&name.room())?;
         let enter = open.window.rows().to_vec();
-        Some(self.message(room, &open.scope, &Diff { enter, ..Diff::default() }))
+        Some(self.message(room, &open.scope, (&Diff { enter, ..Diff::default() }, &[])))
     }
 
     /// A window that could not be opened after all.

@@ -255,12 +255,12 @@ pub struct WindowUpdate {
     pub enter: Vec<Entry>,
     /// Who has left it.
     pub leave: Vec<String>,
-    /// Who stands elsewhere in it, or has another rating.
+    /// Who stands elsewhere in it, has another rating, or is shown otherwise.
     #[serde(rename = "move")]
     pub moved: Vec<Shift>,
 }
 
-/// Somebody stands elsewhere.
+/// Somebody stands elsewhere, or where it was before with another rating, name or country.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Shift {
@@ -272,4 +272,17 @@ pub struct Shift {
     pub to: u32,
     /// The rating now.
     pub elo_rating: i64,
+    /// How the player is shown from now on, if that is another name or country.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub called: Option<Called>,
+}
+
+/// How somebody is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Called {
+    /// By which name.
+    pub display_name: String,
+    /// The country's code; null for none.
+    pub country: Option<String>,
 }

@@ -19,7 +19,7 @@ use tidings_arena::store::sessions::Session;
 use tidings_arena::store::{MIGRATIONS, ladders, matches};
 use tidings_arena::wire::{ResultType, Score};
 use tidings_core::Position;
-use tidings_store::{Store, StoreOptions};
+use tidings_store::{Store, StoreOptions, args};
 use tidings_testkit::{Place, Postgres};
 
 /// The session of these tests.
@@ -114,6 +114,19 @@ impl Bed {
         registry.bind(ledger.clone());
         let (_, stage) = routes.make(&registry).pop().unwrap();
         Self { arena: Arc::default(), stage, org: Org::default(), ledger, _place: place }
+    }
+
+    /// The server is another: nothing is in memory.
+    pub(crate) fn start_again(&mut self) {
+        self.arena = Arc::default();
+    }
+
+    /// Changes the database behind the server's back; how many rows.
+    pub(crate) async fn behind(&self, sql: &'static str) -> u64 {
+        let mut tx = self.ledger.store.begin().await.unwrap();
+        let changed = tx.run(sql, args![]).await.unwrap();
+        tx.commit().await.unwrap();
+        changed
     }
 
     /// Something in a transaction of its own; boards are those of the store before it.

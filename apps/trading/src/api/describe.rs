@@ -11,7 +11,7 @@ const WHOSE: (&str, &str) = ("userId", "Whose, where a server asks.");
 
 #[rustfmt::skip]
 const LINES: &[Line] = &[
-    ("get", "/rooms", "Rooms, the newest first.", &[LIMIT, ("state", "draft, open, running or ended.")], None, DONE),
+    ("get", "/rooms", "Rooms, the newest first.", &[LIMIT, ("state", "draft, open, running or ended."), ("before", "Those older than this room.")], None, DONE),
     ("post", "/rooms", "Makes a room, which is its maker's.", &[], Some(schema::<rooms::Wanted>), MADE),
     ("get", "/rooms/{id}", "A room, with prices and the first of the standings.", &[], None, DONE),
     ("post", "/rooms/{id}/open", "Lets members come; for its owner and servers.", &[], Some(schema::<Nothing>), DONE),
@@ -30,7 +30,7 @@ const LINES: &[Line] = &[
     ("get", "/rooms/{id}/positions", "One's positions.", &[WHOSE], None, DONE),
     ("get", "/rooms/{id}/portfolio", "What one has, with a digest of it.", &[WHOSE], None, DONE),
     ("get", "/rooms/{id}/standings", "Where everybody stands.", &[LIMIT, ("offset", "How many are left out from the top.")], None, DONE),
-    ("get", "/rooms/{id}/snapshots", "Standings that were kept, the newest first.", &[LIMIT], None, DONE),
+    ("get", "/rooms/{id}/snapshots", "Standings that were kept, the newest first.", &[LIMIT, ("offset", "How many of the newest are left out.")], None, DONE),
     ("post", "/rooms/{id}/snapshots", "Keeps the standings of this moment; for its owner and servers.", &[], Some(schema::<Nothing>), MADE),
     ("get", "/rooms/{id}/snapshots/{snapshot}", "One of them.", &[], None, DONE),
     ("get", "/rooms/{id}/export", "The journal of a room that has ended, as lines of JSON.", &[("after", "What follows this entry."), ("chain", "That entry's link.")], None, DONE),

@@ -67,11 +67,12 @@ fn shown(kept: &Kept) -> Result<serde_json::Value, Refusal> {
 async fn snapshots(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, paged: AtQuery<Paged>) -> Answer {
     let (key, paged) = (key(&asker, path(id)?), query(paged)?);
     api.look(&asker, &key, |_, _| ()).await?;
-    let kept = store::kept(&mut api.stage.read().await?, &key.0, &key.1, (0, limit(paged.limit))).await?;
+    let part = (paged.offset.unwrap_or(0) as u64, limit(paged.limit));
+    let (kept, total) = store::all_kept(&mut api.stage.read().await?, &key.0, &key.1, part).await?;
     let kept = kept.iter().map(
         |kept| json!({"snapshotId": kept.number.to_string(), "journal": kept.seq, "at": iso8601(kept.at_ms)}),
     );
-    told(&json!({ "snapshots": kept.collect::<Vec<_>>() }))
+    told(&json!({ "snapshots": kept.collect::<Vec<_>>(), "total": total }))
 }
 
 async fn snapshot(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, asker: Asker) -> Answer {
@@ -80,8 +81,8 @@ async fn snapshot(State(api): State<Arc<Api>>, at: AtPath<(String, String)>, ask
     api.look(&asker, &key, |_, _| ()).await?;
     let gone = || Refusal::not_found("snapshot");
     let number = number.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(gone)?;
-    let kept = store::kept(&mut api.stage.read().await?, &key.0, &key.1, (number, 1)).await?;
-    told(&shown(kept.first().ok_or_else(gone)?)?)
+    let kept = store::kept(&mut api.stage.read().await?, &key.0, &key.1, number).await?;
+    told(&shown(&kept.ok_or_else(gone)?)?)
 }
 
 async fn keep(State(api): State<Arc<Api>>, id: AtPath, asked: Asked) -> Answer {

@@ -23,7 +23,7 @@ use crate::journal::Input;
 use crate::keyed::Answer as Shows;
 use crate::room::Room;
 use crate::rules::Rules;
-use crate::store;
+use crate::store::{self, RoomRow, Which};
 use crate::telling::place;
 use crate::trail::POINTS_MOST;
 use crate::views;
@@ -50,6 +50,7 @@ pub(super) fn routes() -> Router<Arc<Api>> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Listed {
     state: Option<String>,
+    before: Option<String>,
     limit: Option<u64>,
 }
 
@@ -59,10 +60,19 @@ async fn list(State(api): State<Arc<Api>>, asker: Asker, listed: AtQuery<Listed>
     if !["", "draft", "open", "running", "ended"].contains(&state.as_str()) {
         return Err(bad("state: expected draft, open, running or ended").into());
     }
-    let rows =
-        store::newest(&mut api.stage.read().await?, asker.org(), (&state, ""), limit(listed.limit)).await?;
-    let seen = rows.iter().filter(|row| row.state != "draft" || super::owns(&asker, row));
-    let rooms: Vec<_> = seen
+    let mut reader = api.stage.read().await?;
+    let before = match &listed.before {
+        Some(id) => Some(seen(&asker, store::find(&mut reader, asker.org(), id).await?)?),
+        None => None,
+    };
+    let drafts_of = (!asker.is_server()).then(|| asker.user().unwrap_or_default());
+    let which = Which { state: &state, drafts_of, before: before.as_ref() };
+    let most = limit(listed.limit);
+    let mut rows = store::newest(&mut reader, asker.org(), &which, most + 1).await?;
+    let more = rows.len() as u64 > most;
+    rows.truncate(most as usize);
+    let rooms: Vec<_> = rows
+        .iter()
         .map(|row| {
             json!({
                 "id": row.id, "name": row.name, "owner": row.owner, "state": row.state,
@@ -70,7 +80,13 @@ async fn list(State(api): State<Arc<Api>>, asker: Asker, listed: AtQuery<Listed>
             })
         })
         .collect();
-    told(&json!({ "rooms": rooms }))
+    told(&json!({ "rooms": rooms, "more": more }))
+}
+
+/// A room that the asker may see.
+fn seen(asker: &Asker, row: Option<RoomRow>) -> Result<RoomRow, Refusal> {
+    let row = row.filter(|row| row.state != "draft" || super::owns(asker, row));
+    row.ok_or_else(Refusal::no_such_room)
 }
 
 async fn one(State(api): State<Arc<Api>>, asker: Asker, id: AtPath) -> Answer {
@@ -100,11 +116,12 @@ struct Made {
 async fn create(State(api): State<Arc<Api>>, asked: Asked) -> Answer {
     let asker = asked.asker();
     let (org, owner) = (asker.org().clone(), asker.user().unwrap_or_default().to_owned());
+    let most = if asker.is_server() { acts::ROOMS_OF_A_SERVICE_MOST } else { acts::ROOMS_OF_ONE_MOST };
     let Wanted { id, name, rules } = asked.read()?;
     let (id, name) = (id.map_or_else(|| new_id("room"), RoomId::into_string), named(name)?);
     make(&api.stage, &asked, [NAME, "rooms"], move |tx| {
         Box::pin(async move {
-            let row = acts::create(tx, &org, (&id, &name, &owner), rules).await?;
+            let row = acts::create(tx, &org, (&id, &name, &owner), (rules, most)).await?;
             Ok(Made { id: row.id, state: "draft" })
         })
     })

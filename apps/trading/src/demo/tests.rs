@@ -19,7 +19,7 @@ fn played(seed: u64) -> (Room, HashSet<String>) {
         at_ms += STEP_MS;
         let due = tape.due((given, RATE), at_ms, &room.rules().instruments.clone(), 200);
         given = due.until;
-        for (_, input) in due.prices {
+        for (_, _, input) in due.prices {
             room.apply(at_ms, input).unwrap();
         }
         let trader = &mut traders[dice.below(trader::PEOPLE.len() as u64) as usize];

@@ -152,7 +152,8 @@ impl Tape {
     }
 
     /// Prices from one on that come up to a time after the first, for a room with these instruments, at most so many;
-    /// each with the number of prices that are done with when it is.
+    /// each with the number of prices that are done with when it is,
+    /// and how long after the first it comes.
     pub fn due(
         &self,
         (given, rate): (usize, u64),
@@ -162,14 +163,14 @@ impl Tape {
     ) -> Due {
         let mut due = Due { prices: Vec::new(), until: given };
         while due.prices.len() < most
-            && self.after_ms(due.until, rate).is_some_and(|after| after <= elapsed_ms)
+            && let Some(after_ms) = self.after_ms(due.until, rate).filter(|after| *after <= elapsed_ms)
             && let Some(Tick { symbol, price, volume, .. }) = self.ticks.get(due.until)
         {
             due.until += 1;
             let symbol = &self.symbols[*symbol];
             if instruments.iter().any(|it| it.symbol == *symbol) {
                 let input = Input::Price { symbol: symbol.clone(), price: *price, volume: *volume };
-                due.prices.push((due.until, input));
+                due.prices.push((due.until, after_ms, input));
             }
         }
         due
@@ -182,8 +183,8 @@ const SYMBOLS_MOST: usize = 1_000;
 /// Prices that are due.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Due {
-    /// Each with how many of the file are done with when it is.
-    pub prices: Vec<(usize, Input)>,
+    /// Each with how many of the file are done with when it is, and how long after the first it comes.
+    pub prices: Vec<(usize, u64, Input)>,
     /// How many are done with when all of them are.
     pub until: usize,
 }

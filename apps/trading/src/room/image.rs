@@ -120,7 +120,7 @@ impl Room {
     }
 
     /// All but the orders. What a room makes of others of its parts is not written: who waits in which queue, whose
-    /// orders are open, who has what.
+    /// orders are open, who has what, whose switch is next.
     fn head(&self) -> Vec<u8> {
         let Self {
             id,
@@ -136,6 +136,7 @@ impl Room {
             markets,
             accounts,
             orders: _,
+            switches: _,
             unfinished,
         } = self;
         let mut out = Out::default();
@@ -194,6 +195,7 @@ impl Room {
         for market in account.holdings.keys() {
             self.markets.get_mut(*market)?.holders.insert(user.clone());
         }
+        self.switches.extend(account.cancel_ms.map(|at| (at, user.clone())));
         self.accounts.insert(user, account);
         Some(())
     }

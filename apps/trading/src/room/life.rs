@@ -44,9 +44,9 @@ impl Room {
             self.accounts.remove(user);
         } else {
             self.cancel_all(user, effects);
+            self.arm(user, None);
             if let Some(account) = self.accounts.get_mut(user) {
                 account.left = true;
-                account.cancel_ms = None;
             }
         }
         effects.touched.remove(user);

@@ -169,10 +169,17 @@ impl Room {
     ) -> Result<(), Refused> {
         self.is(&[State::Running], Reason::RoomNotRunning)?;
         self.member(user)?;
-        if let Some(account) = self.accounts.get_mut(user) {
-            account.cancel_ms = after_ms.map(|ms| at_ms.saturating_add(ms));
-        }
+        self.arm(user, after_ms.map(|ms| at_ms.saturating_add(ms)));
         Ok(())
+    }
+
+    /// Says when a member's open orders are to be cancelled.
+    pub(super) fn arm(&mut self, user: &str, cancel_ms: Option<u64>) {
+        let Some(account) = self.accounts.get_mut(user) else { return };
+        if let Some(before) = std::mem::replace(&mut account.cancel_ms, cancel_ms) {
+            self.switches.remove(&(before, user.to_owned()));
+        }
+        self.switches.extend(cancel_ms.map(|at| (at, user.to_owned())));
     }
 
     /// The member did not put it off in time. That it was due is checked here, so that a journal proves it.
@@ -183,12 +190,10 @@ impl Room {
         effects: &mut Effects,
     ) -> Result<(), Refused> {
         self.is(&[State::Running], Reason::RoomNotRunning)?;
-        self.member(user)?;
-        let account =
-            self.accounts.get_mut(user).filter(|account| account.cancel_ms.is_some_and(|at| at <= at_ms));
-        let account =
-            account.ok_or_else(|| Refused::new(Reason::RoomState, "nothing is to be cancelled yet"))?;
-        account.cancel_ms = None;
+        if self.member(user)?.cancel_ms.is_none_or(|at| at > at_ms) {
+            return Err(Refused::new(Reason::RoomState, "nothing is to be cancelled yet"));
+        }
+        self.arm(user, None);
         self.cancel_all(user, effects);
         Ok(())
     }

@@ -176,7 +176,7 @@ async fn standings_are_kept_as_of_their_own_time_where_nobody_trades() {
         }
         bed.wait(LASTS_MS);
         bed.beat().await;
-        let kept = store::kept(&mut bed.stage.read().await.unwrap(), &key.0, &key.1, (0, 10)).await.unwrap();
+        let kept = bed.kept(&key).await;
         let mut at: Vec<u64> = kept.iter().map(|kept| kept.at_ms - from_ms).collect();
         at.reverse();
         assert_eq!(at[..3], [1_000, 2_000, 3_000]);

@@ -17,7 +17,7 @@ use tidings_trading::replay::{self, Tapes};
 use tidings_trading::room::Room;
 use tidings_trading::rooms::{Key, Rooms};
 use tidings_trading::rules::Rules;
-use tidings_trading::store::MIGRATIONS;
+use tidings_trading::store::{self, Kept, MIGRATIONS};
 
 /// When tests begin, in milliseconds since 1970.
 const BEGIN_MS: u64 = 1_800_000_000_000;
@@ -151,7 +151,10 @@ impl Bed {
         let key = (Org::new(org), id.to_owned());
         let made = key.clone();
         let create = self.stage.commit(move |tx| {
-            Box::pin(async move { acts::create(tx, &made.0, (&made.1, "A room", ""), rules).await })
+            Box::pin(async move {
+                let rules = (rules, acts::ROOMS_OF_A_SERVICE_MOST);
+                acts::create(tx, &made.0, (&made.1, "A room", ""), rules).await
+            })
         });
         create.await.unwrap();
         let join = |user: &&str| Input::Join { user: (*user).into(), name: (*user).into() };
@@ -183,6 +186,18 @@ impl Bed {
     /// Looks at a room that is there.
     pub(crate) async fn look<T>(&self, key: &Key, look: impl FnOnce(&Room) -> T) -> T {
         self.try_look(key, look).await.unwrap()
+    }
+
+    /// Standings that were kept of a room, the newest first.
+    pub(crate) async fn kept(&self, key: &Key) -> Vec<Kept> {
+        let mut reader = self.stage.read().await.unwrap();
+        let (listed, total) = store::all_kept(&mut reader, &key.0, &key.1, (0, 100)).await.unwrap();
+        assert_eq!(listed.len() as u64, total);
+        let mut all = Vec::new();
+        for Kept { number, .. } in listed {
+            all.extend(store::kept(&mut reader, &key.0, &key.1, number).await.unwrap());
+        }
+        all
     }
 
     /// Changes the database behind the server's back; how many rows.

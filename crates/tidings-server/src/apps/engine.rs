@@ -71,6 +71,13 @@ impl Engine for Backing {
         }
     }
 
+    fn is_connected(&self, user: &UserKey) -> bool {
+        self.0.upgrade().is_some_and(|shared| {
+            let node = &shared.node;
+            node.members(&user.room()) > 0 || node.presence().of_user(user, true).is_some()
+        })
+    }
+
     fn now_ms(&self) -> u64 {
         wall_ms()
     }

@@ -177,6 +177,25 @@ async fn who_is_invisible_is_offline_for_everybody_else_and_friends_are_told_no_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_connected_anywhere_is_online() {
+    let bed = Bed::sqlite();
+    let server = bed.serve();
+    let studio = Rest::server(server.addr());
+    studio.people(&[("ada", "GB"), ("bob", "US"), ("cleo", "FR")]).await;
+    for friend in ["bob", "cleo"] {
+        studio.done(&format!("PUT /players/ada/friends/{friend}"), Value::Null).await;
+    }
+    let _bob = listens(server.addr(), "bob").await;
+    let mut cleo = SocketIo::enter(server.addr(), "/leaderboard", "cleo").await;
+    cleo.ask("subscribe", &json!({"scope": "global"})).await;
+    for (player, online) in [("ada", false), ("bob", true), ("cleo", true)] {
+        assert_eq!(studio.get(&format!("/players/{player}")).await["online"], online, "{player}");
+    }
+    let friends = studio.get("/players/ada/friends").await;
+    assert_eq!([&friends["friends"][0]["online"], &friends["friends"][1]["online"]], [true, true]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn servers_submit_results_over_a_socket_and_players_cannot() {
     let bed = Bed::sqlite();
     let server = bed.serve();

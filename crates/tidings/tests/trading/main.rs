@@ -11,6 +11,7 @@ mod digests;
 mod fleet;
 mod images;
 mod keys;
+mod lists;
 mod ports;
 mod positions;
 mod refusals;

@@ -69,10 +69,10 @@ export function windowAfter(before: Standing, { total, enter, leave, move }: Win
   const rows = new Map(before.entries.map((entry) => [entry.playerId, entry]));
   for (const gone of leave) rows.delete(gone);
   for (const entry of enter) rows.set(entry.playerId, entry);
-  for (const { playerId, to, eloRating } of move) {
+  for (const { playerId, to, eloRating, called } of move) {
     const row = rows.get(playerId);
     // Who is not there has left since: this came before the snapshot that said so.
-    if (row) rows.set(playerId, { ...row, rank: to, eloRating });
+    if (row) rows.set(playerId, { ...row, rank: to, eloRating, ...called });
   }
   const diff = [
     ...enter.map(({ playerId }) => ({ playerId, moved: 0, oldRank: null })),

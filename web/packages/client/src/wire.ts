@@ -118,6 +118,14 @@ export interface BoardWish {
   window?: WindowWish | null;
 }
 
+/** How somebody is shown. */
+export interface Called {
+  /** The country's code; null for none. */
+  country?: string | null;
+  /** By which name. */
+  displayName: string;
+}
+
 /** What is answered of a switch. */
 export interface CancelAfterReply {
   /** When open orders are cancelled, in the room's time; never, if not said. */
@@ -990,8 +998,10 @@ export interface Score {
   score: number;
 }
 
-/** Somebody stands elsewhere. */
+/** Somebody stands elsewhere, or where it was before with another rating, name or country. */
 export interface Shift {
+  /** How the player is shown from now on, if that is another name or country. */
+  called?: Called | null;
   /** The rating now. */
   eloRating: number;
   /** The place before. */
@@ -1241,7 +1251,7 @@ export interface WindowUpdate {
   enter: Array<Entry>;
   /** Who has left it. */
   leave: Array<string>;
-  /** Who stands elsewhere in it, or has another rating. */
+  /** Who stands elsewhere in it, has another rating, or is shown otherwise. */
   move: Array<Shift>;
   /** Which kind of board. */
   scope: ScopeKind;

@@ -168,6 +168,27 @@ describe("a change of a window", () => {
     expect(before.entries).toHaveLength(3);
   });
 
+  test("shows somebody by another name and country, and with none again", () => {
+    const called = (displayName: string, country: string | null) => ({
+      ...change,
+      enter: [],
+      leave: [],
+      move: [{ playerId: "b", from: 2, to: 2, eloRating: 1_200, called: { displayName, country } }],
+    });
+    const once = windowAfter(before, called("Bob", "US"));
+    expect(once.entries[1]).toEqual({ ...entry("b", 2), displayName: "Bob", country: "US" });
+    expect(windowAfter(once, called("Bob", "US")).entries).toEqual(once.entries);
+    expect(windowAfter(once, called("b", null)).entries[1]?.country).toBeNull();
+    // Who is called as before stays as he is shown.
+    const moved = {
+      ...change,
+      enter: [],
+      leave: [],
+      move: [{ playerId: "b", from: 2, to: 2, eloRating: 9 }],
+    };
+    expect(windowAfter(once, moved).entries[1]?.displayName).toBe("Bob");
+  });
+
   test("of somebody who has left since makes nobody up", () => {
     const gone = { ...change, enter: [], leave: [], move: [{ playerId: "x", from: 1, to: 2, eloRating: 1 }] };
     expect(windowAfter(before, gone).entries).toEqual(before.entries);

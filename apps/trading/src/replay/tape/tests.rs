@@ -31,7 +31,7 @@ fn a_file_is_read_and_given_as_fast_as_wanted() {
     // What the room does not have is done with and not given.
     let due = tape.due((1, 1_000), 86_400, &both[1..], 10);
     let zed = Input::Price { symbol: "ZED".into(), price: Dec::whole(7), volume: Some(Dec::ZERO) };
-    assert_eq!((due.until, due.prices), (3, vec![(3, zed)]));
+    assert_eq!((due.until, due.prices), (3, vec![(3, 86_400, zed)]));
     assert_eq!(tape.due((3, 1), u64::MAX, &both, 10), Due { prices: Vec::new(), until: 3 });
 }
 
