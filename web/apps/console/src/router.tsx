@@ -1,4 +1,5 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import { readSearch, writeSearch } from "./search.ts";
 import { Shell } from "./shell.tsx";
 import { Note } from "./ui.tsx";
 
@@ -44,7 +45,12 @@ const pages = [
   page("/sign-in", () => import("./pages/home.tsx"), "HomePage"),
 ] as const;
 
-export const router = createRouter({ routeTree: root.addChildren(pages), defaultPreload: "intent" });
+export const router = createRouter({
+  routeTree: root.addChildren(pages),
+  defaultPreload: "intent",
+  parseSearch: readSearch,
+  stringifySearch: writeSearch,
+});
 
 declare module "@tanstack/react-router" {
   interface Register {

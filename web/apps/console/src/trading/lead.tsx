@@ -2,7 +2,7 @@ import { useState } from "react";
 import type { TradeRoomView } from "@tidings/client";
 import type { Proof } from "@tidings/client/trading";
 import type { RoomAct } from "@tidings/react";
-import { whole } from "../format.ts";
+import { counted } from "../format.ts";
 import { Ask, Mark } from "../ui.tsx";
 import { refusalWords } from "./words.ts";
 
@@ -20,8 +20,7 @@ export function InStep({ proof, live }: { proof: Proof | undefined; live: boolea
     <p className="in-step" role="status">
       <Mark kind={kind}>{word}</Mark>
       <span>
-        {whole(held)} {held === 1 ? "digest" : "digests"} held, {whole(resyncs)}{" "}
-        {resyncs === 1 ? "resync" : "resyncs"}
+        {counted(held, "digest")} held, {counted(resyncs, "resync")}
       </span>
     </p>
   );
