@@ -1,0 +1,55 @@
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Exchange } from "../../../testing/exchange.ts";
+import { mint, served, unique } from "../../../testing/server.ts";
+import { openBrowser, Window } from "./browsers.ts";
+
+const server = served(["--no-limits"]);
+let browser: Browser;
+
+beforeAll(async () => {
+  browser = await openBrowser();
+});
+afterAll(() => browser.close());
+
+const tokenOf = (user: string) =>
+  mint({ sub: user, name: user, exp: Math.floor(Date.now() / 1_000) + 3_600 });
+
+test("the form of a new room knows its bounds, and says in its own words what the server does not take", async () => {
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await window.signIn("/trading", tokenOf(unique("olga")));
+  window.complaints.splice(0);
+  const form = page.getByRole("region", { name: "A new room" });
+  const make = form.getByRole("button", { name: "Make the room" });
+  const asked: string[] = [];
+  page.on("request", (request) => request.method() === "POST" && asked.push(request.url()));
+  await form.getByLabel("Name").fill("Cup");
+  for (const [label, wrong, right] of [
+    ["Name", "   ", "Cup"],
+    ["Cash to begin with", "1e5", "10000"],
+    ["Cash to begin with", "1.123456789", "10000"],
+    ["Instruments", " , ", "ACME"],
+    ["Minutes", "0", ""],
+    ["Minutes", "99999999999999999999999999", ""],
+    ["Minutes", "1.5", ""],
+  ] as const) {
+    const field = form.getByLabel(label);
+    await field.fill(wrong);
+    await make.click();
+    expect(await field.evaluate((it) => (it as HTMLInputElement).validity.valid), `${label} ${wrong}`).toBe(
+      false,
+    );
+    await field.fill(right);
+  }
+  expect(asked.filter((url) => url.endsWith("/rooms"))).toEqual([]);
+  const says = (words: string) => form.getByRole("alert").filter({ hasText: words }).waitFor();
+  await form.getByLabel("Cash to begin with").fill("9999999999");
+  await make.click();
+  await says("Cash to begin with: 1 to 1,000,000,000, found 9,999,999,999");
+  await form.getByLabel("Cash to begin with").fill("100");
+  await form.getByLabel("Instruments").fill("ACME, ACME");
+  await make.click();
+  await says("Instruments: each symbol once");
+  await page.close();
+});
