@@ -53,3 +53,26 @@ test("the form of a new room knows its bounds, and says in its own words what th
   await says("Instruments: each symbol once");
   await page.close();
 });
+test("a price is asked for anew with each type of order and each instrument", async () => {
+  const ada = unique("ada");
+  const exchange = new Exchange(server);
+  await exchange.run([ada]);
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await window.signIn(`/trading/${exchange.id}`, tokenOf(ada));
+  await page.getByLabel(/^Quantity/).fill("4");
+  await page.getByLabel("Type").selectOption("Limit");
+  await page.getByLabel("Price", { exact: true }).fill("1");
+  await page.getByLabel("Type").selectOption("Stop");
+  const [limit, stop] = [page.getByLabel("Limit, if there is one"), page.getByLabel("Stop price")];
+  expect(await limit.inputValue()).toBe("");
+  await limit.fill("20");
+  await stop.fill("15");
+  await page
+    .locator(".ticket")
+    .getByLabel(/^Instrument/)
+    .selectOption("BETA");
+  expect([await limit.inputValue(), await stop.inputValue()]).toEqual(["", ""]);
+  expect(await page.getByLabel(/^Quantity/).inputValue()).toBe("4");
+  await page.close();
+});
