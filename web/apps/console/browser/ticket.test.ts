@@ -76,3 +76,40 @@ test("a price is asked for anew with each type of order and each instrument", as
   expect(await page.getByLabel(/^Quantity/).inputValue()).toBe("4");
   await page.close();
 });
+
+test("who left a room that runs is not asked to join it; who left before may come back", async () => {
+  const [ada, eve] = [unique("ada"), unique("eve")];
+  const exchange = new Exchange(server);
+  await exchange.open([ada], { lateJoin: true });
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await window.signIn(`/trading/${exchange.id}`, tokenOf(ada));
+  const join = page.getByRole("button", { name: "Join" });
+  const leaves = async () => {
+    await page.getByRole("button", { name: "Leave" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Leave" }).click();
+  };
+  await leaves();
+  await join.click();
+  await exchange.post("start");
+  await page.getByRole("button", { name: "Buy ACME" }).waitFor();
+  await leaves();
+  const left = page.getByText("You have left this room: while it runs one cannot come back.");
+  await left.waitFor();
+  expect(await join.count()).toBe(0);
+  await page.reload();
+  await left.waitFor();
+  expect(await join.count()).toBe(0);
+
+  const given = await browser.newContext();
+  const other = await Window.open(given, server);
+  await other.signIn(`/trading/${exchange.id}`, tokenOf(eve));
+  await other.page.getByRole("button", { name: "Join" }).click();
+  await other.page.getByRole("button", { name: "Buy ACME" }).waitFor();
+  expect(await other.page.getByText("You have left").count()).toBe(0);
+  await given.close();
+  await exchange.post("end");
+  await page.getByText("Trading has ended.").waitFor();
+  expect(await left.count()).toBe(0);
+  await page.close();
+});

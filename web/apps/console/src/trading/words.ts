@@ -4,7 +4,7 @@ import { money, whole } from "../format.ts";
 /** What a room refuses, for people. */
 const WORDS: Record<TradeRefusal, string> = {
   not_a_member: "You are not a member of this room.",
-  already_a_member: "You are a member already.",
+  already_a_member: "One joins a room once: you are a member already, or left while it ran.",
   room_not_running: "This room is not running.",
   room_state: "The room does not stand so that this can be done.",
   room_busy: "A price is just being met. Try again.",
