@@ -113,3 +113,35 @@ test("who left a room that runs is not asked to join it; who left before may com
   expect(await left.count()).toBe(0);
   await page.close();
 });
+
+test("an order that could not be done is told of until the next one was taken", async () => {
+  const ada = unique("ada");
+  const exchange = new Exchange(server);
+  await exchange.run([ada]);
+  await exchange.price("ACME", "10");
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await window.signIn(`/trading/${exchange.id}`, tokenOf(ada));
+  const happened = page.getByRole("region", { name: "Filled" }).first();
+  const failed = happened.getByText("failed", { exact: true });
+  const buys = async (quantity: string) => {
+    await page.getByLabel(/^Quantity/).fill(quantity);
+    await page.getByRole("button", { name: "Buy ACME" }).click();
+  };
+  await buys("1");
+  await page.getByText("Order o1 is filled.").waitFor();
+  await buys("5000");
+  await failed.waitFor();
+  await happened.getByText("The quantity is outside of what is traded at once.").waitFor();
+  await buys("2");
+  await page.getByText("Order o2 is filled.").waitFor();
+  await failed.waitFor({ state: "detached" });
+  // Nor is it news for who comes back.
+  await buys("5000");
+  await failed.waitFor();
+  await page.getByRole("link", { name: "Trading rooms" }).click();
+  await page.getByRole("link", { name: `Room ${exchange.id}` }).click();
+  await happened.getByText("o2").waitFor();
+  expect(await failed.count()).toBe(0);
+  await page.close();
+});
