@@ -1,0 +1,74 @@
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Studio } from "../../../testing/studio.ts";
+import { served } from "../../../testing/server.ts";
+import { until } from "../../../testing/until.ts";
+import { openBrowser, Window } from "./browsers.ts";
+
+const server = served(["--no-limits"]);
+let browser: Browser;
+
+beforeAll(async () => {
+  browser = await openBrowser();
+});
+afterAll(() => browser.close());
+
+/** Fifty and one more, of players and of their matches. */
+async function season(): Promise<void> {
+  const studio = new Studio(server);
+  const ids = await studio.people(51);
+  for (const id of ids) await studio.post("/matches", { players: [id, ids[0] === id ? ids[1] : ids[0]] });
+}
+
+test("who comes back to a list is on the page of it that was left", async () => {
+  await season();
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  const lists = [
+    ["Players", "after", { on: "Next", back: "Back", first: "First" }],
+    ["Matches", "before", { on: "Older", back: "Newer", first: "Newest" }],
+  ] as const;
+  await window.signIn("/");
+  for (const [name, parameter, buttons] of lists) {
+    const rows = page.getByRole("region", { name, exact: true }).locator("tbody tr");
+    const button = (title: string) => page.getByRole("button", { name: title, exact: true });
+    const isSecond = () => until(async () => expect(await rows.count()).toBe(1));
+    await window.go(`/${name.toLowerCase()}`);
+    await rows.nth(49).waitFor();
+    for (const title of [buttons.back, buttons.first]) expect(await button(title).count()).toBe(0);
+    await button(buttons.on).click();
+    await isSecond();
+    const address = page.url();
+    expect(new URL(address).searchParams.get(parameter)).toBeTruthy();
+    await rows.getByRole("link").click();
+    await rows.first().waitFor({ state: "detached" });
+    await page.goBack();
+    await isSecond();
+    expect(page.url()).toBe(address);
+    await page.reload();
+    await isSecond();
+    await button(buttons.back).click();
+    await rows.nth(49).waitFor();
+    await page.goBack();
+    await isSecond();
+    // Whoever was given the address has no page before it.
+    const given = await browser.newContext();
+    const other = await Window.open(given, server);
+    await other.signIn(new URL(address).pathname + new URL(address).search);
+    await other.page.getByRole("button", { name: buttons.first, exact: true }).click();
+    await other.page.getByRole("region", { name, exact: true }).locator("tbody tr").nth(49).waitFor();
+    await given.close();
+  }
+  expect(window.complaints).toEqual([]);
+  await page.close();
+});
+
+test("an address with a number in it is an address like any other", async () => {
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await window.signIn("/leaderboard?board=5&view=constructor");
+  await page.getByRole("heading", { name: "Global", level: 2 }).waitFor();
+  expect(await page.getByText("could not be shown").count()).toBe(0);
+  expect(window.complaints).toEqual([]);
+  await page.close();
+});
