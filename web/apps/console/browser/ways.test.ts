@@ -1,9 +1,10 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Client } from "@tidings/client";
 import { Studio } from "../../../testing/studio.ts";
-import { served } from "../../../testing/server.ts";
+import { mint, served, unique } from "../../../testing/server.ts";
 import { until } from "../../../testing/until.ts";
-import { openBrowser, Window } from "./browsers.ts";
+import { adminToken, openBrowser, Window } from "./browsers.ts";
 
 const server = served(["--no-limits"]);
 let browser: Browser;
@@ -70,5 +71,28 @@ test("an address with a number in it is an address like any other", async () => 
   await page.getByRole("heading", { name: "Global", level: 2 }).waitFor();
   expect(await page.getByText("could not be shown").count()).toBe(0);
   expect(window.complaints).toEqual([]);
+  await page.close();
+});
+test("what became of a message is read again when it is asked again", async () => {
+  const zoe = unique("zoe");
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await window.signIn(`/messages?userId=${zoe}`);
+  await page.getByText("Nothing happened to this user’s connections lately.").waitFor();
+  const client = new Client({ url: server.http, token: mint({ sub: zoe }) });
+  client.connect();
+  await until(() => expect(client.state.status).toBe("connected"));
+  client.disconnect();
+  const admin = new Client({ url: server.http, token: adminToken() });
+  await until(async () => {
+    const { moments } = (await admin.request(`/api/explain?userId=${zoe}`)) as { moments: unknown[] };
+    expect(moments).not.toEqual([]);
+  });
+  await page.getByRole("button", { name: "Explain", exact: true }).click();
+  await page.locator(".hops li").getByText("closed").waitFor();
+  // As text, however much it looks like a number.
+  await window.go(`/messages?userId=5&messageId=7`);
+  await page.getByRole("alert").or(page.locator(".hops")).first().waitFor();
+  expect(await page.getByLabel("For user").inputValue()).toBe("5");
   await page.close();
 });
