@@ -72,6 +72,28 @@ test("pages open while the server is away, and an order that is tried meanwhile 
   await page.close();
 });
 
+test("what a page could not read while the server was away is read once it is back", async () => {
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await window.signIn("/messages", tokenOf(unique("eve")));
+  await isWhole(window);
+  await page.clock.install();
+  await server.kill();
+  await page.locator('.status[data-state="reconnecting"]').waitFor();
+  await opens(window, "Players");
+  const failed = page.getByRole("alert").filter({ hasText: "Failed to fetch" });
+  // It is tried for half a minute.
+  await until(async () => {
+    await page.clock.fastForward(30_000);
+    expect(await failed.count()).toBe(1);
+  });
+  await server.start();
+  await window.isLive();
+  await page.getByText("There is nobody yet.").or(page.getByRole("table")).first().waitFor();
+  expect(await failed.count()).toBe(0);
+  await page.close();
+});
+
 test("a page that could not be loaded is waited for until the server is back", async () => {
   const window = await Window.open(browser, server);
   const { page } = window;
