@@ -96,3 +96,18 @@ test("what became of a message is read again when it is asked again", async () =
   expect(await page.getByLabel("For user").inputValue()).toBe("5");
   await page.close();
 });
+
+test("the page of one's account says why one signs in once more, and the console stays as it was", async () => {
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await window.signIn("/docs");
+  await page.getByRole("link", { name: "Account", exact: true }).click();
+  await page.getByText("Sign in once more: this page forgets you when you leave it").waitFor();
+  expect(page.url()).toBe(`${server.http}/account`);
+  await page.goBack();
+  await page.getByRole("heading", { name: "API", level: 1 }).waitFor();
+  await window.isLive();
+  await window.go("/account");
+  await page.getByText("Sign in, or make an account.").waitFor();
+  await page.close();
+});
