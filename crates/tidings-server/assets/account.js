@@ -61,6 +61,10 @@ const INVITES = {
   forgot: MAILS.forgot,
 };
 
+// Shared, the console's sign-in would end with this page, and a token that is renewed here would be good there no more.
+const FROM_CONSOLE =
+  "Sign in once more: this page forgets you when you leave it, so it takes nothing over from the console. You stay signed in there.";
+
 function say(says, isRefusal = false) {
   byId("said").textContent = says;
   byId("said").toggleAttribute("data-refused", isRefusal);
@@ -99,7 +103,7 @@ function start() {
       showUser("You are signed in.");
     });
   } else if (back.has("error")) show("sign-in", sentBack(back.get("error")), true);
-  else show("sign-in", INVITES["sign-in"]);
+  else show("sign-in", back.get("from") === "console" ? FROM_CONSOLE : INVITES["sign-in"]);
 }
 
 // What is done with each form, and what is shown then.

@@ -1,6 +1,5 @@
 import { useEffect, useRef } from "react";
 import UPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
 import { axisTimes } from "./format.ts";
 import { Card } from "./ui.tsx";
 

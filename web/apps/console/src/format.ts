@@ -6,6 +6,10 @@ export const whole = (value: number) => WHOLE.format(value);
 export const fine = (value: number) => FINE.format(value);
 export const short = (value: number) => SHORT.format(value);
 
+/** So many of something, by its name for one of them. */
+export const counted = (count: number, one: string) =>
+  `${WHOLE.format(count)} ${one}${count === 1 ? "" : "s"}`;
+
 /** A dash for what is not known. */
 export const orDash = (value: number | null | undefined, format: (value: number) => string) =>
   value === null || value === undefined ? "–" : format(value);

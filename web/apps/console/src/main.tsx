@@ -4,6 +4,8 @@ import { createRoot } from "react-dom/client";
 import { Boundary } from "./boundary.tsx";
 import { router } from "./router.tsx";
 import { arrive } from "./session.ts";
+// With the first page: a style that does not come once is not asked for again.
+import "uplot/dist/uPlot.min.css";
 import "./style/base.css";
 import "./style/frame.css";
 import "./style/parts.css";

@@ -1,4 +1,6 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
+import { later } from "./later.tsx";
+import { readSearch, writeSearch } from "./search.ts";
 import { Shell } from "./shell.tsx";
 import { Note } from "./ui.tsx";
 
@@ -11,12 +13,7 @@ const page = <Path extends string, Module extends Record<string, unknown>>(
   path: Path,
   load: () => Promise<Module>,
   name: keyof Module & string,
-) =>
-  createRoute({
-    getParentRoute: () => root,
-    path,
-    component: lazyRouteComponent(load as () => Promise<Record<string, never>>, name),
-  });
+) => createRoute({ getParentRoute: () => root, path, component: later(load, name) });
 
 /** Every page; the server's list of them (front/console.rs) has to agree, and a test compares them. */
 const pages = [
@@ -44,7 +41,12 @@ const pages = [
   page("/sign-in", () => import("./pages/home.tsx"), "HomePage"),
 ] as const;
 
-export const router = createRouter({ routeTree: root.addChildren(pages), defaultPreload: "intent" });
+export const router = createRouter({
+  routeTree: root.addChildren(pages),
+  defaultPreload: "intent",
+  parseSearch: readSearch,
+  stringifySearch: writeSearch,
+});
 
 declare module "@tanstack/react-router" {
   interface Register {

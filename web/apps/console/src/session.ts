@@ -1,4 +1,4 @@
-import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
+import { MutationCache, QueryCache, QueryClient, type Query } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
 import { claimsOf, Client, holderOf, refreshing, Refusal, type GetToken, type Tokens } from "@tidings/client";
 
@@ -211,8 +211,10 @@ function open(kept: Kept): SignedIn {
     token: tokenOf(kept, () => current?.client === client, refused),
     share: `${holder}:${rightsOf(kept)}`,
   });
+  const queries = queriesOf(refused);
   client.watch(() => {
     const { status, error } = client.state;
+    if (status === "connected") void readAgain(queries);
     if (status !== "closed") return;
     refused(error);
     // Not every close says whether the sign-in is good still, nor is it told to tabs that share the connection.
@@ -221,7 +223,7 @@ function open(kept: Kept): SignedIn {
   client.connect();
   return {
     client,
-    queries: queriesOf(refused),
+    queries,
     org,
     userId: holder.slice(org.length + 1),
     isServer: says(first, ["publish", "admin"]),
@@ -243,6 +245,20 @@ function queriesOf(refused: (error: unknown) => void): QueryClient {
       },
     },
   });
+}
+
+/** Reads at once what could not be read while the server was away; it may have been given up, or be waited with. */
+async function readAgain(queries: QueryClient): Promise<void> {
+  const failed = queries.getQueryCache().findAll({
+    type: "active",
+    predicate: ({ state }) => {
+      const why = state.error ?? state.fetchFailureReason;
+      return why !== null && !(why instanceof Refusal && !why.retryable);
+    },
+  });
+  const predicate = (query: Query) => failed.includes(query);
+  await queries.cancelQueries({ predicate });
+  await queries.refetchQueries({ predicate });
 }
 
 /** Whether a token has one of these scopes, or the role that may do everything. */

@@ -122,7 +122,7 @@ function Frame({ session: { userId, org, isAdmin, watches } }: { session: Signed
             Sign out
           </button>
           <p>
-            <a href="/host">This machine</a> · <a href="/account">Account</a>
+            <a href="/host">This machine</a> · <a href="/account?from=console">Account</a>
           </p>
         </div>
       </nav>

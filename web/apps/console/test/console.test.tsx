@@ -9,6 +9,7 @@ import {
   at,
   axisTimes,
   bytes,
+  counted,
   gain,
   lasting,
   money,
@@ -23,6 +24,7 @@ import { byNamespace } from "../src/pages/apps.tsx";
 import { ACTIONS } from "../src/pages/audit.tsx";
 import { outcome } from "../src/pages/match.tsx";
 import { told } from "../src/pages/messages.tsx";
+import { readSearch, writeSearch } from "../src/search.ts";
 import { newRoomWords, refusalWords } from "../src/trading/words.ts";
 import { Table } from "../src/ui.tsx";
 
@@ -48,6 +50,13 @@ test("the page of the audit log knows everything that the server notes, and noth
   expect([...ACTIONS].sort()).toEqual(noted.sort());
 });
 
+test("what an address asks for is text, also where it reads like something else, and is written as it was read", () => {
+  const asked = readSearch("?board=5&room=lobby%3A1&of=true&view=%5B1%5D&view=top");
+  expect(asked).toEqual({ board: "5", room: "lobby:1", of: "true", view: "top" });
+  expect(readSearch(writeSearch({ ...asked, userId: undefined }))).toEqual(asked);
+  expect([writeSearch({}), readSearch("")]).toEqual(["", {}]);
+});
+
 describe("figures", () => {
   test("have units and as many digits as mean something", () => {
     expect([0, 999, 1_000, 1_234_567, 5.2e13].map(bytes)).toEqual([
@@ -61,6 +70,15 @@ describe("figures", () => {
     expect([ms(0.1234), ms(61.26), short(1_250)]).toEqual(["0.123 ms", "61.3 ms", "1.3K"]);
     expect([signed(3), signed(-3), signed(0)]).toEqual(["+3", "−3", "±0"]);
     expect([orDash(null, short), orDash(undefined, short), orDash(0, short)]).toEqual(["–", "–", "0"]);
+  });
+
+  test("one of something is not several", () => {
+    expect([0, 1, 2, 1_204].map((count) => counted(count, "player"))).toEqual([
+      "0 players",
+      "1 player",
+      "2 players",
+      "1,204 players",
+    ]);
   });
 
   test("a time of another day has its date", () => {
@@ -220,7 +238,23 @@ describe("amounts of money", () => {
     expect(refused("startingCash: expected 1 to 1000000000, found 0")).toBe(
       "Cash to begin with: 1 to 1,000,000,000, found 0",
     );
+    expect(refused("startingCash: expected 1 to 1000000000, found 0.5")).toBe(
+      "Cash to begin with: 1 to 1,000,000,000, found 0.5",
+    );
     expect(refused("something else")).toBe("something else");
+    expect(refused("constructor: expected nothing")).toBe("constructor: expected nothing");
+  });
+
+  test("and so is what the server cannot read, and every other field of a new room", () => {
+    const refused = (message: string) => newRoomWords(new Refusal({ code: "bad_request", message }));
+    expect(refused("rules.durationMs: invalid type: floating point `6e+30`, expected u64")).toBe(
+      "Minutes: 1 to 144,000",
+    );
+    expect(refused("rules.startingCash: expected at most 13 digits before the point")).toBe(
+      "Cash to begin with: at most 13 digits before the point",
+    );
+    expect(refused("name: expected 1 to 80 characters, found 0")).toBe("Name: 1 to 80 characters, found 0");
+    expect(refused("instruments: expected each symbol once")).toBe("Instruments: each symbol once");
   });
 
   test("that a room refuses are told in words, with the room's own figures", () => {

@@ -36,6 +36,14 @@ test("a wrong password is said to the server once", async () => {
   expect(asked.map(({ path }) => path)).toEqual(["/api/auth/login"]);
 });
 
+test("a password is said as it was typed, with the blanks around it; an address without them", async () => {
+  const asked = refusing(401, { code: "unauthorized", message: "it is wrong" });
+  render(<SignIn />);
+  signIn({ "E-mail address": " ada@example.com ", Password: " a secret  " }, "Sign in");
+  await screen.findByText("it is wrong");
+  expect(asked.map(({ body }) => body)).toEqual([{ email: "ada@example.com", password: " a secret  " }]);
+});
+
 test("a token that is not taken, and is all there is, is said to the server once", async () => {
   const asked = refusing(401, { code: "unauthorized", message: "it is wrong" });
   render(<SignIn />);

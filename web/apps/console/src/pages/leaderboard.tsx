@@ -4,7 +4,7 @@ import type { Refusal } from "@tidings/client";
 import { useLeaderboard, useUserId, useWindow, type Board } from "@tidings/react";
 import { useAct, useMounted, useRead } from "../api.ts";
 import { fieldOf } from "../form.ts";
-import { whole } from "../format.ts";
+import { counted, whole } from "../format.ts";
 import { Card, Choice, Head, Note } from "../ui.tsx";
 import { BoardRows } from "./board.tsx";
 
@@ -26,7 +26,8 @@ function Boards() {
   const go = useNavigate();
   const boards = useRead<BoardList>("/api/arena/leaderboards", { everyMs: 15_000 });
   const board = boardOf(search.board ?? "global");
-  const view: View = search.view !== undefined && search.view in VIEWS ? (search.view as View) : "top";
+  const view: View =
+    search.view !== undefined && Object.hasOwn(VIEWS, search.view) ? (search.view as View) : "top";
   // Whoever was nobody a moment ago asks again.
   const [came, come] = useReducer((times: number) => times + 1, 0);
   const change = (changes: typeof search) =>
@@ -146,7 +147,7 @@ function Stranger({ board, error, come }: { board: Board; error: Refusal | undef
 
 function Shown({ board, total, children }: { board: Board; total: number | undefined; children: ReactNode }) {
   return (
-    <Card title={titleOf(board)} aside={total === undefined ? undefined : `${whole(total)} players`}>
+    <Card title={titleOf(board)} aside={total === undefined ? undefined : counted(total, "player")}>
       {children}
     </Card>
   );

@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
 import type { Match } from "@tidings/react";
 import { useRead } from "../api.ts";
+import { Turn, useTurns } from "../turns.tsx";
 import { Head, Mark, Note, Table } from "../ui.tsx";
 import { InArena } from "./leaderboard.tsx";
 
@@ -18,30 +18,21 @@ export function MatchesPage() {
 }
 
 function Pages() {
-  // The last match of each page that was gone through.
-  const [behind, go] = useState<string[]>([]);
-  const before = behind.at(-1);
+  const turns = useTurns("/matches", "before");
+  const before = turns.from;
   const path = `/api/arena/matches?limit=50${before === undefined ? "" : `&before=${encodeURIComponent(before)}`}`;
   const { data, error } = useRead<{ matches: Match[]; more: boolean }>(path, {
     everyMs: before === undefined ? 3_000 : OLD_MS,
   });
-  const last = data?.matches.at(-1)?.id;
   return (
     <>
       <Head title="Matches" />
       {error ? <Note error={error} /> : <MatchTable matches={data?.matches} />}
-      <div className="row-actions">
-        {before !== undefined && (
-          <button type="button" onClick={() => go(behind.slice(0, -1))}>
-            Newer
-          </button>
-        )}
-        {data?.more && last !== undefined && (
-          <button type="button" onClick={() => go([...behind, last])}>
-            Older
-          </button>
-        )}
-      </div>
+      <Turn
+        turns={turns}
+        next={data?.more ? data.matches.at(-1)?.id : undefined}
+        names={{ first: "Newest", back: "Newer", on: "Older" }}
+      />
     </>
   );
 }

@@ -31,20 +31,25 @@ export function MessagesPage() {
   const go = useNavigate();
   const change = (changes: Search) =>
     void go({ to: "/messages", search: { ...search, ...changes } as never });
-  const submit = (event: FormEvent<HTMLFormElement>, names: (keyof Search)[]) => {
+  const watch = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    change(Object.fromEntries(names.map((name) => [name, fieldOf(form, name) || undefined])));
+    change(asked(event.currentTarget, ["room"]));
   };
-  const [room, message, user] = [useId(), useId(), useId()];
+  const room = useId();
   // For others there is no such thing: the server says so of its path.
   const mayExplain = useSession()?.isServer === true;
+  const explanation = useExplanation(search, mayExplain);
+  const explain = (wanted: Search) => {
+    // The same asked once more is read once more: things have gone on.
+    if (pathOf({ ...search, ...wanted }) === pathOf(search)) void explanation.refetch();
+    change(wanted);
+  };
   return (
     <>
       <Head title="Messages" />
       <div className={mayExplain ? "pair wide-first" : undefined}>
         <Card title="As it happens">
-          <form className="line" onSubmit={(event) => submit(event, ["room"])}>
+          <form className="line" onSubmit={watch}>
             <label htmlFor={room}>
               Room
               <input
@@ -63,45 +68,20 @@ export function MessagesPage() {
             <Tail
               key={search.room}
               room={search.room}
-              explain={mayExplain ? (messageId) => change({ messageId }) : undefined}
+              explain={mayExplain ? (messageId) => explain({ messageId }) : undefined}
             />
           )}
         </Card>
-        {mayExplain && (
-          <Card title="Explain" aside="what became of it, hop by hop">
-            <form className="line" onSubmit={(event) => submit(event, ["messageId", "userId"])}>
-              <label htmlFor={message}>
-                Message
-                <input
-                  key={search.messageId}
-                  id={message}
-                  name="messageId"
-                  defaultValue={search.messageId}
-                  placeholder="the newest moments"
-                />
-              </label>
-              <label htmlFor={user}>
-                For user
-                <input
-                  key={search.userId}
-                  id={user}
-                  name="userId"
-                  defaultValue={search.userId ?? session()?.userId}
-                  required
-                />
-              </label>
-              <button type="submit">Explain</button>
-            </form>
-            {(search.messageId ?? search.userId) === undefined ? (
-              <Note>Choose a message, or paste its id.</Note>
-            ) : (
-              <Explained messageId={search.messageId} userId={search.userId ?? session()?.userId ?? ""} />
-            )}
-          </Card>
-        )}
+        {mayExplain && <Explain search={search} answer={explanation} ask={explain} />}
       </div>
     </>
   );
+}
+
+/** What stands in a form of these names. */
+function asked(form: HTMLFormElement, names: (keyof Search)[]): Search {
+  const fields = new FormData(form);
+  return Object.fromEntries(names.map((name) => [name, fieldOf(fields, name) || undefined]));
 }
 
 function Tail({ room, explain }: { room: string; explain: ((messageId: string) => void) | undefined }) {
@@ -163,9 +143,63 @@ const kindOf = (verdict: string) =>
   GOOD.includes(verdict) ? "good" : BAD.includes(verdict) ? "bad" : "busy";
 const words = (verdict: string) => verdict.replaceAll("_", " ");
 
-function Explained({ messageId, userId }: { messageId: string | undefined; userId: string }) {
-  const query = new URLSearchParams({ ...(messageId === undefined ? {} : { messageId }), userId });
-  const answer = useRead<Explanation>(`/api/explain?${query}`);
+const isAsked = ({ messageId, userId }: Search) => (messageId ?? userId) !== undefined;
+/** For whom it is explained; for whoever asks, if nobody is named. */
+const userOf = ({ userId }: Search) => userId ?? session()?.userId ?? "";
+
+function pathOf(search: Search): string {
+  const { messageId } = search;
+  const query = { ...(messageId === undefined ? {} : { messageId }), userId: userOf(search) };
+  return `/api/explain?${new URLSearchParams(query)}`;
+}
+
+const useExplanation = (search: Search, mayExplain: boolean) =>
+  useRead<Explanation>(pathOf(search), { enabled: mayExplain && isAsked(search) });
+
+/** Asks what became of a message for a user, and shows it. */
+function Explain(props: {
+  search: Search;
+  answer: ReturnType<typeof useExplanation>;
+  ask: (wanted: Search) => void;
+}) {
+  const { search, answer, ask } = props;
+  const [message, user] = [useId(), useId()];
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    ask(asked(event.currentTarget, ["messageId", "userId"]));
+  };
+  return (
+    <Card title="Explain" aside="what became of it, hop by hop">
+      <form className="line" onSubmit={submit}>
+        <label htmlFor={message}>
+          Message
+          <input
+            key={search.messageId}
+            id={message}
+            name="messageId"
+            defaultValue={search.messageId}
+            placeholder="the newest moments"
+          />
+        </label>
+        <label htmlFor={user}>
+          For user
+          <input key={search.userId} id={user} name="userId" defaultValue={userOf(search)} required />
+        </label>
+        <button type="submit" disabled={answer.isFetching}>
+          Explain
+        </button>
+      </form>
+      {isAsked(search) ? (
+        <Explained answer={answer} userId={userOf(search)} />
+      ) : (
+        <Note>Choose a message, or paste its id.</Note>
+      )}
+    </Card>
+  );
+}
+
+function Explained(props: { answer: ReturnType<typeof useExplanation>; userId: string }) {
+  const { answer, userId } = props;
   if (answer.error) return <Note error={answer.error} />;
   if (!answer.data) return <Note>Reading …</Note>;
   const { verdict, hops, moments } = answer.data;

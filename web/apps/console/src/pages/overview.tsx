@@ -2,7 +2,7 @@ import { useMemo, useReducer } from "react";
 import { useEvent } from "@tidings/react";
 import { useRead, type Overview, type OverviewAnswer } from "../api.ts";
 import { ChartCard, type Curve } from "../chart.tsx";
-import { alertWords, bytes, fine, lasting, ms, orDash, short, whole } from "../format.ts";
+import { alertWords, bytes, counted, fine, lasting, ms, orDash, short, whole } from "../format.ts";
 import { Card, Head, Mark, Note, Table, Tile } from "../ui.tsx";
 
 /** Points that are drawn, one a second. */
@@ -55,7 +55,7 @@ function Live({ answer }: { answer: OverviewAnswer }) {
       </Head>
       <Alerts of={now} />
       <dl className="tiles">
-        <Tile name="Connections" value={whole(connections.total)} note={`${whole(now.rooms)} rooms`} />
+        <Tile name="Connections" value={whole(connections.total)} note={counted(now.rooms, "room")} />
         <Tile name="Published" value={orDash(throughput?.published, short)} note="a second" />
         <Tile
           name="Delivered"

@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
 import { useRead } from "../api.ts";
 import { whole } from "../format.ts";
+import { Turn, useTurns } from "../turns.tsx";
 import { Head, Note, Table } from "../ui.tsx";
 import { InArena } from "./leaderboard.tsx";
 
@@ -23,10 +23,9 @@ export function PlayersPage() {
 }
 
 function Everybody() {
-  const [after, setAfter] = useState<string[]>([]);
-  const from = after.at(-1);
+  const turns = useTurns("/players", "after");
   const players = useRead<{ players: PlayerRow[]; more: boolean }>(
-    `/api/arena/players?limit=50${from === undefined ? "" : `&after=${encodeURIComponent(from)}`}`,
+    `/api/arena/players?limit=50${turns.from === undefined ? "" : `&after=${encodeURIComponent(turns.from)}`}`,
   );
   const rows = players.data?.players ?? [];
   return (
@@ -52,18 +51,11 @@ function Everybody() {
           ))}
         </Table>
       )}
-      <div className="actions">
-        {after.length > 0 && (
-          <button type="button" onClick={() => setAfter(after.slice(0, -1))}>
-            Back
-          </button>
-        )}
-        {players.data?.more && (
-          <button type="button" onClick={() => setAfter([...after, rows.at(-1)?.id ?? ""])}>
-            Next
-          </button>
-        )}
-      </div>
+      <Turn
+        turns={turns}
+        next={players.data?.more ? rows.at(-1)?.id : undefined}
+        names={{ first: "First", back: "Back", on: "Next" }}
+      />
     </>
   );
 }

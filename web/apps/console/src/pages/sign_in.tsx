@@ -1,6 +1,6 @@
 import { useEffect, useId, useState, type FormEvent } from "react";
 import { Refusal } from "@tidings/client";
-import { fieldOf } from "../form.ts";
+import { fieldOf, secretOf } from "../form.ts";
 import { lasting } from "../format.ts";
 import {
   providersHere,
@@ -48,7 +48,7 @@ export function SignIn() {
       <form
         className="card"
         onSubmit={go((form) =>
-          signInByPassword(fieldOf(form, "email"), fieldOf(form, "password"), fieldOf(form, "org")),
+          signInByPassword(fieldOf(form, "email"), secretOf(form, "password"), fieldOf(form, "org")),
         )}
       >
         <h2>With an account</h2>

@@ -126,7 +126,7 @@ function Held({ roomId, room }: { roomId: string; room: TradeRoomView }) {
     <>
       <Positions positions={positions} />
       <OpenOrders orders={open} cancel={cancel} />
-      <Happened fills={fills} failures={failures} />
+      <Happened fills={fills} failures={failures} open={open} />
     </>
   );
 }

@@ -6,7 +6,7 @@ import { fieldOf } from "../form.ts";
 import { at } from "../format.ts";
 import { SAMPLE } from "../trading/feed.tsx";
 import { RoomState } from "../trading/lead.tsx";
-import { newRoomWords } from "../trading/words.ts";
+import { MINUTES_MOST, newRoomWords } from "../trading/words.ts";
 import { Card, Choice, Head, Note, Table } from "../ui.tsx";
 
 interface RoomRow {
@@ -95,17 +95,26 @@ function NewRoom() {
       <form className="line" onSubmit={submit}>
         <label>
           Name
-          <input name="name" required maxLength={80} />
+          <input name="name" required maxLength={80} pattern=".*\S.*" title="More than blanks" />
         </label>
         <label>
           Cash to begin with
-          <input name="cash" required defaultValue="10000" inputMode="decimal" pattern="\d+(\.\d+)?" />
+          <input
+            name="cash"
+            required
+            defaultValue="10000"
+            inputMode="decimal"
+            pattern="\d{1,10}(\.\d{1,8})?"
+            title="1 to 1,000,000,000, with at most eight digits behind the point"
+          />
         </label>
         <label>
           Instruments, by commas
           <input
             name="symbols"
             required
+            pattern=".*[^\s,].*"
+            title="One symbol at least, such as ACME"
             value={symbols}
             onChange={(event) => name(event.target.value)}
             autoCapitalize="characters"
@@ -113,7 +122,7 @@ function NewRoom() {
         </label>
         <label>
           Minutes, if it is to end by itself
-          <input name="minutes" inputMode="numeric" pattern="\d+" />
+          <input name="minutes" type="number" min={1} max={MINUTES_MOST} />
         </label>
         <label className="check">
           <input type="checkbox" name="late" defaultChecked /> Join while it runs

@@ -2,8 +2,9 @@ import { useState } from "react";
 import type { TradeRoomView } from "@tidings/client";
 import type { Proof } from "@tidings/client/trading";
 import type { RoomAct } from "@tidings/react";
-import { whole } from "../format.ts";
+import { counted } from "../format.ts";
 import { Ask, Mark } from "../ui.tsx";
+import { useHasLeft } from "./left.ts";
 import { refusalWords } from "./words.ts";
 
 /** Whether what is shown is known to be what the server has. */
@@ -20,8 +21,7 @@ export function InStep({ proof, live }: { proof: Proof | undefined; live: boolea
     <p className="in-step" role="status">
       <Mark kind={kind}>{word}</Mark>
       <span>
-        {whole(held)} {held === 1 ? "digest" : "digests"} held, {whole(resyncs)}{" "}
-        {resyncs === 1 ? "resync" : "resyncs"}
+        {counted(held, "digest")} held, {counted(resyncs, "resync")}
       </span>
     </p>
   );
@@ -55,11 +55,14 @@ export function Acts(props: {
       {title}
     </button>
   );
-  const isOpen = room.state === "open" || (room.state === "running" && room.rules.lateJoin === true);
+  const hasLeft = useHasLeft(room, isMember);
+  const isOpen =
+    room.state === "open" || (room.state === "running" && room.rules.lateJoin === true && hasLeft === false);
   const isOver = room.state === "ended" || room.state === "draft";
   return (
     <div className="actions">
       {!isMember && isOpen && button("join", "Join")}
+      {hasLeft && <p>You have left this room: while it runs one cannot come back.</p>}
       {runs && room.state === "draft" && button("open", "Open to members")}
       {runs && room.state === "open" && button("start", "Start trading")}
       {runs && room.state === "running" && (

@@ -2,7 +2,7 @@ import { useMemo } from "react";
 import type { TradeRoomView } from "@tidings/client";
 import type { Tick } from "@tidings/client/trading";
 import { Chart } from "../chart.tsx";
-import { at as time, money, whole } from "../format.ts";
+import { at as time, counted, money } from "../format.ts";
 import { Card, Choice } from "../ui.tsx";
 import { useTrail } from "./trail.ts";
 
@@ -43,8 +43,7 @@ export function Prices(props: {
     >
       <p className="price">
         <b>{newest === undefined ? "–" : money(newest)}</b> {symbol}
-        {went[0] &&
-          `, ${whole(went.length)} ${went.length === 1 ? "price" : "prices"} since ${time(went[0].at)}`}
+        {went[0] && `, ${counted(went.length, "price")} since ${time(went[0].at)}`}
       </p>
       <Chart
         label={`Price of ${symbol}`}

@@ -97,8 +97,27 @@ function conditionOf({ type, price, stopPrice }: OpenOrder): string {
 /** Fills that are shown. */
 const SHOWN = 10;
 
+/** Everything that one's orders have come to. */
+interface Orders {
+  fills: Fill[];
+  failures: OrderFailed[];
+  open: OpenOrder[];
+}
+
+/** The newest order that could not be done, until one behind it was taken: then it is of the past. */
+function useFailure({ fills, failures, open }: Orders): OrderFailed | undefined {
+  const newest = Math.max(0, ...[...fills, ...open].map(({ orderId }) => Number(orderId.slice(1))));
+  const [failure] = failures;
+  // What failed before anybody looked here is of the past as well.
+  const [seen, see] = useState({ failure, newest: -1 });
+  if (failure !== seen.failure) see({ failure, newest });
+  return newest <= seen.newest ? failure : undefined;
+}
+
 /** What was filled, and what could not be done. */
-export function Happened({ fills, failures }: { fills: Fill[]; failures: OrderFailed[] }) {
+export function Happened(orders: Orders) {
+  const { fills } = orders;
+  const failure = useFailure(orders);
   return (
     <Card title="Filled" aside={fills.length > SHOWN ? `the newest ${SHOWN}` : undefined}>
       {fills.length === 0 && <Note>Nothing was filled yet.</Note>}
@@ -118,9 +137,9 @@ export function Happened({ fills, failures }: { fills: Fill[]; failures: OrderFa
           ))}
         </Table>
       )}
-      {failures[0] && (
+      {failure && (
         <p className="empty">
-          <Mark kind="bad">failed</Mark> {wordsOf(failures[0].reason.code, failures[0].reason.message)}
+          <Mark kind="bad">failed</Mark> {wordsOf(failure.reason.code, failure.reason.message)}
         </p>
       )}
     </Card>

@@ -74,9 +74,13 @@ export function Ticket(props: {
         />
         <Choice label="Type" shown value={type} set={setType} of={Object.entries(TYPES)} />
         <Amount name="quantity" label={`Quantity (steps of ${instrument?.lotSize ?? "1"})`} required />
-        {type === "stop" && <Amount name="stopPrice" label="Stop price" required />}
+        {/* A price is of one instrument, and says another thing of each type: none is taken along. */}
+        {type === "stop" && (
+          <Amount key={`stopPrice ${symbol}`} name="stopPrice" label="Stop price" required />
+        )}
         {type !== "market" && (
           <Amount
+            key={`price ${type} ${symbol}`}
             name="price"
             label={type === "stop" ? "Limit, if there is one" : "Price"}
             required={type === "limit"}

@@ -4,7 +4,7 @@ import { money, whole } from "../format.ts";
 /** What a room refuses, for people. */
 const WORDS: Record<TradeRefusal, string> = {
   not_a_member: "You are not a member of this room.",
-  already_a_member: "You are a member already.",
+  already_a_member: "One joins a room once: you are a member already, or left while it ran.",
   room_not_running: "This room is not running.",
   room_state: "The room does not stand so that this can be done.",
   room_busy: "A price is just being met. Try again.",
@@ -25,7 +25,7 @@ const WORDS: Record<TradeRefusal, string> = {
   already_filled: "It was filled before.",
 };
 
-const isKnown = (code: string): code is TradeRefusal => code in WORDS;
+const isKnown = (code: string): code is TradeRefusal => Object.hasOwn(WORDS, code);
 
 /** A refusal of a room in words, with the figures that it names. */
 export function wordsOf(code: string, message: string): string {
@@ -34,14 +34,29 @@ export function wordsOf(code: string, message: string): string {
   return /\d/.test(message) ? `${WORDS[code]} (${message})` : WORDS[code];
 }
 
+/** A hundred days: no room runs longer (`DURATION_MOST_MS` of apps/trading/src/rules.rs). */
+export const MINUTES_MOST = 144_000;
+
+/** What the form of a new room asks for, by the server's names, and how it says what is expected there. */
+const ASKED: Record<string, (expected: string) => string> = {
+  name: (expected) => `Name: ${expected}`,
+  startingCash: (expected) => `Cash to begin with: ${expected.replace(/\d+(\.\d+)?/g, money)}`,
+  durationMs: (expected) =>
+    `Minutes: ${expected.replace(/\d+/g, (ms) => whole(Math.ceil(Number(ms) / 60_000)))}`,
+  instruments: (expected) => `Instruments: ${expected}`,
+  symbol: (expected) => `Instruments: each of ${expected}`,
+};
+
 /** Of a new room, as its form calls what is refused. */
 export function newRoomWords(error: unknown): string {
   const words = refusalWords(error);
-  const [, field = "", bounds = ""] = /^(durationMs|startingCash|symbol): expected (.*)$/s.exec(words) ?? [];
-  if (field === "durationMs")
-    return `Minutes: ${bounds.replace(/\d+/g, (ms) => whole(Math.ceil(Number(ms) / 60_000)))}`;
-  if (field === "startingCash") return `Cash to begin with: ${bounds.replace(/\d+/g, money)}`;
-  return field === "symbol" ? `Instruments: each of ${bounds}` : words;
+  // What cannot be read is named by its whole path.
+  const [, field = "", said = ""] = /^(?:rules\.)?(\w+): (.*)$/s.exec(words) ?? [];
+  const asked = Object.hasOwn(ASKED, field) ? ASKED[field] : undefined;
+  const [, expected] = /^expected (.*)$/s.exec(said) ?? [];
+  if (asked && expected !== undefined) return asked(expected);
+  // A figure so large that it is none to the server.
+  return field === "durationMs" ? `Minutes: 1 to ${whole(MINUTES_MOST)}` : words;
 }
 
 /** The same of what was thrown: the room's own code stands before the sentence. */
