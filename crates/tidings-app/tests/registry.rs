@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidings_app::command::NoEvent;
-use tidings_app::describe::{Path, asyncapi, manifests, openapi, typescript};
+use tidings_app::describe::{Path, SignIn, asyncapi, manifests, openapi, typescript};
 use tidings_app::{
     App, Channel, Command, Ctx, Event, Keeps, Migration, Refusal, Registry, Requires, Room, RoomKind, Rule,
 };
@@ -304,9 +304,11 @@ fn every_reference_of_every_document_leads_somewhere() {
         path: "/api/things/{id}",
         tag: "things",
         about: "A thing.",
-        signed_in: true,
+        sign_in: SignIn::Needed,
         query: &[("page", "Which.")],
         body: None,
+        keyed: false,
+        statuses: &[200],
         answer: None,
     }];
     for document in [openapi(said, "1", &own), asyncapi(said, "1"), manifests(said, &Kinds::default())] {

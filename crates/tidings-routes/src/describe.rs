@@ -3,27 +3,36 @@
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
-use tidings_app::describe::Path;
+use tidings_app::describe::{Path, SignIn};
 
-/// A row: method, path, what it does, the query's parameters, the body.
+/// A row: method, path, what it does, the query's parameters, the body, the status of the answer.
 pub type Line = (
     &'static str,
     &'static str,
     &'static str,
     &'static [(&'static str, &'static str)],
     Option<fn() -> Value>,
+    &'static [u16],
 );
 
-/// The routes of an app, each for whoever is signed in.
+/// Of what is read, or done.
+pub const DONE: &[u16] = &[200];
+
+/// Of what is made.
+pub const MADE: &[u16] = &[201];
+
+/// The routes of an app, each for whoever is signed in; what changes something is done once under a key.
 pub fn paths(tag: &'static str, lines: &[Line]) -> Vec<Path> {
-    let path = |&(method, path, about, query, body): &Line| Path {
+    let path = |&(method, path, about, query, body, statuses): &Line| Path {
         method,
         path,
         tag,
         about,
-        signed_in: true,
+        sign_in: SignIn::Needed,
         query,
         body: body.map(|body| body()),
+        keyed: method != "get",
+        statuses,
         answer: None,
     };
     lines.iter().map(path).collect()

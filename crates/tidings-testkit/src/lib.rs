@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`bed`] | the real binary on a database of a test's own, and those who talk to an app on it |
 //! | [`client`] | a client of the plain protocol, and a subscriber that comes back with its position |
+//! | [`described`] | whether a server answers as its description says |
 //! | [`frames`] | WebSocket frames, without the server's own codec |
 //! | [`history`] | a checker: what many clients heard, beside what was acknowledged |
 //! | [`place`] | a directory of a test's own |
@@ -18,6 +19,8 @@
 pub mod bed;
 #[cfg(feature = "net")]
 pub mod client;
+#[cfg(feature = "net")]
+pub mod described;
 pub mod frames;
 pub mod history;
 pub mod place;

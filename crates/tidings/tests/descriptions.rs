@@ -37,3 +37,19 @@ fn every_operation_has_a_name_of_its_own() {
     assert!(names.len() > 30);
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
 }
+
+#[test]
+fn what_http_refuses_is_not_described_and_keys_are_where_they_are_taken() {
+    let openapi: Value = serde_json::from_str(&printed("openapi")).unwrap();
+    let commands: BTreeSet<&str> = openapi["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    let named = |name: &str| commands.iter().filter(|path| path.ends_with(&format!("/{name}"))).count();
+    assert_eq!((named("subscribe"), named("unsubscribe"), named("auth")), (0, 0, 0), "{commands:?}");
+    let takes_key = |path: &str| {
+        let operation = &openapi["paths"][path]["post"];
+        assert!(operation.is_object(), "{path} is not described");
+        operation["parameters"].to_string().contains("Idempotency-Key")
+    };
+    let keyed = ["/api/publish", "/api/publish/batch", "/api/commands/root/publish", "/api/arena/players"];
+    assert_eq!(keyed.map(takes_key), [true; 4]);
+    assert_eq!(["/api/commands/root/ping", "/api/auth/login"].map(takes_key), [false; 2]);
+}

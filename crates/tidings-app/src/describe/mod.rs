@@ -22,7 +22,7 @@ use shape::Variant;
 
 pub use asyncapi::asyncapi;
 pub use manifest::manifests;
-pub use openapi::{Path, openapi};
+pub use openapi::{Path, SignIn, openapi};
 pub use typescript::typescript;
 
 /// Where documents keep the types that others refer to.

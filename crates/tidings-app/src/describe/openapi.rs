@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::rooms::{NAME, OF_CONNECTION, OF_ROOMS};
 use super::{ChannelSaid, CommandSaid, Description, acknowledged, refusal};
 use crate::command::AckStyle;
 
@@ -16,14 +17,29 @@ pub struct Path {
     pub tag: &'static str,
     /// What it does.
     pub about: &'static str,
-    /// Whether a token or a key is needed.
-    pub signed_in: bool,
+    /// Whether it wants to know who asks.
+    pub sign_in: SignIn,
     /// Parameters of the query, and what each is.
     pub query: &'static [(&'static str, &'static str)],
     /// The schema of the body, if it takes one.
     pub body: Option<Value>,
+    /// Whether it is done once under an `Idempotency-Key`.
+    pub keyed: bool,
+    /// The statuses of answers that refuse nothing.
+    pub statuses: &'static [u16],
     /// The schema of the answer; `None`: an object.
     pub answer: Option<Value>,
+}
+
+/// Whether a path wants to know who asks, by a token or a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignIn {
+    /// It makes no difference.
+    Never,
+    /// It does, and can be left out.
+    Optional,
+    /// Nothing is answered without.
+    Needed,
 }
 
 /// The document, for a server of `version` with paths of its own.
@@ -40,10 +56,7 @@ pub fn openapi(description: &Description, version: &str, own: &[Path]) -> Value 
     }
     for app in &description.apps {
         for channel in &app.channels {
-            let of_connection = |command: &CommandSaid| {
-                app.name == super::rooms::NAME && super::rooms::OF_CONNECTION.contains(&command.name.as_str())
-            };
-            for command in channel.commands.iter().filter(|command| !of_connection(command)) {
+            for command in channel.commands.iter().filter(|command| !is_of_connection(&app.name, command)) {
                 paths.insert(
                     door(channel, command),
                     json!({ "post": of_command(&app.name, channel, command) }),
@@ -72,6 +85,17 @@ pub fn openapi(description: &Description, version: &str, own: &[Path]) -> Value 
     })
 }
 
+/// Whether a command is about a connection, which HTTP has none of. Those of an app that are named as the engine's are, are.
+fn is_of_connection(app: &str, command: &CommandSaid) -> bool {
+    let name = command.name.as_str();
+    OF_CONNECTION.contains(&name) && (app == NAME || OF_ROOMS.contains(&name))
+}
+
+/// Whether a command is done once under a key: those of apps, and of the engine's own what is kept.
+fn takes_key(app: &str, command: &CommandSaid) -> bool {
+    app != NAME || command.name == "publish"
+}
+
 /// Where a command is said by HTTP.
 fn door(channel: &ChannelSaid, command: &CommandSaid) -> String {
     let namespace = channel.namespace.trim_start_matches('/');
@@ -84,22 +108,17 @@ fn of_command(app: &str, channel: &ChannelSaid, command: &CommandSaid) -> Value 
         AckStyle::Ok => json!({ "$ref": "#/components/schemas/Refused" }),
         AckStyle::Success => json!({ "type": "object", "properties": { "success": { "const": false } } }),
     };
-    let security =
-        if command.requires == "anyone" { json!([{}, { "token": [] }, { "key": [] }]) } else { signed_in() };
+    let sign_in = if command.requires == "anyone" { SignIn::Optional } else { SignIn::Needed };
     json!({
         "operationId": identifier("command", &door(channel, command)),
         "tags": [app],
         "summary": command.about,
         "description": format!("For: {}.", command.requires),
-        "security": security,
-        "parameters": [{
-            "name": "Idempotency-Key", "in": "header", "required": false,
-            "description": "1 to 128 bytes: under it the command is done once, and a retry gets the first reply.",
-            "schema": { "type": "string", "maxLength": 128 },
-        }],
+        "security": security(sign_in),
+        "parameters": if takes_key(app, command) { json!([key()]) } else { json!([]) },
         "requestBody": { "required": true, "content": { "application/json": { "schema": command.data } } },
         "responses": {
-            "200": answered(&acknowledged(command)),
+            "200": answered(200, &acknowledged(command)),
             "default": { "description": "Refused.", "content": { "application/json": { "schema": refused } } },
         },
     })
@@ -113,20 +132,24 @@ fn operation(path: &Path, called: &str) -> Value {
     let query = path.query.iter().map(|(name, about)| {
         json!({ "name": name, "in": "query", "required": false, "description": about, "schema": { "type": "string" } })
     });
+    let key = path.keyed.then(key);
     let mut said = json!({
         "operationId": identifier(path.method, called),
         "tags": [path.tag],
         "summary": path.about,
-        "security": if path.signed_in { signed_in() } else { json!([]) },
-        "parameters": named.chain(query).collect::<Vec<_>>(),
+        "security": security(path.sign_in),
+        "parameters": named.chain(query).chain(key).collect::<Vec<_>>(),
         "responses": {
-            "200": answered(path.answer.as_ref().unwrap_or(&json!({ "type": "object" }))),
             "default": {
                 "description": "Refused.",
                 "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Refused" } } },
             },
         },
     });
+    for status in path.statuses {
+        let schema = path.answer.clone().unwrap_or_else(|| json!({ "type": "object" }));
+        said["responses"][status.to_string()] = answered(*status, &schema);
+    }
     if let Some(body) = &path.body {
         said["requestBody"] =
             json!({ "required": true, "content": { "application/json": { "schema": body } } });
@@ -134,12 +157,30 @@ fn operation(path: &Path, called: &str) -> Value {
     said
 }
 
-fn signed_in() -> Value {
-    json!([{ "token": [] }, { "key": [] }])
+fn key() -> Value {
+    json!({
+        "name": "Idempotency-Key", "in": "header", "required": false,
+        "description": "1 to 128 bytes: under it this is done once, and a retry gets the first reply.",
+        "schema": { "type": "string", "maxLength": 128 },
+    })
 }
 
-fn answered(schema: &Value) -> Value {
-    json!({ "description": "Done.", "content": { "application/json": { "schema": schema } } })
+fn security(sign_in: SignIn) -> Value {
+    match sign_in {
+        SignIn::Never => json!([]),
+        SignIn::Optional => json!([{}, { "token": [] }, { "key": [] }]),
+        SignIn::Needed => json!([{ "token": [] }, { "key": [] }]),
+    }
+}
+
+fn answered(status: u16, schema: &Value) -> Value {
+    let about = match status {
+        201 => "Made.",
+        202 => "Taken; what follows is in a mail.",
+        302 => return json!({ "description": "The browser is sent on." }),
+        _ => "Done.",
+    };
+    json!({ "description": about, "content": { "application/json": { "schema": schema } } })
 }
 
 /// Letters and digits of a path, each word with a capital.

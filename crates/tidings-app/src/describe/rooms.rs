@@ -13,6 +13,9 @@ pub const NAME: &str = "rooms";
 /// Its commands that are about a connection, and are refused by HTTP.
 pub(super) const OF_CONNECTION: [&str; 3] = ["subscribe", "unsubscribe", "auth"];
 
+/// Those of them that are, in every app, for the rooms a connection is in.
+pub(super) const OF_ROOMS: [&str; 2] = ["subscribe", "unsubscribe"];
+
 macro_rules! said {
     ($strict:meta: $($(#[$about:meta])* $name:ident { $($(#[$field:meta])* $member:ident: $type:ty,)* })*) => {
         $(

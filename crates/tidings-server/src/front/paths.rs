@@ -2,15 +2,16 @@
 
 use serde_json::{Map, Value, json};
 use tidings_app::describe::Path;
+use tidings_app::describe::SignIn::{self, Needed, Never, Optional};
 
-/// A row of the table: method, path, group, what it does, whether a token is needed, the query's parameters and
+/// A row of the table: method, path, group, what it does, whether it wants to know who asks, the query's parameters and
 /// the body's fields.
 type Line = (
     &'static str,
     &'static str,
     &'static str,
     &'static str,
-    bool,
+    SignIn,
     &'static [(&'static str, &'static str)],
     &'static [Field],
 );
@@ -19,6 +20,22 @@ type Line = (
 type Field = (&'static str, &'static str, bool);
 
 const PAGE: &[(&str, &str)] = &[("limit", "How many at most."), ("before", "Only what is older than this.")];
+const PEOPLE: &[(&str, &str)] = &[("limit", "How many at most."), ("after", "Those after this id.")];
+const KEYS: &[(&str, &str)] = &[("after", "Those after this prefix.")];
+const AUDIT: &[(&str, &str)] = &[
+    ("limit", "How many at most."),
+    ("before", "Only what was written before the entry of this number."),
+    ("since", "Not before this time, in milliseconds since 1970."),
+    ("until", "Only before this time, in milliseconds since 1970."),
+    ("actor", "Done by this one alone."),
+    ("action", "Of this name alone."),
+    ("result", "ok, refused or failed."),
+];
+const CALLBACK: &[(&str, &str)] = &[
+    ("state", "What the provider was sent with the browser."),
+    ("code", "What the provider gives tokens for."),
+    ("error", "Why it does not."),
+];
 const LISTED: &[(&str, &str)] =
     &[("limit", "How many, 1 to 1000."), ("after", "What the page before said is next.")];
 const SINCE: &[(&str, &str)] =
@@ -87,77 +104,96 @@ const KEY: &[Field] =
 
 #[rustfmt::skip]
 const LINES: &[Line] = &[
-    ("get", "/healthz", "server", "Whether the process answers.", false, &[], &[]),
-    ("get", "/readyz", "server", "Whether it takes clients in.", false, &[], &[]),
-    ("get", "/metrics", "server", "Its figures, for Prometheus; for operators where others could ask.", false, &[], &[]),
-    ("get", "/api/apps", "server", "The manifest of every app.", false, &[], &[]),
-    ("get", "/api/openapi.json", "server", "This document.", false, &[], &[]),
-    ("get", "/api/asyncapi.json", "server", "What is said on sockets.", false, &[], &[]),
-    ("post", "/api/publish", "rooms", "Says something in rooms, to a user or to everybody of the organisation.", true, &[], PUBLISH),
-    ("post", "/api/publish/batch", "rooms", "Says several things in their order, under one key.", true, &[], &[("messages", "array", true), ("key", "string", false)]),
-    ("get", "/api/rooms", "rooms", "Rooms that are in memory, for servers and keys that read.", true, LISTED, &[]),
-    ("get", "/api/rooms/{room}/history", "rooms", "What was said, by the room's rule.", true, SINCE, &[]),
-    ("get", "/api/rooms/{room}/presence", "rooms", "Who is there, by the room's rule.", true, &[("page", "Which page, from 0.")], &[]),
-    ("get", "/api/rooms/{room}/stats", "rooms", "How many are there, and where the history stands.", true, &[], &[]),
-    ("get", "/api/explain", "rooms", "What became of a message for a user, hop by hop, for servers and administrators.", true, EXPLAIN, &[]),
-    ("post", "/api/auth/register", "accounts", "Makes an account.", false, &[], REGISTER),
-    ("post", "/api/auth/setup", "accounts", "Makes the first administrator, by the link that the server printed at its first start; from the server's own machine alone.", false, &[], &[("token", "string", true), ("email", "string", true), ("password", "string", true), ("name", "string", false)]),
-    ("post", "/api/auth/verify", "accounts", "Confirms an address by the token of a mail.", false, &[], &[("token", "string", true)]),
-    ("post", "/api/auth/login", "accounts", "Signs in by password.", false, &[], &[("email", "string", true), ("password", "string", true), ("org", "string", false)]),
-    ("post", "/api/auth/refresh", "accounts", "Gives fresh tokens for a refresh token.", false, &[], &[("refreshToken", "string", true)]),
-    ("post", "/api/auth/logout", "accounts", "Ends a sign-in.", true, &[], &[("refreshToken", "string", false)]),
-    ("post", "/api/auth/password", "accounts", "Changes a password, or asks for a mail to do so.", false, &[], PASSWORD),
-    ("get", "/api/auth/me", "accounts", "Who asks.", true, &[], &[]),
-    ("get", "/api/auth/sessions", "accounts", "From where the asker is and was connected.", true, PAGE, &[]),
-    ("get", "/api/auth/providers", "accounts", "At whom people may sign in: the names of providers, and what people know them by.", false, &[], &[]),
-    ("get", "/api/auth/oidc/{name}/start", "accounts", "Begins to sign in at a provider.", false, &[("returnTo", "The page to come back to, with a code; a path, or a page of an origin that is allowed.")], &[]),
-    ("get", "/api/auth/oidc/{name}/callback", "accounts", "Where the provider sends the browser back.", false, &[], &[]),
-    ("post", "/api/auth/oidc/exchange", "accounts", "Gives tokens for the code of a finished sign-in.", false, &[], &[("code", "string", true)]),
-    ("get", "/api/users", "administration", "The organisation's people.", true, PAGE, &[]),
-    ("post", "/api/users", "administration", "Invites somebody.", true, &[], &[("email", "string", true), ("name", "string", false), ("roles", "array", false)]),
-    ("post", "/api/users/{id}/roles", "administration", "Sets somebody's roles.", true, &[], &[("roles", "array", true)]),
-    ("post", "/api/users/{id}/disable", "administration", "Keeps somebody out.", true, &[], &[]),
-    ("post", "/api/users/{id}/enable", "administration", "Lets somebody in again.", true, &[], &[]),
-    ("post", "/api/users/{id}/disconnect", "administration", "Closes somebody's connections.", true, &[], &[]),
-    ("get", "/api/users/{id}/presence", "rooms", "Whether a user is there, and when it last was.", true, &[], &[]),
-    ("get", "/api/users/{id}/sessions", "administration", "From where somebody is and was connected.", true, PAGE, &[]),
-    ("get", "/api/keys", "administration", "The organisation's API keys.", true, &[], &[]),
-    ("post", "/api/keys", "administration", "Makes an API key, which is shown once.", true, &[], KEY),
-    ("delete", "/api/keys/{prefix}", "administration", "Revokes an API key.", true, &[], &[]),
-    ("post", "/api/revocations", "administration", "Calls tokens back.", true, &[], REVOKE),
-    ("get", "/api/deliveries/{id}", "rooms", "What became of a message that asked for a receipt, for servers.", true, &[], &[]),
-    ("get", "/api/users/{id}/deliveries", "rooms", "How deliveries to a user went, for servers.", true, &[], &[]),
-    ("get", "/api/dead-letters", "administration", "Messages to users that nobody acknowledged.", true, PAGE, &[]),
-    ("delete", "/api/dead-letters", "administration", "Throws dead letters away.", true, &[("before", "Those given up before this time, in milliseconds since 1970.")], &[]),
-    ("post", "/api/dead-letters/redrive", "administration", "Sends the newest dead letters again.", true, &[], REDRIVE),
-    ("get", "/api/dead-letters/{id}", "administration", "A dead letter, with its data.", true, &[], &[]),
-    ("delete", "/api/dead-letters/{id}", "administration", "Throws a dead letter away.", true, &[], &[]),
-    ("post", "/api/dead-letters/{id}/redrive", "administration", "Sends a dead letter again, under its id.", true, &[], REDRIVE),
-    ("get", "/api/admin/overview", "administration", "The server's figures now and in the last minutes; of other organisations than the default one their own.", true, &[], &[]),
-    ("get", "/api/admin/usage", "administration", "How much the server was used by minute and by hour, what was refused, the busiest rooms and users; of other organisations than the default one rooms and users alone.", true, ORGS, &[]),
-    ("get", "/api/admin/rooms", "administration", "Rooms with their members and what they keep.", true, ROOMS, &[]),
-    ("post", "/api/admin/rooms/{room}/kick", "administration", "Sends a user or a socket out of a room.", true, &[], &[("userId", "string", false), ("socketId", "string", false), ("org", "string", false)]),
-    ("get", "/api/admin/sockets", "administration", "Clients that are connected.", true, SOCKETS, &[]),
-    ("post", "/api/admin/sockets/{id}/disconnect", "administration", "Closes a client's connection.", true, &[], ORG),
-    ("get", "/api/admin/users", "administration", "Users that are connected, with their devices.", true, ONLINE, &[]),
-    ("post", "/api/admin/users/{id}/disconnect", "administration", "Closes a user's connections.", true, &[], ORG),
-    ("get", "/api/audit", "administration", "The audit log.", true, PAGE, &[]),
+    ("get", "/healthz", "server", "Whether the process answers.", Never, &[], &[]),
+    ("get", "/readyz", "server", "Whether it takes clients in.", Never, &[], &[]),
+    ("get", "/metrics", "server", "Its figures, for Prometheus; for operators where others could ask.", Optional, &[], &[]),
+    ("get", "/api/apps", "server", "The manifest of every app.", Never, &[], &[]),
+    ("get", "/api/openapi.json", "server", "This document.", Never, &[], &[]),
+    ("get", "/api/asyncapi.json", "server", "What is said on sockets.", Never, &[], &[]),
+    ("post", "/api/publish", "rooms", "Says something in rooms, to a user or to everybody of the organisation.", Needed, &[], PUBLISH),
+    ("post", "/api/publish/batch", "rooms", "Says several things in their order, under one key.", Needed, &[], &[("messages", "array", true), ("key", "string", false)]),
+    ("get", "/api/rooms", "rooms", "Rooms that are in memory, for servers and keys that read.", Needed, LISTED, &[]),
+    ("get", "/api/rooms/{room}/history", "rooms", "What was said, by the room's rule.", Needed, SINCE, &[]),
+    ("get", "/api/rooms/{room}/presence", "rooms", "Who is there, by the room's rule.", Needed, &[("page", "Which page, from 0.")], &[]),
+    ("get", "/api/rooms/{room}/stats", "rooms", "How many are there, and where the history stands.", Needed, &[], &[]),
+    ("get", "/api/explain", "rooms", "What became of a message for a user, hop by hop, for servers and administrators.", Needed, EXPLAIN, &[]),
+    ("post", "/api/auth/register", "accounts", "Makes an account.", Never, &[], REGISTER),
+    ("post", "/api/auth/setup", "accounts", "Makes the first administrator, by the link that the server printed at its first start; from the server's own machine alone.", Never, &[], &[("token", "string", true), ("email", "string", true), ("password", "string", true), ("name", "string", false)]),
+    ("post", "/api/auth/verify", "accounts", "Confirms an address by the token of a mail.", Never, &[], &[("token", "string", true)]),
+    ("post", "/api/auth/login", "accounts", "Signs in by password.", Never, &[], &[("email", "string", true), ("password", "string", true), ("org", "string", false)]),
+    ("post", "/api/auth/refresh", "accounts", "Gives fresh tokens for a refresh token.", Never, &[], &[("refreshToken", "string", true)]),
+    ("post", "/api/auth/logout", "accounts", "Ends a sign-in: that of a refresh token, the asker's, or both.", Optional, &[], &[("refreshToken", "string", false)]),
+    ("post", "/api/auth/password", "accounts", "Changes a password, or asks for a mail to do so.", Optional, &[], PASSWORD),
+    ("get", "/api/auth/me", "accounts", "Who asks.", Needed, &[], &[]),
+    ("get", "/api/auth/sessions", "accounts", "From where the asker is and was connected.", Needed, PAGE, &[]),
+    ("get", "/api/auth/providers", "accounts", "At whom people may sign in: the names of providers, and what people know them by.", Never, &[], &[]),
+    ("get", "/api/auth/oidc/{name}/start", "accounts", "Begins to sign in at a provider.", Never, &[("returnTo", "The page to come back to, with a code; a path, or a page of an origin that is allowed.")], &[]),
+    ("get", "/api/auth/oidc/{name}/callback", "accounts", "Where the provider sends the browser back.", Never, CALLBACK, &[]),
+    ("post", "/api/auth/oidc/exchange", "accounts", "Gives tokens for the code of a finished sign-in.", Never, &[], &[("code", "string", true)]),
+    ("get", "/api/users", "administration", "The organisation's people, by their ids.", Needed, PEOPLE, &[]),
+    ("post", "/api/users", "administration", "Invites somebody.", Needed, &[], &[("email", "string", true), ("name", "string", false), ("roles", "array", false)]),
+    ("post", "/api/users/{id}/roles", "administration", "Sets somebody's roles.", Needed, &[], &[("roles", "array", true)]),
+    ("post", "/api/users/{id}/disable", "administration", "Keeps somebody out.", Needed, &[], &[]),
+    ("post", "/api/users/{id}/enable", "administration", "Lets somebody in again.", Needed, &[], &[]),
+    ("post", "/api/users/{id}/disconnect", "administration", "Closes somebody's connections.", Needed, &[], &[]),
+    ("get", "/api/users/{id}/presence", "rooms", "Whether a user is there, and when it last was.", Needed, &[], &[]),
+    ("get", "/api/users/{id}/sessions", "administration", "From where somebody is and was connected.", Needed, PAGE, &[]),
+    ("get", "/api/keys", "administration", "The organisation's API keys.", Needed, KEYS, &[]),
+    ("post", "/api/keys", "administration", "Makes an API key, which is shown once.", Needed, &[], KEY),
+    ("delete", "/api/keys/{prefix}", "administration", "Revokes an API key.", Needed, &[], &[]),
+    ("post", "/api/revocations", "administration", "Calls tokens back.", Needed, &[], REVOKE),
+    ("get", "/api/deliveries/{id}", "rooms", "What became of a message that asked for a receipt, for servers.", Needed, &[], &[]),
+    ("get", "/api/users/{id}/deliveries", "rooms", "How deliveries to a user went, for servers.", Needed, &[], &[]),
+    ("get", "/api/dead-letters", "administration", "Messages to users that nobody acknowledged.", Needed, PAGE, &[]),
+    ("delete", "/api/dead-letters", "administration", "Throws dead letters away.", Needed, &[("before", "Those given up before this time, in milliseconds since 1970.")], &[]),
+    ("post", "/api/dead-letters/redrive", "administration", "Sends the newest dead letters again.", Needed, &[], REDRIVE),
+    ("get", "/api/dead-letters/{id}", "administration", "A dead letter, with its data.", Needed, &[], &[]),
+    ("delete", "/api/dead-letters/{id}", "administration", "Throws a dead letter away.", Needed, &[], &[]),
+    ("post", "/api/dead-letters/{id}/redrive", "administration", "Sends a dead letter again, under its id.", Needed, &[], REDRIVE),
+    ("get", "/api/admin/overview", "administration", "The server's figures now and in the last minutes; of other organisations than the default one their own.", Needed, &[], &[]),
+    ("get", "/api/admin/usage", "administration", "How much the server was used by minute and by hour, what was refused, the busiest rooms and users; of other organisations than the default one rooms and users alone.", Needed, ORGS, &[]),
+    ("get", "/api/admin/rooms", "administration", "Rooms with their members and what they keep.", Needed, ROOMS, &[]),
+    ("post", "/api/admin/rooms/{room}/kick", "administration", "Sends a user or a socket out of a room.", Needed, &[], &[("userId", "string", false), ("socketId", "string", false), ("org", "string", false)]),
+    ("get", "/api/admin/sockets", "administration", "Clients that are connected.", Needed, SOCKETS, &[]),
+    ("post", "/api/admin/sockets/{id}/disconnect", "administration", "Closes a client's connection.", Needed, &[], ORG),
+    ("get", "/api/admin/users", "administration", "Users that are connected, with their devices.", Needed, ONLINE, &[]),
+    ("post", "/api/admin/users/{id}/disconnect", "administration", "Closes a user's connections.", Needed, &[], ORG),
+    ("get", "/api/audit", "administration", "The audit log, the newest first.", Needed, AUDIT, &[]),
 ];
 
 /// The server's own paths.
 pub fn paths() -> Vec<Path> {
-    let path = |(method, path, tag, about, signed_in, query, fields): &Line| Path {
+    let path = |(method, path, tag, about, sign_in, query, fields): &Line| Path {
         method,
         path,
         tag,
         about,
-        signed_in: *signed_in,
+        sign_in: *sign_in,
         query,
         body: (!fields.is_empty()).then(|| object(fields)),
+        keyed: path.starts_with("/api/publish"),
+        statuses: statuses(method, path),
         answer: path.ends_with('z').then(|| json!({ "type": "string" })),
     };
     LINES.iter().map(path).collect()
 }
+
+/// What is answered where nothing is refused.
+fn statuses(method: &str, path: &str) -> &'static [u16] {
+    let other = OTHERS.iter().find(|(known, at, _)| (*known, *at) == (method, path));
+    other.map_or(&[200], |(.., statuses)| statuses)
+}
+
+/// The paths that answer something else than 200, too.
+const OTHERS: &[(&str, &str, &[u16])] = &[
+    ("post", "/api/auth/register", &[202]),
+    ("post", "/api/auth/setup", &[201]),
+    ("post", "/api/auth/password", &[200, 202]),
+    ("get", "/api/auth/oidc/{name}/start", &[302]),
+    ("get", "/api/auth/oidc/{name}/callback", &[200, 302]),
+    ("post", "/api/users", &[201]),
+    ("post", "/api/keys", &[201]),
+];
 
 fn object(fields: &[Field]) -> Value {
     let property = |(name, kind, _): &Field| {

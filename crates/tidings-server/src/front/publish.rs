@@ -78,8 +78,7 @@ struct Message<'a> {
     batch: Option<[u8; 32]>,
     #[serde(borrow)]
     lane: Option<Cow<'a, str>>,
-    #[serde(default)]
-    volatile: bool,
+    volatile: Option<bool>,
     #[serde(borrow)]
     slot: Option<Cow<'a, str>>,
     receipt: Option<Receipt>,
@@ -101,6 +100,11 @@ struct Wish {
 }
 
 impl Message<'_> {
+    /// Null says nothing, here as on sockets.
+    fn is_volatile(&self) -> bool {
+        self.volatile.unwrap_or(false)
+    }
+
     /// What is asked of the recipients, if anything is.
     fn terms(&self) -> Result<Option<Terms>, Refusal> {
         let wish = match self.receipt {
@@ -108,7 +112,7 @@ impl Message<'_> {
             Some(Receipt::Wanted(true)) => ReceiptWish::default(),
             Some(Receipt::Wish(Object(Wish { timeout_ms, tries }))) => ReceiptWish { timeout_ms, tries },
         };
-        Terms::of(wish, self.volatile).map(Some)
+        Terms::of(wish, self.is_volatile()).map(Some)
     }
 }
 
@@ -321,7 +325,7 @@ async fn send_to(
         event: &message.event,
         payload: payload(message),
         lane,
-        volatile: message.volatile,
+        volatile: message.is_volatile(),
         key: message.key.as_deref(),
         batch: message.batch.as_ref(),
         skip: None,

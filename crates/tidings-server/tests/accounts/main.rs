@@ -3,6 +3,7 @@
 
 mod admin_ui;
 mod bed;
+mod described;
 mod keys;
 mod members;
 mod moments;
