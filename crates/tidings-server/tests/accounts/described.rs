@@ -94,7 +94,7 @@ async fn who_need_not_say_who_asks_is_not_told_to_and_others_are() {
         if of_apps {
             continue;
         }
-        let at = path.replace("{room}", "open:1").replace("{", "").replace("}", "");
+        let at = path.replace("{room}", "open:1").replace(['{', '}'], "");
         let answer = bed.ask(&method.to_uppercase(), &at, "", "").await;
         let security = operation["security"].as_array().unwrap();
         let is_needed = !security.is_empty() && !security.contains(&json!({}));
