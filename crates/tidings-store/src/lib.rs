@@ -59,6 +59,7 @@ pub use digest::Digest;
 pub use error::{Result, StoreError};
 pub use many::ManyRows;
 pub use migrate::Migration;
+pub use open::check_url;
 pub use options::StoreOptions;
 pub use sql::{Reader, Row, Tx, Value};
 pub use store::Store;

@@ -31,8 +31,8 @@ pub(crate) async fn on_signal(mut signal: Signal, live: Live, mut started: Start
 
 fn reload(live: &Live, started: &mut Started) -> Result<()> {
     let resolved = config::resolve(&started.inputs)?;
-    config::refuse_unsafe(&resolved.config)?;
-    let config = Config { rooms: resolved.config.rooms, ..started.config.clone() };
+    let usable = config::usable(&resolved)?;
+    let config = Config { rooms: usable.config.rooms, ..started.config.clone() };
     let keeping = live.reload_rooms(&config).map_err(Misconfigured)?;
     for kind in keeping {
         tracing::warn!("`rooms.{kind}`: keep, size and ttl_seconds need a restart to change");
