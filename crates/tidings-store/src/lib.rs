@@ -25,6 +25,7 @@
 //! | [`log`] | events of durable rooms, numbered without holes |
 //! | [`comebacks`] | sessions that another process can go on with |
 //! | [`carried`] | what a process has left of its memory for the next |
+//! | [`last_config`] | what was set at the last start |
 //! | [`dead_letters`], [`subscriptions`] | what reached nobody; the rooms users want to be in |
 //! | [`audit`] | what happened, in a chain that shows what was done to it |
 
@@ -37,6 +38,7 @@ mod digest;
 pub mod error;
 pub mod identities;
 pub mod keys;
+pub mod last_config;
 pub mod last_seen;
 pub mod links;
 pub mod log;

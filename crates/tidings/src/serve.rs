@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tracing_subscriber::EnvFilter;
 
+use crate::changes::Settings;
 use crate::config::{self, Misconfigured, SettingFlags};
 use crate::demo::Demo;
 use crate::host::Host;
@@ -82,12 +83,15 @@ fn serve(started: Started, first: Option<Entry>) -> Result<()> {
             None => None,
         };
         let (secret, set_up) = set_up.unzip();
-        let happened = first.into_iter().collect();
+        let settings = Settings::of(&started.values, &config)?;
+        let changed = settings.since_last_start(&store).await;
+        let happened = first.into_iter().chain(changed).collect();
         let extras = Extras { store: Some(store.clone()), apps, happened, set_up, ..Extras::default() };
         let server = match Server::start(&config, extras).await {
             Err(StartError::Config(problem)) => return Err(Misconfigured(problem).into()),
             started => started?,
         };
+        settings.keep(&store).await;
         let mut lively = JoinSet::new();
         if config.host.publish {
             lively.spawn(publish_host(server.publisher(), config.clone()));
@@ -96,7 +100,7 @@ fn serve(started: Started, first: Option<Entry>) -> Result<()> {
             lively.spawn(publish_demo(server.publisher()));
         }
         let hangup = signal(SignalKind::hangup())?;
-        tokio::spawn(reload::on_signal(hangup, server.live(), started));
+        tokio::spawn(reload::on_signal(hangup, server.live(), started, (settings, store.clone())));
         // Whoever reads that it listens may already tell it to leave.
         let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         announce(&server, &config, secret.as_deref())?;

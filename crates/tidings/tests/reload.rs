@@ -97,6 +97,7 @@ fn hear(socket: &mut WebSocket<TcpStream>, kind: &str) -> Value {
 }
 
 const SECRET: &str = "a secret of the tests, 32 bytes or more";
+const OTHER: &str = "another secret of the tests, not that one";
 const OPEN: &str = "[rooms.chat]\nsubscribe = \"anyone\"\npublish = \"anyone\"\n";
 const TAKEN: &str = "room kinds are those of the configuration now";
 const REFUSED: &str = "nothing has changed";
@@ -139,7 +140,7 @@ fn a_hangup_changes_the_rules_of_rooms_and_refuses_what_is_wrong() {
 /// Files that the wrong configurations name.
 const FILES: [(&str, &str); 4] = [
     ("jwt", SECRET),
-    ("other", "another secret of the tests, not that one"),
+    ("other", OTHER),
     ("weak", "changemechangemechangemechangeme"),
     ("secrets.toml", "# None.\n"),
 ];
@@ -204,4 +205,65 @@ fn a_hangup_takes_nothing_with_which_no_server_would_start() {
     say(&mut client, &json!({"type": "subscribe", "id": 2, "room": "chat:a"}));
     let answer = std::iter::repeat_with(|| hear(&mut client, "ack")).find(|ack| ack["id"] == 2).unwrap();
     assert_eq!(answer["ok"], true, "{answer}");
+}
+
+/// What the audit log of a server's database has of an action, the oldest first: object, before, after and reason.
+fn noted(place: &Place, action: &str) -> Vec<[Value; 4]> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+    let output = command.env_clear().current_dir(place.path()).args(["audit", "--action", action]).output();
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert!(!text.contains(SECRET) && !text.contains(OTHER), "{text}");
+    let entry = |line: &str| {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        ["object", "before", "after", "reason"].map(|name| entry[name].clone())
+    };
+    let mut all: Vec<_> = text.lines().map(entry).collect();
+    all.sort_by_key(|[object, ..]| object.to_string());
+    all
+}
+
+impl Running {
+    /// Ends the server in order, so that all it noted is written.
+    fn end(mut self) -> Place {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        std::mem::take(&mut self.place)
+    }
+}
+
+#[test]
+fn what_is_set_otherwise_than_at_the_last_start_is_in_the_audit_log() {
+    let place = Place::new();
+    let write =
+        |place: &Place, name: &str, text: &str| std::fs::write(place.path().join(name), text).unwrap();
+    write(&place, "jwt", SECRET);
+    let auth = "[auth]\njwt_secret_file = \"jwt\"\n";
+    write(&place, "tidings.toml", &format!("{auth}[limits]\nrooms = 7\n"));
+    let place = Running::run(serve(&place), place).end();
+    let place = Running::run(serve(&place), place).end();
+    assert_eq!(noted(&place, "config.change"), Vec::<[Value; 4]>::new(), "nothing is set otherwise");
+
+    write(&place, "tidings.toml", &format!("{auth}[limits]\nqueue_messages = 99\n{OPEN}"));
+    let mut server = Running::run(serve(&place), place);
+    server
+        .reload(&format!("{auth}[limits]\nqueue_messages = 98\n[rooms.chat]\npublish = \"nobody\"\n"), TAKEN);
+    let place = server.end();
+    let [null, seven, many, anyone] = ["null", "7", "99", "\"anyone\""].map(|text| json!(text));
+    let none = Value::Null;
+    let mut all = vec![
+        [json!("limits.queue_messages"), null.clone(), many.clone(), none.clone()],
+        [json!("limits.rooms"), seven, null.clone(), none.clone()],
+        [json!("rooms.chat.publish"), null.clone(), anyone.clone(), none.clone()],
+        [json!("rooms.chat.subscribe"), null.clone(), anyone, none.clone()],
+    ];
+    assert_eq!(noted(&place, "config.change"), all);
+    assert_eq!(noted(&place, "rule.change")[0][0], json!("rooms.chat"));
+
+    // The room kinds are those of the last start since the signal; the limit becomes so with the next one.
+    write(&place, "jwt", OTHER);
+    let place = Running::run(serve(&place), place).end();
+    all.insert(1, [json!("limits.queue_messages"), many, json!("98"), none.clone()]);
+    assert_eq!(noted(&place, "config.change"), all);
+    let renewed = [json!("auth.jwt_secret"), none.clone(), none.clone(), json!("changed")];
+    assert_eq!(noted(&place, "secret.rotate"), [renewed]);
 }

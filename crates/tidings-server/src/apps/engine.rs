@@ -4,9 +4,10 @@ use std::sync::{Arc, Weak};
 
 use tidings_app::commit::{Emitted, Work};
 use tidings_app::{Engine, Pending};
-use tidings_core::{Code, Position, Publish, Refusal, Room};
+use tidings_core::{Code, Identity, Position, Publish, Refusal, Room};
 use tidings_store::Reader;
 
+use crate::audit::{Action, Entry};
 use crate::durable::Said;
 use crate::shard::inbox::Mail;
 use crate::shared::{Shared, wall_ms};
@@ -63,6 +64,12 @@ impl Engine for Backing {
     fn close(&self, room: &Room) {
         if let Some(shared) = self.0.upgrade() {
             shared.inboxes.iter().for_each(|inbox| inbox.push(Mail::Close(room.clone())));
+        }
+    }
+
+    fn exported(&self, who: &Identity, what: String) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.audit.note(Entry::ok(Action::Export).by_identity(who).on(what));
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) use check::doubts;
 pub(crate) use check::refuse_unsafe;
 pub(crate) use database::url as database_url;
 pub(crate) use flags::{DatabaseFlags, LocateFlags, SettingFlags};
-pub(crate) use layers::{Inputs, resolve};
+pub(crate) use layers::{Inputs, defaults, resolve};
 pub(crate) use print::{to_json, to_toml};
 pub(crate) use secret::{
     has_secret, local as local_secret, make_directory, random_hex, resolve as resolve_secret,
@@ -40,6 +40,11 @@ pub(crate) struct Resolved {
     pub(crate) values: Layer,
     /// What the operator should know, one sentence each.
     pub(crate) warnings: Vec<String>,
+}
+
+/// Whether the value at a place is a secret.
+pub(crate) fn is_secret(path: &[String]) -> bool {
+    settings::Setting::find(path).is_some_and(|setting| setting.secret)
 }
 
 /// A setting's place in the file, part by part.
