@@ -289,6 +289,11 @@ impl Stage {
         named(org, name, self.engine.room_name_bytes())
     }
 
+    /// Writes into the audit log that somebody takes data away as a whole; `what` names the data.
+    pub fn exported(&self, who: &Identity, what: impl Into<String>) {
+        self.engine.exported(who, what.into());
+    }
+
     /// Milliseconds since 1970.
     pub fn now_ms(&self) -> u64 {
         self.engine.now_ms()

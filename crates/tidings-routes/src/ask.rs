@@ -62,6 +62,11 @@ impl Asker {
         Ok(Self(caller))
     }
 
+    /// Who it is.
+    pub fn who(&self) -> &Identity {
+        &self.0.who
+    }
+
     /// The organisation.
     pub fn org(&self) -> &Org {
         &self.0.who.org

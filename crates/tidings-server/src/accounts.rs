@@ -35,7 +35,7 @@ use tidings_core::{Code, Org, Refusal};
 use tidings_store::users::{Status, User};
 use tidings_store::{Store, StoreError, Tx};
 
-use crate::audit::Audit;
+use crate::audit::{Action, Actor, Audit, Entry, entry_of};
 use crate::config::{Config, Register};
 use crate::live::{CallBack, Target};
 use crate::shared::wall_ms;
@@ -231,6 +231,19 @@ impl Accounts {
         }
         Ok(())
     }
+}
+
+/// Makes an organisation unless there is one, and writes that down in the same transaction.
+///
+/// # Errors
+/// What the store says.
+pub async fn ensure_org(tx: &mut Tx, org: &Org, by: Actor) -> Result<(), StoreError> {
+    let now = wall_ms();
+    if tx.ensure_org(org, now).await? {
+        let made = Entry::ok(Action::OrgCreate).by(by).of(org).on(org.as_str().to_owned());
+        tx.append_audit(&[entry_of(made)], now).await?;
+    }
+    Ok(())
 }
 
 /// Waits for the next tenth of a second since `begun`: how much was written must not show in the time.

@@ -35,6 +35,7 @@ pub use entry::{Actor, Entry, FIELD_BYTES, Outcome, VALUE_BYTES, session_hash};
 pub use shown::{line, members};
 pub(crate) use writer::{Writer, Writing};
 
+use crate::server::node_name;
 use crate::shared::wall_ms;
 use crate::threats::{Detector, Kind, Level, Threat};
 use samples::{Samples, Verdict};
@@ -85,6 +86,12 @@ impl Counts {
             (kind, level, self.threats[kind as usize][level as usize].load(Ordering::Relaxed))
         })
     }
+}
+
+/// An entry that is written in the transaction that does what it tells of, so that it stands there if and only if that is
+/// done; for what is rare, since whoever else writes to the log waits for that transaction.
+pub(crate) fn entry_of(entry: Entry) -> AuditEntry {
+    request::named(entry).stored(&node_name(), wall_ms())
 }
 
 impl Audit {

@@ -28,7 +28,7 @@ use crate::degraded::level;
 use crate::outbound::{Guard, Outbound, SystemResolver, Target, connector};
 pub(crate) use question::{Caller, Draft, Entrance, Purpose};
 use signature::SigningKey;
-pub use signature::is_key_of_hooks;
+pub(crate) use signature::is_key_of_hooks;
 pub(crate) use verdict::Verdict;
 
 /// Questions under way at once, to one URL: one that hangs takes nobody's turn at the others.

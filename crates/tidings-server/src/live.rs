@@ -6,6 +6,7 @@
 
 mod call_back;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tidings_store::{Store, StoreError};
 use tokio::sync::{oneshot, watch};
 
 use crate::audit::{Action, Actor, Entry};
-use crate::config::Config;
+use crate::config::{Config, RoomKindConfig};
 use crate::settings::{Footing, kinds};
 use crate::shard::inbox::Mail;
 use crate::shard::rounds::Errand;
@@ -115,18 +116,19 @@ impl Live {
         Ok(closed)
     }
 
-    /// Puts the room kinds of a configuration in the place of those in force; nothing else of it is read.
+    /// Puts the room kinds of a configuration in the place of those in force, which `before` has; nothing else of
+    /// either is read.
     ///
     /// Within a second everybody has left the rooms that the new rules close to them. Answers the kinds whose
-    /// `keep`, `size` and `ttl_seconds` stay what they were until the next start.
+    /// `keep`, `size` and `ttl_seconds` stay what they were until the next start. Each kind that is configured otherwise
+    /// is an entry of the audit log.
     ///
     /// # Errors
     /// A sentence that says which kind is wrong; then those in force stay.
-    pub fn reload_rooms(&self, config: &Config) -> Result<Vec<CompactString>, String> {
+    pub fn reload_rooms(&self, config: &Config, before: &Config) -> Result<Vec<CompactString>, String> {
         let footing = Footing { loopback: self.0.settings.loopback, stored: self.0.log.is_some() };
         let replaced = self.0.node.replace_kinds(kinds(config, footing, self.0.apps.kinds())?);
-        let kinds = config.rooms.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        self.0.audit.note(Entry::ok(Action::RuleChange).by(Actor::Operator).on(kinds));
+        changed_rules(&before.rooms, &config.rooms).for_each(|entry| self.0.audit.note(entry));
         if !replaced.heard_by_others.is_empty() {
             self.0.send_errand(|| Errand::Rights { kinds: replaced.heard_by_others.clone() });
         }
@@ -187,6 +189,21 @@ impl Live {
             Refusal::new(Code::Unavailable, "in force on this node, but not written down; ask again")
         })
     }
+}
+
+/// What to write down of kinds that are configured otherwise than before.
+fn changed_rules<'a>(
+    before: &'a BTreeMap<String, RoomKindConfig>,
+    now: &'a BTreeMap<String, RoomKindConfig>,
+) -> impl Iterator<Item = Entry> + 'a {
+    let added = now.keys().filter(|kind| !before.contains_key(*kind));
+    let differs = before.keys().chain(added).filter(|kind| before.get(*kind) != now.get(*kind));
+    differs.map(|kind| {
+        // Texts and numbers alone, which JSON can say.
+        let said = |kind: Option<&RoomKindConfig>| serde_json::to_string(&kind).unwrap_or_default();
+        let entry = Entry::ok(Action::RuleChange).by(Actor::Operator).on(format!("rooms.{kind}"));
+        entry.changed(said(before.get(kind)), said(now.get(kind)))
+    })
 }
 
 async fn end_families(

@@ -18,25 +18,24 @@ use crate::accounts::mail::{MailSender, Outbox, ToTheLog};
 use crate::accounts::oidc::Oidc;
 use crate::accounts::set_up::SetUp;
 use crate::accounts::{Accounts, Rules};
-use crate::admin::ui::NAMESPACE;
 use crate::admin::{Admin, pulse};
-use crate::apps::{self, Apps, Backing};
+use crate::apps::{self, Backing};
 use crate::audit::{Action, Actor, Audit, Entry, Noted, Writer, Writing};
 use crate::beside::{Beside, Without};
 use crate::carried;
 use crate::client::Handler;
-use crate::config::{AdminUiMode, Config, NamespaceConfig};
+use crate::config::Config;
 use crate::durable::{self, Said};
 use crate::failpoint;
-use crate::front::{Accepting, Administration, AllowedOrigins, Door, Front, Proxies, TestDoors};
+use crate::front::{Accepting, Administration, Door, Front, TestDoors};
 use crate::gate::{self, Gate};
-use crate::hooks::Hooks;
 use crate::ids::Entropy;
 use crate::ledger::Ledger;
 use crate::listeners::{Listener, Listeners};
 use crate::live::{self, Live};
+use crate::plan::{Parts, Plan};
 use crate::presence;
-use crate::settings::{Footing, Settings, kinds};
+use crate::settings::{Footing, Settings};
 use crate::shard::inbox::{Inbox, Mail, ShardPost};
 use crate::shard::{self, ShardLoop};
 use crate::shared::{Shared, wall_ms};
@@ -126,15 +125,16 @@ impl Server {
     /// # Errors
     /// [`StartError`] says which part of the configuration cannot be used.
     pub async fn start(config: &Config, mut extras: Extras) -> Result<Self, StartError> {
-        let own_rates = config.rooms.values().filter(|kind| kind.publish_per_minute.is_some()).count();
-        let (apps, routes) = Apps::mount(config, std::mem::take(&mut extras.apps), own_rates)?;
-        let config = &prepare(config, &apps, extras.store.as_ref()).await?;
-        let proxies = Proxies::new(config).map_err(StartError::Config)?;
         let listeners = Listeners::open(config)?;
         let (addr, ws_addr, admin_addr) = (listeners.addr(), listeners.ws_addr(), listeners.admin_addr());
-        // Behind a proxy everybody comes from loopback, and nobody is from this machine for it.
-        let loopback = !config.behind_proxy && listeners.loopback();
-        let origins = AllowedOrigins::new(config, loopback).map_err(StartError::Config)?;
+        let footing = Footing { loopback: listeners.loopback(), stored: extras.store.is_some() };
+        let base = format!("http://{addr}");
+        let plan = Plan::of(config, std::mem::take(&mut extras.apps), footing, &base)?;
+        let Plan { config, routes, proxies, origins, parts } = plan;
+        let (config, loopback) = (&config, parts.loopback);
+        if let Some(store) = extras.store.as_ref().filter(|_| !parts.apps.is_empty()) {
+            parts.apps.migrate(store).await.map_err(StartError::Apps)?;
+        }
         if !loopback && !origins.knows_a_name() {
             tracing::warn!(
                 "no browser page may connect: neither accounts.public_url nor allow_origin names one"
@@ -146,8 +146,8 @@ impl Server {
         let node = format!("{}:{}", node_name(), addr.port());
         let ledger = kept.map(|store| Ledger::start(store, node, &beside));
         let outbox = Arc::new(Outbox::default());
-        let keepers = Keepers { base: format!("http://{addr}"), outbox: outbox.clone(), ledger, loopback };
-        let (shared, threads) = start_shards(config, &extras, &audit, keepers, apps, &beside)?;
+        let keepers = Keepers { outbox: outbox.clone(), ledger };
+        let (shared, threads) = start_shards(config, &extras, &audit, keepers, parts, &beside)?;
         shared.apps.bind(Arc::new(Backing(Arc::downgrade(&shared))));
 
         let mut revocations = 0;
@@ -365,28 +365,6 @@ impl Publisher {
     }
 }
 
-/// Makes the tables of apps, and the configuration with their namespaces.
-async fn prepare(config: &Config, apps: &Apps, store: Option<&Store>) -> Result<Config, StartError> {
-    match store {
-        Some(store) if !apps.is_empty() => apps.migrate(store).await.map_err(StartError::Apps)?,
-        None if apps.needs_a_store() => {
-            return Err(StartError::Config("an app has tables, and there is no database".into()));
-        }
-        _ => {}
-    }
-    let mut config = config.clone();
-    if config.admin_ui.mode != AdminUiMode::Off {
-        let taken = apps.namespaces().any(|name| name == NAMESPACE);
-        if taken || config.namespaces.insert(NAMESPACE.into(), NamespaceConfig::default()).is_some() {
-            return Err(StartError::Config("admin_ui needs the namespace `/admin`, which is taken".into()));
-        }
-    }
-    for namespace in apps.namespaces().filter(|namespace| *namespace != "/") {
-        config.namespaces.entry(namespace.to_owned()).or_default();
-    }
-    Ok(config)
-}
-
 /// What happens is noted from here on, and written once the server has started.
 fn new_audit(config: &Config) -> (Arc<Audit>, Noted) {
     let detector = Detector::new(&config.threats);
@@ -420,33 +398,25 @@ pub fn node_name() -> String {
     if name.is_empty() { "unnamed".into() } else { name }
 }
 
-/// What accounts need to know of the server they are on.
+/// What writes down who is connected, and what is mailed to people.
 struct Keepers {
-    /// Where it listens.
-    base: String,
     outbox: Arc<Outbox>,
     ledger: Option<Ledger>,
-    loopback: bool,
 }
 
-impl Keepers {
-    /// The accounts, if there is a store for them and they are not switched off.
-    fn accounts(
-        &self,
-        config: &Config,
-        extras: &Extras,
-        sign_in: &Arc<SignIn>,
-        audit: &Arc<Audit>,
-    ) -> Result<Option<Arc<Accounts>>, StartError> {
-        let rules = Rules::new(config, self.loopback, &self.base).map_err(StartError::Config)?;
-        let oidc = Oidc::new(config, &self.base).map_err(StartError::Config)?;
-        let Some(store) = extras.store.clone().filter(|_| config.accounts.enabled) else { return Ok(None) };
-        let outbox = self.outbox.clone();
-        let accounts = Accounts::new(store, sign_in.clone(), audit.clone(), rules, outbox, oidc);
-        let mut accounts = accounts.with_set_up(extras.set_up.clone());
-        accounts.sends_mail = extras.mail.is_some();
-        Ok(Some(Arc::new(accounts)))
-    }
+/// The accounts, if there is a store for them and they are not switched off.
+fn accounts(
+    config: &Config,
+    extras: &Extras,
+    audit: &Arc<Audit>,
+    outbox: Arc<Outbox>,
+    (sign_in, rules, oidc): (Arc<SignIn>, Rules, Oidc),
+) -> Option<Arc<Accounts>> {
+    let store = extras.store.clone().filter(|_| config.accounts.enabled)?;
+    let accounts = Accounts::new(store, sign_in, audit.clone(), rules, outbox, oidc);
+    let mut accounts = accounts.with_set_up(extras.set_up.clone());
+    accounts.sends_mail = extras.mail.is_some();
+    Some(Arc::new(accounts))
 }
 
 fn start_shards(
@@ -454,13 +424,12 @@ fn start_shards(
     extras: &Extras,
     audit: &Arc<Audit>,
     keepers: Keepers,
-    apps: Apps,
+    parts: Parts,
     beside: &Beside,
 ) -> Result<(Arc<Shared>, Vec<JoinHandle<()>>), StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let count = if config.shards == 0 { cores } else { config.shards }.clamp(1, tidings_core::hub::SHARDS);
-    let loopback = keepers.loopback;
-    let sign_in = Arc::new(SignIn::configured(&config.auth).map_err(StartError::Config)?);
+    let Parts { apps, sign_in, kinds, hooks, rules, oidc, loopback } = parts;
     let settings = Arc::new(Settings::new(config, count, loopback, extras.handler.is_some()));
     let (mut polls, mut inboxes) = (Vec::new(), Vec::new());
     for _ in 0..count {
@@ -469,12 +438,6 @@ fn start_shards(
         polls.push(poll);
     }
     let posts = inboxes.iter().map(|inbox| Box::new(ShardPost(inbox.clone())) as Box<dyn tidings_core::Post>);
-    let footing = Footing { loopback, stored: extras.store.is_some() };
-    let kinds = kinds(config, footing, apps.kinds()).map_err(StartError::Config)?;
-    if config.hooks.any() && config.hooks.secret == config.auth.jwt_secret {
-        return Err(StartError::Config("hooks.secret must not be the secret of the tokens".into()));
-    }
-    let hooks = Hooks::new(&config.hooks).map_err(StartError::Config)?;
     let gate = Gate::new(config, audit.clone());
     let rooms = if config.no_limits { usize::MAX } else { config.limits.rooms_per_org };
     let hub = Hub::new(posts.collect()).with_rooms_per_org(rooms);
@@ -483,7 +446,7 @@ fn start_shards(
     let node = Node::new(hub, kinds, Entropy::default().secret() as u64)
         .with_presence(Presence::new(times))
         .with_recorder(recorder);
-    let accounts = keepers.accounts(config, extras, &sign_in, audit)?;
+    let accounts = accounts(config, extras, audit, keepers.outbox, (sign_in.clone(), rules, oidc));
     let mut shared =
         Shared::new(settings, Arc::new(node), sign_in, hooks, gate, inboxes, audit.clone(), extras, beside);
     shared.ledger = keepers.ledger;

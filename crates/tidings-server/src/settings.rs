@@ -216,14 +216,6 @@ pub fn kinds(config: &Config, footing: Footing, apps: &[RoomKind]) -> Result<Kin
     Ok(kinds)
 }
 
-/// Whether the list of trusted proxies can be used.
-///
-/// # Errors
-/// A sentence that names the entry that is no address.
-pub fn trusted_proxies(config: &Config) -> Result<(), String> {
-    crate::front::Proxies::new(config).map(drop)
-}
-
 /// A rule that asks needs somebody to ask, and a key to ask with.
 fn refuse_unanswered(kinds: &Kinds, hooks: &HooksConfig) -> Result<(), String> {
     for (kind, spec) in kinds.iter() {

@@ -5,6 +5,7 @@
 //! | `token`, `strict` | a token's parts, read strictly |
 //! | `keys`, `source`, `fetch`, `refresh` | keys pinned to their algorithm, where they are read, and when again |
 //! | `issuer`, `claims` | whose tokens are believed, and what they say |
+//! | `purposes` | that no secret serves two purposes |
 //! | `issue` | tokens of our own |
 //! | `id_token`, `kept` | who somebody is at an OpenID Connect provider; what it was asked, kept for a while |
 //! | `revoked` | tokens that were called back |
@@ -20,6 +21,7 @@ mod issue;
 mod issuer;
 pub(crate) mod kept;
 mod keys;
+mod purposes;
 mod refresh;
 pub mod revoked;
 mod source;
@@ -44,6 +46,7 @@ use token::Token;
 pub use api_key::{ApiKey, ApiKeys, Found};
 pub use fault::Fault;
 pub use issue::{Grant, Signer};
+pub(crate) use purposes::refuse_shared_with_hooks;
 pub use refresh::RefreshTimes;
 pub use revoked::Revocation;
 pub use token::TOKEN_BYTES;
@@ -133,7 +136,7 @@ impl SignIn {
         let previous = Some(&config.jwt_secret_previous).filter(|secret| !secret.is_empty());
         let secrets: Vec<&[u8]> =
             [&config.jwt_secret].into_iter().chain(previous).map(|s| s.as_bytes()).collect();
-        refuse_doubles(config, &secrets)?;
+        refuse_doubles(config)?;
         let shared = Issuer::fixed(&config.issuer, &config.audience, issuer::shared_keys(secrets.clone())?);
         let own: Vec<OwnKey> = secrets.iter().map(|secret| OwnKey::derive(secret)).collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -351,18 +354,17 @@ pub(crate) fn refused(fault: Fault, provider: &str) -> Refusal {
 }
 
 /// Refuses names that mean two issuers, and secrets that serve two purposes.
-fn refuse_doubles(config: &AuthConfig, secrets: &[&[u8]]) -> Result<(), String> {
+fn refuse_doubles(config: &AuthConfig) -> Result<(), String> {
     if config.issuers.len() > ISSUERS {
         return Err(format!("more than {ISSUERS} [[auth.issuers]]"));
     }
     if config.own_issuer.is_empty() {
         return Err("`auth.own_issuer` is empty; it is the `iss` of the tokens this server issues".into());
     }
-    if secrets.len() == 2 && secrets[0] == secrets[1] {
+    if !config.jwt_secret.is_empty() && config.jwt_secret == config.jwt_secret_previous {
         return Err("the previous signing secret is the current one; remove it".into());
     }
     let mut seen = vec![config.own_issuer.as_str()];
-    let mut held: Vec<Vec<u8>> = secrets.iter().map(|secret| secret.to_vec()).collect();
     for issuer in std::iter::once(config.issuer.as_str())
         .filter(|name| !name.is_empty())
         .chain(config.issuers.iter().map(|issuer| issuer.issuer.as_str()))
@@ -372,15 +374,7 @@ fn refuse_doubles(config: &AuthConfig, secrets: &[&[u8]]) -> Result<(), String> 
         }
         seen.push(issuer);
     }
-    for issuer in config.issuers.iter().filter(|issuer| !issuer.secret_file.is_empty()) {
-        let text = source::read_file(issuer.secret_file.as_ref()).unwrap_or_default();
-        let secret = source::secret_of(&text).as_bytes().to_vec();
-        if !secret.is_empty() && held.contains(&secret) {
-            return Err(format!("{}: this secret serves another purpose already", issuer.secret_file));
-        }
-        held.push(secret);
-    }
-    Ok(())
+    purposes::refuse_shared(config)
 }
 
 /// Seconds since 1970.

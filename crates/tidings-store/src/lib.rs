@@ -26,6 +26,7 @@
 //! | [`comebacks`] | sessions that another process can go on with |
 //! | [`carried`] | what a process has left of its memory for the next |
 //! | [`progress`] | how far a database has come, and what changes where an older copy is in its place |
+//! | [`last_config`] | what was set at the last start |
 //! | [`dead_letters`], [`subscriptions`] | what reached nobody; the rooms users want to be in |
 //! | [`audit`] | what happened, in a chain that shows what was done to it |
 
@@ -38,6 +39,7 @@ mod digest;
 pub mod error;
 pub mod identities;
 pub mod keys;
+pub mod last_config;
 pub mod last_seen;
 pub mod links;
 pub mod log;
@@ -61,6 +63,7 @@ pub use digest::Digest;
 pub use error::{Result, StoreError};
 pub use many::ManyRows;
 pub use migrate::Migration;
+pub use open::check_url;
 pub use options::StoreOptions;
 pub use sql::{Reader, Row, Tx, Value};
 pub use store::Store;

@@ -104,6 +104,14 @@ pub(crate) const OURS: &[Migration] = &[
         sqlite: "",
         postgres: "",
     },
+    Migration {
+        owner: "core",
+        number: 11,
+        name: "what was set at the last start",
+        both: include_str!("../migrations/0011_last_config.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// A number of our own for the lock under which PostgreSQL is migrated: `tidings` in ASCII.

@@ -26,19 +26,53 @@ const FRESH: Duration = Duration::from_secs(1);
 /// A transaction whose node went silent is ended by PostgreSQL after so long, and its locks with it.
 const SILENT_TRANSACTION: Duration = Duration::from_secs(60);
 
-/// Opens what `url` names.
-pub(crate) async fn pools(url: &str, options: &StoreOptions) -> Result<Pools> {
+/// What a URL names.
+enum Named<'a> {
+    Memory,
+    File(&'a Path),
+    Postgres(Box<PgConnectOptions>),
+}
+
+/// Reads a URL without opening anything.
+fn named(url: &str) -> Result<Named<'_>> {
     if url == "sqlite::memory:" {
-        return memory(options).await;
+        return Ok(Named::Memory);
     }
     if let Some(path) = url.strip_prefix("sqlite:") {
-        return file(Path::new(path.strip_prefix("//").unwrap_or(path)), options).await;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() || path.contains('?') {
+            return unusable("a SQLite URL is sqlite: and a path, without parameters".into());
+        }
+        return Ok(Named::File(Path::new(path)));
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return postgres(url, options).await;
+        // The parser's error may quote the password.
+        let Ok(connect) = PgConnectOptions::from_str(url) else {
+            return unusable(
+                "the database URL cannot be read; it is postgres://USER:PASSWORD@HOST:PORT/NAME".into(),
+            );
+        };
+        return Ok(Named::Postgres(Box::new(connect)));
     }
     // The rest of it may hold a password, so none of it is repeated.
     unusable("the database URL begins with neither sqlite: nor postgres://".into())
+}
+
+/// Whether a URL could name a database; nothing is opened.
+///
+/// # Errors
+/// [`StoreError::Unusable`] with a sentence, in which nothing of the URL is.
+pub fn check_url(url: &str) -> Result<()> {
+    named(url).map(drop)
+}
+
+/// Opens what `url` names.
+pub(crate) async fn pools(url: &str, options: &StoreOptions) -> Result<Pools> {
+    match named(url)? {
+        Named::Memory => memory(options).await,
+        Named::File(path) => file(path, options).await,
+        Named::Postgres(connect) => postgres(url, *connect, options).await,
+    }
 }
 
 fn unusable<T>(sentence: String) -> Result<T> {
@@ -60,9 +94,6 @@ async fn memory(options: &StoreOptions) -> Result<Pools> {
 const PAGE_BYTES: u32 = 1_024;
 
 async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
-    if path.as_os_str().is_empty() || path.as_os_str().as_encoded_bytes().contains(&b'?') {
-        return unusable("a SQLite URL is sqlite: and a path, without parameters".into());
-    }
     if !options.create && !path.exists() {
         return unusable(format!("there is no database at {}", path.display()));
     }
@@ -141,13 +172,7 @@ fn create(path: &Path) -> Result<()> {
     }
 }
 
-async fn postgres(url: &str, options: &StoreOptions) -> Result<Pools> {
-    // The parser's error may quote the password.
-    let Ok(connect) = PgConnectOptions::from_str(url) else {
-        return unusable(
-            "the database URL cannot be read; it is postgres://USER:PASSWORD@HOST:PORT/NAME".into(),
-        );
-    };
+async fn postgres(url: &str, connect: PgConnectOptions, options: &StoreOptions) -> Result<Pools> {
     let mut connect = connect.application_name("tidings").disable_statement_logging();
     if !url.contains("sslmode=") && !is_here(&connect) {
         connect = connect.ssl_mode(PgSslMode::VerifyFull);

@@ -33,15 +33,15 @@ impl Tx {
         done.map(drop).map_err(|error| error.about("the organisation", "organisation"))
     }
 
-    /// Makes an organisation unless there is one, as for those that a trusted issuer names.
+    /// Makes an organisation unless there is one, as for those that a trusted issuer names; whether it made it.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn ensure_org(&mut self, org: &Org, now_ms: u64) -> Result<()> {
+    pub async fn ensure_org(&mut self, org: &Org, now_ms: u64) -> Result<bool> {
         bounded(org.as_str(), SHORT_BYTES, "an organisation's id is 1 to 1024 bytes")?;
         let sql = "INSERT INTO organisations (org, name, created_ms, settings) VALUES ($1, $1, $2, '{}') \
                    ON CONFLICT (org) DO NOTHING";
-        self.run(sql, args![org, now_ms]).await.map(drop)
+        self.run(sql, args![org, now_ms]).await.map(|made| made > 0)
     }
 }
 

@@ -161,7 +161,6 @@ fn a_bad_field_is_refused_under_the_commands_id_and_named() {
         (r#"{"type":"ping","id":1,"id":2}"#, None, "id is given twice"),
         (r#"{"type":"ping","type":"ping"}"#, None, "type is given twice"),
         (r#"{"type":"ping","\u0074ype":"ping"}"#, None, "type is given twice"),
-        (r#"{"type":"auth","token":5}"#, None, "token must be a string"),
         (r#"{"type":"auth","gaps":1}"#, None, "gaps must be true or false"),
         (r#"{"type":"subscribe","id":1}"#, Some(1), "room is missing"),
         (r#"{"type":"subscribe","id":1,"room":null}"#, Some(1), "room is missing"),
@@ -244,6 +243,21 @@ fn a_bad_field_is_refused_under_the_commands_id_and_named() {
         (r#"{"type":"ack"}"#, None, "messageId is missing"),
     ] {
         assert_eq!(refusal(text), (id, problem.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn a_token_that_cannot_be_one_is_a_bad_token() {
+    let long = format!(r#"{{"type":"auth","token":"{}"}}"#, "x".repeat(16_385));
+    for (text, problem) in [
+        (r#"{"type":"auth","token":5}"#, "token must be a string"),
+        (r#"{"type":"auth","token":null}"#, "token must be a string"),
+        (r#"{"type":"auth","token":["a"],"persistent":true}"#, "token must be a string"),
+        (r#"{"type":"auth","token":"a","token":"b"}"#, "token is given twice"),
+        (&long, "token is too long"),
+    ] {
+        let Err(DecodeError::Refused { code, message, .. }) = read(text) else { panic!("{text:.40}") };
+        assert_eq!((code, message.as_ref()), ("unauthorized", problem), "{text:.40}");
     }
 }
 

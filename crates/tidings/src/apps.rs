@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::de::DeserializeOwned;
 use tidings_app::describe::{Description, asyncapi, openapi, typescript};
-use tidings_app::{App, Registry, RoomKind};
+use tidings_app::{App, Registry};
 use tidings_server::config::Config;
 use tidings_server::{Routes, paths};
 
@@ -24,11 +24,6 @@ fn own<T: DeserializeOwned>(config: &Config, app: &str) -> Result<T, String> {
     serde_json::from_value(own.into_iter().collect()).map_err(|problem| format!("apps.{app}: {problem}"))
 }
 
-/// The kinds of rooms they declare.
-pub(crate) fn kinds() -> Vec<RoomKind> {
-    described().map(|(registry, _)| registry.kinds().to_vec()).unwrap_or_default()
-}
-
 /// `tidings openapi`, `tidings asyncapi` and `tidings types`: what this version offers, with every app.
 #[derive(Debug, Args)]
 pub(crate) struct DescribeLine {}
@@ -38,7 +33,7 @@ pub(crate) struct DescribeLine {}
 /// # Errors
 /// The apps contradict each other.
 pub(crate) fn print_openapi(_: DescribeLine) -> Result<()> {
-    let (_, said) = described()?;
+    let said = described()?;
     output::line(&serde_json::to_string_pretty(&openapi(&said, env!("CARGO_PKG_VERSION"), &paths()))?)
 }
 
@@ -47,7 +42,7 @@ pub(crate) fn print_openapi(_: DescribeLine) -> Result<()> {
 /// # Errors
 /// The apps contradict each other.
 pub(crate) fn print_asyncapi(_: DescribeLine) -> Result<()> {
-    let (_, said) = described()?;
+    let said = described()?;
     output::line(&serde_json::to_string_pretty(&asyncapi(&said, env!("CARGO_PKG_VERSION")))?)
 }
 
@@ -56,12 +51,11 @@ pub(crate) fn print_asyncapi(_: DescribeLine) -> Result<()> {
 /// # Errors
 /// The apps contradict each other.
 pub(crate) fn print_types(_: DescribeLine) -> Result<()> {
-    let (_, said) = described()?;
+    let said = described()?;
     output::line(typescript(&said).trim_end())
 }
 
-fn described() -> Result<(Registry, Description)> {
+fn described() -> Result<Description> {
     let (registry, _) = Registry::new(apps(&Config::default()).map_err(anyhow::Error::msg)?)?;
-    let said = registry.description().clone();
-    Ok((registry, said))
+    Ok(registry.description().clone())
 }

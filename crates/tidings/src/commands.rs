@@ -35,5 +35,5 @@ pub(crate) fn config(line: ConfigLine) -> Result<()> {
         Format::Toml => output::line(config::to_toml(&resolved).trim_end())?,
         Format::Json => output::line(&serde_json::to_string_pretty(&config::to_json(&resolved))?)?,
     }
-    config::refuse_unsafe(&resolved.config)
+    config::usable(&resolved).map(drop)
 }

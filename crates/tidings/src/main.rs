@@ -3,6 +3,7 @@
 mod apps;
 mod audit;
 mod bench;
+mod changes;
 mod client;
 mod commands;
 mod config;

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use tidings_core::{Org, Refusal};
-use tidings_server::accounts::{input, password};
+use tidings_server::accounts::{ensure_org, input, password};
 use tidings_server::audit::{Action, Entry};
 use tidings_server::config::Config;
 use tidings_store::revocations::{NewRevocation, Revoked};
@@ -209,7 +209,7 @@ async fn add(line: AddLine) -> Result<()> {
     let hash = desk.new_hash(email)?;
     let (id, now) = (config::random_hex::<16>()?, now_ms());
     let mut tx = desk.store.begin().await?;
-    tx.ensure_org(&desk.org, now).await?;
+    ensure_org(&mut tx, &desk.org, noted::actor()).await?;
     let user = NewUser { id: &id, email, name, password_hash: Some(&hash), email_verified: true };
     tx.create_user(&desk.org, &user, now).await?;
     for role in &line.roles {

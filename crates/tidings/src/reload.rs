@@ -3,8 +3,10 @@
 use anyhow::Result;
 use tidings_server::Live;
 use tidings_server::config::Config;
+use tidings_store::Store;
 use tokio::signal::unix::Signal;
 
+use crate::changes::Settings;
 use crate::config::{self, Inputs, Layer, Misconfigured};
 
 /// What the server was started with, to be compared with what is read later.
@@ -20,20 +22,30 @@ pub(crate) struct Started {
 /// Takes the room kinds of the configuration whenever the signal comes.
 ///
 /// A configuration that a server would not start with changes nothing.
-pub(crate) async fn on_signal(mut signal: Signal, live: Live, mut started: Started) {
+pub(crate) async fn on_signal(
+    mut signal: Signal,
+    live: Live,
+    mut started: Started,
+    (mut settings, store): (Settings, Store),
+) {
     while signal.recv().await.is_some() {
         match reload(&live, &mut started) {
-            Ok(()) => tracing::info!("room kinds are those of the configuration now"),
+            Ok(now) => {
+                settings.take_rooms(&now);
+                settings.keep(&store).await;
+                tracing::info!("room kinds are those of the configuration now");
+            }
             Err(error) => tracing::error!("the configuration is not taken, nothing has changed: {error:#}"),
         }
     }
 }
 
-fn reload(live: &Live, started: &mut Started) -> Result<()> {
+fn reload(live: &Live, started: &mut Started) -> Result<Settings> {
     let resolved = config::resolve(&started.inputs)?;
-    config::refuse_unsafe(&resolved.config)?;
-    let config = Config { rooms: resolved.config.rooms, ..started.config.clone() };
-    let keeping = live.reload_rooms(&config).map_err(Misconfigured)?;
+    let usable = config::usable(&resolved)?;
+    let config = Config { rooms: usable.config.rooms.clone(), ..started.config.clone() };
+    let settings = Settings::of(&resolved.values, &usable.config)?;
+    let keeping = live.reload_rooms(&config, &started.config).map_err(Misconfigured)?;
     for kind in keeping {
         tracing::warn!("`rooms.{kind}`: keep, size and ttl_seconds need a restart to change");
     }
@@ -41,7 +53,7 @@ fn reload(live: &Live, started: &mut Started) -> Result<()> {
         tracing::warn!("`{key}` needs a restart to change");
     }
     started.config = config;
-    Ok(())
+    Ok(settings)
 }
 
 /// Keys that differ, but for those of room kinds.

@@ -8,7 +8,7 @@ use clap::Args;
 use tidings_core::Org;
 use tidings_server::accounts::set_up::SetUp;
 use tidings_server::audit::{Action, Actor, Entry};
-use tidings_server::config::{Config, LogConfig, LogFormat};
+use tidings_server::config::{Config, LogFormat};
 use tidings_server::server::StartError;
 use tidings_server::{Extras, Publisher, Server};
 use tidings_store::{Store, StoreOptions};
@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tracing_subscriber::EnvFilter;
 
+use crate::changes::Settings;
 use crate::config::{self, Misconfigured, SettingFlags};
 use crate::demo::Demo;
 use crate::host::Host;
@@ -38,28 +39,18 @@ pub(crate) struct ServeLine {
 pub(crate) fn run(line: ServeLine) -> Result<()> {
     let inputs = line.settings.inputs();
     let resolved = config::resolve(&inputs)?;
-    config::refuse_unsafe(&resolved.config)?;
-    let secret = config::resolve_secret(&resolved)?;
-    let previous = config::resolve_previous_secret(&resolved)?;
-    let open = config::refuse_weak_issuers(&resolved)?;
-    let signing = [Some(&secret), previous.as_ref()].into_iter().flatten().map(|secret| secret.text.as_str());
-    let hooks_secret = config::resolve_hooks_secret(&resolved.config, &signing.collect::<Vec<_>>())?;
-    start_log(&resolved.config.log)?;
-    let secrets = secret.warning.iter().chain(previous.iter().flat_map(|secret| &secret.warning));
-    let doubts = config::doubts(&resolved.config);
-    for warning in resolved.warnings.iter().chain(secrets).chain(&open).chain(&doubts) {
-        tracing::warn!("{warning}");
-    }
+    let usable = config::usable(&resolved)?;
+    start_log(usable.config.log.format, usable.filter);
+    usable.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let mut config = usable.config;
+    let secret = match usable.secret {
+        Some(secret) => secret,
+        None => config::resolve_secret(&resolved)?,
+    };
     tracing::info!(secret = secret.origin, "signing secret {}", if secret.made { "made" } else { "found" });
-    let url = config::database_url(&resolved)?;
-    url.warning.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let data_dir = &resolved.config.data_dir;
-    config::make_directory(data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
-    let mut config = resolved.config;
     config.auth.jwt_secret = secret.text;
-    config.auth.jwt_secret_previous = previous.map(|previous| previous.text).unwrap_or_default();
-    config.database.url = url.text;
-    config.hooks.secret = hooks_secret;
+    let data_dir = &config.data_dir;
+    config::make_directory(data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
     let made = Entry::ok(Action::SecretCreate).by(Actor::System).on("the signing secret");
     let first = secret.made.then_some(made);
     serve(Started { inputs, values: resolved.values, config }, first)
@@ -94,12 +85,15 @@ fn serve(started: Started, first: Option<Entry>) -> Result<()> {
         };
         let (secret, set_up) = set_up.unzip();
         let (witness, moved_back) = Witness::call(&store, &config.data_dir).await?;
-        let happened = first.into_iter().chain(moved_back).collect();
+        let settings = Settings::of(&started.values, &config)?;
+        let changed = settings.since_last_start(&store).await;
+        let happened = first.into_iter().chain(moved_back).chain(changed).collect();
         let extras = Extras { store: Some(store.clone()), apps, happened, set_up, ..Extras::default() };
         let server = match Server::start(&config, extras).await {
             Err(StartError::Config(problem)) => return Err(Misconfigured(problem).into()),
             started => started?,
         };
+        settings.keep(&store).await;
         let mut lively = JoinSet::new();
         lively.spawn(witness.watch(store.clone(), server.publisher()));
         if config.host.publish {
@@ -109,7 +103,7 @@ fn serve(started: Started, first: Option<Entry>) -> Result<()> {
             lively.spawn(publish_demo(server.publisher()));
         }
         let hangup = signal(SignalKind::hangup())?;
-        tokio::spawn(reload::on_signal(hangup, server.live(), started));
+        tokio::spawn(reload::on_signal(hangup, server.live(), started, (settings, store.clone())));
         // Whoever reads that it listens may already tell it to leave.
         let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         announce(&server, &config, secret.as_deref())?;
@@ -212,18 +206,15 @@ async fn publish_demo(publisher: Publisher) {
 }
 
 /// The log goes to standard error: standard output says where the server listens.
-fn start_log(log: &LogConfig) -> Result<()> {
-    let filter =
-        EnvFilter::try_new(&log.filter).map_err(|error| Misconfigured(format!("`log.filter`: {error}")))?;
+fn start_log(format: LogFormat, filter: EnvFilter) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    match log.format {
+    match format {
         LogFormat::Text => subscriber.init(),
         LogFormat::Json => subscriber.json().flatten_event(true).init(),
     }
-    Ok(())
 }
 
 /// How the store is opened: as it should be, unless a test wants to see what comes of something else.

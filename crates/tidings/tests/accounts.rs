@@ -212,6 +212,7 @@ fn what_the_command_line_changes_is_in_the_audit_log_with_who_did_it() {
         })
         .collect();
     let expected = [
+        "org.create default ->-",
         "register ID ->organizer",
         "role.change ID organizer>admin organizer",
         "role.change ID admin organizer>organizer",
@@ -373,4 +374,20 @@ fn the_demo_hands_out_an_administrator_for_as_long_as_it_runs_and_nothing_else_d
         let said = place.serve(flags).rest();
         assert!(!said.contains("administer"), "{flags:?}: {said}");
     }
+}
+
+#[test]
+fn an_organisation_that_a_command_makes_is_written_down_once() {
+    let place = Place::new("org");
+    for name in ["ci", "cd"] {
+        place.good(&["key", "add", name, "--scope", "publish", "--org", "acme"], "");
+    }
+    place.good(&["user", "add", "ada@example.com", "--org", "globex"], PASSWORD);
+    let log = place.good(&["audit", "--action", "org.create"], "");
+    let entries: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut made: Vec<_> = entries.iter().filter_map(|entry| entry["object"].as_str()).collect();
+    made.sort_unstable();
+    assert_eq!(made, ["acme", "globex"], "{log}");
+    assert!(entries.iter().all(|entry| entry["actorKind"] == "operator"), "{log}");
+    assert!(place.run(&["verify", "audit"], "").status.success());
 }

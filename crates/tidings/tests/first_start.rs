@@ -287,3 +287,17 @@ fn an_anonymous_client_gets_what_anyone_may_have_and_nothing_else() {
     }
     assert!(!may("publish", "metrics:host"));
 }
+
+#[test]
+fn a_first_start_that_is_refused_leaves_no_secret_so_that_the_next_one_is_the_first() {
+    let place = Place::new("refused");
+    std::fs::write(place.0.join("tidings.toml"), "[accounts]\npublic_url = \"nonsense\"\n").unwrap();
+    let refused = place.command(&["serve", "--listen", "127.0.0.1:0"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(!place.0.join("data").exists());
+    std::fs::remove_file(place.0.join("tidings.toml")).unwrap();
+    let mut running = place.serve(&[]);
+    let mut link = String::new();
+    running.said.read_line(&mut link).unwrap();
+    assert!(link.contains("/account#setup="), "{link}");
+}

@@ -130,6 +130,8 @@ async fn exported(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, from: A
         text += &api.look(&asker, &key, |_, room| export::end(room)).await?;
         text.push('\n');
     }
+    // Each part by itself: whoever begins in the middle takes data away as well.
+    api.stage.exported(asker.who(), format!("trading room {}, from entry {after} to {last}", key.1));
     lines(text, (last < seq).then_some((last, chain)))
 }
 

@@ -13,7 +13,8 @@ use tidings_store::revocations::{NewRevocation, Revoked};
 use tidings_store::{Digest, Store, StoreError, Tx};
 
 use super::members::admin;
-use super::{input, stored, unavailable};
+use super::{ensure_org, input, stored, unavailable};
+use crate::audit::Actor;
 use crate::shared::wall_ms;
 use crate::signin::{ApiKey, ApiKeys, Found, now_seconds, revoked as called_back};
 use crate::time::iso8601;
@@ -82,6 +83,7 @@ pub async fn make(
     name: &str,
     scopes: &[String],
     expires_ms: Option<u64>,
+    by: Actor,
 ) -> Result<(String, String), Refusal> {
     let now = wall_ms();
     input::word(name, "name")?;
@@ -92,7 +94,7 @@ pub async fn make(
     let (text, key) = ApiKey::make().map_err(unavailable)?;
     let digest = Digest::from_bytes(key.hash()).ok_or_else(|| unavailable("a hash of another length"))?;
     let new = NewKey { prefix: key.prefix(), digest: &digest, name, scopes: &scopes, expires_ms };
-    tx.ensure_org(org, now).await.map_err(stored)?;
+    ensure_org(tx, org, by).await.map_err(stored)?;
     if tx.good_keys(org, now).await.map_err(stored)? >= KEYS.into() {
         return Err(Refusal::new(Code::Conflict, "the organisation has 1000 keys; revoke some first"));
     }
@@ -191,7 +193,7 @@ impl StoredKeys {
     ) -> Result<(String, KeyView), Refusal> {
         let org = &admin(who)?.org;
         let mut tx = self.store.begin().await.map_err(stored)?;
-        let (text, prefix) = make(&mut tx, org, name, scopes, expires_ms).await?;
+        let (text, prefix) = make(&mut tx, org, name, scopes, expires_ms, Actor::of(who)).await?;
         tx.commit().await.map_err(stored)?;
         let kept = self.store.read().await.map_err(stored)?.key_by_prefix(&prefix).await.map_err(stored)?;
         let kept = kept.ok_or_else(|| unavailable("a key that was made is not there"))?;

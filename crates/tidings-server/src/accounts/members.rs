@@ -6,7 +6,8 @@ use tidings_store::users::{NewUser, Status, User};
 use tidings_store::{Reader, Tx};
 
 use super::register::LinkKind;
-use super::{Accounts, input, secret, stored};
+use super::{Accounts, ensure_org, input, secret, stored};
+use crate::audit::Actor;
 use crate::config::Register;
 use crate::live::RIGHTS_CHANGED;
 use crate::shared::wall_ms;
@@ -108,7 +109,7 @@ impl Accounts {
         check_roles(roles, &[])?;
         let (id, now) = (secret::id()?, wall_ms());
         let mut tx = self.store.begin().await.map_err(stored)?;
-        tx.ensure_org(org, now).await.map_err(stored)?;
+        ensure_org(&mut tx, org, Actor::of(who)).await.map_err(stored)?;
         let user = NewUser { id: &id, email, name, password_hash: None, email_verified: false };
         tx.create_user(org, &user, now).await.map_err(stored)?;
         for role in roles {

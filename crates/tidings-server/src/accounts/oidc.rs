@@ -16,7 +16,8 @@ use tidings_store::users::{NewUser, Status, User};
 use tidings_store::{Digest, Tx};
 
 use super::session::SignedIn;
-use super::{Accounts, input, secret, stored};
+use super::{Accounts, ensure_org, input, secret, stored};
+use crate::audit::Actor;
 use crate::config::Config;
 use crate::live::CallBack;
 use crate::shared::wall_ms;
@@ -331,7 +332,7 @@ impl Accounts {
         let (id, now) = (secret::id()?, wall_ms());
         // What cannot be a name here is none.
         let name = input::name(name, email).or_else(|_| input::name(None, email))?;
-        tx.ensure_org(&provider.org, now).await.map_err(stored)?;
+        ensure_org(tx, &provider.org, Actor::User(id.as_str().into())).await.map_err(stored)?;
         let user = NewUser { id: &id, email, name, password_hash: None, email_verified: true };
         tx.create_user(&provider.org, &user, now).await.map_err(stored)?;
         Ok(id)

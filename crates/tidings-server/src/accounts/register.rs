@@ -8,7 +8,8 @@ use tidings_store::users::{NewUser, Status, User};
 use tidings_store::{Digest, Tx};
 
 use super::mail::{self, About};
-use super::{Accounts, INVITE_MS, RESET_MS, VERIFY_MS, attempts, evened, input, secret, stored};
+use super::{Accounts, INVITE_MS, RESET_MS, VERIFY_MS, attempts, ensure_org, evened, input, secret, stored};
+use crate::audit::Actor;
 use crate::config::Register;
 use crate::shared::wall_ms;
 
@@ -116,7 +117,7 @@ impl Accounts {
             None => {
                 let id = secret::id()?;
                 let user = NewUser { id: &id, email, name, password_hash: Some(hash), email_verified: false };
-                tx.ensure_org(org, now).await.map_err(stored)?;
+                ensure_org(tx, org, Actor::Anonymous).await.map_err(stored)?;
                 tx.create_user(org, &user, now).await.map_err(stored)?;
                 self.send_link(tx, org, &id, email, LinkKind::Verify).await
             }

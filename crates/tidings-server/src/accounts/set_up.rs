@@ -12,7 +12,8 @@ use tidings_store::users::NewUser;
 use tokio::sync::Mutex;
 
 use super::register::{NewAccount, link_digest, no_link};
-use super::{Accounts, input, secret, stored};
+use super::{Accounts, ensure_org, input, secret, stored};
+use crate::audit::Actor;
 use crate::shared::wall_ms;
 
 /// A link is good for so long.
@@ -78,7 +79,7 @@ impl Accounts {
         let (org, id, now) = (Org::default(), secret::id()?, wall_ms());
         let user = NewUser { id: &id, email, name, password_hash: Some(hash), email_verified: true };
         let mut tx = self.store.begin().await.map_err(stored)?;
-        tx.ensure_org(&org, now).await.map_err(stored)?;
+        ensure_org(&mut tx, &org, Actor::User(id.as_str().into())).await.map_err(stored)?;
         tx.create_user(&org, &user, now).await.map_err(stored)?;
         for role in ROLES {
             tx.grant_role(&org, &id, role).await.map_err(stored)?;

@@ -4,9 +4,10 @@ use std::sync::{Arc, Weak};
 
 use tidings_app::commit::{Emitted, Work};
 use tidings_app::{Engine, Pending};
-use tidings_core::{Code, Position, Publish, Refusal, Room, UserKey};
+use tidings_core::{Code, Identity, Position, Publish, Refusal, Room, UserKey};
 use tidings_store::Reader;
 
+use crate::audit::{Action, Entry};
 use crate::durable::Said;
 use crate::presence;
 use crate::shard::inbox::Mail;
@@ -76,6 +77,12 @@ impl Engine for Backing {
             let node = &shared.node;
             node.members(&user.room()) > 0 || node.presence().of_user(user, true).is_some()
         })
+    }
+
+    fn exported(&self, who: &Identity, what: String) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.audit.note(Entry::ok(Action::Export).by_identity(who).on(what));
+        }
     }
 
     fn now_ms(&self) -> u64 {

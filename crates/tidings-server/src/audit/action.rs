@@ -9,14 +9,14 @@ pub enum Action {
     Stop,
     /// The database is an older copy of itself; every room began another epoch.
     MovedBack,
-    /// The configuration changed; before and after say how, without secrets.
+    /// A setting is another than at the last start; before and after say how, without secrets.
     ConfigChange,
     /// A secret was made.
     SecretCreate,
+    /// A secret is another than at the last start, or is there no more; what it was or is, is never said.
+    SecretRotate,
     /// A key of a program was made.
     KeyCreate,
-    /// A key of a program was replaced.
-    KeyRotate,
     /// A key of a program was called back.
     KeyRevoke,
     /// Somebody registered.
@@ -37,9 +37,7 @@ pub enum Action {
     RoleChange,
     /// An organisation was made.
     OrgCreate,
-    /// An organisation was removed.
-    OrgDelete,
-    /// The rules of a kind of rooms changed.
+    /// A kind of rooms was changed, added or removed while the server runs; before and after say how.
     RuleChange,
     /// Tokens were called back.
     Revocation,
@@ -53,8 +51,6 @@ pub enum Action {
     RoomJoin,
     /// An administrator had an event sent to clients.
     Emit,
-    /// History of a room was deleted.
-    HistoryPurge,
     /// What could not be delivered was sent again.
     DeadLetterRedrive,
     /// What could not be delivered was thrown away.
@@ -87,14 +83,14 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 38] = [
         Self::Start,
         Self::Stop,
         Self::MovedBack,
         Self::ConfigChange,
         Self::SecretCreate,
+        Self::SecretRotate,
         Self::KeyCreate,
-        Self::KeyRotate,
         Self::KeyRevoke,
         Self::Register,
         Self::Login,
@@ -105,7 +101,6 @@ impl Action {
         Self::RefreshReuse,
         Self::RoleChange,
         Self::OrgCreate,
-        Self::OrgDelete,
         Self::RuleChange,
         Self::Revocation,
         Self::UserEnable,
@@ -113,7 +108,6 @@ impl Action {
         Self::RoomKick,
         Self::RoomJoin,
         Self::Emit,
-        Self::HistoryPurge,
         Self::DeadLetterRedrive,
         Self::DeadLetterPurge,
         Self::DeadLetterOverflow,
@@ -138,8 +132,8 @@ impl Action {
             Self::MovedBack => "database.moved_back",
             Self::ConfigChange => "config.change",
             Self::SecretCreate => "secret.create",
+            Self::SecretRotate => "secret.rotate",
             Self::KeyCreate => "key.create",
-            Self::KeyRotate => "key.rotate",
             Self::KeyRevoke => "key.revoke",
             Self::Register => "register",
             Self::Login => "login",
@@ -150,7 +144,6 @@ impl Action {
             Self::RefreshReuse => "refresh.reuse",
             Self::RoleChange => "role.change",
             Self::OrgCreate => "org.create",
-            Self::OrgDelete => "org.delete",
             Self::RuleChange => "rule.change",
             Self::Revocation => "revocation",
             Self::UserEnable => "user.enable",
@@ -158,7 +151,6 @@ impl Action {
             Self::RoomKick => "room.kick",
             Self::RoomJoin => "room.join",
             Self::Emit => "emit",
-            Self::HistoryPurge => "history.purge",
             Self::DeadLetterRedrive => "deadletter.redrive",
             Self::DeadLetterPurge => "deadletter.purge",
             Self::DeadLetterOverflow => "deadletter.overflow",

@@ -9,7 +9,7 @@ use sha2::Sha256;
 pub(super) const KEY_BYTES: usize = 32;
 
 /// Whether the secret of the hooks, however it is written, is this key.
-pub fn is_key_of_hooks(secret: &str, key: &[u8]) -> bool {
+pub(crate) fn is_key_of_hooks(secret: &str, key: &[u8]) -> bool {
     bytes_of(secret).is_ok_and(|bytes| bytes == key)
 }
 

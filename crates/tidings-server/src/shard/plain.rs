@@ -45,7 +45,10 @@ impl ShardLoop {
     fn plain_first(&mut self, key: ConnKey, text: &str) -> Flow {
         match plain::decode(text, &self.settings.limits) {
             Err(DecodeError::Violation(violation)) => return self.violated(key, violation),
-            Err(DecodeError::Refused { id, code: _, message }) => self.plain_refused(key, id, &message),
+            Err(DecodeError::Refused { code, message, .. }) if is_bad_token(code) => {
+                self.plain_entered(key, Err(Refusal::new(Code::Unauthorized, &message)));
+            }
+            Err(DecodeError::Refused { id, code, message }) => self.plain_refused(key, id, code, &message),
             Ok(ClientMessage::Auth(auth)) => {
                 if auth.persistent == Some(true) {
                     self.wants_kept(key);
@@ -63,7 +66,7 @@ impl ShardLoop {
             Err(DecodeError::Violation(violation)) => {
                 self.violated(key, violation);
             }
-            Err(DecodeError::Refused { id, code: _, message }) => self.plain_refused(key, id, &message),
+            Err(DecodeError::Refused { id, code, message }) => self.plain_refused(key, id, code, &message),
             Ok(ClientMessage::Auth(auth)) => {
                 self.renew(key, AckTo::Plain { id: None }, auth.token.as_deref());
             }
@@ -86,8 +89,9 @@ impl ShardLoop {
         }
     }
 
-    fn plain_refused(&mut self, key: ConnKey, id: Option<u64>, message: &str) {
-        let refusal = Refusal::new(Code::BadRequest, message);
+    fn plain_refused(&mut self, key: ConnKey, id: Option<u64>, code: &str, message: &str) {
+        let code = if is_bad_token(code) { Code::Unauthorized } else { Code::BadRequest };
+        let refusal = Refusal::new(code, message);
         self.answer_refused(key, AckTo::Plain { id }, "", &refusal);
     }
 
@@ -278,6 +282,11 @@ impl ShardLoop {
             _ => self.violated(key, Violation::protocol("a probe must come first")),
         }
     }
+}
+
+/// Whether a message was refused for its token.
+fn is_bad_token(code: &str) -> bool {
+    code == Code::Unauthorized.as_str()
 }
 
 /// Whether a message gets an answer, by which it can be refused.

@@ -22,7 +22,9 @@ impl ShardLoop {
         match AuthBody::parse(body) {
             Ok(body) => self.renew(key, ack, body.token.as_deref()),
             Err(bad) => {
-                let refusal = Refusal::new(Code::BadRequest, &bad.to_string());
+                let is_token = bad.code() == Code::Unauthorized.as_str();
+                let code = if is_token { Code::Unauthorized } else { Code::BadRequest };
+                let refusal = Refusal::new(code, &bad.to_string());
                 self.answer_refused(key, ack, "auth", &refusal);
             }
         }

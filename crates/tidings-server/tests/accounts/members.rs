@@ -159,6 +159,7 @@ async fn what_people_do_to_their_accounts_is_noted_with_who_they_are() {
         .collect();
     let boss = "user id-of-boss@example.com-in-default default";
     let expected = [
+        "org.create anonymous - default default ok",
         "register anonymous - default ada@example.com ok",
         "verify user ADA default - ok",
         "password.change user ADA default - refused",

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tidings_server::accounts::set_up::SetUp;
+use tidings_store::audit::AuditFilter;
 
 use crate::bed::{Bed, PASSWORD};
 
@@ -60,4 +61,29 @@ async fn what_cannot_be_taken_does_not_use_the_link_up() {
         404,
         "a server without a link"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_organisation_that_comes_into_being_with_its_first_account_is_written_down_once() {
+    let (token, link) = SetUp::make().unwrap();
+    let bed = Bed::to_set_up(link, |_| ()).await;
+    let noted = async || {
+        let filter = AuditFilter { action: Some("org.create".into()), ..AuditFilter::default() };
+        bed.store.read().await.unwrap().audit_of_all(&filter, 9).await.unwrap()
+    };
+    let refused = json!({"token": token, "email": "ada@example.com", "password": "short"});
+    assert_eq!(bed.post("/api/auth/setup", refused).await.status, 400);
+    assert_eq!(noted().await, []);
+    let wanted = json!({"token": token, "email": "ada@example.com", "password": PASSWORD});
+    assert_eq!(bed.post("/api/auth/setup", wanted).await.status, 201);
+    let ada = bed.login("default", "ada@example.com").await;
+    let administrator = ada["accessToken"].as_str().unwrap();
+    let key = json!({"name": "ci", "scopes": ["publish"]});
+    assert_eq!(bed.post_as(administrator, "/api/keys", key).await.status, 201);
+    let all = noted().await;
+    assert_eq!(all.len(), 1, "{all:?}");
+    let entry = &all[0].entry;
+    assert_eq!((entry.org.as_deref(), entry.object.as_deref()), (Some("default"), Some("default")));
+    assert_eq!(entry.actor.as_deref(), ada["user"]["id"].as_str());
+    assert!(entry.request.is_some() && entry.address.as_deref() == Some("127.0.0.1"), "{entry:?}");
 }

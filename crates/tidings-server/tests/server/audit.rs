@@ -1,7 +1,8 @@
 //! What happened, in the store's audit log.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tidings_server::audit::{Action, Actor, Entry, WAITING};
+use tidings_server::config::RoomKindConfig;
 use tidings_server::{Config, Extras, Server};
 use tidings_store::audit::{AuditFilter, Recorded};
 use tidings_store::{Store, StoreOptions};
@@ -77,6 +78,45 @@ async fn a_store_that_is_held_keeps_nobody_waiting_and_what_is_lost_is_told_late
     })
     .await;
     assert_eq!(actions(&all).last(), Some(&"stop"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_of_rooms_that_is_configured_otherwise_is_an_entry_with_before_and_after() {
+    let all = logged(async |server, _| {
+        let (live, before) = (server.live(), config());
+        let mut now = before.clone();
+        live.reload_rooms(&now, &before).unwrap();
+        now.rooms.get_mut("open").unwrap().subscribe = Some("signed-in".into());
+        now.rooms.insert("news".into(), RoomKindConfig { size: Some(7), ..news() });
+        live.reload_rooms(&now, &before).unwrap();
+        live.reload_rooms(&now, &now).unwrap();
+        live.reload_rooms(&before, &now).unwrap();
+        now.rooms.get_mut("news").unwrap().subscribe = Some("all".into());
+        live.reload_rooms(&now, &before).unwrap_err();
+    })
+    .await;
+    let told: Vec<_> = all
+        .iter()
+        .filter(|recorded| recorded.entry.action == "rule.change")
+        .map(|Recorded { entry, .. }| {
+            let said =
+                |text: &Option<String>| -> Value { serde_json::from_str(text.as_deref().unwrap()).unwrap() };
+            (entry.object.as_deref().unwrap(), said(&entry.before), said(&entry.after))
+        })
+        .collect();
+    assert_eq!(
+        told.iter().map(|(kind, ..)| *kind).collect::<Vec<_>>(),
+        ["rooms.open", "rooms.news", "rooms.news", "rooms.open"]
+    );
+    assert_eq!((&told[0].1["subscribe"], &told[0].2["subscribe"]), (&json!("anyone"), &json!("signed-in")));
+    let news = json!({"subscribe": "anyone", "keep": "recent", "size": 7});
+    assert_eq!((&told[1].1, &told[1].2), (&Value::Null, &news));
+    assert_eq!((&told[2].1, &told[2].2), (&news, &Value::Null));
+}
+
+fn news() -> RoomKindConfig {
+    let (subscribe, keep) = (Some("anyone".into()), Some("recent".into()));
+    RoomKindConfig { subscribe, keep, ..RoomKindConfig::default() }
 }
 
 /// What calling back and disconnecting, sent with these headers, answers and leaves in the log.

@@ -372,7 +372,7 @@ fn a_server_with_a_rule_that_asks_and_nobody_to_ask_does_not_start() {
     };
     assert!(refused(&|c| c.hooks.publish.clear()).contains("needs hooks.publish"));
     assert!(refused(&|c| c.hooks.secret = "short".into()).contains("at least 32"));
-    assert!(refused(&|c| c.hooks.secret = JWT.into()).contains("secret of the tokens"));
+    assert!(refused(&|c| c.hooks.secret = JWT.into()).contains("as the signing secret"));
     assert!(refused(&|c| c.hooks.allow_private = false).contains("allow_hosts"));
     assert!(refused(&|c| c.hooks.connect = "http://2130706433/".into()).contains("hooks.connect"));
     assert!(refused(&|c| c.hooks.ca_file = "/dev/null".into()).contains("ca_file"));

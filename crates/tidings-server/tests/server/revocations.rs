@@ -247,7 +247,7 @@ fn new_rules_take_those_out_who_may_no_longer_hear_and_nothing_comes_after_the_n
         for wire in [&mut wire, &mut other, &mut stays] {
             wire.hear("\"tick\"");
         }
-        assert!(live.reload_rooms(&staff("role:staff")).unwrap().is_empty());
+        assert!(live.reload_rooms(&staff("role:staff"), &staff("anyone")).unwrap().is_empty());
         let asked = Instant::now();
         assert!(
             wire.hear("\"left\"")
@@ -284,7 +284,7 @@ fn a_parked_session_does_not_bring_back_a_room_that_was_closed_meanwhile() {
         let (wire, pid) = socket_io_in(addr, &ada, "staff:a");
         drop(wire);
         publisher.publish("staff:a", "secret", "1".into()).unwrap();
-        live.reload_rooms(&staff("nobody")).unwrap();
+        live.reload_rooms(&staff("nobody"), &staff("anyone")).unwrap();
         let (mut again, told) = socket_io(addr, &ada, &format!(",\"pid\":\"{pid}\",\"offset\":\"\""));
         assert!(told.contains(&pid), "{told}");
         assert!(again.hear("4").contains("tidings:left"), "it is told that it is out");
@@ -297,14 +297,14 @@ fn a_parked_session_does_not_bring_back_a_room_that_was_closed_meanwhile() {
 fn rules_that_are_wrong_are_refused_and_those_in_force_stay() {
     with_live(&staff("anyone"), Extras::default(), |addr, live, publisher| {
         let mut wire = plain_in(addr, &token("ada", 600, json!({})), "staff:a");
-        let problem = live.reload_rooms(&staff("everybody and his dog")).unwrap_err();
+        let problem = live.reload_rooms(&staff("everybody and his dog"), &staff("anyone")).unwrap_err();
         assert!(problem.contains("[rooms.staff] subscribe"), "{problem}");
         publisher.publish("staff:a", "still", "1".into()).unwrap();
         wire.hear("\"still\"");
         // What a room keeps cannot change under it, and the caller is told.
         let mut kept = staff("anyone");
         kept.rooms.get_mut("staff").unwrap().size = Some(7);
-        assert_eq!(live.reload_rooms(&kept).unwrap(), ["staff"]);
+        assert_eq!(live.reload_rooms(&kept, &staff("anyone")).unwrap(), ["staff"]);
         publisher.publish("staff:a", "still too", "1".into()).unwrap();
         wire.hear("\"still too\"");
     });

@@ -209,6 +209,27 @@ fn what_a_plain_client_said_before_a_refusal_is_not_done() {
 }
 
 #[test]
+fn what_cannot_be_a_token_is_a_bad_one() {
+    with_server(&believing(), |addr, _| {
+        let good = user("ada");
+        let twice = format!("\"token\":\"{good}\",\"token\":\"{good}\"");
+        for token in ["\"token\":5", "\"token\":null", "\"token\":[\"a\"]", &twice] {
+            let mut wire = Wire::open(addr, "/ws");
+            wire.say(&format!("{{\"type\":\"auth\",{token}}}"));
+            assert!(wire.hear("").contains("\"code\":\"unauthorized\""), "{token}");
+            assert_eq!(wire.closed(), Some(4401), "{token}");
+        }
+        // Who is in already is told, and stays.
+        let mut wire = Wire::open(addr, "/ws");
+        wire.say(&format!("{{\"type\":\"auth\",\"token\":\"{good}\"}}"));
+        wire.hear("auth:ok");
+        wire.say("{\"type\":\"auth\",\"token\":5}");
+        assert!(wire.hear("\"ok\":false").contains("\"code\":\"unauthorized\""));
+        assert_eq!(wire.ask(1, "\"type\":\"ping\"")["ok"], true);
+    });
+}
+
+#[test]
 fn a_public_key_opens_the_http_door() {
     with_server(&believing(), |addr, _| {
         let asked = |token: &str| get(addr, "/api/rooms", &format!("Authorization: Bearer {token}"));

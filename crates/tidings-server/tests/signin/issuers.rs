@@ -3,7 +3,7 @@
 use jsonwebtoken::Algorithm;
 use serde_json::json;
 use tidings_server::SignIn;
-use tidings_server::config::{AuthConfig, IssuerConfig};
+use tidings_server::config::{AuthConfig, IssuerConfig, ProviderConfig};
 use tidings_server::signin::Fault;
 
 use crate::common::*;
@@ -148,6 +148,44 @@ fn an_issuer_that_cannot_be_meant_is_refused() {
     }
     let same = AuthConfig { jwt_secret_previous: SECRET.into(), ..auth(vec![]) };
     assert!(refused(&same).contains("the current one"));
+}
+
+#[test]
+fn a_secret_that_a_provider_has_too_signs_no_tokens() {
+    let (own, other) = (
+        TempFile::new("a secret of its own, of more than 32 bytes\n"),
+        TempFile::new("another secret, which only the provider has"),
+    );
+    let provider = |name: &str, issuer: &str, secret: &TempFile| ProviderConfig {
+        name: name.into(),
+        issuer: issuer.into(),
+        client_secret_file: secret.text(),
+        ..ProviderConfig::default()
+    };
+    let asked = |change: &dyn Fn(&mut AuthConfig)| {
+        let mut config = AuthConfig {
+            providers: vec![provider("google", "https://accounts.google.com", &own)],
+            ..auth(vec![])
+        };
+        change(&mut config);
+        SignIn::configured(&config).err().unwrap_or_default()
+    };
+    let text = "a secret of its own, of more than 32 bytes";
+    let by_issuer = IssuerConfig { secret_file: own.text(), ..issuer(A) };
+    let okta = provider("okta", "https://a.okta.com", &own);
+    for (said, other) in [
+        (asked(&|config| config.jwt_secret = text.into()), "as the signing secret"),
+        (asked(&|config| config.jwt_secret_previous = text.into()), "as the previous signing secret"),
+        (asked(&|config| config.issuers = vec![by_issuer.clone()]), "as the secret of the issuer"),
+        (asked(&|config| config.providers.push(okta.clone())), "as the client secret of \"google\""),
+    ] {
+        assert!(said.contains("another purpose") && said.contains(other), "{other}: {said}");
+        assert!(!said.contains(text), "{said}");
+    }
+    let twice = provider("google-acme", "https://accounts.google.com", &own);
+    assert_eq!(asked(&|config| config.providers.push(twice.clone())), "", "one provider, two organisations");
+    let apart = provider("okta", "https://a.okta.com", &other);
+    assert_eq!(asked(&|config| config.providers.push(apart.clone())), "");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod carried;
 mod comebacks;
 mod dead_letters;
 mod isolation;
+mod last_config;
 mod last_seen;
 mod log;
 mod log_at_once;

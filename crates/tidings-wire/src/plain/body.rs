@@ -1,4 +1,4 @@
-use super::field::{BadField, Field, Since, pick};
+use super::field::{BadField, Field, Since, TOKEN, pick};
 use super::lane::Lane;
 use crate::socketio::is_reserved;
 use crate::{Limits, json};
@@ -140,7 +140,7 @@ impl<'a> AuthBody<'a> {
     /// # Errors
     /// The first field that is of the wrong type, too long or given twice.
     pub fn parse(object: &'a str) -> Result<Self, BadField> {
-        let names = ["token", "recovery", "gaps", "persistent"];
+        let names = [TOKEN, "recovery", "gaps", "persistent"];
         let [token, recovery, gaps, persistent] = pick(whole(object)?, names)?;
         // Elsewhere null is nothing; here it would make somebody anonymous who meant to sign in.
         if token.raw() == Some("null") {

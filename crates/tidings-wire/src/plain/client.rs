@@ -103,7 +103,7 @@ pub enum DecodeError {
 ///
 /// # Errors
 /// See [`DecodeError`]: what is no object of bounded size and depth closes the connection, an unknown type or
-/// a bad, missing, oversized or repeated field is refused as `bad_request`.
+/// a bad, missing, oversized or repeated field is refused as `bad_request`, and a token that is no such as `unauthorized`.
 pub fn decode<'a>(text: &'a str, limits: &Limits) -> Result<ClientMessage<'a>, DecodeError> {
     if text.len() > limits.message_bytes {
         return Err(DecodeError::Violation(Violation::too_large("message is too long")));
@@ -183,5 +183,5 @@ fn command<'a>(text: &'a str, id: Option<u64>, limits: &Limits) -> Result<Client
 }
 
 fn refused(id: Option<u64>, bad: BadField) -> DecodeError {
-    DecodeError::Refused { id, code: "bad_request", message: Cow::Owned(bad.to_string()) }
+    DecodeError::Refused { id, code: bad.code(), message: Cow::Owned(bad.to_string()) }
 }

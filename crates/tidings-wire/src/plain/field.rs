@@ -16,6 +16,16 @@ pub struct BadField {
     pub problem: &'static str,
 }
 
+impl BadField {
+    /// The code of the refusal: a token that cannot be one is a bad token, anything else a bad request.
+    pub fn code(self) -> &'static str {
+        if self.field == TOKEN { "unauthorized" } else { "bad_request" }
+    }
+}
+
+/// The field of a token, wherever there is one.
+pub(super) const TOKEN: &str = "token";
+
 impl fmt::Display for BadField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.field, self.problem)

@@ -24,20 +24,16 @@ pub(crate) fn refuse_unsafe(config: &Config) -> Result<()> {
         refuse!("`data_dir` is empty; name a directory, such as ./data");
     }
     config.allow_origin.iter().try_for_each(|origin| refuse_bad_origin(origin))?;
-    if let Err(problem) = tidings_server::trusted_proxies(config) {
-        refuse!("{problem}");
-    }
     config.namespaces.keys().try_for_each(|name| refuse_bad_namespace(name))?;
-    config.rooms.keys().try_for_each(|kind| refuse_bad_kind(kind))?;
-    if let Err(problem) = crate::apps::apps(config) {
-        refuse!("{problem}");
-    }
-    let loopback = listeners.iter().all(|(_, address)| address.ip().is_loopback());
-    let footing = tidings_server::Footing { loopback, stored: true };
-    match tidings_server::kinds(config, footing, &crate::apps::kinds()) {
-        Err(problem) => refuse!("{problem}"),
-        Ok(_) => Ok(()),
-    }
+    config.rooms.keys().try_for_each(|kind| refuse_bad_kind(kind))
+}
+
+/// Whether only this machine can reach the listeners that are configured.
+///
+/// # Errors
+/// [`super::Misconfigured`] if one is no address.
+pub(super) fn is_loopback(config: &Config) -> Result<bool> {
+    Ok(listeners(config)?.iter().all(|(_, address)| address.ip().is_loopback()))
 }
 
 /// What is allowed and most likely not meant.

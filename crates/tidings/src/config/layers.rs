@@ -72,7 +72,7 @@ pub(crate) fn resolve(inputs: &Inputs) -> Result<Resolved> {
     Ok(Resolved { config, values, warnings: warnings(inputs) })
 }
 
-pub(super) fn defaults() -> Result<Layer> {
+pub(crate) fn defaults() -> Result<Layer> {
     let mut layer = Layer::new();
     flatten(&Table::try_from(Config::default())?, &mut Vec::new(), &mut |path, value| {
         layer.insert(path.to_vec(), Sourced { value: value.clone(), origin: Origin::Default });

@@ -10,6 +10,7 @@ mod secret;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod usable;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,16 +19,17 @@ use std::path::PathBuf;
 use tidings_server::config::Config;
 use toml::Value;
 
-pub(crate) use check::{doubts, refuse_unsafe};
+pub(crate) use check::doubts;
+#[cfg(test)]
+pub(crate) use check::refuse_unsafe;
 pub(crate) use database::url as database_url;
 pub(crate) use flags::{DatabaseFlags, LocateFlags, SettingFlags};
-pub(crate) use hooks::resolve as resolve_hooks_secret;
-pub(crate) use layers::{Inputs, resolve};
+pub(crate) use layers::{Inputs, defaults, resolve};
 pub(crate) use print::{to_json, to_toml};
 pub(crate) use secret::{
-    has_secret, local as local_secret, make_directory, random_hex, refuse_weak_issuers,
-    resolve as resolve_secret, resolve_previous as resolve_previous_secret,
+    has_secret, local as local_secret, make_directory, random_hex, resolve as resolve_secret,
 };
+pub(crate) use usable::usable;
 
 /// The configuration in effect, with where each value came from.
 #[derive(Debug)]
@@ -38,6 +40,11 @@ pub(crate) struct Resolved {
     pub(crate) values: Layer,
     /// What the operator should know, one sentence each.
     pub(crate) warnings: Vec<String>,
+}
+
+/// Whether the value at a place is a secret.
+pub(crate) fn is_secret(path: &[String]) -> bool {
+    settings::Setting::find(path).is_some_and(|setting| setting.secret)
 }
 
 /// A setting's place in the file, part by part.

@@ -64,14 +64,30 @@ pub(crate) struct Found {
 /// # Errors
 /// [`super::Misconfigured`] for a secret that is weak, unreadable or open to others.
 pub(crate) fn resolve(resolved: &Resolved) -> Result<Found> {
+    match find(resolved)? {
+        Some(secret) => Ok(secret),
+        None => local(&resolved.config.data_dir),
+    }
+}
+
+/// The same without making one; `None` where one would be made.
+///
+/// # Errors
+/// As [`resolve`].
+pub(super) fn find(resolved: &Resolved) -> Result<Option<Found>> {
+    let data_dir = &resolved.config.data_dir;
     let secret = match configured(resolved)? {
         Some(secret) => secret,
-        None => local(&resolved.config.data_dir)?,
+        None if is_missing(&data_dir.join(FILE_NAME)) => return Ok(None),
+        None => local(data_dir)?,
     };
-    if let Some(reason) = weakness(&secret.text) {
-        refuse!("the signing secret ({}) {reason}; `openssl rand -hex 32` makes a good one", secret.origin);
+    match weakness(&secret.text) {
+        Some(reason) => refuse!(
+            "the signing secret ({}) {reason}; `openssl rand -hex 32` makes a good one",
+            secret.origin
+        ),
+        None => Ok(Some(secret)),
     }
-    Ok(secret)
 }
 
 /// Finds the previous secret, if one is configured; it has to be as good as the current one.
@@ -111,7 +127,7 @@ pub(crate) fn refuse_weak_issuers(resolved: &Resolved) -> Result<Vec<String>> {
 /// who wants it is told why it cannot be had.
 pub(crate) fn has_secret(resolved: &Resolved) -> bool {
     let file = resolved.config.data_dir.join(FILE_NAME);
-    matches!(configured(resolved), Ok(Some(_)) | Err(_)) || file.try_exists().unwrap_or(true)
+    matches!(configured(resolved), Ok(Some(_)) | Err(_)) || !is_missing(&file)
 }
 
 fn configured(resolved: &Resolved) -> Result<Option<Found>> {
@@ -166,7 +182,7 @@ pub(super) fn from_file(path: &Path, what: &str) -> Result<Found> {
 /// [`super::Misconfigured`] if the file is open to other users or damaged.
 pub(crate) fn local(data_dir: &Path) -> Result<Found> {
     let path = data_dir.join(FILE_NAME);
-    let made = !path.try_exists().unwrap_or(true);
+    let made = is_missing(&path);
     if made && let Err(error) = create(data_dir, &path) {
         refuse!(
             "cannot write {} ({error}); name a directory that this account can write to with --data-dir",
@@ -192,6 +208,11 @@ pub(crate) fn local(data_dir: &Path) -> Result<Found> {
         }
         None => refuse!("{} holds no jwt_secret; remove it to get a new one", path.display()),
     }
+}
+
+/// One that cannot be looked at is there: who reads it is told why.
+fn is_missing(path: &Path) -> bool {
+    !path.try_exists().unwrap_or(true)
 }
 
 fn read(path: &Path, what: &str) -> Result<(String, bool)> {

@@ -3,7 +3,8 @@
 
 use anyhow::{Context as _, Result};
 use tidings_core::Org;
-use tidings_server::accounts::password;
+use tidings_server::accounts::{ensure_org, password};
+use tidings_server::audit::Actor;
 use tidings_server::config::Config;
 use tidings_server::signin::Grant;
 use tidings_store::Store;
@@ -90,7 +91,7 @@ async fn make(store: &Store, org: &Org, name: &str, role: Option<&str>) -> Resul
     let hash = tokio::task::spawn_blocking(|| password::hash(PASSWORD)).await?.map_err(anyhow::Error::msg)?;
     let shown = name[..1].to_uppercase() + &name[1..];
     let mut tx = store.begin().await?;
-    tx.ensure_org(org, now_ms()).await?;
+    ensure_org(&mut tx, org, Actor::System).await?;
     let user =
         NewUser { id: &id, email: &email, name: &shown, password_hash: Some(&hash), email_verified: true };
     let made = tx.create_user(org, &user, now_ms()).await;

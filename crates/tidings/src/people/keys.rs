@@ -9,7 +9,7 @@ use tidings_server::accounts::{input, keys};
 use tidings_server::audit::{Action, Entry};
 use tidings_server::time::iso8601;
 
-use super::noted::note;
+use super::noted::{actor, note};
 use super::{Desk, now_ms, said};
 use crate::config::DatabaseFlags;
 use crate::output;
@@ -85,7 +85,7 @@ async fn add(line: AddLine) -> Result<()> {
     let desk = Desk::open_or_make(line.place.database, &line.place.org).await?;
     let ends = line.expires.map(|time| now_ms() + time.as_millis() as u64);
     let mut tx = desk.store.begin().await?;
-    let made = keys::make(&mut tx, &desk.org, &line.name, &line.scopes, ends).await;
+    let made = keys::make(&mut tx, &desk.org, &line.name, &line.scopes, ends, actor()).await;
     let (text, prefix) = made.map_err(said)?;
     let entry = Entry::ok(Action::KeyCreate).on(prefix).because(line.name).with(line.scopes.join(" "));
     note(&mut tx, &desk.org, entry).await?;

@@ -23,7 +23,12 @@ pub(crate) async fn note(tx: &mut Tx, org: &Org, entry: Entry) -> Result<()> {
 }
 
 fn entry_of(entry: Entry, now_ms: u64) -> AuditEntry {
-    entry.by(Actor::Shell(operator().into())).stored(&node_name(), now_ms)
+    entry.by(actor()).stored(&node_name(), now_ms)
+}
+
+/// Whoever runs the command.
+pub(crate) fn actor() -> Actor {
+    Actor::Shell(operator().into())
 }
 
 /// Who runs the command: the account of this machine, and who became it by `sudo`.

@@ -1,6 +1,9 @@
 //! A room from its making to its end, and what is heard of it (B2 to B6).
 
 use serde_json::{Value, json};
+use tidings_store::audit::AuditFilter;
+use tidings_store::{Store, StoreOptions};
+use tidings_testkit::client::PATIENCE;
 use tidings_trading::export;
 
 use crate::bed::{Bed, Rest, hear, listens, order, rules, say, subscribe};
@@ -301,9 +304,30 @@ async fn a_price_that_meets_hundreds_of_orders_fills_them_all_and_an_end_cancels
             assert_eq!(cancelled["data"]["remaining"], "1", "the {at}th of them");
         }
         let lines = exchange.export("r1").await;
+        let noted = exported(&bed).await;
+        assert_eq!((noted.0.as_str(), noted.1.as_deref()), ("user", Some("exchange")));
+        assert!(noted.2.starts_with("trading room r1, from entry 0 to "), "{}", noted.2);
         assert!(lines.iter().any(|line| line.contains("\"goOn\"")), "one entry did not do it");
         export::verify(&lines).unwrap();
     }
+}
+
+/// The kind and name of who exported a room, and what that was, by the audit log, which is written a moment later.
+async fn exported(bed: &Bed) -> (String, Option<String>, String) {
+    let store = Store::open(&bed.url, &StoreOptions::default()).await.unwrap();
+    let filter = AuditFilter { action: Some("export".into()), ..AuditFilter::default() };
+    let noted = async {
+        loop {
+            let all = store.read().await.unwrap().audit_of_all(&filter, 9).await.unwrap();
+            if let Some(first) = all.into_iter().next() {
+                return first.entry;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let entry = tokio::time::timeout(PATIENCE, noted).await.unwrap();
+    store.close().await;
+    (entry.actor_kind, entry.actor, entry.object.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
