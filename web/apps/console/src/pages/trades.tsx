@@ -1,13 +1,13 @@
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useState, type FormEvent, type ReactNode } from "react";
 import type { TradeRules } from "@tidings/client";
-import { useAct, useMounted, useRead } from "../api.ts";
+import { useAct, useMounted, usePages } from "../api.ts";
 import { fieldOf } from "../form.ts";
 import { at } from "../format.ts";
 import { SAMPLE } from "../trading/feed.tsx";
 import { RoomState } from "../trading/lead.tsx";
 import { MINUTES_MOST, newRoomWords } from "../trading/words.ts";
-import { Card, Choice, Head, Note, Table } from "../ui.tsx";
+import { Card, Choice, Head, More, Note, Table } from "../ui.tsx";
 
 interface RoomRow {
   id: string;
@@ -42,14 +42,23 @@ const STATES = { "": "All", draft: "Being made", open: "Open", running: "Running
 
 function Newest() {
   const [state, choose] = useState("");
-  const query = state === "" ? "" : `&state=${state}`;
-  const rooms = useRead<{ rooms: RoomRow[] }>(`/api/trading/rooms?limit=50${query}`, { everyMs: 3_000 });
+  const pages = usePages<RoomRow>(
+    "/api/trading/rooms",
+    "rooms",
+    { state, limit: "50" },
+    { cursor: "before", everyMs: 3_000, last: (room) => room.id },
+  );
   return (
     <>
       <Head title="Trading">
         <Choice label="State" value={state} set={choose} of={Object.entries(STATES)} />
       </Head>
-      {rooms.error ? <Note error={rooms.error} /> : <RoomTable rooms={rooms.data?.rooms} />}
+      {pages.error ? (
+        <Note error={pages.error} />
+      ) : (
+        <RoomTable rooms={pages.isPending ? undefined : pages.rows} />
+      )}
+      <More pages={pages} />
       <NewRoom />
     </>
   );
