@@ -196,6 +196,7 @@ fn a_session_is_taken_up_with_the_rooms_the_backend_still_allows() {
         let mut without = open();
         without.say(&resume);
         assert!(without.hear("40{").contains(&pid));
+        assert!(without.hear("4").contains("tidings:left"), "it is told that it is out of it");
         without.say("420[\"ping\"]");
         let Frame::Text(text) = without.next() else { panic!() };
         assert!(text.starts_with("430["), "{text}");
