@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tidings_core::Refusal;
-use tidings_core::limits::{Account, Place, network_of};
+use tidings_core::limits::{Account, Line, Place, network_of};
 
 use super::memory::Level;
 use super::{Gate, Limit};
@@ -44,6 +44,10 @@ pub(crate) struct Visit {
     stranger: Option<Stranger>,
     /// The address, as it was judged.
     remote: IpAddr,
+    /// Those of its messages that were told to come again.
+    pub(crate) late_messages: Line,
+    /// The same of its subscriptions.
+    pub(crate) late_joins: Line,
 }
 
 impl Visit {
@@ -110,7 +114,15 @@ impl Gate {
             None => None,
         };
         let stranger = Some(stranger);
-        Ok(Some(Box::new(Visit { _connection: connection, address, network, stranger, remote })))
+        Ok(Some(Box::new(Visit {
+            _connection: connection,
+            address,
+            network,
+            stranger,
+            remote,
+            late_messages: Line::default(),
+            late_joins: Line::default(),
+        })))
     }
 
     /// Takes in a socket that is to carry a connection that is counted already.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidings_app::Counts;
 use tidings_core::limits::OwnRate;
-use tidings_core::limits::{Account, Bucket, Line, Place, Wait};
+use tidings_core::limits::{Account, Bucket, Line, Place, Rate, Wait};
 use tidings_core::{ConnKey, Identity, Refusal, Room};
 use tidings_wire::CloseReason;
 
@@ -24,8 +24,6 @@ pub(super) struct Meter {
     _probe: Option<Place<Account>>,
     messages: Bucket,
     joins: Bucket,
-    /// Of messages and of subscriptions, those who were told to come again.
-    told: [Line; 2],
     /// Messages over a limit since it last had a rest.
     offences: u32,
     /// Messages it has said, as far as can be counted.
@@ -73,7 +71,10 @@ impl Meter {
             self.offences = 0;
         }
         let own = self.messages.take(bounds.connection, now_ns);
-        own.map_err(|wait| (Limit::ConnectionMessages, self.told[0].join(wait, bounds.connection, now_ns)))?;
+        own.map_err(|alone| {
+            let line = self.visit.as_mut().map(|visit| &mut visit.late_messages);
+            (Limit::ConnectionMessages, in_line(line, alone, bounds.connection, now_ns))
+        })?;
         for standing in standings {
             standing.take(bounds, now_ns)?;
         }
@@ -83,6 +84,11 @@ impl Meter {
         }
         Ok(())
     }
+}
+
+/// How long one waits behind those who were told to come again before.
+fn in_line(line: Option<&mut Line>, alone: Wait, rate: Rate, now_ns: u64) -> Wait {
+    line.map_or(alone, |line| line.join(alone, rate, now_ns))
 }
 
 /// Who sits on a connection, each once: several namespaces of one user share a standing. Which of them a
@@ -131,8 +137,9 @@ impl ShardLoop {
         let gate = &self.shared.gate;
         let (Some(bounds), Some(link)) = (gate.bounds(), self.links.get(key)) else { return Ok(()) };
         let taken = link.meter.joins.take(bounds.joins, self.now_ns);
-        taken.map(drop).map_err(|wait| {
-            let wait = link.meter.told[1].join(wait, bounds.joins, self.now_ns);
+        taken.map(drop).map_err(|alone| {
+            let line = link.meter.visit.as_mut().map(|visit| &mut visit.late_joins);
+            let wait = in_line(line, alone, bounds.joins, self.now_ns);
             gate.refuse(Limit::Joins, link.meter.remote(), wait)
         })
     }
