@@ -1,17 +1,13 @@
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { Client } from "@tidings/client";
 import { mint, served, unique } from "../../../testing/server.ts";
 import { until } from "../../../testing/until.ts";
-import { adminToken, openBrowser, Window } from "./browsers.ts";
+import { adminToken, Window, withBrowser } from "./browsers.ts";
 
 const server = served(["--demo", "--no-limits"]);
 let browser: Browser;
-
-beforeAll(async () => {
-  browser = await openBrowser();
-});
-afterAll(() => browser.close());
+withBrowser((opened) => (browser = opened));
 
 const tokenOf = (user: string, claims: object = {}) =>
   mint({ sub: user, name: user, exp: Math.floor(Date.now() / 1_000) + 3_600, ...claims });

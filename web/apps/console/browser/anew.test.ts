@@ -1,21 +1,14 @@
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { Exchange } from "../../../testing/exchange.ts";
-import { mint, served, unique } from "../../../testing/server.ts";
+import { served, unique } from "../../../testing/server.ts";
 import { until } from "../../../testing/until.ts";
-import { openBrowser, Window } from "./browsers.ts";
+import { tokenOf, Window, withBrowser } from "./browsers.ts";
 
 const server = served(["--no-limits"], "[apps.trading]\nkeep_ended_seconds = 1\n");
 const demo = served(["--demo", "--no-limits"]);
 let browser: Browser;
-
-beforeAll(async () => {
-  browser = await openBrowser();
-});
-afterAll(() => browser.close());
-
-const tokenOf = (user: string) =>
-  mint({ sub: user, name: user, exp: Math.floor(Date.now() / 1_000) + 3_600 });
+withBrowser((opened) => (browser = opened));
 
 /** A member's page as it is for somebody who is none. */
 async function isForStrangers({ page }: Window): Promise<void> {

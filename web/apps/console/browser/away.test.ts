@@ -1,24 +1,17 @@
 import { readdirSync } from "node:fs";
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { Exchange } from "../../../testing/exchange.ts";
-import { mint, served, unique } from "../../../testing/server.ts";
+import { served, unique } from "../../../testing/server.ts";
 import { until } from "../../../testing/until.ts";
-import { openBrowser, Window } from "./browsers.ts";
+import { tokenOf, Window, withBrowser } from "./browsers.ts";
 
 const server = served(["--no-limits"]);
 const PAGES = readdirSync(new URL("../dist/console/", import.meta.url)).filter((name) =>
   name.endsWith(".js"),
 );
 let browser: Browser;
-
-beforeAll(async () => {
-  browser = await openBrowser();
-});
-afterAll(() => browser.close());
-
-const tokenOf = (user: string) =>
-  mint({ sub: user, name: user, exp: Math.floor(Date.now() / 1_000) + 3_600 });
+withBrowser((opened) => (browser = opened));
 
 /** Marks the document; what is answered says whether it is still the same one. */
 async function marked({ page }: Window): Promise<() => Promise<boolean>> {

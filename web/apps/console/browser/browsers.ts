@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
-import { expect } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { mint, within, type Served } from "../../../testing/server.ts";
 
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
@@ -28,6 +28,20 @@ export async function openBrowser(): Promise<Browser> {
   const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"];
   return chromium.launch({ executablePath: CHROMIUM, args });
 }
+
+/** Opens a browser before the tests of a file, handed to `take`, and closes it behind them. */
+export function withBrowser(take: (browser: Browser) => void): void {
+  let opened: Browser | undefined;
+  beforeAll(async () => {
+    opened = await openBrowser();
+    take(opened);
+  });
+  afterAll(() => opened?.close());
+}
+
+/** A member's token, good for the time of a test run. */
+export const tokenOf = (user: string): string =>
+  mint({ sub: user, name: user, exp: Math.floor(Date.now() / 1_000) + 3_600 });
 
 /**
  * Prints how late, in milliseconds, something was, and bounds it where the variable says by what: a busy machine would decide it

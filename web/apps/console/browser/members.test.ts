@@ -1,17 +1,13 @@
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { Exchange } from "../../../testing/exchange.ts";
 import { Studio } from "../../../testing/studio.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
-import { adminToken, openBrowser, Window } from "./browsers.ts";
+import { adminToken, Window, withBrowser } from "./browsers.ts";
 
 const server = served(["--no-limits"]);
 let browser: Browser;
-
-beforeAll(async () => {
-  browser = await openBrowser();
-});
-afterAll(() => browser.close());
+withBrowser((opened) => (browser = opened));
 
 const memberToken = () => mint({ sub: unique("mia"), exp: Math.floor(Date.now() / 1_000) + 3_600 });
 

@@ -1,15 +1,11 @@
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { mint, served, unique } from "../../../testing/server.ts";
-import { adminToken, openBrowser, Window } from "./browsers.ts";
+import { adminToken, Window, withBrowser } from "./browsers.ts";
 
 const server = served(["--no-limits", "--auth-expiry-grace-seconds", "0"]);
 let browser: Browser;
-
-beforeAll(async () => {
-  browser = await openBrowser();
-});
-afterAll(() => browser.close());
+withBrowser((opened) => (browser = opened));
 
 const inSeconds = (seconds: number) => Math.floor(Date.now() / 1_000) + seconds;
 const ended = ({ page }: Window) =>

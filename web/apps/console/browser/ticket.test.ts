@@ -1,19 +1,12 @@
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { Exchange } from "../../../testing/exchange.ts";
-import { mint, served, unique } from "../../../testing/server.ts";
-import { openBrowser, Window } from "./browsers.ts";
+import { served, unique } from "../../../testing/server.ts";
+import { tokenOf, Window, withBrowser } from "./browsers.ts";
 
 const server = served(["--no-limits"]);
 let browser: Browser;
-
-beforeAll(async () => {
-  browser = await openBrowser();
-});
-afterAll(() => browser.close());
-
-const tokenOf = (user: string) =>
-  mint({ sub: user, name: user, exp: Math.floor(Date.now() / 1_000) + 3_600 });
+withBrowser((opened) => (browser = opened));
 
 test("the form of a new room knows its bounds, and says in its own words what the server does not take", async () => {
   const window = await Window.open(browser, server);

@@ -1,21 +1,13 @@
 import type { Browser, WebSocketRoute } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { Exchange } from "../../../testing/exchange.ts";
-import { mint, served, unique } from "../../../testing/server.ts";
+import { served, unique } from "../../../testing/server.ts";
 import { until } from "../../../testing/until.ts";
-import { ARTIFACTS, LOOKS, openBrowser, Window } from "./browsers.ts";
+import { ARTIFACTS, LOOKS, tokenOf, Window, withBrowser } from "./browsers.ts";
 
 const server = served(["--no-limits"]);
 let browser: Browser;
-
-beforeAll(async () => {
-  browser = await openBrowser();
-});
-afterAll(() => browser.close());
-
-/** A member's token, good for the time of a test run. */
-const tokenOf = (user: string) =>
-  mint({ sub: user, name: user, exp: Math.floor(Date.now() / 1_000) + 3_600 });
+withBrowser((opened) => (browser = opened));
 
 /** Signs a member in. He may not list the server's rooms, and Chromium writes that the page has asked. */
 async function signedIn(window: Window, path: string, user: string): Promise<void> {

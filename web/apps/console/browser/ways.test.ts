@@ -1,18 +1,14 @@
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { Client } from "@tidings/client";
 import { Studio } from "../../../testing/studio.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
 import { until } from "../../../testing/until.ts";
-import { adminToken, openBrowser, Window } from "./browsers.ts";
+import { adminToken, Window, withBrowser } from "./browsers.ts";
 
 const server = served(["--no-limits"]);
 let browser: Browser;
-
-beforeAll(async () => {
-  browser = await openBrowser();
-});
-afterAll(() => browser.close());
+withBrowser((opened) => (browser = opened));
 
 /** Fifty and one more, of players and of their matches. */
 async function season(): Promise<void> {
