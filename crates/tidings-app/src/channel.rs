@@ -103,8 +103,8 @@ pub trait Channel: Send + Sync + Sized + 'static {
         async {}
     }
 
-    /// A user has said that others are not to see it any more, or are to see it again, wherever it is connected;
-    /// [`Stage::is_invisible`] says which. That a wish is over by its time is not told.
+    /// A user has said that others are not to see it any more, or they see it again, because it has said so or because
+    /// the time of its wish is over; wherever it is connected. [`Stage::is_invisible`] says which.
     fn shown(&self, ctx: Ctx<'_, Self>) -> impl Future<Output = ()> + Send {
         let _ = ctx;
         async {}

@@ -99,6 +99,8 @@ pub enum News {
         /// Whom to tell: every connection of a user.
         hearers: Vec<(Device, UserKey)>,
     },
+    /// To apps: a user wished to be seen by nobody, for a time that is over.
+    Shown(UserKey),
 }
 
 /// Who is in a room, as one asker may see it.
@@ -220,6 +222,10 @@ impl Presence {
                 Due::Room(room) => news.extend(self.look_at(&room, spot, now_ms).map(News::Room)),
                 Due::Crowd(org, namespace) => {
                     news.extend(self.crowds.look((&org, namespace), spot, now_ms, &self.agenda));
+                }
+                Due::User(user) => {
+                    let is_shown = self.people.is_shown(&user, spot, now_ms, &self.agenda);
+                    news.extend(is_shown.then_some(News::Shown(user)));
                 }
             }
         }

@@ -28,7 +28,7 @@ fn device(id: usize) -> Device {
 fn of_rooms(news: Vec<News>) -> Vec<RoomNews> {
     let rooms = news.into_iter().filter_map(|news| match news {
         News::Room(news) => Some(news),
-        News::Everybody { .. } => None,
+        News::Everybody { .. } | News::Shown(_) => None,
     });
     rooms.collect()
 }
@@ -177,6 +177,30 @@ fn what_a_user_sets_holds_in_rooms_it_comes_to_later() {
     presence.look(10_300);
     let news = of_rooms(presence.look(15_000)).pop().unwrap();
     assert_eq!(news.changes.unwrap().joined[0].user, user(1), "until it is over");
+}
+
+#[test]
+fn apps_are_told_who_is_seen_again_because_the_time_is_over() {
+    let presence = Presence::default();
+    let set = |shown, for_ms, now_ms| {
+        let change = Change { shown: Some(shown), for_ms: Some(for_ms), info: None };
+        presence.set(&user(1), change, now_ms).unwrap();
+    };
+    let told = |now_ms| presence.look(now_ms).contains(&News::Shown(user(1)));
+    let hidden = Some(Wish::Invisible);
+    // A longer time stands in for a shorter one, and whatever forgets it meanwhile, it is told once.
+    set(hidden, 1_000, 10_000);
+    set(hidden, 5_000, 10_500);
+    assert!(!told(11_000));
+    assert_eq!(presence.next_ms(), 15_500);
+    presence.sweep(15_500);
+    presence.join(&who(1), &room("chat:1"), MEMBERS, device(1), 15_500);
+    assert!(told(15_500) && !told(20_000));
+    // Who says so himself has told it himself, and another wish hides nobody.
+    set(hidden, 1_000, 20_000);
+    set(None, 1_000, 20_500);
+    set(Some(Wish::Status(Status::Away)), 1_000, 20_500);
+    assert!(!told(30_000));
 }
 
 #[test]

@@ -55,8 +55,12 @@ pub(crate) async fn tell(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-fn tell_news(shared: &Shared, news: News) {
+fn tell_news(shared: &Arc<Shared>, news: News) {
     match news {
+        News::Shown(user) => {
+            let user_id = Some(user.id().into());
+            tell_apps(shared, Identity { org: user.org().clone(), user: user_id, ..Identity::anonymous() });
+        }
         News::Room(news) => tell_room(shared, news),
         News::Everybody { org: _, namespace, online, offline, hearers } => {
             let told = online.iter().map(|user| (user, "userOnline"));
@@ -162,11 +166,18 @@ pub(crate) fn set(
 ) -> Result<Wishes, Refusal> {
     let before = is_invisible(shared, user);
     let wishes = shared.node.presence().set(user, change, now_ms)?;
-    if before != wishes.is_invisible() && !shared.apps.is_empty() {
-        let (shared, caller) = (shared.clone(), tidings_app::Caller::new(Arc::new(who.clone())));
-        shared.front.clone().spawn(async move { shared.apps.shown(caller).await });
+    if before != wishes.is_invisible() {
+        tell_apps(shared, who.clone());
     }
     Ok(wishes)
+}
+
+/// Tells apps that others see a user otherwise than before.
+fn tell_apps(shared: &Arc<Shared>, who: Identity) {
+    if !shared.apps.is_empty() {
+        let (shared, caller) = (shared.clone(), tidings_app::Caller::new(Arc::new(who)));
+        shared.front.clone().spawn(async move { shared.apps.shown(caller).await });
+    }
 }
 
 /// Whether a user is there, and when it last was as far as that is known; the store knows it of those

@@ -3,6 +3,7 @@ use std::sync::{Mutex, OnceLock};
 
 use crate::lock;
 use crate::room::{Org, Room};
+use crate::user::UserKey;
 
 /// A place that is to be looked at.
 #[derive(Debug)]
@@ -10,6 +11,8 @@ pub(super) enum Due {
     Room(Room),
     /// Everybody of an organisation in a namespace.
     Crowd(Org, u8),
+    /// A user whose wish to be seen by nobody ends.
+    User(UserKey),
 }
 
 /// Where a place stands in the agenda: when it is due, and a number that tells two of one time apart.

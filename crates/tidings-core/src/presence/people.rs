@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hashbrown::{HashMap, HashSet};
 
+use super::agenda::{Agenda, Due, Spot};
 use super::{PARTS, Presence};
 use crate::access::{Code, Refusal};
 use crate::lock;
@@ -28,6 +29,16 @@ pub(super) struct Person {
     pub(super) wishes: Wishes,
     /// Where it is; rooms it has left stay until the next sweep.
     pub(super) rooms: HashSet<Room>,
+    /// Where it stands in the agenda: as long as it wishes to be seen by nobody, or did until just now.
+    spot: Option<Spot>,
+}
+
+impl Person {
+    /// Puts it into the agenda for the end of its wish to be seen by nobody, or takes it out.
+    fn sort(&mut self, user: &UserKey, agenda: &Agenda) {
+        let until_ms = if self.wishes.is_invisible() { self.wishes.over_ms() } else { u64::MAX };
+        agenda.sort(&mut self.spot, until_ms, || Due::User(user.clone()));
+    }
 }
 
 #[derive(Default)]
@@ -69,6 +80,16 @@ impl People {
         wishes
     }
 
+    /// Whether a user that stood at `spot` of the agenda is seen again, its wish being over.
+    pub(super) fn is_shown(&self, user: &UserKey, spot: Spot, now_ms: u64, agenda: &Agenda) -> bool {
+        let mut part = lock(&self.parts.0[self.hasher.hash_one(user) as usize % PARTS]);
+        let Some(person) = part.get_mut(user).filter(|person| person.spot == Some(spot)) else { return false };
+        person.spot = None;
+        person.wishes.expire(now_ms);
+        person.sort(user, agenda);
+        !person.wishes.is_invisible()
+    }
+
     fn is_full(&self) -> bool {
         self.count.load(Ordering::Relaxed) >= PEOPLE_MOST
     }
@@ -81,10 +102,8 @@ impl People {
             part.retain(|user, person| {
                 person.wishes.expire(now_ms);
                 person.rooms.retain(|room| is_there(user, room));
-                if person.rooms.is_empty() && person.wishes.shown.is_none() {
-                    return false;
-                }
-                true
+                // Who stands in the agenda is looked at before it is forgotten.
+                !person.rooms.is_empty() || person.wishes.shown.is_some() || person.spot.is_some()
             });
             self.count.fetch_sub(before - part.len(), Ordering::Relaxed);
             let left = part.len();
@@ -135,6 +154,7 @@ impl Presence {
                 });
             }
             self.crowds.set(user, &person.wishes, now_ms, &self.agenda);
+            person.sort(user, &self.agenda);
             Ok(person.wishes.clone())
         })
     }

@@ -1,6 +1,7 @@
 //! The same on Socket.IO namespaces, as a stock client writes and reads it (A1, A3, A4).
 
 use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -134,8 +135,13 @@ async fn friends_are_told_who_comes_and_who_goes() {
 
 /// Says what others are to see of somebody.
 async fn shows(addr: SocketAddr, user: &str, status: &str) {
+    wishes(addr, user, json!({"status": status})).await;
+}
+
+async fn wishes(addr: SocketAddr, user: &str, mut wish: Value) {
     let mut client = listens(addr, user).await;
-    let said = client.ask(json!({"type": "presence:set", "status": status})).await.unwrap();
+    wish["type"] = "presence:set".into();
+    let said = client.ask(wish).await.unwrap();
     assert_eq!(said["ok"], true, "{said}");
 }
 
@@ -174,6 +180,24 @@ async fn who_is_invisible_is_offline_for_everybody_else_and_friends_are_told_no_
     studio.win("m1", "ada").await;
     ada.hear("eloUpdate").await;
     assert!(ada.kept.iter().all(|text| !text.contains("friendActivity")), "{:?}", ada.kept);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn friends_are_told_when_the_time_of_being_invisible_is_over() {
+    let bed = Bed::sqlite();
+    let server = bed.serve();
+    let studio = Rest::server(server.addr());
+    studio.people(&[("ada", "GB"), ("bob", "US")]).await;
+    studio.done("PUT /players/ada/friends/bob", Value::Null).await;
+    let mut ada = SocketIo::enter(server.addr(), "/players", "ada").await;
+    ada.ask("nothing", &json!({})).await;
+    let _bob = SocketIo::enter(server.addr(), "/players", "bob").await;
+    assert_eq!(ada.hear("friendActivity").await["activity"]["type"], "online");
+    // Time enough for friends to be told that he goes, a second after he says so.
+    let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(4);
+    wishes(server.addr(), "bob", json!({"status": "invisible", "until": until.as_millis() as u64})).await;
+    assert_eq!(ada.hear("friendActivity").await["activity"]["type"], "offline");
+    assert_eq!(ada.hear("friendActivity").await["activity"]["type"], "online");
 }
 
 #[tokio::test(flavor = "multi_thread")]
