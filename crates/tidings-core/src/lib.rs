@@ -63,5 +63,6 @@ pub use publication::{Epoch, Mark, MessageId, Payload, Position, Publication};
 pub use recorder::Recorder;
 pub use room::{Keep, Org, Roll, Room, RoomSpec};
 pub use shard::{ConnKey, Shard, Sink};
+pub use shuffle::Shuffle;
 pub use tidings_wire::time;
 pub use user::{Holder, UserKey};

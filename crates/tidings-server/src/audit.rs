@@ -26,7 +26,7 @@ mod writer;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tidings_core::lock;
+use tidings_core::{Shuffle, lock};
 use tidings_store::audit::AuditEntry;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
@@ -55,6 +55,8 @@ pub struct Audit {
     detector: Mutex<Detector>,
     threats: Sender<Threat>,
     counts: Counts,
+    /// In which entries have ids for those who see their organisation's alone: their numbers count what all do.
+    pub(crate) order: Shuffle,
 }
 
 /// What the other ends of an [`Audit`] read.
@@ -101,7 +103,8 @@ impl Audit {
         let (threats, told) = mpsc::channel(THREATS);
         let samples = Mutex::new(Samples::new(sample_every));
         let (node, detector) = (node.to_owned(), Mutex::new(detector));
-        let audit = Self { queue, node, samples, detector, threats, counts: Counts::default() };
+        let (counts, order) = (Counts::default(), Shuffle::default());
+        let audit = Self { queue, node, samples, detector, threats, counts, order };
         (audit, Noted { entries, threats: told })
     }
 

@@ -24,7 +24,7 @@ const PEOPLE: &[(&str, &str)] = &[("limit", "How many at most."), ("after", "Tho
 const KEYS: &[(&str, &str)] = &[("after", "Those after this prefix.")];
 const AUDIT: &[(&str, &str)] = &[
     ("limit", "How many at most."),
-    ("before", "Only what was written before the entry of this number."),
+    ("before", "Only what was written before the entry of this id."),
     ("since", "Not before this time, in milliseconds since 1970."),
     ("until", "Only before this time, in milliseconds since 1970."),
     ("actor", "Done by this one alone."),

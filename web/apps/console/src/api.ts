@@ -192,7 +192,9 @@ export interface UserRow {
 
 /** An entry of the audit log; what is not known is `null`. */
 export interface AuditRow {
-  seq: number;
+  id: string;
+  /** Its number in the chain, for those who see all of it. */
+  seq?: number;
   at: string;
   actorKind: string;
   actor: string | null;

@@ -99,7 +99,7 @@ export function AuditPage() {
       ) : (
         <Table caption="Entries" head={["When", "Who", "What", "About", "Result", "From", "Entry"]}>
           {pages.rows.map((row) => (
-            <Entry key={row.seq} of={row} />
+            <Entry key={row.id} of={row} />
           ))}
         </Table>
       )}
@@ -154,7 +154,7 @@ function Entry({ of }: { of: AuditRow }) {
       <td>{address ?? "–"}</td>
       <td>
         <details>
-          <summary>{seq}</summary>
+          <summary>{seq ?? "all of it"}</summary>
           <Json value={of} />
         </details>
       </td>
