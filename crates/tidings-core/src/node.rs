@@ -463,7 +463,7 @@ impl Node {
     ) -> Result<Published, Refusal> {
         let sequence = self.hub.sequence(what.room.org());
         let mut sequence = lock(&sequence);
-        self.is_open()?;
+        self.refuse_late()?;
         loop {
             let entry = self.hub.entry(&what.room, spec, || self.epoch()).map_err(full)?;
             let Some(recent) = entry.history() else { return Err(Refusal::no_such_room()) };

@@ -144,11 +144,11 @@ impl Node {
         *self.bodies.get_or_init(|| Bodies::new(self.hasher.hash_one("bodies")))
     }
 
-    /// Whether something may still be recorded in memory.
+    /// Refuses what would still be recorded in memory after that was handed on.
     ///
     /// # Errors
-    /// [`Code::Unavailable`] once that was handed on.
-    pub(super) fn is_open(&self) -> Result<(), Refusal> {
+    /// [`Code::Unavailable`]: the server stops.
+    pub(super) fn refuse_late(&self) -> Result<(), Refusal> {
         match self.closed.load(Ordering::SeqCst) {
             false => Ok(()),
             true => {

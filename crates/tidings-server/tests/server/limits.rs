@@ -412,12 +412,18 @@ fn everybody_who_sits_on_a_connection_is_counted() {
     });
 }
 
-/// Rooms in the log that nobody has read yet, each entered and spoken in.
-fn stored_rooms_are_counted_once(door: fn(SocketAddr) -> Wire, subscribe: fn(&mut Wire, u64) -> bool) {
+/// Rooms of the kind `notes` are in the log.
+fn limited_with_log() -> Config {
     let mut config = limited();
     let mut notes = config.rooms["open"].clone();
     notes.keep = Some("durable".into());
     config.rooms.insert("notes".into(), notes);
+    config
+}
+
+/// Rooms in the log that nobody has read yet, each entered and spoken in.
+fn stored_rooms_are_counted_once(door: fn(SocketAddr) -> Wire, subscribe: fn(&mut Wire, u64) -> bool) {
+    let mut config = limited_with_log();
     (config.limits.joins_per_second, config.limits.joins_burst) = (1, 10);
     Disk::sqlite(config).served(move |addr, _| {
         let mut wire = door(addr);
@@ -454,10 +460,7 @@ fn a_subscription_that_is_kept_for_its_user_counts_once() {
 
 #[test]
 fn a_publish_to_a_room_that_is_read_first_counts_once() {
-    let mut config = limited();
-    let mut notes = config.rooms["open"].clone();
-    notes.keep = Some("durable".into());
-    config.rooms.insert("notes".into(), notes);
+    let mut config = limited_with_log();
     config.limits.publish_per_minute = 5;
     Disk::sqlite(config).served(|addr, _| {
         let mut wire = Wire::open(addr, "/ws").sign_in(&user("alice"));
