@@ -10,7 +10,7 @@ mod socketio;
 
 pub use heartbeat::{Beat, Heartbeat, HeartbeatTimes};
 pub use plain::PlainSession;
-pub use socketio::{Heard, SocketIo, SocketIoTimes};
+pub use socketio::{Barred, Heard, SocketIo, SocketIoTimes};
 
 /// What is due for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

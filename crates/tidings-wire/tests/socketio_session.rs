@@ -11,7 +11,7 @@ use bytes::Bytes;
 use rmpv::Value as Packed;
 use tidings_wire::engineio::{self, Packet};
 use tidings_wire::names::{Dialect, Namespaces};
-use tidings_wire::session::{Due, Heard, HeartbeatTimes, SocketIo, SocketIoTimes};
+use tidings_wire::session::{Barred, Due, Heard, HeartbeatTimes, SocketIo, SocketIoTimes};
 use tidings_wire::{CloseReason, Limits, Violation};
 
 const TIMES: SocketIoTimes = SocketIoTimes {
@@ -33,7 +33,7 @@ use Frame::{Binary, Text};
 #[derive(Debug, PartialEq, Eq)]
 enum Said {
     Nothing,
-    Connect(Result<u8, String>, Option<String>),
+    Connect(Result<u8, Barred<'static>>, Option<String>),
     Disconnect(u8),
     Event(u8, Option<u64>, String, Vec<Bytes>),
     Ack(u8, u64, String, Vec<Bytes>),
@@ -45,7 +45,11 @@ impl From<Heard<'_>> for Said {
         match heard {
             Heard::Nothing => Self::Nothing,
             Heard::Connect { namespace, auth } => {
-                Self::Connect(namespace.map_err(Cow::into_owned), auth.map(Cow::into_owned))
+                let namespace = namespace.map_err(|barred| match barred {
+                    Barred::Unknown(name) => unknown(&name),
+                    Barred::TooMany(index) => Barred::TooMany(index),
+                });
+                Self::Connect(namespace, auth.map(Cow::into_owned))
             }
             Heard::Disconnect { namespace } => Self::Disconnect(namespace),
             Heard::Event { namespace, id, data, attachments, .. } => {
@@ -57,6 +61,10 @@ impl From<Heard<'_>> for Said {
             Heard::Close => Self::Close,
         }
     }
+}
+
+fn unknown(name: &str) -> Barred<'static> {
+    Barred::Unknown(name.to_owned().into())
 }
 
 /// A session, and the table and limits it is held to.
@@ -283,8 +291,8 @@ fn a_connect_names_namespace_and_auth() {
         ("40/adm", Ok(1), None),
         ("40/adm,", Ok(1), None),
         ("40/adm, {\"a\":1} ", Ok(1), Some("{\"a\":1}")),
-        ("40/none,{\"a\":1}", Err("/none".to_owned()), None),
-        ("40/adm?token=1,", Err("/adm?token=1".to_owned()), None),
+        ("40/none,{\"a\":1}", Err(unknown("/none")), None),
+        ("40/adm?token=1,", Err(unknown("/adm?token=1")), None),
     ];
     for (text, namespace, auth) in connects {
         let said = Said::Connect(namespace, auth.map(str::to_owned));
@@ -323,7 +331,12 @@ fn namespaces_are_bounded_with_those_being_decided() {
             client.session.joined(number as u8 + 1);
         }
     }
-    assert_eq!(client.text("40/19").unwrap_err().reason, CloseReason::Structure);
+    // It goes on with those it has, and may have this one instead of another.
+    let asked = |client: &mut Client| client.text("40/19").unwrap();
+    assert_eq!(asked(&mut client), Said::Connect(Err(Barred::TooMany(20)), None));
+    assert_eq!(asked(&mut client), Said::Connect(Err(Barred::TooMany(20)), None));
+    client.text("41").unwrap();
+    assert_eq!(asked(&mut client), Said::Connect(Ok(20), None));
 }
 
 #[test]
@@ -414,7 +427,7 @@ fn attachments_that_do_not_come_close_the_connection() {
 #[test]
 fn a_client_in_no_namespace_is_closed_after_the_connect_time() {
     let mut client = Client::new();
-    assert_eq!(client.text("40/none"), Ok(Said::Connect(Err("/none".to_owned()), None)));
+    assert_eq!(client.text("40/none"), Ok(Said::Connect(Err(unknown("/none")), None)));
     assert_eq!(client.due_at(25_000), Due::Ping);
     client.text("3").unwrap();
     assert_eq!(client.session.poll_timeout(), 45_000);

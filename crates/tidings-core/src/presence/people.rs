@@ -83,7 +83,9 @@ impl People {
     /// Whether a user that stood at `spot` of the agenda is seen again, its wish being over.
     pub(super) fn is_shown(&self, user: &UserKey, spot: Spot, now_ms: u64, agenda: &Agenda) -> bool {
         let mut part = lock(&self.parts.0[self.hasher.hash_one(user) as usize % PARTS]);
-        let Some(person) = part.get_mut(user).filter(|person| person.spot == Some(spot)) else { return false };
+        let Some(person) = part.get_mut(user).filter(|person| person.spot == Some(spot)) else {
+            return false;
+        };
         person.spot = None;
         person.wishes.expire(now_ms);
         person.sort(user, agenda);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidings_core::frame::{write_binary, write_message};
-use tidings_core::{ConnKey, From, Identity, Refusal, Room};
+use tidings_core::{Code, ConnKey, From, Identity, Refusal, Room};
 use tidings_wire::names::Dialect;
-use tidings_wire::session::Heard;
+use tidings_wire::session::{Barred, Heard};
 use tidings_wire::socketio::{self, encode, msgpack};
 use tidings_wire::websocket::Opcode;
 
@@ -70,7 +70,11 @@ impl ShardLoop {
             Heard::Connect { namespace: Ok(namespace), auth } => {
                 self.connect(key, namespace, auth.as_deref());
             }
-            Heard::Connect { namespace: Err(name), .. } => {
+            Heard::Connect { namespace: Err(Barred::TooMany(namespace)), .. } => {
+                let refusal = Refusal::new(Code::BadRequest, "this connection is in too many namespaces");
+                self.refuse_connect(key, namespace, &refusal);
+            }
+            Heard::Connect { namespace: Err(Barred::Unknown(name)), .. } => {
                 self.say(
                     key,
                     0,

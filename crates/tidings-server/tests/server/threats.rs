@@ -240,7 +240,8 @@ async fn administrators_read_their_own_rows_operators_all_and_others_none() {
         // The places of its own entries would tell an organisation how much the others do.
         assert!(all["entries"][0]["seq"].is_u64(), "{all}");
         let places: HashSet<String> = (0..100).map(|seq| seq.to_string()).collect();
-        let shows = |entry: &Value| entry.get("seq").is_some() || places.contains(entry["id"].as_str().unwrap());
+        let shows =
+            |entry: &Value| entry.get("seq").is_some() || places.contains(entry["id"].as_str().unwrap());
         assert!(!entries.iter().any(shows), "{page}");
         assert_eq!(get(addr, &from(&all["next"]), &bearer("acme", "admin")).0, "400", "no id it was told");
         assert_eq!(get(addr, "/api/audit?before=x", &bearer("default", "operator")).0, "400");

@@ -51,6 +51,15 @@ struct Pending {
     by_ms: u64,
 }
 
+/// A namespace that nobody has to decide about. The connection stays, as do the namespaces it has joined.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Barred<'a> {
+    /// There is none of this name.
+    Unknown(Cow<'a, str>),
+    /// The client is in as many as it may be ([`Limits::namespaces`]); the index of the one it asked for.
+    TooMany(u8),
+}
+
 /// What a client said.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Heard<'a> {
@@ -58,8 +67,8 @@ pub enum Heard<'a> {
     Nothing,
     /// It wants to join a namespace.
     Connect {
-        /// The namespace: its index, or the name of one that does not exist.
-        namespace: Result<u8, Cow<'a, str>>,
+        /// The namespace: its index, or why it is not to be had.
+        namespace: Result<u8, Barred<'a>>,
         /// The auth payload, a JSON object.
         auth: Option<Cow<'a, str>>,
     },
@@ -312,13 +321,13 @@ impl SocketIo {
         limits: &Limits,
     ) -> Result<Heard<'a>, Violation> {
         let Some(index) = namespaces.index(&namespace) else {
-            return Ok(Heard::Connect { namespace: Err(namespace), auth: None });
+            return Ok(Heard::Connect { namespace: Err(Barred::Unknown(namespace)), auth: None });
         };
         if self.is_joined(index) || self.asking.contains(&index) {
             return Err(Violation::protocol("a namespace is joined once"));
         }
         if self.joined.len() + self.asking.len() >= limits.namespaces as usize {
-            return Err(Violation::structure("too many namespaces"));
+            return Ok(Heard::Connect { namespace: Err(Barred::TooMany(index)), auth: None });
         }
         self.asking.push(index);
         Ok(Heard::Connect { namespace: Ok(index), auth })
