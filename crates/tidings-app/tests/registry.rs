@@ -306,10 +306,11 @@ fn every_reference_of_every_document_leads_somewhere() {
         about: "A thing.",
         sign_in: SignIn::Needed,
         query: &[("page", "Which.")],
+        needs: &[],
         body: None,
         keyed: false,
         statuses: &[200],
-        answer: None,
+        text: None,
     }];
     for document in [openapi(said, "1", &own), asyncapi(said, "1"), manifests(said, &Kinds::default())] {
         let mut references = 0;

@@ -30,10 +30,11 @@ pub fn paths(tag: &'static str, lines: &[Line]) -> Vec<Path> {
         about,
         sign_in: SignIn::Needed,
         query,
+        needs: &[],
         body: body.map(|body| body()),
         keyed: method != "get",
         statuses,
-        answer: None,
+        text: None,
     };
     lines.iter().map(path).collect()
 }

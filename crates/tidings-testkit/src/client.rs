@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::described::check_status;
+use crate::described::check_answer;
 use crate::frames::{FromServer, write_masked};
 
 mod follower;
@@ -308,7 +308,7 @@ fn understood(text: &[u8]) -> Heard {
 /// If the server is not there, or does not answer within [`PATIENCE`].
 ///
 /// # Panics
-/// As [`check_status`], here and below.
+/// As [`check_answer`], here and below.
 pub async fn http(addr: SocketAddr, request: &str, headers: &str, body: &str) -> io::Result<(u16, String)> {
     http_whole(addr, request, headers, body).await.map(|(status, _, body)| (status, body))
 }
@@ -336,8 +336,8 @@ pub async fn http_whole(
     let answer = answer?;
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
-    if let (Some(status), Some((method, path))) = (status, request.split_once(' ')) {
-        check_status(method, path, status);
+    if let Some((method, path)) = request.split_once(' ') {
+        check_answer(method, path, head);
     }
     status
         .map(|status| (status, head.to_owned(), body.to_owned()))

@@ -15,18 +15,27 @@ fn is_success(status: u16) -> bool {
     (200..300).contains(&status) || status == 302
 }
 
-/// Checks that the description names the status of an answer that refuses nothing; what it does not describe may be
-/// answered in any way.
+/// Checks, by the head of an answer that refuses nothing, that the description names its status and what it is made of;
+/// what is not described may be answered in any way.
 ///
 /// # Panics
 /// If it names others.
-pub fn check_status(method: &str, path: &str, status: u16) {
+pub fn check_answer(method: &str, path: &str, head: &str) {
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
     let Some(operation) = operation(method, path).filter(|_| is_success(status)) else { return };
-    let named: Vec<&String> = responses(operation).keys().collect();
-    assert!(
-        named.iter().any(|name| **name == status.to_string()),
-        "{method} {path}: {status}, not {named:?}"
-    );
+    let named = responses(operation);
+    let response = named.get(&status.to_string());
+    let response = response.unwrap_or_else(|| panic!("{method} {path}: {status}, not {:?}", named.keys()));
+    let Some(content) = response["content"].as_object() else { return };
+    let media = media(head);
+    assert!(content.contains_key(media), "{method} {path}: {media}, not {:?}", content.keys());
+}
+
+/// The media type of an answer, without its parameters.
+fn media(head: &str) -> &str {
+    let named = head.lines().filter_map(|line| line.split_once(':'));
+    let media = named.filter(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, value)| value);
+    media.last().and_then(|value| value.split(';').next()).unwrap_or_default().trim()
 }
 
 /// What is described: method, path with parameters in braces, operation.
@@ -86,8 +95,17 @@ mod tests {
     #[test]
     #[should_panic(expected = "POST /api/keys: 200")]
     fn a_status_that_is_not_described_is_found() {
-        check_status("POST", "/api/keys", 201);
-        check_status("POST", "/api/keys", 403);
-        check_status("POST", "/api/keys", 200);
+        let json = "Content-Type: application/json";
+        check_answer("POST", "/api/keys", &format!("HTTP/1.1 201 Created\r\n{json}"));
+        check_answer("POST", "/api/keys", "HTTP/1.1 403 Forbidden");
+        check_answer("POST", "/api/keys", &format!("HTTP/1.1 200 OK\r\n{json}"));
+    }
+
+    #[test]
+    #[should_panic(expected = "GET /healthz: application/json")]
+    fn an_answer_of_something_else_than_what_is_described_is_found() {
+        let healthy = |media| format!("HTTP/1.1 200 OK\r\ncontent-type: {media}; charset=utf-8");
+        check_answer("GET", "/healthz", &healthy("text/plain"));
+        check_answer("GET", "/healthz", &healthy("application/json"));
     }
 }

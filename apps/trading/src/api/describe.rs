@@ -4,6 +4,7 @@ use tidings_app::describe::Path;
 use tidings_routes::Nothing;
 use tidings_routes::describe::{self, DONE, Line, MADE, schema};
 
+use super::results::EXPORTED;
 use super::{orders, replay, rooms};
 
 const LIMIT: (&str, &str) = ("limit", "How many at most.");
@@ -38,5 +39,10 @@ const LINES: &[Line] = &[
 
 /// The routes, for the description of the HTTP API.
 pub fn paths() -> Vec<Path> {
-    describe::paths("trading", LINES)
+    let path = |path: Path| match (path.method, path.path) {
+        ("get", "/rooms/{id}/prices") => Path { needs: &["symbol"], ..path },
+        ("get", "/rooms/{id}/export") => Path { text: Some(EXPORTED), ..path },
+        _ => path,
+    };
+    describe::paths("trading", LINES).into_iter().map(path).collect()
 }

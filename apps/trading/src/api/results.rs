@@ -24,6 +24,9 @@ use crate::room::{Room, State as Stands};
 use crate::store::{self, Kept, RoomRow};
 use crate::telling::place;
 
+/// The media type of a journal, which is lines of JSON.
+pub(super) const EXPORTED: &str = "application/x-ndjson";
+
 /// Entries of a journal that an answer holds at most.
 const ENTRIES_MOST: u64 = 5_000;
 
@@ -143,7 +146,7 @@ fn lines(text: String, next: Option<(u64, Hash)>) -> Answer {
     let mut response = respond(StatusCode::OK, Vec::new());
     *response.body_mut() = Body::from(text);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EXPORTED));
     if let Some((after, chain)) = next
         && let Ok(next) = HeaderValue::try_from(format!("after={after}&chain={chain}"))
     {

@@ -6,6 +6,8 @@ use super::rooms::{NAME, OF_CONNECTION, OF_ROOMS};
 use super::{ChannelSaid, CommandSaid, Description, acknowledged, refusal};
 use crate::command::AckStyle;
 
+const JSON: &str = "application/json";
+
 /// A path of the server's own.
 #[derive(Debug, Clone)]
 pub struct Path {
@@ -21,14 +23,16 @@ pub struct Path {
     pub sign_in: SignIn,
     /// Parameters of the query, and what each is.
     pub query: &'static [(&'static str, &'static str)],
+    /// Those of them without which it is refused.
+    pub needs: &'static [&'static str],
     /// The schema of the body, if it takes one.
     pub body: Option<Value>,
     /// Whether it is done once under an `Idempotency-Key`.
     pub keyed: bool,
     /// The statuses of answers that refuse nothing.
     pub statuses: &'static [u16],
-    /// The schema of the answer; `None`: an object.
-    pub answer: Option<Value>,
+    /// What text an answer is, as a media type; `None`: a JSON object.
+    pub text: Option<&'static str>,
 }
 
 /// Whether a path wants to know who asks, by a token or a key.
@@ -118,7 +122,7 @@ fn of_command(app: &str, channel: &ChannelSaid, command: &CommandSaid) -> Value 
         "parameters": if takes_key(app, command) { json!([key()]) } else { json!([]) },
         "requestBody": { "required": true, "content": { "application/json": { "schema": command.data } } },
         "responses": {
-            "200": answered(200, &acknowledged(command)),
+            "200": answered(200, JSON, &acknowledged(command)),
             "default": { "description": "Refused.", "content": { "application/json": { "schema": refused } } },
         },
     })
@@ -130,7 +134,8 @@ fn operation(path: &Path, called: &str) -> Value {
         |(name, _)| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
     );
     let query = path.query.iter().map(|(name, about)| {
-        json!({ "name": name, "in": "query", "required": false, "description": about, "schema": { "type": "string" } })
+        let needed = path.needs.contains(name);
+        json!({ "name": name, "in": "query", "required": needed, "description": about, "schema": { "type": "string" } })
     });
     let key = path.keyed.then(key);
     let mut said = json!({
@@ -147,8 +152,8 @@ fn operation(path: &Path, called: &str) -> Value {
         },
     });
     for status in path.statuses {
-        let schema = path.answer.clone().unwrap_or_else(|| json!({ "type": "object" }));
-        said["responses"][status.to_string()] = answered(*status, &schema);
+        let (media, kind) = path.text.map_or((JSON, "object"), |media| (media, "string"));
+        said["responses"][status.to_string()] = answered(*status, media, &json!({ "type": kind }));
     }
     if let Some(body) = &path.body {
         said["requestBody"] =
@@ -173,14 +178,14 @@ fn security(sign_in: SignIn) -> Value {
     }
 }
 
-fn answered(status: u16, schema: &Value) -> Value {
+fn answered(status: u16, media: &str, schema: &Value) -> Value {
     let about = match status {
         201 => "Made.",
         202 => "Taken; what follows is in a mail.",
         302 => return json!({ "description": "The browser is sent on." }),
         _ => "Done.",
     };
-    json!({ "description": about, "content": { "application/json": { "schema": schema } } })
+    json!({ "description": about, "content": { media: { "schema": schema } } })
 }
 
 /// Letters and digits of a path, each word with a capital.

@@ -122,7 +122,6 @@ const LINES: &[Line] = &[
     ("post", "/api/auth/verify", "accounts", "Confirms an address by the token of a mail.", Never, &[], &[("token", "string", true)]),
     ("post", "/api/auth/login", "accounts", "Signs in by password.", Never, &[], &[("email", "string", true), ("password", "string", true), ("org", "string", false)]),
     ("post", "/api/auth/refresh", "accounts", "Gives fresh tokens for a refresh token.", Never, &[], &[("refreshToken", "string", true)]),
-    ("post", "/api/auth/logout", "accounts", "Ends a sign-in: that of a refresh token, the asker's, or both.", Optional, &[], &[("refreshToken", "string", false)]),
     ("post", "/api/auth/password", "accounts", "Changes a password, or asks for a mail to do so.", Optional, &[], PASSWORD),
     ("get", "/api/auth/me", "accounts", "Who asks.", Needed, &[], &[]),
     ("get", "/api/auth/sessions", "accounts", "From where the asker is and was connected.", Needed, PAGE, &[]),
@@ -170,12 +169,22 @@ pub fn paths() -> Vec<Path> {
         about,
         sign_in: *sign_in,
         query,
+        needs: &[],
         body: (!fields.is_empty()).then(|| object(fields)),
         keyed: path.starts_with("/api/publish"),
         statuses: statuses(method, path),
-        answer: path.ends_with('z').then(|| json!({ "type": "string" })),
+        text: text(path),
     };
     LINES.iter().map(path).collect()
+}
+
+/// What is answered in place of JSON.
+fn text(path: &str) -> Option<&'static str> {
+    match path {
+        "/healthz" | "/readyz" => Some("text/plain"),
+        "/metrics" => Some("application/openmetrics-text"),
+        _ => None,
+    }
 }
 
 /// What is answered where nothing is refused.

@@ -13,7 +13,7 @@ use tidings_server::{Config, Extras, Server};
 use tidings_store::mail::Mail;
 use tidings_store::users::NewUser;
 use tidings_store::{Store, StoreOptions};
-use tidings_testkit::described::check_status;
+use tidings_testkit::described::check_answer;
 use tidings_testkit::{Place, Postgres};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -194,7 +194,7 @@ pub(crate) async fn ask(addr: SocketAddr, method: &str, path: &str, head: &str, 
     let text = said(addr, method, path, head, body).await;
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    check_status(method, path, status);
+    check_answer(method, path, head);
     Answer { status, head: head.to_owned(), body: serde_json::from_str(body).unwrap_or(Value::Null) }
 }
 

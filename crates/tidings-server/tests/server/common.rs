@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tidings_server::{Config, Extras, Server};
-use tidings_testkit::described::check_status;
+use tidings_testkit::described::check_answer;
 use tidings_testkit::frames::{FromServer, write_masked};
 
 /// Nothing here takes longer; a test that waits for more has failed.
@@ -277,8 +277,8 @@ pub(crate) fn http(addr: SocketAddr, request: &str, headers: &str, body: &str) -
         .as_bytes(),
     );
     let head = wire.head();
-    if let (Some((method, path)), Some(status)) = (request.split_once(' '), head.split(' ').nth(1)) {
-        check_status(method, path, status.parse().unwrap());
+    if let Some((method, path)) = request.split_once(' ') {
+        check_answer(method, path, &head);
     }
     (head, wire.rest())
 }
