@@ -154,6 +154,35 @@ for (const transport of ["websocket", "polling"] as const) {
   });
 }
 
+for (const reads of ["its personal room alone", "a durable room as well"] as const) {
+  test(`who is in ${reads} hears what is in memory in its order over a restart`, async () => {
+    let server = await startAgain();
+    const [user, notes] = [unique("user"), `notes:${unique("r")}`];
+    // What is said in durable rooms moves the point at which everything else is said.
+    await publish(server, notes, 0);
+    const socket = io(server.http, { transports: ["websocket"], auth: { token: mint({ sub: user }) } });
+    const { heard, until } = listening(socket);
+    await connected(socket);
+    if (reads !== "its personal room alone") await socket.emitWithAck("subscribe", { room: notes });
+    await publish(server, `user:${user}`, 1);
+    await until(1);
+    await loses(socket, () => {
+      socket.io.engine.close();
+    });
+    for (const number of [2, 3]) await publish(server, `user:${user}`, number);
+    await server.stop();
+    server = await startAgain();
+    // Nothing durable was read by this process when that is said.
+    await publish(server, `user:${user}`, 4);
+    await comesBack(socket);
+    assert.equal(socket.recovered, true);
+    await until(4);
+    assert.deepEqual(heard, [1, 2, 3, 4]);
+    socket.disconnect();
+    await server.stop();
+  });
+}
+
 for (const transport of ["websocket", "polling"] as const) {
   test(`a client whose engine closed over ${transport} takes its session up, one that left does not`, async () => {
     const server = await startAgain();

@@ -129,6 +129,19 @@ for (const [name, kind] of Object.entries(KINDS)) {
       );
     });
 
+    test("binary in what a handler answers is kept as base64", async () => {
+      const room = `lobby:${unique("room")}`;
+      const [, heard] = await member(kind, room);
+      const [ada, receipts] = await publisher();
+      await publish(ada, room, true);
+      const [, callback] = (await heard.next("event")) as [unknown, Callback];
+      callback({ list: [Buffer.from("hi")] });
+      const { messageId } = await receipts.next("receipt");
+      const delivery = await over(messageId, () => true);
+      const [recipient] = (delivery as unknown as { recipients: { answer: unknown }[] }).recipients;
+      assert.deepEqual(recipient?.answer, { list: ["aGk="] });
+    });
+
     test("a handler that never calls back is called as often as was asked", async () => {
       const room = `lobby:${unique("room")}`;
       const [client, heard] = await member(kind, room);

@@ -199,14 +199,14 @@ impl Presence {
 
     /// Who is in a room; `None` if it keeps no roster, or nobody was ever there.
     pub fn view(&self, room: &Room, asker: Option<&UserKey>, page: usize) -> Option<View> {
-        let part = lock(self.part(room));
-        Some(part.get(room)?.view(asker, page))
+        let mut part = lock(self.part(room));
+        Some(part.get_mut(room)?.view(asker, page))
     }
 
     /// The same for a newcomer: with members where all of them fit into its room's full list.
     pub fn view_of_newcomer(&self, room: &Room, asker: Option<&UserKey>) -> Option<View> {
-        let part = lock(self.part(room));
-        Some(part.get(room)?.view_of_newcomer(asker))
+        let mut part = lock(self.part(room));
+        Some(part.get_mut(room)?.view_of_newcomer(asker))
     }
 
     /// When there is something to look at; `u64::MAX`: never.

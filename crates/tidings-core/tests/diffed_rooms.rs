@@ -54,14 +54,27 @@ fn whole(letter: &Publication) -> Value {
     serde_json::from_str(letter.payload.text()).unwrap()
 }
 
-/// A merge patch (RFC 7396) of an object without objects in it.
+/// Merges as RFC 7396 has it.
 fn merge(known: &mut Map<String, Value>, patch: &Value) {
     for (name, value) in patch.as_object().unwrap() {
         match value {
             Value::Null => drop(known.remove(name)),
+            Value::Object(_) => {
+                let inner = known.entry(name.clone()).or_insert(Value::Null);
+                let mut merged = inner.as_object().cloned().unwrap_or_default();
+                merge(&mut merged, value);
+                *inner = Value::Object(merged);
+            }
             value => drop(known.insert(name.clone(), value.clone())),
         }
     }
+}
+
+/// A number, or an object of such.
+fn inner() -> impl Strategy<Value = Value> {
+    let number = (0..3_u8).prop_map(|number| json!(number));
+    let object = |of| btree_map("[x-z]", of, 0..3).prop_map(|object| json!(object));
+    number.clone().prop_recursive(2, 8, 3, move |of| prop_oneof![number.clone(), object(of)])
 }
 
 #[test]
@@ -212,7 +225,7 @@ proptest! {
     /// from anywhere and goes on live has it too.
     #[test]
     fn whoever_merges_what_it_hears_has_the_object(
-        said in vec((btree_map("[a-c]", 0..3_u8, 0..4), 0..2_usize, any::<bool>()), 1..60),
+        said in vec((btree_map("[a-c]", inner(), 0..4), 0..2_usize, any::<bool>()), 1..60),
         from in 0..60_usize,
     ) {
         let (node, mut shard, kept) = node();

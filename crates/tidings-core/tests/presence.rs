@@ -93,6 +93,46 @@ fn what_happens_within_a_batch_is_told_at_once() {
 }
 
 #[test]
+fn what_is_undone_before_it_was_told_is_told_to_who_was_shown_it_and_to_nobody_else() {
+    for looks in [false, true] {
+        let (presence, place) = (Presence::default(), room("chat:1"));
+        presence.join(&who(1), &place, MEMBERS, device(1), 10_000);
+        presence.look(11_000);
+        // Somebody comes, and one who is there is away; then both are as before.
+        presence.join(&who(2), &place, MEMBERS, device(2), 12_000);
+        presence.signal(&place, device(1), true, 12_000);
+        if looks {
+            let view = presence.view_of_newcomer(&place, None).unwrap();
+            assert_eq!(view.page.unwrap().members.len(), 2);
+        }
+        presence.leave(&place, device(2), false, 12_010);
+        presence.signal(&place, device(1), false, 12_010);
+        let news = of_rooms(presence.look(12_000 + BATCH_MS)).pop();
+        let Some(news) = news.filter(|_| looks) else {
+            assert!(!looks, "whoever looked is not told");
+            continue;
+        };
+        let changes = news.changes.unwrap();
+        assert_eq!((&changes.left[0].user, news.counts.users), (&user(2), 1));
+        assert_eq!((&changes.changed[0].user, changes.changed[0].status), (&user(1), Status::Online));
+        assert!(changes.joined.is_empty() && presence.look(60_000).is_empty());
+    }
+}
+
+#[test]
+fn counts_that_somebody_was_shown_are_taken_back() {
+    let (presence, place) = (Presence::default(), room("chat:1"));
+    presence.join(&who(1), &place, MEMBERS, device(1), 10_000);
+    presence.look(11_000);
+    presence.join(&Identity::anonymous(), &place, MEMBERS, device(2), 12_000);
+    assert_eq!(presence.view(&place, None, 0).unwrap().counts.connections, 2);
+    presence.leave(&place, device(2), false, 12_010);
+    let news = of_rooms(presence.look(12_000 + BATCH_MS)).pop().unwrap();
+    assert_eq!((news.counts.connections, news.changes.unwrap().is_empty()), (1, true));
+    assert!(presence.look(60_000).is_empty());
+}
+
+#[test]
 fn too_many_for_lists_are_told_counts_until_they_are_clearly_fewer() {
     let roll = Roll::Members { full: 2, deltas: 8 };
     let (presence, place) = (Presence::default(), room("chat:1"));

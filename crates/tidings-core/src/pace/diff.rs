@@ -3,21 +3,24 @@
 use std::borrow::Cow;
 
 use compact_str::CompactString;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use tidings_wire::json;
 
 /// What is sent of a JSON object: all of it from time to time, else the members that changed.
 ///
 /// Members are compared as text, and one that is gone is sent as `null`, as a merge patch (RFC 7396) has it. So
 /// a member that changes its spelling counts as changed, and one that turns `null` looks as if it were gone. What is
-/// gone is remembered, so that a full object can say so too ([`Diff::gone`]).
+/// gone is remembered, so that a full object can say so too ([`Diff::whole`]). A member that is an object is sent as a whole,
+/// with `null` for what is gone in it: whoever merges goes on merging there.
 #[derive(Debug)]
 pub struct Diff {
     full_every: u32,
-    /// The members said last; those that are gone are `null`.
+    /// The members said last; those that are gone are `null`, in them too.
     members: HashMap<CompactString, Box<str>>,
     /// Members that were there once and are not in the last object.
     gone: Vec<CompactString>,
+    /// Some are gone in members that are there.
+    inner: bool,
     /// Parts since the last full one; `None`: nothing was sent yet.
     parts: Option<u32>,
 }
@@ -25,7 +28,7 @@ pub struct Diff {
 /// What stands for a member that is gone.
 const NULL: &str = "null";
 
-/// Members that are gone are remembered up to so many.
+/// Members that are gone are remembered up to so many, and in each object of a member as well.
 const GONE: usize = 100;
 
 /// What is to be sent.
@@ -42,7 +45,7 @@ pub enum Changes {
 impl Diff {
     /// Nothing was sent yet; every so-many-th time all is sent (0: only when it is asked for).
     pub fn new(full_every: u32) -> Self {
-        Self { full_every, members: HashMap::new(), gone: Vec::new(), parts: None }
+        Self { full_every, members: HashMap::new(), gone: Vec::new(), inner: false, parts: None }
     }
 
     /// Makes the next one a full one: somebody came who has nothing yet.
@@ -50,9 +53,17 @@ impl Diff {
         self.parts = None;
     }
 
-    /// Members that were there once and are not in the object offered last.
-    pub fn gone(&self) -> &[CompactString] {
-        &self.gone
+    /// The object offered last with `null` for what was there once and is not in it; `None` if nothing is gone.
+    pub fn whole(&self, object: &str) -> Option<String> {
+        if self.gone.is_empty() && !self.inner {
+            return None;
+        }
+        let named = json::members(object).map(|(name, value)| {
+            let known = self.members.get(&*name_of(name)).map_or(value, |known| &**known);
+            (name_of(name), known)
+        });
+        let gone = self.gone.iter().map(|name| (Cow::Borrowed(name.as_str()), NULL));
+        Some(written(named.chain(gone)))
     }
 
     /// The bytes of what it remembers, about.
@@ -63,7 +74,7 @@ impl Diff {
     /// What is to be sent of an object that passed [`json::check`]; what is no object is sent as it is.
     pub fn offer(&mut self, object: &str) -> Changes {
         if !object.trim_start().starts_with('{') {
-            (self.parts, self.members, self.gone) = (None, HashMap::new(), Vec::new());
+            *self = Self::new(self.full_every);
             return Changes::Full;
         }
         let changed = self.take_in(object);
@@ -74,7 +85,8 @@ impl Diff {
                     return Changes::Nothing;
                 }
                 self.parts = Some(parts + 1);
-                Changes::Part(written(&changed))
+                let changed = changed.iter().map(|(name, value)| (Cow::Borrowed(name.as_str()), &**value));
+                Changes::Part(written(changed))
             }
             _ => {
                 self.parts = Some(0);
@@ -87,11 +99,13 @@ impl Diff {
     fn take_in(&mut self, object: &str) -> Vec<(CompactString, Box<str>)> {
         let before = std::mem::take(&mut self.members);
         let mut names = Vec::new();
+        self.inner = false;
         for (name, value) in json::members(object) {
-            let name: Cow<'_, str> = json::string_lossy(name).unwrap_or_default();
-            let name = CompactString::from(name.as_ref());
+            let name = CompactString::from(name_of(name).as_ref());
+            let told = before.get(&name).map_or(Cow::Borrowed(value), |before| with_gone(before, value));
+            self.inner |= matches!(told, Cow::Owned(_));
             // Of a member that is given twice the last one counts.
-            if self.members.insert(name.clone(), value.into()).is_none() {
+            if self.members.insert(name.clone(), told.into()).is_none() {
                 names.push(name);
             }
         }
@@ -108,13 +122,40 @@ impl Diff {
     }
 }
 
-fn written(members: &[(CompactString, Box<str>)]) -> String {
+fn name_of(literal: &str) -> Cow<'_, str> {
+    json::string_lossy(literal).unwrap_or_default()
+}
+
+/// A member that takes another's place: where both are objects, with `null` for what is in that one alone, at any depth.
+fn with_gone<'a>(before: &str, now: &'a str) -> Cow<'a, str> {
+    if json::members(before).next().is_none() || !now.trim_start().starts_with('{') {
+        return Cow::Borrowed(now);
+    }
+    let known: HashMap<_, _> = json::members(before).map(|(name, value)| (name_of(name), value)).collect();
+    let merged: Vec<_> = json::members(now)
+        .map(|(name, value)| {
+            let name = name_of(name);
+            let value = known.get(&name).map_or(Cow::Borrowed(value), |before| with_gone(before, value));
+            (name, value)
+        })
+        .collect();
+    let there: HashSet<_> = merged.iter().map(|(name, _)| name.clone()).collect();
+    let gone = json::members(before).map(|(name, _)| name_of(name)).filter(|name| !there.contains(name));
+    let gone: Vec<_> = gone.take(GONE).collect();
+    if gone.is_empty() && merged.iter().all(|(_, value)| matches!(value, Cow::Borrowed(_))) {
+        return Cow::Borrowed(now);
+    }
+    let merged = merged.iter().map(|(name, value)| (name.clone(), &**value));
+    Cow::Owned(written(merged.chain(gone.into_iter().map(|name| (name, NULL)))))
+}
+
+fn written<'a>(members: impl Iterator<Item = (Cow<'a, str>, &'a str)>) -> String {
     let mut out = b"{".to_vec();
-    for (at, (name, value)) in members.iter().enumerate() {
+    for (at, (name, value)) in members.enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        json::write_string(&mut out, name);
+        json::write_string(&mut out, &name);
         out.push(b':');
         out.extend_from_slice(value.as_bytes());
     }

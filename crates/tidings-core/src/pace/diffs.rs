@@ -2,7 +2,6 @@
 
 use compact_str::CompactString;
 use hashbrown::HashMap;
-use tidings_wire::json;
 
 use super::{Changes, Diff, HELD_BYTES, SCOPES, Topic};
 
@@ -65,7 +64,7 @@ impl Diffs {
         self.bytes -= diff.bytes();
         let changes = diff.offer(object);
         self.bytes += diff.bytes();
-        let whole = (!diff.gone().is_empty()).then(|| with_nulls(object, diff.gone()));
+        let whole = diff.whole(object);
         if self.bytes > HELD_BYTES {
             self.forget(topic);
         }
@@ -77,21 +76,4 @@ impl Diffs {
         };
         Told { whole, part }
     }
-}
-
-/// An object with `null` for members that are gone.
-fn with_nulls(object: &str, gone: &[CompactString]) -> String {
-    let open = object.trim_end().strip_suffix('}').unwrap_or(object).trim_end();
-    let mut out = open.as_bytes().to_vec();
-    let mut is_first = open.ends_with('{');
-    for name in gone {
-        if !std::mem::take(&mut is_first) {
-            out.push(b',');
-        }
-        json::write_string(&mut out, name);
-        out.extend_from_slice(b":null");
-    }
-    out.push(b'}');
-    // What was text before is text now.
-    String::from_utf8(out).unwrap_or_default()
 }

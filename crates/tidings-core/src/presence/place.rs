@@ -17,6 +17,8 @@ pub(super) struct Place {
     told_ms: u64,
     /// Since when something waits to be told; `u64::MAX`: nothing does.
     since_ms: u64,
+    /// Somebody was shown other counts than were told.
+    shown: bool,
     /// Only counts are told: there are or were too many members for more.
     only_counts: bool,
     /// Where it stands in the agenda.
@@ -34,6 +36,7 @@ impl Place {
             told: Counts::default(),
             told_ms: 0,
             since_ms: u64::MAX,
+            shown: false,
             only_counts: matches!(roll, Roll::Counts),
             spot: None,
         }
@@ -52,7 +55,7 @@ impl Place {
     /// When it has to be looked at, if something happened by `now_ms`.
     pub(super) fn wanted_ms(&mut self, now_ms: u64) -> u64 {
         let counts = self.roster.counts();
-        if self.gathered.is_empty() && counts == self.told {
+        if self.gathered.is_empty() && counts == self.told && !self.shown {
             self.since_ms = u64::MAX;
             return self.roster.due_ms();
         }
@@ -73,7 +76,8 @@ impl Place {
         let changes = self.gathered.take(&self.roster);
         let counts = self.roster.counts();
         let reread = self.lists_again(counts);
-        if changes.is_empty() && counts == self.told && !reread {
+        let shown = std::mem::take(&mut self.shown);
+        if changes.is_empty() && counts == self.told && !reread && !shown {
             return None;
         }
         (self.told, self.told_ms, self.since_ms) = (counts, now_ms, u64::MAX);
@@ -92,7 +96,14 @@ impl Place {
         again
     }
 
-    pub(super) fn view(&self, asker: Option<&UserKey>, page: usize) -> View {
+    /// Who looks sees what is not told yet as well: should it be undone before, that has to be told.
+    fn is_shown(&mut self) {
+        self.gathered.show();
+        self.shown |= self.roster.counts() != self.told;
+    }
+
+    pub(super) fn view(&mut self, asker: Option<&UserKey>, page: usize) -> View {
+        self.is_shown();
         let lists = self.roll.deltas() > 0;
         View {
             counts: self.roster.counts_for(asker),
@@ -101,7 +112,8 @@ impl Place {
         }
     }
 
-    pub(super) fn view_of_newcomer(&self, asker: Option<&UserKey>) -> View {
+    pub(super) fn view_of_newcomer(&mut self, asker: Option<&UserKey>) -> View {
+        self.is_shown();
         let counts = self.roster.counts_for(asker);
         let lists = counts.users <= self.roll.full() && self.roll.full() > 0;
         let page = lists.then(|| self.roster.page(asker, 0, self.roll.full()));

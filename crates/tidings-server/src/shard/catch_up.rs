@@ -103,6 +103,7 @@ impl ShardLoop {
         });
         let catch_up = CatchUp { presence, ..CatchUp::new(room.clone(), ack, since, filter) };
         self.begin_catch_up(key, catch_up);
+        self.follow_kept(key, ack.namespace(), &who, room, None);
         Ok(true)
     }
 
@@ -151,6 +152,7 @@ impl ShardLoop {
         if let Some(one) = self.catching_up_in(key, ack.namespace(), room) {
             one.presence = presence;
         }
+        self.follow_kept(key, ack.namespace(), asker.who, room, None);
         self.answer(key, ack, |out| {
             write_joined(out, room.name(), &joined);
             out.extend_from_slice(&seen);
@@ -357,6 +359,7 @@ impl ShardLoop {
                     self.shard.set_filter(key.slot, &room, form.namespace, filter);
                 }
                 self.has_joined(key, ack.namespace(), &room, chooses);
+                self.follow_from(key, &room, joined.top);
                 self.after_join(key, ack, &room, &joined, from);
             }
         }

@@ -308,7 +308,7 @@ impl ShardLoop {
         data: &str,
         attachments: Vec<bytes::Bytes>,
     ) {
-        if self.acknowledged(key, namespace, id, data) {
+        if self.acknowledged(key, namespace, id, (data, &attachments)) {
             return;
         }
         let Some(link) = self.links.get(key) else { return };

@@ -3,9 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tidings_core::frame::Form;
 use tidings_core::shard::Reached;
 use tidings_core::{ConnKey, MessageId, Publication};
+use tidings_wire::json;
+use tidings_wire::socketio::inline_attachments;
 
 use super::ShardLoop;
 use crate::client::Waiting;
@@ -137,9 +140,16 @@ impl ShardLoop {
     }
 
     /// A Socket.IO client answers an event by the id it was sent with; whether it owed that.
-    pub(super) fn acknowledged(&mut self, key: ConnKey, namespace: u8, ack: u64, data: &str) -> bool {
+    pub(super) fn acknowledged(
+        &mut self,
+        key: ConnKey,
+        namespace: u8,
+        ack: u64,
+        (data, attachments): (&str, &[Bytes]),
+    ) -> bool {
         let Some(ack) = self.owing.take(key, namespace, |owed| owed.ack == ack) else { return false };
-        let answer = tidings_wire::json::elements(data).next();
+        let inlined = (!attachments.is_empty()).then(|| inline_attachments(data, attachments));
+        let answer = json::elements(inlined.as_deref().unwrap_or(data)).next();
         self.shared.receipts.acknowledge(ack, self.spot(key, namespace), answer);
         true
     }

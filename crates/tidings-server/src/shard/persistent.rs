@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use tidings_core::{Action, Answered, ConnKey, Identity, Joined, Position, Refusal, Room, UserKey};
+use tidings_core::{Action, Answered, ConnKey, Identity, Position, Refusal, Room, UserKey};
 use tidings_store::subscriptions::Subscription;
 use tidings_wire::json::write_string;
 use tidings_wire::plain::{Since, SubscribeBody};
@@ -145,14 +145,14 @@ impl ShardLoop {
         followed.is_some_and(|followed| followed.iter().any(|one| one.room == *room))
     }
 
-    /// A connection is in a room: if that is kept, it is followed from here.
+    /// A connection is in a room, or on its way there (`joined` is `None`): if that is kept, it is followed from here.
     pub(super) fn follow_kept(
         &mut self,
         key: ConnKey,
         namespace: u8,
         who: &Identity,
         room: &Room,
-        joined: &Joined,
+        joined: Option<Position>,
     ) {
         let keeps = self.persistent.keeps.get(&key) == Some(room);
         if keeps {
@@ -162,9 +162,16 @@ impl ShardLoop {
             return;
         }
         let Some(user) = who.user_key() else { return };
-        let (room, joined) = (room.clone(), joined.top);
-        let followed = Followed { user, room, namespace, joined, pinged: None, noted: None };
+        let followed = Followed { user, room: room.clone(), namespace, joined, pinged: None, noted: None };
         self.persistent.followed.entry(key).or_default().push(followed);
+    }
+
+    /// One that caught up has come into its room.
+    pub(super) fn follow_from(&mut self, key: ConnKey, room: &Room, joined: Option<Position>) {
+        let followed = self.persistent.followed.get_mut(&key);
+        if let Some(one) = followed.and_then(|all| all.iter_mut().find(|one| one.room == *room)) {
+            one.joined = joined;
+        }
     }
 
     /// A connection leaves a room by its own wish; whether that was kept for its user.
@@ -190,7 +197,9 @@ impl ShardLoop {
     pub(super) fn mark_heard(&mut self, key: ConnKey) {
         let Some(followed) = self.persistent.followed.get_mut(&key) else { return };
         for one in followed {
-            one.pinged = match self.shard.is_all_sent(key.slot, &one.room) {
+            // Who still catches up is in no room, and has not heard what the others have.
+            let is_there = self.shard.is_member(key.slot, &one.room, one.namespace);
+            one.pinged = match is_there && self.shard.is_all_sent(key.slot, &one.room) {
                 true => later(one.joined, self.shard.last_taken(&one.room)),
                 false => None,
             };

@@ -90,7 +90,7 @@ impl ShardLoop {
         let joined = node.join(&mut self.shard, key.slot, form, asker, &room, from);
         let mut joined = joined.map_err(|denied| halt(denied, &room, &answered).keeping(snapshot.clone()))?;
         self.stop_catching_up(key, &room, ack.namespace());
-        self.follow_kept(key, form.namespace, &who, &room, &joined);
+        self.follow_kept(key, form.namespace, &who, &room, joined.top);
         let filter = filter(body);
         let chooses = filter.is_some();
         if let Some(filter) = &filter {

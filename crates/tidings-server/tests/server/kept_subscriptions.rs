@@ -152,6 +152,52 @@ fn a_subscription_ends_by_unsubscribing_here_or_from_any_other_device() {
     });
 }
 
+/// Says so much in a room that memory does not keep what came first.
+fn say_much(addr: SocketAddr, room: &str, numbers: std::ops::RangeInclusive<u64>) {
+    let (mut ada, _) = plain(addr, &user("ada"));
+    let pad = "x".repeat(300);
+    for number in numbers {
+        let data = format!("{{\"number\":{number},\"pad\":\"{pad}\"}}");
+        let said = ada.ask(
+            number,
+            &format!("\"type\":\"publish\",\"room\":\"{room}\",\"event\":\"said\",\"data\":{data}"),
+        );
+        assert_eq!(said["ok"], true, "{said}");
+    }
+}
+
+#[test]
+fn who_catches_up_from_the_log_is_followed_once_it_is_there_and_may_end_it() {
+    let mut disk = disk();
+    disk.config.limits.room_bytes = 2_000;
+    disk.served(|addr, store| {
+        let (mut bob, _) = plain(addr, &user("bob"));
+        assert_eq!(persist(&mut bob, 1, "notes:1")["ok"], true);
+        say_much(addr, "notes:1", 1..=1);
+        heard_until(&mut bob, store, "bob", 1);
+    });
+    disk.served(|addr, store| {
+        // Somebody is there and hears all of it: how far that one is says nothing of who is still on the way.
+        let (mut ada, _) = plain(addr, &user("ada"));
+        assert_eq!(ada.ask(1, "\"type\":\"subscribe\",\"room\":\"notes:1\"")["ok"], true);
+        say_much(addr, "notes:1", 2..=40);
+        let mut bob = back(addr, &user("bob"));
+        assert!(bob.hear("\"type\":\"subscribed\"").contains("\"offset\":40"));
+        assert!(bob.hear("\"said\"").contains("\"offset\":2,"), "the first was heard before");
+        bob.hear("\"type\":\"resumed\"");
+        heard_until(&mut bob, store, "bob", 40);
+        // A device that comes now has nothing to hear again.
+        let mut again = back(addr, &user("bob"));
+        again.hear("\"type\":\"subscribed\"");
+        assert!(!again.hear("\"type\":\"resumed\"").contains("\"said\""));
+        say_much(addr, "notes:1", 41..=80);
+        let mut last = back(addr, &user("bob"));
+        last.hear("\"type\":\"resumed\"");
+        last.ask(9, "\"type\":\"unsubscribe\",\"room\":\"notes:1\"");
+        assert_eq!(rooms(store, "default", "bob"), Vec::<String>::new(), "it had taken that up");
+    });
+}
+
 #[test]
 fn a_room_that_may_not_be_entered_any_more_is_dropped_with_a_notice() {
     disk().served(|addr, store| {

@@ -125,6 +125,8 @@ impl Follow {
             Some("ack") => self.ack(&message),
             Some("resumed") => self.resumed(&message),
             Some("gap") => self.gap(&message),
+            Some("left") => self.left(&message),
+            Some("skipped") => skipped(&message),
             Some("reconnect") => {
                 let wait = message.get("afterMs").and_then(Value::as_u64).unwrap_or_default();
                 Heard::ComeBack(Duration::from_millis(wait), "the server asks to reconnect".into())
@@ -224,10 +226,26 @@ impl Follow {
         Heard::Note(format!("{}: {lost} ({reason})", room.name))
     }
 
+    /// The server has taken us out of a room, and lets us in no more.
+    fn left(&mut self, message: &Map<String, Value>) -> Heard {
+        let Some(room) = self.room(message) else { return Heard::Nothing };
+        room.refused = true;
+        let reason = message.get("reason").and_then(Value::as_str).unwrap_or("no reason given");
+        let reason = format!("{}: the server has taken us out ({reason})", room.name);
+        if self.rooms.iter().all(|room| room.refused) { Heard::Over(reason) } else { Heard::Note(reason) }
+    }
+
     fn room(&mut self, message: &Map<String, Value>) -> Option<&mut Followed> {
         let name = message.get("room")?.as_str()?;
         self.rooms.iter_mut().find(|room| room.name == name)
     }
+}
+
+/// What was left out because we are slow.
+fn skipped(message: &Map<String, Value>) -> Heard {
+    let room = message.get("room").and_then(Value::as_str).unwrap_or("everybody's");
+    let count = message.get("count").and_then(Value::as_u64).unwrap_or_default();
+    Heard::Note(format!("{room}: {count} volatile events were left out"))
 }
 
 impl Followed {
@@ -325,6 +343,19 @@ mod tests {
 
     fn since(follow: &mut Follow) -> Value {
         subscribes(follow)["since"].clone()
+    }
+
+    #[test]
+    fn a_room_that_was_left_is_told_and_is_not_asked_for_again() {
+        let mut follow = Follow::new(&["chat:1".to_owned(), "chat:2".to_owned()], None);
+        let left = |room: &str| json!({"type":"left","room":room,"reason":"forbidden"}).to_string();
+        let told = "chat:1: the server has taken us out (forbidden)";
+        assert_eq!(follow.hear(&left("chat:1")), Heard::Note(told.into()));
+        let greetings = follow.greetings();
+        assert!(greetings.len() == 1 && greetings[0].contains("chat:2"), "{greetings:?}");
+        assert!(matches!(follow.hear(&left("chat:2")), Heard::Over(_)), "nothing is left to follow");
+        let skipped = json!({"type":"skipped","room":"chat:1","count":3}).to_string();
+        assert!(matches!(follow.hear(&skipped), Heard::Note(note) if note.contains('3')));
     }
 
     #[test]

@@ -100,7 +100,14 @@ export class SocketLink implements Link {
   }
 
   #open(namespace: string): Socket {
-    const socket = this.#manager.socket(namespace, { auth: (give) => this.#give(give) });
+    let asked = 0;
+    const auth = (give: (auth: object) => void) => {
+      const [turn, { engine }] = [++asked, this.#manager];
+      // While the token was on its way the connection may have been replaced. The next one asks for itself, and what is
+      // said twice there ends it.
+      this.#give((auth) => turn === asked && engine === this.#manager.engine && give(auth));
+    };
+    const socket = this.#manager.socket(namespace, { auth });
     socket.onAny((name: string, ...args: unknown[]) => {
       if (name === "tidings:token") void this.#renew(socket);
       // An event whose publisher wants to know that it was heard has a callback behind what it says.

@@ -41,6 +41,21 @@ test("a token that has ended already is asked for once more, fresh", async () =>
   await until(() => expect(client.state.status).toBe("connected"));
 });
 
+test("a token that comes when its connection is gone is not handed to the next one as well", async () => {
+  const waiting: (() => void)[] = [];
+  const token = () => new Promise<string>((resolve) => waiting.push(() => resolve(mint({ sub: "lea" }))));
+  const client = open(token);
+  const statuses: string[] = [];
+  client.watch(() => statuses.push(client.state.status));
+  await until(() => expect(waiting).toHaveLength(1));
+  client.socket?.io.engine.close();
+  await until(() => expect(waiting).toHaveLength(2));
+  for (const hand of waiting) hand();
+  await until(() => expect(client.state.status).toBe("connected"));
+  await client.command("/", "ping", {});
+  expect(statuses.filter((status) => status === "connected")).toHaveLength(1);
+});
+
 test("a token that is not taken ends the attempts, and says why", async () => {
   let asked = 0;
   const client = open(() => `garbage-${asked++}`);

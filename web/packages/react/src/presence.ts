@@ -71,6 +71,8 @@ class Visit {
   readonly #projectId: string;
   readonly #show: (people: People) => void;
   #people = new Map<string, OnlineUser>();
+  /** The last change that is known; whoever misses a number has missed a change. */
+  #version: number | undefined;
   #over = false;
   /** How it was said last that somebody is here. */
   #said: "project:join" | "subscribe" | undefined;
@@ -108,12 +110,16 @@ class Visit {
     if (this.#over || !this.#socket.connected) return;
     try {
       this.#said = "project:join";
+      this.#version = undefined;
       const answer = await ask(this.#socket, "project:join", { projectId: this.#projectId });
       if (this.#over) return;
       if (isYes(answer)) return await this.#read();
       this.#said = "subscribe";
       const subscribed = await ask(this.#socket, "subscribe", { room: this.#room });
-      if (isYes(subscribed)) this.#replace((subscribed as unknown as Subscribed).presence?.members ?? []);
+      if (!isYes(subscribed)) return;
+      const { presence } = subscribed as unknown as Subscribed;
+      this.#version = presence?.version;
+      this.#replace(presence?.members ?? []);
     } catch {
       // Nobody answered: the connection is gone, and `connect` comes again.
     }
@@ -164,9 +170,12 @@ class Visit {
     this.#told();
   }
 
-  #roster({ room, joined, changed, left, reread }: RosterChanged): void {
+  #roster({ room, version, joined, changed, left, reread }: RosterChanged): void {
     if (room !== this.#room) return;
-    if (reread === true) return void this.#read().catch(() => {});
+    const known = this.#version ?? version - 1;
+    if (version <= known) return;
+    this.#version = version;
+    if (reread === true || version !== known + 1) return void this.#read().catch(() => {});
     for (const member of [...(joined ?? []), ...(changed ?? [])]) this.#put(member);
     for (const { userId } of left ?? []) if (userId != null) this.#people.delete(userId);
     this.#told();

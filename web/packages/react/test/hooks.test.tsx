@@ -183,6 +183,33 @@ test("usePresence joins a project, sees who comes and goes, and comes back to it
   await waitFor(() => expect(online()).toEqual([me]));
 }, 120_000);
 
+test("usePresence that missed a change reads who is there, and is right", async () => {
+  await waitFor(() => expect(client.state.status).toBe("connected"));
+  const projectId = unique("project");
+  const socket = client.socket ?? null;
+  const hook = renderHook(() => usePresence({ socket, projectId }));
+  const online = () => hook.result.current.onlineUsers.map(({ userId }) => userId).sort();
+  await waitFor(() => expect(online()).toHaveLength(1));
+  const [me = ""] = online();
+  const guests = [unique("first"), unique("second")];
+  const [first, second] = guests.map((sub) => new Client({ url: server.http, token: mint({ sub }) }));
+  const comes = async (guest: Client | undefined) => {
+    const told = new Promise((resolve) => socket?.once("tidings:presence", resolve));
+    guest?.connect();
+    guest?.room(`project:${projectId}`).enter();
+    await told;
+  };
+  // What is told of those who come and go may be left out for who is slow; here the hook does not hear it.
+  const ears = socket?.listeners("tidings:presence") ?? [];
+  socket?.off("tidings:presence");
+  await comes(first);
+  for (const ear of ears) socket?.on("tidings:presence", ear);
+  await comes(second);
+  await waitFor(() => expect(online()).toEqual([me, ...guests].sort()));
+  first?.disconnect();
+  second?.disconnect();
+});
+
 test.each(["project:join", "subscribe"])(
   "usePresence that is unmounted before `%s` is answered is not in the project",
   async (unanswered) => {
