@@ -217,9 +217,16 @@ fn start_log(format: LogFormat, filter: EnvFilter) {
     }
 }
 
+/// Another process that writes our SQLite file is waited for so long, as is a database elsewhere: who publishes meanwhile is
+/// told before they give up.
+const LOCK: Duration = Duration::from_secs(2);
+
 /// How the store is opened: as it should be, unless a test wants to see what comes of something else.
 fn store_options() -> StoreOptions {
-    StoreOptions { synced: !tidings_server::failpoint::is_off("synced"), ..StoreOptions::default() }
+    let synced = !tidings_server::failpoint::is_off("synced");
+    let lock =
+        if tidings_server::failpoint::is_off("patience") { StoreOptions::default().lock } else { LOCK };
+    StoreOptions { synced, lock, ..StoreOptions::default() }
 }
 
 #[cfg(test)]
