@@ -10,7 +10,7 @@ use tidings_server::accounts::set_up::SetUp;
 use tidings_server::audit::{Action, Actor, Entry};
 use tidings_server::config::{Config, LogFormat};
 use tidings_server::server::StartError;
-use tidings_server::{Extras, Publisher, Server};
+use tidings_server::{Extras, Publisher, Server, try_addresses};
 use tidings_store::{Store, StoreOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
@@ -45,7 +45,11 @@ pub(crate) fn run(line: ServeLine) -> Result<()> {
     let mut config = usable.config;
     let secret = match usable.secret {
         Some(secret) => secret,
-        None => config::resolve_secret(&resolved)?,
+        None => {
+            // A start that comes to nothing leaves nothing, so that the next one is the first.
+            try_addresses(&config)?;
+            config::resolve_secret(&resolved)?
+        }
     };
     tracing::info!(secret = secret.origin, "signing secret {}", if secret.made { "made" } else { "found" });
     config.auth.jwt_secret = secret.text;
