@@ -1,4 +1,4 @@
-//! Another process that writes a SQLite file keeps all of us out of it at once.
+//! Another process that writes a SQLite file keeps all of us out of it at once (decision 0079).
 
 use std::sync::Arc;
 use std::time::Duration;
