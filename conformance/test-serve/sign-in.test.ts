@@ -221,6 +221,17 @@ describe("on the plain protocol", () => {
     assert.equal((await wire.end(20_000)).code, 4401);
   });
 
+  test("what is wrong beside the token is refused, and signing in may be tried again", async () => {
+    const [wire, token] = [await openPlain(server()), stranger().token];
+    for (const wrong of [{ persistent: "yes" }, { gaps: 1 }, { recovery: "no" }]) {
+      say(wire, { type: "auth", token, ...wrong });
+      const { ok, error } = await hear(wire, "ack");
+      assert.deepEqual([ok, (error as { code: string }).code], [false, "bad_request"], JSON.stringify(wrong));
+    }
+    say(wire, { type: "auth", token });
+    assert.equal((await hear(wire, "auth:ok"))["org"], "default");
+  });
+
   test("the token is taken from query, message or header, in that order", async () => {
     const [first, second, third] = [stranger(), stranger(), stranger()];
     const query = `?token=${first.token}`;

@@ -152,7 +152,7 @@ impl Log {
         let bytes = Arc::new(AtomicUsize::new(0));
         let (stored, failed, health) = (Arc::default(), Arc::default(), Arc::new(Health::new()));
         let (transactions, told): (_, Arc<Told>) = (Arc::default(), Arc::default());
-        // A file is not away; its slow disk has the store's own patience.
+        // A file is not away; its slow disk has the store's own patience, as far as no other process holds its lock.
         let is_patient = !store.is_postgres() || failpoint::is_off("patience");
         let patience = if is_patient { Duration::MAX } else { health::PATIENCE };
         let log = Self {
@@ -244,16 +244,23 @@ impl Log {
         Ok(stored)
     }
 
-    /// Reads something of a room within the patience, unless the database is away.
+    /// Reads something of a room within the patience, unless the database is elsewhere and away.
     async fn in_time<T>(
         &self,
         room: &Room,
         read: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, Refusal> {
-        let Some(permit) = self.health.permit() else { return Err(health::away()) };
+        // A file that cannot be written, since another process writes it, can be read; that proves nothing of writing.
+        let permit = if self.store.is_postgres() || !self.health.is_away() {
+            Some(self.health.permit().ok_or_else(health::away)?)
+        } else {
+            None
+        };
         let tried = timeout(self.patience, read).await;
         let done = tried.unwrap_or_else(|_| Err(StoreError::Unavailable("it took too long".into())));
-        self.health.report(permit, &done);
+        if let Some(permit) = permit {
+            self.health.report(permit, &done);
+        }
         done.map_err(|error| {
             tracing::warn!(%error, room = room.name(), org = room.org().as_str(), "a room cannot be read");
             Refusal::from(&error)

@@ -57,6 +57,7 @@ pub use client::{AckArgs, Call, Client, ConnectRefused, Handler};
 pub use config::Config;
 pub use front::hello::{Hello, RequestInfo};
 pub use front::paths::paths;
+pub use listeners::try_addresses;
 pub use live::{Live, Target};
 pub use plan::refuse_unusable;
 pub use server::{Extras, Publisher, Server, StartError};

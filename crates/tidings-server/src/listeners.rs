@@ -72,6 +72,14 @@ impl Listeners {
     }
 }
 
+/// Whether every address that is configured can be listened on now; nothing stays open.
+///
+/// # Errors
+/// [`StartError::Listen`] names the first that cannot be had.
+pub fn try_addresses(config: &Config) -> Result<(), StartError> {
+    Listeners::open(config).map(drop)
+}
+
 /// Opens a listener whose connections inherit what they need.
 fn listen(address: &str, purpose: Purpose) -> Result<Listener, StartError> {
     let open = || -> io::Result<Listener> {

@@ -13,10 +13,13 @@ use sqlx::{ConnectOptions as _, Connection as _, Database, Postgres, Sqlite, Sql
 
 use crate::checkpoint::{self, Checkpoints};
 use crate::error::{Result, StoreError};
+use crate::kept_out::{KeptOut, is};
 use crate::options::StoreOptions;
 use crate::sql::within;
 use crate::store::Pools;
 
+/// What SQLite says of a file that it cannot open (<https://www.sqlite.org/rescode.html#cantopen>).
+const CANTOPEN: u32 = 14;
 /// Statements that a connection to SQLite keeps prepared; those over rows have a text for each of a few sizes.
 const STATEMENTS: usize = 256;
 /// A connection to PostgreSQL that nobody used for so long is closed.
@@ -84,7 +87,7 @@ async fn memory(options: &StoreOptions) -> Result<Pools> {
     let connect = SqliteConnectOptions::new().in_memory(true);
     let pool = here(1, options).min_connections(1).idle_timeout(None).max_lifetime(None);
     let writer = pool.connect_with(connect).await?;
-    Ok(Pools::Sqlite { readers: writer.clone(), writer, checkpoints: None })
+    Ok(Pools::Sqlite { readers: writer.clone(), writer, checkpoints: None, kept_out: KeptOut::default() })
 }
 
 /// Bytes of a page of a new file; one that was made with others keeps them.
@@ -94,8 +97,12 @@ async fn memory(options: &StoreOptions) -> Result<Pools> {
 const PAGE_BYTES: u32 = 1_024;
 
 async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
-    if !options.create && !path.exists() {
-        return unusable(format!("there is no database at {}", path.display()));
+    if !options.create {
+        match path.try_exists() {
+            Ok(true) => {}
+            Ok(false) => return unusable(format!("there is no database at {}", path.display())),
+            Err(error) => return unusable(format!("cannot look for {}: {error}", path.display())),
+        }
     }
     let _alone = alone(path.to_owned(), options.migration).await?;
     create(path)?;
@@ -105,14 +112,22 @@ async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
         .synchronous(if options.synced { SqliteSynchronous::Full } else { SqliteSynchronous::Off })
         .page_size(PAGE_BYTES)
         .foreign_keys(true)
-        .busy_timeout(options.statement)
+        .busy_timeout(options.lock)
         .statement_cache_capacity(STATEMENTS)
         .disable_statement_logging();
-    let opened = |error: sqlx::Error| match StoreError::from(error) {
-        StoreError::Corrupt(_) => {
-            StoreError::Unusable(format!("{} is damaged or no SQLite database", path.display()))
+    let opened = |error: sqlx::Error| {
+        let cannot_open = is(&error, CANTOPEN);
+        match StoreError::from(error) {
+            StoreError::Corrupt(_) => {
+                StoreError::Unusable(format!("{} is damaged or no SQLite database", path.display()))
+            }
+            // One that is away would be there again some time.
+            StoreError::Unavailable(said) if cannot_open => StoreError::Unusable(format!(
+                "{} or what belongs beside it cannot be opened for writing: {said}",
+                path.display()
+            )),
+            error => error,
         }
-        error => error,
     };
     let writes =
         sound(here(1, options)).after_connect(|connection, _| Box::pin(checkpoint::only_in_need(connection)));
@@ -121,7 +136,8 @@ async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
     // Who may write nothing may bring in what was written (<https://www.sqlite.org/pragma.html#pragma_query_only>).
     let checkpoints = Checkpoints::new(connect.clone());
     let readers = sound(here(options.readers.max(1), options)).connect_with(connect).await.map_err(opened)?;
-    Ok(Pools::Sqlite { writer, readers, checkpoints: Some(checkpoints) })
+    let checkpoints = Some(checkpoints);
+    Ok(Pools::Sqlite { writer, readers, checkpoints, kept_out: KeptOut::default() })
 }
 
 /// Replaces a connection that is stuck in a transaction.
@@ -179,11 +195,21 @@ async fn postgres(url: &str, connect: PgConnectOptions, options: &StoreOptions) 
     }
     let ms = |time: Duration| time.as_millis().to_string();
     let connect = connect.options([
+        // Tables that are there already are no news.
+        ("client_min_messages", "warning".into()),
         ("statement_timeout", ms(options.statement)),
         ("idle_in_transaction_session_timeout", ms(SILENT_TRANSACTION)),
     ]);
     let pool = fresh(pool(options.connections.max(2), options).idle_timeout(IDLE));
-    let opened = within(options.acquire + options.statement, pool.connect_with(connect)).await;
+    let opened = within(options.acquire + options.statement, pool.connect_with(connect.clone())).await;
+    let opened = match opened {
+        // The pool tries again until its time is over, and does not say what was in its way.
+        Err(StoreError::Unavailable(said)) => Err(match within(options.acquire, connect.connect()).await {
+            Err(why) => why,
+            Ok(_) => StoreError::Unavailable(said),
+        }),
+        opened => opened,
+    };
     opened.map(Pools::Postgres).map_err(|error| match error {
         StoreError::Unusable(said) => StoreError::Unusable(format!("PostgreSQL refuses us: {said}")),
         error => error,

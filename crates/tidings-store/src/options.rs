@@ -22,8 +22,10 @@ pub struct StoreOptions {
     pub connections: u32,
     /// How long a call waits for a free connection before it is `Unavailable`.
     pub acquire: Duration,
-    /// How long one statement may take before it is `Unavailable`; the lock of another writer counts.
+    /// How long one statement may take before it is `Unavailable`.
     pub statement: Duration,
+    /// How long another process may keep us from a SQLite file before who waits for it is `Unavailable`.
+    pub lock: Duration,
     /// Whether a commit on SQLite waits until the disk has it (PostgreSQL decides by its own settings).
     /// Without, a power cut may take back what was acknowledged.
     pub synced: bool,
@@ -39,6 +41,7 @@ impl Default for StoreOptions {
             connections: 10,
             acquire: Duration::from_secs(5),
             statement: Duration::from_secs(5),
+            lock: Duration::from_secs(5),
             synced: true,
             migration: Duration::from_secs(60),
         }

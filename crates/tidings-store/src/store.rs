@@ -7,6 +7,7 @@ use sqlx::{ConnectOptions as _, PgPool, SqlitePool};
 
 use crate::checkpoint::Checkpoints;
 use crate::error::{Result, StoreError};
+use crate::kept_out::KeptOut;
 use crate::migrate::{self, Migration};
 use crate::open;
 use crate::options::StoreOptions;
@@ -26,6 +27,7 @@ pub(crate) enum Pools {
         writer: SqlitePool,
         readers: SqlitePool,
         checkpoints: Option<Checkpoints>,
+        kept_out: KeptOut,
     },
     Postgres(PgPool),
 }
@@ -97,9 +99,10 @@ impl Store {
     /// [`StoreError::Unavailable`](crate::StoreError::Unavailable) if its turn does not come in time.
     pub async fn begin(&self) -> Result<Tx> {
         let session = match &self.pools {
-            Pools::Sqlite { writer, checkpoints, .. } => {
+            Pools::Sqlite { writer, checkpoints, kept_out, .. } => {
                 checkpoints.iter().for_each(Checkpoints::begun);
-                Session::SqliteTx(within(self.whole(), writer.begin_with("BEGIN IMMEDIATE")).await?)
+                let begin = writer.begin_with("BEGIN IMMEDIATE");
+                Session::SqliteTx(kept_out.or(self.whole(), begin).await?)
             }
             Pools::Postgres(pool) => {
                 let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -133,6 +136,15 @@ impl Store {
         self.read().await?.row("SELECT seq FROM audit_head", &[]).await.map(drop)
     }
 
+    /// Asks whether something could be stored now: of a file, that no other process keeps us from it.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError), mostly `Unavailable`.
+    pub async fn try_to_begin(&self) -> Result<()> {
+        // Who can be read may not be written; PostgreSQL has no such lock.
+        if self.is_postgres() { self.ping().await } else { self.begin().await.map(drop) }
+    }
+
     /// Whether the database is PostgreSQL, which several nodes can share.
     pub fn is_postgres(&self) -> bool {
         matches!(self.pools, Pools::Postgres(_))
@@ -141,7 +153,7 @@ impl Store {
     /// Waits for what is under way and closes every connection.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Sqlite { writer, readers, checkpoints } => {
+            Pools::Sqlite { writer, readers, checkpoints, .. } => {
                 readers.close().await;
                 if let Some(checkpoints) = checkpoints {
                     checkpoints.close().await;

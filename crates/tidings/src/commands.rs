@@ -9,11 +9,20 @@ use crate::output;
 /// `tidings config`.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigLine {
+    /// What is done with it; it is shown, said or not.
+    #[arg(value_enum, value_name = "show", hide_possible_values = true, default_value_t = Deed::Show, hide_default_value = true)]
+    deed: Deed,
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Toml)]
     format: Format,
     #[command(flatten)]
     settings: SettingFlags,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Deed {
+    /// Prints it.
+    Show,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -29,6 +38,7 @@ enum Format {
 /// # Errors
 /// The configuration cannot be read, or a server would not start with it.
 pub(crate) fn config(line: ConfigLine) -> Result<()> {
+    let Deed::Show = line.deed;
     let resolved = config::resolve(&line.settings.inputs())?;
     resolved.warnings.iter().for_each(|warning| output::note(&format!("tidings: {warning}")));
     match line.format {

@@ -10,7 +10,7 @@ use tidings_server::accounts::set_up::SetUp;
 use tidings_server::audit::{Action, Actor, Entry};
 use tidings_server::config::{Config, LogFormat};
 use tidings_server::server::StartError;
-use tidings_server::{Extras, Publisher, Server};
+use tidings_server::{Extras, Publisher, Server, try_addresses};
 use tidings_store::{Store, StoreOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
@@ -45,7 +45,11 @@ pub(crate) fn run(line: ServeLine) -> Result<()> {
     let mut config = usable.config;
     let secret = match usable.secret {
         Some(secret) => secret,
-        None => config::resolve_secret(&resolved)?,
+        None => {
+            // A start that comes to nothing leaves nothing, so that the next one is the first.
+            try_addresses(&config)?;
+            config::resolve_secret(&resolved)?
+        }
     };
     tracing::info!(secret = secret.origin, "signing secret {}", if secret.made { "made" } else { "found" });
     config.auth.jwt_secret = secret.text;
@@ -217,9 +221,16 @@ fn start_log(format: LogFormat, filter: EnvFilter) {
     }
 }
 
+/// Another process that writes our SQLite file is waited for so long, as is a database elsewhere: who publishes meanwhile is
+/// told before they give up.
+const LOCK: Duration = Duration::from_secs(2);
+
 /// How the store is opened: as it should be, unless a test wants to see what comes of something else.
 fn store_options() -> StoreOptions {
-    StoreOptions { synced: !tidings_server::failpoint::is_off("synced"), ..StoreOptions::default() }
+    let synced = !tidings_server::failpoint::is_off("synced");
+    let lock =
+        if tidings_server::failpoint::is_off("patience") { StoreOptions::default().lock } else { LOCK };
+    StoreOptions { synced, lock, ..StoreOptions::default() }
 }
 
 #[cfg(test)]

@@ -52,6 +52,18 @@ fn config_reads_the_file_in_the_working_directory_the_environment_and_flags() {
 }
 
 #[test]
+fn config_shows_whether_or_not_that_is_said_and_nothing_else() {
+    let place = Place::new("show");
+    let env = [("JWT_SECRET", "kP9-wq-mZ2-vB7-nR4-tX1-cL6-hJ3-dF5")];
+    let said = place.run(&["config", "show", "--heartbeat-interval-ms", "4000"], &env);
+    let unsaid = place.run(&["config", "--heartbeat-interval-ms", "4000"], &env);
+    assert!(said.status.success() && out(&said).contains("interval_ms = 4000"), "{}", err(&said));
+    assert_eq!(out(&said), out(&unsaid));
+    assert!(!out(&said).contains("kP9-wq"));
+    assert_eq!(place.run(&["config", "hide"], &[]).status.code(), Some(2));
+}
+
+#[test]
 fn a_list_flag_may_be_repeated_or_separated_by_commas() {
     let place = Place::new("lists");
     let flags =

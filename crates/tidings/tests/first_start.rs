@@ -301,3 +301,18 @@ fn a_first_start_that_is_refused_leaves_no_secret_so_that_the_next_one_is_the_fi
     running.said.read_line(&mut link).unwrap();
     assert!(link.contains("/account#setup="), "{link}");
 }
+
+#[test]
+fn a_first_start_whose_port_is_taken_leaves_no_secret_so_that_the_next_one_is_the_first() {
+    let place = Place::new("taken");
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    let refused = place.command(&["serve", "--listen", &address]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains("`--listen` names another port"), "{}", said(&refused));
+    assert!(!place.0.join("data").exists());
+    let mut running = place.serve(&[]);
+    let mut link = String::new();
+    running.said.read_line(&mut link).unwrap();
+    assert!(link.contains("/account#setup="), "{link}");
+}

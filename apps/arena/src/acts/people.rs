@@ -36,7 +36,7 @@ pub struct NewPlayer {
 /// who is there.
 pub async fn create(arena: &Arc<Arena>, tx: &mut Changes, org: &Org, new: &NewPlayer) -> Result<(), Refusal> {
     refuse_id(org, &new.id)?;
-    refuse_name(&new.name)?;
+    refuse_name("displayName", &new.name)?;
     refuse_country(new.country.as_deref())?;
     let (came, now_ms) = (next_number(tx, org).await?, tx.now_ms());
     let NewPlayer { id, name, country, rating } = new.clone();
@@ -94,12 +94,12 @@ fn refuse_id(org: &Org, id: &str) -> Result<(), Refusal> {
 }
 
 /// A name stands in one line on every board.
-fn refuse_name(name: &str) -> Result<(), Refusal> {
+pub(super) fn refuse_name(field: &str, name: &str) -> Result<(), Refusal> {
     if name.chars().any(char::is_control) {
-        return Err(Refusal::bad_request("displayName: control characters are not taken"));
+        return Err(Refusal::bad_request(&format!("{field}: control characters are not taken")));
     }
     if name.chars().all(char::is_whitespace) {
-        return Err(Refusal::bad_request("displayName: has nothing but blanks"));
+        return Err(Refusal::bad_request(&format!("{field}: has nothing but blanks")));
     }
     Ok(())
 }
@@ -143,7 +143,7 @@ pub async fn change(
     id: &str,
     (name, country): (Option<&str>, Option<Option<&str>>),
 ) -> Result<(), Refusal> {
-    name.map_or(Ok(()), refuse_name)?;
+    name.map_or(Ok(()), |name| refuse_name("displayName", name))?;
     refuse_country(country.flatten())?;
     let before = the_player(tx, org, id).await?;
     let mut after = before.clone();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidings_app::{Changes, Org, Refusal, Tells, plain_id};
 
-use super::people::{enter, on_board};
+use super::people::{enter, on_board, refuse_name};
 use super::void::is_voided;
 use crate::arena::{Arena, number, the_player, the_session};
 use crate::boards::{Batch, Scope};
@@ -21,9 +21,10 @@ const CLOSED: &str = "the session was closed";
 /// Makes a session.
 ///
 /// # Errors
-/// `bad_request` for an id or times that cannot be, `conflict` for an id that is taken.
+/// `bad_request` for an id, name or times that cannot be, `conflict` for an id that is taken.
 pub async fn create(tx: &mut Changes, org: &Org, session: &Session) -> Result<(), Refusal> {
     plain_id(&session.id, "id")?;
+    refuse_name("name", &session.name)?;
     if let (Some(starts), Some(ends)) = (session.starts_ms, session.ends_ms)
         && ends <= starts
     {

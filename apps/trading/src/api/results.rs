@@ -21,6 +21,7 @@ use crate::acts;
 use crate::export;
 use crate::journal::Hash;
 use crate::room::{Room, State as Stands};
+use crate::standing::Measure;
 use crate::store::{self, Kept, RoomRow};
 use crate::telling::place;
 
@@ -51,7 +52,11 @@ async fn standings(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, paged:
     let (offset, most) = (paged.offset.unwrap_or(0), limit(paged.limit) as usize);
     let now_ms = api.stage.now_ms();
     let shown = api.look(&asker, &key, |row, room| {
-        let at_ms = room.time(row.time(now_ms));
+        // By time alone others stand otherwise where an average over it counts; elsewhere it would make every answer another.
+        let at_ms = match row.rules.ranking.measure {
+            Measure::TimeWeighted => room.time(row.time(now_ms)),
+            Measure::Absolute | Measure::Roi => room.at_ms().max(row.created_ms),
+        };
         let all = room.standings_at(at_ms);
         let total = all.len();
         let page: Vec<_> = all.into_iter().skip(offset).take(most).collect();

@@ -150,7 +150,7 @@ impl Writer {
         let Some(permit) = self.health.permit() else { return };
         let patience = self.patience;
         let asked = async {
-            self.store.ping().await?;
+            self.store.try_to_begin().await?;
             self.heal().await
         };
         let done = timeout(patience, asked).await.unwrap_or_else(|_| Err(too_long()));

@@ -71,7 +71,7 @@ impl Bed {
 /// Patient enough for a machine that does many things at once.
 pub(crate) fn options() -> StoreOptions {
     let minute = std::time::Duration::from_secs(60);
-    StoreOptions { acquire: minute, statement: minute, ..StoreOptions::default() }
+    StoreOptions { acquire: minute, statement: minute, lock: minute, ..StoreOptions::default() }
 }
 
 pub(crate) fn new_user<'a>(id: &'a str, email: &'a str) -> NewUser<'a> {

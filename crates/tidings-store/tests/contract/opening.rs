@@ -143,6 +143,29 @@ async fn a_call_that_gets_no_connection_is_told_to_come_back(bed: &Bed) {
     drop(held);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_whom_another_process_keeps_out_of_a_file_none_waits_longer_than_the_first() {
+    let bed = Bed::sqlite().await;
+    let lock = std::time::Duration::from_secs(1);
+    let store = Store::open(&bed.url, &StoreOptions { lock, ..options() }).await.unwrap();
+    // Its own store is another process to it.
+    let held = bed.store.begin().await.unwrap();
+    let since = std::time::Instant::now();
+    let mut tries = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let store = store.clone();
+        tries.spawn(async move { store.begin().await.map(drop) });
+    }
+    for refused in tries.join_all().await {
+        assert!(refused.unwrap_err().is_retryable());
+    }
+    // One after the other they would have waited for eight seconds.
+    assert!(since.elapsed() < 4 * lock, "{:?}", since.elapsed());
+    assert!(store.try_to_begin().await.is_err() && store.ping().await.is_ok(), "it can be read");
+    drop(held);
+    store.try_to_begin().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_file_is_its_owners_alone_and_one_that_others_can_read_is_refused() {
     let bed = Bed::sqlite().await;
@@ -191,6 +214,18 @@ async fn a_url_that_cannot_be_used_is_refused_without_repeating_its_password() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     let refused = Store::open(&format!("sqlite:{}", path.display()), &options()).await.unwrap_err();
     assert!(refused.to_string().contains("no SQLite database"), "{refused}");
+    // As on a disk that is mounted to be read.
+    std::fs::create_dir(place.path().join("shut.db-journal")).unwrap();
+    let shut = place.path().join("shut.db");
+    let refused = Store::open(&format!("sqlite:{}", shut.display()), &options()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unusable(_)), "{refused:?}");
+    let refused = refused.to_string();
+    assert!(refused.contains("shut.db or what belongs beside it"), "{refused}");
+    // Where one cannot look there may be one.
+    let below = format!("sqlite:{}/test.db", path.display());
+    let options = StoreOptions { create: false, ..options() };
+    let refused = Store::open(&below, &options).await.unwrap_err().to_string();
+    assert!(refused.contains("cannot look for") && refused.contains("Not a directory"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,7 +238,8 @@ async fn a_server_that_is_gone_is_unavailable_and_one_that_was_never_there_too()
     store.ping().await.unwrap();
     server.stop();
     assert!(store.ping().await.unwrap_err().is_retryable());
-    assert!(Store::open(&url, &options).await.unwrap_err().is_retryable());
+    let refused = Store::open(&url, &options).await.unwrap_err();
+    assert!(refused.is_retryable() && refused.to_string().contains("refused"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -96,6 +96,8 @@ async fn what_cannot_be_is_refused_with_a_code_and_leaves_nothing() {
             ),
             (&bob, "PATCH /players/bob", json!({"displayName": " "}), 400, "bad_request"),
             (&bob, "PATCH /players/bob", json!({"displayName": "a\tb"}), 400, "bad_request"),
+            (&studio, "POST /sessions", json!({"id": "blank", "name": " \u{2003}"}), 400, "bad_request"),
+            (&studio, "POST /sessions", json!({"id": "two", "name": "a\nb"}), 400, "bad_request"),
             (&studio, "POST /matches/m1/score", twice, 400, "bad_request"),
             (&studio, "POST /matches/m1/result", won_twice, 400, "bad_request"),
             (&studio, "GET /players/nobody", Value::Null, 404, "not_found"),

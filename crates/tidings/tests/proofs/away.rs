@@ -4,12 +4,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tidings_testkit::client::{Heard, PATIENCE, PlainClient, http};
+use tidings_store::{Store, StoreOptions, Tx};
+use tidings_testkit::client::{Heard, PATIENCE, PlainClient, http, publishing};
 use tidings_testkit::history::{Demand, History};
 use tidings_testkit::{Place, Postgres, Serving, settings};
 use tokio::time::timeout;
 
-use crate::bed::{FLAGS, Publisher, catch_up, follow, hear_up_to, place, run, stored};
+use crate::bed::{FLAGS, Publisher, catch_up, follow, hear_up_to, place, run, serve_without, stored};
 
 const ROOM: &str = "notes:1";
 /// How long the database is away; `STORE_AWAY_SECONDS` says otherwise.
@@ -240,4 +241,58 @@ fn a_server_that_waits_for_its_database_makes_its_publishers_wait() {
 #[test]
 fn a_server_that_does_not_wait_for_its_database_refuses_subscribers() {
     assert!(run(patience("recovering")).subscriber_refused);
+}
+
+/// Somebody who writes the file of a server's database and does not stop: a tool, another program.
+async fn writes(place: &Place) -> Tx {
+    let file = place.path().join("data/tidings.db");
+    let options = StoreOptions { create: false, ..StoreOptions::default() };
+    Store::open(&format!("sqlite:{}", file.display()), &options).await.unwrap().begin().await.unwrap()
+}
+
+/// Longer than it takes until the server asks its database again.
+const KEPT_OUT: Duration = Duration::from_secs(4);
+
+/// How long those who publish one after the other wait while another process writes the file, and what is known of it then.
+async fn kept_out(points: &str) -> (Vec<Duration>, String) {
+    let place = place("");
+    let server = serve_without(place.path(), points);
+    let mut client = PlainClient::sign_in(server.addr(), None).await.unwrap();
+    let said = |number: u64| publishing(ROOM, number.into(), None);
+    assert_eq!(client.ask(said(1)).await.unwrap()["ok"], true);
+    let lock = writes(&place).await;
+    let (begun, mut waited) = (Instant::now(), Vec::new());
+    while begun.elapsed() < KEPT_OUT {
+        let since = Instant::now();
+        let answer = client.ask(said(2)).await.unwrap();
+        assert_eq!(answer["error"]["code"], "unavailable", "{answer}");
+        waited.push(since.elapsed());
+    }
+    // What is not in memory can be read all the same.
+    let unread = json!({"type": "subscribe", "room": "notes:unread"});
+    assert_eq!(client.ask(unread).await.unwrap()["ok"], true);
+    let (_, ready, _) = told(&server).await;
+    drop(lock);
+    let back = Instant::now();
+    while client.ask(said(3)).await.unwrap()["ok"] != true {
+        assert!(back.elapsed() < PATIENCE, "it does not recover");
+    }
+    (waited, ready)
+}
+
+#[test]
+fn while_another_process_writes_the_file_nobody_waits_for_it_longer_than_the_servers_patience() {
+    let (waited, ready) = run(kept_out(""));
+    assert!(waited[0] < REFUSED_WITHIN, "{waited:?}");
+    // Who comes later is refused at once: that the file can be read says nothing of writing.
+    let slowest = waited[1..].iter().max();
+    assert!(slowest.is_some_and(|took| *took < Duration::from_secs(1)), "{slowest:?}");
+    assert_eq!(ready, "ready\ndegraded: yes\n");
+}
+
+/// The control: without that patience the first waits as long as for a slow disk.
+#[test]
+fn a_server_that_is_patient_with_the_lock_of_another_process_makes_its_publishers_wait() {
+    let (waited, _) = run(kept_out("patience"));
+    assert!(waited[0] > KEPT_OUT, "{waited:?}");
 }

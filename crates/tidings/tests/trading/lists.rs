@@ -78,6 +78,24 @@ async fn a_user_has_twenty_rooms_that_have_not_ended_and_a_service_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn standings_are_the_same_answer_until_something_happens() {
+    let bed = Bed::sqlite();
+    let server = bed.serve();
+    let exchange = Rest::server(server.addr());
+    make(&exchange, "draft").await;
+    assert!(exchange.get("/rooms/draft/standings").await["at"].as_str().unwrap() > "2020");
+    exchange.room("r1", &["ada"], Value::Null).await;
+    exchange.price("r1", "10", None).await;
+    let before = exchange.get("/rooms/r1/standings").await;
+    assert_eq!(before["standings"].as_array().unwrap().len(), 1);
+    // Its tag is of what is answered.
+    assert_eq!(exchange.get("/rooms/r1/standings").await, before);
+    exchange.price("r1", "11", None).await;
+    let after = exchange.get("/rooms/r1/standings").await;
+    assert!(after["at"].as_str() > before["at"].as_str() && after["journal"] != before["journal"], "{after}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn standings_that_were_kept_are_listed_to_the_oldest() {
     for bed in Bed::both().await {
         let server = bed.serve();
