@@ -39,6 +39,7 @@ export async function providers() {
 const SENT_BACK = new Map([
   ["forbidden", "The provider did not let you in, or nobody with that account may sign in here."],
   ["unauthorized", "What the provider said of you is not valid. Try again."],
+  ["bad_request", "That sign-in took too long, or was over already. Begin it again."],
   ["unavailable", "The provider cannot be asked now. Try again in a moment."],
 ]);
 export const sentBack = (code) => SENT_BACK.get(code) ?? "Signing in at the provider did not work.";

@@ -8,7 +8,7 @@ use tidings_core::{
 };
 
 use crate::durable::{Said, Stored};
-use crate::hooks::{Caller, Draft, Purpose, Verdict};
+use crate::hooks::{Caller, Draft, Entrance, Purpose, Verdict};
 use crate::shared::{Shared, wall_ms};
 
 impl Caller<'_> {
@@ -94,7 +94,11 @@ impl Shared {
         attempt: impl Fn(Asker<'_>) -> Result<T, Denied>,
     ) -> Result<T, Refusal> {
         let mut answered = Vec::new();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
+            // Connections are closed by whatever calls their tokens back; a request has none.
+            if round > 0 && caller.entrance == Entrance::Http {
+                self.still_good(caller.who)?;
+            }
             match attempt(caller.asker(&answered, self.uptime_ms())) {
                 Ok(done) => return Ok(done),
                 Err(Denied::No(refusal)) => return Err(refusal),

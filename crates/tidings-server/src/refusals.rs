@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use axum::http::HeaderValue;
 use tidings_core::{Code, Identity, Refusal};
 
-use crate::audit::{Action, Entry};
+use crate::audit::{Action, Entry, request};
 use crate::shared::Shared;
-use crate::signin::{ApiKey, Fault, Verdict};
+use crate::signin::{ApiKey, Fault, Verdict, now_seconds};
 
 /// The origin of a page is a scheme and a host; what is longer says nothing more.
 const ORIGIN_BYTES: usize = 128;
@@ -29,6 +29,23 @@ impl Shared {
     pub(crate) async fn judge_on_front(&self, token: &str, address: IpAddr) -> Result<Identity, Refusal> {
         let judged = self.sign_in.examined_on_front(token).await;
         judged.map_err(|fault| self.token_refused(fault, address))
+    }
+
+    /// Whether somebody who was judged as a request began may still do what it asks for: its body, or the word of the
+    /// team's backend, may come long after its head, and a token end or be called back meanwhile.
+    ///
+    /// # Errors
+    /// What the client is told; it is noted as what any such token is told.
+    pub(crate) fn still_good(&self, who: &Identity) -> Result<(), Refusal> {
+        let revoked = self.sign_in.revoked();
+        let is_called_back = if who.is_key { revoked.concerns_key(who) } else { revoked.concerns(who) };
+        let has_ended = who.expires_at.is_some_and(|end| end <= now_seconds());
+        let fault = match (who.user.is_some(), has_ended, is_called_back) {
+            (true, true, _) if !who.is_key => Fault::Expired,
+            (true, true, _) | (true, _, true) => Fault::Revoked,
+            _ => return Ok(()),
+        };
+        Err(self.token_refused(fault, request::address()))
     }
 
     fn token_refused(&self, fault: Fault, address: IpAddr) -> Refusal {

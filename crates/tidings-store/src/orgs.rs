@@ -43,6 +43,21 @@ impl Tx {
                    ON CONFLICT (org) DO NOTHING";
         self.run(sql, args![org, now_ms]).await.map(|made| made > 0)
     }
+
+    /// Holds an organisation until the transaction ends: others who would hold it wait, and nobody else does.
+    ///
+    /// So what is decided by several of its people, whom no one transaction holds, is decided one after the other.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn hold_org(&mut self, org: &Org) -> Result<()> {
+        // On SQLite the transaction itself excludes every other.
+        if self.is_postgres() {
+            let sql = "SELECT org FROM organisations WHERE org = $1 FOR NO KEY UPDATE";
+            self.row(sql, args![org]).await?;
+        }
+        Ok(())
+    }
 }
 
 impl Reader {

@@ -48,7 +48,7 @@ pub fn email(text: &str) -> Result<&str, Refusal> {
         return Err(bad("email: is longer than 254 bytes"));
     }
     let (local, domain) = text.rsplit_once('@').ok_or_else(wrong)?;
-    let odd = |c: char| c.is_control() || c.is_whitespace() || "<>()[],;:\\\"".contains(c);
+    let odd = |c: char| hides(c) || c.is_whitespace() || "<>()[],;:\\\"".contains(c);
     let dotted = !domain.starts_with(['.', '-']) && !domain.ends_with(['.', '-']) && !domain.contains("..");
     if local.is_empty() || local.contains('@') || domain.is_empty() || text.contains(odd) || !dotted {
         return Err(wrong());
@@ -68,10 +68,18 @@ pub fn name<'a>(text: Option<&'a str>, email: &'a str) -> Result<&'a str, Refusa
     } else {
         text
     };
-    if text.is_empty() || text.len() > NAME_BYTES || text.contains(char::is_control) {
+    if text.is_empty() || text.len() > NAME_BYTES || text.contains(hides) {
         return Err(bad("name: is 1 to 100 bytes without control characters"));
     }
     Ok(text)
+}
+
+/// Whether a character is one that nobody sees, or that changes what is seen of others: with it somebody could be called
+/// as somebody else looks. Those that join letters of Persian or parts of a picture stay.
+fn hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 fn cut(text: &str) -> &str {
@@ -106,7 +114,7 @@ pub fn role<'a>(text: &'a str, field: &str) -> Result<&'a str, Refusal> {
 /// # Errors
 /// `bad_request` with the name of the field.
 pub fn word<'a>(text: &'a str, field: &str) -> Result<&'a str, Refusal> {
-    if text.is_empty() || text.len() > WORD_BYTES || text.contains(char::is_control) {
+    if text.is_empty() || text.len() > WORD_BYTES || text.contains(hides) {
         return Err(bad(&format!("{field}: is 1 to {WORD_BYTES} bytes without control characters")));
     }
     Ok(text)
@@ -169,6 +177,8 @@ mod tests {
             "a@b\r\nBcc: c@d.e",
             "<a@b.c>",
             "a@b.c,d@e.f",
+            "root\u{200b}@b.c",
+            "\u{202e}a@b.c",
             &long,
         ] {
             assert!(email(bad).is_err(), "{bad}");
@@ -180,7 +190,10 @@ mod tests {
         assert_eq!(name(None, "ada@b.example").unwrap(), "ada");
         assert_eq!(name(Some(" Ada "), "x@b.example").unwrap(), "Ada");
         assert_eq!(name(None, &format!("{}@b", "a".repeat(240))).unwrap().len(), NAME_BYTES);
-        for bad in ["", "  ", "a\nb", &"a".repeat(101)] {
+        assert_eq!(name(Some("علی\u{200c}رضا"), "x@b.example").unwrap(), "علی\u{200c}رضا");
+        for bad in
+            ["", "  ", "a\nb", &"a".repeat(101), "\u{202e}nimda", "root\u{200b}", "\u{2066}a", "a\u{2029}b"]
+        {
             assert!(name(Some(bad), "x@b.example").is_err(), "{bad}");
         }
     }

@@ -14,6 +14,7 @@ use tidings_store::{Digest, Store, StoreError, Tx};
 
 use super::members::admin;
 use super::{ensure_org, input, stored, unavailable};
+use crate::admin::sight::Sight;
 use crate::audit::Actor;
 use crate::shared::wall_ms;
 use crate::signin::{ApiKey, ApiKeys, Found, now_seconds, revoked as called_back};
@@ -183,7 +184,7 @@ impl StoredKeys {
     /// Makes a key for the administrator's organisation.
     ///
     /// # Errors
-    /// `forbidden`; as [`make`].
+    /// `forbidden`, also for a key that sees more than its maker; as [`make`].
     pub(crate) async fn create(
         &self,
         who: &Identity,
@@ -192,6 +193,7 @@ impl StoredKeys {
         expires_ms: Option<u64>,
     ) -> Result<(String, KeyView), Refusal> {
         let org = &admin(who)?.org;
+        sees_no_more(who, scopes)?;
         let mut tx = self.store.begin().await.map_err(stored)?;
         let (text, prefix) = make(&mut tx, org, name, scopes, expires_ms, Actor::of(who)).await?;
         tx.commit().await.map_err(stored)?;
@@ -245,6 +247,18 @@ impl StoredKeys {
 pub(crate) fn allows(who: &Identity, scope: &str) -> Result<(), Refusal> {
     if who.is_key && !who.scopes.iter().any(|has| has == scope || has == "admin") {
         return Err(Refusal::new(Code::Forbidden, &format!("the key has no scope `{scope}`")));
+    }
+    Ok(())
+}
+
+/// Nobody makes a key that sees more than they do: one of the default organisation with the scope `admin` sees all of
+/// them, an administrator of it that one alone.
+fn sees_no_more(who: &Identity, scopes: &[String]) -> Result<(), Refusal> {
+    let scopes = scopes.iter().map(Into::into).collect();
+    let key = Identity { org: who.org.clone(), scopes, ..Identity::anonymous() };
+    if Sight::of(&key).is_ok_and(|sight| sight == Sight::Everybody) && Sight::of(who)? != Sight::Everybody {
+        let why = "a key that administers every organisation is made by operators, or on the command line";
+        return Err(Refusal::new(Code::Forbidden, why));
     }
     Ok(())
 }

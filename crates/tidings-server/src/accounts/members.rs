@@ -200,7 +200,9 @@ async fn refuse_operator(records: &mut Reader, org: &Org, id: &str) -> Result<()
 }
 
 /// An organisation whose last administrator is gone could not be helped from within.
-async fn somebody_is_left(records: &mut Reader, org: &Org, without: &str) -> Result<(), Refusal> {
+async fn somebody_is_left(records: &mut Tx, org: &Org, without: &str) -> Result<(), Refusal> {
+    // Of two who are to be the last no more, the second has to see what became of the first.
+    records.hold_org(org).await.map_err(stored)?;
     let admins = records.users_with_role(org, ADMIN, 1_000).await.map_err(stored)?;
     for id in admins.iter().filter(|id| *id != without) {
         let user = records.user(org, id).await.map_err(stored)?;

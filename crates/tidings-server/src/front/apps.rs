@@ -1,8 +1,10 @@
 //! What apps have by HTTP: a door for every command, their own routes, and what is said of them.
 
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Response, StatusCode, header};
@@ -10,6 +12,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
 use tidings_app::Counts;
 use tidings_app::describe::{asyncapi, manifests, openapi};
 use tidings_core::{Identity, Refusal};
@@ -72,7 +75,8 @@ async fn command(
         Err(refusal) => return body.refused(&refusal),
     };
     let is_server = who.has_server_scope();
-    let said = said(&shared, &who, place, &headers, &body.receive().await);
+    let body = body.receive().await;
+    let said = shared.still_good(&who).and_then(|()| said(&shared, &who, place, &headers, &body));
     // What no budget of the server's own has counted is a request of its address.
     let counted = said.as_ref().map_or(true, |said| said.remaining.is_some());
     let mut response = match said {
@@ -162,14 +166,57 @@ async fn with_caller(State(shared): State<Arc<Shared>>, mut request: Request, ne
         Ok(who) => who,
         Err(refusal) => return refuse(&refusal),
     };
-    let is_server = who.has_server_scope();
-    request.extensions_mut().insert(tidings_app::Caller::new(Arc::new(who)));
+    let (is_server, who, ended) = (who.has_server_scope(), Arc::new(who), Arc::new(OnceLock::new()));
+    request.extensions_mut().insert(tidings_app::Caller::new(who.clone()));
     let (method, headers) = (request.method().clone(), request.headers().clone());
+    let (shared, refusal) = (shared.clone(), ended.clone());
+    let request = request.map(|body| Body::new(Judged { body, shared, who, refusal }));
     let mut response = etag::tag(&method, &headers, next.run(request).await).await;
+    // The app was told that its body did not arrive; its client is told why.
+    if let Some(refusal) = ended.get() {
+        response = refuse(refusal);
+    }
     if is_server {
         response.extensions_mut().insert(ByServer);
     }
     response
+}
+
+/// A body that does not arrive once who sends it may not any more: an app reads it, and acts, after that was judged.
+struct Judged {
+    body: Body,
+    shared: Arc<Shared>,
+    who: Arc<Identity>,
+    refusal: Arc<OnceLock<Refusal>>,
+}
+
+impl HttpBody for Judged {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if polled.is_ready()
+            && let Err(refusal) = self.shared.still_good(&self.who)
+        {
+            let why = axum::Error::new(refusal.message.to_string());
+            // The first is as true as those that follow.
+            let _ = self.refusal.set(refusal);
+            return Poll::Ready(Some(Err(why)));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// A key reads with the scope for that, and does everything else with the one to publish. What a server asks

@@ -164,6 +164,9 @@ struct Logout {
     refresh_token: Option<String>,
 }
 
+/// What is told of a token or key that signing out would not end: that it was would be believed.
+const ENDLESS: &str = "a token without an id (jti) cannot be signed out, and a key is deleted";
+
 /// Ends the sign-in of a refresh token, the access token of the header, or both.
 async fn logout(asked: Asked, body: Received) -> Response<Body> {
     let mut whose = None;
@@ -179,6 +182,7 @@ async fn logout(asked: Asked, body: Received) -> Response<Body> {
             (None, Ok(_)) => {}
         }
         match who {
+            Ok(who) if who.token_id.is_none() && old.refresh_token.is_none() => Err(bad(ENDLESS)),
             Ok(who) => accounts.end_token(&who).await,
             Err(_) => Ok(()),
         }

@@ -74,7 +74,11 @@ impl Generic {
                 Err(refusal) => return body.refused(&refusal),
             };
             let body = body.receive().await;
-            let mut response = told(self.done(&shared, &remote.caller(&who), &headers, &body).await);
+            let done = match shared.still_good(&who) {
+                Ok(()) => self.done(&shared, &remote.caller(&who), &headers, &body).await,
+                Err(refusal) => Err(refusal),
+            };
+            let mut response = told(done);
             if who.has_server_scope() && self.is_publish() {
                 response.extensions_mut().insert(ByServer);
             }

@@ -142,7 +142,7 @@ async fn publish(
         Ok(who) => {
             let body = body.receive().await;
             let caller = remote.caller(&who);
-            let published = match (text(&shared, &body), form) {
+            let published = match (shared.still_good(&who).and_then(|()| text(&shared, &body)), form) {
                 (Ok(body), Form::One) => publish_one(&shared, &caller, &headers, body).await,
                 (Ok(body), Form::Batch) => publish_batch(&shared, &caller, &headers, body).await,
                 (Err(refusal), _) => Err(refusal),

@@ -70,20 +70,21 @@ pub(crate) async fn get(address: &Address, most: Duration) -> Result<Fetched, St
     asking()?.ask(address, &question, most).await
 }
 
-/// Posts a form within `most`, with an `Authorization` header or without, and answers the body.
+/// Posts a form within `most`, with an `Authorization` header or without, and answers status and body.
 ///
 /// # Errors
-/// A sentence for the log, without what was posted.
+/// A sentence for the log, without what was posted: there was no answer.
 pub(crate) async fn post_form(
     address: &Address,
     form: String,
     authorization: Option<String>,
     most: Duration,
-) -> Result<Vec<u8>, String> {
+) -> Result<(StatusCode, Vec<u8>), String> {
     let mut headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
     headers.extend(authorization.map(|value| ("authorization", value)));
     let question = Question { method: Method::POST, headers: &headers, body: form.into(), most: KEY_BYTES };
-    asking()?.ask(address, &question, most).await.map(|fetched| fetched.body)
+    let answer = asking()?.answer(address, &question, most).await?;
+    Ok((answer.status, answer.body.to_vec()))
 }
 
 /// Who asks: one for what the operator named, one for what others did.
@@ -113,10 +114,19 @@ impl Asking {
         question: &Question<'_>,
         most: Duration,
     ) -> Result<Fetched, String> {
+        fetched(self.answer(address, question, most).await?)
+    }
+
+    async fn answer(
+        &self,
+        address: &Address,
+        question: &Question<'_>,
+        most: Duration,
+    ) -> Result<Answer, String> {
         let outbound = if address.private { &self.anywhere } else { &self.public };
         let answer = tokio::time::timeout(most, outbound.ask(&address.target, question)).await;
         let answer = answer.map_err(|_| format!("no answer within {most:?}"))?;
-        fetched(answer.map_err(|error| error.to_string())?)
+        answer.map_err(|error| error.to_string())
     }
 }
 

@@ -184,6 +184,15 @@ impl Revoked {
         self.entries.read().unwrap_or_else(std::sync::PoisonError::into_inner).why(who)
     }
 
+    /// Whether a key of a program was called back, by its own name: what is said of everybody's tokens is said of no key.
+    pub fn concerns_key(&self, who: &Identity) -> bool {
+        let Some(user) = who.user.clone().filter(|_| self.held.load(Ordering::Acquire) > 0) else {
+            return false;
+        };
+        let entries = self.entries.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        entries.users.get(&(who.org.clone(), user)).and_then(|cut| cut.why(who.issued_at)).is_some()
+    }
+
     /// The second from which on tokens of a user are good, 0 if all are: who issues one just after a
     /// revocation dates it so.
     pub fn good_from(&self, org: &Org, user: &str) -> u64 {
@@ -330,6 +339,19 @@ mod tests {
         revoked.add(Revocation::Org { org, before: 40 }, 100, 10).unwrap();
         assert!(revoked.concerns(&who("a", "v", "1", Some(1))));
         assert!(!revoked.concerns(&who("b", "v", "1", Some(1))));
+    }
+
+    #[test]
+    fn a_key_is_called_back_by_its_own_name_alone() {
+        let revoked = Revoked::default();
+        let org = Org::new("a");
+        assert!(!revoked.concerns_key(&who("a", "key:1", "", Some(5))));
+        revoked.add(Revocation::Org { org: org.clone(), before: 50 }, 100, 10).unwrap();
+        assert!(!revoked.concerns_key(&who("a", "key:1", "", Some(5))), "what everybody's tokens are");
+        revoked.add(Revocation::User { org, user: "key:1".into(), before: 50 }, 100, 10).unwrap();
+        assert!(revoked.concerns_key(&who("a", "key:1", "", Some(5))));
+        assert!(!revoked.concerns_key(&who("a", "key:2", "", Some(5))));
+        assert!(!revoked.concerns_key(&who("b", "key:1", "", Some(5))));
     }
 
     #[test]

@@ -75,7 +75,7 @@ async fn administrators_get_in_by_their_password_and_others_do_not() {
 async fn a_page_comes_back_by_its_session_until_the_account_may_no_longer() {
     let bed = open().await;
     let id = bed.user("default", "ada@example.com", &["admin"]).await;
-    let boss = bed.signed_in("default", "boss@example.com", &["admin"]).await;
+    let boss = bed.signed_in("default", "boss@example.com", &["admin", "operator"]).await;
     let again = session(&knock(&bed, &by_password("ada@example.com", PASSWORD)).await);
     // Two tabs at once use one sign-in, whose refresh token is another one after each use.
     let (left, right) = tokio::join!(knock(&bed, &again), knock(&bed, &again));
@@ -92,7 +92,7 @@ async fn a_page_comes_back_by_its_session_until_the_account_may_no_longer() {
 async fn one_who_is_no_administrator_any_more_is_told_so_when_the_page_comes_back() {
     let bed = open().await;
     let id = bed.user("default", "ada@example.com", &["admin"]).await;
-    let boss = bed.signed_in("default", "boss@example.com", &["admin"]).await;
+    let boss = bed.signed_in("default", "boss@example.com", &["admin", "operator"]).await;
     let again = session(&knock(&bed, &by_password("ada@example.com", PASSWORD)).await);
     let changed = bed.post_as(&boss, &format!("/api/users/{id}/roles"), json!({ "roles": ["editor"] })).await;
     assert_eq!(changed.status, 200, "{changed:?}");
@@ -103,7 +103,7 @@ async fn one_who_is_no_administrator_any_more_is_told_so_when_the_page_comes_bac
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_was_opened_with_a_key_is_closed_when_the_key_is_revoked() {
     let bed = open().await;
-    let boss = bed.signed_in("default", "boss@example.com", &["admin"]).await;
+    let boss = bed.signed_in("default", "boss@example.com", &["admin", "operator"]).await;
     let make = async || {
         let made = bed.post_as(&boss, "/api/keys", json!({"name": "ui", "scopes": ["admin"]})).await.body;
         let (key, prefix) = (made["key"].as_str().unwrap(), made["about"]["prefix"].as_str().unwrap());

@@ -51,6 +51,30 @@ async fn a_key_does_what_its_scopes_say_until_it_is_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_makes_a_key_that_sees_more_than_they_do() {
+    let bed = Bed::new().await;
+    let admin = bed.signed_in("default", "ada@example.com", &["admin"]).await;
+    let operator = bed.signed_in("default", "root@example.com", &["admin", "operator"]).await;
+    let others = "/api/admin/rooms?org=acme";
+    assert_eq!(bed.get_as(&admin, others).await.status, 404, "she administers one organisation");
+    let make = async |who: &str, scopes: [&str; 2]| {
+        bed.post_as(who, "/api/keys", json!({"name": "ci", "scopes": scopes})).await
+    };
+    assert_eq!(make(&admin, ["read", "admin"]).await.code(), "forbidden");
+    let lesser = make(&admin, ["read", "publish"]).await;
+    assert_eq!(lesser.status, 201, "{lesser:?}");
+    assert_eq!(bed.get_as(lesser.body["key"].as_str().unwrap(), others).await.status, 403);
+    let key = make(&operator, ["read", "admin"]).await.body["key"].as_str().unwrap().to_owned();
+    assert_eq!(bed.get_as(&key, others).await.status, 200);
+    assert_eq!(make(&key, ["read", "admin"]).await.status, 201, "it sees as much itself");
+    // Elsewhere a key sees its organisation, as its administrators do.
+    let elsewhere = bed.signed_in("acme", "eve@example.com", &["admin"]).await;
+    let key = make(&elsewhere, ["read", "admin"]).await.body["key"].as_str().unwrap().to_owned();
+    assert_eq!(bed.get_as(&key, "/api/admin/rooms?org=default").await.status, 404);
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_keys_that_work_are_all_whatever_others_there_are() {
     let bed = Bed::new().await;
     let admin = bed.signed_in("acme", "ada@example.com", &["admin"]).await;

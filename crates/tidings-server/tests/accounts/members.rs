@@ -61,6 +61,25 @@ async fn nobody_becomes_operator_and_the_last_administrator_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_administrators_who_are_to_be_none_at_once_one_stays() {
+    let bed = Bed::postgres(|_| {}).await;
+    for number in 0..8 {
+        let org = format!("acme-{number}");
+        let admin = bed.signed_in(&org, "ada@example.com", &["admin"]).await;
+        let bob = bed.user(&org, "bob@example.com", &["admin"]).await;
+        let path = |id: &str, what: &str| format!("/api/users/{id}/{what}");
+        let ada = path(&format!("id-of-ada@example.com-in-{org}"), "roles");
+        let no_roles = bed.post_as(&admin, &ada, json!({"roles": []}));
+        let disabled = path(&bob, "disable");
+        let (first, second) = tokio::join!(no_roles, bed.post_as(&admin, &disabled, json!({})));
+        // Whoever came second may have lost the right to ask as well.
+        let done = [&first, &second].iter().filter(|answer| answer.status == 200).count();
+        assert_eq!(done, 1, "{first:?} {second:?}");
+    }
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_invitation_leads_into_the_administrators_organisation() {
     let bed = Bed::with(|config| config.accounts.register = Register::Invited).await;
     let admin = bed.signed_in("acme", "ada@example.com", &["admin"]).await;
@@ -131,7 +150,7 @@ async fn what_people_do_to_their_accounts_is_noted_with_who_they_are() {
     bed.post("/api/auth/password", json!({"token": link, "newPassword": PASSWORD})).await;
     let session = bed.login("default", email).await;
     bed.post_as(session["accessToken"].as_str().unwrap(), "/api/auth/logout", json!({})).await;
-    let admin = bed.signed_in("default", "boss@example.com", &["admin"]).await;
+    let admin = bed.signed_in("default", "boss@example.com", &["admin", "operator"]).await;
     bed.post_as(&admin, "/api/users", json!({"email": "bob@example.com"})).await;
     let link = secret_in(&bed.mail(3).await);
     bed.post("/api/auth/register", json!({"token": link, "password": PASSWORD})).await;

@@ -182,6 +182,37 @@ async fn a_state_works_once_in_the_browser_in_which_it_began() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn people_whose_sign_in_is_over_come_to_a_page_and_programs_are_told_at_once() {
+    let scene = Scene::new().await;
+    let (path, cookie) = scene.sent_back("?returnTo=%2F").await;
+    assert_eq!(scene.come_back(&path, &cookie).await.status, 302);
+    // By the button that goes back, or after ten minutes at the provider.
+    let browser = format!("Cookie: {cookie}\r\nAccept: text/html,application/xhtml+xml\r\n");
+    let again = scene.bed.ask("GET", &path, &browser, "").await;
+    assert_eq!((again.status, again.header("location")), (302, Some("/account?error=bad_request")));
+    assert_eq!(scene.come_back(&path, &cookie).await.code(), "bad_request");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_fails_as_a_code_is_exchanged_says_nothing_against_whoever_brought_it() {
+    let scene = Scene::new().await;
+    scene.provider.fail("503 Service Unavailable");
+    assert_eq!(scene.sign_in().await.code(), "unavailable");
+    scene.provider.fail("429 Too Many Requests");
+    let (path, cookie) = scene.sent_back("?returnTo=%2Fin").await;
+    let back = scene.come_back(&path, &cookie).await;
+    assert_eq!(back.header("location"), Some("/in?error=unavailable"));
+    scene.provider.fail("400 Bad Request");
+    assert_eq!(scene.sign_in().await.code(), "unauthorized", "the code was looked at");
+    let store = scene.bed.store.clone();
+    let _place = scene.bed.stop().await;
+    let sql = "SELECT result FROM audit WHERE action = 'login' ORDER BY seq";
+    let rows = store.read().await.unwrap().rows(sql, &[]).await.unwrap();
+    let noted: Vec<String> = rows.iter().map(|row| row.text(0).unwrap()).collect();
+    assert_eq!(noted, ["failed", "failed", "refused"], "what is refused is a sign of guessing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_code_of_somebody_elses_flow_is_worth_nothing() {
     let scene = Scene::new().await;
     let (one, cookie) = scene.sent_back("").await;

@@ -25,6 +25,8 @@ pub(crate) struct Lies {
     pub(crate) claims: Change,
     /// How they are signed.
     pub(crate) signs: Signing,
+    /// How it fails whoever exchanges a code.
+    pub(crate) fails: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -55,7 +57,7 @@ impl Provider {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
-        let lies = Lies { claims: Box::new(|_| ()), signs: Signing::Rs256 };
+        let lies = Lies { claims: Box::new(|_| ()), signs: Signing::Rs256, fails: None };
         let lies = Arc::new(Mutex::new(lies));
         let (name, shared) = (issuer.clone(), lies.clone());
         let codes = Arc::new(Mutex::new(HashMap::new()));
@@ -70,6 +72,10 @@ impl Provider {
 
     pub(crate) fn claim(&self, change: impl Fn(&mut Value) + Send + 'static) {
         self.lies.lock().unwrap().claims = Box::new(change);
+    }
+
+    pub(crate) fn fail(&self, status: &'static str) {
+        self.lies.lock().unwrap().fails = Some(status);
     }
 
     pub(crate) fn sign(&self, signs: Signing) {
@@ -149,6 +155,10 @@ async fn answer(
                 &code[5..code.len() - 2]
             );
             ("302 Found", format!("Location: {location}\r\n"), String::new())
+        }
+        "/token" if lies.lock().unwrap().fails.is_some() => {
+            let status = lies.lock().unwrap().fails.unwrap_or_default();
+            (status, String::new(), String::new())
         }
         "/token" => match token(&issuer, &head, &body, &lies.lock().unwrap(), &codes) {
             Some(token) => (

@@ -124,6 +124,28 @@ async fn a_token_that_was_signed_out_is_called_back_until_it_has_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_signing_out_would_not_end_is_not_said_to_be_signed_out() {
+    let bed = Bed::new().await;
+    let claims = json!({"sub": "ada", "org": "acme", "exp": tidings_server::signin::now_seconds() + 600});
+    let secret = jsonwebtoken::EncodingKey::from_secret(b"a secret of the account tests, long enough");
+    let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &secret).unwrap();
+    let admin = bed.signed_in("acme", "root@example.com", &["admin"]).await;
+    let made = bed.post_as(&admin, "/api/keys", json!({"name": "ci", "scopes": ["read"]})).await;
+    let key = made.body["key"].as_str().unwrap();
+    for lasting in [&token, key] {
+        assert_eq!(bed.post_as(lasting, "/api/auth/logout", json!({})).await.code(), "bad_request");
+        assert_eq!(bed.get_as(lasting, "/api/auth/sessions").await.status, 200);
+    }
+    // Beside a refresh token it is no more than who says so.
+    let ada = bed.signed_in("acme", "ada@example.com", &[]).await;
+    let refresh = json!({"refreshToken": bed.login("acme", "ada@example.com").await["refreshToken"]});
+    assert_eq!(bed.post_as(&token, "/api/auth/logout", refresh.clone()).await.status, 200);
+    assert_eq!(bed.post("/api/auth/refresh", refresh).await.status, 401);
+    assert_eq!(bed.post_as(&ada, "/api/auth/logout", json!({})).await.status, 200);
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_may_no_longer_sign_in_does_not_refresh() {
     let bed = Bed::new().await;
     let id = bed.user("default", "ada@example.com", &[]).await;

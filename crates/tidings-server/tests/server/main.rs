@@ -31,6 +31,7 @@ mod kept_subscriptions;
 mod ladder;
 mod lanes;
 mod large_past;
+mod late_bodies;
 mod limits;
 mod limits_of_addresses;
 mod limits_of_requests;

@@ -202,6 +202,34 @@ test("somebody is invited with roles, once", async () => {
   await page.close();
 });
 
+test("one account with a long name and long roles leaves every account's buttons in the window", async () => {
+  const body = JSON.stringify({
+    email: `${unique("w".repeat(50))}@${"d".repeat(40)}.example`,
+    name: "Hubert Wolfeschlegelsteinhausenbergerdorff ".repeat(2).trim(),
+    roles: ["a", "b", "c"].map((letter) => letter.repeat(64)),
+  });
+  expect((await asks("/api/users", asAdmin, { method: "POST", body })).status).toBe(201);
+  for (const width of [1_280, 390]) {
+    const context = await browser.newContext({ viewport: { width, height: 800 } });
+    const window = await Window.open(context, server);
+    const { page } = window;
+    await window.signIn("/accounts");
+    await page.getByRole("row", { name: /Hubert/ }).waitFor();
+    const table = await page.getByRole("region", { name: "Accounts" }).boundingBox();
+    for (const button of await page.getByRole("button", { name: "Revoke" }).all()) {
+      const box = await button.boundingBox();
+      expect(endOf(box), `at ${width}`).toBeLessThan(endOf(table));
+    }
+    await context.close();
+  }
+});
+
+/** Where something ends, from the left. */
+function endOf(box: { x: number; width: number } | null): number {
+  expect(box).not.toBeNull();
+  return box ? box.x + box.width : 0;
+}
+
 test("what nobody acknowledged is seen, sent again until it is, or thrown away", async () => {
   const [away, gone] = [unique("away"), unique("gone")];
   // Once it is sent again there is as much time to acknowledge it.

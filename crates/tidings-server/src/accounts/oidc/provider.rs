@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
@@ -173,10 +174,17 @@ impl Provider {
             }
             None => {}
         }
-        let answer = fetch::post_form(&about.token, form, basic, PATIENCE).await.map_err(|why| {
-            tracing::info!(provider = %self.name, why, "a code was not exchanged");
-            wrong()
-        })?;
+        let asked = fetch::post_form(&about.token, form, basic, PATIENCE).await;
+        let (status, answer) = asked.map_err(|why| unavailable(&why))?;
+        match status {
+            StatusCode::OK => {}
+            // A code that is good for nothing (RFC 6749 section 5.2); all else is no word about it.
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => {
+                tracing::info!(provider = %self.name, %status, "a code was not exchanged");
+                return Err(wrong());
+            }
+            _ => return Err(unavailable(&format!("the answer is {status}"))),
+        }
         let tokens: Tokens = serde_json::from_slice(&answer).map_err(|_| wrong())?;
         let claimed = self.tokens.verify(&about.keys, &tokens.id_token, nonce).await;
         claimed.map_err(|fault| refused(fault, &self.name))

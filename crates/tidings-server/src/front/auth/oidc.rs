@@ -19,7 +19,7 @@ use crate::accounts::oidc::{CODE_TIME, Ended, FLOW_TIME, Failed, cookie_name, no
 use crate::front::body::{Received, bad, told};
 use crate::front::named::Named;
 use crate::front::to_the_end::to_the_end;
-use crate::front::{etag, refuse, respond};
+use crate::front::{etag, page, refuse, respond};
 use crate::shared::Shared;
 
 /// The path the cookie is for.
@@ -60,13 +60,17 @@ async fn start(asked: Asked, name: Named, RawQuery(query): RawQuery) -> Response
     };
     match begun.await {
         Ok((location, cookie)) => redirect(&location, &[cookie]),
-        Err(failed) => failure(failed, &[]),
+        Err(failed) => failure(&asked.headers, failed, &[]),
     }
 }
 
-/// Tells the page that waits for it with which code it failed, or whoever asks.
-fn failure(failed: Failed, cookies: &[String]) -> Response<Body> {
-    let Some(page) = failed.return_to else { return refuse(&failed.refusal) };
+/// Where people go on whose sign-in nobody knows any more: they took too long, or came back a second time.
+const ACCOUNT: &str = "/account";
+
+/// Tells the page that waits for it with which code it failed; where none does, people by a page and programs at once.
+fn failure(headers: &HeaderMap, failed: Failed, cookies: &[String]) -> Response<Body> {
+    let known = failed.return_to.or_else(|| page::shows_pages(headers).then(|| ACCOUNT.to_owned()));
+    let Some(page) = known else { return refuse(&failed.refusal) };
     redirect(&with_parameters(&page, &[("error", failed.refusal.code.as_str())]), cookies)
 }
 
@@ -133,7 +137,7 @@ async fn callback(asked: Asked, name: Named, RawQuery(query): RawQuery) -> Respo
         }
         Err(failed) => {
             asked.note_login(None, &Err(failed.refusal.clone()));
-            failure(failed, &[over])
+            failure(&asked.headers, failed, &[over])
         }
     }
 }

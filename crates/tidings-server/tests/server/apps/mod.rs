@@ -19,7 +19,7 @@ use crate::people::{plain, token};
 use shop::{Seen, shop};
 
 /// A shop and its database, which outlives servers.
-struct Shop {
+pub(crate) struct Shop {
     url: String,
     _place: Place,
     config: Config,
@@ -27,7 +27,7 @@ struct Shop {
 }
 
 impl Shop {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Place::new();
         let url = format!("sqlite:{}", place.path().join("tidings.db").display());
         Self { url, _place: place, config: config(), seen: Arc::default() }
@@ -41,7 +41,10 @@ impl Shop {
     }
 
     /// Runs a server with the shop in it until `test` is done.
-    fn served<T: Send + 'static>(&self, test: impl FnOnce(SocketAddr, &Rows) -> T + Send + 'static) -> T {
+    pub(crate) fn served<T: Send + 'static>(
+        &self,
+        test: impl FnOnce(SocketAddr, &Rows) -> T + Send + 'static,
+    ) -> T {
         let url = self.url.clone();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -56,7 +59,7 @@ impl Shop {
 }
 
 /// What is stored.
-struct Rows(Store, tokio::runtime::Handle);
+pub(crate) struct Rows(Store, tokio::runtime::Handle);
 
 impl Rows {
     /// A whole number of a query's first row.

@@ -30,7 +30,9 @@ pub(crate) fn shop(seen: &Arc<Seen>) -> App<axum::Router> {
                 let row = reader.row("SELECT count(*) FROM shop_takes", args![]).await.unwrap().unwrap();
                 format!("{}:{}", caller.who.user.as_deref().unwrap_or("nobody"), row.int(0).unwrap())
             };
-            axum::Router::new().route("/count", axum::routing::get(ask))
+            axum::Router::new()
+                .route("/count", axum::routing::get(ask))
+                .route("/echo", axum::routing::post(async |said: String| said))
         })
 }
 

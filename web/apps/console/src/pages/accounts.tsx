@@ -53,7 +53,7 @@ function Account({ of }: { of: AccountRow }) {
           <Mark kind="bad">{status}</Mark>
         )}
       </td>
-      <td>
+      <td className="words">
         <details>
           <summary>{roles.length === 0 ? "none" : roles.join(", ")}</summary>
           <Roles path={`${path}/roles`} name={name} roles={roles} />
@@ -127,7 +127,10 @@ function Invite() {
           Invite
         </button>
       </form>
-      <p role="status">{invited && `${invited} is sent a link to set a password.`}</p>
+      <p role="status">
+        {invited &&
+          `${invited} is sent a link to set a password; a server without a mailer writes it into its log.`}
+      </p>
       <p role="alert" className="refused">
         {invite.error?.message}
       </p>
