@@ -2,6 +2,7 @@ import { useEffect, useId, useState, type FormEvent } from "react";
 import { Refusal } from "@tidings/client";
 import { fieldOf, secretOf } from "../form.ts";
 import { lasting } from "../format.ts";
+import { CodeField } from "../proof.tsx";
 import {
   providersHere,
   signInAt,
@@ -17,6 +18,7 @@ import { Head } from "../ui.tsx";
 export function SignIn() {
   const [error, setError] = useState<string>();
   const [busy, setBusy] = useState(false);
+  const [asksCode, askCode] = useState(false);
   const hasEnded = useHasEnded();
   const arrival = useArrival();
   const go = (signIn: (form: FormData) => Promise<void>) => (event: FormEvent<HTMLFormElement>) => {
@@ -24,7 +26,12 @@ export function SignIn() {
     setError(undefined);
     setBusy(true);
     signIn(new FormData(event.currentTarget))
-      .catch((reason: unknown) => setError(refusedBecause(reason)))
+      .catch((reason: unknown) => {
+        const isNext = reason instanceof Refusal && reason.code === "second_factor" && !asksCode;
+        // That a code is needed is no refusal of what was given: its field comes.
+        if (isNext && !arrival?.asks) askCode(true);
+        else setError(refusedBecause(reason));
+      })
       .finally(() => setBusy(false));
   };
   return (
@@ -44,11 +51,25 @@ export function SignIn() {
           {arrival.refused}
         </p>
       )}
-      {arrival && arrival.refused === undefined && <p role="status">Signing you in …</p>}
+      {arrival && !arrival.refused && !arrival.asks && <p role="status">Signing you in …</p>}
+      {arrival?.asks && (
+        <form className="card" onSubmit={go((form) => arrival.asks!(fieldOf(form, "code")))}>
+          <h2>Your second factor</h2>
+          <CodeField focused />
+          <button type="submit" disabled={busy}>
+            Go on
+          </button>
+        </form>
+      )}
       <form
         className="card"
         onSubmit={go((form) =>
-          signInByPassword(fieldOf(form, "email"), secretOf(form, "password"), fieldOf(form, "org")),
+          signInByPassword(
+            fieldOf(form, "email"),
+            secretOf(form, "password"),
+            fieldOf(form, "org"),
+            fieldOf(form, "code"),
+          ),
         )}
       >
         <h2>With an account</h2>
@@ -61,6 +82,7 @@ export function SignIn() {
           autoComplete="organization"
           required={false}
         />
+        {asksCode && <CodeField focused />}
         <button type="submit" disabled={busy}>
           Sign in
         </button>
