@@ -76,6 +76,7 @@ function Dialog(props: { label: string; question: string; confirmed: () => void;
       <p>{question}</p>
       <ProofForm
         asksCode={asksCode}
+        focusesCode
         busy={busy}
         refused={refused}
         title="Go on"

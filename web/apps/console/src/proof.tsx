@@ -36,13 +36,15 @@ export function CodeField({ focused = false, hasCodes = true }: { focused?: bool
 /** Asks for the password again, and for a code where there is a second factor. */
 export function ProofForm(props: {
   asksCode: boolean;
+  /** The field for the code has just come, and is what is typed next. */
+  focusesCode?: boolean;
   busy: boolean;
   refused: string | undefined;
   title: string;
   go: (proof: Proof) => void;
   cancel?: () => void;
 }) {
-  const { asksCode, busy, refused, title, go, cancel } = props;
+  const { asksCode, focusesCode = false, busy, refused, title, go, cancel } = props;
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
@@ -55,7 +57,7 @@ export function ProofForm(props: {
         Your password
         <input name="password" type="password" required autoComplete="current-password" />
       </label>
-      {asksCode && <CodeField focused />}
+      {asksCode && <CodeField focused={focusesCode} />}
       <p role="alert" className="refused">
         {refused}
       </p>
