@@ -21,19 +21,20 @@ export function SignIn() {
   const [asksCode, askCode] = useState(false);
   const hasEnded = useHasEnded();
   const arrival = useArrival();
-  const go = (signIn: (form: FormData) => Promise<void>) => (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    setError(undefined);
-    setBusy(true);
-    signIn(new FormData(event.currentTarget))
-      .catch((reason: unknown) => {
-        const isNext = reason instanceof Refusal && reason.code === "second_factor" && !asksCode;
-        // That a code is needed is no refusal of what was given: its field comes.
-        if (isNext && !arrival?.asks) askCode(true);
-        else setError(refusedBecause(reason));
-      })
-      .finally(() => setBusy(false));
-  };
+  // `hasCode`: the form asks for the code of a second factor already.
+  const go =
+    (signIn: (form: FormData) => Promise<void>, hasCode: boolean) => (event: FormEvent<HTMLFormElement>) => {
+      event.preventDefault();
+      setError(undefined);
+      setBusy(true);
+      signIn(new FormData(event.currentTarget))
+        .catch((reason: unknown) => {
+          // That a code is needed is no refusal of what was given: its field comes.
+          if (!hasCode && reason instanceof Refusal && reason.code === "second_factor") askCode(true);
+          else setError(refusedBecause(reason));
+        })
+        .finally(() => setBusy(false));
+    };
   return (
     <main className="entrance" id="main">
       <div className="brand">
@@ -53,7 +54,7 @@ export function SignIn() {
       )}
       {arrival && !arrival.refused && !arrival.asks && <p role="status">Signing you in …</p>}
       {arrival?.asks && (
-        <form className="card" onSubmit={go((form) => arrival.asks!(fieldOf(form, "code")))}>
+        <form className="card" onSubmit={go((form) => arrival.asks!(fieldOf(form, "code")), true)}>
           <h2>Your second factor</h2>
           <CodeField focused />
           <button type="submit" disabled={busy}>
@@ -63,13 +64,15 @@ export function SignIn() {
       )}
       <form
         className="card"
-        onSubmit={go((form) =>
-          signInByPassword(
-            fieldOf(form, "email"),
-            secretOf(form, "password"),
-            fieldOf(form, "org"),
-            fieldOf(form, "code"),
-          ),
+        onSubmit={go(
+          (form) =>
+            signInByPassword(
+              fieldOf(form, "email"),
+              secretOf(form, "password"),
+              fieldOf(form, "org"),
+              fieldOf(form, "code"),
+            ),
+          asksCode,
         )}
       >
         <h2>With an account</h2>
@@ -88,7 +91,7 @@ export function SignIn() {
         </button>
       </form>
       <Providers />
-      <form className="card" onSubmit={go((form) => signInByToken(fieldOf(form, "token")))}>
+      <form className="card" onSubmit={go((form) => signInByToken(fieldOf(form, "token")), true)}>
         <h2>With a token</h2>
         <p>
           <code>tidings token --user me --scope admin</code> prints one that may see and do everything here.
