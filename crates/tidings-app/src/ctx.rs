@@ -289,6 +289,14 @@ impl Stage {
         named(org, name, self.engine.room_name_bytes())
     }
 
+    /// Whether somebody may take data away as a whole now; asked before it is read.
+    ///
+    /// # Errors
+    /// [`Code::PasswordAgain`] for whoever has signed in and has to give the password again.
+    pub async fn may_export(&self, who: &Identity) -> Result<(), Refusal> {
+        self.engine.may_export(who).await
+    }
+
     /// Writes into the audit log that somebody takes data away as a whole; `what` names the data.
     pub fn exported(&self, who: &Identity, what: impl Into<String>) {
         self.engine.exported(who, what.into());

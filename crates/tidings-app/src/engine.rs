@@ -48,6 +48,16 @@ pub trait Engine: Send + Sync + 'static {
         self.members(&user.room()) > 0
     }
 
+    /// Whether somebody may take data away as a whole now: who has signed in may have to give the password again. Without
+    /// a server behind it there are no passwords.
+    ///
+    /// # Errors
+    /// `password_again`
+    fn may_export<'a>(&'a self, who: &'a Identity) -> Pending<'a, Result<(), Refusal>> {
+        let _ = who;
+        Box::pin(async { Ok(()) })
+    }
+
     /// Writes into the audit log that somebody took data away as a whole; waits for nobody. Without a server behind it
     /// there is no such log.
     fn exported(&self, who: &Identity, what: String) {

@@ -199,6 +199,10 @@ pub enum Code {
     TokenExpired,
     /// One may see it but not do this (403).
     Forbidden,
+    /// The password is right, and the code of the second factor is missing or wrong (403).
+    SecondFactor,
+    /// The password is asked for again before this (403).
+    PasswordAgain,
     /// There is no such thing, or none one may see (404).
     NotFound,
     /// It contradicts what is there (409).
@@ -221,6 +225,8 @@ impl Code {
             Self::Unauthorized => "unauthorized",
             Self::TokenExpired => "token_expired",
             Self::Forbidden => "forbidden",
+            Self::SecondFactor => "second_factor",
+            Self::PasswordAgain => "password_again",
             Self::NotFound => "not_found",
             Self::Conflict => "conflict",
             Self::TooLarge => "too_large",
@@ -235,7 +241,7 @@ impl Code {
         match self {
             Self::BadRequest => 400,
             Self::Unauthorized | Self::TokenExpired => 401,
-            Self::Forbidden => 403,
+            Self::Forbidden | Self::SecondFactor | Self::PasswordAgain => 403,
             Self::NotFound => 404,
             Self::Conflict => 409,
             Self::TooLarge => 413,

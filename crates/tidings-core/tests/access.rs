@@ -164,6 +164,8 @@ fn every_code_has_a_status_and_a_word() {
         (Code::Unauthorized, "unauthorized", 401, false),
         (Code::TokenExpired, "token_expired", 401, false),
         (Code::Forbidden, "forbidden", 403, false),
+        (Code::SecondFactor, "second_factor", 403, false),
+        (Code::PasswordAgain, "password_again", 403, false),
         (Code::NotFound, "not_found", 404, false),
         (Code::Conflict, "conflict", 409, false),
         (Code::TooLarge, "too_large", 413, false),

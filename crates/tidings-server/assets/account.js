@@ -3,7 +3,17 @@
 import { post, providers, Refusal, sentBack, Session } from "./session.js";
 
 const byId = (id) => document.getElementById(id);
-const VIEWS = ["sign-in", "register", "set-up", "set-up-done", "forgot", "confirm", "choose", "signed-in"].map(byId);
+const VIEWS = [
+  "sign-in",
+  "second",
+  "register",
+  "set-up",
+  "set-up-done",
+  "forgot",
+  "confirm",
+  "choose",
+  "signed-in",
+].map(byId);
 const session = new Session();
 
 // What a link in a mail is for: its secret stands behind #, which no server sees.
@@ -36,6 +46,8 @@ const LINKS = {
   },
 };
 let link = null;
+// With what a provider has sent somebody here whose second factor is asked for.
+let elsewhere = null;
 
 // Views.
 
@@ -65,6 +77,17 @@ const INVITES = {
 const FROM_CONSOLE =
   "Sign in once more: this page forgets you when you leave it, so it takes nothing over from the console. You stay signed in there.";
 
+const CODE = "Now the code of your second factor: six digits of your app, or a recovery code.";
+const asksCode = (error) => error instanceof Refusal && error.code === "second_factor";
+
+// Only whoever has one sees its field.
+function askCode(asks) {
+  byId("code").hidden = !asks;
+  const field = byId("code").querySelector("input");
+  field.required = asks;
+  if (asks) field.focus();
+}
+
 function say(says, isRefusal = false) {
   byId("said").textContent = says;
   byId("said").toggleAttribute("data-refused", isRefusal);
@@ -75,6 +98,7 @@ function show(view, says, isRefusal) {
     each.hidden = each.id !== view;
     each.reset();
   }
+  askCode(false);
   say(says, isRefusal);
 }
 
@@ -99,11 +123,21 @@ function start() {
   else if (back.has("code")) {
     show("sign-in");
     void attempt(async () => {
-      await session.exchange(back.get("code"));
-      showUser("You are signed in.");
+      await exchange(back.get("code"));
     });
   } else if (back.has("error")) show("sign-in", sentBack(back.get("error")), true);
   else show("sign-in", back.get("from") === "console" ? FROM_CONSOLE : INVITES["sign-in"]);
+}
+
+async function exchange(code) {
+  try {
+    await session.exchange(code);
+  } catch (error) {
+    if (!asksCode(error)) throw error;
+    elsewhere = code;
+    return show("second", CODE);
+  }
+  showUser("You are signed in.");
 }
 
 // What is done with each form, and what is shown then.
@@ -117,7 +151,18 @@ async function follow(fields) {
 
 const DEEDS = {
   async "sign-in"(fields) {
-    await session.signIn(fields);
+    try {
+      await session.signIn(fields);
+    } catch (error) {
+      if (!asksCode(error) || !byId("code").hidden) throw error;
+      askCode(true);
+      return say(CODE);
+    }
+    showUser("You are signed in.");
+  },
+  async second({ code }) {
+    await session.exchange(elsewhere, code);
+    elsewhere = null;
     showUser("You are signed in.");
   },
   async register(fields) {

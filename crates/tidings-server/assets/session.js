@@ -65,9 +65,10 @@ export class Session {
     this.#take(await this.#send("/api/auth/login", body));
   }
 
-  // With the code with which a provider's sign-in comes back.
-  async exchange(code) {
-    this.#take(await this.#send("/api/auth/oidc/exchange", { code }));
+  // With the code with which a provider's sign-in comes back, and that of a second factor if it was asked for.
+  async exchange(code, secondCode) {
+    const body = secondCode === undefined ? { code } : { code, secondCode };
+    this.#take(await this.#send("/api/auth/oidc/exchange", body));
   }
 
   // Every other sign-in of this user ends; this one goes on with new tokens.

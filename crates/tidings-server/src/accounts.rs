@@ -10,12 +10,15 @@
 //! | `secret` | refresh tokens and links: 256 random bits, of which a digest is kept |
 //! | `set_up` | the first administrator |
 //! | `register`, `login`, `session`, `change` | what people do |
+//! | `second_factor`, `totp` | codes beside the password |
+//! | `confirm` | asking for the password again |
 //! | `oidc` | signing in elsewhere |
 //! | `members`, `keys` | what administrators do; keys of programs |
 //! | `mail` | the outbox and the seam to whoever sends |
 
 pub(crate) mod attempts;
 mod change;
+mod confirm;
 pub mod input;
 pub mod keys;
 mod login;
@@ -24,9 +27,11 @@ pub(crate) mod members;
 pub(crate) mod oidc;
 pub mod password;
 pub(crate) mod register;
+mod second_factor;
 pub(crate) mod secret;
 pub(crate) mod session;
 pub mod set_up;
+mod totp;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -91,6 +96,8 @@ pub(crate) struct Rules {
     pub(crate) access_seconds: u64,
     refresh_ms: u64,
     refresh_grace_ms: u64,
+    /// How long a proof of who somebody is counts.
+    confirm_ms: u64,
     link_url: String,
     /// Browsers reach this server by https, so cookies need it.
     pub(crate) secure: bool,
@@ -124,6 +131,7 @@ impl Rules {
             access_seconds: accounts.access_seconds.clamp(60, 3_600),
             refresh_ms: accounts.refresh_seconds.saturating_mul(1_000),
             refresh_grace_ms: accounts.refresh_grace_seconds.min(GRACE_MOST) * 1_000,
+            confirm_ms: accounts.confirm_seconds.saturating_mul(1_000),
             secure: config.behind_proxy || base.starts_with("https://"),
             link_url: if accounts.link_url.is_empty() { page } else { accounts.link_url.clone() },
         })

@@ -7,6 +7,7 @@
 //! | `issuer`, `claims` | whose tokens are believed, and what they say |
 //! | `purposes` | that no secret serves two purposes |
 //! | `issue` | tokens of our own |
+//! | `seal` | secrets of others that are kept in the database |
 //! | `id_token`, `kept` | who somebody is at an OpenID Connect provider; what it was asked, kept for a while |
 //! | `revoked` | tokens that were called back |
 //! | `api_key` | keys of other programs |
@@ -24,6 +25,7 @@ mod keys;
 mod purposes;
 mod refresh;
 pub mod revoked;
+mod seal;
 mod source;
 mod strict;
 mod token;
@@ -41,6 +43,7 @@ use fault::Faults;
 use issue::OwnKey;
 use issuer::{Issuer, is_shared};
 use revoked::Revoked;
+use seal::Seals;
 use token::Token;
 
 pub use api_key::{ApiKey, ApiKeys, Found};
@@ -83,6 +86,7 @@ pub struct SignIn {
     /// others for everything else.
     turns: Semaphore,
     revoked: Revoked,
+    seals: Seals,
     faults: Faults,
 }
 
@@ -155,6 +159,7 @@ impl SignIn {
             queue: Semaphore::new(WAITING),
             turns: Semaphore::new(threads.div_ceil(2)),
             revoked: Revoked::default(),
+            seals: Seals::derive(&secrets),
             faults: Faults::default(),
         })
     }
@@ -287,6 +292,11 @@ impl SignIn {
     /// The tokens that were called back.
     pub fn revoked(&self) -> &Revoked {
         &self.revoked
+    }
+
+    /// What seals secrets that are kept in the database.
+    pub(crate) fn seals(&self) -> &Seals {
+        &self.seals
     }
 
     /// How often each fault was found.

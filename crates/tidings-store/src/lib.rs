@@ -54,6 +54,7 @@ mod origin;
 pub mod progress;
 pub mod refresh;
 pub mod revocations;
+pub mod second_factors;
 pub mod sessions;
 pub mod sql;
 mod store;

@@ -112,6 +112,14 @@ pub(crate) const OURS: &[Migration] = &[
         sqlite: "",
         postgres: "",
     },
+    Migration {
+        owner: "core",
+        number: 12,
+        name: "second factors, when a password was last proved",
+        both: include_str!("../migrations/0012_second_factors.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// A number of our own for the lock under which PostgreSQL is migrated: `tidings` in ASCII.

@@ -50,6 +50,8 @@ enum What {
     Sessions(SessionsLine),
     /// Sets a password, asked for or read from standard input, and ends their sign-ins and tokens.
     Password(OneLine),
+    /// Removes a second factor, as when the device is lost, and ends their sign-ins and tokens.
+    NoSecondFactor(OneLine),
 }
 
 #[derive(Debug, Args)]
@@ -193,6 +195,7 @@ pub(crate) fn run(line: UserLine) -> Result<()> {
             What::Enable(line) => set_status(line, Status::Active).await,
             What::Role(line) => role(line).await,
             What::Password(line) => set_password(line).await,
+            What::NoSecondFactor(line) => no_second_factor(line).await,
         }
     })
 }
@@ -297,4 +300,18 @@ async fn set_password(line: OneLine) -> Result<()> {
     tx.commit().await?;
     desk.store.close().await;
     output::line(&format!("{} has a new password", user.email))
+}
+
+async fn no_second_factor(line: OneLine) -> Result<()> {
+    let desk = Desk::open(line.database, &line.org).await?;
+    let mut tx = desk.store.begin().await?;
+    let user = desk.user(&mut tx, &line.email).await?;
+    if !tx.remove_second_factor(&desk.org, &user.id).await? {
+        bail!("{} has no second factor", line.email);
+    }
+    desk.end_sign_ins(&mut tx, &user.id, "the second factor was removed").await?;
+    note(&mut tx, &desk.org, Entry::ok(Action::FactorRemove).on(user.id)).await?;
+    tx.commit().await?;
+    desk.store.close().await;
+    output::line(&format!("{} signs in without a second factor", user.email))
 }

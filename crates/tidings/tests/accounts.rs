@@ -8,6 +8,8 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tidings_core::Org;
+use tidings_store::Store;
 use tidings_store::revocations::{Revocation, Revoked};
 use tidings_testkit::{eventually, settings};
 
@@ -60,14 +62,18 @@ impl Place {
 impl Place {
     /// What its database tells servers to call back.
     fn revocations(&self) -> Vec<Revocation> {
+        self.in_store(async |store, _| store.read().await.unwrap().revocations_since(0, 9).await.unwrap())
+    }
+
+    /// Does something with its database, behind the server.
+    fn in_store<T>(&self, work: impl AsyncFnOnce(&Store, Org) -> T) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let url = format!("sqlite:{}", self.0.join("data/tidings.db").display());
-            let store =
-                tidings_store::Store::open(&url, &tidings_store::StoreOptions::default()).await.unwrap();
-            let told = store.read().await.unwrap().revocations_since(0, 9).await.unwrap();
+            let store = Store::open(&url, &tidings_store::StoreOptions::default()).await.unwrap();
+            let done = work(&store, Org::default()).await;
             store.close().await;
-            told
+            done
         })
     }
 }
@@ -145,6 +151,31 @@ fn an_operator_is_made_on_the_command_line_and_signs_in() {
     assert_eq!(running.login("root@example.com", "another password 1").0, 401);
     place.good(&["user", "enable", "root@example.com"], "");
     assert_eq!(running.login("root@example.com", "another password 1").0, 200);
+}
+
+#[test]
+fn a_second_factor_that_is_lost_is_removed_on_the_command_line() {
+    let place = Place::new("factor");
+    let ada = "ada@example.com";
+    place.good(&["user", "add", ada], PASSWORD);
+    let none = place.run(&["user", "no-second-factor", ada], "");
+    assert!(!none.status.success(), "{none:?}");
+    let running = place.serve(&[]);
+    let (_, signed_in) = running.login(ada, PASSWORD);
+    place.in_store(async |store, org| {
+        let id = store.read().await.unwrap().user_by_email(&org, ada).await.unwrap().unwrap().id;
+        let mut tx = store.begin().await.unwrap();
+        tx.begin_second_factor(&org, &id, b"sealed").await.unwrap();
+        tx.turn_on_second_factor(&org, &id, 1).await.unwrap();
+        tx.commit().await.unwrap();
+    });
+    assert_eq!(running.login(ada, PASSWORD).0, 403);
+    place.good(&["user", "no-second-factor", ada], "");
+    assert_eq!(running.login(ada, PASSWORD).0, 200);
+    let refresh = json!({ "refreshToken": signed_in["refreshToken"] }).to_string();
+    assert_eq!(running.ask("POST", "/api/auth/refresh", "", &refresh).0, 401, "what was signed in ends");
+    let log = place.good(&["audit", "--action", "factor.remove"], "");
+    assert!(log.contains("\"actorKind\":\"operator\""), "{log}");
 }
 
 #[test]

@@ -123,6 +123,7 @@ async fn exported(State(api): State<Arc<Api>>, id: AtPath, asker: Asker, from: A
     let Some((row, seq)) = api.look(&asker, &key, ended).await? else {
         return Err(Refusal::conflict("this room has not ended").into());
     };
+    api.stage.may_export(asker.who()).await?;
     let (after, fresh) = (from.after.unwrap_or(0), Room::new(&row.id, row.rules.clone()));
     let fresh = fresh.map_err(|_| Refusal::unavailable("this room cannot be read"))?;
     let mut chain = from.chain.filter(|_| after > 0).unwrap_or_else(|| fresh.chain());

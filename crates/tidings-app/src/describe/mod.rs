@@ -221,6 +221,8 @@ pub(crate) fn refusal() -> Value {
         "unauthorized",
         "token_expired",
         "forbidden",
+        "second_factor",
+        "password_again",
         "not_found",
         "conflict",
         "too_large",

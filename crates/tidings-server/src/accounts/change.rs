@@ -36,8 +36,13 @@ impl Accounts {
         let mut tx = self.store.begin().await.map_err(stored)?;
         let user = self.still(&mut tx, &who.org, &user).await?;
         let called_back = self.set_password(&mut tx, &who.org, &user.id, &hash).await?;
-        let signed_in = self.begin_session(&mut tx, &who.org, &user).await?;
+        let has_factor = tx.has_second_factor(&who.org, &user.id).await.map_err(stored)?;
+        let signed_in = self.begin_session(&mut tx, &who.org, &user, !has_factor).await?;
         self.commit(tx, [called_back]).await?;
+        // Else a new password would buy more guesses at a code.
+        if !has_factor {
+            self.failures.forget(&attempts::key(&who.org, &user.email));
+        }
         Ok(signed_in)
     }
 
@@ -86,8 +91,11 @@ impl Accounts {
         input::new_password(new, self.rules.password_least, &user.email)?;
         let called_back = self.set_password(&mut tx, &link.org, &link.user, &hash).await?;
         tx.verify_email(&link.org, &link.user).await.map_err(stored)?;
+        let has_factor = tx.has_second_factor(&link.org, &link.user).await.map_err(stored)?;
         self.commit(tx, [called_back]).await?;
-        self.failures.forget(&attempts::key(&link.org, &user.email));
+        if !has_factor {
+            self.failures.forget(&attempts::key(&link.org, &user.email));
+        }
         Ok(link)
     }
 

@@ -14,12 +14,19 @@ fn wrong() -> Refusal {
 }
 
 impl Accounts {
-    /// Signs in with address and password.
+    /// Signs in with address and password, and the code of the second factor where there is one.
     ///
     /// # Errors
     /// `unauthorized` if they do not fit; `rate_limited` after five that did not; `forbidden` if the
-    /// address has to be verified first; `unavailable` if too many sign in at once.
-    pub(crate) async fn login(&self, email: &str, password: &str, org: &Org) -> Result<SignedIn, Refusal> {
+    /// address has to be verified first; `second_factor` if the code is missing or wrong, and nothing else is;
+    /// `unavailable` if too many sign in at once.
+    pub(crate) async fn login(
+        &self,
+        email: &str,
+        password: &str,
+        code: Option<&str>,
+        org: &Org,
+    ) -> Result<SignedIn, Refusal> {
         let email = input::email(email)?;
         input::any_password(password)?;
         let user = self.with_password(email, password, org).await?;
@@ -28,9 +35,9 @@ impl Accounts {
         if self.rules.verified_only && !user.email_verified {
             return Err(Refusal::new(Code::Forbidden, "the e-mail address is not verified yet"));
         }
-        tx.forget_failed_logins(org, &user.id).await.map_err(stored)?;
-        let signed_in = self.begin_session(&mut tx, org, &user).await?;
-        tx.commit().await.map_err(stored)?;
+        let mut passed = self.second_step(tx, org, &user, code).await?;
+        let signed_in = self.begin_session(&mut passed.tx, org, &user, true).await?;
+        self.go_on(passed, org, &user).await?;
         Ok(signed_in)
     }
 
@@ -44,7 +51,8 @@ impl Accounts {
         now.filter(|now| now.password_hash == user.password_hash).ok_or_else(wrong)
     }
 
-    /// The user whose password this is. It takes as long for an address that nobody has.
+    /// The user whose password this is. It takes as long for an address that nobody has. Wrong ones are not forgotten by
+    /// it: a code may be asked for as well, and nobody gets five more guesses at that by the password.
     pub(super) async fn with_password(
         &self,
         email: &str,
@@ -64,10 +72,7 @@ impl Accounts {
         // Of many guesses at once only the first few are answered: who came to wait is refused now.
         self.failures.admit(&key)?;
         match user {
-            Some(user) if right => {
-                self.failures.forget(&key);
-                Ok(user)
-            }
+            Some(user) if right => Ok(user),
             user => {
                 self.failures.count(key);
                 if let Some(user) = user {

@@ -35,6 +35,7 @@ pub(crate) struct Member {
     email_verified: bool,
     status: &'static str,
     created_at: String,
+    second_factor: bool,
 }
 
 pub(crate) fn no_user() -> Refusal {
@@ -56,6 +57,7 @@ async fn member(records: &mut Reader, org: &Org, user: User) -> Result<Member, R
     let roles = records.roles(org, &user.id).await.map_err(stored)?;
     Ok(Member {
         roles,
+        second_factor: records.has_second_factor(org, &user.id).await.map_err(stored)?,
         email_verified: user.email_verified,
         status: user.status.as_str(),
         created_at: crate::time::iso8601(user.created_ms),
@@ -181,6 +183,30 @@ impl Accounts {
         }
         let member = member(&mut tx, org, User { status, ..user }).await?;
         self.commit(tx, called_back).await?;
+        Ok(member)
+    }
+
+    /// Removes somebody's second factor, as when the device is lost; every sign-in and token ends. One's own is turned off
+    /// with a code.
+    ///
+    /// # Errors
+    /// As [`Accounts::set_roles`]; `not_found` as well if there is none.
+    pub(crate) async fn remove_second_factor(&self, who: &Identity, id: &str) -> Result<Member, Refusal> {
+        let org = &admin(who)?.org;
+        if who.user.as_deref() == Some(id) {
+            return Err(Refusal::new(Code::Forbidden, "your own is turned off with a code"));
+        }
+        let mut tx = self.store.begin().await.map_err(stored)?;
+        let user = held(&mut tx, org, id).await?;
+        refuse_operator(&mut tx, org, id).await?;
+        if !tx.remove_second_factor(org, id).await.map_err(stored)? {
+            return Err(Refusal::new(Code::NotFound, "there is no second factor"));
+        }
+        let reason = "the second factor was removed";
+        tx.revoke_families(org, id, reason, wall_ms()).await.map_err(stored)?;
+        let called_back = self.call_back(&mut tx, org, id, Why::Revoked, reason).await?;
+        let member = member(&mut tx, org, user).await?;
+        self.commit(tx, [called_back]).await?;
         Ok(member)
     }
 }

@@ -6,7 +6,7 @@
 mod pending;
 mod provider;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use subtle::ConstantTimeEq as _;
@@ -24,7 +24,7 @@ use crate::shared::wall_ms;
 use crate::signin::id_token::Claimed;
 use pending::Pending;
 use provider::Provider;
-pub(crate) use provider::with_parameters;
+pub(crate) use provider::{encoded, with_parameters};
 
 /// Providers that can be configured.
 const PROVIDERS: usize = 16;
@@ -34,8 +34,12 @@ pub(crate) const FLOW_TIME: Duration = Duration::from_secs(600);
 const FLOWS: usize = 50_000;
 
 /// A page may take so long to exchange its code, and as many may wait.
-pub(crate) const CODE_TIME: Duration = Duration::from_secs(60);
+const CODE_TIME: Duration = Duration::from_secs(60);
 const CODES: usize = 10_000;
+
+/// So long a code may be put back whose second factor is asked for; its cookie lives until the last one is over.
+const PUT_BACK: Duration = Duration::from_secs(120);
+pub(crate) const COOKIE_TIME: Duration = Duration::from_secs(180);
 
 /// Bytes of a page's address.
 const RETURN_BYTES: usize = 2_000;
@@ -66,6 +70,7 @@ struct Finished {
     /// Of the cookie of its browser, for a page of this server: whoever is sent to such a page with somebody else's code
     /// would be signed in as that one. Pages of other origins send no cookies.
     browser: Option<Digest>,
+    since: Instant,
 }
 
 /// Where to send a browser, and what it has to bring back.
@@ -221,6 +226,11 @@ fn is_of(cookie: Option<&str>, browser: &Digest) -> bool {
     brought.as_bytes().ct_eq(browser.as_bytes()).into()
 }
 
+/// Whether a provider's word is all that somebody can show; who has a password is asked for that before exports.
+fn is_all(user: &User) -> bool {
+    user.password_hash.is_none()
+}
+
 /// The cookie of one sign-in by its state, and of its code, so that two windows do not disturb each other.
 pub(crate) fn cookie_name(secret: &str) -> String {
     let short: String = secret.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
@@ -259,7 +269,9 @@ impl Accounts {
             return Err(Refusal::new(Code::Forbidden, "the account may not sign in"));
         }
         let Some(page) = return_to else {
-            let signed_in = self.begin_session(&mut tx, &provider.org, &user).await?;
+            // Nobody is there to be asked for a code.
+            let mut tx = self.second_step(tx, &provider.org, &user, None).await?.tx;
+            let signed_in = self.begin_session(&mut tx, &provider.org, &user, is_all(&user)).await?;
             self.commit(tx, called_back).await?;
             return Ok(Ended::SignedIn(Box::new(signed_in)));
         };
@@ -267,7 +279,7 @@ impl Accounts {
         let code = secret::make()?;
         let cookie = if page.starts_with('/') { Some((cookie_name(&code), secret::make()?)) } else { None };
         let browser = cookie.as_ref().map(|(_, value)| Digest::of(value.as_bytes()));
-        let finished = Finished { org: provider.org.clone(), user: user.id, browser };
+        let finished = Finished { org: provider.org.clone(), user: user.id, browser, since: Instant::now() };
         self.oidc.codes.put(Digest::of(code.as_bytes()), finished)?;
         Ok(Ended::Return { page: with_parameters(page, &[("code", &code)]), cookie })
     }
@@ -339,21 +351,39 @@ impl Accounts {
     }
 
     /// Exchanges the code that a page was sent; it works once, for a minute, and for a page of this server in the browser
-    /// that was sent it.
+    /// that was sent it. Where there is a second factor its code is asked for, with two minutes more.
     ///
     /// # Errors
-    /// `unauthorized`
-    pub(crate) async fn exchange(&self, code: &str, cookie: Option<&str>) -> Result<SignedIn, Refusal> {
+    /// `unauthorized`; as [`Accounts::second_step`].
+    pub(crate) async fn exchange(
+        &self,
+        code: &str,
+        cookie: Option<&str>,
+        second: Option<&str>,
+    ) -> Result<SignedIn, Refusal> {
         let wrong = || Refusal::new(Code::Unauthorized, "the code is not valid");
-        let finished = self.oidc.codes.take(&Digest::of(code.as_bytes())).ok_or_else(wrong)?;
-        let Finished { org, user: id, browser } = finished;
-        if browser.is_some_and(|browser| !is_of(cookie, &browser)) {
+        let key = Digest::of(code.as_bytes());
+        let finished = self.oidc.codes.take(&key).ok_or_else(wrong)?;
+        if finished.browser.as_ref().is_some_and(|browser| !is_of(cookie, browser)) {
             return Err(wrong());
         }
+        let (org, id) = (finished.org.clone(), finished.user.clone());
         let mut tx = self.store.begin().await.map_err(stored)?;
         let user = self.held(&mut tx, &org, &id).await?.ok_or_else(wrong)?;
-        let signed_in = self.begin_session(&mut tx, &org, &user).await?;
-        tx.commit().await.map_err(stored)?;
+        let mut passed = match self.second_step(tx, &org, &user, second).await {
+            Err(refusal) => {
+                if refusal.code == Code::SecondFactor && finished.since.elapsed() < PUT_BACK {
+                    self.oidc.codes.put(key, finished)?;
+                }
+                return Err(refusal);
+            }
+            Ok(passed) => passed,
+        };
+        let signed_in = self.begin_session(&mut passed.tx, &org, &user, is_all(&user)).await?;
+        match passed.has_factor {
+            true => self.go_on(passed, &org, &user).await?,
+            false => passed.tx.commit().await.map_err(stored)?,
+        }
         Ok(signed_in)
     }
 

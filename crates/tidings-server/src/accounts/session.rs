@@ -58,6 +58,9 @@ pub(crate) struct Me {
     pub(crate) person: Person,
     pub(crate) email_verified: bool,
     pub(crate) created_at: String,
+    /// A second factor is asked for, and so many recovery codes are left.
+    pub(crate) second_factor: bool,
+    pub(crate) recovery_codes: u64,
 }
 
 pub(super) fn ended() -> Refusal {
@@ -75,12 +78,14 @@ fn raced(left_ms: u64) -> Refusal {
 }
 
 impl Accounts {
-    /// Begins a sign-in of a user whom the transaction holds ([`Accounts::held`]); the caller commits.
+    /// Begins a sign-in of a user whom the transaction holds ([`Accounts::held`]); the caller commits. `is_proof`: they
+    /// have shown all there is to show, and are not asked again for a while.
     pub(super) async fn begin_session(
         &self,
         tx: &mut Tx,
         org: &Org,
         user: &User,
+        is_proof: bool,
     ) -> Result<SignedIn, Refusal> {
         let now = wall_ms();
         let (refresh_token, digest) = secret::make_refresh()?;
@@ -92,6 +97,9 @@ impl Accounts {
             expires_ms: now.saturating_add(self.rules.refresh_ms),
         };
         tx.create_family(org, &family, now).await.map_err(stored)?;
+        if is_proof {
+            tx.prove_family(org, &id, now).await.map_err(stored)?;
+        }
         self.signed_in(tx, org, user, refresh_token, &digest).await
     }
 
@@ -211,6 +219,8 @@ impl Accounts {
         let user = records.user(&who.org, id).await.map_err(stored)?.ok_or_else(none)?;
         let roles = records.roles(&who.org, id).await.map_err(stored)?;
         Ok(Me {
+            second_factor: records.has_second_factor(&who.org, id).await.map_err(stored)?,
+            recovery_codes: records.recovery_codes_left(&who.org, id).await.map_err(stored)?,
             person: Person::new(&who.org, &user, roles),
             email_verified: user.email_verified,
             created_at: crate::time::iso8601(user.created_ms),

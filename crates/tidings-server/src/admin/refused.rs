@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tidings_core::Code;
 
 /// Every code, in the order in which counts are kept.
-pub(crate) const CODES: [Code; 10] = [
+pub(crate) const CODES: [Code; 12] = [
     Code::BadRequest,
     Code::Unauthorized,
     Code::TokenExpired,
     Code::Forbidden,
+    Code::SecondFactor,
+    Code::PasswordAgain,
     Code::NotFound,
     Code::Conflict,
     Code::TooLarge,

@@ -79,6 +79,15 @@ impl Engine for Backing {
         })
     }
 
+    fn may_export<'a>(&'a self, who: &'a Identity) -> Pending<'a, Result<(), Refusal>> {
+        Box::pin(async move {
+            match &self.shared()?.accounts {
+                Some(accounts) => accounts.proved_lately(who).await,
+                None => Ok(()),
+            }
+        })
+    }
+
     fn exported(&self, who: &Identity, what: String) {
         if let Some(shared) = self.0.upgrade() {
             shared.audit.note(Entry::ok(Action::Export).by_identity(who).on(what));

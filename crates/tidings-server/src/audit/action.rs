@@ -31,6 +31,20 @@ pub enum Action {
     PasswordChange,
     /// An e-mail address was verified.
     Verify,
+    /// A password was right, and the code of the second factor was asked for.
+    FactorAsked,
+    /// A second factor was turned on, or could not be.
+    FactorOn,
+    /// A second factor was turned off by its owner, or could not be.
+    FactorOff,
+    /// A second factor was removed by somebody else.
+    FactorRemove,
+    /// Recovery codes were made anew, or could not be.
+    RecoveryRenew,
+    /// A recovery code was used up.
+    RecoveryUsed,
+    /// Somebody who had signed in proved again who they are, or could not.
+    Confirm,
     /// A refresh token was used a second time, and its family ended.
     RefreshReuse,
     /// Somebody's roles changed.
@@ -83,7 +97,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 45] = [
         Self::Start,
         Self::Stop,
         Self::MovedBack,
@@ -98,6 +112,13 @@ impl Action {
         Self::Logout,
         Self::PasswordChange,
         Self::Verify,
+        Self::FactorAsked,
+        Self::FactorOn,
+        Self::FactorOff,
+        Self::FactorRemove,
+        Self::RecoveryRenew,
+        Self::RecoveryUsed,
+        Self::Confirm,
         Self::RefreshReuse,
         Self::RoleChange,
         Self::OrgCreate,
@@ -141,6 +162,13 @@ impl Action {
             Self::Logout => "logout",
             Self::PasswordChange => "password.change",
             Self::Verify => "verify",
+            Self::FactorAsked => "factor.asked",
+            Self::FactorOn => "factor.on",
+            Self::FactorOff => "factor.off",
+            Self::FactorRemove => "factor.remove",
+            Self::RecoveryRenew => "recovery.renew",
+            Self::RecoveryUsed => "recovery.used",
+            Self::Confirm => "confirm",
             Self::RefreshReuse => "refresh.reuse",
             Self::RoleChange => "role.change",
             Self::OrgCreate => "org.create",

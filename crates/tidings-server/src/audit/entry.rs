@@ -140,7 +140,15 @@ impl Entry {
     pub const fn is_sampled(&self) -> bool {
         let of_people = matches!(
             self.action,
-            Action::Register | Action::Login | Action::Lockout | Action::PasswordChange | Action::Verify
+            Action::Register
+                | Action::Login
+                | Action::Lockout
+                | Action::PasswordChange
+                | Action::Verify
+                | Action::FactorOn
+                | Action::FactorOff
+                | Action::RecoveryRenew
+                | Action::Confirm
         );
         self.action.is_sampled() || (of_people && matches!(self.outcome, Outcome::Refused))
     }

@@ -10,7 +10,16 @@ const HONEST: [&str; 4] = ["expired", "not_yet", "busy", "revoked"];
 pub(super) fn hit(entry: &Entry) -> Option<Hit<'_>> {
     let honest = || entry.reason.as_deref().is_some_and(|reason| HONEST.contains(&reason));
     let kind = match entry.action {
-        Action::Login | Action::PasswordChange if entry.outcome == Outcome::Refused => Kind::LoginStorm,
+        Action::Login
+        | Action::PasswordChange
+        | Action::FactorOn
+        | Action::FactorOff
+        | Action::RecoveryRenew
+        | Action::Confirm
+            if entry.outcome == Outcome::Refused =>
+        {
+            Kind::LoginStorm
+        }
         Action::RefreshReuse => Kind::TokenReuse,
         Action::OriginRefused => Kind::OriginRefused,
         Action::Flood => Kind::Flood,

@@ -60,6 +60,8 @@ pub struct AccountsConfig {
     pub refresh_seconds: u64,
     /// Seconds in which the refresh token that was replaced last is refused without ending its sign-in; 60 at most.
     pub refresh_grace_seconds: u64,
+    /// Seconds in which an export does not ask for the password again.
+    pub confirm_seconds: u64,
     /// The address under which browsers reach this server; empty: the one it listens on.
     pub public_url: String,
     /// The page that links in mails lead to; empty: `/account` of this server.
@@ -76,6 +78,7 @@ impl Default for AccountsConfig {
             access_seconds: 900,
             refresh_seconds: 30 * 86_400,
             refresh_grace_seconds: 10,
+            confirm_seconds: 300,
             public_url: String::new(),
             link_url: String::new(),
         }

@@ -3,6 +3,7 @@
 mod admin;
 mod asked;
 mod oidc;
+mod second_factor;
 
 use std::sync::Arc;
 
@@ -35,7 +36,8 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
         .route("/api/auth/logout", post(|asked, body| to_the_end(logout(asked, body))))
         .route("/api/auth/password", post(|asked, body| to_the_end(password(asked, body))))
         .route("/api/auth/me", get(me))
-        .merge(oidc::routes());
+        .merge(oidc::routes())
+        .merge(second_factor::routes());
     at_most(BODY, routes).with_state(shared)
 }
 
@@ -125,6 +127,8 @@ async fn verify(asked: Asked, body: Received) -> Response<Body> {
 struct Login {
     email: String,
     password: String,
+    /// Of the second factor, once it is asked for.
+    code: Option<String>,
     org: Option<String>,
 }
 
@@ -139,8 +143,8 @@ async fn login(asked: Asked, body: Received) -> Response<Body> {
         Ok(tried) => tried,
         Err(refusal) => return super::refuse(&refusal),
     };
-    let signed_in = accounts.login(&who.email, &who.password, &org).await;
-    asked.note_login(Some((&org, &who.email)), &signed_in);
+    let signed_in = accounts.login(&who.email, &who.password, who.code.as_deref(), &org).await;
+    asked.note_login(Some((&org, &who.email)), who.code.is_some(), &signed_in);
     told(signed_in)
 }
 

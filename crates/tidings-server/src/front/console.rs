@@ -44,6 +44,7 @@ const PAGES: &[&str] = &[
     "accounts",
     "keys",
     "audit",
+    "second-factor",
     "docs",
     "apps",
     "leaderboard",

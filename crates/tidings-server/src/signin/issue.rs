@@ -62,7 +62,8 @@ impl fmt::Debug for OwnKey {
     }
 }
 
-fn prf(secret: &[u8], label: &[u8]) -> [u8; 32] {
+/// A key of `secret` for one purpose (RFC 5869 section 2.3, one block).
+pub(super) fn prf(secret: &[u8], label: &[u8]) -> [u8; 32] {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { unreachable!("any length will do") };
     mac.update(label);
     mac.update(&[1]);

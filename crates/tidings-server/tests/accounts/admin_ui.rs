@@ -48,6 +48,11 @@ fn is_in(told: &str) -> bool {
     right
 }
 
+/// Whether somebody gets in by a name and a password.
+pub(crate) async fn enters(bed: &Bed, name: &str, password: &str) -> bool {
+    is_in(&knock(bed, &by_password(name, password)).await)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn administrators_get_in_by_their_password_and_others_do_not() {
     let bed = open().await;

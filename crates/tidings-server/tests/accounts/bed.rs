@@ -64,6 +64,17 @@ impl Bed {
         Self::on_sqlite(Some(link), change).await
     }
 
+    /// One on SQLite and one on PostgreSQL.
+    pub(crate) async fn both() -> [Self; 2] {
+        [Self::new().await, Self::postgres(|_| ()).await]
+    }
+
+    /// Another server on the database of one that was stopped.
+    pub(crate) async fn again(place: Place, change: impl FnOnce(&mut Config)) -> Self {
+        let url = format!("sqlite:{}", place.path().join("test.db").display());
+        Self::at(&url, place, None, change).await
+    }
+
     async fn on_sqlite(set_up: Option<SetUp>, change: impl FnOnce(&mut Config)) -> Self {
         let place = Place::new();
         let url = format!("sqlite:{}", place.path().join("test.db").display());

@@ -11,6 +11,7 @@ mod oidc;
 mod people;
 mod provider;
 mod refresh;
+mod second_factor;
 mod set_up;
 #[allow(dead_code, unused_imports)]
 #[path = "../signin/common.rs"]

@@ -6,6 +6,7 @@ use tidings_server::config::ProviderConfig;
 
 use crate::bed::{Answer, Bed, PASSWORD, ask, text};
 use crate::provider::{CLIENT, CLIENT_SECRET, Provider, Signing, parameters};
+use crate::second_factor::enrol;
 use crate::signin::TempFile;
 
 const START: &str = "/api/auth/oidc/local/start";
@@ -105,7 +106,7 @@ async fn a_code_for_a_page_of_this_server_is_worth_something_in_its_own_browser_
         let set: Vec<_> = back.head.lines().filter_map(|line| line.strip_prefix("set-cookie: ")).collect();
         let [over, own] = set[..] else { panic!("{set:?}") };
         assert!(
-            over.contains("Max-Age=0") && own.contains("Max-Age=60") && own.contains("HttpOnly"),
+            over.contains("Max-Age=0") && own.contains("Max-Age=180") && own.contains("HttpOnly"),
             "{set:?}"
         );
         (json!({ "code": code }).to_string(), own.split(';').next().unwrap().to_owned())
@@ -120,6 +121,42 @@ async fn a_code_for_a_page_of_this_server_is_worth_something_in_its_own_browser_
     assert_eq!(exchange(&second, &other).await.code(), "unauthorized", "it works once, also in vain");
     let (third, _) = begin().await;
     assert_eq!(exchange(&third, &other).await.code(), "unauthorized", "the cookie of another sign-in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_is_no_way_around_a_second_factor() {
+    let scene = Scene::new().await;
+    let bed = &scene.bed;
+    let token = bed.signed_in("default", "ada@example.com", &[]).await;
+    let (device, codes) = enrol(bed, &token).await;
+    let shown = scene.sign_in().await;
+    assert_eq!(
+        (shown.status, shown.code()),
+        (403, "second_factor"),
+        "nobody is there to be asked: {shown:?}"
+    );
+    let begin = async || {
+        let (path, cookie) =
+            scene.sent_back("?returnTo=https%3A%2F%2Fapp.example%2Fin%3Ftab%3D1%23here").await;
+        let back = scene.come_back(&path, &cookie).await;
+        let location = back.header("location").unwrap().to_owned();
+        parameters(location.split(['?', '#']).nth(1).unwrap())["code"].clone()
+    };
+    let exchange = async |code: &str, second: Option<&str>| {
+        let mut body = json!({ "code": code });
+        if let Some(second) = second {
+            body["secondCode"] = json!(second);
+        }
+        bed.post("/api/auth/oidc/exchange", body).await
+    };
+    let code = begin().await;
+    for second in [None, Some("AAAA-AAAA-AAAA-AAAA")] {
+        assert_eq!(exchange(&code, second).await.code(), "second_factor");
+    }
+    let signed_in = exchange(&code, Some(&device.code(1))).await;
+    assert_eq!((signed_in.status, &signed_in.body["user"]["email"]), (200, &json!("ada@example.com")));
+    assert_eq!(exchange(&code, Some(&codes[0])).await.code(), "unauthorized", "it works once still");
+    assert_eq!(exchange(&begin().await, Some(&codes[0])).await.status, 200, "no code was used up by that");
 }
 
 #[tokio::test(flavor = "multi_thread")]

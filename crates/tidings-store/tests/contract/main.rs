@@ -16,5 +16,6 @@ mod opening;
 mod progress;
 mod refresh;
 mod revocations;
+mod second_factors;
 mod sessions;
 mod subscriptions;

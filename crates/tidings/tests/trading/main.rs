@@ -8,6 +8,7 @@ mod clean;
 mod crash;
 mod demo;
 mod digests;
+mod exports;
 mod fleet;
 mod images;
 mod keys;

@@ -224,6 +224,7 @@ export interface AccountRow {
   emailVerified: boolean;
   status: string;
   createdAt: string;
+  secondFactor: boolean;
 }
 
 /** A message to a user that nobody acknowledged. */

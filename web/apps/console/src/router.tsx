@@ -29,6 +29,7 @@ const pages = [
   page("/keys", () => import("./pages/keys.tsx"), "KeysPage"),
   page("/audit", () => import("./pages/audit.tsx"), "AuditPage"),
   page("/dead-letters", () => import("./pages/dead_letters.tsx"), "DeadLettersPage"),
+  page("/second-factor", () => import("./pages/second_factor.tsx"), "SecondFactorPage"),
   page("/docs", () => import("./pages/docs.tsx"), "DocsPage"),
   page("/apps", () => import("./pages/apps.tsx"), "AppsPage"),
   page("/leaderboard", () => import("./pages/leaderboard.tsx"), "LeaderboardPage"),

@@ -29,8 +29,11 @@ const PLACE = "tidings:sign-in";
 const OVER = ["unauthorized", "token_expired"];
 /** With what a provider has sent somebody here; read once, before anything else looks at the address. */
 const sent = sentHere();
-/** How it goes with whoever was sent here by a provider: they are being signed in, or this is why not. */
-let arrival: { refused?: string } | undefined;
+/**
+ * How it goes with whoever was sent here by a provider: they are being signed in, this is why not, or it takes the code of
+ * their second factor.
+ */
+let arrival: { refused?: string; asks?: (second: string) => Promise<void> } | undefined;
 let current: SignedIn | undefined = restore();
 /** Whoever was the last here did not sign out: the server takes the sign-in no more. */
 let ended = false;
@@ -53,11 +56,20 @@ export const useHasEnded = () => useSyncExternalStore(watch, () => ended);
 /** The same, outside of components. */
 export const session = () => current;
 
-/** Signs in with e-mail address and password, and the organisation if there is one to say; throws a `Refusal`. */
-export async function signInByPassword(email: string, password: string, org: string): Promise<void> {
+/**
+ * Signs in with e-mail address and password, with the organisation if there is one to say, and with the code of a second
+ * factor if it was asked for; throws a `Refusal`.
+ */
+export async function signInByPassword(
+  email: string,
+  password: string,
+  org: string,
+  code = "",
+): Promise<void> {
   const visitor = new Client({ url: location.origin });
   // Who says no organisation is of the one that everybody is in.
-  const body = JSON.stringify({ email, password, ...(org === "" ? {} : { org }) });
+  const more = { ...(org === "" ? {} : { org }), ...(code === "" ? {} : { code }) };
+  const body = JSON.stringify({ email, password, ...more });
   begin({
     by: "password",
     tokens: (await visitor.request("/api/auth/login", { method: "POST", body })) as Tokens,
@@ -120,17 +132,22 @@ export async function arrive({ code, error } = sent): Promise<void> {
     return come({ refused: known ?? "Signing in at the provider did not work." });
   }
   come({});
-  try {
-    const body = JSON.stringify({ code });
-    const visitor = new Client({ url: location.origin });
-    const tokens = (await visitor.request("/api/auth/oidc/exchange", { method: "POST", body })) as Tokens;
-    // From here on it is as with a password.
-    if (!current) begin({ by: "password", tokens });
-    come(undefined);
-  } catch (reason) {
+  await exchange(code).catch((reason: unknown) => {
+    if (reason instanceof Refusal && reason.code === "second_factor")
+      return come({ asks: (second) => exchange(code, second) });
     const why = reason instanceof Refusal ? reason.message : "the server does not answer";
     come({ refused: `Signing in at the provider did not work: ${why}.` });
-  }
+  });
+}
+
+/** Signs in with what a provider's sign-in came back with, and with the code of a second factor if it was asked for. */
+async function exchange(code: string, secondCode?: string): Promise<void> {
+  const body = JSON.stringify({ code, secondCode });
+  const visitor = new Client({ url: location.origin });
+  const tokens = (await visitor.request("/api/auth/oidc/exchange", { method: "POST", body })) as Tokens;
+  // From here on it is as with a password.
+  if (!current) begin({ by: "password", tokens });
+  come(undefined);
 }
 
 function come(next: typeof arrival): void {

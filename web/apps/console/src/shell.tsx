@@ -27,6 +27,7 @@ const PLACES = [
       { to: "/accounts", name: "Accounts", for: "admins" },
       { to: "/keys", name: "API keys", for: "admins" },
       { to: "/audit", name: "Audit log", for: "watchers" },
+      { to: "/second-factor", name: "Second factor", for: "everybody" },
     ],
   },
   {

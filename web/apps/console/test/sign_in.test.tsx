@@ -1,6 +1,7 @@
-import { cleanup, fireEvent, render, screen } from "@testing-library/react";
+import { act, cleanup, fireEvent, render, screen } from "@testing-library/react";
 import { afterEach, expect, test, vi } from "vitest";
 import { SignIn } from "../src/pages/sign_in.tsx";
+import { arrive } from "../src/session.ts";
 
 afterEach(() => {
   cleanup();
@@ -73,4 +74,32 @@ test("an organisation is said if one is named, and not otherwise", async () => {
   signIn(fields, "Sign in");
   await screen.findByText("it is wrong");
   expect(asked[1]?.body).toEqual({ email: "ada@example.com", password: "secret" });
+});
+
+const CODE = "Code of your second factor";
+
+test("a code is asked for once the password is right, and said with it", async () => {
+  const asked = refusing(403, { code: "second_factor", message: "the code is wrong" });
+  render(<SignIn />);
+  expect(screen.queryByLabelText(CODE)).toBeNull();
+  const fields = { "E-mail address": "ada@example.com", Password: "secret" };
+  signIn(fields, "Sign in");
+  await screen.findByLabelText(CODE);
+  expect(screen.queryByText("the code is wrong")).toBeNull();
+  signIn({ [CODE]: "123456" }, "Sign in");
+  await screen.findByText("the code is wrong");
+  const said = { email: "ada@example.com", password: "secret" };
+  expect(asked.map(({ body }) => body)).toEqual([said, { ...said, code: "123456" }]);
+});
+
+test("who comes back from a provider is asked for the code of a second factor as well", async () => {
+  const asked = refusing(403, { code: "second_factor", message: "the code is wrong" });
+  render(<SignIn />);
+  await act(() => arrive({ code: "of the provider", error: null }));
+  signIn({ [CODE]: "123456" }, "Go on");
+  await screen.findByText("the code is wrong");
+  expect(asked.map(({ body }) => body)).toEqual([
+    { code: "of the provider" },
+    { code: "of the provider", secondCode: "123456" },
+  ]);
 });

@@ -203,7 +203,8 @@ export class Client {
     const fresh =
       response.status === 401 && token !== undefined ? await this.#getToken({ fresh: true }) : undefined;
     const again = fresh === undefined || fresh === token ? response : await this.#fetch(path, init, fresh);
-    const body = (again.headers.get("content-type") ?? "").includes("json")
+    // Lines of JSON are none as a whole.
+    const body = /^application\/(.+\+)?json\b/.test(again.headers.get("content-type") ?? "")
       ? ((await again.json()) as unknown)
       : await again.text();
     if (again.ok) return body;

@@ -262,7 +262,7 @@ fn form(parameters: &[(&str, &str)]) -> String {
 }
 
 /// All but unreserved characters by their bytes (RFC 3986 section 2.3).
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));

@@ -98,15 +98,20 @@ async fn anew(shared: &Shared, from: IpAddr, auth: &Auth) -> Result<SignedIn, Re
     Ok(SignedIn { who, session: Some(id) })
 }
 
-/// `ADDRESS`, or `ORGANISATION ADDRESS`: an address has no space in it.
+/// `ADDRESS`, or `ORGANISATION ADDRESS`: an address has no space in it. The page has no field for the code of a second
+/// factor, so that is the last word, and has no `@` in it.
 async fn by_password(shared: &Shared, from: IpAddr, auth: &Auth) -> Result<(Identity, Credential), Refusal> {
     let accounts = shared.accounts.as_ref().ok_or_else(invalid)?;
     let name = auth.username.trim();
+    let (name, code) = match name.rsplit_once(' ') {
+        Some((name, code)) if !code.contains('@') => (name.trim(), Some(code)),
+        _ => (name, None),
+    };
     let (org, email) = match name.rsplit_once(' ') {
         Some((org, email)) => (input::org(Some(org.trim()))?, email),
         None => (Org::default(), name),
     };
-    let signed_in = match accounts.login(email, &auth.password, &org).await {
+    let signed_in = match accounts.login(email, &auth.password, code, &org).await {
         Ok(signed_in) => signed_in,
         Err(refusal) => {
             let entry = Entry::refused(Action::Login).of(&org).from(from);

@@ -33,6 +33,10 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
             post(|asked, id| to_the_end(set_status(asked, id, Status::Disabled))),
         )
         .route("/api/users/{id}/enable", post(|asked, id| to_the_end(set_status(asked, id, Status::Active))))
+        .route(
+            "/api/users/{id}/second-factor/remove",
+            post(|asked, id| to_the_end(remove_second_factor(asked, id))),
+        )
         .route("/api/keys", get(keys).post(|asked, body| to_the_end(make_key(asked, body))))
         .route("/api/keys/{prefix}", delete(|asked, prefix| to_the_end(revoke_key(asked, prefix))))
 }
@@ -109,6 +113,18 @@ async fn set_status(asked: Asked, id: Named, status: Status) -> Response<Body> {
         changed
     };
     told(changed.await.map(|user| json!({ "ok": true, "user": user })))
+}
+
+async fn remove_second_factor(asked: Asked, id: Named) -> Response<Body> {
+    let removed = async {
+        let accounts = asked.accounts()?;
+        let who = asked.who().await?;
+        let id = id.known(no_user)?;
+        let removed = accounts.remove_second_factor(&who, &id).await;
+        asked.note_by(&who, (Action::FactorRemove, &id), None, &removed);
+        removed
+    };
+    told(removed.await.map(|user| json!({ "ok": true, "user": user })))
 }
 
 async fn keys(asked: Asked, RawQuery(query): RawQuery) -> Response<Body> {

@@ -90,9 +90,19 @@ impl Asked {
     }
 
     /// Notes that somebody signed in or could not; what cannot be an address is not repeated.
-    pub(super) fn note_login(&self, tried: Option<(&Org, &str)>, result: &Result<SignedIn, Refusal>) {
+    pub(super) fn note_login(
+        &self,
+        tried: Option<(&Org, &str)>,
+        has_code: bool,
+        result: &Result<SignedIn, Refusal>,
+    ) {
         let locked = result.as_ref().is_err_and(|refusal| refusal.code == Code::RateLimited);
-        let entry = outcome(if locked { Action::Lockout } else { Action::Login }, result).from(self.remote.0);
+        let entry = match (locked, is_asked_for(has_code, result)) {
+            (true, _) => outcome(Action::Lockout, result),
+            (_, true) => Entry::ok(Action::FactorAsked),
+            _ => outcome(Action::Login, result),
+        };
+        let entry = entry.from(self.remote.0);
         let entry = match (result, tried) {
             (Ok(signed_in), _) => {
                 let user = &signed_in.user;
@@ -118,6 +128,21 @@ impl Asked {
             Some(after) => entry.with(after),
             None => entry,
         });
+    }
+
+    /// Notes what somebody did with their own account who gave the password, or the code, again.
+    pub(super) fn note_own<T>(
+        &self,
+        who: &Identity,
+        action: Action,
+        has_code: bool,
+        result: &Result<T, Refusal>,
+    ) {
+        let entry = match is_asked_for(has_code, result) {
+            true => Entry::ok(Action::FactorAsked),
+            false => outcome(action, result),
+        };
+        self.shared.audit.note(entry.by_identity(who).from(self.remote.0));
     }
 
     /// Notes that a key was made, by its public part and with the name people call it by, or could not be.
@@ -160,6 +185,11 @@ impl From<Family> for Whose {
     fn from(family: Family) -> Self {
         Self::User(family.org, Actor::User(family.user.into()))
     }
+}
+
+/// Whether all was right, and the code of the second factor is what comes next.
+fn is_asked_for<T>(has_code: bool, result: &Result<T, Refusal>) -> bool {
+    !has_code && result.as_ref().is_err_and(|refusal| refusal.code == Code::SecondFactor)
 }
 
 /// What came of it, and why not.

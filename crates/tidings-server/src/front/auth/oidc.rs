@@ -15,7 +15,9 @@ use tidings_wire::engineio::Query;
 
 use super::asked::Asked;
 use crate::accounts::Accounts;
-use crate::accounts::oidc::{CODE_TIME, Ended, FLOW_TIME, Failed, cookie_name, no_provider, with_parameters};
+use crate::accounts::oidc::{
+    COOKIE_TIME, Ended, FLOW_TIME, Failed, cookie_name, no_provider, with_parameters,
+};
 use crate::front::body::{Received, bad, told};
 use crate::front::named::Named;
 use crate::front::to_the_end::to_the_end;
@@ -122,13 +124,13 @@ async fn callback(asked: Asked, name: Named, RawQuery(query): RawQuery) -> Respo
     match accounts.finish(&name, &state, code, brought(&asked.headers, &of_flow)).await {
         Ok(Ended::Return { page, cookie: of_code }) => {
             let secure = accounts.rules.secure;
-            let of_code = of_code.map(|(name, value)| cookie(&name, &value, CODE_TIME.as_secs(), secure));
+            let of_code = of_code.map(|(name, value)| cookie(&name, &value, COOKIE_TIME.as_secs(), secure));
             let cookies: Vec<String> = [Some(over), of_code].into_iter().flatten().collect();
             redirect(&page, &cookies)
         }
         Ok(Ended::SignedIn(signed_in)) => {
             let signed_in = Ok(*signed_in);
-            asked.note_login(None, &signed_in);
+            asked.note_login(None, false, &signed_in);
             let mut response = told(signed_in);
             if let Ok(over) = HeaderValue::from_str(&over) {
                 response.headers_mut().insert(header::SET_COOKIE, over);
@@ -136,25 +138,29 @@ async fn callback(asked: Asked, name: Named, RawQuery(query): RawQuery) -> Respo
             response
         }
         Err(failed) => {
-            asked.note_login(None, &Err(failed.refusal.clone()));
+            asked.note_login(None, false, &Err(failed.refusal.clone()));
             failure(&asked.headers, failed, &[over])
         }
     }
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Exchange {
     code: String,
+    /// Of the second factor, once it is asked for.
+    second_code: Option<String>,
 }
 
 async fn exchange(asked: Asked, body: Received) -> Response<Body> {
+    let mut has_code = false;
     let signed_in = async {
         let (accounts, wanted): (_, Exchange) = (asked.accounts()?, asked.read(&body)?);
-        let cookie = brought(&asked.headers, &cookie_name(&wanted.code));
-        accounts.exchange(&wanted.code, cookie).await
+        let (cookie, second) = (brought(&asked.headers, &cookie_name(&wanted.code)), &wanted.second_code);
+        has_code = second.is_some();
+        accounts.exchange(&wanted.code, cookie, second.as_deref()).await
     };
     let signed_in = signed_in.await;
-    asked.note_login(None, &signed_in);
+    asked.note_login(None, has_code, &signed_in);
     told(signed_in)
 }

@@ -383,6 +383,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         Kind::Count(0, 60),
         "Seconds two windows may race with one refresh token. Longer finds a copied one later; 0: never.",
     ),
+    row("accounts.confirm_seconds", Kind::Count(1, 3_600), "Seconds in which exports ask for nothing again."),
     row(
         "accounts.public_url",
         Kind::Text,

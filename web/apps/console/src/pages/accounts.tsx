@@ -33,10 +33,11 @@ export function AccountsPage() {
 }
 
 function Account({ of }: { of: AccountRow }) {
-  const { id, email, name, roles, emailVerified, status, createdAt } = of;
+  const { id, email, name, roles, emailVerified, status, createdAt, secondFactor } = of;
   const client = useClient();
   const path = `/api/users/${encodeURIComponent(id)}`;
   const [disable, enable] = [useAct(`${path}/disable`), useAct(`${path}/enable`)];
+  const remove = useAct(`${path}/second-factor/remove`);
   const callBack = () =>
     client.request("/api/revocations", { method: "POST", body: JSON.stringify({ userId: id }) });
   return (
@@ -67,6 +68,14 @@ function Account({ of }: { of: AccountRow }) {
             done="Called back."
             act={callBack}
           />
+          {secondFactor && (
+            <Ask
+              label="Remove second factor"
+              question={`Let ${name} sign in by password alone, as when the device is lost? Every sign-in and token of theirs ends.`}
+              done=""
+              act={() => remove.mutateAsync(undefined)}
+            />
+          )}
           {status === "active" ? (
             <Ask
               label="Disable"

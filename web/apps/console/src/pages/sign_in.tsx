@@ -2,6 +2,7 @@ import { useEffect, useId, useState, type FormEvent } from "react";
 import { Refusal } from "@tidings/client";
 import { fieldOf, secretOf } from "../form.ts";
 import { lasting } from "../format.ts";
+import { CodeField } from "../proof.tsx";
 import {
   providersHere,
   signInAt,
@@ -17,16 +18,23 @@ import { Head } from "../ui.tsx";
 export function SignIn() {
   const [error, setError] = useState<string>();
   const [busy, setBusy] = useState(false);
+  const [asksCode, askCode] = useState(false);
   const hasEnded = useHasEnded();
   const arrival = useArrival();
-  const go = (signIn: (form: FormData) => Promise<void>) => (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    setError(undefined);
-    setBusy(true);
-    signIn(new FormData(event.currentTarget))
-      .catch((reason: unknown) => setError(refusedBecause(reason)))
-      .finally(() => setBusy(false));
-  };
+  // `hasCode`: the form asks for the code of a second factor already.
+  const go =
+    (signIn: (form: FormData) => Promise<void>, hasCode: boolean) => (event: FormEvent<HTMLFormElement>) => {
+      event.preventDefault();
+      setError(undefined);
+      setBusy(true);
+      signIn(new FormData(event.currentTarget))
+        .catch((reason: unknown) => {
+          // That a code is needed is no refusal of what was given: its field comes.
+          if (!hasCode && reason instanceof Refusal && reason.code === "second_factor") askCode(true);
+          else setError(refusedBecause(reason));
+        })
+        .finally(() => setBusy(false));
+    };
   return (
     <main className="entrance" id="main">
       <div className="brand">
@@ -44,11 +52,27 @@ export function SignIn() {
           {arrival.refused}
         </p>
       )}
-      {arrival && arrival.refused === undefined && <p role="status">Signing you in …</p>}
+      {arrival && !arrival.refused && !arrival.asks && <p role="status">Signing you in …</p>}
+      {arrival?.asks && (
+        <form className="card" onSubmit={go((form) => arrival.asks!(fieldOf(form, "code")), true)}>
+          <h2>Your second factor</h2>
+          <CodeField focused />
+          <button type="submit" disabled={busy}>
+            Go on
+          </button>
+        </form>
+      )}
       <form
         className="card"
-        onSubmit={go((form) =>
-          signInByPassword(fieldOf(form, "email"), secretOf(form, "password"), fieldOf(form, "org")),
+        onSubmit={go(
+          (form) =>
+            signInByPassword(
+              fieldOf(form, "email"),
+              secretOf(form, "password"),
+              fieldOf(form, "org"),
+              fieldOf(form, "code"),
+            ),
+          asksCode,
         )}
       >
         <h2>With an account</h2>
@@ -61,12 +85,13 @@ export function SignIn() {
           autoComplete="organization"
           required={false}
         />
+        {asksCode && <CodeField focused />}
         <button type="submit" disabled={busy}>
           Sign in
         </button>
       </form>
       <Providers />
-      <form className="card" onSubmit={go((form) => signInByToken(fieldOf(form, "token")))}>
+      <form className="card" onSubmit={go((form) => signInByToken(fieldOf(form, "token")), true)}>
         <h2>With a token</h2>
         <p>
           <code>tidings token --user me --scope admin</code> prints one that may see and do everything here.

@@ -4,6 +4,7 @@ import type { Proof } from "@tidings/client/trading";
 import type { RoomAct } from "@tidings/react";
 import { counted } from "../format.ts";
 import { Ask, Mark } from "../ui.tsx";
+import { Export } from "./export.tsx";
 import { useHasLeft } from "./left.ts";
 import { refusalWords } from "./words.ts";
 
@@ -81,6 +82,7 @@ export function Acts(props: {
           act={() => act("leave")}
         />
       )}
+      {room.state === "ended" && <Export roomId={room.id} />}
       <p role="alert" className="refused">
         {refused}
       </p>
