@@ -111,7 +111,9 @@ impl Accounts {
         let (now, reason) = (wall_ms(), "the password was changed");
         tx.set_password(org, user, hash, now).await.map_err(stored)?;
         tx.revoke_families(org, user, reason, now).await.map_err(stored)?;
-        tx.drop_links(org, user, LinkKind::Reset.as_str()).await.map_err(stored)?;
+        for kind in [LinkKind::Reset, LinkKind::Invite] {
+            tx.drop_links(org, user, kind.as_str()).await.map_err(stored)?;
+        }
         self.call_back(tx, org, user, Why::Revoked, reason).await
     }
 }

@@ -101,6 +101,23 @@ async fn an_invitation_leads_into_the_administrators_organisation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_sets_no_password_in_the_place_of_one_that_was_chosen_without_it() {
+    let bed = Bed::new().await;
+    let admin = bed.signed_in("default", "ada@example.com", &["admin"]).await;
+    let email = json!({"email": "bob@example.com"});
+    assert_eq!(bed.post_as(&admin, "/api/users", email.clone()).await.status, 201);
+    let invitation = secret_in(&bed.mail(1).await);
+    // Who cannot find the invitation says that the password is forgotten.
+    assert_eq!(bed.post("/api/auth/password", email).await.status, 202);
+    let reset = json!({"token": secret_in(&bed.mail(2).await), "newPassword": PASSWORD});
+    assert_eq!(bed.post("/api/auth/password", reset).await.status, 200);
+    let another = json!({"token": invitation, "password": "another password 1"});
+    assert_eq!(bed.post("/api/auth/register", another).await.code(), "not_found");
+    assert!(bed.login("default", "bob@example.com").await["accessToken"].is_string());
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_happens_to_accounts_stands_in_the_audit_log_without_secrets() {
     let bed = Bed::new().await;
     let admin = bed.signed_in("acme", "ada@example.com", &["admin"]).await;
