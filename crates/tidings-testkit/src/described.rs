@@ -34,8 +34,8 @@ pub fn check_answer(method: &str, path: &str, head: &str) {
 /// The media type of an answer, without its parameters.
 fn media(head: &str) -> &str {
     let named = head.lines().filter_map(|line| line.split_once(':'));
-    let media = named.filter(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, value)| value);
-    media.last().and_then(|value| value.split(';').next()).unwrap_or_default().trim()
+    let mut media = named.filter(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, value)| value);
+    media.next().and_then(|value| value.split(';').next()).unwrap_or_default().trim()
 }
 
 /// What is described: method, path with parameters in braces, operation.
