@@ -34,7 +34,8 @@ pub fn check_answer(method: &str, path: &str, head: &str) {
 /// The media type of an answer, without its parameters.
 fn media(head: &str) -> &str {
     let named = head.lines().filter_map(|line| line.split_once(':'));
-    let mut media = named.filter(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, value)| value);
+    let mut media =
+        named.filter(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, value)| value);
     media.next().and_then(|value| value.split(';').next()).unwrap_or_default().trim()
 }
 
