@@ -47,6 +47,7 @@ use crate::shared::wall_ms;
 use crate::signin::revoked::Why;
 use crate::signin::{SignIn, now_seconds};
 use attempts::Attempts;
+pub use change::drop_password_links;
 use mail::Outbox;
 use oidc::Oidc;
 use password::Passwords;

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use tidings_core::{Org, Refusal};
-use tidings_server::accounts::{ensure_org, input, password};
+use tidings_server::accounts::{drop_password_links, ensure_org, input, password};
 use tidings_server::audit::{Action, Entry};
 use tidings_server::config::Config;
 use tidings_store::revocations::{NewRevocation, Revoked};
@@ -295,6 +295,7 @@ async fn set_password(line: OneLine) -> Result<()> {
     let mut tx = desk.store.begin().await?;
     desk.user(&mut tx, &line.email).await?;
     tx.set_password(&desk.org, &user.id, &hash, now_ms()).await?;
+    drop_password_links(&mut tx, &desk.org, &user.id).await?;
     desk.end_sign_ins(&mut tx, &user.id, "the password was changed").await?;
     note(&mut tx, &desk.org, Entry::ok(Action::PasswordChange).on(user.id)).await?;
     tx.commit().await?;

@@ -18,7 +18,7 @@ use tokio::time::MissedTickBehavior;
 use tracing_subscriber::EnvFilter;
 
 use crate::changes::Settings;
-use crate::config::{self, Misconfigured, SettingFlags};
+use crate::config::{self, Misconfigured, SettingFlags, Source};
 use crate::demo::Demo;
 use crate::host::Host;
 use crate::reload::{self, Started};
@@ -51,12 +51,13 @@ pub(crate) fn run(line: ServeLine) -> Result<()> {
             config::resolve_secret(&resolved)?
         }
     };
-    tracing::info!(secret = secret.origin, "signing secret {}", if secret.made { "made" } else { "found" });
+    let is_made = secret.source == Source::Made;
+    tracing::info!(secret = secret.origin, "signing secret {}", if is_made { "made" } else { "found" });
     config.auth.jwt_secret = secret.text;
     let data_dir = &config.data_dir;
     config::make_directory(data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
     let made = Entry::ok(Action::SecretCreate).by(Actor::System).on("the signing secret");
-    let first = secret.made.then_some(made);
+    let first = First { is_ours: secret.source != Source::Given, made: is_made.then_some(made) };
     serve(Started { inputs, values: resolved.values, config }, first)
 }
 
@@ -70,8 +71,15 @@ fn keep_pages_small() {
     }
 }
 
-/// `first` is what is to be noted of a first start.
-fn serve(started: Started, first: Option<Entry>) -> Result<()> {
+/// What tells a first start from others.
+struct First {
+    /// The signing secret is one that we have made, now or before.
+    is_ours: bool,
+    /// What is to be noted of one that was made now.
+    made: Option<Entry>,
+}
+
+fn serve(started: Started, first: First) -> Result<()> {
     keep_pages_small();
     let config = started.config.clone();
     let _alone = records::alone(&config.database.url)?;
@@ -83,15 +91,14 @@ fn serve(started: Started, first: Option<Entry>) -> Result<()> {
         let store = records::open(&config.database.url, store_options()).await?;
         people::arrange_demo(&store, config.demo).await?;
         let apps = crate::apps::apps(&config).map_err(Misconfigured)?;
-        let set_up = match first {
-            Some(_) => set_up(&config, &store).await?,
-            None => None,
-        };
+        // A token may have been made before it, and the secret with it.
+        let is_first = first.is_ours && store.read().await?.last_config().await?.is_none();
+        let set_up = if is_first { set_up(&config, &store).await? } else { None };
         let (secret, set_up) = set_up.unzip();
         let (witness, moved_back) = Witness::call(&store, &config.data_dir).await?;
         let settings = Settings::of(&started.values, &config)?;
         let changed = settings.since_last_start(&store).await;
-        let happened = first.into_iter().chain(moved_back).chain(changed).collect();
+        let happened = first.made.into_iter().chain(moved_back).chain(changed).collect();
         let extras = Extras { store: Some(store.clone()), apps, happened, set_up, ..Extras::default() };
         let server = match Server::start(&config, extras).await {
             Err(StartError::Config(problem)) => return Err(Misconfigured(problem).into()),

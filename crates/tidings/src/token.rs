@@ -8,7 +8,7 @@ use tidings_server::accounts::input;
 use tidings_server::config::Config;
 use tidings_server::signin::{Grant, Signer};
 
-use crate::config::{self, LocateFlags};
+use crate::config::{self, LocateFlags, Source};
 use crate::output;
 use crate::people::said;
 
@@ -51,7 +51,7 @@ pub(crate) fn run(line: TokenLine) -> Result<()> {
     if let Some(warning) = &secret.warning {
         output::note(&format!("tidings: {warning}"));
     }
-    if secret.made {
+    if secret.source == Source::Made {
         output::note(&format!(
             "tidings: there was no signing secret, so one was made ({}); a server believes this token if it uses that \
              directory",

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidings_core::Org;
-use tidings_store::Store;
+use tidings_store::links::NewLink;
 use tidings_store::revocations::{Revocation, Revoked};
+use tidings_store::{Digest, Store};
 use tidings_testkit::{eventually, settings};
 
 const PASSWORD: &str = "a long enough password";
@@ -209,6 +210,32 @@ fn the_sessions_of_somebody_are_listed_with_where_from_and_how_they_ended() {
     drop((client, running));
     let absent = place.run(&["user", "sessions", id, "--org", "rival"], "");
     assert!(!absent.status.success(), "{absent:?}");
+}
+
+#[test]
+fn a_password_of_the_command_line_ends_links_that_would_set_another() {
+    let place = Place::new("links");
+    let ada = "ada@example.com";
+    place.good(&["user", "add", ada], PASSWORD);
+    let id = place.good(&["user", "list"], "").split('\t').next().unwrap().to_owned();
+    let kinds = ["reset", "invite", "verify"];
+    let digest = |kind: &str| Digest::of(kind.as_bytes());
+    place.in_store(async |store, org| {
+        let mut tx = store.begin().await.unwrap();
+        for kind in kinds {
+            let link = NewLink { kind, user: &id, digest: &digest(kind), expires_ms: u64::MAX >> 1 };
+            tx.create_link(&org, &link, 1).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    });
+    place.good(&["user", "password", ada], "another password 1");
+    place.in_store(async |store, _| {
+        let mut tx = store.begin().await.unwrap();
+        for (kind, works) in kinds.into_iter().zip([false, false, true]) {
+            let used = tx.use_link(kind, &digest(kind), 2).await.unwrap();
+            assert_eq!(used.is_some(), works, "{kind}");
+        }
+    });
 }
 
 #[test]

@@ -162,6 +162,14 @@ fn the_first_start_prints_a_link_that_makes_the_administrator_once() {
 }
 
 #[test]
+fn a_token_that_was_made_before_the_first_start_takes_the_link_away_from_nobody() {
+    let place = Place::new("set-up-token");
+    assert!(place.command(&["token", "--user", "ada"]).output().unwrap().status.success());
+    assert!(place.serve(&[]).everything_else().contains("/account#setup="));
+    assert_eq!(place.serve(&[]).everything_else(), "", "the second start has none");
+}
+
+#[test]
 fn where_somebody_is_already_or_others_may_ask_there_is_no_link() {
     let has_people = Place::new("set-up-demo");
     assert!(!has_people.serve(&["--demo", "--listen", "127.0.0.1:0"]).everything_else().contains("#setup="));

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use tidings_core::{Code, Identity, Org, Refusal};
-use tidings_store::Tx;
 use tidings_store::links::UsedLink;
 use tidings_store::users::Status;
+use tidings_store::{StoreError, Tx};
 
 use super::register::{LinkKind, link_digest, no_link};
 use super::session::SignedIn;
@@ -111,9 +111,18 @@ impl Accounts {
         let (now, reason) = (wall_ms(), "the password was changed");
         tx.set_password(org, user, hash, now).await.map_err(stored)?;
         tx.revoke_families(org, user, reason, now).await.map_err(stored)?;
-        for kind in [LinkKind::Reset, LinkKind::Invite] {
-            tx.drop_links(org, user, kind.as_str()).await.map_err(stored)?;
-        }
+        drop_password_links(tx, org, user).await.map_err(stored)?;
         self.call_back(tx, org, user, Why::Revoked, reason).await
     }
+}
+
+/// Ends the links that would set another password than the one that was just chosen.
+///
+/// # Errors
+/// What the store says.
+pub async fn drop_password_links(tx: &mut Tx, org: &Org, user: &str) -> Result<(), StoreError> {
+    for kind in [LinkKind::Reset, LinkKind::Invite] {
+        tx.drop_links(org, user, kind.as_str()).await?;
+    }
+    Ok(())
 }

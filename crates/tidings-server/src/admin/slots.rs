@@ -149,6 +149,8 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use tidings_core::Code;
+
     use super::*;
 
     fn rows(usage: &Usage, which: &str) -> Vec<Vec<u64>> {
@@ -160,18 +162,19 @@ mod tests {
         let mut usage = Usage::default();
         let mut counted = Counted::default();
         let start = 7 * HOUR_MS;
+        let code = CODES.iter().position(|code| *code == Code::RateLimited).unwrap();
         for second in 0..90 {
             counted.published += 2;
             counted.delivered += 10;
             // Each second one comes, and from the second minute on one goes.
             counted.closed += u64::from(second >= 60);
-            counted.refused[7] = second / 30;
+            counted.refused[code] = second / 30;
             usage.note(start + second * 1_000, (second as usize + 1).min(60), counted);
         }
         let minutes = rows(&usage, "minutes");
         assert_eq!(minutes[0][..5], [start, 60, 60, 120, 600]);
         assert_eq!(minutes[1][..5], [start + MINUTE_MS, 60, 30, 60, 300]);
-        let limited = 6 + 7;
+        let limited = 6 + code;
         assert_eq!((minutes[0][limited], minutes[1][limited]), (1, 1));
         assert_eq!(usage.shown()["hours"]["fields"][limited], "rate_limited");
         let hours = rows(&usage, "hours");

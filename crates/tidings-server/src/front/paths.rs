@@ -123,6 +123,7 @@ const LINES: &[Line] = &[
     ("post", "/api/auth/verify", "accounts", "Confirms an address by the token of a mail.", Never, &[], &[("token", "string", true)]),
     ("post", "/api/auth/login", "accounts", "Signs in by password.", Never, &[], &[("email", "string", true), ("password", "string", true), ("code", "string", false), ("org", "string", false)]),
     ("post", "/api/auth/refresh", "accounts", "Gives fresh tokens for a refresh token.", Never, &[], &[("refreshToken", "string", true)]),
+    ("post", "/api/auth/logout", "accounts", "Ends a sign-in: that of a refresh token, the asker's, or both.", Optional, &[], &[("refreshToken", "string", false)]),
     ("post", "/api/auth/password", "accounts", "Changes a password, or asks for a mail to do so.", Optional, &[], PASSWORD),
     ("post", "/api/auth/second-factor", "accounts", "Shows a secret for a second factor, which is asked for once a code has proved that it is there.", Needed, &[], &[("password", "string", true)]),
     ("post", "/api/auth/second-factor/on", "accounts", "Turns the second factor on, and shows recovery codes.", Needed, &[], &[("code", "string", true)]),

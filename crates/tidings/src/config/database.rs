@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::secret::{Found, given};
+use super::secret::{Found, Source, given};
 use super::{Resolved, refuse};
 
 /// The file in the data directory.
@@ -20,9 +20,12 @@ pub(crate) fn url(resolved: &Resolved) -> Result<Found> {
     }
     let data_dir = &resolved.config.data_dir;
     match data_dir.join(FILE_NAME).to_str() {
-        Some(path) => {
-            Ok(Found { text: format!("sqlite:{path}"), origin: path.into(), warning: None, made: false })
-        }
+        Some(path) => Ok(Found {
+            text: format!("sqlite:{path}"),
+            origin: path.into(),
+            warning: None,
+            source: Source::Given,
+        }),
         None => refuse!("`data_dir`: the path is not UTF-8"),
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use flags::{DatabaseFlags, LocateFlags, SettingFlags};
 pub(crate) use layers::{Inputs, defaults, resolve};
 pub(crate) use print::{to_json, to_toml};
 pub(crate) use secret::{
-    has_secret, local as local_secret, make_directory, random_hex, resolve as resolve_secret,
+    Source, has_secret, local as local_secret, make_directory, random_hex, resolve as resolve_secret,
 };
 pub(crate) use usable::usable;
 

@@ -55,8 +55,19 @@ pub(crate) struct Found {
     pub(crate) origin: String,
     /// What the operator should know.
     pub(crate) warning: Option<String>,
-    /// It was made just now.
-    pub(crate) made: bool,
+    /// Where it comes from.
+    pub(crate) source: Source,
+}
+
+/// Where a secret comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Somebody configured it.
+    Given,
+    /// It was in the data directory.
+    Kept,
+    /// It is in the data directory since just now.
+    Made,
 }
 
 /// Finds the secret: what is configured, else the one in the data directory, made if missing.
@@ -164,7 +175,12 @@ fn from_setting(text: Option<&str>, origin: &Origin, what: &str) -> Found {
         }
         _ => None,
     };
-    Found { text: text.unwrap_or_default().into(), origin: origin.to_string(), warning, made: false }
+    Found {
+        text: text.unwrap_or_default().into(),
+        origin: origin.to_string(),
+        warning,
+        source: Source::Given,
+    }
 }
 
 /// A named file may be readable by a group: container platforms mount secrets like that.
@@ -173,7 +189,7 @@ pub(super) fn from_file(path: &Path, what: &str) -> Result<Found> {
     let text =
         text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)).into();
     let warning = open.then(|| format!("{} holds the {what} and other users can read it", path.display()));
-    Ok(Found { text, origin: format!("file {}", path.display()), warning, made: false })
+    Ok(Found { text, origin: format!("file {}", path.display()), warning, source: Source::Given })
 }
 
 /// The secret of a data directory; directory and secret are made if they are missing.
@@ -204,7 +220,8 @@ pub(crate) fn local(data_dir: &Path) -> Result<Found> {
     match table.get("jwt_secret").and_then(toml::Value::as_str) {
         Some(secret) => {
             let origin = format!("file {}", path.display());
-            Ok(Found { text: secret.into(), origin, warning: None, made })
+            let source = if made { Source::Made } else { Source::Kept };
+            Ok(Found { text: secret.into(), origin, warning: None, source })
         }
         None => refuse!("{} holds no jwt_secret; remove it to get a new one", path.display()),
     }
