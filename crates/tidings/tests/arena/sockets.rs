@@ -114,18 +114,24 @@ async fn stock_clients_hear_boards_matches_and_themselves_on_their_namespaces() 
     assert_eq!(board.ask("unsubscribe", &json!({"scope": "global"})).await["ok"], true);
 }
 
+/// Two friends: ada, who listens, and bob, whom she was told of as he came.
+async fn ada_and_bob(studio: &Rest, addr: SocketAddr) -> (SocketIo, SocketIo) {
+    studio.people(&[("ada", "GB"), ("bob", "US")]).await;
+    studio.done("PUT /players/ada/friends/bob", Value::Null).await;
+    let mut ada = SocketIo::enter(addr, "/players", "ada").await;
+    ada.ask("nothing", &json!({})).await;
+    let bob = SocketIo::enter(addr, "/players", "bob").await;
+    let told = ada.hear("friendActivity").await;
+    assert_eq!(told, json!({"playerId": "bob", "activity": {"type": "online"}}));
+    (ada, bob)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn friends_are_told_who_comes_and_who_goes() {
     let bed = Bed::sqlite();
     let server = bed.serve();
     let studio = Rest::server(server.addr());
-    studio.people(&[("ada", "GB"), ("bob", "US")]).await;
-    studio.done("PUT /players/ada/friends/bob", Value::Null).await;
-    let mut ada = SocketIo::enter(server.addr(), "/players", "ada").await;
-    ada.ask("nothing", &json!({})).await;
-    let bob = SocketIo::enter(server.addr(), "/players", "bob").await;
-    let told = ada.hear("friendActivity").await;
-    assert_eq!(told, json!({"playerId": "bob", "activity": {"type": "online"}}));
+    let (mut ada, bob) = ada_and_bob(&studio, server.addr()).await;
     let friends = studio.get("/players/ada/friends").await;
     assert_eq!(friends["friends"][0]["online"], true);
     let SocketIo { mut socket, .. } = bob;
@@ -186,13 +192,7 @@ async fn who_is_invisible_is_offline_for_everybody_else_and_friends_are_told_no_
 async fn friends_are_told_when_the_time_of_being_invisible_is_over() {
     let bed = Bed::sqlite();
     let server = bed.serve();
-    let studio = Rest::server(server.addr());
-    studio.people(&[("ada", "GB"), ("bob", "US")]).await;
-    studio.done("PUT /players/ada/friends/bob", Value::Null).await;
-    let mut ada = SocketIo::enter(server.addr(), "/players", "ada").await;
-    ada.ask("nothing", &json!({})).await;
-    let _bob = SocketIo::enter(server.addr(), "/players", "bob").await;
-    assert_eq!(ada.hear("friendActivity").await["activity"]["type"], "online");
+    let (mut ada, _bob) = ada_and_bob(&Rest::server(server.addr()), server.addr()).await;
     // Time enough for friends to be told that he goes, a second after he says so.
     let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(4);
     wishes(server.addr(), "bob", json!({"status": "invisible", "until": until.as_millis() as u64})).await;
