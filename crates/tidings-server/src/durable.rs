@@ -36,6 +36,7 @@ use health::Health;
 use origin::Origin;
 use pages::Pages;
 use stands::Told;
+pub(crate) use read::know_logs;
 pub(crate) use trim::keep_trimmed;
 use write::{Letter, Writer};
 

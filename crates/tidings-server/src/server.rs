@@ -152,6 +152,7 @@ impl Server {
 
         let mut revocations = 0;
         if let Some(records) = &shared.records {
+            durable::know_logs(&shared.node, &records.store).await.map_err(StartError::Carried)?;
             carried::take(&shared.node, &records.store).await.map_err(StartError::Carried)?;
             live::load(&shared, &records.store, &mut revocations).await.map_err(StartError::Revocations)?;
         }
