@@ -60,10 +60,10 @@ impl Health {
     /// answers.
     pub(super) fn report<T>(&self, permit: Permit, done: &Result<T, StoreError>) {
         let mut breaker = lock(&self.breaker);
-        if matches!(done, Err(StoreError::Unavailable(_))) {
+        if let Err(StoreError::Unavailable(why)) = done {
             let chance = self.started.elapsed().subsec_nanos().into();
             if breaker.failed(permit, self.now_ms(), chance).is_some() && self.there.send_replace(false) {
-                tracing::warn!("the database does not answer; publishes to durable rooms are refused");
+                tracing::warn!(why, "the database does not answer; publishes to durable rooms are refused");
             }
         } else if breaker.succeeded(permit) && !self.there.send_replace(true) {
             tracing::info!("the database answers again");
