@@ -3,6 +3,7 @@
 //! One task writes. What came while it waited for the disk goes into its next transaction together, so
 //! that one flush serves many publishers and the room's order is that of the log.
 
+mod ages;
 mod commit;
 mod heal;
 mod health;
