@@ -246,8 +246,12 @@ impl Writer {
 
     /// Counts what became of an event.
     fn count(&mut self, done: &Result<Appended, StoreError>) {
-        let count = if done.is_ok() { &self.stored } else { &self.failed };
-        count.fetch_add(1, Ordering::Relaxed);
+        match done {
+            Ok(Appended::At { .. }) => _ = self.stored.fetch_add(1, Ordering::Relaxed),
+            // What its key found stored before is not stored again.
+            Ok(Appended::Duplicate { .. } | Appended::Conflict) => {}
+            Err(_) => _ = self.failed.fetch_add(1, Ordering::Relaxed),
+        }
         self.tell(done);
     }
 
@@ -357,5 +361,8 @@ mod tests {
         });
         assert_eq!(offsets.collect::<Vec<_>>(), (1..=39).collect::<Vec<_>>());
         assert!(matches!(written[20], Err(StoreError::Invalid(_))));
+        written.iter().chain([&Ok(Appended::Conflict)]).for_each(|done| writer.count(done));
+        let counts = (writer.stored.load(Ordering::Relaxed), writer.failed.load(Ordering::Relaxed));
+        assert_eq!(counts, (39, 1), "what was known is not stored");
     }
 }
