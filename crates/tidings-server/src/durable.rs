@@ -36,8 +36,8 @@ use commit::{Commit, Loading};
 use health::Health;
 use origin::Origin;
 use pages::Pages;
-use stands::Told;
 pub(crate) use read::know_logs;
+use stands::Told;
 pub(crate) use trim::keep_trimmed;
 use write::{Letter, Writer};
 
@@ -177,7 +177,7 @@ impl Log {
             damaged: AtomicU64::new(0),
             trimmed: AtomicU64::new(0),
         };
-        let (committing, unsettled) = (false, HashMap::new());
+        let (committing, unsettled, reached) = (false, HashMap::new(), HashMap::new());
         let writer = Writer {
             appender: Appender::new(store.clone()),
             store,
@@ -194,6 +194,7 @@ impl Log {
             patience,
             committing,
             unsettled,
+            reached,
         };
         let writing = writer.run(received, committed, log.over.subscribe());
         let writing = beside.run_apart("log", Without::Unready, writing);

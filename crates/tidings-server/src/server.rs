@@ -330,6 +330,11 @@ impl Publisher {
         self.0.log.as_ref().map_or(0, |log| log.stored.load(Ordering::Relaxed))
     }
 
+    /// Whether an older copy has taken the database's place while this process ran.
+    pub fn has_moved_back(&self) -> bool {
+        self.0.log.as_ref().is_some_and(|log| log.health.has_moved_back())
+    }
+
     /// Publishes an event with JSON data in the default organisation's room.
     ///
     /// # Errors
