@@ -71,10 +71,6 @@ pub(crate) async fn take(node: &Arc<Node>, store: &Store) -> Result<(), StoreErr
         tracing::warn!("what the server before has kept of its rooms in memory cannot be read");
         return tx.commit().await;
     };
-    for (org, _) in &carried.counted {
-        // What is said in memory before anything of the log is read here stands behind what was said before it all the same.
-        node.know_log(org, tx.log_sequence(org).await?);
-    }
     tx.commit().await?;
     let rooms = node.go_on_with(carried, wall_ms());
     tracing::info!(rooms, "rooms in memory go on where the server before has stopped");

@@ -3,6 +3,7 @@
 //! One task writes. What came while it waited for the disk goes into its next transaction together, so
 //! that one flush serves many publishers and the room's order is that of the log.
 
+mod ages;
 mod commit;
 mod heal;
 mod health;
@@ -35,6 +36,7 @@ use commit::{Commit, Loading};
 use health::Health;
 use origin::Origin;
 use pages::Pages;
+pub(crate) use read::know_logs;
 use stands::Told;
 pub(crate) use trim::keep_trimmed;
 use write::{Letter, Writer};
@@ -175,7 +177,7 @@ impl Log {
             damaged: AtomicU64::new(0),
             trimmed: AtomicU64::new(0),
         };
-        let (committing, unsettled) = (false, HashMap::new());
+        let (committing, unsettled, reached) = (false, HashMap::new(), HashMap::new());
         let writer = Writer {
             appender: Appender::new(store.clone()),
             store,
@@ -192,6 +194,7 @@ impl Log {
             patience,
             committing,
             unsettled,
+            reached,
         };
         let writing = writer.run(received, committed, log.over.subscribe());
         let writing = beside.run_apart("log", Without::Unready, writing);

@@ -152,6 +152,7 @@ impl Server {
 
         let mut revocations = 0;
         if let Some(records) = &shared.records {
+            durable::know_logs(&shared.node, &records.store).await.map_err(StartError::Carried)?;
             carried::take(&shared.node, &records.store).await.map_err(StartError::Carried)?;
             live::load(&shared, &records.store, &mut revocations).await.map_err(StartError::Revocations)?;
         }
@@ -327,6 +328,11 @@ impl Publisher {
     /// How many events this process has stored in the log.
     pub fn events_stored(&self) -> u64 {
         self.0.log.as_ref().map_or(0, |log| log.stored.load(Ordering::Relaxed))
+    }
+
+    /// Whether an older copy has taken the database's place while this process ran.
+    pub fn has_moved_back(&self) -> bool {
+        self.0.log.as_ref().is_some_and(|log| log.health.has_moved_back())
     }
 
     /// Publishes an event with JSON data in the default organisation's room.

@@ -38,6 +38,7 @@ pub mod dead_letters;
 mod digest;
 pub mod error;
 pub mod identities;
+mod in_place;
 mod kept_out;
 pub mod keys;
 pub mod last_config;

@@ -13,6 +13,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Database, Postgres, Sqlite, Sql
 
 use crate::checkpoint::{self, Checkpoints};
 use crate::error::{Result, StoreError};
+use crate::in_place::InPlace;
 use crate::kept_out::{KeptOut, is};
 use crate::options::StoreOptions;
 use crate::sql::within;
@@ -87,7 +88,13 @@ async fn memory(options: &StoreOptions) -> Result<Pools> {
     let connect = SqliteConnectOptions::new().in_memory(true);
     let pool = here(1, options).min_connections(1).idle_timeout(None).max_lifetime(None);
     let writer = pool.connect_with(connect).await?;
-    Ok(Pools::Sqlite { readers: writer.clone(), writer, checkpoints: None, kept_out: KeptOut::default() })
+    Ok(Pools::Sqlite {
+        readers: writer.clone(),
+        writer,
+        checkpoints: None,
+        in_place: None,
+        kept_out: KeptOut::default(),
+    })
 }
 
 /// Bytes of a page of a new file; one that was made with others keeps them.
@@ -136,8 +143,8 @@ async fn file(path: &Path, options: &StoreOptions) -> Result<Pools> {
     // Who may write nothing may bring in what was written (<https://www.sqlite.org/pragma.html#pragma_query_only>).
     let checkpoints = Checkpoints::new(connect.clone());
     let readers = sound(here(options.readers.max(1), options)).connect_with(connect).await.map_err(opened)?;
-    let checkpoints = Some(checkpoints);
-    Ok(Pools::Sqlite { writer, readers, checkpoints, kept_out: KeptOut::default() })
+    let (checkpoints, in_place) = (Some(checkpoints), Some(InPlace::of(path)?));
+    Ok(Pools::Sqlite { writer, readers, checkpoints, in_place, kept_out: KeptOut::default() })
 }
 
 /// Replaces a connection that is stuck in a transaction.

@@ -7,6 +7,7 @@ use sqlx::{ConnectOptions as _, PgPool, SqlitePool};
 
 use crate::checkpoint::Checkpoints;
 use crate::error::{Result, StoreError};
+use crate::in_place::InPlace;
 use crate::kept_out::KeptOut;
 use crate::migrate::{self, Migration};
 use crate::open;
@@ -27,6 +28,7 @@ pub(crate) enum Pools {
         writer: SqlitePool,
         readers: SqlitePool,
         checkpoints: Option<Checkpoints>,
+        in_place: Option<InPlace>,
         kept_out: KeptOut,
     },
     Postgres(PgPool),
@@ -96,13 +98,16 @@ impl Store {
     /// Begins a transaction. On SQLite there is one at a time, so that none fails half-way.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`](crate::StoreError::Unavailable) if its turn does not come in time.
+    /// [`StoreError::Unavailable`](crate::StoreError::Unavailable) if its turn does not come in time, or a file is no
+    /// longer where it was opened: what was committed there would be lost with the process.
     pub async fn begin(&self) -> Result<Tx> {
         let session = match &self.pools {
             Pools::Sqlite { writer, checkpoints, kept_out, .. } => {
                 checkpoints.iter().for_each(Checkpoints::begun);
                 let begin = writer.begin_with("BEGIN IMMEDIATE");
-                Session::SqliteTx(kept_out.or(self.whole(), begin).await?)
+                let begun = kept_out.or(self.whole(), begin).await?;
+                self.in_place()?;
+                Session::SqliteTx(begun)
             }
             Pools::Postgres(pool) => {
                 let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -128,11 +133,18 @@ impl Store {
         Ok(Reader::new(Session::PostgresOwn(Box::new(connection)), self.options.statement))
     }
 
-    /// Asks whether the database answers.
+    /// Whether a file is still where it was opened.
+    fn in_place(&self) -> Result<()> {
+        let Pools::Sqlite { in_place: Some(in_place), .. } = &self.pools else { return Ok(()) };
+        in_place.check()
+    }
+
+    /// Asks whether the database answers, and a file is where it was opened.
     ///
     /// # Errors
     /// [`StoreError`](crate::StoreError), mostly `Unavailable`.
     pub async fn ping(&self) -> Result<()> {
+        self.in_place()?;
         self.read().await?.row("SELECT seq FROM audit_head", &[]).await.map(drop)
     }
 

@@ -221,6 +221,8 @@ fn start_log(format: LogFormat, filter: EnvFilter) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
+        // Where the log cannot be written neither can this, and trying to panics.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => subscriber.init(),

@@ -85,6 +85,9 @@ impl Witness {
         let mut seen = 0;
         loop {
             tokio::time::sleep(EVERY).await;
+            if publisher.has_moved_back() {
+                return self.accuse();
+            }
             // An idle server asks nothing.
             let stored = publisher.events_stored();
             if stored == seen {
@@ -95,6 +98,12 @@ impl Witness {
                 Err(error) => tracing::debug!(%error, "how far the database has come cannot be asked now"),
             }
         }
+    }
+
+    /// Has the next start take the database for an older copy, however far it will have come by then.
+    fn accuse(mut self) {
+        self.known.databases.entry(self.origin.clone()).or_default().events = u64::MAX;
+        self.write();
     }
 
     async fn look(&mut self, store: &Store) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! The real binary killed and started again under stock clients: they go on where they were.
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -58,7 +58,7 @@ impl Drop for Running {
 }
 
 fn token(user: &str) -> String {
-    let claims = json!({"sub": user, "exp": 4_000_000_000_u64});
+    let claims = json!({"sub": user, "exp": 4_000_000_000_u64, "scope": "publish"});
     let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
     jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
 }
@@ -86,7 +86,7 @@ impl Stock {
         let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", server.1);
         let (socket, _) = tungstenite::client(url, stream).unwrap();
         self.socket = Some(socket);
-        let mut auth = json!({"token": token(&self.user)});
+        let mut auth = json!({"token": token(&self.user), "gaps": true});
         if !self.pid.is_empty() {
             auth["pid"] = self.pid.clone().into();
             auth["offset"] = self.offset.clone().map_or(Value::Null, Value::from);
@@ -196,4 +196,47 @@ fn without_stored_sessions_it_begins_afresh_each_time_and_misses_much() {
     let stock = rounds(false);
     assert_eq!(stock.recovered, [false; 5]);
     assert!(stock.heard.len() < 500);
+}
+
+/// Publishes as a back end does: by HTTP, in no room itself.
+fn post(server: &Running, room: &str, number: u64) {
+    let body = json!({"room": room, "event": "said", "data": number}).to_string();
+    let mut stream = TcpStream::connect(&server.1).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (token, length) = (token("shop"), body.len());
+    let head = format!(
+        "POST /api/publish HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n",
+        server.1
+    );
+    stream.write_all((head + &body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn what_memory_alone_has_after_a_kill_stands_behind_what_the_log_had_before() {
+    let place = Place::new();
+    let (mut stock, mut speaker) = (Stock::new("bob"), Stock::new("ada"));
+    let server = Running::start(&place, true);
+    stock.connect(&server);
+    speaker.connect(&server);
+    speaker.publish(1..=20);
+    stock.hear(20);
+    server.kill();
+    // Said before anybody has read anything of the log.
+    let server = Running::start(&place, true);
+    post(&server, "user:bob", 100);
+    stock.connect(&server);
+    stock.hear(1);
+    server.kill();
+    let offset = stock.offset.clone().unwrap();
+    assert!(offset.ends_with(".14"), "{offset} says that none of the twenty was heard");
+    let server = Running::start(&place, true);
+    stock.connect(&server);
+    post(&server, "notes:0", 21);
+    stock.hear(1);
+    assert_eq!(stock.recovered, [false, true, true]);
+    assert_eq!(stock.heard, (1..=20).chain([100, 21]).collect::<Vec<_>>());
 }

@@ -67,8 +67,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    fn start(command: Command) -> Self {
+        Self::logging_to(Stdio::null(), command)
+    }
+
+    fn logging_to(log: Stdio, mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.next().expect("the server ended before it listened").unwrap();
         let address = line.strip_prefix("listening on http://").expect(&line).to_owned();
@@ -498,4 +502,15 @@ fn the_demo_and_the_host_are_heard() {
         }
         assert!(event["data"].is_object(), "{event}");
     }
+}
+
+#[test]
+fn a_log_that_cannot_be_written_ends_nobody() {
+    let place = Place::new("full-log");
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let told = [("JWT_SECRET", SECRET), ("TIDINGS_LOG__FILTER", "debug")];
+    let mut server = Running::logging_to(full.into(), place.command(&["--listen", "127.0.0.1:0"], &told));
+    server.enter(json!({"sub": "alice"}));
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit(), Some(0));
 }

@@ -151,10 +151,12 @@ impl Writer {
         let events: Vec<Append<'_>> = events.collect();
         let mut tx = changes.into_tx();
         let (places, left) = tx.append_and_tell(&events).await?;
+        self.goes_on(&events, &places)?;
         self.committing = true;
         self.told.begin();
         tx.commit().await?;
         self.committing = false;
+        self.note_reached(&events, &places);
         self.transactions.fetch_add(1, Ordering::Relaxed);
         self.appender.learn(left);
         Ok(places)

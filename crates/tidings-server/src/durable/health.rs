@@ -1,6 +1,7 @@
 //! Whether the database answers: one breaker before everything that durable rooms want of it.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tidings_core::breaker::Permit;
@@ -30,16 +31,26 @@ pub(crate) struct Health {
     started: Instant,
     /// Whether the breaker is closed.
     there: watch::Sender<bool>,
+    /// An older copy has taken the database's place.
+    moved_back: AtomicBool,
 }
 
 impl Health {
     pub(super) fn new() -> Self {
         let breaker = Mutex::new(Breaker::new(BREAKER));
-        Self { breaker, started: Instant::now(), there: watch::Sender::new(true) }
+        Self {
+            breaker,
+            started: Instant::now(),
+            there: watch::Sender::new(true),
+            moved_back: AtomicBool::new(false),
+        }
     }
 
     /// What the breaker is now.
     pub(crate) fn state(&self) -> BreakerState {
+        if self.has_moved_back() {
+            return BreakerState::Open;
+        }
         lock(&self.breaker).state(self.now_ms())
     }
 
@@ -53,17 +64,38 @@ impl Health {
 
     /// Leave to try; `None` while nothing is to be tried.
     pub(super) fn permit(&self) -> Option<Permit> {
+        if self.has_moved_back() {
+            return None;
+        }
         lock(&self.breaker).permit(self.now_ms()).ok()
+    }
+
+    /// Gives the database up until the next start: what it says of rooms is not what their members have heard.
+    pub(super) fn move_back(&self) {
+        if !self.moved_back.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                "the database has moved back while the server ran; publishes to durable rooms are refused: restart the server"
+            );
+        }
+        self.there.send_replace(false);
+    }
+
+    /// Whether an older copy has taken the database's place.
+    pub(crate) fn has_moved_back(&self) -> bool {
+        self.moved_back.load(Ordering::Relaxed)
     }
 
     /// Takes in how a try went. Only a database that does not answer is away: one that is full or damaged
     /// answers.
     pub(super) fn report<T>(&self, permit: Permit, done: &Result<T, StoreError>) {
+        if self.has_moved_back() {
+            return;
+        }
         let mut breaker = lock(&self.breaker);
-        if matches!(done, Err(StoreError::Unavailable(_))) {
+        if let Err(StoreError::Unavailable(why)) = done {
             let chance = self.started.elapsed().subsec_nanos().into();
             if breaker.failed(permit, self.now_ms(), chance).is_some() && self.there.send_replace(false) {
-                tracing::warn!("the database does not answer; publishes to durable rooms are refused");
+                tracing::warn!(why, "the database does not answer; publishes to durable rooms are refused");
             }
         } else if breaker.succeeded(permit) && !self.there.send_replace(true) {
             tracing::info!("the database answers again");

@@ -6,12 +6,26 @@ use std::sync::atomic::Ordering;
 
 use tidings_core::recent::Recent;
 use tidings_core::{Epoch, Node, Position, Publication, Refusal, Room};
-use tidings_store::StoreError;
 use tidings_store::log::Record;
+use tidings_store::{Store, StoreError};
 
 use super::Log;
 use crate::failpoint;
 use crate::shared::wall_ms;
+
+/// Notes how far the log of each organisation had come before this process.
+///
+/// What is said in memory before anything of the log is read here stands behind what was said before it all the same: its
+/// offset would take a stock client back to the beginning of its durable rooms.
+///
+/// # Errors
+/// [`StoreError`]: nobody may be let in who would hear such an offset.
+pub(crate) async fn know_logs(node: &Node, store: &Store) -> Result<(), StoreError> {
+    for (org, sequence) in store.read().await?.log_sequences().await? {
+        node.know_log(&org, sequence);
+    }
+    Ok(())
+}
 
 impl Log {
     /// Reads a room from the log, unless it is in memory; or says why it cannot be there. `may_make` is asked about

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidings_core::{Keep, Room};
 use tidings_store::StoreError;
@@ -10,6 +10,7 @@ use tidings_store::log::{Kept, StoredRoom};
 use tokio::sync::watch;
 
 use super::Log;
+use super::ages::Ages;
 use super::origin::OLD_ROOM_MS;
 use crate::shared::{Shared, wall_ms};
 
@@ -23,9 +24,9 @@ const NEW_ROOM_MS: u64 = 24 * 3_600_000;
 /// Deletes what durable rooms do not keep any more, some rooms at a time, until `stop` changes.
 pub(crate) async fn keep_trimmed(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let Some(log) = &shared.log else { return };
-    let mut behind = 0;
+    let (mut behind, mut ages) = (0, Ages::new(wall_ms(), Instant::now()));
     loop {
-        match trim_some(&shared, log, behind).await {
+        match trim_some(&shared, log, behind, ages.now_ms(wall_ms(), Instant::now())).await {
             Ok(next) => behind = next,
             Err(error) => tracing::debug!(%error, "the log cannot be trimmed now"),
         }
@@ -37,18 +38,18 @@ pub(crate) async fn keep_trimmed(shared: Arc<Shared>, mut stop: watch::Receiver<
 }
 
 /// Trims the next rooms behind a place, and says where to go on; 0 once all were looked at.
-async fn trim_some(shared: &Shared, log: &Log, behind: i64) -> Result<i64, StoreError> {
+async fn trim_some(shared: &Shared, log: &Log, behind: i64, now_ms: u64) -> Result<i64, StoreError> {
     let rooms = log.store.read().await?.log_rooms(behind, TRIM_ROOMS).await?;
     let kinds = shared.node.kinds();
     for stored in &rooms {
-        forget_idle(shared, log, stored).await?;
+        forget_idle(shared, log, stored, now_ms).await?;
         // What a kind that is not declared now has kept, it keeps: the configuration may come back.
         let Some(Keep::Durable { size, ttl, log_bytes, .. }) =
             kinds.spec(&stored.room).ok().map(|spec| spec.keep)
         else {
             continue;
         };
-        let since_ms = wall_ms().saturating_sub(ttl.as_millis() as u64);
+        let since_ms = now_ms.saturating_sub(ttl.as_millis() as u64);
         let is_old = stored.oldest_ms.is_some_and(|oldest| oldest < since_ms);
         if stored.events > size as u64 || is_old || stored.bytes > log_bytes {
             let kept = Kept { events: size as u64, bytes: log_bytes, since_ms };
@@ -57,7 +58,7 @@ async fn trim_some(shared: &Shared, log: &Log, behind: i64) -> Result<i64, Store
     }
     trim_organisations(shared, log).await?;
     let mut tx = log.store.begin().await?;
-    tx.prune_log_keys(wall_ms()).await?;
+    tx.prune_log_keys(now_ms).await?;
     tx.commit().await?;
     let is_last = rooms.len() < TRIM_ROOMS as usize;
     Ok(rooms.last().filter(|_| !is_last).map_or(0, |room| room.place))
@@ -107,9 +108,9 @@ async fn trim_organisations(shared: &Shared, log: &Log) -> Result<(), StoreError
 }
 
 /// Forgets a room in which nothing was said for so long that nobody comes back to it.
-async fn forget_idle(shared: &Shared, log: &Log, stored: &StoredRoom) -> Result<(), StoreError> {
+async fn forget_idle(shared: &Shared, log: &Log, stored: &StoredRoom, now_ms: u64) -> Result<(), StoreError> {
     let lasts = if stored.top == 0 { NEW_ROOM_MS } else { OLD_ROOM_MS };
-    if stored.events > 0 || stored.touched_ms.saturating_add(lasts) > wall_ms() {
+    if stored.events > 0 || stored.touched_ms.saturating_add(lasts) > now_ms {
         return Ok(());
     }
     let _turn = log.turn(&stored.room).await;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tidings_core::hub::Entry;
-use tidings_core::{Epoch, MessageId, Node, Position, Published, Refusal, Room};
+use tidings_core::{Epoch, MessageId, Node, Org, Position, Published, Refusal, Room};
 use tidings_store::log::{Append, Appended, Appender};
 use tidings_store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -60,6 +60,8 @@ pub(super) struct Writer {
     pub(super) committing: bool,
     /// What may be in the log though nobody has heard it.
     pub(super) unsettled: Unsettled,
+    /// The number of the newest event that each organisation's log is known to have.
+    pub(super) reached: HashMap<Org, u64>,
 }
 
 impl Writer {
@@ -199,10 +201,12 @@ impl Writer {
         }
         let mut tx = self.store.begin().await?;
         let (done, left) = tx.append_and_tell(&events).await?;
+        self.goes_on(&events, &done)?;
         failpoint::reached("before_commit");
         self.committing = true;
         tx.commit().await?;
         self.committed()?;
+        self.note_reached(&events, &done);
         self.appender.learn(left);
         Ok(done)
     }
@@ -213,11 +217,42 @@ impl Writer {
         failpoint::reached("before_commit");
         self.committing = true;
         let done = self.appender.append(foreseen).await?;
-        if done.is_some() {
+        if let Some(done) = &done {
             self.committed()?;
+            self.note_reached(events, done);
         }
         self.committing = false;
         Ok(done)
+    }
+
+    /// Whether what is about to be stored stands behind everything that was. What does not would stand where members of a
+    /// room have heard something else, and they would take it for known: an older copy is in the database's place, such
+    /// as a replica that had not heard of everything when it took over.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], from then on for everything.
+    pub(super) fn goes_on(&mut self, events: &[Append<'_>], done: &[Appended]) -> Result<(), StoreError> {
+        for (event, done) in events.iter().zip(done) {
+            let (Appended::At { sequence, .. }, org) = (done, event.room.org()) else { continue };
+            let known = || self.node.mark_of(org).durable;
+            let is_known = *sequence <= self.reached.get(org).copied().unwrap_or_else(known);
+            if is_known && !failpoint::is_off("moved_back") {
+                self.health.move_back();
+                return Err(StoreError::Unavailable("it has moved back".into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes how far the log of each organisation has come.
+    pub(super) fn note_reached(&mut self, events: &[Append<'_>], done: &[Appended]) {
+        for (event, done) in events.iter().zip(done) {
+            let (Appended::At { sequence, .. }, org) = (done, event.room.org()) else { continue };
+            match self.reached.get_mut(org) {
+                Some(reached) => *reached = *sequence,
+                None => drop(self.reached.insert(org.clone(), *sequence)),
+            }
+        }
     }
 
     /// A transaction went through, and we know of it.
@@ -246,8 +281,12 @@ impl Writer {
 
     /// Counts what became of an event.
     fn count(&mut self, done: &Result<Appended, StoreError>) {
-        let count = if done.is_ok() { &self.stored } else { &self.failed };
-        count.fetch_add(1, Ordering::Relaxed);
+        match done {
+            Ok(Appended::At { .. }) => _ = self.stored.fetch_add(1, Ordering::Relaxed),
+            // What its key found stored before is not stored again.
+            Ok(Appended::Duplicate { .. } | Appended::Conflict) => {}
+            Err(_) => _ = self.failed.fetch_add(1, Ordering::Relaxed),
+        }
         self.tell(done);
     }
 
@@ -315,7 +354,7 @@ impl Letter {
 
 #[cfg(test)]
 mod tests {
-    use tidings_core::{Hub, Kinds, Org, Payload, Publish, Room};
+    use tidings_core::{Hub, Kinds, Payload, Publish};
     use tidings_store::StoreOptions;
 
     use super::*;
@@ -347,6 +386,7 @@ mod tests {
             patience: Duration::MAX,
             committing: false,
             unsettled: HashMap::new(),
+            reached: HashMap::new(),
         };
         let batch: Vec<_> = (0..40).map(|at| letter(if at == 20 { "" } else { "said" })).collect();
         assert!(matches!(writer.write(&batch).await, Err(StoreError::Invalid(_))));
@@ -357,5 +397,16 @@ mod tests {
         });
         assert_eq!(offsets.collect::<Vec<_>>(), (1..=39).collect::<Vec<_>>());
         assert!(matches!(written[20], Err(StoreError::Invalid(_))));
+        written.iter().chain([&Ok(Appended::Conflict)]).for_each(|done| writer.count(done));
+        let counts = (writer.stored.load(Ordering::Relaxed), writer.failed.load(Ordering::Relaxed));
+        assert_eq!(counts, (39, 1), "what was known is not stored");
+        // An older copy is in its place.
+        let mut tx = writer.store.begin().await.unwrap();
+        tx.run("UPDATE log_orgs SET sequence = 38", &[]).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(matches!(writer.write(&batch[..1]).await, Err(StoreError::Unavailable(_))));
+        assert!(writer.health.has_moved_back() && writer.health.refuse_while_away().is_err());
+        let sequence = writer.store.read().await.unwrap().log_sequence(&Org::default()).await.unwrap();
+        assert_eq!(sequence, 38, "nothing is stored behind it");
     }
 }

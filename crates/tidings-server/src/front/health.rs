@@ -33,6 +33,9 @@ async fn readiness(shared: &Shared) -> (StatusCode, &'static str) {
     if shared.deaths.is_unready() {
         return (StatusCode::SERVICE_UNAVAILABLE, "a task has died");
     }
+    if shared.log.as_ref().is_some_and(|log| log.health.has_moved_back()) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the database has moved back");
+    }
     match &shared.records {
         Some(records) if !records.answers().await => {
             (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer")

@@ -116,6 +116,15 @@ impl Reader {
         row.map_or(Ok(0), |row| row.count(0))
     }
 
+    /// How many events each organisation has had in its log.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::StoreError)
+    pub async fn log_sequences(&mut self) -> Result<Vec<(Org, u64)>> {
+        let rows = self.rows("SELECT org, sequence FROM log_orgs", &[]).await?;
+        rows.iter().map(|row| Ok((row.org(0)?, row.count(1)?))).collect()
+    }
+
     /// The number among its organisation's events of the newest event up to an offset, kept or not.
     ///
     /// # Errors

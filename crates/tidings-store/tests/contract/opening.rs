@@ -167,6 +167,28 @@ async fn of_many_whom_another_process_keeps_out_of_a_file_none_waits_longer_than
 }
 
 #[tokio::test]
+async fn nothing_is_committed_to_a_file_that_was_removed_or_replaced() {
+    for ending in ["", "-wal", "-shm"] {
+        let bed = Bed::sqlite().await;
+        let name = format!("{}{ending}", bed.url.strip_prefix("sqlite:").unwrap());
+        bed.store.begin().await.unwrap().commit().await.unwrap();
+        std::fs::rename(&name, format!("{name}.away")).unwrap();
+        assert!(matches!(bed.store.begin().await.map(drop), Err(StoreError::Unavailable(_))), "{name}");
+        assert!(bed.store.ping().await.is_err());
+        // Whoever puts it back has lost nothing.
+        std::fs::rename(format!("{name}.away"), &name).unwrap();
+        bed.store.begin().await.unwrap().commit().await.unwrap();
+        bed.store.ping().await.unwrap();
+    }
+    let bed = Bed::sqlite().await;
+    let path = bed.url.strip_prefix("sqlite:").unwrap();
+    std::fs::copy(path, format!("{path}.other")).unwrap();
+    std::fs::rename(format!("{path}.other"), path).unwrap();
+    let refused = bed.store.begin().await.map(drop).unwrap_err();
+    assert!(refused.to_string().contains("restart the server"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_file_is_its_owners_alone_and_one_that_others_can_read_is_refused() {
     let bed = Bed::sqlite().await;
     bed.org("acme").await;

@@ -9,11 +9,11 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use tidings_core::{Org, Room};
 use tidings_store::{Store, StoreOptions};
-use tidings_testkit::client::{Heard, PATIENCE, PlainClient};
+use tidings_testkit::client::{Heard, PATIENCE, PlainClient, http};
 use tidings_testkit::history::{Demand, History};
 use tidings_testkit::{Place, Serving};
 
-use crate::bed::{FLAGS, Publisher, catch_up, follow, hear_up_to, place, run, stored};
+use crate::bed::{FLAGS, Publisher, catch_up, follow, hear_up_to, place, run, serve, stored};
 
 const ROOM: &str = "notes:1";
 const LETTERS: usize = 4_000;
@@ -202,5 +202,40 @@ fn on_a_full_disk_nothing_is_acknowledged_that_is_not_stored_and_the_rest_goes_o
         println!("{verdict}");
         assert!(verdict.holds(), "{verdict}");
         assert_eq!(in_the_file(&server, &data, &place).await, (1..=top).collect::<Vec<_>>());
+    });
+}
+
+/// A database that was taken away under a server can still be written to, and nobody will ever read what was.
+#[test]
+fn nothing_is_acknowledged_while_the_file_is_not_where_it_was() {
+    let place = place("");
+    let server = serve(place.path());
+    let (file, away) = (place.path().join("data/tidings.db"), place.path().join("data/away.db"));
+    run(async {
+        let addr = server.addr();
+        let mut history = History::new();
+        let mut client = PlainClient::sign_in(addr, None).await.unwrap();
+        let mut publisher = Publisher::new(&mut history, ROOM, true);
+        let ready = async || http(addr, "GET /readyz", "", "").await.unwrap();
+        publisher.settle(&mut client, 1, &mut history).await.unwrap().unwrap();
+        std::fs::rename(&file, &away).unwrap();
+        let refused = publisher.settle(&mut client, 2, &mut history).await.unwrap().unwrap_err();
+        assert_eq!((&refused["code"], &refused["retryable"]), (&json!("unavailable"), &json!(true)));
+        let deadline = Instant::now() + PATIENCE;
+        while ready().await != (503, "the store does not answer\ndegraded: yes\n".to_owned()) {
+            assert!(Instant::now() < deadline, "it says that it is ready");
+        }
+        assert_eq!(stored(addr, ROOM).await.len(), 1, "what is there is read");
+        std::fs::rename(&away, &file).unwrap();
+        while publisher.settle(&mut client, 2, &mut history).await.unwrap().is_err() {
+            assert!(Instant::now() < deadline, "it does not recover");
+        }
+        while ready().await.0 != 200 {
+            assert!(Instant::now() < deadline, "it is not ready");
+        }
+        assert_eq!(
+            stored(addr, ROOM).await.into_iter().map(|(_, message)| message).collect::<Vec<_>>(),
+            [1, 2]
+        );
     });
 }

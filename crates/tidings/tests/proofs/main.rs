@@ -14,6 +14,7 @@ mod crowd;
 mod died;
 mod disk;
 mod drain;
+mod moved_back;
 mod retry;
 mod rounds;
 mod silent;
