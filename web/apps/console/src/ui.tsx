@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { useEffect, useId, useLayoutEffect, useRef, useState, type ReactNode } from "react";
+import { Fragment, useEffect, useId, useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import { Refusal } from "@tidings/client";
 
 /** A part of a page under a heading of its own. */
@@ -50,14 +50,25 @@ export function Mark({ kind, children }: { kind: "good" | "busy" | "bad" | "plai
   return <span className={`mark ${kind}`}>{children}</span>;
 }
 
-/** A page's own heading, and what is done at the top of it. */
-export function Head({ title, children }: { title: string; children?: ReactNode }) {
+/** Names in a row. One that is written from right to left turns neither their order nor what stands beside them. */
+export function Names({ of: names, between }: { of: string[]; between: string }) {
+  return names.map((name, index) => (
+    <Fragment key={index}>
+      {index > 0 && between}
+      <bdi>{name}</bdi>
+    </Fragment>
+  ));
+}
+
+/** A page's own heading, and what is done at the top of it; `shown` is the title as it is laid out, if it is more than text. */
+export function Head(props: { title: string; shown?: ReactNode; children?: ReactNode }) {
+  const { title, shown = title, children } = props;
   useEffect(() => {
     document.title = `${title} · Tidings console`;
   }, [title]);
   return (
     <div className="head">
-      <h1>{title}</h1>
+      <h1>{shown}</h1>
       {children}
     </div>
   );
