@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { Fragment, useEffect, useId, useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import { Refusal } from "@tidings/client";
+import { focusPage, useDoing } from "./doing.ts";
 
 /** A part of a page under a heading of its own. */
 export function Card({ title, aside, children }: { title: string; aside?: ReactNode; children: ReactNode }) {
@@ -139,22 +140,30 @@ export function Ask({
   done: string;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
   const [said, say] = useState<string>();
-  const [busy, setBusy] = useState(false);
-  const go = async () => {
-    setBusy(true);
-    try {
-      await act();
-      say(done);
-    } catch (error) {
-      say(error instanceof Error ? error.message : "It did not work.");
-    }
-    setBusy(false);
-    dialog.current?.close();
-  };
+  const [busy, doing] = useDoing();
+  useLayoutEffect(() => {
+    const [asked, asker] = [dialog.current, button.current];
+    return () => {
+      asked?.close();
+      // What was done took the button away that asked: who works by keyboard goes on in the page.
+      if (document.activeElement === asker) focusPage();
+    };
+  }, []);
+  const go = () =>
+    doing(async () => {
+      try {
+        await act();
+        say(done);
+      } catch (error) {
+        say(error instanceof Error ? error.message : "It did not work.");
+      }
+      dialog.current?.close();
+    });
   return (
     <>
-      <button type="button" className="danger" onClick={() => dialog.current?.showModal()}>
+      <button ref={button} type="button" className="danger" onClick={() => dialog.current?.showModal()}>
         {label}
       </button>
       <span role="status" className="said">
@@ -250,6 +259,7 @@ export function More({
     <button
       type="button"
       className="more"
+      data-fast
       disabled={pages.isFetchingNextPage}
       onClick={() => void pages.fetchNextPage()}
     >
