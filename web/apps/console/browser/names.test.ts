@@ -50,6 +50,7 @@ test("prices of six digits stand beside their chart with all of them", async () 
   await page.addInitScript(() => {
     const lost: string[] = [];
     Object.assign(globalThis, { lost });
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called on what it was called on
     const write = CanvasRenderingContext2D.prototype.fillText;
     CanvasRenderingContext2D.prototype.fillText = function (this: CanvasRenderingContext2D, text, x, y) {
       const left = this.textAlign === "right" ? x - this.measureText(text).width : x;
