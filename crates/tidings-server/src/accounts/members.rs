@@ -125,22 +125,27 @@ impl Accounts {
         Ok(member)
     }
 
-    /// Gives somebody exactly these roles; their access tokens end, so that none says otherwise.
+    /// Gives somebody exactly these roles; their access tokens end, so that none says otherwise. `seen` are those that whoever
+    /// wants it has seen: two who change them at once take nothing back from each other without knowing.
     ///
     /// # Errors
     /// `forbidden`; `not_found` for whoever is not of the organisation; `conflict` if nobody would
-    /// administer it any more.
+    /// administer it any more, or the roles are not those that were seen.
     pub(crate) async fn set_roles(
         &self,
         who: &Identity,
         id: &str,
         roles: &[String],
+        seen: Option<&[String]>,
     ) -> Result<Member, Refusal> {
         let org = &admin(who)?.org;
         let mut tx = self.store.begin().await.map_err(stored)?;
         let user = held(&mut tx, org, id).await?;
         let had = tx.roles(org, id).await.map_err(stored)?;
         check_roles(roles, &had)?;
+        if seen.is_some_and(|seen| !same(seen, &had)) {
+            return Err(changed_meanwhile(&had));
+        }
         if had.iter().any(|role| role == ADMIN) && !roles.iter().any(|role| role == ADMIN) {
             somebody_is_left(&mut tx, org, id).await?;
         }
@@ -237,6 +242,16 @@ async fn somebody_is_left(records: &mut Tx, org: &Org, without: &str) -> Result<
         }
     }
     Err(Refusal::new(Code::Conflict, "the organisation needs another administrator first"))
+}
+
+/// Whether these are the same roles, in whichever order.
+fn same(some: &[String], others: &[String]) -> bool {
+    some.iter().all(|role| others.contains(role)) && others.iter().all(|role| some.contains(role))
+}
+
+fn changed_meanwhile(now: &[String]) -> Refusal {
+    let now = if now.is_empty() { "none".to_owned() } else { now.join(", ") };
+    Refusal::new(Code::Conflict, &format!("the roles were changed meanwhile, to: {now}"))
 }
 
 /// Roles that are new are words; `operator` is neither given nor taken here.

@@ -93,6 +93,7 @@ impl Accounts {
             return Err(Refusal::new(Code::Forbidden, "the e-mail address is not verified yet"));
         }
         tx.begin_second_factor(&who.org, &user.id, &sealed).await.map_err(stored)?;
+        tx.forget_failed_logins(&who.org, &user.id).await.map_err(stored)?;
         tx.commit().await.map_err(stored)?;
         self.failures.forget(&attempts::key(&who.org, &user.email));
         let secret = base32(&secret);
@@ -124,6 +125,8 @@ impl Accounts {
         }
         tx.turn_on_second_factor(org, &user.id, wall_ms()).await.map_err(stored)?;
         let codes = fresh_codes(&mut tx, org, &user.id).await?;
+        // In the store as well: it would lock somebody out for what was forgiven.
+        tx.forget_failed_logins(org, &user.id).await.map_err(stored)?;
         tx.commit().await.map_err(stored)?;
         self.failures.forget(&attempts::key(org, &user.email));
         Ok(codes)

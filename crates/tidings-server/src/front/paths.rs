@@ -138,7 +138,7 @@ const LINES: &[Line] = &[
     ("post", "/api/auth/oidc/exchange", "accounts", "Gives tokens for the code of a finished sign-in.", Never, &[], &[("code", "string", true), ("secondCode", "string", false)]),
     ("get", "/api/users", "administration", "The organisation's people, by their ids.", Needed, PEOPLE, &[]),
     ("post", "/api/users", "administration", "Invites somebody.", Needed, &[], &[("email", "string", true), ("name", "string", false), ("roles", "array", false)]),
-    ("post", "/api/users/{id}/roles", "administration", "Sets somebody's roles.", Needed, &[], &[("roles", "array", true)]),
+    ("post", "/api/users/{id}/roles", "administration", "Sets somebody's roles.", Needed, &[], &[("roles", "array", true), ("had", "array", false)]),
     ("post", "/api/users/{id}/disable", "administration", "Keeps somebody out.", Needed, &[], &[]),
     ("post", "/api/users/{id}/enable", "administration", "Lets somebody in again.", Needed, &[], &[]),
     ("post", "/api/users/{id}/second-factor/remove", "administration", "Removes somebody's second factor, as when the device is lost; every sign-in of theirs ends.", Needed, &[], &[]),

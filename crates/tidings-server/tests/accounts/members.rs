@@ -80,6 +80,28 @@ async fn of_two_administrators_who_are_to_be_none_at_once_one_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn roles_that_were_changed_since_they_were_seen_are_not_taken_back_unseen() {
+    for bed in Bed::both().await {
+        let admin = bed.signed_in("acme", "ada@example.com", &["admin"]).await;
+        let bob = bed.user("acme", "bob@example.com", &["editor", "reader"]).await;
+        let path = format!("/api/users/{bob}/roles");
+        let seen = json!(["reader", "editor"]);
+        let first = json!({"roles": ["editor", "reader", "admin"], "had": seen});
+        assert_eq!(bed.post_as(&admin, &path, first).await.status, 200, "in whichever order");
+        let second = json!({"roles": ["editor"], "had": seen});
+        let refused = bed.post_as(&admin, &path, second).await;
+        assert_eq!((refused.status, refused.code()), (409, "conflict"), "{refused:?}");
+        assert!(refused.body["error"]["message"].as_str().unwrap().contains("admin"), "{refused:?}");
+        // Who does not say what they have seen sets them as they are asked to.
+        let third = bed.post_as(&admin, &path, json!({"roles": []})).await;
+        assert_eq!(third.body["user"]["roles"], json!([]), "{third:?}");
+        let none = bed.post_as(&admin, &path, json!({"roles": ["editor"], "had": ["admin"]})).await;
+        assert!(none.body["error"]["message"].as_str().unwrap().ends_with("none"), "{none:?}");
+        bed.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_invitation_leads_into_the_administrators_organisation() {
     let bed = Bed::with(|config| config.accounts.register = Register::Invited).await;
     let admin = bed.signed_in("acme", "ada@example.com", &["admin"]).await;

@@ -250,6 +250,33 @@ async fn wrong_codes_are_counted_for_other_nodes_and_the_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_tried_while_it_is_turned_on_locks_nobody_out_who_got_it_right() {
+    for bed in Bed::both().await {
+        bed.user("default", ADA, &[]).await;
+        let token = text(&bed.login("default", ADA).await["accessToken"]);
+        let on = format!("{FACTOR}/on");
+        let mut shown = None;
+        // The second time the password was right in between.
+        for tries in [4, 4] {
+            let begun = bed.post_as(&token, FACTOR, json!({ "password": PASSWORD })).await;
+            let device = Device::of(begun.body["secret"].as_str().unwrap());
+            for _ in 0..tries {
+                let tried = bed.post_as(&token, &on, json!({ "code": device.wrong() })).await;
+                assert_eq!(tried.code(), "second_factor", "{tried:?}");
+            }
+            shown = Some(device);
+        }
+        let device = shown.unwrap();
+        codes_in(&bed.post_as(&token, &on, json!({ "code": device.code(0) })).await);
+        // One slip more is the first, not the fifth.
+        assert_eq!(login(&bed, PASSWORD, Some(&device.wrong())).await.code(), "second_factor");
+        let signed_in = login(&bed, PASSWORD, Some(&device.code(1))).await;
+        assert_eq!(signed_in.status, 200, "{signed_in:?}");
+        bed.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_code_signs_in_once_and_new_ones_take_the_place_of_the_rest() {
     for bed in Bed::both().await {
         let (_, _, device, codes) = ada(&bed, &[]).await;

@@ -177,6 +177,32 @@ test("an account gets roles, loses its tokens, and may sign in no longer, then a
   await page.close();
 });
 
+test("of two administrators who change the same roles the second is told what the first has made of them", async () => {
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await window.signIn("/accounts");
+  const row = page.getByRole("row", { name: /diana@example\.com/ });
+  await row.locator("summary").press("Enter");
+  const field = row.getByLabel("Roles of Diana, by commas");
+  await field.fill("helper");
+  // Another one, while this one types.
+  const { users } = (await (await asks("/api/users", asAdmin)).json()) as {
+    users: { id: string; email: string }[];
+  };
+  const path = `/api/users/${users.find(({ email }) => email === "diana@example.com")?.id}/roles`;
+  const body = JSON.stringify({ roles: ["judge"] });
+  expect((await asks(path, asAdmin, { method: "POST", body })).status).toBe(200);
+  await row.getByRole("button", { name: "Set" }).click();
+  await row.getByText("the roles were changed meanwhile, to: judge").waitFor();
+  // What is there now is shown, and what was typed is kept.
+  await row.locator("summary", { hasText: "judge" }).waitFor();
+  expect(await field.inputValue()).toBe("helper");
+  await row.getByRole("button", { name: "Set" }).click();
+  await row.getByText("They are set.").waitFor();
+  await row.locator("summary", { hasText: "helper" }).waitFor();
+  await page.close();
+});
+
 test("somebody is invited with roles, once", async () => {
   const email = `${unique("guest")}@example.com`;
   const window = await Window.open(browser, server);

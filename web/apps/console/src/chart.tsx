@@ -10,6 +10,10 @@ export interface Curve {
 }
 
 const HEIGHT = 190;
+/** Pixels left of a chart: at least, for each digit, and between the digits and the chart. */
+const AXIS_LEAST = 64;
+const AXIS_DIGIT = 8;
+const AXIS_GAP = 12;
 /** Distances between lines of a chart of things one counts. */
 const WHOLE_STEPS = [1, 2, 5]
   .flatMap((step) => [1, 10, 100, 1e3, 1e4, 1e5, 1e6].map((by) => step * by))
@@ -112,6 +116,12 @@ function rangeOf(least: number, most: number, fitted: number | undefined): [numb
   return [least - free, most + free];
 }
 
+/** Room for what stands left of a chart. Texts that did not fit would lose their first digits. */
+function widthOf(texts: string[] | null): number {
+  const longest = Math.max(0, ...(texts ?? []).map((text) => text.length));
+  return Math.max(AXIS_LEAST, longest * AXIS_DIGIT + AXIS_GAP);
+}
+
 function optionsFor(
   element: HTMLElement,
   curves: Curve[],
@@ -146,7 +156,7 @@ function optionsFor(
       },
       {
         ...axis,
-        size: 64,
+        size: (_, texts) => widthOf(texts),
         ...(counted ? { incrs: WHOLE_STEPS } : {}),
         // Where nothing is drawn there is nothing to measure.
         values: (plot, all) => (isEmpty(plot.data.slice(1)) ? [] : all.map((value) => unit(value))),

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "react";
 import { Refusal } from "@tidings/client";
 import { useClient } from "@tidings/react";
+import { useDoing } from "./doing.ts";
 import { ProofForm, type Proof } from "./proof.tsx";
 
 /** Whether the server wants the password again before something. */
@@ -18,26 +19,28 @@ export function Confirmed(props: {
   const { label, question, act, done } = props;
   const [asks, ask] = useState(false);
   const [said, say] = useState<string>();
-  const [busy, setBusy] = useState(false);
-  const go = async () => {
-    setBusy(true);
-    say(undefined);
-    try {
-      await act();
-      say(done);
-    } catch (error) {
-      if (wantsPassword(error)) ask(true);
-      else say(words(error));
-    }
-    setBusy(false);
-  };
+  const [busy, doing] = useDoing();
+  const button = useRef<HTMLButtonElement>(null);
+  const go = () =>
+    doing(async () => {
+      say(undefined);
+      try {
+        await act();
+        say(done);
+      } catch (error) {
+        if (wantsPassword(error)) ask(true);
+        else say(words(error));
+      }
+    });
   const confirmed = () => {
     ask(false);
+    // The dialog goes without having been closed, which would have put it there.
+    button.current?.focus();
     void go();
   };
   return (
     <>
-      <button type="button" disabled={busy} onClick={() => void go()}>
+      <button ref={button} type="button" disabled={busy} onClick={() => void go()}>
         {label}
       </button>
       <span role="status" className="said">

@@ -4,6 +4,7 @@ import { createRoot } from "react-dom/client";
 import { Boundary } from "./boundary.tsx";
 import { router } from "./router.tsx";
 import { arrive } from "./session.ts";
+import { takeDoubleClicksAsOne } from "./twice.ts";
 // With the first page: a style that does not come once is not asked for again.
 import "uplot/dist/uPlot.min.css";
 import "./style/base.css";
@@ -14,6 +15,7 @@ import "./style/trading.css";
 import "./style/small.css";
 
 void arrive();
+takeDoubleClicksAsOne();
 
 const place = document.getElementById("root");
 if (place) {

@@ -15,6 +15,8 @@ export interface SignedIn {
   /** What was read for this one, and for nobody else. */
   queries: QueryClient;
   userId: string;
+  /** What others see; the id where there is no name. */
+  name: string | undefined;
   org: string;
   /** Whether the server takes whoever it is for a server or an administrator; what may be done is for it to say. */
   isServer: boolean;
@@ -226,7 +228,7 @@ function open(kept: Kept): SignedIn {
   const client: Client = new Client({
     url: location.origin,
     token: tokenOf(kept, () => current?.client === client, refused),
-    share: `${holder}:${rightsOf(kept)}`,
+    share: `${holder}:${kindOf(kept)}`,
   });
   const queries = queriesOf(refused);
   client.watch(() => {
@@ -243,11 +245,26 @@ function open(kept: Kept): SignedIn {
     queries,
     org,
     userId: holder.slice(org.length + 1),
-    isServer: says(first, ["publish", "admin"]),
-    isAdmin: says(first, ["admin"]),
-    // Who runs the server belongs to the organisation that everybody is in.
-    watches: says(first, ["admin"]) || (org === "default" && has(first, "operator")),
+    name: nameIn(first),
+    ...rightsOf(org, first),
   };
+}
+
+/** What a token lets its holder do. */
+function rightsOf(org: string, token: string): Pick<SignedIn, "isServer" | "isAdmin" | "watches"> {
+  return {
+    isServer: says(token, ["publish", "admin"]),
+    isAdmin: says(token, ["admin"]),
+    // Who runs the server belongs to the organisation that everybody is in.
+    watches: says(token, ["admin"]) || (org === "default" && has(token, "operator")),
+  };
+}
+
+/** Goes on with a token that may say something else of who has signed in than the one before: roles come and go. */
+function goOn(token: string): void {
+  if (!current) return;
+  current = { ...current, name: nameIn(token), ...rightsOf(current.org, token) };
+  watchers.forEach((watcher) => watcher());
 }
 
 function queriesOf(refused: (error: unknown) => void): QueryClient {
@@ -284,13 +301,18 @@ function says(token: string, scopes: string[]): boolean {
   return scope.split(" ").some((one) => scopes.includes(one)) || has(token, "admin");
 }
 
+function nameIn(token: string): string | undefined {
+  const { name } = (claimsOf(token) ?? {}) as { name?: string };
+  return name || undefined;
+}
+
 function has(token: string, role: string): boolean {
   const { roles = [] } = (claimsOf(token) ?? {}) as { roles?: string[] };
   return roles.includes(role);
 }
 
 /** Tabs share a connection if they may do the same on it: a pasted token may have other rights than an account. */
-function rightsOf(kept: Kept): string {
+function kindOf(kept: Kept): string {
   return kept.by === "token" ? kept.token.slice(-12) : "password";
 }
 
@@ -298,7 +320,9 @@ function rightsOf(kept: Kept): string {
 function tokenOf(kept: Kept, isCurrent: () => boolean, refused: (error: unknown) => void): GetToken {
   if (kept.by === "token") return () => kept.token;
   const renewed = refreshing(location.origin, kept.tokens, (tokens) => {
-    if (isCurrent()) sessionStorage.setItem(PLACE, JSON.stringify({ by: "password", tokens }));
+    if (!isCurrent()) return;
+    sessionStorage.setItem(PLACE, JSON.stringify({ by: "password", tokens }));
+    goOn(tokens.accessToken);
   });
   return async (asked) => {
     try {

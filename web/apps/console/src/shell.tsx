@@ -61,7 +61,7 @@ export function Shell() {
   );
 }
 
-function Frame({ session: { userId, org, isAdmin, watches } }: { session: SignedIn }) {
+function Frame({ session: { userId, name, org, isAdmin, watches } }: { session: SignedIn }) {
   const path = useRouterState({ select: ({ location }) => location.pathname });
   const mounted = { Arena: useMounted("arena"), Trading: useMounted("trading") };
   const isFor = { everybody: true, watchers: watches, admins: isAdmin };
@@ -115,8 +115,14 @@ function Frame({ session: { userId, org, isAdmin, watches } }: { session: Signed
         ))}
         <div className="who">
           <p>
-            <b>{userId}</b>
+            <b>{name ?? userId}</b>
             <br />
+            {name !== undefined && name !== userId && (
+              <>
+                <span>{userId}</span>
+                <br />
+              </>
+            )}
             <span>organisation {org}</span>
           </p>
           <button type="button" onClick={signOut}>

@@ -43,12 +43,12 @@ export function Turn(props: {
   return (
     <div className="row-actions">
       {turns.from !== undefined && (
-        <button type="button" onClick={turns.back}>
+        <button type="button" data-fast onClick={turns.back}>
           {turns.came ? names.back : names.first}
         </button>
       )}
       {next !== undefined && (
-        <button type="button" onClick={() => turns.on(next)}>
+        <button type="button" data-fast onClick={() => turns.on(next)}>
           {names.on}
         </button>
       )}

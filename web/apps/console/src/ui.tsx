@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
-import { useEffect, useId, useLayoutEffect, useRef, useState, type ReactNode } from "react";
+import { Fragment, useEffect, useId, useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import { Refusal } from "@tidings/client";
+import { focusPage, useDoing } from "./doing.ts";
 
 /** A part of a page under a heading of its own. */
 export function Card({ title, aside, children }: { title: string; aside?: ReactNode; children: ReactNode }) {
@@ -50,14 +51,25 @@ export function Mark({ kind, children }: { kind: "good" | "busy" | "bad" | "plai
   return <span className={`mark ${kind}`}>{children}</span>;
 }
 
-/** A page's own heading, and what is done at the top of it. */
-export function Head({ title, children }: { title: string; children?: ReactNode }) {
+/** Names in a row. One that is written from right to left turns neither their order nor what stands beside them. */
+export function Names({ of: names, between }: { of: string[]; between: string }) {
+  return names.map((name, index) => (
+    <Fragment key={index}>
+      {index > 0 && between}
+      <bdi>{name}</bdi>
+    </Fragment>
+  ));
+}
+
+/** A page's own heading, and what is done at the top of it; `shown` is the title as it is laid out, if it is more than text. */
+export function Head(props: { title: string; shown?: ReactNode; children?: ReactNode }) {
+  const { title, shown = title, children } = props;
   useEffect(() => {
     document.title = `${title} · Tidings console`;
   }, [title]);
   return (
     <div className="head">
-      <h1>{title}</h1>
+      <h1>{shown}</h1>
       {children}
     </div>
   );
@@ -128,22 +140,30 @@ export function Ask({
   done: string;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
   const [said, say] = useState<string>();
-  const [busy, setBusy] = useState(false);
-  const go = async () => {
-    setBusy(true);
-    try {
-      await act();
-      say(done);
-    } catch (error) {
-      say(error instanceof Error ? error.message : "It did not work.");
-    }
-    setBusy(false);
-    dialog.current?.close();
-  };
+  const [busy, doing] = useDoing();
+  useLayoutEffect(() => {
+    const [asked, asker] = [dialog.current, button.current];
+    return () => {
+      asked?.close();
+      // What was done took the button away that asked: who works by keyboard goes on in the page.
+      if (document.activeElement === asker) focusPage();
+    };
+  }, []);
+  const go = () =>
+    doing(async () => {
+      try {
+        await act();
+        say(done);
+      } catch (error) {
+        say(error instanceof Error ? error.message : "It did not work.");
+      }
+      dialog.current?.close();
+    });
   return (
     <>
-      <button type="button" className="danger" onClick={() => dialog.current?.showModal()}>
+      <button ref={button} type="button" className="danger" onClick={() => dialog.current?.showModal()}>
         {label}
       </button>
       <span role="status" className="said">
@@ -239,6 +259,7 @@ export function More({
     <button
       type="button"
       className="more"
+      data-fast
       disabled={pages.isFetchingNextPage}
       onClick={() => void pages.fetchNextPage()}
     >

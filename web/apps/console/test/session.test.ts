@@ -54,3 +54,26 @@ test("a sign-in that is over ends nobody else's", async () => {
   expect(session()?.userId).toBe("bob");
   expect(kept()).toContain("refresh-bob");
 });
+
+test("what somebody may do, and who they are called, follows the token they have", async () => {
+  const tokenWith = (claims: object) => ({
+    ...tokens("ada", 1),
+    accessToken: mint({ sub: "ada", ...claims }),
+  });
+  answers.set("/api/auth/login", () =>
+    Response.json(tokenWith({ roles: ["admin"], name: "Ada", exp: Math.floor(Date.now() / 1_000) + 1 })),
+  );
+  await signInByPassword("ada@example.com", "password123", "");
+  expect(session()).toMatchObject({ isServer: true, isAdmin: true, watches: true, name: "Ada" });
+
+  answers.set("/api/auth/refresh", () =>
+    Response.json({ ...tokenWith({ roles: [], name: "Ada L." }), expiresIn: 1 }),
+  );
+  await session()?.client.request("/api/rooms");
+  const rights = { isServer: false, isAdmin: false, watches: false };
+  expect(session()).toMatchObject({ ...rights, name: "Ada L.", userId: "ada" });
+
+  answers.set("/api/auth/refresh", () => Response.json(tokenWith({ roles: ["operator"] })));
+  await session()?.client.request("/api/rooms");
+  expect(session()).toMatchObject({ ...rights, watches: true, name: undefined });
+});

@@ -83,6 +83,7 @@ async fn invite(asked: Asked, body: Received) -> Response<Body> {
 #[serde(deny_unknown_fields)]
 struct Roles {
     roles: Vec<String>,
+    had: Option<Vec<String>>,
 }
 
 async fn roles(asked: Asked, id: Named, body: Received) -> Response<Body> {
@@ -91,7 +92,7 @@ async fn roles(asked: Asked, id: Named, body: Received) -> Response<Body> {
         let who = asked.who().await?;
         let wanted: Roles = asked.read(&body)?;
         let id = id.known(no_user)?;
-        let changed = accounts.set_roles(&who, &id, &wanted.roles).await;
+        let changed = accounts.set_roles(&who, &id, &wanted.roles, wanted.had.as_deref()).await;
         let after = format!("{:?}", wanted.roles);
         asked.note_by(&who, (Action::RoleChange, &id), Some(after), &changed);
         changed

@@ -155,12 +155,13 @@ function rolesIn(form: FormData): string[] {
 
 /** Which roles somebody has: exactly those that stand in the field. */
 function Roles({ path, name, roles }: { path: string; name: string; roles: string[] }) {
-  const give = useAct<{ roles: string[] }>(path);
+  const give = useAct<{ roles: string[]; had: string[] }>(path);
   const [said, say] = useState<string>();
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     give.mutate(
-      { roles: rolesIn(new FormData(event.currentTarget)) },
+      // As they are shown here: another administrator may have changed them since.
+      { roles: rolesIn(new FormData(event.currentTarget)), had: roles },
       { onSuccess: () => say("They are set."), onError: (error) => say(error.message) },
     );
   };

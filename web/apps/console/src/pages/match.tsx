@@ -4,7 +4,7 @@ import type { MatchUpdated } from "@tidings/client";
 import { useMatch, useRoom, type Match, type PlayerAction } from "@tidings/react";
 import { useRead } from "../api.ts";
 import { at, signed, whole } from "../format.ts";
-import { Card, Head, Note } from "../ui.tsx";
+import { Card, Head, Names, Note } from "../ui.tsx";
 import { InArena } from "./leaderboard.tsx";
 import { MatchStatus } from "./matches.tsx";
 
@@ -38,9 +38,10 @@ function Played() {
       </>
     );
   }
+  const names = match.players.map(({ displayName }) => displayName);
   return (
     <>
-      <Head title={match.players.map(({ displayName }) => displayName).join(" – ")}>
+      <Head title={names.join(" – ")} shown={<Names of={names} between=" – " />}>
         <MatchStatus status={match.status} />
       </Head>
       <Card title="Score" aside={match.currentRound ? `round ${match.currentRound}` : match.format}>

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { Match } from "@tidings/react";
 import { useRead } from "../api.ts";
 import { Turn, useTurns } from "../turns.tsx";
-import { Head, Mark, Note, Table } from "../ui.tsx";
+import { Head, Mark, Names, Note, Table } from "../ui.tsx";
 import { InArena } from "./leaderboard.tsx";
 
 /** How long those that are older are shown as they were read. */
@@ -58,7 +58,9 @@ export function MatchTable({ matches }: { matches: Match[] | undefined }) {
     <Table caption="Matches" head={["Players", "Score", "State", "See"]}>
       {matches.map((match) => (
         <tr key={match.id}>
-          <th scope="row">{match.players.map(({ displayName }) => displayName).join(" – ")}</th>
+          <th scope="row">
+            <Names of={match.players.map(({ displayName }) => displayName)} between=" – " />
+          </th>
           <td>{match.players.map(({ score }) => score ?? 0).join(" : ")}</td>
           <td>
             <MatchStatus status={match.status} />

@@ -113,7 +113,7 @@ function NewRoom() {
             required
             defaultValue="10000"
             inputMode="decimal"
-            pattern="\d{1,10}(\.\d{1,8})?"
+            pattern="\s*\d{1,10}(\.\d{1,8})?\s*"
             title="1 to 1,000,000,000, with at most eight digits behind the point"
           />
         </label>

@@ -2,6 +2,7 @@ import { useState } from "react";
 import type { TradeRoomView } from "@tidings/client";
 import type { Proof } from "@tidings/client/trading";
 import type { RoomAct } from "@tidings/react";
+import { useDoing } from "../doing.ts";
 import { counted } from "../format.ts";
 import { Ask, Mark } from "../ui.tsx";
 import { Export } from "./export.tsx";
@@ -43,14 +44,13 @@ export function Acts(props: {
   act: (name: RoomAct) => Promise<unknown>;
 }) {
   const { room, isMember, runs, act } = props;
-  const [busy, setBusy] = useState(false);
+  const [busy, doing] = useDoing();
   const [refused, refuse] = useState<string>();
-  const go = async (name: RoomAct) => {
-    setBusy(true);
-    refuse(undefined);
-    await act(name).catch((error: unknown) => refuse(refusalWords(error)));
-    setBusy(false);
-  };
+  const go = (name: RoomAct) =>
+    doing(async () => {
+      refuse(undefined);
+      await act(name).catch((error: unknown) => refuse(refusalWords(error)));
+    });
   const button = (name: RoomAct, title: string) => (
     <button type="button" disabled={busy} onClick={() => void go(name)}>
       {title}

@@ -2,6 +2,7 @@ import { useState, type FormEvent } from "react";
 import type { TradeRules } from "@tidings/client";
 import type { OrderExecuted } from "@tidings/client";
 import type { OpenOrder, Order } from "@tidings/client/trading";
+import { useDoing } from "../doing.ts";
 import { fieldOf } from "../form.ts";
 import { whole } from "../format.ts";
 import { Card, Choice } from "../ui.tsx";
@@ -29,18 +30,19 @@ export function Ticket(props: {
   const [type, setType] = useState<Type>("market");
   const [side, setSide] = useState<Side>("buy");
   const [said, say] = useState<Said>();
-  const [busy, setBusy] = useState(false);
+  const [busy, doing] = useDoing();
   const instrument = rules.instruments.find((one) => one.symbol === symbol);
-  const submit = async (event: FormEvent<HTMLFormElement>) => {
+  const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
-    setBusy(true);
-    say(undefined);
-    try {
-      say(await place(orderOf(event.currentTarget, { symbol, side, type })));
-    } catch (error) {
-      say({ refused: refusalWords(error) });
-    }
-    setBusy(false);
+    const order = orderOf(event.currentTarget, { symbol, side, type });
+    return doing(async () => {
+      say(undefined);
+      try {
+        say(await place(order));
+      } catch (error) {
+        say({ refused: refusalWords(error) });
+      }
+    });
   };
   return (
     <Card
@@ -127,7 +129,7 @@ function Amount({ name, label, required }: { name: string; label: string; requir
         name={name}
         inputMode="decimal"
         autoComplete="off"
-        pattern="\d+(\.\d+)?"
+        pattern="\s*\d+(\.\d+)?\s*"
         title="A number such as 12 or 0.5"
         required={required}
       />
