@@ -1,9 +1,6 @@
 //! A command with a key is done once: its reply stands in the transaction that did it.
 
-use std::collections::BTreeMap;
-
-use serde_json::value::RawValue;
-use tidings_core::{Code, Identity, Refusal};
+use tidings_core::{Code, Identity, Refusal, meant};
 use tidings_store::log::KEY_MS;
 use tidings_store::options::{LONG_BYTES, PRUNE_MOST};
 use tidings_store::sql::bounded;
@@ -23,11 +20,6 @@ pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
 
 /// Bytes of a key at most.
 const KEY_BYTES: usize = 128;
-
-/// Bytes of a body that is compared by what it says; a longer one is by how it is written, which costs less.
-const MEANT_BYTES: usize = 64 << 10;
-/// Levels of one that is compared so; more, which no door lets in unless it is told to, is by how it is written.
-const MEANT_LEVELS: usize = 128;
 
 /// A command that is to be done once.
 ///
@@ -135,44 +127,6 @@ impl Once {
     }
 }
 
-/// What a body says, whoever wrote it: without space between, members by their names. What is no JSON stays as it is.
-fn meant(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let is_read = text.len() <= MEANT_BYTES && write_meant(&mut out, text, MEANT_LEVELS).is_ok();
-    if is_read { out } else { text.to_owned() }
-}
-
-/// Numbers stay as they are written, so that none loses a digit.
-fn write_meant(out: &mut String, text: &str, levels: usize) -> serde_json::Result<()> {
-    let text = text.trim();
-    let Some(below) = levels.checked_sub(1) else { return Err(serde::de::Error::custom("too deep")) };
-    match text.as_bytes().first() {
-        Some(b'{') => {
-            let members: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
-            out.push('{');
-            for (at, (name, value)) in members.into_iter().enumerate() {
-                out.push_str(if at == 0 { "" } else { "," });
-                out.push_str(&serde_json::to_string(&name)?);
-                out.push(':');
-                write_meant(out, value.get(), below)?;
-            }
-            out.push('}');
-        }
-        Some(b'[') => {
-            let values: Vec<&RawValue> = serde_json::from_str(text)?;
-            out.push('[');
-            for (at, value) in values.into_iter().enumerate() {
-                out.push_str(if at == 0 { "" } else { "," });
-                write_meant(out, value.get(), below)?;
-            }
-            out.push(']');
-        }
-        Some(b'"') => out.push_str(&serde_json::to_string(&serde_json::from_str::<String>(text)?)?),
-        _ => out.push_str(serde_json::from_str::<&RawValue>(text)?.get()),
-    }
-    Ok(())
-}
-
 /// What is told for a key that was used with another command.
 pub(crate) fn other() -> Refusal {
     Refusal::new(Code::Conflict, "this key was used with another command")
@@ -187,40 +141,4 @@ pub(crate) async fn prune(store: &Store, now_ms: u64) -> Result<u64, StoreError>
     let pruned = tx.run(sql, args![over, PRUNE_MOST]).await?;
     tx.commit().await?;
     Ok(pruned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_means_the_same_whoever_wrote_it() {
-        let one = r#"{"b":[1,{"y":null,"x":"\u00e9\/"}],"a":1.0}"#;
-        let other = "{ \"a\": 1.0,\n \"b\" : [1, {\"x\": \"\u{e9}/\", \"y\": null}] }";
-        assert_eq!(meant(one), meant(other));
-        assert_eq!(meant(one), "{\"a\":1.0,\"b\":[1,{\"x\":\"\u{e9}/\",\"y\":null}]}");
-    }
-
-    #[test]
-    fn what_says_something_else_is_not_the_same() {
-        let different = [
-            r#"{"a":1}"#,
-            r#"{"a":1.0}"#,
-            r#"{"a":"1"}"#,
-            r#"{"a":[1]}"#,
-            r#"{"a":1,"b":null}"#,
-            r#"{"a":12345678901234567890123}"#,
-            r#"{"a":12345678901234567890124}"#,
-            r#"[1,2]"#,
-            r#"[2,1]"#,
-            r#"[12]"#,
-            "",
-            "{",
-            "no JSON",
-        ];
-        let meanings: std::collections::BTreeSet<String> = different.into_iter().map(meant).collect();
-        assert_eq!(meanings.len(), different.len());
-        let deep = "[ ".repeat(30_000) + &"]".repeat(30_000);
-        assert_eq!(meant(&deep), deep, "by how it is written");
-    }
 }

@@ -64,5 +64,6 @@ pub use recorder::Recorder;
 pub use room::{Keep, Org, Roll, Room, RoomSpec};
 pub use shard::{ConnKey, Shard, Sink};
 pub use shuffle::Shuffle;
+pub use tidings_wire::json::meant;
 pub use tidings_wire::time;
 pub use user::{Holder, UserKey};

@@ -533,7 +533,7 @@ impl Node {
         let Some(body) = body else { return Ok(None) };
         match what.key.and_then(|key| recent.key(key)) {
             None => Ok(None),
-            Some(known) if known.body == body => {
+            Some(known) if known.body == body || known.body == self.bodies().written(what) => {
                 Ok(Some(Published { duplicate: true, ..Published::now(known.id, known.position) }))
             }
             Some(_) => Err(Refusal::key_was_used()),

@@ -1,10 +1,12 @@
 //! An event for a room, and where it stands in the room's history.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
 use compact_str::CompactString;
+use tidings_wire::json;
 
 use crate::lane::Lane;
 use crate::room::Room;
@@ -145,6 +147,15 @@ impl Payload {
     /// The bytes of both.
     pub fn bytes(&self) -> usize {
         self.json.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// The same payload as everybody would write it, by which a repeat is known again; none if it is written so.
+    pub fn meant(&self) -> Option<Self> {
+        match json::meant(self.text()) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(text) if text.as_bytes() == self.json => None,
+            Cow::Owned(text) => Some(Self { json: text.into(), attachments: self.attachments.clone() }),
+        }
     }
 
     /// The JSON as text.

@@ -51,6 +51,18 @@ fn a_key_used_with_another_event_is_a_conflict() {
 }
 
 #[test]
+fn a_repeat_under_a_key_is_known_however_it_is_written() {
+    let (node, _) = node();
+    let say = |json: &'static str| {
+        let publish = Publish { key: Some("k"), payload: Payload::json(json), ..event("rec:1", "e") };
+        node.publish(publish, None, 0)
+    };
+    say(r#"{"name":"\u00e9","at":[1,2]}"#).unwrap();
+    assert!(say("{ \"at\": [1, 2], \"name\": \"\u{e9}\" }").unwrap().duplicate);
+    assert_eq!(say(r#"{"at":[2,1],"name":"\u00e9"}"#).unwrap_err().code, Code::Conflict);
+}
+
+#[test]
 fn a_key_belongs_to_its_room() {
     let (node, _) = node();
     for name in ["rec:1", "rec:2"] {

@@ -240,3 +240,61 @@ proptest! {
         let _ = (json::elements(&text).count(), json::members(&format!("{{{text}")).count());
     }
 }
+
+#[test]
+fn a_text_means_the_same_whoever_wrote_it() {
+    let one = r#"{"b":[1,{"y":null,"x":"\u00e9\/\ud83d\ude00"}],"a":1.0,"\u0062c":[],"d":{}}"#;
+    let other =
+        "{ \"a\": 1.0,\n \"bc\":[ ], \"d\":{\t}, \"b\" : [1, {\"x\": \"\u{e9}/\u{1f600}\", \"y\": null}] } ";
+    assert_eq!(json::meant(one), json::meant(other));
+    assert_eq!(
+        json::meant(one),
+        "{\"a\":1.0,\"b\":[1,{\"x\":\"\u{e9}/\u{1f600}\",\"y\":null}],\"bc\":[],\"d\":{}}"
+    );
+}
+
+#[test]
+fn texts_that_say_something_else_mean_something_else() {
+    let different = [
+        r#"{"a":1}"#,
+        r#"{"a":1.0}"#,
+        r#"{"a":"1"}"#,
+        r#"{"a":[1]}"#,
+        r#"{"a":1,"b":null}"#,
+        r#"{"a":1,"a":2}"#,
+        r#"{"a":2,"a":1}"#,
+        r#"{"a":12345678901234567890123}"#,
+        r#"{"a":12345678901234567890124}"#,
+        r#"[1,2]"#,
+        r#"[2,1]"#,
+        r#"[12]"#,
+        r#""\ud800""#,
+        r#""\ud801""#,
+        "",
+        "{",
+        "no JSON",
+    ];
+    let meanings: std::collections::BTreeSet<_> = different.into_iter().map(json::meant).collect();
+    assert_eq!(meanings.len(), different.len());
+}
+
+#[test]
+fn what_is_no_json_too_deep_or_too_long_means_what_is_written() {
+    let deep = "[ ".repeat(30_000) + &"]".repeat(30_000);
+    let long = format!("[ {}1]", " ".repeat(64 << 10));
+    for text in ["[1, 2", "{'a': 1}", &deep, &long] {
+        assert_eq!(json::meant(text), text);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_meaning_says_what_the_text_says(value in any_json()) {
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let meant = json::meant(&text);
+        // Read twice: serde's way of reading may change the last digit of a number it has written.
+        let read = |text| serde_json::from_str::<Value>(text).unwrap();
+        prop_assert_eq!(read(&meant), read(&text));
+        prop_assert_eq!(json::meant(&meant), meant.clone());
+    }
+}

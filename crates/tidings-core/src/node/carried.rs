@@ -44,8 +44,16 @@ impl Bodies {
         Self { seed, proof: hash(seed, "known", &known, Some(&[7; 32])) }
     }
 
-    /// A hash of what a key stands for.
+    /// A hash of what a key stands for: what it says, whoever wrote it.
     pub(super) fn of(self, what: &Publish<'_>) -> u64 {
+        match what.payload.meant() {
+            None => self.written(what),
+            Some(meant) => hash(self.seed, what.event, &meant, what.batch),
+        }
+    }
+
+    /// The same as it was written: processes before this one kept that.
+    pub(super) fn written(self, what: &Publish<'_>) -> u64 {
         hash(self.seed, what.event, &what.payload, what.batch)
     }
 }

@@ -232,7 +232,8 @@ fn content_of(messages: &[Message<'_>]) -> [u8; 32] {
         let one = [&message.room, &message.user_id, &message.org].map(|to| to.as_deref());
         let rooms = message.rooms.as_ref().map(|rooms| rooms.len().to_string());
         let many = message.rooms.iter().flatten().map(|room| Some(&**room));
-        let said = [rooms.as_deref(), Some(&*message.event), Some(message.data.get())];
+        let data = json::meant(message.data.get());
+        let said = [rooms.as_deref(), Some(&*message.event), Some(&*data)];
         for part in one.into_iter().chain(said).chain(many) {
             all.extend_from_slice(&part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
             all.extend_from_slice(part.unwrap_or_default().as_bytes());

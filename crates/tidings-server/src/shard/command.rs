@@ -5,6 +5,7 @@ use tidings_app::registry::Snapshot;
 use tidings_core::{
     Answered, Code, ConnKey, Denied, Epoch, Identity, Payload, Position, Publish, Refusal, Room,
 };
+use tidings_wire::Limits;
 use tidings_wire::json::{self, write_string};
 use tidings_wire::plain::{self, BadField, HistoryBody, PublishBody, SubscribeBody};
 use tidings_wire::socketio::{encode, msgpack};
@@ -102,10 +103,8 @@ impl ShardLoop {
         let limits = self.settings.limits;
         let body = args.next().unwrap_or("{}");
         let done = match name {
-            "publish" => match PublishBody::parse(body, &limits) {
-                Ok(publish) => self.publish(key, ack, &publish, attachments),
-                Err(bad) => Err(refused(bad)),
-            },
+            "publish" => keyed(body, args.next(), &limits)
+                .and_then(|publish| self.publish(key, ack, &publish, attachments)),
             "subscribe" => match SubscribeBody::parse(body, &limits) {
                 Ok(subscribe) => self.subscribe(key, ack, &subscribe),
                 Err(bad) => Err(refused(bad)),
@@ -366,6 +365,18 @@ const HISTORY_MOST: usize = 1_000;
 /// What we wrote ourselves, as text.
 pub(super) fn text(body: &[u8]) -> &str {
     std::str::from_utf8(body).unwrap_or("{}")
+}
+
+/// A publish with its key, which may stand behind it as behind a command of an app.
+fn keyed<'a>(body: &'a str, behind: Option<&'a str>, limits: &Limits) -> Result<PublishBody<'a>, Halt> {
+    let mut publish = PublishBody::parse(body, limits).map_err(refused)?;
+    let behind = behind.map_or(Ok(None), |options| plain::key_behind(options, limits)).map_err(refused)?;
+    if let Some(key) = behind
+        && *publish.key.get_or_insert_with(|| key.clone()) != key
+    {
+        return Err(Refusal::bad_request("key: is another than that of the data").into());
+    }
+    Ok(publish)
 }
 
 fn refused(bad: BadField) -> Halt {

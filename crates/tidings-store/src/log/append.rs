@@ -420,7 +420,7 @@ impl<'a> Rooms<'a> {
                 numbers.unused += 1;
                 room.unused_bytes += bytes_of(event.event, event.payload);
                 let position = Position::of(room.epoch, key.place, key.id);
-                let same = key.body == body;
+                let same = key.body == body || key.body == digest_of(event, event.payload);
                 let appended =
                     if same { Appended::Duplicate { id: key.id, position } } else { Appended::Conflict };
                 return Ok(Fate { room_id, body: None, appended });
@@ -439,12 +439,17 @@ fn new_room(room: &Room, epoch: Epoch, now_ms: u64) -> [Value<'_>; 9] {
     *args![room.org(), room.name(), signed(epoch.0), 0_i64, 0_i64, 0_i64, 0_i64, 0_i64, now_ms]
 }
 
-/// The digest by which the same event is known again.
+/// The digest by which the same event is known again: of what it says, whoever wrote it.
 pub(super) fn body_of(event: &Append<'_>) -> Digest {
-    let mut all = Vec::with_capacity(event.event.len() + event.payload.json.len() + 16);
-    let parts = [event.event.as_bytes(), &event.payload.json];
+    digest_of(event, event.payload.meant().as_ref().unwrap_or(event.payload))
+}
+
+/// With the payload as it was written that is what servers before this one kept.
+fn digest_of(event: &Append<'_>, payload: &Payload) -> Digest {
+    let mut all = Vec::with_capacity(event.event.len() + payload.json.len() + 16);
+    let parts = [event.event.as_bytes(), &payload.json];
     let batch = event.batch.map(|batch| &batch[..]);
-    for part in parts.into_iter().chain(event.payload.attachments.iter().map(|one| &one[..])).chain(batch) {
+    for part in parts.into_iter().chain(payload.attachments.iter().map(|one| &one[..])).chain(batch) {
         all.extend_from_slice(&(part.len() as u64).to_le_bytes());
         all.extend_from_slice(part);
     }

@@ -14,6 +14,7 @@ both!(
     nothing_is_left_of_a_transaction_that_was_not_committed,
     an_event_with_a_key_is_appended_once,
     a_key_with_another_event_is_a_conflict,
+    a_repeat_under_a_key_is_known_however_it_is_written,
     a_key_is_good_for_ten_minutes,
     nodes_that_append_at_once_leave_no_holes,
     a_page_is_bounded_by_count_and_by_bytes,
@@ -150,6 +151,18 @@ async fn a_key_with_another_event_is_a_conflict(bed: &Bed) {
     let renamed = Append { event: "sung", ..keyed(&payload) };
     let done = append(&bed.store, &[keyed(&other), keyed(&attached), renamed]).await;
     assert_eq!(done, [Appended::Conflict; 3]);
+    assert_eq!(all_after(&bed.store, &room, 0).await.len(), 1);
+}
+
+async fn a_repeat_under_a_key_is_known_however_it_is_written(bed: &Bed) {
+    let room = room("acme", "r:1");
+    let keyed = |payload| Append { key: Some("k"), ..event(&room, 1, payload) };
+    let first = Payload::json(r#"{"name":"\u00e9","at":[1,2]}"#);
+    append(&bed.store, &[keyed(&first)]).await;
+    let spaced = Payload::json("{ \"at\": [1, 2], \"name\": \"\u{e9}\" }");
+    let other = Payload::json(r#"{"at":[2,1],"name":"\u00e9"}"#);
+    let done = append(&bed.store, &[keyed(&spaced), keyed(&other)]).await;
+    assert!(matches!(done[..], [Appended::Duplicate { .. }, Appended::Conflict]), "{done:?}");
     assert_eq!(all_after(&bed.store, &room, 0).await.len(), 1);
 }
 

@@ -6,11 +6,13 @@
 //! return nonsense or nothing, but never panic.
 
 mod check;
+mod meant;
 mod scan;
 mod text;
 
 pub(crate) use check::check_named;
 pub use check::{MAX_DEPTH, check};
+pub use meant::meant;
 pub use scan::{Elements, Members, elements, members};
 pub(crate) use scan::{name_and_args, skip_space, skip_value, string_end};
 pub use text::{string, string_lossy, unsigned, write_string};

@@ -2,7 +2,7 @@ import type { Socket } from "socket.io-client";
 import type { Hears, Link, LinkState, Question } from "./link.ts";
 import { Listeners, Watched } from "./listeners.ts";
 import type { CommandData, CommandName, CommandReply, Namespace, Place } from "./names.ts";
-import { Refusal, unavailable } from "./refusal.ts";
+import { refusalFrom, Refusal, unavailable } from "./refusal.ts";
 import { Room } from "./room.ts";
 import { canShare, SharedLink } from "./shared_link.ts";
 import { watchSleep } from "./sleep.ts";
@@ -195,31 +195,50 @@ export class Client {
     );
   }
 
-  /** A request to the server's HTTP API with this client's token; rejects with a `Refusal`. */
+  /**
+   * A request to the server's HTTP API with this client's token; rejects with a `Refusal`, and with the reason of
+   * `init.signal` where that ended it.
+   *
+   * `unavailable` is also what did not reach the server, or whose answer did not come whole: then it may have been done.
+   */
   async request(path: string, init: RequestInit = {}): Promise<unknown> {
+    const url = new URL(path, this.url);
+    // The token is for this server: an address in the place of a path must not take it elsewhere.
+    if (url.origin !== new URL(this.url).origin)
+      throw new Refusal({ code: "bad_request", message: "only this client's own server is asked" });
+    try {
+      return await this.#request(url, init);
+    } catch (error) {
+      // Who ended it tells its own reason apart by its name.
+      throw init.signal?.aborted ? error : refusalFrom(error);
+    }
+  }
+
+  async #request(url: URL, init: RequestInit): Promise<unknown> {
     const token = await this.#getToken({ fresh: false });
-    const response = await this.#fetch(path, init, token);
+    const response = await this.#fetch(url, init, token);
     // Only a token that has ended is a reason to say it twice: a wrong password would count twice.
     const fresh =
       response.status === 401 && token !== undefined ? await this.#getToken({ fresh: true }) : undefined;
-    const again = fresh === undefined || fresh === token ? response : await this.#fetch(path, init, fresh);
+    const again = fresh === undefined || fresh === token ? response : await this.#fetch(url, init, fresh);
+    const { status, headers } = again;
     // Lines of JSON are none as a whole.
-    const body = /^application\/(.+\+)?json\b/.test(again.headers.get("content-type") ?? "")
+    const body = /^application\/(.+\+)?json\b/.test(headers.get("content-type") ?? "")
       ? ((await again.json()) as unknown)
       : await again.text();
     if (again.ok) return body;
-    const { error } = (typeof body === "object" ? body : {}) as {
-      error?: ConstructorParameters<typeof Refusal>[0];
-    };
-    throw new Refusal(error ?? { code: String(again.status), message: again.statusText });
+    const { error } = (body ?? {}) as { error?: ConstructorParameters<typeof Refusal>[0] };
+    // A proxy says no more than a status: 502 to 504 if the server does not answer it.
+    const code = status > 501 && status < 505 ? "unavailable" : String(status);
+    throw new Refusal(error ?? { code, message: again.statusText });
   }
 
-  #fetch(path: string, init: RequestInit, token: string | undefined): Promise<Response> {
+  #fetch(url: URL, init: RequestInit, token: string | undefined): Promise<Response> {
     const headers = new Headers(init.headers);
     if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
     if (init.body !== undefined && !headers.has("content-type"))
       headers.set("content-type", "application/json");
-    return fetch(new URL(path, this.url), { ...init, headers });
+    return fetch(url, { ...init, headers });
   }
 
   async #say(

@@ -34,6 +34,10 @@ export class Refusal extends Error {
 export const unavailable = (message: string) =>
   new Refusal({ code: "unavailable", message, retryable: true });
 
+/** What went wrong as a refusal: what is none already is that nobody could be asked. */
+export const refusalFrom = (error: unknown) =>
+  error instanceof Refusal ? error : unavailable(String(error));
+
 /** The refusal an answer holds, whichever of the two styles of the server it has; `undefined` if it is a yes. */
 export function refusalIn(answer: unknown): Refusal | undefined {
   if (typeof answer !== "object" || answer === null) return undefined;

@@ -1,6 +1,6 @@
 import { Manager, type Socket } from "socket.io-client";
 import type { Answered, Hears, Link, LinkState, Question } from "./link.ts";
-import { Refusal, refusalIn, unavailable } from "./refusal.ts";
+import { Refusal, refusalFrom, refusalIn, unavailable } from "./refusal.ts";
 import type { GetToken } from "./tokens.ts";
 
 /** What socket.io-client lets be set of a connection. */
@@ -22,6 +22,11 @@ const FINAL: Record<number, [code: string, message: string]> = {
 const TOKEN_OVER = 4401;
 /** Closes after which the server wants to be left alone for a while. */
 const PAUSES = [1013, 4429];
+/** The close for a message that is larger than the server takes, and what a polling request is answered for one. */
+const TOO_LARGE = 1009;
+const TOO_LARGE_STATUS = 413;
+/** No server takes less than so many bytes. */
+const NEVER_TOO_LARGE = 16 * 1024;
 
 /** A connection of our own, over the official client. */
 export class SocketLink implements Link {
@@ -29,6 +34,10 @@ export class SocketLink implements Link {
   readonly root: Socket;
   readonly #manager: Manager;
   readonly #others = new Map<string, Socket>();
+  /** Questions that wait for their answers, and how they are told of it. */
+  readonly #asked = new Map<Question, Answered>();
+  /** The one for which the server has closed the connection: said again it would be closed again. */
+  #oversized: Question | undefined;
   readonly #getToken: GetToken;
   readonly #hears: Hears;
   #state: LinkState = { status: "idle", error: undefined, session: undefined };
@@ -67,14 +76,30 @@ export class SocketLink implements Link {
     this.#end("idle", undefined);
   }
 
-  ask({ namespace, name, args, timeoutMs }: Question, answered: Answered): void {
+  ask(question: Question, answered: Answered): void {
     if (this.#state.status !== "connected") return answered(unavailable("there is no connection"), undefined);
+    const { namespace, name, args, timeoutMs } = question;
     const socket = namespace === "/" ? this.root : this.#other(namespace);
     const heard = (error: Error | null, reply?: unknown) => {
-      if (error) answered(unavailable("the server did not answer in time"), undefined);
-      else answered(refusalIn(reply), reply);
+      if (!error) this.#answer(question, refusalIn(reply), reply);
+      else if (question === this.#oversized) this.#answer(question, tooLarge());
+      else this.#answer(question, unavailable("the server did not answer in time"));
     };
-    socket.timeout(timeoutMs).emit(name, ...args, heard);
+    this.#asked.set(question, answered);
+    try {
+      socket.timeout(timeoutMs).emit(name, ...args, heard);
+    } catch (error) {
+      // What cannot be written, such as a number without bounds, is not waited for.
+      this.#asked.delete(question);
+      throw error;
+    }
+  }
+
+  /** Once: one that was refused with its namespace may still run out of time. */
+  #answer(question: Question, refusal: Refusal | undefined, reply?: unknown): void {
+    const answered = this.#asked.get(question);
+    this.#asked.delete(question);
+    answered?.(refusal, reply);
   }
 
   check(): void {
@@ -125,11 +150,20 @@ export class SocketLink implements Link {
       socket = this.#open(namespace);
       this.#others.set(namespace, socket);
       const entering = socket;
-      // A refusal of one namespace is for those who ask there: their questions time out.
-      entering.on("connect_error", () => entering.active || entering.disconnect());
+      entering.on("connect_error", (error) => entering.active || this.#notLetIn(namespace, entering, error));
     }
     if (!socket.active) socket.connect();
     return socket;
+  }
+
+  /** A refusal of one namespace is for those who ask there, and for all of them. */
+  #notLetIn(namespace: string, entering: Socket, error: ConnectError): void {
+    entering.disconnect();
+    entering.sendBuffer = [];
+    // A namespace that does not exist is refused with a sentence alone.
+    const refusal = refusalOf(error, "not_found");
+    for (const question of [...this.#asked.keys()])
+      if (question.namespace === namespace) this.#answer(question, refusal);
   }
 
   /** Hands the client's sign-in to the server; called at each connect. */
@@ -150,7 +184,7 @@ export class SocketLink implements Link {
   }
 
   #tokenless(error: unknown): void {
-    const known = error instanceof Refusal ? error : unavailable(String(error));
+    const known = refusalFrom(error);
     if (!known.retryable) return this.#end("closed", known);
     this.#comeLater(known, known.retryAfterMs ?? BACK_LONGEST_MS);
   }
@@ -167,19 +201,16 @@ export class SocketLink implements Link {
 
   #connected(): void {
     this.#triedFresh = false;
+    this.#oversized = undefined;
     this.#manager.reconnectionDelay(BACK_MS);
     this.#set({ status: "connected", error: undefined, session: this.root.id });
   }
 
-  #refused(error: Error & { data?: { code?: string; retryAfterMs?: number } }): void {
+  #refused(error: ConnectError): void {
     // The transport did not come up: the manager tries again by itself.
     if (this.root.active) return this.#set({ status: this.#away(), error });
-    const { code, retryAfterMs } = error.data ?? {};
-    const refusal = new Refusal({
-      code: code ?? "forbidden",
-      message: error.message,
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    });
+    const refusal = refusalOf(error, "forbidden");
+    const { code, retryAfterMs } = refusal;
     if ((code === "unauthorized" || code === "token_expired") && !this.#triedFresh) {
       this.#triedFresh = this.#wantsFresh = true;
       this.#set({ status: this.#away(), error: refusal });
@@ -192,6 +223,8 @@ export class SocketLink implements Link {
   #lost(reason: string, details: unknown): void {
     if (this.#restarting || reason === "io client disconnect") return;
     const code = closeCode(details);
+    // What was said meanwhile is told after this that the connection is gone.
+    this.#oversized = code === TOO_LARGE ? longest(this.#asked.keys()) : undefined;
     const final = FINAL[code];
     if (final) return this.#end("closed", new Refusal({ code: final[0], message: final[1] }));
     if (reason === "io server disconnect")
@@ -232,6 +265,27 @@ export class SocketLink implements Link {
 
 /** The code of the close frame behind a disconnect; 0 where there is none, such as by polling. */
 function closeCode(details: unknown): number {
-  const { context } = (details ?? {}) as { context?: { code?: unknown } };
+  const { context, description } = (details ?? {}) as { context?: { code?: unknown }; description?: unknown };
+  if (description === TOO_LARGE_STATUS) return TOO_LARGE;
   return typeof context?.code === "number" ? context.code : 0;
+}
+
+/** What a server says when it does not let somebody into a namespace. */
+type ConnectError = Error & { data?: { code?: string; retryAfterMs?: number } };
+
+function refusalOf({ message, data }: ConnectError, otherwise: string): Refusal {
+  return new Refusal({ message, code: data?.code ?? otherwise, retryAfterMs: data?.retryAfterMs });
+}
+
+const tooLarge = () =>
+  new Refusal({ code: "too_large", message: "more than the server takes in one message" });
+
+/** The longest of what was said: the one that was too large, unless none of it can be. */
+function longest(asked: Iterable<Question>): Question | undefined {
+  let [most, found]: [number, Question | undefined] = [NEVER_TOO_LARGE, undefined];
+  for (const question of asked) {
+    const { length } = JSON.stringify(question.args);
+    if (length > most) [most, found] = [length, question];
+  }
+  return found;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Refusal } from "@tidings/client";
+import { Refusal, type PublishedEvent } from "@tidings/client";
 import { opening } from "../../../testing/clients.ts";
 import { mint, served, unique } from "../../../testing/server.ts";
 import { until } from "../../../testing/until.ts";
@@ -66,9 +66,34 @@ test("no more than a thousand answers are waited for", async () => {
   expect(messages.filter((message) => message.startsWith("1000 answers"))).toHaveLength(1);
 });
 
-test("a command in another namespace enters it first", async () => {
+test("who asks in a namespace that does not exist is told so at once, and so is who asks again", async () => {
   const client = open();
   await until(() => expect(client.state.status).toBe("connected"));
-  const refusal = await refusalOf(client.command("/no-such-namespace", "anything", {}, { timeoutMs: 500 }));
-  expect(refusal.code).toBe("unavailable");
+  const command = (key?: string) =>
+    refusalOf(client.command("/no-such-namespace", "anything", {}, key === undefined ? {} : { key }));
+  const refusals = [...(await Promise.all([command(), command("k")])), await command()];
+  expect(refusals.map(({ code, retryable }) => [code, retryable])).toEqual(
+    Array.from({ length: 3 }, () => ["not_found", false]),
+  );
+  expect(client.state.status).toBe("connected");
+});
+
+test.each(["websocket", "polling"])(
+  "what is too large by %s is refused for good, and what was said beside it is not",
+  async (transport) => {
+    const client = open({ socket: { transports: [transport] } });
+    const room = `lobby:${unique("large")}`;
+    const large = refusalOf(client.publish(room, "said", "x".repeat(1_000_001)));
+    const small = client.publish(room, "said", "small");
+    expect((await large).code).toBe("too_large");
+    expect((await small).room).toBe(room);
+  },
+);
+
+test("a command with a key is done once in the namespace of rooms as well", async () => {
+  const client = open();
+  const said = { room: `lobby:${unique("once")}`, event: "said", data: 1 };
+  const publish = () => client.command("/", "publish", said, { key: "k1" }) as Promise<PublishedEvent>;
+  const first = await publish();
+  expect(await publish()).toMatchObject({ messageId: first.messageId, duplicate: true });
 });
