@@ -94,7 +94,7 @@ impl Accounts {
     /// Makes an account without a password and sends a link with which its owner chooses one.
     ///
     /// # Errors
-    /// `forbidden`; `conflict` if the address has an account in this organisation; `bad_request`.
+    /// `forbidden`; `password_again` ([`Accounts::proved_lately`]); `conflict` if the address has an account in this organisation; `bad_request`.
     pub(crate) async fn invite(
         &self,
         who: &Identity,
@@ -106,6 +106,7 @@ impl Accounts {
         if self.rules.register == Register::Closed {
             return Err(Refusal::new(Code::Forbidden, "accounts are made on the command line here"));
         }
+        self.proved_lately(who).await?;
         let email = input::email(email)?;
         let name = input::name(name, email)?;
         check_roles(roles, &[])?;
@@ -128,8 +129,8 @@ impl Accounts {
     /// Gives somebody exactly these roles; their access tokens end, so that none says otherwise.
     ///
     /// # Errors
-    /// `forbidden`; `not_found` for whoever is not of the organisation; `conflict` if nobody would
-    /// administer it any more.
+    /// `forbidden`; `password_again` ([`Accounts::proved_lately`]); `not_found` for whoever is not of the
+    /// organisation; `conflict` if nobody would administer it any more.
     pub(crate) async fn set_roles(
         &self,
         who: &Identity,
@@ -137,6 +138,7 @@ impl Accounts {
         roles: &[String],
     ) -> Result<Member, Refusal> {
         let org = &admin(who)?.org;
+        self.proved_lately(who).await?;
         let mut tx = self.store.begin().await.map_err(stored)?;
         let user = held(&mut tx, org, id).await?;
         let had = tx.roles(org, id).await.map_err(stored)?;
@@ -159,7 +161,7 @@ impl Accounts {
     /// Lets somebody sign in no longer, or again; on saying no, every sign-in and token ends.
     ///
     /// # Errors
-    /// As [`Accounts::set_roles`].
+    /// As [`Accounts::set_roles`]; keeping somebody out waits for no password.
     pub(crate) async fn set_status(
         &self,
         who: &Identity,
@@ -167,6 +169,9 @@ impl Accounts {
         status: Status,
     ) -> Result<Member, Refusal> {
         let org = &admin(who)?.org;
+        if status == Status::Active {
+            self.proved_lately(who).await?;
+        }
         let mut tx = self.store.begin().await.map_err(stored)?;
         let user = held(&mut tx, org, id).await?;
         let mut called_back = None;
@@ -196,6 +201,7 @@ impl Accounts {
         if who.user.as_deref() == Some(id) {
             return Err(Refusal::new(Code::Forbidden, "your own is turned off with a code"));
         }
+        self.proved_lately(who).await?;
         let mut tx = self.store.begin().await.map_err(stored)?;
         let user = held(&mut tx, org, id).await?;
         refuse_operator(&mut tx, org, id).await?;
