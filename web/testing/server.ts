@@ -58,6 +58,11 @@ export class Served {
     return this.#ask("POST", path, token, JSON.stringify(body));
   }
 
+  /** Reads something, as a server of the organisation. */
+  get(path: string): Promise<unknown> {
+    return this.#ask("GET", path, mint({ sub: unique("backend"), scope: "publish admin" }));
+  }
+
   /** Puts something that needs no body, as a server of the organisation. */
   put(path: string): Promise<unknown> {
     return this.#ask("PUT", path, mint({ sub: unique("backend"), scope: "publish admin" }));

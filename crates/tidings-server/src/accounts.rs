@@ -119,7 +119,7 @@ impl Rules {
             ));
         }
         let register = match accounts.register {
-            Register::Loopback if loopback && !config.behind_proxy => Register::Open,
+            Register::Loopback if loopback => Register::Open,
             Register::Loopback => Register::Invited,
             said => said,
         };

@@ -135,6 +135,14 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Whether a proxy stands in front, said or named: everybody comes from loopback then, and nobody is from this
+    /// machine for it.
+    pub fn has_proxy(&self) -> bool {
+        self.behind_proxy || !self.trusted_proxies.is_empty()
+    }
+}
+
 /// The header in which trusted proxies name the client; the other one is not looked at, since a
 /// proxy that does not write it passes on what the client made up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

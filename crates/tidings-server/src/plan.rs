@@ -66,8 +66,7 @@ impl Plan {
         base: &str,
     ) -> Result<Self, String> {
         let config = with_namespaces(config, &apps)?;
-        // Behind a proxy everybody comes from loopback, and nobody is from this machine for it.
-        let loopback = !config.behind_proxy && footing.loopback;
+        let loopback = !config.has_proxy() && footing.loopback;
         refuse_shared_with_hooks(&config.hooks, &config.auth)?;
         let parts = Parts {
             sign_in: Arc::new(SignIn::configured(&config.auth)?),

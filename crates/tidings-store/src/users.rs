@@ -126,15 +126,19 @@ impl Tx {
         one(self.run(sql, args![org, id, name]).await?, "user")
     }
 
-    /// Sets the password's hash, and forgets wrong ones and the lock they led to.
+    /// Sets the password's hash, and forgets wrong ones and the lock they led to; but where a second factor is asked for
+    /// none, since wrong codes are counted with them: who may set a password could guess on at will.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]
     pub async fn set_password(&mut self, org: &Org, id: &str, hash: &str, now_ms: u64) -> Result<()> {
         bounded(hash, SHORT_BYTES, "a password's hash is 1 to 1024 bytes")?;
-        let sql = "UPDATE users SET password_hash = $3, password_changed_ms = $4, failed_logins = 0, \
-                   locked_until_ms = 0 WHERE org = $1 AND id = $2";
-        one(self.run(sql, args![org, id, hash, now_ms]).await?, "user")
+        let sql = "UPDATE users SET password_hash = $3, password_changed_ms = $4 WHERE org = $1 AND id = $2";
+        one(self.run(sql, args![org, id, hash, now_ms]).await?, "user")?;
+        let forget = "UPDATE users SET failed_logins = 0, locked_until_ms = 0 \
+                      WHERE org = $1 AND id = $2 AND failed_logins > 0 AND NOT EXISTS \
+                      (SELECT 1 FROM second_factors f WHERE f.org = $1 AND f.user_id = $2 AND f.on_ms IS NOT NULL)";
+        self.run(forget, args![org, id]).await.map(drop)
     }
 
     /// Says that the address is proved.

@@ -128,7 +128,7 @@ fn serve(started: Started, first: First) -> Result<()> {
 /// demo, and behind a proxy: this server is on loopback then and not, and whoever asks may be anywhere.
 async fn set_up(config: &Config, store: &Store) -> Result<Option<(String, SetUp)>> {
     let nobody = store.read().await?.users(&Org::default(), "", 1).await?.is_empty();
-    let wanted = nobody && config.accounts.enabled && !config.behind_proxy;
+    let wanted = nobody && config.accounts.enabled && !config.has_proxy();
     wanted.then(SetUp::make).transpose().map_err(anyhow::Error::msg)
 }
 

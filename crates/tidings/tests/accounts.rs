@@ -427,7 +427,8 @@ fn the_demo_hands_out_an_administrator_for_as_long_as_it_runs_and_nothing_else_d
     next_second();
     let running = place.serve(&["--allow-origin", "https://a.example"]);
     assert_eq!(overview(&running, &second), 401);
-    for flags in [&["--demo", "--behind-proxy"][..], &[]] {
+    let flags = [&["--demo", "--behind-proxy"][..], &["--demo", "--trusted-proxies", "127.0.0.1"], &[]];
+    for flags in flags {
         let place = Place::new(&format!("no-admin-{}", flags.len()));
         let said = place.serve(flags).rest();
         assert!(!said.contains("administer"), "{flags:?}: {said}");

@@ -298,6 +298,35 @@ async fn what_a_server_replays_is_shown_with_the_times_of_its_history() {
 }
 
 #[test]
+fn what_others_wrote_does_not_steer_the_terminal_that_watches() {
+    const HOSTILE: &str = "\u{9b}2J\u{1b}[31m\u{7f}\u{202e}";
+    for form in [&["--json"][..], &[]] {
+        let place = Place::new(&format!("watch-hostile-{}", form.len()));
+        let (url, thread) = server(1, |_, stream| {
+            let mut socket = tokio_tungstenite::tungstenite::accept(stream).unwrap();
+            receive(&mut socket);
+            send(&mut socket, &json!({"type":"auth:ok"}));
+            receive(&mut socket);
+            send(&mut socket, &json!({"type":"ack","id":1,"ok":true}));
+            let data = json!({ HOSTILE: HOSTILE });
+            send(&mut socket, &json!({"type":"event","room":"chat:1","event":HOSTILE,"data":data}));
+            send(&mut socket, &json!({"type":"left","room":"chat:1","reason":HOSTILE}));
+            while socket.read().is_ok() {}
+        });
+        let line = [&["watch", "chat:1", "--url", &url, "--token", "given"], form].concat();
+        let (_, out, err) = place.run(&line);
+        thread.join().unwrap();
+        let steers = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        assert!(!out.contains(steers) && !err.contains(steers), "{out:?} {err:?}");
+        assert!(out.contains("u009b2J") && err.contains("chat:1"), "{out:?} {err:?}");
+        if form == ["--json"] {
+            let shown: Value = serde_json::from_str(&out).unwrap();
+            assert_eq!((&shown["event"], &shown["data"][HOSTILE]), (&HOSTILE.into(), &HOSTILE.into()));
+        }
+    }
+}
+
+#[test]
 fn watch_ends_cleanly_on_ctrl_c() {
     let place = Place::new("watch-stop");
     let (url, thread) = server(1, |_, stream| {

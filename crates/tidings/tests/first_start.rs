@@ -173,8 +173,11 @@ fn a_token_that_was_made_before_the_first_start_takes_the_link_away_from_nobody(
 fn where_somebody_is_already_or_others_may_ask_there_is_no_link() {
     let has_people = Place::new("set-up-demo");
     assert!(!has_people.serve(&["--demo", "--listen", "127.0.0.1:0"]).everything_else().contains("#setup="));
-    let proxied = Place::new("set-up-proxy");
-    assert_eq!(proxied.serve(&["--listen", "127.0.0.1:0", "--behind-proxy"]).everything_else(), "");
+    for said in [&["--behind-proxy"][..], &["--trusted-proxies", "127.0.0.1"]] {
+        let proxied = Place::new(&format!("set-up-{}", said[0]));
+        let flags = [&["--listen", "127.0.0.1:0"], said].concat();
+        assert_eq!(proxied.serve(&flags).everything_else(), "", "{said:?}");
+    }
 }
 
 #[test]

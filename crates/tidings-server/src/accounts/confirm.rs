@@ -1,4 +1,5 @@
-//! Asking for the password again: whoever finds a screen that is signed in takes nothing away as a whole.
+//! Asking for the password again: whoever finds a screen that is signed in takes nothing away as a whole, and lets
+//! nobody in who stays when the screen is locked.
 
 use tidings_core::{Code, Identity, Refusal};
 use tidings_store::Reader;

@@ -76,7 +76,7 @@ pub fn name<'a>(text: Option<&'a str>, email: &'a str) -> Result<&'a str, Refusa
 
 /// Whether a character is one that nobody sees, or that changes what is seen of others: with it somebody could be called
 /// as somebody else looks. Those that join letters of Persian or parts of a picture stay.
-fn hides(c: char) -> bool {
+pub fn hides(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')
         || matches!(c, '\u{2060}'..='\u{2069}' | '\u{feff}')

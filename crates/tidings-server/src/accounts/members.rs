@@ -94,7 +94,7 @@ impl Accounts {
     /// Makes an account without a password and sends a link with which its owner chooses one.
     ///
     /// # Errors
-    /// `forbidden`; `conflict` if the address has an account in this organisation; `bad_request`.
+    /// `forbidden`; `password_again` ([`Accounts::proved_lately`]); `conflict` if the address has an account in this organisation; `bad_request`.
     pub(crate) async fn invite(
         &self,
         who: &Identity,
@@ -106,6 +106,7 @@ impl Accounts {
         if self.rules.register == Register::Closed {
             return Err(Refusal::new(Code::Forbidden, "accounts are made on the command line here"));
         }
+        self.proved_lately(who).await?;
         let email = input::email(email)?;
         let name = input::name(name, email)?;
         check_roles(roles, &[])?;
@@ -129,8 +130,8 @@ impl Accounts {
     /// wants it has seen: two who change them at once take nothing back from each other without knowing.
     ///
     /// # Errors
-    /// `forbidden`; `not_found` for whoever is not of the organisation; `conflict` if nobody would
-    /// administer it any more, or the roles are not those that were seen.
+    /// `forbidden`; `password_again` ([`Accounts::proved_lately`]); `not_found` for whoever is not of the
+    /// organisation; `conflict` if nobody would administer it any more, or the roles are not those that were seen.
     pub(crate) async fn set_roles(
         &self,
         who: &Identity,
@@ -139,6 +140,7 @@ impl Accounts {
         seen: Option<&[String]>,
     ) -> Result<Member, Refusal> {
         let org = &admin(who)?.org;
+        self.proved_lately(who).await?;
         let mut tx = self.store.begin().await.map_err(stored)?;
         let user = held(&mut tx, org, id).await?;
         let had = tx.roles(org, id).await.map_err(stored)?;
@@ -164,7 +166,7 @@ impl Accounts {
     /// Lets somebody sign in no longer, or again; on saying no, every sign-in and token ends.
     ///
     /// # Errors
-    /// As [`Accounts::set_roles`].
+    /// As [`Accounts::set_roles`]; keeping somebody out waits for no password.
     pub(crate) async fn set_status(
         &self,
         who: &Identity,
@@ -172,6 +174,9 @@ impl Accounts {
         status: Status,
     ) -> Result<Member, Refusal> {
         let org = &admin(who)?.org;
+        if status == Status::Active {
+            self.proved_lately(who).await?;
+        }
         let mut tx = self.store.begin().await.map_err(stored)?;
         let user = held(&mut tx, org, id).await?;
         let mut called_back = None;
@@ -201,6 +206,7 @@ impl Accounts {
         if who.user.as_deref() == Some(id) {
             return Err(Refusal::new(Code::Forbidden, "your own is turned off with a code"));
         }
+        self.proved_lately(who).await?;
         let mut tx = self.store.begin().await.map_err(stored)?;
         let user = held(&mut tx, org, id).await?;
         refuse_operator(&mut tx, org, id).await?;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use tidings_core::limits::{Network, plain_address};
 
 use crate::config::{Config, ProxyHeader};
@@ -48,9 +48,11 @@ impl Proxies {
             ProxyHeader::XForwardedFor => X_FORWARDED_FOR,
             ProxyHeader::Forwarded => header::FORWARDED,
         };
-        let lines: Vec<&str> = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or("")).collect();
+        // What a client wrote before a hop of ours may be anything, and hides nothing of it.
+        let text = |line: &HeaderValue| String::from_utf8_lossy(line.as_bytes()).into_owned();
+        let lines: Vec<String> = headers.get_all(name).iter().map(text).collect();
         let mut judged = peer;
-        for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')).take(HOPS) {
+        for hop in lines.iter().rev().flat_map(|line| self.hops(line)).take(HOPS) {
             let address = match self.header {
                 ProxyHeader::XForwardedFor => address(hop.trim()),
                 ProxyHeader::Forwarded => forwarded_for(hop).and_then(address),
@@ -63,6 +65,44 @@ impl Proxies {
         }
         judged
     }
+
+    /// The hops of a header's line, the nearest first.
+    fn hops<'a>(&self, line: &'a str) -> Parts<'a> {
+        Parts { rest: Some(line), between: b',', quotes: self.header == ProxyHeader::Forwarded }
+    }
+}
+
+/// What stands between separators, the last first.
+///
+/// A separator between quotes is part of a value, which may be what a client wrote: of the host, as it was asked for. It is
+/// read from the end, so that no quote that a client has left open hides what a proxy has written behind it.
+struct Parts<'a> {
+    rest: Option<&'a str>,
+    between: u8,
+    quotes: bool,
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let whole = self.rest.take()?;
+        let (bytes, mut quoted) = (whole.as_bytes(), false);
+        for (at, byte) in bytes.iter().enumerate().rev() {
+            if *byte == b'"' && self.quotes && !is_escaped(&bytes[..at]) {
+                quoted = !quoted;
+            } else if *byte == self.between && !quoted {
+                self.rest = Some(&whole[..at]);
+                return Some(&whole[at + 1..]);
+            }
+        }
+        Some(whole)
+    }
+}
+
+/// Whether what follows is meant as it is: of backslashes each second one is itself.
+fn is_escaped(before: &[u8]) -> bool {
+    before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
 /// Reads an address, with or without a port and brackets.
@@ -74,8 +114,12 @@ fn address(text: &str) -> Option<IpAddr> {
 
 /// The client of one element of `Forwarded`: `for=192.0.2.60;proto=https`, `for="[2001:db8::1]:4711"`.
 fn forwarded_for(element: &str) -> Option<&str> {
-    let mut pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
-    let (_, value) = pairs.find(|(name, _)| name.eq_ignore_ascii_case("for"))?;
+    let pairs = Parts { rest: Some(element), between: b';', quotes: true };
+    let mut named = pairs
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(name, _)| name.eq_ignore_ascii_case("for"));
+    // None of two: who is meant nobody knows.
+    let (Some((_, value)), None) = (named.next(), named.next()) else { return None };
     Some(value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
 }
 
@@ -93,7 +137,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         for line in lines {
             let name = if header == ProxyHeader::Forwarded { "forwarded" } else { "x-forwarded-for" };
-            headers.append(name, line.parse().unwrap());
+            headers.append(name, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         proxies(header).judge(peer.parse().unwrap(), &headers).to_string()
     }
@@ -101,7 +145,9 @@ mod tests {
     #[test]
     fn the_nearest_hop_that_is_no_proxy_is_the_client() {
         let eleven = format!("198.51.100.9,{}", ["10.9.9.9"; 11].join(","));
-        let table: [(&str, &[&str], &str); 23] = [
+        let table: [(&str, &[&str], &str); 24] = [
+            // What a client wrote that is no ASCII does not hide what the proxy wrote behind it.
+            ("10.0.0.1", &["h\u{e9}, 198.51.100.1"], "198.51.100.1"),
             // An untrusted peer may say what it wants.
             ("203.0.113.5", &["198.51.100.1"], "203.0.113.5"),
             ("203.0.113.5", &["10.0.0.1"], "203.0.113.5"),
@@ -138,7 +184,16 @@ mod tests {
 
     #[test]
     fn the_other_header_is_read_where_it_is_the_one_that_is_set() {
-        let table: [(&str, &[&str], &str); 8] = [
+        let table: [(&str, &[&str], &str); 15] = [
+            // What a client has said of the host stands there between quotes.
+            ("10.0.0.1", &["host=\"a;for=6.6.6.6;b=\";for=198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["host=\"a,for=6.6.6.6;b=\";for=198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["for=198.51.100.1;host=\"a,for=6.6.6.6\""], "198.51.100.1"),
+            ("10.0.0.1", &["for=1.1.1.1, host=\"a\\\",for=6.6.6.6;b=\";for=198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["host=\"a\\\\\";for=198.51.100.1;by=\"_b\""], "198.51.100.1"),
+            // Who is meant by two nobody knows, and an open quote of a client ends where the proxy begins.
+            ("10.0.0.1", &["for=6.6.6.6;for=198.51.100.1"], "10.0.0.1"),
+            ("10.0.0.1", &["for=\"6.6.6.6, for=198.51.100.1"], "198.51.100.1"),
             ("203.0.113.5", &["for=198.51.100.1"], "203.0.113.5"),
             ("10.0.0.1", &["for=198.51.100.1;proto=https;by=10.0.0.1"], "198.51.100.1"),
             ("10.0.0.1", &["For=\"[2001:db8:cafe::17]:4711\""], "2001:db8:cafe::17"),

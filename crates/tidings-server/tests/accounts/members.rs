@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tidings_server::config::Register;
 
 use crate::bed::{Bed, PASSWORD, secret_in};
+use crate::second_factor::enrol;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_sees_and_changes_their_own_people_alone() {
@@ -256,4 +257,57 @@ async fn a_name_in_a_path_that_cannot_be_one_is_the_name_of_nobody() {
         }
     }
     bed.stop().await;
+}
+
+/// As if whoever has signed in had proved who they are long ago.
+async fn long_ago(bed: &Bed) {
+    let mut tx = bed.store.begin().await.unwrap();
+    // Five minutes are shipped.
+    tx.run("UPDATE refresh_families SET proved_ms = proved_ms - 300000", &[]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lets_somebody_in_is_not_done_from_a_screen_that_was_left_signed_in() {
+    for bed in Bed::both().await {
+        let boss = bed.signed_in("acme", "boss@example.com", &["admin"]).await;
+        let bob = bed.user("acme", "bob@example.com", &[]).await;
+        let of_bob = bed.login("acme", "bob@example.com").await;
+        enrol(&bed, of_bob["accessToken"].as_str().unwrap()).await;
+        let acts = [
+            ("/api/keys".to_owned(), json!({"name": "ci", "scopes": ["admin"]}), 201),
+            ("/api/users".to_owned(), json!({"email": "eve@example.com", "roles": ["admin"]}), 201),
+            (format!("/api/users/{bob}/roles"), json!({"roles": ["admin"]}), 200),
+            (format!("/api/users/{bob}/second-factor/remove"), json!({}), 200),
+            (format!("/api/users/{bob}/enable"), json!({}), 200),
+        ];
+        long_ago(&bed).await;
+        for (path, body, _) in &acts {
+            let refused = bed.post_as(&boss, path, body.clone()).await;
+            assert_eq!((refused.status, refused.code()), (403, "password_again"), "{path}: {refused:?}");
+        }
+        let members = bed.get_as(&boss, "/api/users").await.body["users"].clone();
+        let seen = members.as_array().unwrap().iter().map(|one| (&one["roles"], &one["secondFactor"]));
+        assert_eq!(seen.filter(|seen| *seen == (&json!([]), &json!(true))).count(), 1, "{members}");
+        // Who administers nothing learns nothing, and keeping somebody out waits for nothing.
+        let refused = bed
+            .post_as(of_bob["accessToken"].as_str().unwrap(), "/api/users", json!({"email": "e@example.com"}))
+            .await;
+        assert_eq!(refused.code(), "forbidden");
+        assert_eq!(bed.post_as(&boss, &format!("/api/users/{bob}/disable"), json!({})).await.status, 200);
+
+        let proof = json!({ "password": PASSWORD });
+        assert_eq!(bed.post_as(&boss, "/api/auth/confirm", proof).await.status, 200);
+        let mut key = String::new();
+        for (path, body, status) in &acts {
+            let done = bed.post_as(&boss, path, body.clone()).await;
+            assert_eq!(done.status, *status, "{path}: {done:?}");
+            key.push_str(done.body["key"].as_str().unwrap_or_default());
+        }
+        // Programs have no password.
+        long_ago(&bed).await;
+        let by_key = bed.post_as(&key, "/api/users", json!({"email": "max@example.com"})).await;
+        assert_eq!(by_key.status, 201, "{by_key:?}");
+        bed.stop().await;
+    }
 }

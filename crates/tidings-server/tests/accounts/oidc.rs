@@ -157,6 +157,41 @@ async fn a_provider_is_no_way_around_a_second_factor() {
     assert_eq!((signed_in.status, &signed_in.body["user"]["email"]), (200, &json!("ada@example.com")));
     assert_eq!(exchange(&code, Some(&codes[0])).await.code(), "unauthorized", "it works once still");
     assert_eq!(exchange(&begin().await, Some(&codes[0])).await.status, 200, "no code was used up by that");
+    // Nor one to guess at: it is counted as elsewhere.
+    let code = begin().await;
+    for _ in 0..5 {
+        assert_eq!(exchange(&code, Some("AAAA-AAAA-AAAA-AAAA")).await.code(), "second_factor");
+    }
+    assert_eq!(exchange(&begin().await, Some(&codes[1])).await.status, 429);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_proves_nothing_of_whoever_has_a_password_here_as_well() {
+    let scene = Scene::new().await;
+    let made = async |answer: Answer| {
+        let token = answer.body["accessToken"].as_str().unwrap().to_owned();
+        let key = json!({"name": "ci", "scopes": ["read"]});
+        (scene.bed.post_as(&token, "/api/keys", key).await, token)
+    };
+    scene.bed.user("default", "ada@example.com", &["admin"]).await;
+    let (refused, token) = made(scene.sign_in().await).await;
+    assert_eq!((refused.status, refused.code()), (403, "password_again"), "{refused:?}");
+    let proof = json!({ "password": PASSWORD });
+    assert_eq!(scene.bed.post_as(&token, "/api/auth/confirm", proof).await.status, 200);
+    assert_eq!(made(scene.sign_in().await).await.0.status, 403, "another sign-in");
+
+    // Who has none has shown all there is.
+    scene.provider.claim(|claims| {
+        claims["email"] = "bob@example.com".into();
+        claims["sub"] = "bob".into();
+    });
+    let first = scene.sign_in().await;
+    let mut tx = scene.bed.store.begin().await.unwrap();
+    let bob = first.body["user"]["id"].as_str().unwrap();
+    tx.grant_role(&tidings_core::Org::default(), bob, "admin").await.unwrap();
+    tx.commit().await.unwrap();
+    let (key, _) = made(scene.sign_in().await).await;
+    assert_eq!(key.status, 201, "{key:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tidings_server::config::Register;
+use tidings_server::config::{Config, Register};
 use tidings_store::users::NewUser;
 
 use crate::bed::{Bed, PASSWORD, secret_in};
@@ -283,9 +283,13 @@ async fn strangers_register_where_they_may_and_in_no_other_organisation() {
         assert_eq!(bed.post("/api/auth/register", new("default")).await.code(), "forbidden");
         bed.stop().await;
     }
-    let behind = Bed::with(|config| config.behind_proxy = true).await;
-    assert_eq!(behind.post("/api/auth/register", new("default")).await.code(), "forbidden");
-    behind.stop().await;
+    let said: fn(&mut Config) = |config| config.behind_proxy = true;
+    let named: fn(&mut Config) = |config| config.trusted_proxies = vec!["127.0.0.1".into()];
+    for proxied in [said, named] {
+        let bed = Bed::with(proxied).await;
+        assert_eq!(bed.post("/api/auth/register", new("default")).await.code(), "forbidden");
+        bed.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -277,6 +277,67 @@ async fn what_is_tried_while_it_is_turned_on_locks_nobody_out_who_got_it_right()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn codes_that_turn_it_on_are_guessed_at_no_more_often_than_others() {
+    let bed = Bed::new().await;
+    let token = bed.signed_in("default", ADA, &[]).await;
+    let begun = bed.post_as(&token, FACTOR, json!({ "password": PASSWORD })).await;
+    let device = Device::of(begun.body["secret"].as_str().unwrap());
+    let on = async |code: String| bed.post_as(&token, &format!("{FACTOR}/on"), json!({ "code": code })).await;
+    for _ in 0..5 {
+        assert_eq!(on(device.wrong()).await.code(), "second_factor");
+    }
+    let locked = on(device.code(0)).await;
+    assert_eq!((locked.status, locked.code()), (429, "rate_limited"), "{locked:?}");
+    // Nor after the next start, or at another node.
+    let bed = Bed::again(bed.stop().await, |_| ()).await;
+    let on = json!({ "code": device.code(0) });
+    assert_eq!(bed.post_as(&token, &format!("{FACTOR}/on"), on).await.status, 429);
+    assert_eq!(me(&bed, &token).await["secondFactor"], false);
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_buys_no_guesses_at_a_code_here_or_on_other_nodes() {
+    let bed = Bed::new().await;
+    let (_, _, device, codes) = ada(&bed, &[]).await;
+    for _ in 0..5 {
+        assert_eq!(login(&bed, PASSWORD, Some(&device.wrong())).await.code(), "second_factor");
+    }
+    bed.post("/api/auth/password", json!({ "email": ADA })).await;
+    let reset = json!({"token": secret_in(&bed.mail(1).await), "newPassword": "another password 1"});
+    assert_eq!(bed.post("/api/auth/password", reset).await.status, 200);
+    let locked = login(&bed, "another password 1", Some(&codes[0])).await;
+    assert_eq!(locked.status, 429, "{locked:?}");
+    // Another node, and the next start, know what the store does.
+    let bed = Bed::again(bed.stop().await, |_| ()).await;
+    let locked = login(&bed, "another password 1", Some(&codes[0])).await;
+    assert_eq!(locked.status, 401, "{locked:?}");
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_alone_proves_nothing_where_a_code_is_asked_for() {
+    let bed = Bed::new().await;
+    let (_, with_code, _, codes) = ada(&bed, &["admin"]).await;
+    let without = bed.signed_in("default", "bob@example.com", &["admin"]).await;
+    let key = json!({"name": "ci", "scopes": ["read"]});
+    for (token, status) in [(with_code, 403), (without, 201)] {
+        let change = json!({"oldPassword": PASSWORD, "newPassword": "another password 1"});
+        let changed = bed.post_as(&token, "/api/auth/password", change).await;
+        let token = text(&changed.body["accessToken"]);
+        let made = bed.post_as(&token, "/api/keys", key.clone()).await;
+        assert_eq!(made.status, status, "{made:?}");
+        if status == 403 {
+            assert_eq!(made.code(), "password_again");
+            let proof = json!({"password": "another password 1", "code": codes[0]});
+            assert_eq!(bed.post_as(&token, "/api/auth/confirm", proof).await.status, 200);
+            assert_eq!(bed.post_as(&token, "/api/keys", key.clone()).await.status, 201);
+        }
+    }
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_code_signs_in_once_and_new_ones_take_the_place_of_the_rest() {
     for bed in Bed::both().await {
         let (_, _, device, codes) = ada(&bed, &[]).await;
@@ -351,7 +412,8 @@ async fn an_administrator_removes_that_of_a_member_whose_sign_ins_end() {
     for bed in Bed::both().await {
         let boss = bed.signed_in("default", "boss@example.com", &["admin"]).await;
         let other = bed.signed_in("other", "boss@example.com", &["admin"]).await;
-        let (id, token, ..) = ada(&bed, &[]).await;
+        let (id, token, device, _) = ada(&bed, &[]).await;
+        let signed_in = login(&bed, PASSWORD, Some(&device.code(1))).await;
         let users = bed.get_as(&boss, "/api/users").await.body["users"].clone();
         let of_ada = users.as_array().unwrap().iter().find(|user| user["id"] == id.as_str()).unwrap();
         assert_eq!(of_ada["secondFactor"], true);
@@ -367,6 +429,8 @@ async fn an_administrator_removes_that_of_a_member_whose_sign_ins_end() {
             "{removed:?}"
         );
         assert_eq!(bed.get_as(&token, "/api/auth/me").await.status, 401);
+        let refresh = json!({ "refreshToken": signed_in.body["refreshToken"] });
+        assert_eq!(bed.post("/api/auth/refresh", refresh).await.status, 401);
         assert_eq!(bed.post_as(&boss, &path, json!({})).await.status, 404);
         assert_eq!(login(&bed, PASSWORD, None).await.status, 200);
         let noted = noted(&bed, "factor.remove").await;

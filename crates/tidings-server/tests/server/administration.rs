@@ -154,10 +154,16 @@ fn figures(addr: SocketAddr) -> String {
     http(addr, "GET /metrics", "", "").0[9..12].to_owned()
 }
 
+/// Who names a proxy has one, and whoever it lets through comes from this machine as well.
+fn named_proxy(config: &mut Config) {
+    config.trusted_proxies = vec!["127.0.0.1".into()];
+}
+
 #[test]
 fn figures_need_a_token_wherever_others_can_ask_for_them() {
     with_doors(|_| (), |main, _| assert_eq!(figures(main), "200"));
     with_doors(|config| config.behind_proxy = true, |main, _| assert_eq!(figures(main), "401"));
+    with_doors(named_proxy, |main, _| assert_eq!(figures(main), "401"));
     let behind_proxy = |config: &mut Config| {
         apart(config);
         config.behind_proxy = true;
@@ -176,7 +182,7 @@ fn figures_need_a_token_wherever_others_can_ask_for_them() {
 }
 
 #[test]
-fn nobody_is_anonymous_while_others_can_reach_the_administrators_listener() {
+fn nobody_is_anonymous_while_others_can_reach_the_administrators_listener_or_a_proxy_is_named() {
     fn first_word(main: SocketAddr) -> Frame {
         let mut wire = Wire::open(main, "/ws");
         wire.say("{\"type\":\"auth\"}");
@@ -186,9 +192,11 @@ fn nobody_is_anonymous_while_others_can_reach_the_administrators_listener() {
         matches!(frame, Frame::Text(text) if text.contains("auth:ok"))
     }
     with_doors(apart, |main, _| assert!(is_let_in(&first_word(main))));
-    let on_a_network = |config: &mut Config| config.admin_listen = "0.0.0.0:0".into();
-    with_doors(on_a_network, |main, _| {
-        let said = first_word(main);
-        assert!(!is_let_in(&said), "{said:?}");
-    });
+    let on_a_network: fn(&mut Config) = |config| config.admin_listen = "0.0.0.0:0".into();
+    for seen_by_others in [on_a_network, named_proxy] {
+        with_doors(seen_by_others, |main, _| {
+            let said = first_word(main);
+            assert!(!is_let_in(&said), "{said:?}");
+        });
+    }
 }

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
+use tidings_server::config::Anonymous;
 use tidings_server::{Config, Extras, Server};
 use tidings_testkit::described::check_answer;
 use tidings_testkit::frames::{FromServer, write_masked};
@@ -28,6 +29,8 @@ pub(crate) fn config() -> Config {
 /// The same with limits on, and a proxy on loopback that is believed.
 pub(crate) fn limited() -> Config {
     let mut config = Config { no_limits: false, trusted_proxies: vec!["127.0.0.1".into()], ..config() };
+    // Who has a proxy is on loopback no more; most tests are about those who come without a token.
+    config.auth.anonymous = Anonymous::Always;
     // What the machine of the tests allows is not what they are about.
     config.limits.connections = 10_000;
     config

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use tidings_server::Config;
 use tidings_testkit::eventually;
 
 use crate::common::{Wire, frame, http, limited, user, with_server};
@@ -146,7 +147,8 @@ fn silent_sockets_of_one_network_leave_places_for_others() {
 
 #[test]
 fn figures_are_not_for_pages_that_have_their_own_name_lead_here() {
-    with_server(&limited(), |addr, _| {
+    let config = Config { trusted_proxies: Vec::new(), ..limited() };
+    with_server(&config, |addr, _| {
         let asked = |host: &str| {
             let mut wire = Wire::connect(addr);
             wire.send(

@@ -283,7 +283,8 @@ fn metrics_name_what_was_refused_and_what_is_there() {
     with_server(&config, |addr, _| {
         let _kept = Wire::open_for(addr, "/ws", "192.0.2.1").unwrap();
         assert!(Wire::open_for(addr, "/ws", "192.0.2.1").is_err());
-        let (_, metrics) = http(addr, "GET /metrics", "", "");
+        let operator = token(json!({"sub": "root", "scope": "admin"}));
+        let (_, metrics) = http(addr, "GET /metrics", &headers("192.0.2.2", &operator), "");
         assert!(
             metrics.contains("tidings_limit_refusals_total{limit=\"address_connections\"} 1"),
             "{metrics}"

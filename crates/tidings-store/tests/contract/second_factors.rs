@@ -12,6 +12,7 @@ both!(
     a_recovery_code_is_used_up_once_and_new_ones_replace_the_rest,
     a_second_factor_goes_with_its_codes_and_with_its_user,
     what_was_proved_belongs_to_one_sign_in_that_lives,
+    a_new_password_forgives_nothing_where_a_code_is_asked_for,
 );
 
 async fn ada(bed: &Bed) -> Org {
@@ -130,4 +131,25 @@ async fn what_was_proved_belongs_to_one_sign_in_that_lives(bed: &Bed) {
     tx!(bed.store, tx => tx.revoke_family(&org, "f", "out", NOW + 7).await.unwrap());
     assert!(!prove(NOW + 8).await);
     assert_eq!(signed(NOW + 1).await, [(digest("f1"), "f".into(), 0)]);
+}
+
+async fn a_new_password_forgives_nothing_where_a_code_is_asked_for(bed: &Bed) {
+    let org = ada(bed).await;
+    let after_a_new_password = async || {
+        let mut tx = bed.store.begin().await.unwrap();
+        tx.count_failed_login(&org, "ada", 1, NOW, NOW + 1_000).await.unwrap();
+        tx.set_password(&org, "ada", "$new", NOW).await.unwrap();
+        let user = tx.user(&org, "ada").await.unwrap().unwrap();
+        // Nothing of it is to count for what comes.
+        tx.forget_failed_logins(&org, "ada").await.unwrap();
+        tx.commit().await.unwrap();
+        (user.failed_logins, user.locked_until_ms)
+    };
+    assert_eq!(after_a_new_password().await, (0, 0));
+    tx!(bed.store, tx => tx.begin_second_factor(&org, "ada", b"x").await.unwrap());
+    assert_eq!(after_a_new_password().await, (0, 0), "it is not asked for yet");
+    tx!(bed.store, tx => tx.turn_on_second_factor(&org, "ada", NOW).await.unwrap());
+    assert_eq!(after_a_new_password().await, (1, NOW + 1_000));
+    tx!(bed.store, tx => tx.remove_second_factor(&org, "ada").await.unwrap());
+    assert_eq!(after_a_new_password().await, (0, 0));
 }

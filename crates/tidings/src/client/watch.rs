@@ -227,7 +227,10 @@ struct Screen {
 
 impl Screen {
     fn show(&self, event: &Map<String, Value>, when: &When) -> Result<()> {
-        output::line(&if self.json { json_line(event, when) } else { self.text_line(event, when) })
+        match self.json {
+            true => output::line(&json_line(event, when)),
+            false => output::painted(&self.text_line(event, when)),
+        }
     }
 
     fn text_line(&self, event: &Map<String, Value>, when: &When) -> String {
@@ -276,9 +279,7 @@ fn json_line(event: &Map<String, Value>, when: &When) -> String {
 
 /// What others wrote must not steer the terminal.
 fn printable(text: &str) -> String {
-    let shown =
-        text.chars().map(|c| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() });
-    shown.collect()
+    output::harmless(text, &[])
 }
 
 #[cfg(test)]

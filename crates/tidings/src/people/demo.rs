@@ -59,7 +59,7 @@ pub(crate) async fn arrange(store: &Store, demo: bool) -> Result<()> {
 /// demo, or others may reach it.
 pub(crate) fn administrator(config: &Config) -> Option<Grant> {
     // Every listener of the demo is on loopback: anything else is refused. A proxy may be reached by anybody.
-    let is_ours = config.demo && !config.behind_proxy;
+    let is_ours = config.demo && !config.has_proxy();
     is_ours.then(|| Grant {
         user: ADMINISTRATOR.into(),
         org: Org::DEFAULT.into(),

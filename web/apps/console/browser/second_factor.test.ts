@@ -106,9 +106,9 @@ test("who turns a second factor on signs in with a code, and gives it again befo
   await window.isLive();
 
   // Once what was proved is long ago.
-  await until(async () => expect(await exportStatus(page, exchange.id)).toBe(403));
+  await until(async () => expect(await statusOf(page, `/api/trading/rooms/${exchange.id}/export`)).toBe(403));
   await page.getByRole("button", { name: "Export" }).click();
-  const dialog = page.getByRole("dialog", { name: "Export" });
+  const dialog = page.getByRole("dialog", { name: "Your password again" });
   await dialog.getByLabel("Your password").fill(PASSWORD);
   await dialog.getByRole("button", { name: "Go on" }).click();
   await code(page).fill(codes[1]!);
@@ -133,15 +133,46 @@ test("who turns a second factor on signs in with a code, and gives it again befo
   await page.close();
 });
 
-/** How an export is answered now, asked by the page as its own button would. */
-const exportStatus = (page: Page, id: string) =>
-  page.evaluate(async (room) => {
-    const kept = JSON.parse(sessionStorage.getItem("tidings:sign-in")!) as {
-      tokens: { accessToken: string };
-    };
-    const headers = { authorization: `Bearer ${kept.tokens.accessToken}` };
-    return (await fetch(`/api/trading/rooms/${room}/export`, { headers })).status;
-  }, id);
+test("an administrator whose screen was left gives the password again before a key is made", async () => {
+  const { users } = (await server.get("/api/users")) as { users: { id: string; email: string }[] };
+  const { id } = users.find(({ email }) => email === "bob@example.com")!;
+  await server.post(`/api/users/${id}/roles`, { roles: ["admin"] });
+  const window = await Window.open(browser, server);
+  const { page } = window;
+  await window.go("/keys");
+  await signIn(window, "bob@example.com");
+  await window.isLive();
+  // Once what was proved is long ago; before, what is no key is a bad request.
+  await until(async () => expect(await statusOf(page, "/api/keys", { name: "", scopes: [] })).toBe(403));
+  await page.getByLabel("Name").fill("Shop");
+  const make = () => page.getByRole("button", { name: "Make the key" }).click();
+  await make();
+  const dialog = page.getByRole("dialog", { name: "Your password again" });
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("alert").filter({ hasText: "the password is asked for again" }).waitFor();
+  expect(await page.getByRole("row", { name: /Shop/ }).count()).toBe(0);
+  await make();
+  await dialog.getByLabel("Your password").fill(PASSWORD);
+  await dialog.getByRole("button", { name: "Go on" }).click();
+  expect(await page.locator(".secret").innerText()).toMatch(/^tk_/);
+  await page.getByRole("row", { name: /Shop/ }).waitFor();
+  await page.close();
+});
+
+/** How something is answered now, asked by the page as its own button would; with a body it is done. */
+const statusOf = (page: Page, path: string, body?: object) =>
+  page.evaluate(
+    async ([path, body]) => {
+      const kept = JSON.parse(sessionStorage.getItem("tidings:sign-in")!) as {
+        tokens: { accessToken: string };
+      };
+      const headers = { authorization: `Bearer ${kept.tokens.accessToken}` };
+      const asked =
+        body === undefined ? { headers } : { headers, method: "POST", body: JSON.stringify(body) };
+      return (await fetch(path, asked)).status;
+    },
+    [path, body] as const,
+  );
 
 const PEOPLE = ["bob", "charlie", "diana", "alice"];
 LOOKS.forEach(([colorScheme, size, width], at) => {

@@ -1,5 +1,6 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useClient } from "@tidings/react";
+import { useProved } from "./confirm.tsx";
 
 /** How often lists are read again while somebody looks at them, in milliseconds. */
 const LIVELY_MS = 5_000;
@@ -60,12 +61,17 @@ export function usePages<Row>(
   return { ...pages, rows: (pages.data?.pages ?? []).flatMap((page) => page[rows] as Row[]) };
 }
 
+/** What is asked where the server does not say yes to something before it knows who sits there. */
+const WHO = "This lets somebody in. Give your password again.";
+
 /** Asks the server to do something; lists are read again behind it. */
 export function useAct<Body extends object | undefined = undefined>(path: string, method = "POST") {
   const client = useClient();
   const queries = useQueryClient();
+  const proved = useProved(WHO);
   return useMutation({
-    mutationFn: (body: Body) => client.request(path, { method, body: JSON.stringify(body ?? {}) }),
+    mutationFn: (body: Body) =>
+      proved(() => client.request(path, { method, body: JSON.stringify(body ?? {}) })),
     onSettled: () => queries.invalidateQueries(),
   });
 }

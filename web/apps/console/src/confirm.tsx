@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react";
+import { createContext, useContext, useEffect, useRef, useState, type ReactNode } from "react";
 import { Refusal } from "@tidings/client";
 import { useClient } from "@tidings/react";
 import { useDoing } from "./doing.ts";
@@ -7,9 +7,46 @@ import { ProofForm, type Proof } from "./proof.tsx";
 /** Whether the server wants the password again before something. */
 const wantsPassword = (error: unknown) => error instanceof Refusal && error.code === "password_again";
 
+/** Asks somebody to prove once more who they are; whether they have. */
+type Ask = (question: string) => Promise<boolean>;
+
+const Asking = createContext<Ask>(() => Promise.resolve(false));
+
+/** The place where what is below asks for the password again. */
+export function Proofs({ children }: { children: ReactNode }) {
+  const [asked, setAsked] = useState<{ question: string; answer: (given: boolean) => void }>();
+  const [ask] = useState(
+    () => (question: string) => new Promise<boolean>((answer) => setAsked({ question, answer })),
+  );
+  const end = (given: boolean) => {
+    asked?.answer(given);
+    setAsked(undefined);
+  };
+  return (
+    <Asking value={ask}>
+      {children}
+      {asked && <Dialog question={asked.question} confirmed={() => end(true)} close={() => end(false)} />}
+    </Asking>
+  );
+}
+
 /**
- * A button for what the server may want the password for again: then it is asked for, and the same is done once more.
+ * Does what the server may want the password for again: then it is asked for, and the same is done once more. Who does not
+ * give it gets the refusal.
  */
+export function useProved(question: string): <T>(act: () => Promise<T>) => Promise<T> {
+  const ask = useContext(Asking);
+  return async (act) => {
+    try {
+      return await act();
+    } catch (error) {
+      if (!wantsPassword(error) || !(await ask(question))) throw error;
+      return act();
+    }
+  };
+}
+
+/** A button for what the server may want the password for again. */
 export function Confirmed(props: {
   label: string;
   question: string;
@@ -17,44 +54,35 @@ export function Confirmed(props: {
   done: string;
 }) {
   const { label, question, act, done } = props;
-  const [asks, ask] = useState(false);
+  const proved = useProved(question);
   const [said, say] = useState<string>();
   const [busy, doing] = useDoing();
-  const button = useRef<HTMLButtonElement>(null);
   const go = () =>
     doing(async () => {
       say(undefined);
       try {
-        await act();
+        await proved(act);
         say(done);
       } catch (error) {
-        if (wantsPassword(error)) ask(true);
-        else say(words(error));
+        say(words(error));
       }
     });
-  const confirmed = () => {
-    ask(false);
-    // The dialog goes without having been closed, which would have put it there.
-    button.current?.focus();
-    void go();
-  };
   return (
     <>
-      <button ref={button} type="button" disabled={busy} onClick={() => void go()}>
+      <button type="button" disabled={busy} onClick={() => void go()}>
         {label}
       </button>
       <span role="status" className="said">
         {said}
       </span>
-      {asks && <Dialog label={label} question={question} confirmed={confirmed} close={() => ask(false)} />}
     </>
   );
 }
 
 const words = (error: unknown) => (error instanceof Error ? error.message : "It did not work.");
 
-function Dialog(props: { label: string; question: string; confirmed: () => void; close: () => void }) {
-  const { label, question, confirmed, close } = props;
+function Dialog(props: { question: string; confirmed: () => void; close: () => void }) {
+  const { question, confirmed, close } = props;
   const client = useClient();
   const dialog = useRef<HTMLDialogElement>(null);
   const [asksCode, askCode] = useState(false);
@@ -75,7 +103,7 @@ function Dialog(props: { label: string; question: string; confirmed: () => void;
     }
   };
   return (
-    <dialog ref={dialog} aria-label={label} onClose={close}>
+    <dialog ref={dialog} aria-label="Your password again" onClose={close}>
       <p>{question}</p>
       <ProofForm
         asksCode={asksCode}

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "react";
 import { TidingsProvider, useConnection } from "@tidings/react";
 import { useMounted } from "./api.ts";
 import { Boundary } from "./boundary.tsx";
+import { Proofs } from "./confirm.tsx";
 import { SignIn } from "./pages/sign_in.tsx";
 import { signOut, useSession, type SignedIn } from "./session.ts";
 
@@ -55,7 +56,9 @@ export function Shell() {
   return (
     <QueryClientProvider client={session.queries}>
       <TidingsProvider client={session.client}>
-        <Frame session={session} />
+        <Proofs>
+          <Frame session={session} />
+        </Proofs>
       </TidingsProvider>
     </QueryClientProvider>
   );

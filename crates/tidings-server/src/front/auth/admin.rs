@@ -14,7 +14,7 @@ use tidings_store::users::Status;
 use tidings_wire::engineio::Query;
 
 use super::asked::Asked;
-use crate::accounts::members::{PAGE, no_user};
+use crate::accounts::members::{PAGE, admin, no_user};
 use crate::audit::Action;
 use crate::front::body::{Received, answered, bad, done, told};
 use crate::front::named::Named;
@@ -158,7 +158,15 @@ async fn make_key(asked: Asked, body: Received) -> Response<Body> {
             return Err(bad("expiresInDays: is 1 to 3660"));
         }
         let ends = days.map(|days| wall_ms() + days * 86_400_000);
-        let made = keys.create(&who, &new.name, &new.scopes, ends).await;
+        let made = async {
+            admin(&who)?;
+            // A server without accounts has no passwords to ask for.
+            if let Ok(accounts) = asked.accounts() {
+                accounts.proved_lately(&who).await?;
+            }
+            keys.create(&who, &new.name, &new.scopes, ends).await
+        };
+        let made = made.await;
         asked.note_key(&who, (&new.name, &new.scopes), &made);
         made
     };

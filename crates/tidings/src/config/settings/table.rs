@@ -45,7 +45,8 @@ pub(super) static SETTINGS: &[Setting] = &[
         "trusted_proxies",
         Kind::List,
         "Addresses and ranges of proxies, such as 10.0.0.0/8, whose word about a client's address is taken. An \
-         address in the list that is no proxy of yours can pretend to be anybody.",
+         address in the list that is no proxy of yours can pretend to be anybody. What is for this machine alone \
+         is off as with behind_proxy.",
     ),
     row(
         "proxy_header",
