@@ -249,14 +249,16 @@ impl Server {
     /// Leaves: takes nobody in any more, closes connections one after the other so that they do
     /// not all come back at once, stops, and leaves what is in memory alone to the next process.
     ///
+    /// The listeners stay open until then: a client over polling asks on a new connection each time, and has to
+    /// hear that it is over. Who is new is refused.
+    ///
     /// Small servers are done in a moment; large ones take the whole drain time.
-    pub async fn drain(mut self) {
+    pub async fn drain(self) {
         if failpoint::is_off("drain") {
             return self.stop().await;
         }
         let hands_on = !failpoint::is_off("hand_on");
         self.shared.draining.store(true, Ordering::SeqCst);
-        self.accepting.clear();
         self.beside.tell();
         // What is held back stands in the mailboxes before the word to leave.
         self.shared.node.lift_paces(wall_ms());
@@ -266,8 +268,10 @@ impl Server {
         }
         let deadline = Instant::now() + budget + LEAVING;
         while self.connections() > 0 && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(LOOK).await;
         }
+        // The last have been told, and what they said meanwhile is answered.
+        tokio::time::sleep(LOOK).await;
         self.end(hands_on).await;
     }
 
@@ -316,6 +320,9 @@ impl Server {
 
 /// What the last connection may take beyond the drain time: its notice, and the answer it waits for.
 const LEAVING: Duration = Duration::from_secs(3);
+
+/// How often is looked whether the last has left.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// With fewer connections than fill the drain time at this pace, leaving is shorter.
 const PER_CONNECTION: Duration = Duration::from_millis(10);

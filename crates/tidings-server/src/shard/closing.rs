@@ -87,8 +87,9 @@ impl ShardLoop {
     /// What was said before goes out before the close frame as far as the socket takes it; of the
     /// rest only the message that has begun is finished.
     pub(super) fn close(&mut self, key: ConnKey, reason: CloseReason) {
-        if self.links.get(key).is_none() {
-            return;
+        let Some(link) = self.links.get(key) else { return };
+        if let Transport::Polling(polling) = &mut link.transport {
+            polling.ends = true;
         }
         self.shard.hurry(key);
         self.shard.flush(&mut self.links, 0);

@@ -248,7 +248,7 @@ impl Sink for Links {
                 None => Sent::Bytes(0),
                 Some(waiting) => {
                     // A client that gave up meanwhile is noticed by its aborted request.
-                    let _ = waiting.send(PollAnswer::packets(bytes));
+                    let _ = waiting.send(PollAnswer::packets(bytes, polling.ends));
                     Sent::Bytes(bytes.len())
                 }
             },

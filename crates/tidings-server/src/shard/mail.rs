@@ -425,7 +425,7 @@ impl ShardLoop {
                 return;
             }
             self.leaving.pop();
-            if self.is_owed_an_answer(key) {
+            if self.is_owed_an_answer(key) || self.is_between_polls(key) {
                 self.stay_a_little(key);
             } else {
                 self.close(key, CloseReason::Draining);
@@ -434,9 +434,19 @@ impl ShardLoop {
     }
 
     /// Whether a command of a client is still being worked on, such as a publish that is being stored.
-    fn is_owed_an_answer(&mut self, key: ConnKey) -> bool {
+    pub(super) fn is_owed_an_answer(&mut self, key: ConnKey) -> bool {
         let busy = self.links.get(key).is_some_and(|link| link.lane.is_some());
         busy && self.now_ms < self.leave_by_ms
+    }
+
+    /// Whether a client over polling is about to ask again; the answer to that will say that it is over.
+    fn is_between_polls(&mut self, key: ConnKey) -> bool {
+        let last_ms = self.leave_by_ms - OWED_MS;
+        let Some(Link { transport: Transport::Polling(polling), .. }) = self.links.get(key) else {
+            return false;
+        };
+        polling.leaves = true;
+        polling.waiting.is_none() && self.now_ms < last_ms + POLL_MS
     }
 
     fn stay_a_little(&mut self, key: ConnKey) {
@@ -450,6 +460,8 @@ impl ShardLoop {
 const NOTICE_MS: u64 = 200;
 /// A connection that waits for an answer when its time has come stays so much longer at most.
 const OWED_MS: u64 = 2_500;
+/// One over polling that has not asked again stays so much longer behind the last: it may be gone without a word.
+const POLL_MS: u64 = 1_000;
 /// And is looked at again so often.
 const LOOK_AGAIN_MS: u64 = 20;
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use mio::{Interest, Token};
 use tidings_core::ConnKey;
 use tidings_store::Digest;
+use tidings_wire::CloseReason;
 use tidings_wire::engineio::{self, HandshakeError, PayloadWriter};
 use tidings_wire::session::SocketIo;
 use tidings_wire::websocket::Decoder;
@@ -20,6 +21,7 @@ use crate::gate::Visit;
 use crate::ids::SessionKey;
 
 /// A polling session's transport.
+#[derive(Default)]
 pub(super) struct Polling {
     /// The GET that waits.
     pub(super) waiting: Option<oneshot::Sender<PollAnswer>>,
@@ -29,6 +31,10 @@ pub(super) struct Polling {
     pub(super) upgrading: bool,
     /// The token that its requests showed last, if that needs no second look.
     fits: Option<Digest>,
+    /// The server stops, and its time to leave has come.
+    pub(super) leaves: bool,
+    /// What is answered next is the last, and says so.
+    pub(super) ends: bool,
 }
 
 /// What a polling request is answered.
@@ -45,8 +51,8 @@ pub(crate) enum PollAnswer {
 }
 
 impl PollAnswer {
-    /// Whole WebSocket frames of ours, as one polling payload.
-    pub(super) fn packets(frames: &[u8]) -> Self {
+    /// Whole WebSocket frames of ours, as one polling payload; with a close packet behind them if that is the last.
+    pub(super) fn packets(frames: &[u8], ends: bool) -> Self {
         let mut payload = PayloadWriter::new();
         for (opcode, body) in Frames(frames) {
             match opcode {
@@ -54,6 +60,9 @@ impl PollAnswer {
                 2 => payload.push_binary(body),
                 _ => {}
             }
+        }
+        if ends {
+            payload.push_text(b"1");
         }
         Self::Packets(payload.into_body())
     }
@@ -100,7 +109,7 @@ impl ShardLoop {
             // The client is told by the closed request; it comes back elsewhere.
             return drop(reply);
         }
-        let polling = Box::new(Polling { waiting: None, posting: false, upgrading: false, fits: None });
+        let polling = Box::new(Polling::default());
         let session = Session::SocketIo(SocketIo::new(self.now_ms, &self.settings.times));
         let transport = Transport::Polling(polling);
         let key = self.open(transport, session, Decoder::default(), 0, hello, Admitted::Visit(visit));
@@ -143,7 +152,16 @@ impl ShardLoop {
             self.end_poll(key);
             return self.ended(key);
         }
+        if self.leaves(key) {
+            return self.close(key, CloseReason::Draining);
+        }
         self.shard.writable(key.slot);
+    }
+
+    /// Whether the server was about to close a session when its client asks again.
+    fn leaves(&mut self, key: ConnKey) -> bool {
+        let link = self.links.get(key).map(|link| &link.transport);
+        matches!(link, Some(Transport::Polling(polling)) if polling.leaves) && !self.is_owed_an_answer(key)
     }
 
     /// The client gave its GET up; by the protocol that ends the session.
@@ -180,8 +198,11 @@ impl ShardLoop {
     ) {
         let key = session.conn;
         self.fire_if_due(key);
+        let draining = self.draining;
         match self.polling(session) {
             Ok(polling) => polling.posting = false,
+            // Its client was told that it is over, or is being told: a refusal that overtakes the word would be an error.
+            Err(HandshakeError::UnknownSid) if draining => return drop(reply.send(PollAnswer::Taken)),
             Err(error) => return drop(reply.send(PollAnswer::Refused(error))),
         }
         let limits = self.settings.limits;
@@ -284,7 +305,7 @@ impl ShardLoop {
             Some(Link { transport: Transport::Polling(polling), .. }) if polling.upgrading
         );
         if !fits {
-            self.close(probe, tidings_wire::CloseReason::Protocol);
+            self.close(probe, CloseReason::Protocol);
             return Flow::Gone;
         }
         let Some(socket) = self.links.remove(probe) else { return Flow::Gone };
@@ -334,10 +355,12 @@ mod tests {
         write_frame(&mut frames, Opcode::Ping, b"");
         let long = vec![b'x'; 70_000];
         write_frame(&mut frames, Opcode::Text, &long);
-        let PollAnswer::Packets(body) = PollAnswer::packets(&frames) else { panic!("no packets") };
+        let PollAnswer::Packets(body) = PollAnswer::packets(&frames, false) else { panic!("no packets") };
         let text = String::from_utf8(body).unwrap();
         let parts: Vec<&str> = text.split('\u{1e}').collect();
         assert_eq!(&parts[..2], ["42[\"a\"]", "bAQIDBA=="]);
         assert_eq!(parts[2].len(), 70_000);
+        let PollAnswer::Packets(last) = PollAnswer::packets(&frames, true) else { panic!("no packets") };
+        assert_eq!(String::from_utf8(last).unwrap(), format!("{text}\u{1e}1"));
     }
 }

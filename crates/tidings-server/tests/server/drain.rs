@@ -77,22 +77,25 @@ fn a_client_that_comes_while_the_server_drains_is_sent_away() {
         let connect = move || {
             // So many that it does not leave in a moment.
             let crowd: Vec<Wire> = (0..200).map(|_| Wire::subscribed(addr, "open:1")).collect();
-            // It is accepted before, and asks for an upgrade only then.
+            // One is accepted before, and asks for an upgrade only then; another comes then.
             let mut kept = Wire::connect(addr);
             kept.send(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
             assert!(kept.head().starts_with("HTTP/1.1 200"));
             assert_eq!(kept.exactly(READY.len()), READY);
             (crowd, kept)
         };
-        let (mut crowd, mut kept) = tokio::task::spawn_blocking(connect).await.unwrap();
+        let (mut crowd, kept) = tokio::task::spawn_blocking(connect).await.unwrap();
         let draining = tokio::spawn(server.drain());
-        let head = tokio::task::spawn_blocking(move || {
+        let heads = tokio::task::spawn_blocking(move || {
             crowd[0].hear("reconnect");
-            kept.send(crate::common::upgrade("/ws").as_bytes());
-            kept.head()
+            [kept, Wire::connect(addr)].map(|mut wire| {
+                wire.send(crate::common::upgrade("/ws").as_bytes());
+                wire.head()
+            })
         });
-        let head = head.await.unwrap();
-        assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+        for head in heads.await.unwrap() {
+            assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+        }
         draining.await.unwrap();
     });
 }
