@@ -41,6 +41,13 @@ struct Reached {
     events: u64,
 }
 
+impl Known {
+    /// Whether a database that nobody has used yet stands where another was: its file may have been removed or emptied.
+    fn is_strange(&self, origin: &str, now: Progress) -> bool {
+        now.starts == 0 && !self.databases.is_empty() && !self.databases.contains_key(origin)
+    }
+}
+
 impl Witness {
     /// Compares the database with what is known of it, and counts the start. Where it is an older copy every room gets
     /// another epoch, and that is to be noted.
@@ -65,6 +72,12 @@ impl Witness {
         }
         tx.commit().await?;
         let origin = origin.to_string();
+        if known.is_strange(&origin, now) {
+            tracing::warn!(
+                file = %path.display(),
+                "the database is new, and this data directory has seen another: if that is lost, stop the server and put it back"
+            );
+        }
         known.databases.insert(origin.clone(), Reached { starts: now.starts + 1, events: now.events });
         let witness = Self { path, known, origin };
         witness.write();
@@ -213,9 +226,16 @@ mod tests {
         for _ in 0..3 {
             assert!(!is_older(&one, &place).await);
         }
+        let (file, new) = (place.path().join(FILE_NAME), Progress::default());
+        assert!(read(&file).is_strange("the other", new), "it stands in the place of one");
+        assert!(
+            !read(&file).is_strange("the other", Progress { starts: 1, events: 0 }),
+            "it has come from elsewhere"
+        );
+        assert!(read(&file).databases.keys().all(|one| !read(&file).is_strange(one, new)));
+        assert!(!Known::default().is_strange("the first", new));
         assert!(!is_older(&other, &place).await);
         run(&one, "UPDATE starts SET count = 1").await;
-        let file = place.path().join(FILE_NAME);
         fs::write(&file, "{").unwrap();
         assert!(!is_older(&one, &place).await, "a spoilt one keeps nobody from starting");
         assert!(!is_older(&one, &place).await);
