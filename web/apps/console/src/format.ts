@@ -89,5 +89,9 @@ export function money(amount: string): string {
 /** The same with a sign, for what was won or lost. */
 export const gain = (amount: string) => (/^[^-]*[1-9]/.test(amount) ? `+${money(amount)}` : money(amount));
 
-/** A part of something as the server tells it, as a percentage. */
-export const percent = (part: string) => `${(Number(part) * 100).toFixed(2).replace("-", "−")} %`;
+/** A part of something as the server tells it, as a percentage; what is rounded to nothing has no sign. */
+export const percent = (part: string) =>
+  `${(Number(part) * 100)
+    .toFixed(2)
+    .replace(/^-(?=.*[1-9])/, "−")
+    .replace("-", "")} %`;

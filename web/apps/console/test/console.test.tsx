@@ -229,7 +229,7 @@ describe("amounts of money", () => {
       "odd",
     ]);
     expect(["0", "0.00", "0.01", "-3", "1000"].map(gain)).toEqual(["0", "0.00", "+0.01", "−3", "+1,000"]);
-    expect(["0.0597", "-0.1"].map(percent)).toEqual(["5.97 %", "−10.00 %"]);
+    expect(["0.0597", "-0.1", "-0.00004"].map(percent)).toEqual(["5.97 %", "−10.00 %", "0.00 %"]);
   });
 
   test("and times that a new room may not have are told as its form asks for them", () => {
