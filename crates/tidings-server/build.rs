@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/apps/console");
+    // Asked when it runs: worktrees may share a target directory, and with it this program as another one compiled it.
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let console = here.join("../../web/apps/console");
     let dist = console.join("dist");
     let list = fs::read_to_string(dist.join("pack.tsv")).ok();
     // What does not exist is always newer: then it is watched where it will come to be.

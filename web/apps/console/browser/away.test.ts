@@ -74,7 +74,7 @@ test("what a page could not read while the server was away is read once it is ba
   await server.kill();
   await page.locator('.status[data-state="reconnecting"]').waitFor();
   await opens(window, "Players");
-  const failed = page.getByRole("alert").filter({ hasText: "Failed to fetch" });
+  const failed = page.getByRole("alert").filter({ hasText: "It cannot be had now" });
   // It is tried for half a minute.
   await until(async () => {
     await page.clock.fastForward(30_000);

@@ -273,8 +273,8 @@ function queriesOf(refused: (error: unknown) => void): QueryClient {
     mutationCache: new MutationCache({ onError: refused }),
     defaultOptions: {
       queries: {
-        // What the server refuses it will refuse again; what did not reach it is tried until it does.
-        retry: (failures, error) => (error instanceof Refusal ? error.retryable : failures < 5),
+        // What the server refuses it will refuse again; what did not reach it is tried for half a minute before it says so.
+        retry: (failures, error) => failures < 5 && !(error instanceof Refusal && !error.retryable),
         refetchOnWindowFocus: false,
       },
     },

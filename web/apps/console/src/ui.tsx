@@ -75,16 +75,23 @@ export function Head(props: { title: string; shown?: ReactNode; children?: React
   );
 }
 
+/** What went wrong, in words for who reads it in a page. */
+function wrongIn(error: unknown): string {
+  if (!(error instanceof Error)) return "It did not work.";
+  if (error instanceof Refusal && error.code === "forbidden")
+    return "This is for administrators. Sign in with an account that has the role admin, or with a token that has the scope admin.";
+  // Each browser has its own words for a server that does not answer, and none says that it may be another time.
+  if (error instanceof Refusal && error.code === "unavailable")
+    return `It cannot be had now: ${error.message}`;
+  return error.message;
+}
+
 /** What stands where nothing is, or where something went wrong. */
 export function Note({ error, children }: { error?: unknown; children?: ReactNode }) {
   if (error === undefined || error === null) return <p className="empty">{children}</p>;
   return (
     <p className="empty refused" role="alert">
-      {error instanceof Refusal && error.code === "forbidden"
-        ? "This is for administrators. Sign in with an account that has the role admin, or with a token that has the scope admin."
-        : error instanceof Error
-          ? error.message
-          : "It did not work."}
+      {wrongIn(error)}
     </p>
   );
 }

@@ -31,6 +31,9 @@ async function refusedBy(promise: Promise<unknown>): Promise<[string, boolean]> 
 test("a request to a server that is not there is refused as unavailable", async () => {
   const client = new Client({ url: "http://127.0.0.1:9" });
   expect(await refusedBy(client.request("/api/apps"))).toEqual(["unavailable", true]);
+  expect(await thrownBy(client.request("/api/apps"))).toMatchObject({
+    message: "fetch failed",
+  });
 });
 
 test("an answer that breaks off is refused as unavailable", async () => {
