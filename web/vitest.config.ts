@@ -9,6 +9,8 @@ const PATIENCE_MS = 60_000;
 
 export default defineConfig({
   test: {
+    // Most of a test's time is waiting. Who measures takes one: two at once would measure each other.
+    maxWorkers: 2,
     projects: [
       {
         ssr,
@@ -37,12 +39,10 @@ export default defineConfig({
         },
       },
       {
-        // Real browsers, one file after the other: two at once would measure each other.
         ssr,
         test: {
           name: "browser",
           include: ["apps/console/browser/**/*.test.ts"],
-          fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 60_000,
         },
