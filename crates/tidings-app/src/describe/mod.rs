@@ -6,6 +6,7 @@
 mod asyncapi;
 mod manifest;
 mod openapi;
+mod plain;
 pub mod rooms;
 pub(crate) mod shape;
 mod typescript;
