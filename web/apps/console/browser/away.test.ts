@@ -28,8 +28,9 @@ const isWhole = ({ page }: Window) =>
     expect(PAGES.filter((name) => !names.includes(name))).toEqual([]);
   });
 
-const opens = ({ page }: Window, name: string) =>
-  page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name, exact: true }).click();
+const wayTo = ({ page }: Window, name: string) =>
+  page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name, exact: true });
+const opens = (window: Window, name: string) => wayTo(window, name).click();
 const isAt = ({ page }: Window, name: string) =>
   page.getByRole("heading", { name, level: 1, exact: true }).waitFor();
 
@@ -43,6 +44,7 @@ test("pages open while the server is away, and an order that is tried meanwhile 
   await window.signIn(`/trading/${exchange.id}`, tokenOf(ada));
   await page.getByText("In step").waitFor();
   await isWhole(window);
+  await wayTo(window, "Players").waitFor();
   const isSame = await marked(window);
   await server.kill();
   await page.locator('.status[data-state="reconnecting"]').waitFor();
@@ -70,6 +72,7 @@ test("what a page could not read while the server was away is read once it is ba
   const { page } = window;
   await window.signIn("/messages", tokenOf(unique("eve")));
   await isWhole(window);
+  await wayTo(window, "Players").waitFor();
   await page.clock.install();
   await server.kill();
   await page.locator('.status[data-state="reconnecting"]').waitFor();
@@ -95,6 +98,8 @@ test("a page that could not be loaded is waited for until the server is back", a
     away ? route.abort("connectionrefused") : route.continue(),
   );
   await window.signIn("/messages", tokenOf(unique("eve")));
+  // Which apps there are has to be read before, or there is no way to their pages.
+  await wayTo(window, "Players").waitFor();
   const isSame = await marked(window);
   await server.kill();
   await page.locator('.status[data-state="reconnecting"]').waitFor();
