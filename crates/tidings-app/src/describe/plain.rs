@@ -44,7 +44,10 @@ pub(super) fn messages(description: &Description) -> (Vec<Message>, Vec<Message>
         .filter_map(|said| {
             let kind = said.name.strip_prefix(OWN)?;
             let payload = json!({ "allOf": [of_type(kind, []), said.data] });
-            Some(Message { name: kind.into(), about: said.about.clone(), payload, answer: None })
+            // Here everybody is told of what is missing.
+            let about = said.about.split_once("; for clients that say").map(|(about, _)| format!("{about}."));
+            let about = about.unwrap_or_else(|| said.about.clone());
+            Some(Message { name: kind.into(), about, payload, answer: None })
         })
         .collect();
     told.extend([event(), heartbeat_told()]);

@@ -391,6 +391,13 @@ test("what is said on sockets is drawn from its document: commands, events, payl
   await command.getByText("everyMs", { exact: true }).waitFor();
   await command.getByText("eloRating", { exact: true }).waitFor();
   await board.getByText("leaderboardUpdate", { exact: true }).waitFor();
+  const plain = window.page.getByRole("region", { name: "Plain protocol /ws" });
+  const subscribe = plain.getByRole("group").filter({ hasText: "Hears a room, by the room's rule." });
+  await subscribe.locator("summary").click();
+  await subscribe.getByText("minLane", { exact: true }).waitFor();
+  // What may be null is of one kind all the same.
+  await subscribe.getByText("LaneName", { exact: true }).waitFor();
+  await subscribe.getByText("recovered", { exact: true }).waitFor();
   expect(await window.page.getByText("matchCompleted", { exact: true }).count()).toBe(1);
   await window.page.getByLabel("Part of a name").fill("windowUp");
   await window.page.getByText("matchCompleted", { exact: true }).waitFor({ state: "detached" });

@@ -54,6 +54,7 @@ function kindOf(schema: Schema | boolean | undefined): string {
       .filter((kind) => kind !== "null")
       .join(" | ");
   if (schema.items !== undefined) return `list of ${kindOf(schema.items)}`;
+  if (schema.type === "null") return "null";
   const kinds = [schema.type ?? []].flat().filter((kind) => kind !== "null");
   return kinds.length > 0 ? kinds.join(" | ") : "anything";
 }

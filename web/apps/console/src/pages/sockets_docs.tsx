@@ -24,9 +24,17 @@ interface Operation {
   tags?: { name: string }[];
 }
 
+interface Channel {
+  /** A namespace of Socket.IO, or the path of the plain protocol. */
+  address: string;
+  description?: string;
+  servers: Ref[];
+  messages: Record<string, Ref>;
+}
+
 interface AsyncApi {
   info: { description?: string };
-  channels: Record<string, { address: string; description?: string; messages: Record<string, Ref> }>;
+  channels: Record<string, Channel>;
   operations: Record<string, Operation>;
   components: { messages: Record<string, Message>; schemas: Record<string, Schema> };
 }
@@ -35,9 +43,12 @@ interface Manifests {
   apps: { channels: { namespace: string; rooms: RoomKind[] }[] }[];
 }
 
-const last = ({ $ref }: Ref) => $ref.slice($ref.lastIndexOf("/") + 1);
+/** The parts of a JSON pointer (RFC 6901). */
+const partsOf = ({ $ref }: Ref) =>
+  $ref.split("/").map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+const last = (ref: Ref) => partsOf(ref).at(-1) ?? "";
 
-/** What is said and heard on sockets, by namespace, drawn from the AsyncAPI document and the apps' kinds of rooms. */
+/** What is said and heard on sockets, by namespace and on the plain protocol, drawn from the AsyncAPI document and the apps' kinds of rooms. */
 export function SaidAndHeard({ wanted }: { wanted: string }) {
   const document = useRead<AsyncApi>("/api/asyncapi.json");
   const manifests = useRead<Manifests>("/api/apps");
@@ -56,11 +67,12 @@ export function SaidAndHeard({ wanted }: { wanted: string }) {
         <Words of={api.info.description} /> For programs: <a href="/api/asyncapi.json">AsyncAPI 3.0</a>.
       </p>
       {shown.length === 0 && <Note>No command and no event is called like that.</Note>}
-      {shown.map(({ key, address, those }) => (
-        <Namespace
+      {shown.map(({ key, address, servers, those }) => (
+        <Said
           key={key}
           api={api}
           address={address}
+          how={servers.some((server) => last(server) === "plain") ? PLAIN : SOCKET_IO}
           those={those}
           rooms={rooms.filter(({ namespace }) => namespace === address).flatMap((channel) => channel.rooms)}
         />
@@ -84,20 +96,39 @@ function operationsOf(api: AsyncApi, channel: string, wanted: string): Named[] {
 function messageOf({ components, channels }: AsyncApi, ref: Ref | undefined): Message | undefined {
   if (!ref) return undefined;
   // `#/channels/CHANNEL/messages/NAME` refers to the message in turn.
-  const [, , channel = "", , name = ""] = ref.$ref.split("/");
+  const [, , channel = "", , name = ""] = partsOf(ref);
   const target = channels[channel]?.messages[name];
   return components.messages[target ? last(target) : last(ref)];
 }
 
 const count = (many: number, one: string) => `${many === 1 ? "one" : many} ${one}${many === 1 ? "" : "s"}`;
 
-function Namespace(props: { api: AsyncApi; address: string; those: Named[]; rooms: RoomKind[] }) {
-  const { api, address, those, rooms } = props;
+/** How a client says a command and hears an event. */
+interface How {
+  title: (address: string) => string;
+  say: (name: string) => string;
+  hear: (name: string) => string;
+}
+
+const SOCKET_IO: How = {
+  title: (address) => `Namespace ${address}`,
+  say: (name) => `await socket.emitWithAck("${name}", { … })`,
+  hear: (name) => `socket.on("${name}", (data) => …)`,
+};
+
+const PLAIN: How = {
+  title: (address) => `Plain protocol ${address}`,
+  say: (name) => `socket.send(JSON.stringify({ type: "${name}", … }))`,
+  hear: (name) => `if (JSON.parse(message.data).type === "${name}") …`,
+};
+
+function Said(props: { api: AsyncApi; address: string; how: How; those: Named[]; rooms: RoomKind[] }) {
+  const { api, address, how, those, rooms } = props;
   const commands = those.filter(({ action }) => action === "receive");
   const events = those.filter(({ action }) => action === "send");
   return (
     <Card
-      title={`Namespace ${address}`}
+      title={how.title(address)}
       aside={`${count(commands.length, "command")}, ${count(events.length, "event")}`}
     >
       {rooms.length > 0 && <Rooms of={rooms} address={address} />}
@@ -105,7 +136,7 @@ function Namespace(props: { api: AsyncApi; address: string; those: Named[]; room
         <section aria-label={`Commands of ${address}`}>
           <h3>Commands</h3>
           {commands.map((one) => (
-            <Command key={one.name} one={one} api={api} />
+            <Command key={one.name} one={one} how={how} api={api} />
           ))}
         </section>
       )}
@@ -121,7 +152,7 @@ function Namespace(props: { api: AsyncApi; address: string; those: Named[]; room
                 </span>
               </summary>
               <p>
-                <code>{`socket.on("${one.name}", (data) => …)`}</code>
+                <code>{how.hear(one.name)}</code>
               </p>
               <Fields schema={one.message.payload} all={api.components.schemas} />
             </details>
@@ -132,7 +163,7 @@ function Namespace(props: { api: AsyncApi; address: string; those: Named[]; room
   );
 }
 
-function Command({ one, api }: { one: Named; api: AsyncApi }) {
+function Command({ one, how, api }: { one: Named; how: How; api: AsyncApi }) {
   const answer = messageOf(api, one.reply?.messages[0])?.payload;
   const isRefusal = ({ $ref }: Schema) => $ref?.endsWith("/Refused") === true;
   const reply = answer?.oneOf?.find((form) => !isRefusal(form)) ?? answer;
@@ -147,7 +178,7 @@ function Command({ one, api }: { one: Named; api: AsyncApi }) {
         </span>
       </summary>
       <p>
-        <code>{`await socket.emitWithAck("${one.name}", { … })`}</code>
+        <code>{how.say(one.name)}</code>
       </p>
       <Fields schema={one.message.payload} all={api.components.schemas} />
       {reply && (
