@@ -7,7 +7,7 @@
 mod changes;
 mod member;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use compact_str::CompactString;
@@ -83,14 +83,15 @@ pub struct Roster {
     /// Connections without a user: they count and are not listed.
     strangers: HashSet<Device>,
     counts: Counts,
-    /// Before then nothing is over by the clock; `u64::MAX`: nothing will be.
-    due_ms: u64,
+    /// When something of whom is over by the clock. Of most nothing ever is, and they are not looked at when
+    /// something of others is: thousands may be lost one after the other out of a room of tens of thousands.
+    ends: BTreeSet<(u64, UserKey)>,
 }
 
 impl Roster {
     /// A roster without anybody.
     pub fn new() -> Self {
-        Self { due_ms: u64::MAX, ..Self::default() }
+        Self::default()
     }
 
     /// Whether nobody is there, visible or not.
@@ -105,7 +106,7 @@ impl Roster {
 
     /// When something is over by the clock, at the earliest; `u64::MAX`: never.
     pub fn due_ms(&self) -> u64 {
-        self.due_ms
+        self.ends.first().map_or(u64::MAX, |(at_ms, _)| *at_ms)
     }
 
     /// Every device of a user, also of one that is invisible, and whose it is.
@@ -153,7 +154,6 @@ impl Roster {
             return None;
         }
         self.owners.insert(device, user.clone());
-        self.due_ms = self.due_ms.min(wishes.over_ms());
         let mut replaced = None;
         let change = self.touch(user, |member| {
             member.name = name.cloned();
@@ -185,7 +185,6 @@ impl Roster {
             });
         }
         let until_ms = now_ms.saturating_add(grace_ms);
-        self.due_ms = self.due_ms.min(until_ms);
         self.touch(&user, |member| {
             member.seen_ms = now_ms;
             if let Some(held) = member.held(device) {
@@ -212,26 +211,19 @@ impl Roster {
         if !self.holds(user) {
             return None;
         }
-        self.due_ms = self.due_ms.min(wishes.over_ms());
         self.touch(user, |member| member.wishes = wishes.clone())
     }
 
     /// Ends what is over by the clock: graces and wishes.
     pub fn expire(&mut self, now_ms: u64) -> Vec<Change> {
-        if self.due_ms > now_ms {
-            return Vec::new();
-        }
-        let over = self.members.iter().filter(|(_, member)| member.due_ms() <= now_ms);
-        let over: Vec<UserKey> = over.map(|(user, _)| user.clone()).collect();
         let mut changes = Vec::new();
-        for user in over {
+        while let Some((_, user)) = self.ends.first().filter(|(at_ms, _)| *at_ms <= now_ms).cloned() {
             let mut gone = Vec::new();
             changes.extend(self.touch(&user, |member| gone = member.expire(now_ms)));
             for device in gone {
                 self.owners.remove(&device);
             }
         }
-        self.due_ms = self.members.values().map(Member::due_ms).min().unwrap_or(u64::MAX);
         changes
     }
 
@@ -260,14 +252,20 @@ impl Roster {
     fn touch(&mut self, user: &UserKey, change: impl FnOnce(&mut Member)) -> Option<Change> {
         let before = self.seen(user);
         let member = self.members.entry(user.clone()).or_default();
+        let ended = member.due_ms();
         change(member);
-        let after = if member.devices.is_empty() { None } else { member.shown(user) };
+        let (after, ends) = match member.devices.is_empty() {
+            true => (None, u64::MAX),
+            false => (member.shown(user), member.due_ms()),
+        };
         if member.devices.is_empty() {
             self.members.remove(user);
         }
-        // Of others that are left the earliest is looked for once it is due: too early is no harm.
-        if self.members.is_empty() {
-            self.due_ms = u64::MAX;
+        if ended != ends {
+            self.ends.remove(&(ended, user.clone()));
+            if ends != u64::MAX {
+                self.ends.insert((ends, user.clone()));
+            }
         }
         let devices = |seen: &Option<Seen>| seen.as_ref().map_or(0, |seen| seen.devices);
         self.counts.connections = self.counts.connections + devices(&after) - devices(&before);

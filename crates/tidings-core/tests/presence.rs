@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use common::{plain, room, shard, spec};
 use compact_str::CompactString;
 use tidings_core::kinds::Kinds;
@@ -62,6 +64,31 @@ fn so_many_that_come_at_once_cost_messages_in_proportion_to_their_number() {
     assert!(events <= 2 && frames <= 2 * 10_000, "{events} events, {frames} frames");
     // The control: were each told for itself, this bound would not hold.
     assert!(naive > 1_000 * frames);
+}
+
+/// How long it takes to look at two thousand of a room who were lost one after the other, each in a millisecond of
+/// its own, when their grace is over.
+fn time_to_lose_two_thousand_of(members: usize) -> Duration {
+    let (presence, place) = (Presence::default(), room("chat:1"));
+    (0..members).for_each(|id| presence.join(&who(id), &place, MEMBERS, device(id), 10_000));
+    drop(presence.look(20_000));
+    (0..2_000).for_each(|id| presence.leave(&place, device(id), true, 20_000 + id as u64));
+    let begun = Instant::now();
+    while presence.next_ms() < u64::MAX {
+        drop(presence.look(presence.next_ms()));
+    }
+    let took = begun.elapsed();
+    assert_eq!(presence.figures().1, members - 2_000);
+    took
+}
+
+#[test]
+fn who_is_lost_one_after_the_other_costs_no_more_in_a_room_of_many_than_in_one_of_few() {
+    let (few, many) = (time_to_lose_two_thousand_of(2_500), time_to_lose_two_thousand_of(50_000));
+    println!("of 2,500: {few:?}; of 50,000: {many:?}");
+    // Were all looked at whenever somebody's time is over, it would be twenty times as much, and more for what is far
+    // apart in memory.
+    assert!(many < few * 8, "{few:?} and {many:?}");
 }
 
 #[test]

@@ -2,24 +2,24 @@
 
 mod json;
 mod seen;
+mod walk;
 mod wishes;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_core::presence::{Change, EVENT, News, PAGE, RoomNews, Times, View};
-use tidings_core::roster::{Counts, Page, Seen, Status, Wish, Wishes};
+use tidings_core::presence::{Change, EVENT, News, RoomNews, Times, View};
+use tidings_core::roster::Wishes;
 use tidings_core::{Code, Identity, Lane, Payload, Publish, Refusal, Room, UserKey};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, watch};
 
 use crate::config::Config;
 use crate::records::Records;
-use crate::shard::inbox::Mail;
 use crate::shared::{Shared, wall_ms};
 
 pub(crate) use json::{room_news, write_view};
 pub(crate) use seen::{keep_seen, write_seen};
+pub(crate) use walk::Walks;
 pub(crate) use wishes::{seen_user, wanted, write_wishes};
 
 /// A task that nobody wakes looks after so long all the same.
@@ -97,48 +97,8 @@ pub(crate) async fn view(shared: &Shared, who: &Identity, room: &Room, page: usi
     let asker = who.user_key();
     match shared.node.presence().view(room, asker.as_ref(), page) {
         Some(view) => view,
-        None => walk(shared, asker, room, page).await,
+        None => walk::view(shared, asker.as_ref(), room, page).await,
     }
-}
-
-/// Asks every shard who is in a room that keeps no roster.
-async fn walk(shared: &Shared, asker: Option<UserKey>, room: &Room, page: usize) -> View {
-    let (mut connections, mut users) = (0, BTreeMap::new());
-    for inbox in &shared.inboxes {
-        let (reply, members) = oneshot::channel();
-        inbox.push(Mail::Members(room.clone(), reply));
-        for (who, since_ms) in members.await.unwrap_or_default() {
-            connections += 1;
-            if let Some(user) = who.user_key() {
-                let (_, devices, seen_ms) = users.entry(user).or_insert((who, 0, 0));
-                *devices += 1;
-                // Nobody notes what is said in such a room: known is when they came.
-                *seen_ms = since_ms.max(*seen_ms);
-            }
-        }
-    }
-    let (presence, now_ms) = (shared.node.presence(), shared.uptime_ms());
-    let hidden = |user: &UserKey| {
-        let shown = presence.wishes(user, now_ms).shown;
-        Some(user) != asker.as_ref() && matches!(shown, Some((Wish::Invisible, _)))
-    };
-    users.retain(|user, (_, devices, _)| {
-        let shown = !hidden(user);
-        connections -= if shown { 0 } else { *devices };
-        shown
-    });
-    let counts = Counts { connections, users: users.len() };
-    let listed = users.into_iter().skip(page.saturating_mul(PAGE)).take(PAGE);
-    let seen = |(user, (who, devices, seen_ms)): (UserKey, (Arc<Identity>, usize, u64))| {
-        let status = match presence.wishes(&user, now_ms).shown {
-            Some((Wish::Status(status), _)) => status,
-            _ => Status::Online,
-        };
-        Seen { user, name: who.name.clone(), status, devices, seen_ms, info: None }
-    };
-    let members = listed.map(seen).collect();
-    let more = counts.users > page.saturating_add(1).saturating_mul(PAGE);
-    View { counts, version: 0, page: Some(Page { members, more }) }
 }
 
 /// Whether a user wishes to be seen by nobody but itself.

@@ -494,6 +494,7 @@ async fn sweep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
         }
         let rooms = shared.node.sweep(wall_ms());
         shared.node.presence().sweep(shared.uptime_ms());
+        shared.walks.sweep(shared.uptime_ms());
         shared.sign_in.revoked().remove_ended(wall_ms() / 1_000);
         shared.gate.sweep();
         shared.receipts.sweep();

@@ -79,6 +79,8 @@ pub(crate) struct Shared {
     pub(crate) ledger: Option<Ledger>,
     /// What was told of who is there.
     pub(crate) presence_told: presence::Told,
+    /// Who is in large rooms that keep no roster, for those who ask at once.
+    pub(crate) walks: presence::Walks,
     /// What administrators ask.
     pub(crate) admin: Admin,
     /// Which tasks have died.
@@ -143,6 +145,7 @@ impl Shared {
             admin: Admin::default(),
             deaths: beside.deaths(),
             presence_told: presence::Told::default(),
+            walks: presence::Walks::default(),
             front: tokio::runtime::Handle::current(),
             draining: AtomicBool::new(false),
             closes: Default::default(),

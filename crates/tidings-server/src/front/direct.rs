@@ -53,7 +53,7 @@ fn head(read: &[u8]) -> Option<(Parts, usize)> {
     }
     let body = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::EXPECT];
     let plain = !body.iter().any(|name| parts.headers.contains_key(name))
-        && framing::check(parts.version, &parts.headers).is_ok();
+        && framing::check(parts.version, &parts.uri, &parts.headers).is_ok();
     (plain && upgrade::wanted(&parts.headers)).then_some((parts, size))
 }
 

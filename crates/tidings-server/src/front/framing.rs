@@ -1,7 +1,7 @@
 //! Requests that two readers could understand differently.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, Version, header};
 use tidings_core::{Code, Refusal};
 
 use super::{refuse_with, respond};
@@ -10,14 +10,20 @@ use super::{refuse_with, respond};
 ///
 /// The HTTP server refuses two different lengths, and hangs up after a request with a length beside chunks. What is
 /// left is what a proxy in
-/// front may read in another way: no host or two of them, and codings besides `chunked`.
+/// front may read in another way: no host or two of them, another one in the target, and codings besides `chunked`.
 ///
 /// # Errors
 /// The refusal; the connection ends with it.
-pub(super) fn check(version: Version, headers: &HeaderMap) -> Result<(), Fault> {
+pub(super) fn check(version: Version, target: &Uri, headers: &HeaderMap) -> Result<(), Fault> {
     let hosts = headers.get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && version == Version::HTTP_11) {
         return Err(Fault { status: StatusCode::BAD_REQUEST, sentence: "exactly one Host header is needed" });
+    }
+    // Pages are judged by the header. A proxy that goes by the target has let something else through.
+    let differs = |host: &HeaderValue| target.authority().is_some() && !names(target, host.as_bytes());
+    if headers.get(header::HOST).is_some_and(differs) {
+        let sentence = "the target and the Host header name different hosts";
+        return Err(Fault { status: StatusCode::BAD_REQUEST, sentence });
     }
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
@@ -28,6 +34,17 @@ pub(super) fn check(version: Version, headers: &HeaderMap) -> Result<(), Fault> 
             sentence: "of the transfer codings only chunked is known",
         }),
     }
+}
+
+/// Whether a target with an authority names a host as a Host header does: with or without the port that goes without
+/// saying.
+fn names(target: &Uri, host: &[u8]) -> bool {
+    let usual: &[u8] = match target.scheme_str() {
+        Some("https") => b":443",
+        _ => b":80",
+    };
+    let bare = |host: &[u8]| host.strip_suffix(usual).unwrap_or(host).to_ascii_lowercase();
+    target.authority().is_some_and(|authority| bare(authority.as_str().as_bytes()) == bare(host))
 }
 
 /// What is wrong with a request.

@@ -164,14 +164,18 @@ impl Service<Request<Incoming>> for Requests {
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let this = self.clone();
-        Box::pin(async move { Ok(this.answer(request).await) })
+        Box::pin(async move {
+            let mut response = this.answer(request).await;
+            headers::is_what_it_says(&mut response);
+            Ok(response)
+        })
     }
 }
 
 impl Requests {
     async fn answer(mut self, request: Request<Incoming>) -> Response<Body> {
         lock(&self.arrival).has_spoken();
-        if let Err(fault) = framing::check(request.version(), request.headers()) {
+        if let Err(fault) = framing::check(request.version(), request.uri(), request.headers()) {
             return fault.told(self.is_socket_io(request.uri().path()));
         }
         let front = self.door.front.clone();

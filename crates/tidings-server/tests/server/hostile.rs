@@ -76,6 +76,50 @@ fn a_request_that_names_no_host_or_two_is_refused() {
 }
 
 #[test]
+fn a_request_whose_target_names_another_host_than_its_header_is_refused() {
+    let asked = |target: &str, path: &str| {
+        status(format!("GET {target}{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").into_bytes())
+    };
+    for path in ["/healthz", "/socket.io/?EIO=4&transport=polling"] {
+        for same in ["", "http://127.0.0.1", "http://127.0.0.1:80"] {
+            assert_eq!(asked(same, path), "HTTP/1.1 200 OK", "{same}{path}");
+        }
+        for other in ["http://evil.test", "http://127.0.0.1:81", "https://127.0.0.1:80", "http://a@127.0.0.1"]
+        {
+            assert_eq!(asked(other, path), "HTTP/1.1 400 Bad Request", "{other}{path}");
+        }
+    }
+    let upgrade = |target: &str| status(upgrade("/ws").replace("/ws", target).into_bytes());
+    assert!(upgrade("http://127.0.0.1/ws").starts_with("HTTP/1.1 101"), "the control");
+    assert_eq!(upgrade("http://evil.test/ws"), "HTTP/1.1 400 Bad Request");
+}
+
+#[test]
+fn every_answer_of_every_door_says_that_it_is_what_it_says_it_is() {
+    let polls =
+        "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n";
+    let asked = [
+        format!("{polls}\r\n"),
+        format!("{}\r\n", polls.replace("EIO=4", "EIO=9")),
+        format!("{}\r\n", polls.replace("GET /socket.io", "POST /socket.io")),
+        format!("{polls}Origin: https://evil.test\r\n\r\n"),
+        format!("{}Origin: http://127.0.0.1\r\n\r\n", polls.replace("GET", "OPTIONS")),
+        format!("{}\r\n", polls.replace("Host: 127.0.0.1\r\n", "")),
+        format!("{}\r\n", polls.replace("/socket.io/?EIO=4&transport=polling", "/ws")),
+    ];
+    for asked in asked {
+        let sent = asked.clone();
+        let answer = with_server(&config(), move |addr, _| {
+            let mut wire = Wire::connect(addr);
+            wire.send(sent.as_bytes());
+            wire.rest()
+        });
+        let nosniff = answer.to_ascii_lowercase().matches("x-content-type-options: nosniff\r\n").count();
+        assert_eq!(nosniff, 1, "{asked}{answer}");
+    }
+}
+
+#[test]
 fn a_body_whose_end_is_in_doubt_is_refused_and_nothing_behind_it_is_a_request() {
     let answers = |coding: &str| {
         let coding = coding.to_owned();

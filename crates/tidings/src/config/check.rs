@@ -53,6 +53,13 @@ pub(crate) fn doubts(config: &Config) -> Vec<String> {
                 .into(),
         );
     }
+    if config.no_limits && (config.behind_proxy || !config.trusted_proxies.is_empty()) {
+        doubts.push(
+            "`no_limits` behind a proxy: everybody whom it lets through is without limits, and one of them can use up the \
+             machine; measure with it, and let nobody else in meanwhile"
+                .into(),
+        );
+    }
     let others_reach = |text: &str| address(text).is_some_and(|address| !address.ip().is_loopback());
     if others_reach(&config.admin_listen) {
         doubts.push(format!(

@@ -333,6 +333,19 @@ fn an_administrators_listener_that_others_can_reach_is_allowed_with_a_warning() 
 }
 
 #[test]
+fn a_server_without_limits_behind_a_proxy_is_allowed_with_a_warning() {
+    let doubted = |flags: &[(&str, &str)]| {
+        let flags = [&[("no_limits", "true")], flags].concat();
+        let config = resolved("", &[], &flags).unwrap().config;
+        refuse_unsafe(&config).unwrap();
+        doubts(&config).concat()
+    };
+    assert!(doubted(&[("trusted_proxies", "127.0.0.1")]).contains("`no_limits` behind a proxy"));
+    assert!(doubted(&[("behind_proxy", "true")]).contains("`no_limits` behind a proxy"));
+    assert_eq!(doubted(&[]), "");
+}
+
+#[test]
 fn pages_of_every_origin_are_allowed_with_a_warning() {
     let doubted = |origin: &str| {
         let config = resolved("", &[], &[("allow_origin", origin)]).unwrap().config;

@@ -284,8 +284,25 @@ const tooLarge = () =>
 function longest(asked: Iterable<Question>): Question | undefined {
   let [most, found]: [number, Question | undefined] = [NEVER_TOO_LARGE, undefined];
   for (const question of asked) {
-    const { length } = JSON.stringify(question.args);
-    if (length > most) [most, found] = [length, question];
+    const size = sizeOf(question.args);
+    if (size > most) [most, found] = [size, question];
   }
   return found;
+}
+
+/** The bytes that something takes as a message, what is binary in it included: as JSON that would be nothing, or numbers. */
+function sizeOf(args: unknown[]): number {
+  let binary = 0;
+  const text = JSON.stringify(args, function (this: Record<string, unknown>, name, value: unknown) {
+    const said = this[name];
+    const bytes =
+      said instanceof Blob
+        ? said.size
+        : said instanceof ArrayBuffer || ArrayBuffer.isView(said)
+          ? said.byteLength
+          : undefined;
+    binary += bytes ?? 0;
+    return bytes === undefined ? value : null;
+  });
+  return binary + new TextEncoder().encode(text).length;
 }

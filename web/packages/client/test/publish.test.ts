@@ -90,6 +90,22 @@ test.each(["websocket", "polling"])(
   },
 );
 
+test.each([
+  ["an ArrayBuffer", () => new ArrayBuffer(1_000_001)],
+  ["bytes in an object", () => ({ picture: new Uint8Array(1_000_001) })],
+  ["letters of three bytes", () => "\u20ac".repeat(350_000)],
+])(
+  "%s that is too large is refused for good, and what is longer as JSON and is not is published",
+  async (_, said) => {
+    const client = open({ socket: { transports: ["websocket"] } });
+    const room = `lobby:${unique("bytes")}`;
+    const large = refusalOf(client.publish(room, "said", said()));
+    const small = client.publish(room, "said", "x".repeat(500_000));
+    expect((await large).code).toBe("too_large");
+    expect((await small).room).toBe(room);
+  },
+);
+
 test("a command with a key is done once in the namespace of rooms as well", async () => {
   const client = open();
   const said = { room: `lobby:${unique("once")}`, event: "said", data: 1 };
