@@ -88,6 +88,8 @@ fn serve(started: Started, first: First) -> Result<()> {
         front.worker_threads(config.front_threads);
     }
     front.enable_all().thread_name("front").build()?.block_on(async {
+        // Whoever is told to read its configuration again while it starts does so then, and does not end of it.
+        let hangup = signal(SignalKind::hangup())?;
         let store = records::open(&config.database.url, store_options()).await?;
         people::arrange_demo(&store, config.demo).await?;
         let apps = crate::apps::apps(&config).map_err(Misconfigured)?;
@@ -113,7 +115,6 @@ fn serve(started: Started, first: First) -> Result<()> {
         if config.demo {
             lively.spawn(publish_demo(server.publisher()));
         }
-        let hangup = signal(SignalKind::hangup())?;
         tokio::spawn(reload::on_signal(hangup, server.live(), started, (settings, store.clone())));
         // Whoever reads that it listens may already tell it to leave.
         let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
