@@ -243,6 +243,33 @@ fn a_server_that_does_not_wait_for_its_database_refuses_subscribers() {
     assert!(run(patience("recovering")).subscriber_refused);
 }
 
+#[test]
+fn a_second_signal_ends_a_server_at_once_that_cannot_leave_its_database() {
+    run(async {
+        let postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
+        let url = postgres.database().await;
+        let place = place("");
+        let mut server = serve_over(&url, &place, "").await;
+        postgres.freeze();
+        // A connection was given back that does not answer; it is waited for as long as for a statement.
+        told_not_ready(&server).await;
+        server.signal("TERM");
+        // Two signals that come together are one.
+        while let Ok((_, ready)) = http(server.addr(), "GET /readyz", "", "").await
+            && !ready.starts_with("draining")
+        {}
+        server.signal("TERM");
+        let since = Instant::now();
+        let ended = tokio::task::spawn_blocking(move || server.wait());
+        assert!(
+            ended.await.unwrap().success() && since.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            since.elapsed()
+        );
+        drop(postgres);
+    });
+}
+
 /// Somebody who writes the file of a server's database and does not stop: a tool, another program.
 async fn writes(place: &Place) -> Tx {
     let file = place.path().join("data/tidings.db");
