@@ -278,6 +278,13 @@ impl Reader {
         Self { session, patience, failed: false }
     }
 
+    /// Has a connection of the pool closed when it is dropped, so that the pool makes another.
+    pub(crate) fn close_instead_of_returning(&mut self) {
+        if let Session::Postgres(connection) = &mut self.session {
+            connection.close_on_drop();
+        }
+    }
+
     /// Whether the database is PostgreSQL, for the rare text that has to differ.
     pub fn is_postgres(&self) -> bool {
         !matches!(self.session, Session::Sqlite(_) | Session::SqliteTx(_))

@@ -303,3 +303,19 @@ async fn connections_that_a_firewall_has_forgotten_give_their_places_back() {
     store.ping().await.unwrap();
     tokio::time::timeout(Duration::from_secs(20), store.close()).await.expect("it can be left");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_takes_nothing_and_its_connections_are_left_for_others() {
+    let url = Postgres::shared().database().await;
+    let store = Store::open(&url, &StoreOptions { connections: 2, ..options() }).await.unwrap();
+    let replica = "SELECT set_config('default_transaction_read_only', 'on', false)";
+    let mut held = (store.read().await.unwrap(), store.read().await.unwrap());
+    held.0.rows(replica, &[]).await.unwrap();
+    held.1.rows(replica, &[]).await.unwrap();
+    drop(held);
+    assert!(store.try_to_begin().await.unwrap_err().is_retryable() && store.ping().await.is_ok());
+    let since = Instant::now();
+    while let Err(error) = store.try_to_begin().await {
+        assert!(since.elapsed() < Duration::from_secs(20), "it stays with the replica: {error}");
+    }
+}
