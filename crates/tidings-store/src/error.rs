@@ -47,9 +47,15 @@ impl StoreError {
         }
     }
 
-    /// Whether the same call may succeed later.
+    /// Whether the same call may succeed later, be it that an operator has done something: a database that refuses us once it
+    /// was opened, since its password or our rights were changed, may take us again.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Overflow(_) | Self::Full)
+        matches!(self, Self::Unavailable(_) | Self::Overflow(_) | Self::Full | Self::Unusable(_))
+    }
+
+    /// Whether nothing can be done with the database now, whatever is asked of it.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Unusable(_))
     }
 }
 
@@ -61,10 +67,10 @@ impl From<&StoreError> for Refusal {
             StoreError::NotFound(what) => Self::new(Code::NotFound, &format!("there is no {what}")),
             StoreError::Invalid(why) => Self::new(Code::BadRequest, why),
             StoreError::Full => Self::new(Code::StorageFull, "there is no room to store it"),
-            StoreError::Overflow(_) | StoreError::Unavailable(_) => {
+            StoreError::Overflow(_) | StoreError::Unavailable(_) | StoreError::Unusable(_) => {
                 Self::new(Code::Unavailable, "it cannot be stored or read now")
             }
-            StoreError::Unusable(_) | StoreError::Corrupt(_) | StoreError::Bug(_) => {
+            StoreError::Corrupt(_) | StoreError::Bug(_) => {
                 Self::new(Code::Unavailable, "it cannot be stored or read")
             }
         }
@@ -169,6 +175,7 @@ mod tests {
         assert_eq!(of_postgres("53100", said), StoreError::Full);
         assert!(of_postgres("57P01", said).is_retryable() && of_postgres("08006", said).is_retryable());
         assert!(matches!(of_postgres("28P01", said), StoreError::Unusable(_)));
+        assert!(of_postgres("28P01", said).is_retryable(), "the password may be changed back");
         assert!(matches!(of_postgres("42601", said), StoreError::Bug(_)));
     }
 }

@@ -27,8 +27,9 @@ const STATEMENTS: usize = 256;
 const IDLE: Duration = Duration::from_secs(10 * 60);
 /// A connection to PostgreSQL is asked whether it is alive if nobody used it for so long.
 const FRESH: Duration = Duration::from_secs(1);
-/// A transaction whose node went silent is ended by PostgreSQL after so long, and its locks with it.
-const SILENT_TRANSACTION: Duration = Duration::from_secs(60);
+/// A transaction whose node went silent is ended by PostgreSQL after so long, and its locks with it: whoever wants the same
+/// rows waits for that. A node that is there says the next statement at once.
+const SILENT_TRANSACTION: Duration = Duration::from_secs(10);
 
 /// What a URL names.
 enum Named<'a> {
@@ -208,6 +209,7 @@ async fn postgres(url: &str, connect: PgConnectOptions, options: &StoreOptions) 
         ("idle_in_transaction_session_timeout", ms(SILENT_TRANSACTION)),
     ]);
     let pool = fresh(pool(options.connections.max(2), options).idle_timeout(IDLE));
+    let pool = answering(pool, options.statement);
     let opened = within(options.acquire + options.statement, pool.connect_with(connect.clone())).await;
     let opened = match opened {
         // The pool tries again until its time is over, and does not say what was in its way.
@@ -232,6 +234,19 @@ fn fresh(pool: PoolOptions<Postgres>) -> PoolOptions<Postgres> {
                 connection.ping().await?;
             }
             Ok(true)
+        })
+    })
+}
+
+/// Closes a connection that is given back and does not answer in the time of a statement.
+///
+/// The driver waits without end for what was asked on it last. Where a firewall has forgotten the connection nothing comes
+/// any more, not even that it is cut: each would take its place in the pool with it, until none is left.
+fn answering(pool: PoolOptions<Postgres>, patience: Duration) -> PoolOptions<Postgres> {
+    pool.after_release(move |connection, _| {
+        Box::pin(async move {
+            let silent = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+            tokio::time::timeout(patience, connection.ping()).await.unwrap_or_else(silent).map(|()| true)
         })
     })
 }

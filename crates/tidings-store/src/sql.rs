@@ -278,6 +278,13 @@ impl Reader {
         Self { session, patience, failed: false }
     }
 
+    /// Has a connection of the pool closed when it is dropped, so that the pool makes another.
+    pub(crate) fn close_instead_of_returning(&mut self) {
+        if let Session::Postgres(connection) = &mut self.session {
+            connection.close_on_drop();
+        }
+    }
+
     /// Whether the database is PostgreSQL, for the rare text that has to differ.
     pub fn is_postgres(&self) -> bool {
         !matches!(self.session, Session::Sqlite(_) | Session::SqliteTx(_))
@@ -346,6 +353,19 @@ impl Reader {
     }
 }
 
+/// What surrounds a part of a transaction, in SQLite and in PostgreSQL.
+///
+/// PostgreSQL ends a statement of a part that takes too long, mostly since somebody else holds a lock. Whoever loses patience
+/// with one cannot roll back before it is over, and all the others of the transaction would wait with it. A server gives
+/// a whole command 500 ms.
+const PART_BEGINS: (&str, &str) = ("SAVEPOINT part", "SET LOCAL statement_timeout = 450; SAVEPOINT part");
+const PART_IS_KEPT: (&str, &str) =
+    ("RELEASE SAVEPOINT part", "RELEASE SAVEPOINT part; SET LOCAL statement_timeout TO DEFAULT");
+const PART_IS_FORGOTTEN: (&str, &str) = (
+    "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part",
+    "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part; SET LOCAL statement_timeout TO DEFAULT",
+);
+
 /// A transaction: it reads and writes, and is forgotten unless it is committed.
 ///
 /// After an error it is over, on both databases; drop it and begin another.
@@ -410,13 +430,13 @@ impl Tx {
         self.noted(done)
     }
 
-    /// Marks a place to which [`Tx::roll_back`] comes back; one at a time.
+    /// Marks a place to which [`Tx::roll_back`] comes back; one at a time. What follows is a part of the transaction.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn savepoint(&mut self) -> Result<()> {
         self.refuse_unusable(&[])?;
-        let done = self.run_script("SAVEPOINT part").await;
+        let done = self.run_either(PART_BEGINS).await;
         self.noted(done)
     }
 
@@ -426,7 +446,7 @@ impl Tx {
     /// [`StoreError::Bug`] if a statement failed since.
     pub async fn release(&mut self) -> Result<()> {
         self.refuse_unusable(&[])?;
-        let done = self.run_script("RELEASE SAVEPOINT part").await;
+        let done = self.run_either(PART_IS_KEPT).await;
         self.noted(done)
     }
 
@@ -436,9 +456,14 @@ impl Tx {
     /// # Errors
     /// [`StoreError`]; the transaction is over then.
     pub async fn roll_back(&mut self) -> Result<()> {
-        let done = self.run_script("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part").await;
+        let done = self.run_either(PART_IS_FORGOTTEN).await;
         self.failed = done.is_err();
         done
+    }
+
+    async fn run_either(&mut self, (sqlite, postgres): (&'static str, &'static str)) -> Result<()> {
+        let sql = if self.is_postgres() { postgres } else { sqlite };
+        self.run_script(sql).await
     }
 
     /// Whether a statement has failed, after which nothing of it can be kept.

@@ -148,13 +148,23 @@ impl Store {
         self.read().await?.row("SELECT seq FROM audit_head", &[]).await.map(drop)
     }
 
-    /// Asks whether something could be stored now: of a file, that no other process keeps us from it.
+    /// Asks whether something could be stored now: who can be read may not be written. Of a file, whether no other process
+    /// keeps us from it; of PostgreSQL, whether it is no replica and takes what is written.
     ///
     /// # Errors
     /// [`StoreError`](crate::StoreError), mostly `Unavailable`.
     pub async fn try_to_begin(&self) -> Result<()> {
-        // Who can be read may not be written; PostgreSQL has no such lock.
-        if self.is_postgres() { self.ping().await } else { self.begin().await.map(drop) }
+        if !self.is_postgres() {
+            return self.begin().await.map(drop);
+        }
+        let mut reader = self.read().await?;
+        let sql = "SELECT CAST(CASE current_setting('transaction_read_only') WHEN 'on' THEN 1 ELSE 0 END AS BIGINT)";
+        if reader.row(sql, &[]).await?.map(|row| row.flag(0)).transpose()? != Some(true) {
+            return Ok(());
+        }
+        // After a failover another server may have its address, and a connection stays with the one it was made to.
+        reader.close_instead_of_returning();
+        Err(StoreError::Unavailable("it can only be read".into()))
     }
 
     /// Whether the database is PostgreSQL, which several nodes can share.

@@ -88,6 +88,8 @@ fn serve(started: Started, first: First) -> Result<()> {
         front.worker_threads(config.front_threads);
     }
     front.enable_all().thread_name("front").build()?.block_on(async {
+        // Whoever is told to read its configuration again while it starts does so then, and does not end of it.
+        let hangup = signal(SignalKind::hangup())?;
         let store = records::open(&config.database.url, store_options()).await?;
         people::arrange_demo(&store, config.demo).await?;
         let apps = crate::apps::apps(&config).map_err(Misconfigured)?;
@@ -113,14 +115,11 @@ fn serve(started: Started, first: First) -> Result<()> {
         if config.demo {
             lively.spawn(publish_demo(server.publisher()));
         }
-        let hangup = signal(SignalKind::hangup())?;
         tokio::spawn(reload::on_signal(hangup, server.live(), started, (settings, store.clone())));
         // Whoever reads that it listens may already tell it to leave.
         let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         announce(&server, &config, secret.as_deref())?;
-        leave(server, lively, signals).await?;
-        store.close().await;
-        Ok(())
+        leave(server, store, lively, signals).await
     })
 }
 
@@ -170,6 +169,7 @@ fn administrator(config: &Config) -> Result<Option<String>> {
 /// Waits for the signal to leave, and leaves; a second signal leaves at once.
 async fn leave(
     server: Server,
+    store: Store,
     mut lively: JoinSet<()>,
     (mut terminate, mut interrupt): (Signal, Signal),
 ) -> Result<()> {
@@ -180,8 +180,13 @@ async fn leave(
     tracing::info!(connections = server.connections(), "leaving");
     // What they would say now could not be stored any more.
     lively.shutdown().await;
+    let left = async {
+        server.drain().await;
+        // This may take as long as a database that does not answer is waited for.
+        store.close().await;
+    };
     tokio::select! {
-        () = server.drain() => tracing::info!("left"),
+        () = left => tracing::info!("left"),
         _ = terminate.recv() => tracing::warn!("left at once"),
         _ = interrupt.recv() => tracing::warn!("left at once"),
     }

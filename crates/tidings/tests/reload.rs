@@ -1,12 +1,13 @@
 //! `tidings serve` reads its configuration again on SIGHUP.
 #![allow(clippy::unwrap_used)]
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -34,7 +35,10 @@ impl Running {
     }
 
     fn run(mut command: Command, place: Place) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::once_it_listens(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(), place)
+    }
+
+    fn once_it_listens(mut child: Child, place: Place) -> Self {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.next().expect("the server ended before it listened").unwrap();
         let address = line.strip_prefix("listening on http://").expect(&line).to_owned();
@@ -48,6 +52,11 @@ impl Running {
     fn reload(&mut self, rooms: &str, last: &str) -> String {
         std::fs::write(self.place.path().join("tidings.toml"), rooms).unwrap();
         kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
+        self.says(last)
+    }
+
+    /// What its log says up to the line with `last`.
+    fn says(&mut self, last: &str) -> String {
         let mut said = String::new();
         while !said.contains(last) {
             said += &self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("not said: {last}\n{said}"));
@@ -101,6 +110,35 @@ const OTHER: &str = "another secret of the tests, not that one";
 const OPEN: &str = "[rooms.chat]\nsubscribe = \"anyone\"\npublish = \"anyone\"\n";
 const TAKEN: &str = "room kinds are those of the configuration now";
 const REFUSED: &str = "nothing has changed";
+
+/// Whether a process does something of its own on SIGHUP, by the mask of signals it catches.
+fn catches_hangup(process: &Child) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() & 1 == 1
+}
+
+#[test]
+fn a_hangup_while_it_starts_does_not_end_it() {
+    let place = Place::new();
+    std::fs::write(place.path().join("tidings.toml"), OPEN).unwrap();
+    let data = place.path().join("data");
+    std::fs::DirBuilder::new().mode(0o700).create(&data).unwrap();
+    // As long as another program opens the database in that directory.
+    let opening = File::open(&data).unwrap();
+    opening.lock().unwrap();
+    let mut command = serve(&place);
+    command.env("JWT_SECRET", SECRET).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let since = Instant::now();
+    while !catches_hangup(&child) {
+        assert!(child.try_wait().unwrap().is_none() && since.elapsed() < PATIENCE, "it would end of it");
+        std::thread::yield_now();
+    }
+    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    opening.unlock().unwrap();
+    Running::once_it_listens(child, place).says(TAKEN);
+}
 
 #[test]
 fn a_hangup_changes_the_rules_of_rooms_and_refuses_what_is_wrong() {

@@ -39,15 +39,18 @@ pub(super) async fn turn<'a>(loading: &'a Loading, room: &Room) -> tokio::sync::
     loading[part % PARTS].lock().await
 }
 
+/// Who waits for a command; they may be gone.
+type Reply = oneshot::Sender<Result<(), Refusal>>;
+
 /// A command of an app in line, and who waits for it.
 pub(super) struct Commit {
     pub(super) work: Work,
-    pub(super) reply: oneshot::Sender<Result<(), Refusal>>,
+    pub(super) reply: Reply,
 }
 
 /// A command that was done, and is not stored yet.
 struct Done {
-    reply: oneshot::Sender<Result<(), Refusal>>,
+    reply: Reply,
     events: Vec<Event>,
     after: Vec<After>,
 }
@@ -100,9 +103,14 @@ impl Writer {
     ) -> Result<Vec<Appended>, StoreError> {
         let Some(permit) = self.health.permit() else { return Err(health::is_away()) };
         let patience = self.patience.saturating_add(TOGETHER + WORK);
-        let tried = timeout(patience, self.write_some(waiting, done, now_ms)).await;
+        // Whoever waits for the one that is being done when patience ends is told as the others are.
+        let mut under_way = None;
+        let tried = timeout(patience, self.write_some(waiting, &mut under_way, done, now_ms)).await;
         let stored = tried.unwrap_or_else(|_| Err(too_long()));
         self.health.report(permit, &stored);
+        if let (Some(reply), Err(error)) = (under_way, &stored) {
+            let _ = reply.send(Err(Refusal::from(error)));
+        }
         if std::mem::take(&mut self.committing) {
             let events = done.iter().flat_map(|done| &done.events).filter(|event| event.epoch.is_some());
             for Event { emitted, id, .. } in events {
@@ -116,6 +124,7 @@ impl Writer {
     async fn write_some(
         &mut self,
         waiting: &mut VecDeque<Commit>,
+        under_way: &mut Option<Reply>,
         done: &mut Vec<Done>,
         now_ms: u64,
     ) -> Result<Vec<Appended>, StoreError> {
@@ -125,23 +134,26 @@ impl Writer {
         let mut changes = Changes::new(self.store.begin().await?, now_ms);
         let begun = Instant::now();
         while let Some(Commit { work, reply }) = waiting.pop_front() {
-            match one(&mut changes, work).await {
+            *under_way = Some(reply);
+            let outcome = match one(&mut changes, work).await {
                 Ok(()) => {
                     let (emitted, after) = changes.take();
                     let mut events = Vec::with_capacity(emitted.len());
                     for emitted in emitted {
                         events.push(self.numbered(emitted).await?);
                     }
-                    done.push(Done { reply, events, after });
+                    Ok((events, after))
                 }
                 Err(Failed::Alone(refusal)) => {
                     changes.take();
-                    let _ = reply.send(Err(refusal));
+                    Err(refusal)
                 }
-                Err(Failed::All(error)) => {
-                    let _ = reply.send(Err(Refusal::from(&error)));
-                    return Err(error);
-                }
+                Err(Failed::All(error)) => return Err(error),
+            };
+            match (under_way.take(), outcome) {
+                (Some(reply), Ok((events, after))) => done.push(Done { reply, events, after }),
+                (Some(reply), Err(refusal)) => _ = reply.send(Err(refusal)),
+                (None, _) => {}
             }
             if begun.elapsed() > TOGETHER {
                 break;

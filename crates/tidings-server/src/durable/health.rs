@@ -85,17 +85,19 @@ impl Health {
         self.moved_back.load(Ordering::Relaxed)
     }
 
-    /// Takes in how a try went. Only a database that does not answer is away: one that is full or damaged
+    /// Takes in how a try went. Only a database that does not answer, or not us, is away: one that is full or damaged
     /// answers.
     pub(super) fn report<T>(&self, permit: Permit, done: &Result<T, StoreError>) {
         if self.has_moved_back() {
             return;
         }
         let mut breaker = lock(&self.breaker);
-        if let Err(StoreError::Unavailable(why)) = done {
+        if let Err(why) = done
+            && why.is_away()
+        {
             let chance = self.started.elapsed().subsec_nanos().into();
             if breaker.failed(permit, self.now_ms(), chance).is_some() && self.there.send_replace(false) {
-                tracing::warn!(why, "the database does not answer; publishes to durable rooms are refused");
+                tracing::warn!(%why, "publishes to durable rooms are refused");
             }
         } else if breaker.succeeded(permit) && !self.there.send_replace(true) {
             tracing::info!("the database answers again");
@@ -137,6 +139,14 @@ mod tests {
         let permit = health.permit()?;
         health.report::<()>(permit, &Err(is_away()));
         Some(())
+    }
+
+    #[test]
+    fn one_that_refuses_us_is_as_good_as_away() {
+        let health = Health::new();
+        let permit = health.permit().unwrap();
+        health.report::<()>(permit, &Err(StoreError::Unusable("the password is another one".into())));
+        assert!(health.is_away() && health.refuse_while_away().is_err());
     }
 
     #[test]

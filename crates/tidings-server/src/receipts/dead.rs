@@ -48,7 +48,7 @@ impl Receipts {
     }
 
     async fn keep_once(&self, org: &Org, letter: &DeadLetter) -> Result<u64, StoreError> {
-        let none = || StoreError::Unusable("there is no database for dead letters".into());
+        let none = || StoreError::NotFound("database for dead letters");
         let store = self.store.as_ref().ok_or_else(none)?;
         let mut tx = store.begin().await?;
         let dropped = tx.keep_dead_letter(org, letter, self.bounds.dead_letters_per_org).await?;

@@ -1,9 +1,12 @@
 //! How a database is opened, shaped and left.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
 
 use tidings_core::Org;
 use tidings_store::{Digest, Migration, Store, StoreError, StoreOptions, args};
+use tidings_testkit::proxy::{Fault, Proxy, Way};
 use tidings_testkit::{Place, Postgres};
 
 use crate::bed::{Bed, NOW, both, options, tx};
@@ -133,7 +136,7 @@ async fn a_migration_that_fails_leaves_nothing(bed: &Bed) {
 
 async fn a_call_that_gets_no_connection_is_told_to_come_back(bed: &Bed) {
     // As long as a busy machine may stand still: opening and what succeeds have no more time than the refused.
-    let wait = std::time::Duration::from_secs(2);
+    let wait = Duration::from_secs(2);
     let options = StoreOptions { readers: 1, connections: 2, acquire: wait, statement: wait, ..options() };
     let store = Store::open(&bed.url, &options).await.unwrap();
     let held = (store.begin().await.unwrap(), store.read().await.unwrap());
@@ -146,11 +149,11 @@ async fn a_call_that_gets_no_connection_is_told_to_come_back(bed: &Bed) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_whom_another_process_keeps_out_of_a_file_none_waits_longer_than_the_first() {
     let bed = Bed::sqlite().await;
-    let lock = std::time::Duration::from_secs(1);
+    let lock = Duration::from_secs(1);
     let store = Store::open(&bed.url, &StoreOptions { lock, ..options() }).await.unwrap();
     // Its own store is another process to it.
     let held = bed.store.begin().await.unwrap();
-    let since = std::time::Instant::now();
+    let since = Instant::now();
     let mut tries = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let store = store.clone();
@@ -254,7 +257,7 @@ async fn a_url_that_cannot_be_used_is_refused_without_repeating_its_password() {
 async fn a_server_that_is_gone_is_unavailable_and_one_that_was_never_there_too() {
     let mut server = Postgres::start();
     let url = server.database().await;
-    let quick = std::time::Duration::from_secs(2);
+    let quick = Duration::from_secs(2);
     let options = StoreOptions { acquire: quick, statement: quick, ..StoreOptions::default() };
     let store = Store::open(&url, &options).await.unwrap();
     store.ping().await.unwrap();
@@ -266,11 +269,53 @@ async fn a_server_that_is_gone_is_unavailable_and_one_that_was_never_there_too()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_elsewhere_has_to_prove_itself() {
-    let quick = std::time::Duration::from_secs(2);
+    let quick = Duration::from_secs(2);
     let options = StoreOptions { acquire: quick, statement: quick, ..StoreOptions::default() };
     let url = Postgres::shared().database().await;
     Store::open(&url, &options).await.unwrap();
     // The tests' server has no certificate: asked as one elsewhere would be, it is refused.
     let strict = Store::open(&format!("{url}?sslmode=verify-full"), &options).await.unwrap_err();
     assert!(strict.to_string().contains("TLS") || strict.to_string().contains("upgrade"), "{strict}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_a_firewall_has_forgotten_give_their_places_back() {
+    let url = Postgres::shared().database().await;
+    let (before, after) = url.split_once("127.0.0.1:").unwrap();
+    let (port, name) = after.split_once('/').unwrap();
+    let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().unwrap()));
+    let firewall = Proxy::start(server, 1).await.unwrap();
+    let quick = Duration::from_secs(1);
+    let options =
+        StoreOptions { connections: 2, acquire: quick, statement: quick, ..StoreOptions::default() };
+    let store = Store::open(&format!("{before}{}/{name}", firewall.addr()), &options).await.unwrap();
+    let (mut tx, mut reader) = (store.begin().await.unwrap(), store.read().await.unwrap());
+    firewall.set(Way::Down, Fault::Blackhole);
+    assert!(tx.rows("SELECT 1", &[]).await.unwrap_err().is_retryable());
+    assert!(reader.rows("SELECT 1", &[]).await.unwrap_err().is_retryable());
+    drop((tx, reader));
+    // New connections are good again; of the old ones what was said is lost, and nobody is told.
+    firewall.set(Way::Down, Fault::Pass);
+    let since = Instant::now();
+    while let Err(error) = store.begin().await {
+        assert!(since.elapsed() < Duration::from_secs(20), "no place comes back: {error}");
+    }
+    store.ping().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), store.close()).await.expect("it can be left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_takes_nothing_and_its_connections_are_left_for_others() {
+    let url = Postgres::shared().database().await;
+    let store = Store::open(&url, &StoreOptions { connections: 2, ..options() }).await.unwrap();
+    let replica = "SELECT set_config('default_transaction_read_only', 'on', false)";
+    let mut held = (store.read().await.unwrap(), store.read().await.unwrap());
+    held.0.rows(replica, &[]).await.unwrap();
+    held.1.rows(replica, &[]).await.unwrap();
+    drop(held);
+    assert!(store.try_to_begin().await.unwrap_err().is_retryable() && store.ping().await.is_ok());
+    let since = Instant::now();
+    while let Err(error) = store.try_to_begin().await {
+        assert!(since.elapsed() < Duration::from_secs(20), "it stays with the replica: {error}");
+    }
 }

@@ -243,6 +243,79 @@ fn a_server_that_does_not_wait_for_its_database_refuses_subscribers() {
     assert!(run(patience("recovering")).subscriber_refused);
 }
 
+/// Does something as the owner of a PostgreSQL, and is gone again.
+async fn as_owner(url: &str, sql: &'static str) {
+    let owner = Store::open(url, &StoreOptions::default()).await.unwrap();
+    let mut tx = owner.begin().await.unwrap();
+    tx.rows(sql, &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    owner.close().await;
+}
+
+#[test]
+fn a_database_that_refuses_us_is_away_until_it_takes_us_again() {
+    run(async {
+        let postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
+        let url = postgres.database().await;
+        as_owner(&url, "CREATE ROLE keeper LOGIN SUPERUSER").await;
+        let place = place("");
+        let server = serve_over(&url.replace("postgres@", "keeper@"), &place, "").await;
+        let mut client = PlainClient::sign_in(server.addr(), None).await.unwrap();
+        let said = |number: u64| publishing(ROOM, number.into(), None);
+        assert_eq!(client.ask(said(1)).await.unwrap()["ok"], true);
+        // As when a password is changed before the server knows of it.
+        as_owner(&url, "ALTER ROLE keeper NOLOGIN").await;
+        as_owner(&url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'keeper'")
+            .await;
+        let mut waits = PlainClient::sign_in(server.addr(), None).await.unwrap();
+        let unread = json!({"type": "subscribe", "room": "notes:unread"});
+        let waits = tokio::spawn(async move { waits.ask(unread).await });
+        let since = Instant::now();
+        while since.elapsed() < AWAY {
+            let refused = client.ask(said(2)).await.unwrap();
+            assert_eq!(refused["error"]["code"], "unavailable", "{refused}");
+        }
+        let (_, metrics) = told_not_ready(&server).await;
+        assert!(!metrics.contains(&"tidings_store_breaker 0".to_owned()), "{metrics:?}");
+        as_owner(&url, "ALTER ROLE keeper LOGIN").await;
+        let answer = waits.await.unwrap().unwrap();
+        assert_eq!(answer["ok"], true, "who subscribed has waited for it: {answer}");
+        let back = Instant::now();
+        while client.ask(said(3)).await.unwrap()["ok"] != true {
+            assert!(back.elapsed() < PATIENCE, "it does not recover");
+        }
+        drop(server);
+        drop(postgres);
+    });
+}
+
+#[test]
+fn a_second_signal_ends_a_server_at_once_that_cannot_leave_its_database() {
+    run(async {
+        let postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
+        let url = postgres.database().await;
+        let place = place("");
+        let mut server = serve_over(&url, &place, "").await;
+        postgres.freeze();
+        // A connection was given back that does not answer; it is waited for as long as for a statement.
+        told_not_ready(&server).await;
+        server.signal("TERM");
+        // Two signals that come together are one.
+        while let Ok((_, ready)) = http(server.addr(), "GET /readyz", "", "").await
+            && !ready.starts_with("draining")
+        {}
+        server.signal("TERM");
+        let since = Instant::now();
+        let ended = tokio::task::spawn_blocking(move || server.wait());
+        assert!(
+            ended.await.unwrap().success() && since.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            since.elapsed()
+        );
+        drop(postgres);
+    });
+}
+
 /// Somebody who writes the file of a server's database and does not stop: a tool, another program.
 async fn writes(place: &Place) -> Tx {
     let file = place.path().join("data/tidings.db");

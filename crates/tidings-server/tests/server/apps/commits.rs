@@ -1,8 +1,11 @@
 //! A command is one transaction: rows and events together, once, in one order.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tidings_store::{Store, StoreOptions, Tx};
+use tidings_testkit::Postgres;
 
 use super::{Shop, ada, code, nobody, say, say_with};
 use crate::common::Wire;
@@ -185,6 +188,65 @@ fn orders(shop: Shop) {
 }
 
 #[test]
+fn a_command_that_waits_for_a_lock_of_others_is_refused_alone() {
+    let [_, shop] = Shop::on_both();
+    let url = shop.url.clone();
+    shop.served(move |addr, rows| {
+        let (mut ada, mut bob) = (ada(addr), plain(addr, &token("bob", 600, json!({}))).0);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (lock, _) = runtime.block_on(locks(&url));
+        let ring = json!({"times": 1, "atOnce": false, "refuse": false});
+        for id in 1..=3 {
+            let refused = say(&mut ada, id, "take", &take("apple"));
+            assert_eq!(code(&refused), "unavailable", "{refused}");
+            // What needs none of its rows is done.
+            let answer = say(&mut bob, id, "ring", &ring);
+            assert_eq!(answer["ok"], true, "{answer}");
+        }
+        runtime.block_on(lock.commit()).unwrap();
+        let answer = say(&mut ada, 4, "take", &take("apple"));
+        assert_eq!(answer["ok"], true, "{answer}");
+        assert_eq!(rows.takes(), (1, 4));
+    });
+}
+
+/// Locks the rows of the shop, as a tool does that builds an index or changes a column; and the store it uses.
+async fn locks(url: &str) -> (Tx, Store) {
+    let store = Store::open(url, &StoreOptions::default()).await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    tx.run("LOCK TABLE shop_takes IN ACCESS EXCLUSIVE MODE", &[]).await.unwrap();
+    (tx, store)
+}
+
+#[test]
+fn a_command_that_is_under_way_when_the_database_falls_silent_is_told_to_come_again() {
+    let postgres = Postgres::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = runtime.block_on(postgres.database());
+    let shop = Shop { url: url.clone(), ..Shop::new() };
+    shop.served(move |addr, _| {
+        let mut ada = ada(addr);
+        let (lock, store) = runtime.block_on(locks(&url));
+        let asked = json!({"type": "command", "id": 1, "ns": "/shop", "name": "take", "data": take("apple")});
+        ada.say(&asked.to_string());
+        runtime.block_on(async {
+            let mut reader = store.read().await.unwrap();
+            let sql = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+            let since = Instant::now();
+            while reader.row(sql, &[]).await.unwrap().unwrap().int(0).unwrap() == 0 {
+                assert!(since.elapsed() < Duration::from_secs(10), "it does not wait for the lock");
+            }
+        });
+        postgres.freeze();
+        let told = ada.hear("\"id\":1");
+        assert!(told.contains("it cannot be stored or read now"), "{told}");
+        postgres.thaw();
+        runtime.block_on(lock.commit()).unwrap();
+        (postgres, runtime)
+    });
+}
+
+#[test]
 fn what_was_stored_and_not_heard_is_read_from_the_log() {
     Shop::on_both().into_iter().for_each(heals);
 }
@@ -216,7 +278,7 @@ fn heals(shop: Shop) {
 /// Stores what a command would, and ends there.
 async fn commit_without_a_server(url: &str) {
     use tidings_core::{Epoch, MessageId, Org, Payload, Room};
-    let store = tidings_store::Store::open(url, &tidings_store::StoreOptions::default()).await.unwrap();
+    let store = Store::open(url, &StoreOptions::default()).await.unwrap();
     let mut tx = store.begin().await.unwrap();
     let sql = "INSERT INTO shop_takes (org, room, number, many) VALUES ('default', 'stock:all', 2, 1)";
     tx.run(sql, &[]).await.unwrap();
