@@ -205,7 +205,7 @@ export class Client {
     const url = new URL(path, this.url);
     // The token is for this server: an address in the place of a path must not take it elsewhere.
     if (url.origin !== new URL(this.url).origin)
-      throw new Refusal({ code: "bad_request", message: "only this client's own server is asked" });
+      throw new Refusal({ code: "bad_request", message: "not this client's server" });
     try {
       return await this.#request(url, init);
     } catch (error) {
@@ -305,7 +305,7 @@ export class Client {
           done(() => reject(error ?? unavailable("there is no connection")));
       };
       const late = setTimeout(
-        () => done(() => reject(unavailable("there was no connection in time"))),
+        () => done(() => reject(unavailable("no connection in time"))),
         end - Date.now(),
       );
       const unwatch = this.watch(look);

@@ -36,7 +36,7 @@ export const unavailable = (message: string) =>
 
 /** What went wrong as a refusal: what is none already is that nobody could be asked. */
 export const refusalFrom = (error: unknown) =>
-  error instanceof Refusal ? error : unavailable(error instanceof Error ? error.message : String(error));
+  error instanceof Refusal ? error : unavailable((error as Error | undefined)?.message ?? String(error));
 
 /** The refusal an answer holds, whichever of the two styles of the server it has; `undefined` if it is a yes. */
 export function refusalIn(answer: unknown): Refusal | undefined {

@@ -209,7 +209,7 @@ export class SharedLink implements Link {
 
   #dropWaiting(): void {
     for (const id of [...this.#waiting.keys()])
-      this.#answered(id, unavailable("the tab that asked for us is gone"), undefined);
+      this.#answered(id, unavailable("the tab that asked is gone"), undefined);
   }
 
   #say(said: Said): void {

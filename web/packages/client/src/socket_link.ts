@@ -83,7 +83,7 @@ export class SocketLink implements Link {
     const heard = (error: Error | null, reply?: unknown) => {
       if (!error) this.#answer(question, refusalIn(reply), reply);
       else if (question === this.#oversized) this.#answer(question, tooLarge());
-      else this.#answer(question, unavailable("the server did not answer in time"));
+      else this.#answer(question, unavailable("no answer in time"));
     };
     this.#asked.set(question, answered);
     try {
@@ -278,7 +278,7 @@ function refusalOf({ message, data }: ConnectError, otherwise: string): Refusal 
 }
 
 const tooLarge = () =>
-  new Refusal({ code: "too_large", message: "more than the server takes in one message" });
+  new Refusal({ code: "too_large", message: "more than the server takes" });
 
 /** The longest of what was said: the one that was too large, unless none of it can be. */
 function longest(asked: Iterable<Question>): Question | undefined {
@@ -292,17 +292,11 @@ function longest(asked: Iterable<Question>): Question | undefined {
 
 /** The bytes that something takes as a message, what is binary in it included: as JSON that would be nothing, or numbers. */
 function sizeOf(args: unknown[]): number {
-  let binary = 0;
+  const parts: BlobPart[] = [];
   const text = JSON.stringify(args, function (this: Record<string, unknown>, name, value: unknown) {
-    const said = this[name];
-    const bytes =
-      said instanceof Blob
-        ? said.size
-        : said instanceof ArrayBuffer || ArrayBuffer.isView(said)
-          ? said.byteLength
-          : undefined;
-    binary += bytes ?? 0;
-    return bytes === undefined ? value : null;
+    const said = this[name] as ArrayBuffer | null | undefined;
+    // Buffers and views of them have a length in bytes.
+    return said instanceof Blob || said?.byteLength !== undefined ? void parts.push(said) : value;
   });
-  return binary + new TextEncoder().encode(text).length;
+  return new Blob([text, ...parts]).size;
 }

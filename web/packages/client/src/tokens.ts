@@ -1,4 +1,4 @@
-import { Refusal, refusalIn, unavailable } from "./refusal.ts";
+import { Refusal, refusalIn, refusalFrom } from "./refusal.ts";
 
 /** Where a token comes from: asked at each connect, and before a token ends. `fresh`: a kept one will not do. */
 export type GetToken = (asked: { fresh: boolean }) => string | undefined | Promise<string | undefined>;
@@ -64,8 +64,8 @@ async function postRefresh(url: string, refreshToken: string): Promise<unknown> 
   });
   try {
     return await (await request).json();
-  } catch {
-    throw unavailable("the server could not be asked for a fresh token");
+  } catch (error) {
+    throw refusalFrom(error);
   }
 }
 
