@@ -277,8 +277,7 @@ function refusalOf({ message, data }: ConnectError, otherwise: string): Refusal 
   return new Refusal({ message, code: data?.code ?? otherwise, retryAfterMs: data?.retryAfterMs });
 }
 
-const tooLarge = () =>
-  new Refusal({ code: "too_large", message: "more than the server takes" });
+const tooLarge = () => new Refusal({ code: "too_large", message: "more than the server takes" });
 
 /** The longest of what was said: the one that was too large, unless none of it can be. */
 function longest(asked: Iterable<Question>): Question | undefined {
