@@ -2,15 +2,15 @@
 
 use std::hash::BuildHasher;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hashbrown::hash_map::Entry;
 use hashbrown::{HashMap, HashSet};
 
 use super::agenda::{Agenda, Due, Spot};
 use super::{PARTS, Presence};
 use crate::access::{Code, Refusal};
 use crate::lock;
-use crate::room::{Roll, Room};
+use crate::room::{Org, Roll, Room};
 use crate::roster::{Info, Seen, Wish, Wishes};
 use crate::user::UserKey;
 
@@ -20,7 +20,8 @@ pub const WISH_MS: u64 = 24 * 3_600_000;
 /// What a user sets holds for thirty days at most.
 pub const WISH_MOST_MS: u64 = 30 * WISH_MS;
 
-/// Users of whom something is known at most: who is in a room always is; beyond that nothing can be set.
+/// Users of whom something is known at most: who is in a room always is; beyond that nobody else can set anything. An
+/// organisation leaves as many to the others as it holds, since what is set is kept for a month.
 const PEOPLE_MOST: usize = 1_000_000;
 
 /// One user.
@@ -41,11 +42,26 @@ impl Person {
     }
 }
 
-#[derive(Default)]
 pub(super) struct People {
     parts: Parts,
     hasher: foldhash::fast::RandomState,
-    count: AtomicUsize,
+    most: usize,
+    /// Locked behind a user's, and nothing behind it.
+    counts: Mutex<Counts>,
+}
+
+/// How many there are, of all organisations and of each.
+#[derive(Default)]
+struct Counts {
+    all: usize,
+    by_org: HashMap<Org, usize>,
+}
+
+impl Default for People {
+    fn default() -> Self {
+        let (parts, hasher, counts) = Default::default();
+        Self { parts, hasher, most: PEOPLE_MOST, counts }
+    }
 }
 
 struct Parts(Box<[Mutex<HashMap<UserKey, Person>>]>);
@@ -60,10 +76,13 @@ impl People {
     /// Does something with a user, who is made if nothing is known of it, under its lock.
     pub(super) fn with<T>(&self, user: &UserKey, act: impl FnOnce(&mut Person) -> T) -> T {
         let mut part = lock(&self.parts.0[self.hasher.hash_one(user) as usize % PARTS]);
-        let before = part.len();
-        let done = act(part.entry(user.clone()).or_default());
-        self.count.fetch_add(part.len() - before, Ordering::Relaxed);
-        done
+        act(match part.entry(user.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                lock(&self.counts).note(user.org());
+                place.insert(Person::default())
+            }
+        })
     }
 
     /// The rooms in which a user is or was.
@@ -92,24 +111,53 @@ impl People {
         !person.wishes.is_invisible()
     }
 
-    fn is_full(&self) -> bool {
-        self.count.load(Ordering::Relaxed) >= PEOPLE_MOST
+    /// Whether nothing is known of a user, and its organisation has as many as it may have.
+    fn has_no_place_for(&self, user: &UserKey) -> bool {
+        let part = lock(&self.parts.0[self.hasher.hash_one(user) as usize % PARTS]);
+        !part.contains_key(user) && {
+            let counts = lock(&self.counts);
+            counts.all + counts.by_org.get(user.org()).copied().unwrap_or_default() >= self.most
+        }
     }
 
     /// Forgets rooms in which a user is not any more, and users of whom nothing is left.
     pub(super) fn sweep(&self, now_ms: u64, is_there: impl Fn(&UserKey, &Room) -> bool) {
         for part in &self.parts.0 {
             let mut part = lock(part);
-            let before = part.len();
+            let mut gone: HashMap<Org, usize> = HashMap::new();
             part.retain(|user, person| {
                 person.wishes.expire(now_ms);
                 person.rooms.retain(|room| is_there(user, room));
                 // Who stands in the agenda is looked at before it is forgotten.
-                !person.rooms.is_empty() || person.wishes.shown.is_some() || person.spot.is_some()
+                let stays =
+                    !person.rooms.is_empty() || person.wishes.shown.is_some() || person.spot.is_some();
+                if !stays {
+                    *gone.entry(user.org().clone()).or_default() += 1;
+                }
+                stays
             });
-            self.count.fetch_sub(before - part.len(), Ordering::Relaxed);
+            lock(&self.counts).forget(gone);
             let left = part.len();
             part.shrink_to(left * 2);
+        }
+    }
+}
+
+impl Counts {
+    fn note(&mut self, org: &Org) {
+        self.all += 1;
+        *self.by_org.entry(org.clone()).or_default() += 1;
+    }
+
+    fn forget(&mut self, gone: HashMap<Org, usize>) {
+        for (org, gone) in gone {
+            self.all -= gone;
+            if let Entry::Occupied(mut left) = self.by_org.entry(org) {
+                *left.get_mut() -= gone;
+                if *left.get() == 0 {
+                    left.remove();
+                }
+            }
         }
     }
 }
@@ -143,7 +191,7 @@ impl Presence {
     /// # Errors
     /// [`Code::Unavailable`] if too many users have set something.
     pub fn set(&self, user: &UserKey, change: Change, now_ms: u64) -> Result<Wishes, Refusal> {
-        if self.people.is_full() {
+        if self.people.has_no_place_for(user) {
             return Err(Refusal::new(Code::Unavailable, "too many users have set something"));
         }
         self.people.with(user, |person| {
@@ -178,5 +226,30 @@ impl Presence {
     /// What a user has set for itself.
     pub fn wishes(&self, user: &UserKey, now_ms: u64) -> Wishes {
         self.people.wishes(user, now_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_organisation_leaves_as_many_users_to_the_others_as_it_holds() {
+        let (one, other) = (Org::new("one"), Org::new("other"));
+        let people = People { most: 100, ..People::default() };
+        let wish = |user: &UserKey| {
+            people.with(user, |person| person.wishes.shown = Some((Wish::Invisible, 1_000)));
+        };
+        let fill = |org: &Org| {
+            let all = (0..).map(|id: usize| UserKey::new(org, &id.to_string()));
+            let let_in = all.take_while(|user| !people.has_no_place_for(user));
+            let_in.inspect(wish).count()
+        };
+        assert_eq!(fill(&one), 50);
+        assert_eq!(fill(&other), 25, "and this one leaves as many as it holds");
+        assert!(!people.has_no_place_for(&UserKey::new(&one, "0")), "who is known sets something else");
+        people.sweep(1_000, |_, _| false);
+        assert!(lock(&people.counts).all == 0 && lock(&people.counts).by_org.is_empty());
+        assert_eq!(fill(&other), 50, "what is over makes room");
     }
 }
