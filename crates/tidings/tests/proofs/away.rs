@@ -267,6 +267,9 @@ fn a_database_that_refuses_us_is_away_until_it_takes_us_again() {
         as_owner(&url, "ALTER ROLE keeper NOLOGIN").await;
         as_owner(&url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'keeper'")
             .await;
+        // Who comes before anything has failed is refused with it.
+        let refused = client.ask(said(2)).await.unwrap();
+        assert_eq!(refused["error"]["code"], "unavailable", "{refused}");
         let mut waits = PlainClient::sign_in(server.addr(), None).await.unwrap();
         let unread = json!({"type": "subscribe", "room": "notes:unread"});
         let waits = tokio::spawn(async move { waits.ask(unread).await });
